@@ -1,0 +1,35 @@
+//! Bytes: logs by offset, and files by content hash. Knows nothing of runs beyond their names.
+
+pub mod content;
+pub mod log;
+
+pub use content::{Blobs, StoredBlob};
+pub use log::{LogReader, LogWriter, Logs};
+
+/// Why bytes could not be stored or read.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// No blob has this digest, or no log this name.
+    #[error("`{0}` is not stored")]
+    NotFound(String),
+    /// More bytes than allowed.
+    #[error("{what} is larger than the limit of {limit_bytes} bytes")]
+    TooLarge {
+        /// What was written.
+        what: String,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The bytes are not what their name says.
+    #[error("`{0}` does not have the content its name says")]
+    Corrupt(String),
+    /// The storage failed.
+    #[error("{operation} failed")]
+    Storage {
+        /// What was tried, and on what.
+        operation: String,
+        /// What the storage said.
+        #[source]
+        source: std::io::Error,
+    },
+}

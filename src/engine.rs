@@ -1,0 +1,17 @@
+//! The life of a run, as a pure state machine: no clock, no I/O, no async.
+//!
+//! [`Run::decide`] turns a command into facts or refuses it, [`Run::apply`] records a fact, and
+//! [`Run::wanted`] says what the world should be doing about it now. Replaying a run's events
+//! rebuilds the same run, so a crash loses nothing but time.
+
+pub mod command;
+pub mod event;
+pub mod outcome;
+pub mod run;
+pub mod wanted;
+
+pub use command::{Command, Refused, RerunScope};
+pub use event::{Event, SkipReason};
+pub use outcome::{ArtifactRef, AttemptOutcome, TestCounts};
+pub use run::{Attempt, Run, Stage};
+pub use wanted::Wanted;

@@ -1,0 +1,24 @@
+//! Trunkline: a CI/CD engine. The modules in reading order, from the ground up; `ARCHITECTURE.md` says
+//! who may import whom, and `tests/architecture.rs` holds it.
+
+// Rules for production code only; tests may unwrap and print.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::print_stderr,
+        clippy::print_stdout,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod model;
+pub mod pipeline;
+pub mod engine;
+pub mod store;
+pub mod blobs;
+pub mod source;
+pub mod executor;
+pub mod secrets;

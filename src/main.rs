@@ -1,0 +1,3 @@
+//! The `trunkline` binary: parses the command line and calls `cli`.
+
+fn main() {}

@@ -1,0 +1,496 @@
+//! A plan: one pipeline, expanded for one run. Stored as JSON when the run is created, and never
+//! changed after; every field that is added later has a default, so an old plan can be read.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Expression, Template};
+use crate::model::{FailureClass, Milliseconds, StageIndex, Timestamp, UsdNanos};
+
+/// Everything a run will do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Team that owns it.
+    #[serde(default)]
+    pub team: Option<String>,
+    /// The longest the run may take from its first stage on.
+    #[serde(default)]
+    pub timeout: Option<Milliseconds>,
+    /// Group in which runs wait for each other.
+    #[serde(default)]
+    pub concurrency: Option<RunConcurrency>,
+    /// Ceiling of the run's spending.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+    /// Globs of what a release consists of.
+    #[serde(default)]
+    pub release: Option<Release>,
+    /// The stages; a stage's place is its [`StageIndex`]. Needs may point forwards.
+    pub stages: Vec<PlannedStage>,
+}
+
+/// One node of the graph: a stage, or one cell of a stage's matrix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedStage {
+    /// Unique in the plan: the name, or `name (a, b)` with the values of the matrix cell.
+    pub key: String,
+    /// The name in the file.
+    pub name: String,
+    /// Values of the matrix cell; empty without a matrix.
+    #[serde(default)]
+    pub matrix: BTreeMap<String, String>,
+    /// What it waits for. A need on a matrix stage is one need for each cell.
+    #[serde(default)]
+    pub needs: Vec<PlannedNeed>,
+    /// Whether to run at all, asked when the needs are met.
+    #[serde(default, rename = "if")]
+    pub condition: Option<Expression>,
+    /// What it does.
+    pub work: Work,
+    /// Environment for every step.
+    #[serde(default)]
+    pub env: BTreeMap<String, Template>,
+    /// Secrets it gets, as environment variables.
+    #[serde(default)]
+    pub secrets: Vec<SecretUse>,
+    /// When failed attempts are tried again.
+    #[serde(default)]
+    pub retry: RetryPolicy,
+    /// The longest an attempt may take.
+    pub timeout: Milliseconds,
+    /// Since when a failure is no longer allowed, and why it is until then.
+    #[serde(default)]
+    pub allow_failure: Option<AllowFailure>,
+    /// Comparisons that the metrics must pass.
+    #[serde(default)]
+    pub gates: Vec<Gate>,
+    /// Globs whose content, with image and steps, decides whether an earlier green result is reused.
+    #[serde(default)]
+    pub inputs: Option<Vec<String>>,
+    /// Group in which stages of all runs wait for each other.
+    #[serde(default)]
+    pub concurrency: Option<StageConcurrency>,
+    /// Whether a newer run may stop it once it has started.
+    #[serde(default = "yes")]
+    pub interruptible: bool,
+    /// Environment it deploys to.
+    #[serde(default)]
+    pub environment: Option<Environment>,
+    /// Ceiling of its spending.
+    #[serde(default)]
+    pub budget: Option<Budget>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A stage that another waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedNeed {
+    /// Which.
+    pub stage: StageIndex,
+    /// Whether a skipped one is fine.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// What a stage does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Commands in a container.
+    Container(Box<ContainerWork>),
+    /// `builtin/image`: the engine builds an image.
+    Image(ImageWork),
+    /// Another `builtin/…`, refused by name when it is its turn.
+    Builtin {
+        /// The name after `builtin/`.
+        name: String,
+        /// Its arguments.
+        with: Value,
+    },
+    /// People decide.
+    Approval(Approval),
+}
+
+/// Commands in a container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerWork {
+    /// Image reference, such as `python:3.12-slim`.
+    pub image: Template,
+    /// When the image is pulled.
+    #[serde(default)]
+    pub pull: PullPolicy,
+    /// Steps, or the image's program with arguments for an image without a shell.
+    pub program: Program,
+    /// `uid[:gid]` or a name of the image, instead of the image's user.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Whether the root file system is read-only.
+    #[serde(default)]
+    pub read_only: bool,
+    /// What it may reach.
+    #[serde(default)]
+    pub network: Network,
+    /// Ceilings.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Containers beside it.
+    #[serde(default)]
+    pub services: BTreeMap<String, Service>,
+    /// Files kept between runs.
+    #[serde(default)]
+    pub caches: Vec<Cache>,
+    /// Files handed on.
+    #[serde(default)]
+    pub artifacts: Option<Artifacts>,
+}
+
+/// What runs in the container.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Program {
+    /// Shell commands, one after the other.
+    Steps(Vec<Step>),
+    /// One program, started without a shell.
+    Command(Vec<Template>),
+}
+
+/// One command of a stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name, or the first line of the command.
+    pub name: String,
+    /// Shell text. Never a template: values reach it as environment variables.
+    pub run: String,
+    /// Another image for this step, with the same workspace.
+    #[serde(default)]
+    pub image: Option<Template>,
+    /// Whether to run it. `always()` and `failed()` speak of the steps before it.
+    #[serde(default, rename = "if")]
+    pub condition: Option<Expression>,
+    /// The longest it may take.
+    #[serde(default)]
+    pub timeout: Option<Milliseconds>,
+    /// Environment on top of the stage's.
+    #[serde(default)]
+    pub env: BTreeMap<String, Template>,
+}
+
+/// `builtin/image`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ImageWork {
+    /// Folder of the workspace that is sent to the builder.
+    pub context: String,
+    /// Path of the Dockerfile inside the context.
+    pub dockerfile: String,
+    /// Names to tag it with.
+    #[serde(default)]
+    pub tags: Vec<Template>,
+    /// Build arguments.
+    #[serde(default)]
+    pub args: BTreeMap<String, Template>,
+    /// Stage of a multi-stage Dockerfile.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Whether to push the tags that name a registry.
+    #[serde(default)]
+    pub push: bool,
+}
+
+/// A gate that people open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Who may: `team/<name>` or a login; empty means anybody.
+    #[serde(default)]
+    pub by: Vec<String>,
+    /// How many different people.
+    pub count: u32,
+    /// Whether the author of the change does not count.
+    #[serde(default)]
+    pub not_author: bool,
+    /// How long to wait.
+    pub timeout: Milliseconds,
+    /// What happens then: true approves, false rejects.
+    #[serde(default)]
+    pub approve_on_timeout: bool,
+}
+
+/// When an image is pulled.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum PullPolicy {
+    /// When it is not here.
+    #[default]
+    IfMissing,
+    /// Before every attempt.
+    Always,
+    /// Never: it must be here.
+    Never,
+}
+
+/// What a stage may reach.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Everything.
+    #[default]
+    Full,
+    /// The LLM gateway and its own services.
+    Gateway,
+    /// Nothing.
+    None,
+}
+
+/// Ceilings of a container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Thousandths of a CPU; `None` is unlimited.
+    #[serde(default)]
+    pub cpu_millis: Option<u64>,
+    /// Bytes of memory, swap included; `None` is unlimited.
+    #[serde(default)]
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads; `None` is the executor's default.
+    #[serde(default)]
+    pub pids: Option<u32>,
+}
+
+/// A container that runs beside a stage, reachable by its name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    /// Image reference.
+    pub image: Template,
+    /// Environment.
+    #[serde(default)]
+    pub env: BTreeMap<String, Template>,
+    /// Arguments instead of the image's.
+    #[serde(default)]
+    pub command: Vec<Template>,
+    /// When it counts as ready; started is enough without.
+    #[serde(default)]
+    pub ready: Option<Readiness>,
+}
+
+/// When a service counts as ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// What must work.
+    pub probe: Probe,
+    /// How long it may take.
+    pub timeout: Milliseconds,
+}
+
+/// How a service is asked whether it is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// A TCP port accepts a connection.
+    Tcp(u16),
+    /// An HTTP GET answers below 400.
+    Http {
+        /// Port.
+        port: u16,
+        /// Path, with its slash.
+        path: String,
+    },
+    /// A command in the service's container exits with 0.
+    Exec(Vec<String>),
+}
+
+/// Files kept between runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// The exact key.
+    pub key: Template,
+    /// Prefixes to fall back to, the newest entry first.
+    #[serde(default)]
+    pub fallback: Vec<Template>,
+    /// Paths, relative to the workspace or absolute.
+    pub paths: Vec<String>,
+}
+
+/// Files handed on to the stages that need this one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// Globs or folders, relative to the workspace.
+    pub paths: Vec<String>,
+    /// How long they are kept.
+    pub expire: Milliseconds,
+    /// Files to read for metrics, by kind: `junit`, `sarif`, `cobertura`.
+    #[serde(default)]
+    pub reports: BTreeMap<ReportKind, Vec<String>>,
+    /// Whether they are kept when the attempt fails too.
+    #[serde(default = "yes")]
+    pub on_failure: bool,
+}
+
+/// A kind of report.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportKind {
+    /// JUnit XML, as written by pytest, nextest and most others.
+    Junit,
+    /// SARIF 2.1.0.
+    Sarif,
+    /// Cobertura coverage XML.
+    Cobertura,
+}
+
+/// A secret that a stage gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretUse {
+    /// Name of the secret.
+    pub name: String,
+    /// Name of the environment variable.
+    pub env: String,
+}
+
+/// When failed attempts are tried again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPolicy {
+    /// Attempts after the first.
+    pub max: u32,
+    /// Classes that are tried again.
+    pub on: Vec<FailureClass>,
+    /// Wait before the second attempt; it doubles for each one after, up to 10 minutes.
+    pub delay: Milliseconds,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            max: 1,
+            on: vec![FailureClass::Infra, FailureClass::LostWorker, FailureClass::ImagePull],
+            delay: Milliseconds(1000),
+        }
+    }
+}
+
+/// A failure that does not fail the run, for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowFailure {
+    /// The first moment at which it does fail the run: the end of the named day, UTC; `None` is never.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// A named metric and the comparison it must pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Name of the metric.
+    pub metric: String,
+    /// The comparison as written, such as `>= 0.85`.
+    pub comparison: String,
+    /// The whole expression, such as `f1 >= 0.85`.
+    pub expression: Expression,
+}
+
+/// A group in which runs wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunConcurrency {
+    /// Its name.
+    pub group: String,
+    /// What a new run does to those that run.
+    #[serde(default)]
+    pub on_new: OnNew,
+}
+
+/// What a new run does to older ones of its group.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum OnNew {
+    /// Waits for them.
+    #[default]
+    Queue,
+    /// Cancels them.
+    CancelRunning,
+}
+
+/// A group in which stages wait for each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageConcurrency {
+    /// Its name.
+    pub group: String,
+    /// How many at once.
+    pub limit: u32,
+    /// Who is next.
+    #[serde(default)]
+    pub order: SlotOrder,
+    /// Whether a run that trunk has overtaken is skipped.
+    #[serde(default)]
+    pub skip_outdated: bool,
+}
+
+/// Who is next in a group.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotOrder {
+    /// The oldest run of trunk.
+    #[default]
+    OldestFirst,
+    /// The newest run of trunk.
+    NewestFirst,
+}
+
+/// Where a stage deploys to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Its name.
+    pub name: String,
+    /// Everything else as written, for the stage that will use it.
+    #[serde(default)]
+    pub settings: Value,
+}
+
+/// A ceiling of spending.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The most that one run (or one run of the stage) may cost.
+    #[serde(default)]
+    pub per_run: Option<UsdNanos>,
+    /// The most tokens.
+    #[serde(default)]
+    pub tokens_per_run: Option<u64>,
+    /// Whether going over fails the run, or only warns.
+    #[serde(default = "yes")]
+    pub fail_on_exceed: bool,
+}
+
+/// Globs of what a release consists of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// Code.
+    #[serde(default)]
+    pub code: Vec<String>,
+    /// Infra.
+    #[serde(default)]
+    pub infra: Vec<String>,
+    /// Prompts.
+    #[serde(default)]
+    pub prompts: Vec<String>,
+    /// Lock file of models.
+    #[serde(default)]
+    pub models: Option<String>,
+    /// Lock file of vector indexes.
+    #[serde(default)]
+    pub indexes: Option<String>,
+}

@@ -22,3 +22,5 @@ pub mod blobs;
 pub mod source;
 pub mod executor;
 pub mod secrets;
+pub mod runs;
+pub mod worker;

@@ -1,0 +1,224 @@
+//! Use cases on a run: create, load, decide, commit, announce. The only module that writes run events.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+
+use crate::engine::{Command, Event, Refused, Run};
+use crate::model::{RunId, Timestamp};
+use crate::pipeline::{Context, Plan};
+use crate::store::runs::{Append, NewRun, RunRow, StoredEvent};
+use crate::store::{Store, StoreError};
+
+/// How often a commit is tried when others append to the same run at the same time.
+const COMMIT_TRIES: u32 = 20;
+/// How long a watcher sleeps when nobody in this process announces a change.
+const WATCH_POLL: Duration = Duration::from_millis(250);
+
+/// Everything that can be done with runs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    store: Store,
+    changes: broadcast::Sender<RunId>,
+}
+
+/// A run as it stood when it was read.
+#[derive(Debug, Clone)]
+pub struct LoadedRun {
+    /// Its state.
+    pub run: Run,
+    /// Its row; `status` and `events` are those of the moment it was read.
+    pub row: RunRow,
+    /// Sequence number of the next event.
+    pub seq: i64,
+}
+
+/// Why a use case did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsError {
+    /// There is no such run.
+    #[error("there is no run `{0}`")]
+    NotFound(String),
+    /// More than one run is meant.
+    #[error("`{reference}` is the beginning of {count} runs")]
+    Ambiguous {
+        /// What was asked for.
+        reference: String,
+        /// How many match.
+        count: usize,
+    },
+    /// The run refuses the command.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The stored plan or context cannot be read by this version.
+    #[error("the stored plan of run `{run}` cannot be read")]
+    Unreadable {
+        /// Which run.
+        run: RunId,
+        /// What the parser said.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A run to create.
+#[derive(Debug, Clone)]
+pub struct CreateRun {
+    /// Its id, a new ULID in lower case.
+    pub id: RunId,
+    /// Where the code comes from: a folder or an address.
+    pub repository: String,
+    /// Git tree that is checked out.
+    pub tree: String,
+    /// What it will do.
+    pub plan: Plan,
+    /// Its facts.
+    pub context: Context,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+}
+
+impl Runs {
+    /// The runs of this store.
+    #[must_use]
+    pub fn new(store: Store) -> Self {
+        let (changes, _) = broadcast::channel(256);
+        Self { store, changes }
+    }
+
+    /// The store below, for reading.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Stores a new run and gives its number.
+    pub async fn create(&self, create: &CreateRun) -> Result<i64, RunsError> {
+        let unreadable = |source| RunsError::Unreadable { run: create.id.clone(), source };
+        let new = NewRun {
+            id: create.id.clone(),
+            pipeline: create.plan.pipeline.clone(),
+            repository: create.repository.clone(),
+            event: create.context.event.clone(),
+            branch: create.context.git.branch.clone(),
+            revision: create.context.git.sha.clone(),
+            tree: create.tree.clone(),
+            title: create.context.git.message.clone(),
+            plan: serde_json::to_string(&create.plan).map_err(unreadable)?,
+            context: serde_json::to_string(&create.context).map_err(unreadable)?,
+            created_at: create.created_at,
+        };
+        Ok(self.store.insert_run(&new).await?)
+    }
+
+    /// The run a person means: `last`, a number (`12`, `#12`), an id, or the beginning of one.
+    pub async fn find(&self, reference: &str) -> Result<RunRow, RunsError> {
+        let not_found = || RunsError::NotFound(reference.to_owned());
+        if reference == "last" {
+            let filter = crate::store::runs::RunFilter { limit: 1, ..Default::default() };
+            return self.store.list_runs(&filter).await?.into_iter().next().ok_or_else(not_found);
+        }
+        if let Ok(number) = reference.trim_start_matches('#').parse() {
+            return self.store.find_run_by_number(number).await?.ok_or_else(not_found);
+        }
+        let id = RunId(reference.to_lowercase());
+        self.store.find_run(&id).await?.ok_or_else(not_found)
+    }
+
+    /// Reads a run with everything that has happened to it.
+    pub async fn load(&self, id: &RunId) -> Result<LoadedRun, RunsError> {
+        let not_found = || RunsError::NotFound(id.to_string());
+        let row = self.store.find_run(id).await?.ok_or_else(not_found)?;
+        let (plan, context) = self.store.find_plan(id).await?.ok_or_else(not_found)?;
+        let unreadable = |source| RunsError::Unreadable { run: id.clone(), source };
+        let plan: Plan = serde_json::from_str(&plan).map_err(unreadable)?;
+        let context: Context = serde_json::from_str(&context).map_err(unreadable)?;
+        let run = Run::new(id.clone(), Arc::new(plan), Arc::new(context));
+        let mut loaded = LoadedRun { run, row, seq: 0 };
+        self.refresh(&mut loaded).await?;
+        Ok(loaded)
+    }
+
+    /// Applies what has happened since the run was read, and gives it.
+    pub async fn refresh(&self, loaded: &mut LoadedRun) -> Result<Vec<StoredEvent>, RunsError> {
+        let events = self.store.list_events(loaded.run.id(), loaded.seq).await?;
+        for stored in &events {
+            loaded.run.apply(&stored.event, stored.at);
+            loaded.seq = stored.seq + 1;
+        }
+        Ok(events)
+    }
+
+    /// Decides a command, stores the events that follow and applies them; gives those events. When
+    /// somebody else was faster, decides again on what they left.
+    pub async fn execute(
+        &self,
+        loaded: &mut LoadedRun,
+        command: &Command,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, RunsError> {
+        let mut tries = 0;
+        loop {
+            let events = loaded.run.decide(command, now)?;
+            let Err(error) = self.commit(loaded, &events, now).await else { return Ok(events) };
+            // The state in memory is ahead of the store: only what is stored counts.
+            *loaded = self.load(&loaded.row.id).await?;
+            let is_conflict = matches!(error, RunsError::Store(StoreError::Conflict { .. }));
+            if !is_conflict || tries == COMMIT_TRIES {
+                return Err(error);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Waits until something may have happened to the run: an announcement, or a short while.
+    pub async fn changed(&self, changes: &mut broadcast::Receiver<RunId>, id: &RunId) {
+        let announced = async {
+            loop {
+                match changes.recv().await {
+                    Ok(changed) if changed == *id => return,
+                    Ok(_) => (),
+                    Err(broadcast::error::RecvError::Lagged(_)) => return,
+                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+                }
+            }
+        };
+        let _elapsed = tokio::time::timeout(WATCH_POLL, announced).await;
+    }
+
+    /// Announcements of changes made by this process.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<RunId> {
+        self.changes.subscribe()
+    }
+
+    async fn commit(
+        &self,
+        loaded: &mut LoadedRun,
+        events: &[Event],
+        now: Timestamp,
+    ) -> Result<(), RunsError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        for event in events {
+            loaded.run.apply(event, now);
+        }
+        let append = Append {
+            run: &loaded.row.id,
+            seq: loaded.seq,
+            events,
+            at: now,
+            status: loaded.run.status(),
+            finished_at: loaded.run.times().1,
+        };
+        self.store.append_events(&append).await?;
+        loaded.seq += i64::try_from(events.len()).unwrap_or(0);
+        let _nobody_listens = self.changes.send(loaded.row.id.clone());
+        Ok(())
+    }
+}

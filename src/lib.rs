@@ -22,5 +22,6 @@ pub mod blobs;
 pub mod source;
 pub mod executor;
 pub mod secrets;
+pub mod checks;
 pub mod runs;
 pub mod worker;

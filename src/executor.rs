@@ -98,6 +98,21 @@ pub trait Executor: Clone + Send + Sync + 'static {
         instance: &str,
     ) -> impl Future<Output = Result<Vec<Found>, ExecutorError>> + Send;
 
+    /// Where an attempt stands.
+    fn state(
+        &self,
+        name: &AttemptName,
+    ) -> impl Future<Output = Result<AttemptState, ExecutorError>> + Send;
+
+    /// User and group.
+    fn image_user(
+        &self,
+        image: &str,
+        user: Option<&str>,
+        pull: spec::Pull,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> impl Future<Output = Result<Option<(u32, u32)>, ExecutorError>> + Send;
+
     /// Builds an image from a folder of the attempt's workspace, tags and pushes it. The attempt has
     /// been prepared with [`ProgramSpec::Nothing`]. Output lines go to `progress`.
     fn build(
@@ -166,4 +181,19 @@ pub struct Published {
     pub metrics: Vec<u8>,
     /// `key=value` lines.
     pub outputs: Vec<u8>,
+}
+
+/// Where an attempt stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptState {
+    /// Nothing.
+    Absent,
+    /// Waiting.
+    Prepared,
+    /// Going.
+    Begun,
+    /// Over.
+    Exited(Exit),
+    /// Lost.
+    Lost,
 }

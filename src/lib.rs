@@ -23,6 +23,7 @@ pub mod blobs;
 pub mod source;
 pub mod executor;
 pub mod secrets;
+pub mod checks;
 pub mod runs;
 pub mod worker;
 pub mod telemetry;

@@ -35,6 +35,8 @@ pub struct Checkout {
     pub folder: PathBuf,
     /// The repository's objects, to be mounted read-only where the checkout's `.git` expects them.
     pub objects: Vec<(PathBuf, String)>,
+    /// w
+    pub warnings: Vec<String>,
 }
 
 /// Why git could not do what was asked.

@@ -1,14 +1,77 @@
 //! All SQL, and nothing but SQL. One text serves SQLite and Postgres; one file for each table.
+//! Writes that belong together are one method: a transaction never leaves this module.
 
+mod connection;
+pub mod runs;
+pub mod events;
+pub mod leases;
+pub mod groups;
 pub mod artifacts;
 pub mod caches;
-pub mod groups;
 pub mod results;
-pub mod runs;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use connection::DatabaseKind;
+use connection::Pool;
 
 /// The database of one installation. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Store {}
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+}
+
+/// Runs `$body` with `$db` bound to the pool for reading. The body is compiled once for each
+/// driver, so both drivers check its types.
+macro_rules! with_db {
+    ($store:expr, $db:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { readers: $db, .. } => $body,
+            $crate::store::Pool::Postgres($db) => $body,
+        }
+    };
+}
+pub(crate) use with_db;
+
+/// Runs `$body`, one statement, with `$db` bound to something that may write. On SQLite a
+/// transaction goes round it: a lock that is asked for at its beginning can be waited for.
+macro_rules! with_writer {
+    ($store:expr, $db:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { writer, .. } => {
+                let mut transaction = $crate::store::connection::begin_writing(writer).await?;
+                let $db = &mut *transaction;
+                let value = $body;
+                transaction.commit().await?;
+                value
+            }
+            $crate::store::Pool::Postgres($db) => $body,
+        }
+    };
+}
+pub(crate) use with_writer;
+
+/// Runs `$body` with `$tx` bound to a transaction, and commits it unless the body returns.
+macro_rules! in_transaction {
+    ($store:expr, $tx:ident => $body:expr) => {
+        match &$store.pool {
+            $crate::store::Pool::Sqlite { writer, .. } => {
+                let mut $tx = $crate::store::connection::begin_writing(writer).await?;
+                let value = $body;
+                $tx.commit().await?;
+                value
+            }
+            $crate::store::Pool::Postgres(db) => {
+                let mut $tx = db.begin().await?;
+                let value = $body;
+                $tx.commit().await?;
+                value
+            }
+        }
+    };
+}
+pub(crate) use in_transaction;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -19,11 +82,47 @@ pub enum StoreError {
         /// The row, as a person would name it.
         what: String,
     },
+    /// Only a finished run can be deleted.
+    #[error("run `{run}` has not finished")]
+    Unfinished {
+        /// Its id.
+        run: String,
+    },
     /// The address names no database we know.
     #[error("database address `{url}` starts with neither `sqlite:` nor `postgres:`")]
     UnknownDatabase {
         /// The address, without its password.
         url: String,
+    },
+    /// The database could not be reached or opened.
+    #[error("database `{url}` could not be opened")]
+    Unreachable {
+        /// The address, without its password.
+        url: String,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The folder of the SQLite file could not be made.
+    #[error("folder `{path}` could not be created")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is something else.
+    #[error("file `{path}` is not a SQLite database")]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A newer version of this program has changed the schema.
+    #[error("the database has migration `{migration}`, which this version does not know")]
+    NewerSchema {
+        /// Its number.
+        migration: i64,
     },
     /// A stored value cannot be read by this version.
     #[error("`{what}` in the database cannot be read")]
@@ -39,12 +138,61 @@ pub enum StoreError {
     Database(#[from] sqlx::Error),
     /// The schema could not be brought up to date.
     #[error("a migration failed")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] sqlx::migrate::MigrateError),
+}
+
+impl StoreError {
+    /// What a person can do about it, as a sentence.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Unfinished { .. } => Some("Cancel the run first, and wait for its end."),
+            Self::UnknownDatabase { .. } => {
+                Some("Write `sqlite:<file>` or `postgres://<user>@<host>/<database>`.")
+            }
+            Self::NotADatabase { .. } => Some("Name another file, or move this one away."),
+            Self::NewerSchema { .. } => {
+                Some("Use the newest version that has worked with this database.")
+            }
+            Self::Unreachable { .. } => Some("Check the address, and that the database runs."),
+            Self::Conflict { .. }
+            | Self::Folder { .. }
+            | Self::Unreadable { .. }
+            | Self::Database(_)
+            | Self::Migration(_) => None,
+        }
+    }
 }
 
 impl Store {
-    /// Connects and brings the schema up to date.
-    pub async fn open(_url: &str) -> Result<Self, StoreError> {
-        unimplemented!()
+    /// Connects and brings the schema up to date. A SQLite file and its folder are created when
+    /// they are missing.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(Self { pool: connection::open(url).await? })
     }
+
+    /// Which database it is.
+    #[must_use]
+    pub fn database_kind(&self) -> DatabaseKind {
+        self.pool.kind()
+    }
+
+    /// Closes all connections, when what uses them is done.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("database", &self.database_kind()).finish_non_exhaustive()
+    }
+}
+
+/// Reads a word or JSON text of a row.
+fn read_json<T: serde::de::DeserializeOwned>(
+    what: impl FnOnce() -> String,
+    text: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: what(), source })
 }

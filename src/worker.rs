@@ -1,9 +1,11 @@
 //! Makes happen what the engine wants, and tells the engine what came of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
@@ -11,6 +13,24 @@ use crate::executor::{Executor, ExecutorError};
 use crate::model::{RunId, RunStatus, Timestamp};
 use crate::runs::{Runs, RunsError};
 use crate::source::SourceError;
+
+mod attempt;
+mod collect;
+mod driver;
+mod files;
+mod job;
+mod keep;
+mod lease;
+mod log;
+mod look_ahead;
+mod reconcile;
+mod reuse;
+mod workspace;
+
+pub use log::OUTPUT_SECTION;
+
+/// How long a killed container may take to end.
+const KILL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where time comes from, so that tests can set it.
 pub trait Clock: std::fmt::Debug + Send + Sync {
@@ -64,6 +84,11 @@ pub struct WorkerSettings {
     pub log_limit_bytes: u64,
     /// Whether containers of failed attempts are kept for `trunkline shell`.
     pub keep_failed: bool,
+    /// Whether green results of stages with `inputs` are reused.
+    pub reuse: bool,
+    /// Whether processes on other machines share the database, so that a lease must run out before it
+    /// can be taken over.
+    pub is_shared: bool,
 }
 
 /// Drives runs on this machine. Cheap to clone.
@@ -71,6 +96,9 @@ pub struct WorkerSettings {
 pub struct Worker<E> {
     parts: Arc<WorkerParts<E>>,
     settings: Arc<WorkerSettings>,
+    slots: Arc<Semaphore>,
+    checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
+    files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
 
 /// Why a run cannot be driven any further by this process.
@@ -83,6 +111,14 @@ pub enum WorkerError {
         run: RunId,
         /// The other process.
         owner: String,
+    },
+    /// The file that says who drives a run cannot be locked.
+    #[error("the lock of run `{run}` cannot be taken: {reason}")]
+    Lock {
+        /// Which run.
+        run: RunId,
+        /// What the system said.
+        reason: String,
     },
     /// A use case failed.
     #[error(transparent)]
@@ -102,22 +138,22 @@ impl<E: Executor> Worker<E> {
     /// A worker.
     #[must_use]
     pub fn new(parts: WorkerParts<E>, settings: WorkerSettings) -> Self {
-        Self { parts: Arc::new(parts), settings: Arc::new(settings) }
+        Self {
+            slots: Arc::new(Semaphore::new(settings.slots.max(1))),
+            parts: Arc::new(parts),
+            settings: Arc::new(settings),
+            checkouts: Arc::default(),
+            files: Arc::default(),
+        }
     }
 
     /// Drives a run to its end and gives its status; `None` when `shutdown` came first (its containers
     /// go on and are adopted by the next driver).
     pub async fn drive(
         &self,
-        _run: &RunId,
-        _shutdown: &CancellationToken,
+        run: &RunId,
+        shutdown: &CancellationToken,
     ) -> Result<Option<RunStatus>, WorkerError> {
-        let _ = (&self.parts, &self.settings);
-        unimplemented!()
-    }
-
-    /// Removes what carries this instance's label and no unfinished run wants; gives how many things.
-    pub async fn sweep(&self) -> Result<usize, WorkerError> {
-        unimplemented!()
+        driver::Driver::start(self, run).await?.drive(shutdown).await
     }
 }

@@ -32,6 +32,13 @@ pub struct Stage {
     pub reused_from: Option<crate::model::AttemptName>,
 }
 
+impl Stage {
+    /// Its result.
+    pub fn outcome(&self) -> Option<&AttemptOutcome> {
+        None
+    }
+}
+
 /// One try of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {

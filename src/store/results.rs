@@ -3,53 +3,139 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, StoreError};
+use super::artifacts::attempt_name;
+use super::events::drop_missing_numbers;
+use super::{Store, StoreError, in_transaction, read_json, with_db, with_writer};
 use crate::engine::AttemptOutcome;
 use crate::model::{AttemptName, Digest, RunId, Timestamp};
 
 impl Store {
-    /// Remembers a green attempt by the digest of its inputs.
+    /// Remembers a green attempt by the digest of its inputs. Its blobs are kept for as long.
     pub async fn insert_result(
         &self,
-        _inputs: &Digest,
-        _attempt: &AttemptName,
-        _outcome: &AttemptOutcome,
-        _now: Timestamp,
+        inputs: &Digest,
+        attempt: &AttemptName,
+        outcome: &AttemptOutcome,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        const SQL: &str = "
+            INSERT INTO stage_results (run, stage, attempt, inputs, outcome, created_at)
+            VALUES ($1, $2, $3, $4, $5, $6)
+            ON CONFLICT (run, stage, attempt) DO NOTHING";
+        const BLOB: &str = "
+            INSERT INTO stage_result_blobs (run, stage, attempt, digest)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (run, stage, attempt, digest) DO NOTHING";
+        let (stage, number) = (i64::from(attempt.stage.0), i64::from(attempt.attempt));
+        let outcome_json = write_outcome(attempt, outcome)?;
+        in_transaction!(self, tx => {
+            sqlx::query(SQL)
+                .bind(&attempt.run)
+                .bind(stage)
+                .bind(number)
+                .bind(inputs)
+                .bind(&outcome_json)
+                .bind(now)
+                .execute(&mut *tx)
+                .await?;
+            for artifact in &outcome.artifacts {
+                sqlx::query(BLOB)
+                    .bind(&attempt.run)
+                    .bind(stage)
+                    .bind(number)
+                    .bind(&artifact.digest)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok(())
     }
 
     /// The newest green attempt with these inputs.
     pub async fn find_result(
         &self,
-        _inputs: &Digest,
+        inputs: &Digest,
     ) -> Result<Option<(AttemptName, AttemptOutcome)>, StoreError> {
-        unimplemented!()
+        const SQL: &str = "
+            SELECT run, stage, attempt, outcome FROM stage_results WHERE inputs = $1
+            ORDER BY created_at DESC, run DESC, stage DESC, attempt DESC LIMIT 1";
+        let row: Option<(RunId, i64, i64, String)> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(inputs).fetch_optional(db).await?);
+        let Some((run, stage, attempt, outcome)) = row else {
+            return Ok(None);
+        };
+        let attempt = attempt_name(run, stage, attempt);
+        let outcome = read_json(|| format!("result of attempt {attempt}"), &outcome)?;
+        Ok(Some((attempt, outcome)))
     }
 
     /// Removes results older than `before`; gives how many.
-    pub async fn delete_old_results(&self, _before: Timestamp) -> Result<u64, StoreError> {
-        unimplemented!()
+    pub async fn delete_old_results(&self, before: Timestamp) -> Result<u64, StoreError> {
+        const SQL: &str = "DELETE FROM stage_results WHERE created_at < $1";
+        Ok(with_writer!(self, db => {
+            sqlx::query(SQL).bind(before).execute(db).await?.rows_affected()
+        }))
     }
 
-    /// Writes the metrics of a finished stage down.
+    /// Writes the metrics of a finished stage down, in place of those of an earlier attempt. What
+    /// is not a number is left out.
     pub async fn save_metrics(
         &self,
-        _run: &RunId,
-        _stage_key: &str,
-        _metrics: &BTreeMap<String, f64>,
-        _now: Timestamp,
+        run: &RunId,
+        stage_key: &str,
+        metrics: &BTreeMap<String, f64>,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        unimplemented!()
+        const CLEAR: &str = "DELETE FROM metrics WHERE run = $1 AND stage_key = $2";
+        const SQL: &str = "
+            INSERT INTO metrics (run, stage_key, name, value, measured_at)
+            VALUES ($1, $2, $3, $4, $5)
+            ON CONFLICT (run, stage_key, name) DO UPDATE
+            SET value = excluded.value, measured_at = excluded.measured_at";
+        in_transaction!(self, tx => {
+            sqlx::query(CLEAR).bind(run).bind(stage_key).execute(&mut *tx).await?;
+            for (name, value) in metrics.iter().filter(|(_, value)| value.is_finite()) {
+                sqlx::query(SQL)
+                    .bind(run)
+                    .bind(stage_key)
+                    .bind(name)
+                    .bind(value)
+                    .bind(now)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok(())
     }
 
     /// Metrics by stage key of the newest passed run of this pipeline, repository and branch.
     pub async fn find_baselines(
         &self,
-        _repository: &str,
-        _pipeline: &str,
-        _branch: &str,
+        repository: &str,
+        pipeline: &str,
+        branch: &str,
     ) -> Result<BTreeMap<String, BTreeMap<String, f64>>, StoreError> {
-        unimplemented!()
+        const SQL: &str = "
+            SELECT stage_key, name, value FROM metrics WHERE run =
+                (SELECT id FROM runs
+                 WHERE repository = $1 AND pipeline = $2 AND branch = $3 AND status = 'passed'
+                 ORDER BY id DESC LIMIT 1)";
+        let rows: Vec<(String, String, f64)> = with_db!(self, db => {
+            sqlx::query_as(SQL).bind(repository).bind(pipeline).bind(branch).fetch_all(db).await?
+        });
+        let mut baselines: BTreeMap<String, BTreeMap<String, f64>> = BTreeMap::new();
+        for (stage_key, name, value) in rows {
+            baselines.entry(stage_key).or_default().insert(name, value);
+        }
+        Ok(baselines)
     }
+}
+
+fn write_outcome(attempt: &AttemptName, outcome: &AttemptOutcome) -> Result<String, StoreError> {
+    let mut json = serde_json::to_value(outcome).map_err(|source| StoreError::Unreadable {
+        what: format!("result of attempt {attempt}"),
+        source,
+    })?;
+    drop_missing_numbers(&mut json);
+    Ok(json.to_string())
 }

@@ -1,7 +1,9 @@
-//! The tables `runs`, `run_plans` and `run_events`.
+//! The tables `runs` and `run_plans`.
 
-use super::{Store, StoreError};
-use crate::engine::Event;
+use sqlx::{FromRow, QueryBuilder};
+
+pub use super::events::{Append, StoredEvent};
+use super::{Store, StoreError, in_transaction, with_db, with_writer};
 use crate::model::{RunId, RunStatus, Timestamp};
 
 /// A run to insert.
@@ -68,34 +70,6 @@ pub struct RunRow {
     pub finished_at: Option<Timestamp>,
 }
 
-/// One stored event.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StoredEvent {
-    /// Its place in the run, from 0.
-    pub seq: i64,
-    /// When it happened.
-    pub at: Timestamp,
-    /// What happened.
-    pub event: Event,
-}
-
-/// Events to append, and what follows from them for the row. One transaction.
-#[derive(Debug, Clone)]
-pub struct Append<'a> {
-    /// Which run.
-    pub run: &'a RunId,
-    /// Sequence number of the first event; must be the number of events stored.
-    pub seq: i64,
-    /// The events.
-    pub events: &'a [Event],
-    /// When they happened.
-    pub at: Timestamp,
-    /// Where the run stands after them.
-    pub status: RunStatus,
-    /// When it ended, if it has.
-    pub finished_at: Option<Timestamp>,
-}
-
 /// Which runs to list.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -111,76 +85,162 @@ pub struct RunFilter {
     pub limit: u32,
 }
 
+/// A run as the table has it.
+#[derive(FromRow)]
+struct Record {
+    id: RunId,
+    number: i64,
+    pipeline: String,
+    repository: String,
+    event: String,
+    branch: String,
+    revision: String,
+    tree: String,
+    title: String,
+    status: String,
+    events: i64,
+    lease_epoch: i64,
+    lease_owner: String,
+    lease_until: Timestamp,
+    created_at: Timestamp,
+    finished_at: Option<Timestamp>,
+}
+
+impl TryFrom<Record> for RunRow {
+    type Error = StoreError;
+
+    fn try_from(record: Record) -> Result<Self, StoreError> {
+        let status = serde_json::from_value(record.status.into()).map_err(|source| {
+            StoreError::Unreadable { what: format!("status of run {}", record.id), source }
+        })?;
+        Ok(Self {
+            id: record.id,
+            number: record.number,
+            pipeline: record.pipeline,
+            repository: record.repository,
+            event: record.event,
+            branch: record.branch,
+            revision: record.revision,
+            tree: record.tree,
+            title: record.title,
+            status,
+            events: record.events,
+            lease_epoch: record.lease_epoch,
+            lease_owner: record.lease_owner,
+            lease_until: record.lease_until,
+            created_at: record.created_at,
+            finished_at: record.finished_at,
+        })
+    }
+}
+
 impl Store {
     /// Adds a queued run with its plan and context; gives its number.
-    pub async fn insert_run(&self, _run: &NewRun) -> Result<i64, StoreError> {
-        unimplemented!()
+    pub async fn insert_run(&self, run: &NewRun) -> Result<i64, StoreError> {
+        const NUMBER: &str =
+            "UPDATE counters SET value = value + 1 WHERE name = 'runs' RETURNING value";
+        const PLAN: &str = "INSERT INTO run_plans (run, plan, context) VALUES ($1, $2, $3)";
+        let number = in_transaction!(self, tx => {
+            let number: i64 = sqlx::query_scalar(NUMBER).fetch_one(&mut *tx).await?;
+            sqlx::query(INSERT)
+                .bind(&run.id)
+                .bind(number)
+                .bind(&run.pipeline)
+                .bind(&run.repository)
+                .bind(&run.event)
+                .bind(&run.branch)
+                .bind(&run.revision)
+                .bind(&run.tree)
+                .bind(&run.title)
+                .bind(run.created_at)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query(PLAN)
+                .bind(&run.id)
+                .bind(&run.plan)
+                .bind(&run.context)
+                .execute(&mut *tx)
+                .await?;
+            number
+        });
+        Ok(number)
     }
 
     /// The run with this id.
-    pub async fn find_run(&self, _id: &RunId) -> Result<Option<RunRow>, StoreError> {
-        unimplemented!()
+    pub async fn find_run(&self, id: &RunId) -> Result<Option<RunRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM runs WHERE id = $1";
+        let record: Option<Record> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(id).fetch_optional(db).await?);
+        record.map(RunRow::try_from).transpose()
     }
 
     /// The run with this number.
-    pub async fn find_run_by_number(&self, _number: i64) -> Result<Option<RunRow>, StoreError> {
-        unimplemented!()
+    pub async fn find_run_by_number(&self, number: i64) -> Result<Option<RunRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM runs WHERE number = $1";
+        let record: Option<Record> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(number).fetch_optional(db).await?);
+        record.map(RunRow::try_from).transpose()
     }
 
     /// Runs, newest first.
-    pub async fn list_runs(&self, _filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
-        unimplemented!()
+    pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        let records: Vec<Record> = with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");
+            if let Some(pipeline) = &filter.pipeline {
+                sql.push(" AND pipeline = ").push_bind(pipeline);
+            }
+            if let Some(repository) = &filter.repository {
+                sql.push(" AND repository = ").push_bind(repository);
+            }
+            if let Some(before) = &filter.before {
+                sql.push(" AND id < ").push_bind(before);
+            }
+            if !filter.statuses.is_empty() {
+                let mut words = sql.push(" AND status IN (").separated(", ");
+                for status in &filter.statuses {
+                    words.push_bind(status.as_str());
+                }
+                sql.push(")");
+            }
+            sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
+        });
+        records.into_iter().map(RunRow::try_from).collect()
+    }
+
+    /// Runs that have not finished, oldest first: what a worker has to look after.
+    pub async fn list_unfinished_runs(&self) -> Result<Vec<RunRow>, StoreError> {
+        const SQL: &str = "
+            SELECT * FROM runs WHERE status IN ('queued', 'running', 'waiting', 'cancelling')
+            ORDER BY id";
+        let records: Vec<Record> = with_db!(self, db => sqlx::query_as(SQL).fetch_all(db).await?);
+        records.into_iter().map(RunRow::try_from).collect()
     }
 
     /// Plan and context of a run, as JSON.
-    pub async fn find_plan(&self, _id: &RunId) -> Result<Option<(String, String)>, StoreError> {
-        unimplemented!()
+    pub async fn find_plan(&self, id: &RunId) -> Result<Option<(String, String)>, StoreError> {
+        const SQL: &str = "SELECT plan, context FROM run_plans WHERE run = $1";
+        Ok(with_db!(self, db => sqlx::query_as(SQL).bind(id).fetch_optional(db).await?))
     }
 
-    /// Events of a run from `from_seq` on.
-    pub async fn list_events(
-        &self,
-        _id: &RunId,
-        _from_seq: i64,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Appends events; [`StoreError::Conflict`] when somebody else has appended first.
-    pub async fn append_events(&self, _append: &Append<'_>) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// Takes the lease when it is free, over, or `steal` is set (the caller knows that the holder is
-    /// dead). Gives the new epoch, or `None` when somebody else has it.
-    pub async fn claim_lease(
-        &self,
-        _id: &RunId,
-        _owner: &str,
-        _now: Timestamp,
-        _until: Timestamp,
-        _steal: bool,
-    ) -> Result<Option<i64>, StoreError> {
-        unimplemented!()
-    }
-
-    /// Prolongs the lease; false when somebody else has it.
-    pub async fn renew_lease(
-        &self,
-        _id: &RunId,
-        _epoch: i64,
-        _until: Timestamp,
-    ) -> Result<bool, StoreError> {
-        unimplemented!()
-    }
-
-    /// Gives the lease back.
-    pub async fn release_lease(&self, _id: &RunId, _epoch: i64) -> Result<(), StoreError> {
-        unimplemented!()
-    }
-
-    /// Removes a finished run and everything that hangs on it.
-    pub async fn delete_run(&self, _id: &RunId) -> Result<(), StoreError> {
-        unimplemented!()
+    /// Removes a finished run and everything that hangs on it; no error if it is gone.
+    /// [`StoreError::Unfinished`] when it has not finished.
+    pub async fn delete_run(&self, id: &RunId) -> Result<(), StoreError> {
+        const SQL: &str =
+            "DELETE FROM runs WHERE id = $1 AND status IN ('passed', 'failed', 'cancelled')";
+        let deleted = with_writer!(self, db => {
+            sqlx::query(SQL).bind(id).execute(db).await?.rows_affected()
+        });
+        if deleted == 0 && self.find_run(id).await?.is_some() {
+            return Err(StoreError::Unfinished { run: id.to_string() });
+        }
+        Ok(())
     }
 }
+
+const INSERT: &str = "
+    INSERT INTO runs (
+        id, number, pipeline, repository, event, branch, revision, tree, title,
+        status, events, lease_epoch, lease_owner, lease_until, created_at
+    )
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, '', 0, $10)";

@@ -1,0 +1,3 @@
+//! x
+pub mod published;
+pub mod report;

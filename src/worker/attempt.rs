@@ -1,0 +1,289 @@
+//! The life of one attempt, from its container to its outcome. Begun anew or adopted: every part of
+//! it can be done again after a crash and changes nothing that was done.
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use super::job::{Job, Setup, Task};
+use super::log::{AttemptLog, Pumped};
+use super::look_ahead::Head;
+use crate::engine::{AttemptOutcome, Command};
+use crate::executor::{
+    AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal, WorkspaceSpec,
+};
+use crate::model::{AttemptName, FailureClass};
+
+/// What an attempt says while it is under way.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// A step began.
+    StepStarted { attempt: AttemptName, step: u32 },
+    /// A step ended.
+    StepFinished { attempt: AttemptName, step: u32, exit_code: i32 },
+}
+
+impl Report {
+    /// As a word of the driver with this epoch.
+    pub(super) fn into_command(self, epoch: u64) -> Command {
+        match self {
+            Self::StepStarted { attempt, step } => Command::StartStep { attempt, step, epoch },
+            Self::StepFinished { attempt, step, exit_code } => {
+                Command::FinishStep { attempt, step, exit_code, epoch }
+            }
+        }
+    }
+}
+
+/// How an attempt is asked to end while no process can be signalled. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stops {
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl Stops {
+    pub(super) fn may_stop(&self) -> bool {
+        !self.stop.is_cancelled()
+    }
+
+    pub(super) fn may_kill(&self) -> bool {
+        !self.kill.is_cancelled()
+    }
+
+    pub(super) fn send(&self, signal: Signal) {
+        self.stop.cancel();
+        if signal == Signal::Kill {
+            self.kill.cancel();
+        }
+    }
+}
+
+/// One attempt.
+pub(super) struct Attempt<E> {
+    pub(super) worker: Worker<E>,
+    pub(super) name: AttemptName,
+    pub(super) reports: mpsc::Sender<Report>,
+    pub(super) stops: Stops,
+}
+
+/// Why an attempt ended before its program did.
+type Ended = AttemptOutcome;
+
+impl<E: Executor> Attempt<E> {
+    /// Makes the container ready, so that it only waits for its go.
+    pub(super) async fn look_ahead(
+        &self,
+        setup: Result<Setup, AttemptOutcome>,
+    ) -> Result<(), ExecutorError> {
+        let setup = setup.map_err(|outcome| ExecutorError::Rejected(outcome.message))?;
+        let mut log = self.open_log(&setup).await.map_err(|it| ExecutorError::Rejected(it.message))?;
+        self.prepare(&setup, &mut log).await
+    }
+
+    /// Runs the attempt, or goes on with it, to its end.
+    pub(super) async fn run(&self, job: Result<Job, AttemptOutcome>, head: Head) -> AttemptOutcome {
+        let job = match job {
+            Ok(job) => job,
+            Err(outcome) => return outcome,
+        };
+        let outcome = self.try_run(&job, head).await.unwrap_or_else(|ended| ended);
+        AttemptOutcome { message: job.setup.masker.mask(&outcome.message), ..outcome }
+    }
+
+    async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Ended> {
+        self.wait_for_head(head).await;
+        let mut log = self.open_log(&job.setup).await?;
+        let outcome = match &job.task {
+            Task::Command(_) => self.run_command(job, &mut log).await,
+            Task::Build { .. } => self.build(job, &mut log).await,
+        };
+        if let Err(ended) = &outcome
+            && !log.has_output()
+        {
+            log.say(&ended.message).await?;
+        }
+        log.finish().await?;
+        outcome
+    }
+
+    /// A container that is being made ready is found, not made twice.
+    async fn wait_for_head(&self, head: Head) {
+        if let Head::Soon(soon) = head {
+            let _found_by_prepare = soon.await;
+        }
+    }
+
+    async fn open_log(&self, setup: &Setup) -> Result<AttemptLog, Ended> {
+        AttemptLog::open(&self.worker, &self.name, setup.masker.clone()).await.map_err(Ended::from)
+    }
+
+    async fn run_command(&self, job: &Job, log: &mut AttemptLog) -> Result<AttemptOutcome, Ended> {
+        let executor = &self.worker.parts.executor;
+        match executor.state(&self.name).await.map_err(failed)? {
+            AttemptState::Absent | AttemptState::Prepared => self.begin(job, log).await?,
+            AttemptState::Begun | AttemptState::Exited(_) => (),
+            AttemptState::Lost => return Err(failed(ExecutorError::Gone(self.name.slug()))),
+        }
+        let (exit, pumped) = self.follow(log).await?;
+        self.collect(job, &exit, &pumped).await
+    }
+
+    async fn begin(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Ended> {
+        let Task::Command(command) = &job.task else { return Ok(()) };
+        let begin = async {
+            self.prepare(&job.setup, log).await.map_err(failed)?;
+            self.bring_files(job, log).await?;
+            let spec = BeginSpec { command: command.clone(), env: job.env.clone() };
+            self.worker.parts.executor.begin(&self.name, &spec).await.map_err(failed)
+        };
+        tokio::select! {
+            biased;
+            () = self.stops.stop.cancelled() => Err(stopped()),
+            begun = begin => begun,
+        }
+    }
+
+    async fn prepare(&self, setup: &Setup, log: &mut AttemptLog) -> Result<(), ExecutorError> {
+        let (lines, progress) = log.progress();
+        let prepare = async {
+            let say = move |line: String| {
+                let _full = lines.try_send(line);
+            };
+            let spec = self.prepare_spec(setup, &say).await?;
+            self.worker.parts.executor.prepare(&spec, &say).await
+        };
+        let (prepared, written) = tokio::join!(prepare, log.say_all(progress));
+        written.map_err(|outcome| ExecutorError::Infra {
+            operation: "writing the log".to_owned(),
+            reason: outcome.message,
+        })?;
+        prepared
+    }
+
+    async fn prepare_spec(
+        &self,
+        setup: &Setup,
+        say: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<PrepareSpec, ExecutorError> {
+        let container = setup.container.as_deref();
+        let user = container.and_then(|it| it.user.clone());
+        let owner = match container {
+            Some(_) => {
+                let executor = &self.worker.parts.executor;
+                executor.image_user(&setup.image, user.as_deref(), setup.pull, say).await?
+            }
+            None => None,
+        };
+        let checkout = self.worker.checkout(setup, owner).await?;
+        for warning in &checkout.warnings {
+            say(format!("warning: {warning}"));
+        }
+        let resources = container.map(|it| it.resources).unwrap_or_default();
+        Ok(PrepareSpec {
+            name: self.name.clone(),
+            label: self.worker.label(&setup.stage),
+            program: setup.program.clone(),
+            image: setup.image.clone(),
+            pull: setup.pull,
+            user,
+            read_only: container.is_some_and(|it| it.read_only),
+            network: setup.network,
+            cpu_millis: resources.cpu_millis,
+            memory_bytes: resources.memory_bytes,
+            pids: resources.pids,
+            services: setup.services.clone(),
+            workspace: WorkspaceSpec {
+                checkout: Some(checkout.folder),
+                mounts: checkout.objects,
+            },
+        })
+    }
+
+    /// Follows the log and waits for the exit. The end of the log never delays the end of the attempt
+    /// for long.
+    async fn follow(&self, log: &mut AttemptLog) -> Result<(Exit, Pumped), Ended> {
+        let mut pumped = Pumped::default();
+        let exit = {
+            let mut pump = std::pin::pin!(self.pump(log, &mut pumped));
+            let mut wait = std::pin::pin!(self.wait());
+            tokio::select! {
+                biased;
+                exit = &mut wait => {
+                    let _too_late = tokio::time::timeout(super::log::END_GRACE, &mut pump).await;
+                    exit?
+                }
+                ended = &mut pump => {
+                    ended?;
+                    wait.await?
+                }
+            }
+        };
+        if pumped.over_limit {
+            let limit = self.worker.settings.log_limit_bytes;
+            let message = format!(
+                "the log grew over its limit of {limit} bytes, so the attempt was ended\n\
+                 help: print less, or write to a file and declare it under `artifacts`"
+            );
+            return Err(Ended { exit_code: Some(exit.code), ..Ended::failed(FailureClass::User, message) });
+        }
+        Ok((exit, pumped))
+    }
+
+    async fn wait(&self) -> Result<Exit, Ended> {
+        let executor = &self.worker.parts.executor;
+        let killed_in_vain = async {
+            self.stops.kill.cancelled().await;
+            tokio::time::sleep(super::KILL_PATIENCE).await;
+        };
+        tokio::select! {
+            exit = executor.wait(&self.name) => exit.map_err(failed),
+            () = killed_in_vain => Err(Ended::failed(
+                FailureClass::Infra,
+                "the container does not end although it was killed\nhelp: is Docker healthy? `trunkline doctor`",
+            )),
+        }
+    }
+
+    async fn build(&self, job: &Job, log: &mut AttemptLog) -> Result<AttemptOutcome, Ended> {
+        let Task::Build { work, tags, args } = &job.task else { return Ok(AttemptOutcome::default()) };
+        let spec = BuildSpec {
+            name: self.name.clone(),
+            context: work.context.clone(),
+            dockerfile: work.dockerfile.clone(),
+            tags: tags.clone(),
+            args: args.clone(),
+            target: work.target.clone(),
+            push: work.push,
+        };
+        self.prepare(&job.setup, log).await.map_err(failed)?;
+        self.bring_files(job, log).await?;
+        let (lines, progress) = log.progress();
+        let build = async {
+            let say = move |line: String| {
+                let _full = lines.try_send(line);
+            };
+            tokio::select! {
+                biased;
+                () = self.stops.stop.cancelled() => Err(stopped()),
+                built = self.worker.parts.executor.build(&spec, &say) => built.map_err(failed),
+            }
+        };
+        let (built, written) = tokio::join!(build, log.say_all(progress));
+        written?;
+        let built = built?;
+        let outputs =
+            [("digest".to_owned(), built.digest), ("reference".to_owned(), built.reference)].into();
+        Ok(AttemptOutcome { exit_code: Some(0), outputs, ..AttemptOutcome::default() })
+    }
+}
+
+/// The engine knows why it was stopped and gives the class itself.
+fn stopped() -> Ended {
+    Ended::failed(FailureClass::Cancelled, "stopped before it began")
+}
+
+/// The class and message of an executor's error.
+pub(super) fn failed(error: ExecutorError) -> Ended {
+    Ended::failed(error.class(), error.to_string())
+}

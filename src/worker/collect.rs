@@ -1,0 +1,174 @@
+//! From an exit to an outcome: failure class and message, metrics, outputs, reports, artifacts.
+
+use crate::checks::published;
+use crate::checks::report::{self, Report};
+use crate::engine::{AttemptOutcome, TestCounts};
+use crate::executor::{Executor, Exit, ExecutorError};
+use crate::model::FailureClass;
+use crate::pipeline::plan::{Artifacts, ReportKind};
+
+use super::attempt::{Attempt, failed};
+use super::job::Job;
+use super::log::Pumped;
+
+/// The largest sum of reports that one declared path may have.
+const REPORTS_MAX_BYTES: u64 = 64 << 20;
+
+impl<E: Executor> Attempt<E> {
+    /// Reads what the attempt left behind and judges its exit.
+    pub(super) async fn collect(
+        &self,
+        job: &Job,
+        exit: &Exit,
+        pumped: &Pumped,
+    ) -> Result<AttemptOutcome, AttemptOutcome> {
+        let mut outcome = judge(job, exit, pumped);
+        self.read_published(job, &mut outcome).await?;
+        if let Some(artifacts) = &job.artifacts {
+            self.read_reports(artifacts, &mut outcome).await?;
+            if outcome.is_passed() || artifacts.on_failure {
+                outcome.artifacts = self.store_artifacts(job, artifacts).await?;
+            }
+        }
+        if outcome.is_passed() {
+            self.save_caches(job).await;
+        }
+        Ok(outcome)
+    }
+
+    async fn read_published(
+        &self,
+        job: &Job,
+        outcome: &mut AttemptOutcome,
+    ) -> Result<(), AttemptOutcome> {
+        let files = match self.worker.parts.executor.published(&self.name).await {
+            Ok(files) => files,
+            // The exit is known; what it published went with its container.
+            Err(ExecutorError::Gone(_)) => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        let metrics = published::metrics(&files.metrics);
+        let outputs = published::outputs(&files.outputs);
+        outcome.metrics.extend(metrics.values);
+        let masked = outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
+        outcome.outputs.extend(masked);
+        let problems: Vec<_> = metrics.problems.into_iter().chain(outputs.problems).collect();
+        if !problems.is_empty() {
+            fail(outcome, &problems.join("\n"));
+        }
+        Ok(())
+    }
+
+    async fn read_reports(
+        &self,
+        artifacts: &Artifacts,
+        outcome: &mut AttemptOutcome,
+    ) -> Result<(), AttemptOutcome> {
+        for (kind, patterns) in &artifacts.reports {
+            for pattern in patterns {
+                let files = self.read_files(pattern, REPORTS_MAX_BYTES).await?;
+                if files.is_empty() && outcome.is_passed() {
+                    let kind = kind_word(*kind);
+                    fail(outcome, &format!("no file matches the {kind} report `{pattern}`"));
+                }
+                for (path, bytes) in files {
+                    match parse(*kind, &path, &bytes) {
+                        Ok(report) => add(outcome, &report),
+                        Err(problem) => fail(outcome, &problem),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn kind_word(kind: ReportKind) -> &'static str {
+    match kind {
+        ReportKind::Junit => "JUnit",
+        ReportKind::Sarif => "SARIF",
+        ReportKind::Cobertura => "Cobertura",
+    }
+}
+
+fn parse(kind: ReportKind, path: &str, bytes: &[u8]) -> Result<Report, String> {
+    let parsed = match kind {
+        ReportKind::Junit => report::junit(path, bytes),
+        ReportKind::Sarif => report::sarif(path, bytes),
+        ReportKind::Cobertura => report::cobertura(path, bytes),
+    };
+    parsed.map_err(|error| error.to_string())
+}
+
+/// Counts add up over files; other metrics are those of the last file.
+fn add(outcome: &mut AttemptOutcome, report: &Report) {
+    for (name, value) in &report.metrics {
+        let metric = outcome.metrics.entry(name.clone()).or_default();
+        *metric = if name.starts_with("coverage") { *value } else { *metric + value };
+    }
+    if let Some(counts) = &report.counts {
+        let tests = outcome.tests.get_or_insert_with(TestCounts::default);
+        tests.passed += counts.passed;
+        tests.failed += counts.failed;
+        tests.skipped += counts.skipped;
+    }
+}
+
+/// A problem fails an attempt that passed, and is added to the message of one that failed.
+fn fail(outcome: &mut AttemptOutcome, problem: &str) {
+    outcome.class.get_or_insert(FailureClass::User);
+    if !outcome.message.is_empty() {
+        outcome.message.push('\n');
+    }
+    outcome.message.push_str(problem);
+}
+
+/// Class and message of an exit.
+fn judge(job: &Job, exit: &Exit, pumped: &Pumped) -> AttemptOutcome {
+    let mut outcome = AttemptOutcome { exit_code: Some(exit.code), ..AttemptOutcome::default() };
+    if exit.code == 0 && !exit.out_of_memory {
+        return outcome;
+    }
+    if exit.out_of_memory && exit.code != 0 {
+        outcome.class = Some(FailureClass::OutOfMemory);
+        let limit = job.setup.container.as_ref().and_then(|it| it.resources.memory_bytes);
+        let limit = limit.map_or(String::new(), |it| format!(" of {} MiB", it >> 20));
+        outcome.message = format!(
+            "the kernel ended a process because the stage used more memory than its limit{limit}\n\
+             help: raise `resources.memory`, or use less"
+        );
+        return outcome;
+    }
+    if exit.code == 0 {
+        return outcome;
+    }
+    outcome.class = Some(FailureClass::User);
+    outcome.message = format!("{} {}", subject(job, pumped), explain(exit.code));
+    outcome
+}
+
+fn subject(job: &Job, pumped: &Pumped) -> String {
+    let failed = pumped.steps.iter().find(|(_, code)| *code != 0);
+    let name = failed.and_then(|(step, _)| job.step_names.get(*step as usize));
+    name.map_or_else(|| "the program".to_owned(), |name| format!("step `{name}`"))
+}
+
+fn explain(code: i32) -> String {
+    match code {
+        126 => "exited with 126: a command was found but cannot be executed\n\
+                help: make it executable (`chmod +x`), or check that it is built for this machine"
+            .to_owned(),
+        127 => "exited with 127: a command was not found\n\
+                help: install it in the image, or check its name and `PATH`"
+            .to_owned(),
+        137 => "was killed (exit code 137, SIGKILL)\n\
+                help: look for a memory limit inside the process, or who sent the signal"
+            .to_owned(),
+        139 => "crashed (exit code 139, segmentation fault)".to_owned(),
+        143 => "was terminated (exit code 143, SIGTERM)".to_owned(),
+        code if (129..=192).contains(&code) => {
+            format!("was ended by signal {} (exit code {code})", code - 128)
+        }
+        code => format!("exited with {code}"),
+    }
+}

@@ -1,0 +1,249 @@
+//! The loop that drives one run: wait for one [`Input`], let the engine decide, act on what it wants.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::attempt::{Report, Stops};
+use super::lease::{Lease, RENEW_EVERY};
+use super::look_ahead::LookAhead;
+use super::{Worker, WorkerError};
+use crate::engine::{AttemptOutcome, Command, Event, Refused};
+use crate::executor::{Executor, ExecutorError};
+use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
+use crate::runs::{LoadedRun, RunsError};
+
+/// Reports of attempts that may wait for the driver.
+const REPORTS_MAX: usize = 256;
+
+/// Drives one run; lives as long as the lease.
+pub(super) struct Driver<'w, E> {
+    pub(super) worker: &'w Worker<E>,
+    pub(super) loaded: LoadedRun,
+    pub(super) lease: Lease,
+    /// Attempts under way, with the means to stop them.
+    pub(super) attempts: HashMap<AttemptName, Stops>,
+    pub(super) look_ahead: LookAhead,
+    pub(super) tasks: JoinSet<TaskEnd>,
+    pub(super) names: HashMap<Id, AttemptName>,
+    pub(super) reports: mpsc::Sender<Report>,
+    inbox: mpsc::Receiver<Report>,
+    changes: broadcast::Receiver<RunId>,
+    /// A slot that became free while a stage was waiting for it.
+    pub(super) spare_slot: Option<OwnedSemaphorePermit>,
+    pub(super) wants_slot: bool,
+    pub(super) wake_at: Option<Timestamp>,
+    /// When each concurrency group was last asked; `None` is the run's own.
+    pub(super) asked: HashMap<Option<StageIndex>, Timestamp>,
+    renewed: tokio::time::Instant,
+}
+
+/// How a task of the driver ended.
+pub(super) enum TaskEnd {
+    /// The attempt is over and its files are safe.
+    Attempt(AttemptName, AttemptOutcome),
+    /// A container was made ready before its turn.
+    Prepared(AttemptName, Result<(), ExecutorError>),
+    /// What was left of an attempt was removed (or could not be).
+    Removed(AttemptName, Result<(), ExecutorError>),
+}
+
+/// Everything that can wake the loop.
+enum Input {
+    Report(Report),
+    Ended(Result<(Id, TaskEnd), JoinError>),
+    SlotFree(OwnedSemaphorePermit),
+    Changed,
+    TimePassed,
+    Shutdown,
+}
+
+impl<'w, E: Executor> Driver<'w, E> {
+    /// Takes the run's lease.
+    pub(super) async fn start(worker: &'w Worker<E>, run: &RunId) -> Result<Self, WorkerError> {
+        let mut loaded = worker.parts.runs.load(run).await?;
+        let lease = worker.take_lease(&mut loaded).await?;
+        let (reports, inbox) = mpsc::channel(REPORTS_MAX);
+        Ok(Self {
+            worker,
+            loaded,
+            lease,
+            attempts: HashMap::new(),
+            look_ahead: LookAhead::new(worker.settings.look_ahead),
+            tasks: JoinSet::new(),
+            names: HashMap::new(),
+            reports,
+            inbox,
+            changes: worker.parts.runs.subscribe(),
+            spare_slot: None,
+            wants_slot: false,
+            wake_at: None,
+            asked: HashMap::new(),
+            renewed: tokio::time::Instant::now(),
+        })
+    }
+
+    /// Drives the run to its end; `None` when `shutdown` came first. Dropping the future leaves the
+    /// containers to be adopted.
+    pub(super) async fn drive(
+        mut self,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<RunStatus>, WorkerError> {
+        loop {
+            self.reconcile().await?;
+            if self.is_done() {
+                break;
+            }
+            let input = self.next_input(shutdown).await;
+            if matches!(input, Input::Shutdown) {
+                self.tasks.shutdown().await;
+                self.worker.release_lease(&self.loaded.row.id, self.lease).await;
+                return Ok(None);
+            }
+            self.handle(input).await?;
+        }
+        self.finish().await
+    }
+
+    fn is_done(&self) -> bool {
+        self.loaded.run.status().is_finished() && self.attempts.is_empty()
+    }
+
+    async fn finish(mut self) -> Result<Option<RunStatus>, WorkerError> {
+        self.look_ahead.close();
+        self.discard_unwanted();
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            self.handle_end(ended).await?;
+        }
+        let run = self.loaded.row.id.clone();
+        let store = self.worker.parts.runs.store();
+        store.release_slots_of(&run).await.map_err(RunsError::from)?;
+        self.worker.release_lease(&run, self.lease).await;
+        Ok(Some(self.loaded.run.status()))
+    }
+
+    async fn next_input(&mut self, shutdown: &CancellationToken) -> Input {
+        let now = self.worker.parts.clock.now();
+        let until_wake = self.wake_at.map_or(RENEW_EVERY, |at| at.since(now).into());
+        let until_renewal = RENEW_EVERY.saturating_sub(self.renewed.elapsed());
+        let nap = until_wake.min(until_renewal).max(Duration::from_millis(1));
+        let slots = self.worker.slots.clone();
+        let wants_slot = self.wants_slot && self.spare_slot.is_none();
+        let runs = &self.worker.parts.runs;
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => Input::Shutdown,
+            Some(report) = self.inbox.recv() => Input::Report(report),
+            Some(ended) = self.tasks.join_next_with_id() => Input::Ended(ended),
+            Ok(slot) = slots.acquire_owned(), if wants_slot => Input::SlotFree(slot),
+            () = runs.changed(&mut self.changes, &self.loaded.row.id) => Input::Changed,
+            () = tokio::time::sleep(nap) => Input::TimePassed,
+        }
+    }
+
+    async fn handle(&mut self, input: Input) -> Result<(), WorkerError> {
+        match input {
+            Input::Report(report) => self.record(&report.into_command(self.lease.epoch)).await?,
+            Input::Ended(ended) => self.handle_end(ended).await?,
+            Input::SlotFree(slot) => self.spare_slot = Some(slot),
+            Input::Changed => {
+                self.worker.parts.runs.refresh(&mut self.loaded).await?;
+            }
+            Input::TimePassed | Input::Shutdown => (),
+        }
+        if self.renewed.elapsed() >= RENEW_EVERY {
+            self.renew().await?;
+        }
+        Ok(())
+    }
+
+    async fn renew(&mut self) -> Result<(), WorkerError> {
+        self.renewed = tokio::time::Instant::now();
+        let run = self.loaded.row.id.clone();
+        if self.worker.renew_lease(&run, self.lease.epoch).await? {
+            return Ok(());
+        }
+        Err(WorkerError::DrivenElsewhere { run, owner: "another process".to_owned() })
+    }
+
+    async fn handle_end(
+        &mut self,
+        ended: Result<(Id, TaskEnd), JoinError>,
+    ) -> Result<(), WorkerError> {
+        // What the task said before it ended comes first.
+        while let Ok(report) = self.inbox.try_recv() {
+            self.record(&report.into_command(self.lease.epoch)).await?;
+        }
+        let (id, end) = match ended {
+            Ok((id, end)) => (id, end),
+            Err(error) => {
+                let Some(name) = self.names.get(&error.id()).cloned() else { return Ok(()) };
+                tracing::error!(attempt = %name, %error, "a task of the worker broke");
+                let message = "the worker's own task broke; this is a bug in Trunkline";
+                let outcome = AttemptOutcome::failed(FailureClass::Infra, message);
+                (error.id(), TaskEnd::Attempt(name, outcome))
+            }
+        };
+        self.names.remove(&id);
+        match end {
+            TaskEnd::Attempt(name, outcome) => self.finish_attempt(name, outcome).await,
+            TaskEnd::Prepared(name, result) => {
+                self.look_ahead.prepared(&name, result);
+                self.discard_unwanted();
+                Ok(())
+            }
+            TaskEnd::Removed(name, result) => {
+                if let Err(error) = result {
+                    tracing::warn!(attempt = %name, %error, "left to the next sweep");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn finish_attempt(
+        &mut self,
+        name: AttemptName,
+        outcome: AttemptOutcome,
+    ) -> Result<(), WorkerError> {
+        self.attempts.remove(&name);
+        let command =
+            Command::FinishAttempt { attempt: name.clone(), outcome, epoch: self.lease.epoch };
+        self.record(&command).await?;
+        self.remember_result(&name).await?;
+        // Only now is its exit durable, and its container may go.
+        if !self.keeps(&name) {
+            self.remove(name);
+        }
+        self.discard_unwanted();
+        Ok(())
+    }
+
+    /// Decides and stores a command. A refusal is normal: others may have been faster.
+    pub(super) async fn record(&mut self, command: &Command) -> Result<(), WorkerError> {
+        self.try_record(command).await.map(drop)
+    }
+
+    /// As [`Self::record`]; gives the events that followed, none after a refusal.
+    pub(super) async fn try_record(
+        &mut self,
+        command: &Command,
+    ) -> Result<Vec<Event>, WorkerError> {
+        let now = self.worker.parts.clock.now();
+        match self.worker.parts.runs.execute(&mut self.loaded, command, now).await {
+            Ok(events) => Ok(events),
+            Err(RunsError::Refused(Refused::StaleEpoch)) => Err(WorkerError::DrivenElsewhere {
+                run: self.loaded.row.id.clone(),
+                owner: "another process".to_owned(),
+            }),
+            Err(RunsError::Refused(refused)) => {
+                tracing::debug!(%refused, ?command, "the run refused a command");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

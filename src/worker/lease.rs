@@ -1,0 +1,96 @@
+//! Who drives a run: a lease in the store, and on this machine a lock on a file that ends with its
+//! process, so that a run whose driver was killed can be taken over at once.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::executor::Executor;
+use crate::model::{Milliseconds, RunId};
+use crate::runs::LoadedRun;
+
+use super::{Worker, WorkerError};
+use crate::engine::Command;
+
+/// How long a lease holds without being renewed.
+pub(super) const LEASE: Milliseconds = Milliseconds::from_seconds(30);
+/// How often it is renewed.
+pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// The right to drive one run, as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) epoch: u64,
+    // Unlocked by the kernel when it is closed, whatever becomes of the process.
+    _lock: File,
+}
+
+impl<E: Executor> Worker<E> {
+    /// Takes the lease of a run and records the new epoch in it.
+    pub(super) async fn take_lease(&self, loaded: &mut LoadedRun) -> Result<Lease, WorkerError> {
+        let run = loaded.run.id().clone();
+        let elsewhere = |owner: &str| WorkerError::DrivenElsewhere {
+            run: run.clone(),
+            owner: owner.to_owned(),
+        };
+        let lock = lock_file(&self.settings.state_folder.join("locks"), &run)
+            .map_err(|reason| WorkerError::Lock { run: run.clone(), reason })?
+            .ok_or_else(|| elsewhere(&loaded.row.lease_owner))?;
+        let now = self.parts.clock.now();
+        let store = self.parts.runs.store();
+        let steal = !self.settings.is_shared;
+        let owner = &self.settings.owner;
+        let claimed = store.claim_lease(&run, owner, now, now.plus(LEASE), steal).await;
+        let epoch = claimed
+            .map_err(crate::runs::RunsError::from)?
+            .ok_or_else(|| elsewhere(&loaded.row.lease_owner))?;
+        let epoch = u64::try_from(epoch).unwrap_or_default();
+        let command = Command::TakeLease { epoch, owner: owner.clone() };
+        self.parts.runs.execute(loaded, &command, now).await?;
+        Ok(Lease { epoch, _lock: lock })
+    }
+
+    /// Prolongs the lease; false when it was lost.
+    pub(super) async fn renew_lease(&self, run: &RunId, epoch: u64) -> Result<bool, WorkerError> {
+        let until = self.parts.clock.now().plus(LEASE);
+        let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+        let renewed = self.parts.runs.store().renew_lease(run, epoch, until).await;
+        Ok(renewed.map_err(crate::runs::RunsError::from)?)
+    }
+
+    /// Gives the lease back. A failure only means that it runs out by itself.
+    pub(super) async fn release_lease(&self, run: &RunId, lease: Lease) {
+        let epoch = i64::try_from(lease.epoch).unwrap_or(i64::MAX);
+        if let Err(error) = self.parts.runs.store().release_lease(run, epoch).await {
+            tracing::warn!(%run, %error, "the lease could not be given back");
+        }
+        let folder = self.settings.state_folder.join("locks");
+        let _stays = fs::remove_file(folder.join(run.to_string()));
+    }
+}
+
+/// Locks the run's file; `None` when a living process has it.
+fn lock_file(folder: &Path, run: &RunId) -> Result<Option<File>, String> {
+    let failed = |error: std::io::Error| format!("`{}`: {error}", folder.display());
+    fs::create_dir_all(folder).map_err(failed)?;
+    let path = folder.join(run.to_string());
+    loop {
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) if is_same_file(&file, &path) => return Ok(Some(file)),
+            // The last driver removed the file between our open and our lock.
+            Ok(()) => (),
+            Err(fs::TryLockError::WouldBlock) => return Ok(None),
+            Err(fs::TryLockError::Error(error)) => return Err(failed(error)),
+        }
+    }
+}
+
+fn is_same_file(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    match (file.metadata(), fs::metadata(path)) {
+        (Ok(open), Ok(named)) => open.ino() == named.ino() && open.dev() == named.dev(),
+        _ => false,
+    }
+}

@@ -1,0 +1,214 @@
+//! Writes the log of an attempt: first what the engine says while it makes things ready, then what the
+//! containers print, masked. The second part is the same bytes however often it is read, so an adopted
+//! attempt goes on at the offset where its log ends.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+
+use super::Worker;
+use super::attempt::{Attempt, Report, failed};
+use crate::blobs::{BlobError, LogWriter};
+use crate::engine::AttemptOutcome;
+use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
+use crate::model::{AttemptName, FailureClass, Timestamp};
+use crate::secrets::Masker;
+
+/// The longest that the end of a log is waited for after the end of its attempt.
+pub(super) const END_GRACE: Duration = Duration::from_secs(5);
+/// Section of a log that holds the output of the containers, as a step number no stage has.
+pub const OUTPUT_SECTION: u32 = u32::MAX;
+/// Lines of progress that may wait to be written.
+const PROGRESS_MAX: usize = 1024;
+/// How often a broken stream of output is opened again.
+const FOLLOW_TRIES: u32 = 5;
+
+/// The log of one attempt.
+pub(super) struct AttemptLog {
+    writer: LogWriter,
+    masker: Masker,
+    clock: std::sync::Arc<dyn super::Clock>,
+    /// Where the output of the containers begins, once it has.
+    output_at: Option<u64>,
+}
+
+/// What came of reading the output.
+#[derive(Debug, Default)]
+pub(super) struct Pumped {
+    /// Exit code of each step that ended.
+    pub(super) steps: Vec<(u32, i32)>,
+    /// Whether the log was larger than allowed.
+    pub(super) over_limit: bool,
+}
+
+impl From<BlobError> for AttemptOutcome {
+    fn from(error: BlobError) -> Self {
+        let source = std::error::Error::source(&error).map_or(String::new(), |it| format!(": {it}"));
+        Self::failed(FailureClass::Infra, format!("{error}{source}"))
+    }
+}
+
+impl AttemptLog {
+    pub(super) async fn open<E: Executor>(
+        worker: &Worker<E>,
+        name: &AttemptName,
+        masker: Masker,
+    ) -> Result<Self, BlobError> {
+        let writer = worker.parts.logs.writer(name).await?;
+        let sections = worker.parts.logs.reader(name).await?.sections().await?;
+        let output = sections.iter().find(|it| it.step == OUTPUT_SECTION);
+        let clock = worker.parts.clock.clone();
+        Ok(Self { writer, masker, clock, output_at: output.map(|it| it.offset) })
+    }
+
+    /// A channel for lines of progress.
+    pub(super) fn progress(&self) -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+        mpsc::channel(PROGRESS_MAX)
+    }
+
+    /// Writes lines as they come, until the sender is gone.
+    pub(super) async fn say_all(
+        &mut self,
+        mut lines: mpsc::Receiver<String>,
+    ) -> Result<(), AttemptOutcome> {
+        while let Some(line) = lines.recv().await {
+            self.say(&line).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a line of the engine's own.
+    pub(super) async fn say(&mut self, line: &str) -> Result<(), AttemptOutcome> {
+        let line = format!("{}\n", self.masker.mask(line.trim_end()));
+        let at = self.clock.now();
+        self.writer.write_at(self.writer.len(), line.as_bytes(), at).await?;
+        Ok(())
+    }
+
+    /// As [`Self::say`], unless the containers' own part has begun.
+    pub(super) async fn say_before_output(&mut self, line: &str) -> Result<(), AttemptOutcome> {
+        if self.has_output() { Ok(()) } else { self.say(line).await }
+    }
+
+    /// Whether the containers' own part has begun.
+    pub(super) fn has_output(&self) -> bool {
+        self.output_at.is_some()
+    }
+
+    /// No more will come.
+    pub(super) async fn finish(&mut self) -> Result<(), AttemptOutcome> {
+        Ok(self.writer.finish().await?)
+    }
+
+    /// Where the output begins; from now on only output is written.
+    async fn begin_output(&mut self, at: Timestamp) -> Result<u64, BlobError> {
+        if let Some(offset) = self.output_at {
+            return Ok(offset);
+        }
+        let offset = self.writer.len();
+        self.writer.start_section(offset, OUTPUT_SECTION, at).await?;
+        self.output_at = Some(offset);
+        Ok(offset)
+    }
+}
+
+impl<E: Executor> Attempt<E> {
+    /// Reads all output into the log; opens a broken stream again from its beginning.
+    pub(super) async fn pump(
+        &self,
+        log: &mut AttemptLog,
+        pumped: &mut Pumped,
+    ) -> Result<(), AttemptOutcome> {
+        let mut tries = 0;
+        loop {
+            let read = match self.worker.parts.executor.follow(&self.name).await {
+                Ok(stream) => self.pump_once(log, stream, pumped).await,
+                Err(error) => Err(Broken::Stream(error)),
+            };
+            match read {
+                Ok(()) => return Ok(()),
+                Err(Broken::Log(error)) => return Err(error.into()),
+                Err(Broken::Stream(error)) if tries == FOLLOW_TRIES => return Err(failed(error)),
+                Err(Broken::Stream(error)) => {
+                    tries += 1;
+                    tracing::debug!(attempt = %self.name, %error, tries, "the output broke off");
+                    tokio::time::sleep(Duration::from_millis(100 << tries)).await;
+                }
+            }
+        }
+    }
+
+    async fn pump_once(
+        &self,
+        log: &mut AttemptLog,
+        mut stream: LogStream,
+        pumped: &mut Pumped,
+    ) -> Result<(), Broken> {
+        let mut last = self.worker.parts.clock.now();
+        let mut offset = log.begin_output(last).await?;
+        let mut masker = log.masker.clone();
+        pumped.steps.clear();
+        while let Some(item) = stream.next().await {
+            match item.map_err(Broken::Stream)? {
+                LogItem::Output { at, bytes } => {
+                    last = at;
+                    let safe = masker.feed(&bytes);
+                    log.writer.write_at(offset, &safe, at).await?;
+                    offset += safe.len() as u64;
+                }
+                LogItem::StepStarted { at, step } => {
+                    last = at;
+                    offset = flush(log, &mut masker, offset, at).await?;
+                    log.writer.start_section(offset, step, at).await?;
+                    self.report(Report::StepStarted { attempt: self.name.clone(), step }).await;
+                }
+                LogItem::StepFinished { at, step, exit_code } => {
+                    last = at;
+                    offset = flush(log, &mut masker, offset, at).await?;
+                    pumped.steps.push((step, exit_code));
+                    let attempt = self.name.clone();
+                    self.report(Report::StepFinished { attempt, step, exit_code }).await;
+                }
+            }
+            if offset > self.worker.settings.log_limit_bytes && !pumped.over_limit {
+                pumped.over_limit = true;
+                let killed = self.worker.parts.executor.signal(&self.name, Signal::Kill).await;
+                killed.map_err(Broken::Stream)?;
+            }
+            if pumped.over_limit {
+                return Ok(());
+            }
+        }
+        flush(log, &mut masker, offset, last).await?;
+        Ok(())
+    }
+
+    async fn report(&self, report: Report) {
+        // The driver is gone only when this task is about to be, too.
+        let _nobody_listens = self.reports.send(report).await;
+    }
+}
+
+/// What broke while output was read.
+enum Broken {
+    Stream(ExecutorError),
+    Log(BlobError),
+}
+
+impl From<BlobError> for Broken {
+    fn from(error: BlobError) -> Self {
+        Self::Log(error)
+    }
+}
+
+async fn flush(
+    log: &mut AttemptLog,
+    masker: &mut Masker,
+    offset: u64,
+    at: Timestamp,
+) -> Result<u64, BlobError> {
+    let rest = masker.finish();
+    log.writer.write_at(offset, &rest, at).await?;
+    Ok(offset + rest.len() as u64)
+}

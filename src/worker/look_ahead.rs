@@ -1,0 +1,107 @@
+//! Containers that are made ready before their turn: which, how many, and what became of them.
+
+use std::collections::HashMap;
+
+use tokio::sync::oneshot;
+
+use crate::executor::ExecutorError;
+use crate::model::AttemptName;
+
+/// The containers that wait. Bounded.
+#[derive(Debug)]
+pub(super) struct LookAhead {
+    limit: usize,
+    waiting: HashMap<AttemptName, Waiting>,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    /// Being made ready.
+    UnderWay,
+    /// Being made ready, and an attempt already waits for it.
+    Claimed(oneshot::Sender<bool>),
+    /// Ready.
+    Ready,
+    /// It could not be made; not tried again before its turn.
+    Failed,
+}
+
+/// What an attempt learns about the container that was made for it.
+#[derive(Debug)]
+pub(super) enum Head {
+    /// Nothing was prepared.
+    None,
+    /// It is ready.
+    Ready,
+    /// It is being made ready; true comes when it is.
+    Soon(oneshot::Receiver<bool>),
+}
+
+impl LookAhead {
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, waiting: HashMap::new() }
+    }
+
+    /// No more containers.
+    pub(super) fn close(&mut self) {
+        self.limit = 0;
+    }
+
+    /// How many more there may be.
+    pub(super) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.waiting.len())
+    }
+
+    pub(super) fn contains(&self, name: &AttemptName) -> bool {
+        self.waiting.contains_key(name)
+    }
+
+    pub(super) fn names(&self) -> Vec<AttemptName> {
+        self.waiting.keys().cloned().collect()
+    }
+
+    /// One more is being made ready.
+    pub(super) fn begin(&mut self, name: AttemptName) {
+        self.waiting.insert(name, Waiting::UnderWay);
+    }
+
+    /// It is ready, or could not be made; then the attempt tries for itself and says why.
+    pub(super) fn prepared(&mut self, name: &AttemptName, result: Result<(), ExecutorError>) {
+        if let Err(error) = &result {
+            tracing::debug!(attempt = %name, %error, "could not look ahead");
+        }
+        let is_ready = result.is_ok();
+        match self.waiting.remove(name) {
+            Some(Waiting::Claimed(attempt)) => {
+                let _nobody_waits = attempt.send(is_ready);
+            }
+            Some(Waiting::UnderWay | Waiting::Ready | Waiting::Failed) => {
+                let state = if is_ready { Waiting::Ready } else { Waiting::Failed };
+                self.waiting.insert(name.clone(), state);
+            }
+            None => (),
+        }
+    }
+
+    /// Hands the container to its attempt.
+    pub(super) fn claim(&mut self, name: &AttemptName) -> Head {
+        match self.waiting.remove(name) {
+            None | Some(Waiting::Failed) => Head::None,
+            Some(Waiting::Ready) => Head::Ready,
+            Some(Waiting::UnderWay | Waiting::Claimed(_)) => {
+                let (sender, receiver) = oneshot::channel();
+                self.waiting.insert(name.clone(), Waiting::Claimed(sender));
+                Head::Soon(receiver)
+            }
+        }
+    }
+
+    /// Forgets a container; false while it is still being made.
+    pub(super) fn discard(&mut self, name: &AttemptName) -> bool {
+        let is_over = matches!(self.waiting.get(name), Some(Waiting::Ready | Waiting::Failed));
+        if is_over {
+            self.waiting.remove(name);
+        }
+        is_over
+    }
+}

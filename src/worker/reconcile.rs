@@ -1,0 +1,278 @@
+//! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
+
+use crate::engine::{Command, Event, Wanted};
+use crate::executor::{Executor, Signal};
+use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
+use crate::pipeline::plan::SlotOrder;
+use crate::runs::RunsError;
+use crate::store::groups::{SlotAnswer, SlotRequest};
+
+use super::WorkerError;
+use super::attempt::{Attempt, Stops};
+use super::driver::{Driver, TaskEnd};
+use super::job::{Job, Setup};
+
+/// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
+const ASK_EVERY: Milliseconds = Milliseconds(500);
+
+/// One thing to do now.
+#[derive(Debug)]
+enum Action {
+    Tick,
+    Admission,
+    Slot(StageIndex),
+    Start(StageIndex),
+    Adopt(AttemptName),
+    Stop(AttemptName),
+    Kill(AttemptName),
+    Prepare(AttemptName),
+}
+
+/// Everything to do now, and what to wait for after.
+#[derive(Debug, Default)]
+struct Choice {
+    actions: Vec<Action>,
+    wake_at: Option<Timestamp>,
+    wants_slot: bool,
+}
+
+impl Choice {
+    fn wake_no_later_than(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Asks a concurrency group, unless it was asked a moment ago.
+    fn ask(&mut self, action: Action, asked_at: Option<&Timestamp>, now: Timestamp) {
+        match asked_at.map(|at| at.plus(ASK_EVERY)) {
+            Some(next) if next > now => self.wake_no_later_than(next),
+            _ => self.actions.push(action),
+        }
+    }
+}
+
+impl<E: Executor> Driver<'_, E> {
+    /// Acts until everything wanted is under way or waits for something.
+    pub(super) async fn reconcile(&mut self) -> Result<(), WorkerError> {
+        loop {
+            let now = self.worker.parts.clock.now();
+            let choice = self.choose(now);
+            self.wake_at = choice.wake_at;
+            self.wants_slot = choice.wants_slot;
+            if choice.actions.is_empty() {
+                return Ok(());
+            }
+            for action in choice.actions {
+                self.act(action, now).await?;
+            }
+        }
+    }
+
+    fn choose(&self, now: Timestamp) -> Choice {
+        let mut choice = Choice::default();
+        let spare = usize::from(self.spare_slot.is_some());
+        let mut free = self.worker.slots.available_permits() + spare;
+        let mut room = self.look_ahead.room();
+        for wanted in self.loaded.run.wanted(now) {
+            match wanted {
+                Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
+                Wanted::WakeAt(at) => choice.wake_no_later_than(at),
+                Wanted::Admission => choice.ask(Action::Admission, self.asked.get(&None), now),
+                Wanted::Slot(stage) => {
+                    choice.ask(Action::Slot(stage), self.asked.get(&Some(stage)), now);
+                }
+                Wanted::Attempt(name) => {
+                    if !self.attempts.contains_key(&name) {
+                        choice.actions.push(Action::Adopt(name));
+                    }
+                }
+                Wanted::Stop(name) => {
+                    if self.attempts.get(&name).is_some_and(Stops::may_stop) {
+                        choice.actions.push(Action::Stop(name));
+                    }
+                }
+                Wanted::Kill(name) => {
+                    if self.attempts.get(&name).is_some_and(Stops::may_kill) {
+                        choice.actions.push(Action::Kill(name));
+                    }
+                }
+                Wanted::Start(stage) if free > 0 => {
+                    free -= 1;
+                    choice.actions.push(Action::Start(stage));
+                }
+                Wanted::Start(_) => choice.wants_slot = true,
+                Wanted::Prepare(_) if room == 0 => break,
+                Wanted::Prepare(name) => {
+                    if !self.look_ahead.contains(&name) {
+                        room -= 1;
+                        choice.actions.push(Action::Prepare(name));
+                    }
+                }
+            }
+        }
+        choice
+    }
+
+    async fn act(&mut self, action: Action, now: Timestamp) -> Result<(), WorkerError> {
+        match action {
+            Action::Tick => self.record(&Command::Tick).await,
+            Action::Admission => self.request_admission(now).await,
+            Action::Slot(stage) => self.request_slot(stage, now).await,
+            Action::Start(stage) => self.start_stage(stage).await,
+            Action::Adopt(name) => {
+                self.spawn_attempt(name);
+                Ok(())
+            }
+            Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
+            Action::Kill(name) => self.signal(&name, Signal::Kill).await,
+            Action::Prepare(name) => {
+                self.prepare(name);
+                Ok(())
+            }
+        }
+    }
+
+    async fn request_admission(&mut self, now: Timestamp) -> Result<(), WorkerError> {
+        self.asked.insert(None, now);
+        let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
+        let name = format!("run:{}:{}", self.loaded.row.repository, group.group);
+        let order = self.loaded.row.number;
+        let request =
+            SlotRequest { group: &name, run: &self.loaded.row.id, stage: None, limit: 1, order, now };
+        let store = self.worker.parts.runs.store();
+        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
+        if answer == SlotAnswer::Granted {
+            self.record(&Command::Admit).await?;
+        }
+        Ok(())
+    }
+
+    async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
+        self.asked.insert(Some(stage), now);
+        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
+        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
+        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
+        let order = match group.order {
+            SlotOrder::OldestFirst => self.loaded.row.number,
+            SlotOrder::NewestFirst => -self.loaded.row.number,
+        };
+        let limit = group.limit;
+        let request = SlotRequest {
+            group: &name,
+            run: &self.loaded.row.id,
+            stage: Some(stage),
+            limit,
+            order,
+            now,
+        };
+        let store = self.worker.parts.runs.store();
+        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
+        if answer == SlotAnswer::Granted {
+            self.record(&Command::GrantSlot { stage }).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives the slots of stages back that have ended.
+    pub(super) async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
+        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
+        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
+        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
+        let store = self.worker.parts.runs.store();
+        let released = store.release_slot(&name, &self.loaded.row.id, Some(stage)).await;
+        released.map_err(RunsError::from)?;
+        self.asked.remove(&Some(stage));
+        Ok(())
+    }
+
+    async fn start_stage(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
+        if self.spare_slot.is_none() {
+            self.spare_slot = self.worker.slots.clone().try_acquire_owned().ok();
+        }
+        if self.spare_slot.is_none() {
+            // Somebody else was faster.
+            self.wants_slot = true;
+            return Ok(());
+        }
+        if let Some(reuse) = self.find_reusable(stage).await? {
+            return self.record(&reuse).await;
+        }
+        let epoch = self.lease.epoch;
+        let events = self.try_record(&Command::StartAttempt { stage, epoch }).await?;
+        for event in events {
+            if let Event::AttemptStarted { stage, attempt, .. } = event {
+                let run = self.loaded.row.id.clone();
+                self.spawn_attempt(AttemptName { run, stage, attempt });
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn_attempt(&mut self, name: AttemptName) {
+        let slot = self.spare_slot.take();
+        let stops = Stops::default();
+        self.attempts.insert(name.clone(), stops.clone());
+        let head = self.look_ahead.claim(&name);
+        let job = Job::resolve(&self.loaded, name.stage, &self.worker.parts.secrets);
+        let attempt = Attempt {
+            worker: self.worker.clone(),
+            name: name.clone(),
+            reports: self.reports.clone(),
+            stops,
+        };
+        let task = async move {
+            let outcome = attempt.run(job, head).await;
+            drop(slot);
+            TaskEnd::Attempt(attempt.name, outcome)
+        };
+        let handle = self.tasks.spawn(task);
+        self.names.insert(handle.id(), name);
+    }
+
+    fn prepare(&mut self, name: AttemptName) {
+        self.look_ahead.begin(name.clone());
+        let setup = Setup::resolve(&self.loaded, name.stage, &self.worker.parts.secrets);
+        let attempt = Attempt {
+            worker: self.worker.clone(),
+            name,
+            reports: self.reports.clone(),
+            stops: Stops::default(),
+        };
+        let task = async move {
+            let result = attempt.look_ahead(setup).await;
+            TaskEnd::Prepared(attempt.name, result)
+        };
+        self.tasks.spawn(task);
+    }
+
+    async fn signal(&mut self, name: &AttemptName, signal: Signal) -> Result<(), WorkerError> {
+        let Some(stops) = self.attempts.get(name) else { return Ok(()) };
+        stops.send(signal);
+        if let Err(error) = self.worker.parts.executor.signal(name, signal).await {
+            tracing::warn!(attempt = %name, %error, "the signal did not arrive");
+        }
+        Ok(())
+    }
+
+    /// Removes containers that were made ready for attempts that will not come.
+    pub(super) fn discard_unwanted(&mut self) {
+        let finished = self.loaded.run.status().is_finished();
+        for name in self.look_ahead.names() {
+            let stage = self.loaded.run.stage(name.stage);
+            let is_to_come = stage.is_some_and(|it| {
+                !it.status.is_finished() && it.attempts.len() < name.attempt as usize
+            });
+            if (finished || !is_to_come) && self.look_ahead.discard(&name) {
+                self.remove(name);
+            }
+        }
+    }
+
+    /// Removes everything of an attempt, beside the loop.
+    pub(super) fn remove(&mut self, name: AttemptName) {
+        let executor = self.worker.parts.executor.clone();
+        self.tasks.spawn(async move {
+            let result = executor.remove(&name).await;
+            TaskEnd::Removed(name, result)
+        });
+    }
+}

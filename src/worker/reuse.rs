@@ -1,0 +1,131 @@
+//! Skip-if-unchanged: one digest over everything that decides about a stage's result, and the green
+//! result that was stored under it.
+
+use sha2::{Digest as _, Sha256};
+
+use super::driver::Driver;
+use super::{Worker, WorkerError};
+use crate::engine::Command;
+use crate::executor::Executor;
+use crate::model::{AttemptName, Digest, StageIndex};
+use crate::pipeline::PlannedStage;
+use crate::pipeline::plan::{Program, Work};
+use crate::runs::{LoadedRun, RunsError};
+use crate::source::digest_of_globs;
+
+/// Changes with what goes into the digest, so that old results are not found.
+const VERSION: &str = "inputs 1";
+
+impl<E: Executor> Driver<'_, E> {
+    /// The command that lets an earlier green result stand for the stage, if there is one.
+    pub(super) async fn find_reusable(
+        &self,
+        stage: StageIndex,
+    ) -> Result<Option<Command>, WorkerError> {
+        if !self.worker.settings.reuse {
+            return Ok(None);
+        }
+        let Some(digest) = self.worker.digest_of_inputs(&self.loaded, stage).await? else {
+            return Ok(None);
+        };
+        let store = self.worker.parts.runs.store();
+        let found = store.find_result(&digest).await.map_err(RunsError::from)?;
+        let Some((from, outcome)) = found else { return Ok(None) };
+        for artifact in &outcome.artifacts {
+            if !self.worker.parts.blobs.contains(&artifact.digest).await? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Command::Reuse { stage, from, outcome }))
+    }
+
+    /// Writes down what later runs may ask for: a green result by its inputs, and metrics.
+    pub(super) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
+        self.release_slot_if_over(name.stage).await?;
+        let Some(stage) = self.loaded.run.stage(name.stage) else { return Ok(()) };
+        let attempt = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let outcome = stage.attempts.get(attempt).and_then(|it| it.outcome.clone());
+        let Some(outcome) = outcome else { return Ok(()) };
+        let Some(planned) = self.loaded.run.plan().stages.get(name.stage.as_usize()) else {
+            return Ok(());
+        };
+        let now = self.worker.parts.clock.now();
+        let store = self.worker.parts.runs.store();
+        if !outcome.metrics.is_empty() {
+            let saved = store.save_metrics(&name.run, &planned.key, &outcome.metrics, now).await;
+            saved.map_err(RunsError::from)?;
+        }
+        if !outcome.is_passed() {
+            return Ok(());
+        }
+        if let Some(digest) = self.worker.digest_of_inputs(&self.loaded, name.stage).await? {
+            store.insert_result(&digest, name, &outcome, now).await.map_err(RunsError::from)?;
+        }
+        Ok(())
+    }
+
+    async fn release_slot_if_over(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
+        if self.loaded.run.stage(stage).is_some_and(|it| it.status.is_finished()) {
+            self.release_slot(stage).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Executor> Worker<E> {
+    /// The digest of a stage's inputs; `None` when it has not opted in.
+    async fn digest_of_inputs(
+        &self,
+        loaded: &LoadedRun,
+        stage: StageIndex,
+    ) -> Result<Option<Digest>, WorkerError> {
+        let Some(planned) = loaded.run.plan().stages.get(stage.as_usize()) else { return Ok(None) };
+        let Some(globs) = &planned.inputs else { return Ok(None) };
+        let files = self.list_files(loaded).await?;
+        let mut hash = Sha256::new();
+        let mut add = |text: &str| {
+            hash.update((text.len() as u64).to_le_bytes());
+            hash.update(text.as_bytes());
+        };
+        add(VERSION);
+        add(&loaded.row.repository);
+        add(digest_of_globs(&files, globs).hex());
+        add(&text_of_stage(planned));
+        for image in images_of(loaded, stage, planned) {
+            add(&image);
+            let digest = self.parts.executor.image_digest(&image).await?;
+            add(&digest.unwrap_or_default());
+        }
+        for need in &planned.needs {
+            let outcome = loaded.run.stage(need.stage).and_then(crate::engine::Stage::outcome);
+            for artifact in outcome.iter().flat_map(|it| &it.artifacts) {
+                add(&artifact.path);
+                add(artifact.digest.hex());
+            }
+            for (name, value) in outcome.iter().flat_map(|it| &it.outputs) {
+                add(name);
+                add(value);
+            }
+        }
+        Ok(Some(Digest::from_hash(&hash.finalize())))
+    }
+}
+
+/// Steps, environment, matrix and everything else of the stage, as stored in the plan.
+fn text_of_stage(planned: &PlannedStage) -> String {
+    serde_json::to_string(&(&planned.matrix, &planned.work, &planned.env, &planned.secrets, &planned.gates))
+        .unwrap_or_default()
+}
+
+fn images_of(loaded: &LoadedRun, stage: StageIndex, planned: &PlannedStage) -> Vec<String> {
+    let Work::Container(work) = &planned.work else { return Vec::new() };
+    let steps = match &work.program {
+        Program::Steps(steps) => steps.as_slice(),
+        Program::Command(_) => &[],
+    };
+    let of_steps = steps.iter().filter_map(|it| it.image.as_ref());
+    let of_services = work.services.values().map(|it| &it.image);
+    let scope = loaded.run.scope(stage);
+    let templates = std::iter::once(&work.image).chain(of_steps).chain(of_services);
+    templates.filter_map(|it| it.resolve(&scope).ok()).collect()
+}

@@ -1,0 +1,94 @@
+//! Checkouts for workspaces: each tree once for each owner, however many stages ask for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::job::Setup;
+use super::{Worker, WorkerError};
+use crate::executor::{Executor, ExecutorError, Label};
+use crate::runs::LoadedRun;
+use crate::source::{Checkout, Repository, Snapshot, SourceError};
+
+/// A checkout that is made once and waited for by everybody else.
+pub(super) type SharedCheckout = Arc<OnceCell<Checkout>>;
+
+/// User and group that own the files.
+pub(super) type Owner = Option<(u32, u32)>;
+
+/// Paths of a tree with the ids of their contents.
+pub(super) type Files = Arc<Vec<(String, String)>>;
+
+impl<E: Executor> Worker<E> {
+    pub(super) fn label(&self, stage: &str) -> Label {
+        Label { instance: self.settings.instance.clone(), stage: stage.to_owned() }
+    }
+
+    /// The checked-out tree of a run, owned by `owner`.
+    pub(super) async fn checkout(
+        &self,
+        setup: &Setup,
+        owner: Owner,
+    ) -> Result<Checkout, ExecutorError> {
+        let key = (setup.snapshot.tree.clone(), owner);
+        let cell: SharedCheckout = {
+            let mut checkouts = self.checkouts.lock().unwrap_or_else(|it| it.into_inner());
+            checkouts.entry(key).or_default().clone()
+        };
+        let made = cell.get_or_try_init(|| self.make_checkout(setup, owner)).await?;
+        Ok(made.clone())
+    }
+
+    async fn make_checkout(&self, setup: &Setup, owner: Owner) -> Result<Checkout, ExecutorError> {
+        let (repository, snapshot) = (setup.repository.clone(), setup.snapshot.clone());
+        let (objects, folder) = (self.objects(), self.settings.state_folder.join("checkouts"));
+        let made = tokio::task::spawn_blocking(move || {
+            Repository::discover(&repository)?.checkout(&snapshot, &objects, &folder, owner)
+        });
+        let operation = format!("checking out tree `{}`", setup.snapshot.tree);
+        match made.await {
+            Ok(Ok(checkout)) => Ok(checkout),
+            Ok(Err(error @ SourceError::NotARepository(_))) => {
+                Err(ExecutorError::Rejected(error.to_string()))
+            }
+            Ok(Err(error)) => Err(ExecutorError::Infra { operation, reason: error.to_string() }),
+            Err(error) => Err(ExecutorError::Infra { operation, reason: error.to_string() }),
+        }
+    }
+
+    /// All paths of a run's tree; read once for each tree.
+    pub(super) async fn list_files(&self, loaded: &LoadedRun) -> Result<Files, WorkerError> {
+        let tree = loaded.row.tree.clone();
+        let cell: Arc<OnceCell<Files>> = {
+            let mut files = self.files.lock().unwrap_or_else(|it| it.into_inner());
+            files.entry(tree.clone()).or_default().clone()
+        };
+        let list = || async {
+            let (repository, objects) = (PathBuf::from(&loaded.row.repository), self.objects());
+            let git = &loaded.run.context().git;
+            let snapshot = Snapshot {
+                commit: git.sha.clone(),
+                tree,
+                r#ref: git.r#ref.clone(),
+                title: git.message.clone(),
+                author: git.author.clone(),
+                dirty: git.dirty,
+            };
+            let listed = tokio::task::spawn_blocking(move || {
+                Repository::discover(&repository)?.list_files(&snapshot, &objects)
+            });
+            let listed = listed.await.map_err(|error| SourceError::Failed {
+                operation: "listing files".to_owned(),
+                reason: error.to_string(),
+            })?;
+            Ok::<_, WorkerError>(Arc::new(listed?))
+        };
+        Ok(cell.get_or_try_init(list).await?.clone())
+    }
+
+    /// Where objects of dirty working trees are kept.
+    fn objects(&self) -> PathBuf {
+        self.settings.state_folder.join("objects")
+    }
+}

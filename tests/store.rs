@@ -1,0 +1,24 @@
+//! What every database must do. Each test runs on SQLite, and on Postgres where
+//! `TEST_POSTGRES_URL` names one; in CI (`CI` is set) it has to.
+
+#[path = "store/databases.rs"]
+mod databases;
+#[path = "store/samples.rs"]
+mod samples;
+
+#[path = "store/artifacts.rs"]
+mod artifacts;
+#[path = "store/caches.rs"]
+mod caches;
+#[path = "store/events.rs"]
+mod events;
+#[path = "store/groups.rs"]
+mod groups;
+#[path = "store/leases.rs"]
+mod leases;
+#[path = "store/opening.rs"]
+mod opening;
+#[path = "store/results.rs"]
+mod results;
+#[path = "store/runs.rs"]
+mod runs;

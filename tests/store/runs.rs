@@ -1,0 +1,206 @@
+//! The tables `runs` and `run_plans`.
+
+use trunkline::model::{RunId, RunStatus, Timestamp};
+use trunkline::store::runs::{NewRun, RunFilter, RunRow};
+use trunkline::store::{Store, StoreError};
+
+use crate::databases::{Database, on_each_database};
+use crate::samples::{insert, insert_passed, new_run, run_id, set_status};
+
+on_each_database![
+    a_new_run_is_found_by_id_and_by_number,
+    a_run_is_inserted_once,
+    numbers_count_from_one_without_a_gap_also_under_concurrency,
+    the_number_of_a_deleted_run_is_not_given_again,
+    runs_are_listed_newest_first_and_by_page,
+    every_filter_narrows_the_list,
+    unfinished_runs_are_listed_oldest_first,
+    a_deleted_run_takes_everything_along,
+    only_a_finished_run_can_be_deleted,
+    a_status_that_nobody_knows_is_reported_with_its_run,
+];
+
+async fn a_new_run_is_found_by_id_and_by_number(store: Store, _: &Database) {
+    let number = store.insert_run(&new_run(7)).await.unwrap();
+
+    let new = new_run(7);
+    let expected = RunRow {
+        id: run_id(7),
+        number: 1,
+        pipeline: new.pipeline,
+        repository: new.repository,
+        event: new.event,
+        branch: new.branch,
+        revision: new.revision,
+        tree: new.tree,
+        title: new.title,
+        status: RunStatus::Queued,
+        events: 0,
+        lease_epoch: 0,
+        lease_owner: String::new(),
+        lease_until: Timestamp(0),
+        created_at: Timestamp(1007),
+        finished_at: None,
+    };
+    assert_eq!(number, 1);
+    assert_eq!(store.find_run(&run_id(7)).await.unwrap(), Some(expected.clone()));
+    assert_eq!(store.find_run_by_number(1).await.unwrap(), Some(expected));
+    assert_eq!(store.find_run(&run_id(8)).await.unwrap(), None);
+    assert_eq!(store.find_run_by_number(2).await.unwrap(), None);
+    let plan = store.find_plan(&run_id(7)).await.unwrap();
+    assert_eq!(plan, Some((r#"{"stages":[]}"#.to_owned(), "{}".to_owned())));
+    assert_eq!(store.find_plan(&run_id(8)).await.unwrap(), None);
+}
+
+async fn a_run_is_inserted_once(store: Store, _: &Database) {
+    insert(&store, 1).await;
+
+    let again = store.insert_run(&new_run(1)).await;
+
+    assert!(matches!(again, Err(StoreError::Database(_))), "{again:?}");
+    assert_eq!(store.insert_run(&new_run(2)).await.unwrap(), 2);
+}
+
+async fn numbers_count_from_one_without_a_gap_also_under_concurrency(
+    store: Store,
+    database: &Database,
+) {
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..8 {
+        let store = if task % 2 == 0 { store.clone() } else { database.open().await };
+        tasks.spawn(async move {
+            let mut numbers = Vec::new();
+            for n in 0..5 {
+                numbers.push(store.insert_run(&new_run(task * 100 + n)).await.unwrap());
+            }
+            numbers
+        });
+    }
+    let mut numbers = tasks.join_all().await.concat();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=40).collect::<Vec<_>>());
+}
+
+async fn the_number_of_a_deleted_run_is_not_given_again(store: Store, _: &Database) {
+    let run = insert_passed(&store, 1).await;
+    store.delete_run(&run).await.unwrap();
+
+    assert_eq!(store.insert_run(&new_run(2)).await.unwrap(), 2);
+}
+
+async fn runs_are_listed_newest_first_and_by_page(store: Store, _: &Database) {
+    for n in [3, 1, 5, 2, 4] {
+        insert(&store, n).await;
+    }
+    let page = |before: Option<u32>| RunFilter {
+        before: before.map(run_id),
+        limit: 2,
+        ..RunFilter::default()
+    };
+
+    assert_eq!(list(&store, page(None)).await, [run_id(5), run_id(4)]);
+    assert_eq!(list(&store, page(Some(4))).await, [run_id(3), run_id(2)]);
+    assert_eq!(list(&store, page(Some(2))).await, [run_id(1)]);
+    assert!(list(&store, page(Some(1))).await.is_empty());
+    assert!(list(&store, RunFilter::default()).await.is_empty());
+}
+
+async fn every_filter_narrows_the_list(store: Store, _: &Database) {
+    insert(&store, 1).await;
+    let nightly = NewRun { pipeline: "nightly".into(), ..new_run(2) };
+    store.insert_run(&nightly).await.unwrap();
+    let other = NewRun { repository: "/srv/bank".into(), ..new_run(3) };
+    store.insert_run(&other).await.unwrap();
+    set_status(&store, &run_id(1), RunStatus::Failed).await;
+    set_status(&store, &run_id(2), RunStatus::Running).await;
+    let all = RunFilter { limit: 10, ..RunFilter::default() };
+
+    let pipeline = RunFilter { pipeline: Some("nightly".into()), ..all.clone() };
+    assert_eq!(list(&store, pipeline).await, [run_id(2)]);
+    let repository = RunFilter { repository: Some("/srv/shop".into()), ..all.clone() };
+    assert_eq!(list(&store, repository.clone()).await, [run_id(2), run_id(1)]);
+    let statuses = vec![RunStatus::Failed, RunStatus::Queued];
+    let filter = RunFilter { statuses, ..all.clone() };
+    assert_eq!(list(&store, filter.clone()).await, [run_id(3), run_id(1)]);
+    let filter = RunFilter { repository: repository.repository, ..filter };
+    assert_eq!(list(&store, filter).await, [run_id(1)]);
+}
+
+async fn unfinished_runs_are_listed_oldest_first(store: Store, _: &Database) {
+    let statuses = [
+        RunStatus::Queued,
+        RunStatus::Running,
+        RunStatus::Waiting,
+        RunStatus::Cancelling,
+        RunStatus::Passed,
+        RunStatus::Failed,
+        RunStatus::Cancelled,
+    ];
+    for (n, status) in (0..).zip(statuses) {
+        let run = insert(&store, n).await;
+        set_status(&store, &run, status).await;
+    }
+
+    let unfinished = store.list_unfinished_runs().await.unwrap();
+
+    let ids: Vec<_> = unfinished.into_iter().map(|it| it.id).collect();
+    assert_eq!(ids, (0..4).map(run_id).collect::<Vec<_>>());
+}
+
+async fn a_deleted_run_takes_everything_along(store: Store, _: &Database) {
+    use crate::samples::{attempt, outcome_with};
+    use trunkline::model::Digest;
+    use trunkline::store::artifacts::ArtifactRow;
+
+    let run = insert_passed(&store, 1).await;
+    let outcome = outcome_with("f1", 0.9);
+    let digest = Digest::of(b"archive");
+    let row = ArtifactRow {
+        attempt: attempt(&run, 0, 1),
+        stage_key: "build".into(),
+        path: "out".into(),
+        digest: digest.clone(),
+        size_bytes: 7,
+        files: 1,
+        expires_at: Timestamp(i64::MAX),
+    };
+    store.insert_artifacts(&[row]).await.unwrap();
+    store.insert_result(&digest, &attempt(&run, 0, 1), &outcome, Timestamp(1)).await.unwrap();
+    store.save_metrics(&run, "build", &outcome.metrics, Timestamp(1)).await.unwrap();
+
+    store.delete_run(&run).await.unwrap();
+    store.delete_run(&run).await.unwrap();
+
+    assert_eq!(store.find_run(&run).await.unwrap(), None);
+    assert_eq!(store.find_plan(&run).await.unwrap(), None);
+    assert!(store.list_events(&run, 0).await.unwrap().is_empty());
+    assert!(store.list_artifacts(&run).await.unwrap().is_empty());
+    assert!(store.list_referenced_blobs().await.unwrap().is_empty());
+    assert_eq!(store.find_result(&digest).await.unwrap(), None);
+    assert!(store.find_baselines("/srv/shop", "ci", "main").await.unwrap().is_empty());
+}
+
+async fn only_a_finished_run_can_be_deleted(store: Store, _: &Database) {
+    let run = insert(&store, 1).await;
+
+    let refused = store.delete_run(&run).await;
+
+    assert!(matches!(refused, Err(StoreError::Unfinished { .. })), "{refused:?}");
+    assert!(store.find_run(&run).await.unwrap().is_some());
+}
+
+async fn a_status_that_nobody_knows_is_reported_with_its_run(store: Store, database: &Database) {
+    let run = insert(&store, 1).await;
+    database.execute("UPDATE runs SET status = 'dreaming'").await;
+
+    let error = store.find_run(&run).await.unwrap_err();
+
+    assert_eq!(
+        error.to_string(),
+        "`status of run 01k00000000000000000000001` in the database cannot be read"
+    );
+}
+
+async fn list(store: &Store, filter: RunFilter) -> Vec<RunId> {
+    store.list_runs(&filter).await.unwrap().into_iter().map(|it| it.id).collect()
+}

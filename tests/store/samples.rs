@@ -1,0 +1,61 @@
+//! Rows to test with.
+
+use trunkline::engine::{AttemptOutcome, Event};
+use trunkline::model::{AttemptName, RunId, RunStatus, StageIndex, Timestamp};
+use trunkline::store::Store;
+use trunkline::store::runs::{Append, NewRun};
+
+pub(crate) fn run_id(n: u32) -> RunId {
+    RunId(format!("01k{n:023}"))
+}
+
+pub(crate) fn new_run(n: u32) -> NewRun {
+    NewRun {
+        id: run_id(n),
+        pipeline: "ci".into(),
+        repository: "/srv/shop".into(),
+        event: "push".into(),
+        branch: "main".into(),
+        revision: "c0ffee".into(),
+        tree: "7ree".into(),
+        title: "shop: sell umbrellas, naïvely ☂".into(),
+        plan: r#"{"stages":[]}"#.into(),
+        context: "{}".into(),
+        created_at: Timestamp(1000 + i64::from(n)),
+    }
+}
+
+/// Inserts a queued run and gives its id.
+pub(crate) async fn insert(store: &Store, n: u32) -> RunId {
+    store.insert_run(&new_run(n)).await.unwrap();
+    run_id(n)
+}
+
+/// Appends one event after which the run stands so.
+pub(crate) async fn set_status(store: &Store, run: &RunId, status: RunStatus) {
+    let row = store.find_run(run).await.unwrap().unwrap();
+    let append = Append {
+        run,
+        seq: row.events,
+        events: &[Event::RunFinished { status }],
+        at: Timestamp(5000),
+        status,
+        finished_at: status.is_finished().then_some(Timestamp(5000)),
+    };
+    store.append_events(&append).await.unwrap();
+}
+
+/// Inserts a run that has passed and gives its id.
+pub(crate) async fn insert_passed(store: &Store, n: u32) -> RunId {
+    let run = insert(store, n).await;
+    set_status(store, &run, RunStatus::Passed).await;
+    run
+}
+
+pub(crate) fn attempt(run: &RunId, stage: u32, attempt: u32) -> AttemptName {
+    AttemptName { run: run.clone(), stage: StageIndex(stage), attempt }
+}
+
+pub(crate) fn outcome_with(metric: &str, value: f64) -> AttemptOutcome {
+    AttemptOutcome { metrics: [(metric.to_owned(), value)].into(), ..AttemptOutcome::default() }
+}

@@ -1,0 +1,42 @@
+//! What integration tests ask Docker about.
+
+use std::process::Command;
+
+/// Whether Docker answers. What is not there is skipped aloud on a laptop and fails in CI.
+pub fn is_here() -> bool {
+    let output = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let is_here = output.is_ok_and(|it| it.status.success());
+    if !is_here {
+        assert!(!is_ci(), "Docker does not answer; run `deploy/setup docker`");
+        eprintln!("SKIPPED: Docker does not answer");
+    }
+    is_here
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|it| it == "true")
+}
+
+/// Address of this machine as containers of the default network see it.
+pub fn gateway() -> String {
+    let format = "{{(index .IPAM.Config 0).Gateway}}";
+    let address = docker(&["network", "inspect", "bridge", "--format", format]);
+    if address.is_empty() { "172.17.0.1".to_owned() } else { address }
+}
+
+/// Names of the containers, volumes and networks with the label of this instance.
+pub fn things_of(instance: &str) -> Vec<String> {
+    let filter = format!("label=trunkline.instance={instance}");
+    let containers = docker(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]);
+    let volumes = docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    let networks = docker(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
+    let all = [containers, volumes, networks].join("\n");
+    all.lines().filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

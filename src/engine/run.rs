@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{
+    AttemptName, FailureClass, RunId, RunStatus, StageIndex, StageStatus, Timestamp,
+};
 use crate::pipeline::{Context, Plan, PlannedStage};
 
 use super::event::{Failure, SkipReason};
@@ -16,11 +18,11 @@ mod apply;
 mod scope;
 mod waiting;
 
-pub use waiting::WaitsFor;
 pub(super) use agenda::{Agenda, Limit};
 pub(super) use graph::Graph;
 pub(super) use progress::{Forecast, Progress, Standings, Totals, advance};
 pub(super) use scope::{FreshOutcome, scope_of};
+pub use waiting::WaitsFor;
 
 /// One run: its plan and what has happened so far.
 #[derive(Debug, Clone, PartialEq)]
@@ -251,9 +253,8 @@ impl Run {
     /// way.
     #[must_use]
     pub fn is_interruptible(&self) -> bool {
-        let has_begun = |stage: &Stage| {
-            !stage.status.is_finished() && !stage.present_attempts().is_empty()
-        };
+        let has_begun =
+            |stage: &Stage| !stage.status.is_finished() && !stage.present_attempts().is_empty();
         let mut begun = self.stages().filter(|(_, stage)| has_begun(stage));
         begun.all(|(index, _)| self.planned(index).is_none_or(|planned| planned.interruptible))
     }

@@ -23,7 +23,8 @@ pub enum Wanted {
     Slot(StageIndex),
     /// Start an attempt as soon as there is room.
     Start(StageIndex),
-    /// A container for this attempt will be needed soon: create it if there is room.
+    /// A container for this attempt will be needed soon: create it if there is room. Attempts of
+    /// stages that are ready come first, for the case that they found no room to start.
     Prepare(AttemptName),
     /// Look again (`Tick`) at this moment, or at once when it has passed.
     WakeAt(Timestamp),

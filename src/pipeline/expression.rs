@@ -100,7 +100,9 @@ pub fn judge_gate(gate: &super::plan::Gate, scope: &Scope<'_>) -> Result<(), Str
         _ => rest.parse().unwrap_or(f64::NAN),
     };
     let holds = if sign == ">=" { *value >= bound } else { *value <= bound };
-    holds.then_some(()).ok_or_else(|| format!("`{}` is {value}, not {}", gate.metric, gate.comparison))
+    holds
+        .then_some(())
+        .ok_or_else(|| format!("`{}` is {value}, not {}", gate.metric, gate.comparison))
 }
 
 mod stub {
@@ -119,7 +121,8 @@ mod stub {
             let mut parts = left.trim().split('.').skip(1);
             let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
             let message = format!("no `{name}`");
-            let need = scope.needs.get(name).ok_or(ExpressionError { message, help: None, span: None })?;
+            let need =
+                scope.needs.get(name).ok_or(ExpressionError { message, help: None, span: None })?;
             return Ok(match what {
                 "status" => need.status.as_str() == right,
                 _ => need.outputs.get(parts.next().unwrap_or("")).is_some_and(|it| it == right),
@@ -129,7 +132,11 @@ mod stub {
             "always()" | "true" => Ok(true),
             "failed()" => Ok(scope.any_failed),
             "false" => Ok(false),
-            other => Err(ExpressionError { message: format!("unknown `{other}`"), help: None, span: None }),
+            other => Err(ExpressionError {
+                message: format!("unknown `{other}`"),
+                help: None,
+                span: None,
+            }),
         }
     }
 }

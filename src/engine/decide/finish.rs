@@ -3,8 +3,8 @@
 use super::decision::Decision;
 use super::retry;
 use super::start::find_attempt;
-use crate::engine::{AttemptOutcome, Event, Refused, Run};
 use crate::engine::run::Attempt;
+use crate::engine::{AttemptOutcome, Event, Refused, Run};
 use crate::model::{AttemptName, FailureClass, StageIndex, Timestamp};
 use crate::pipeline::expression::judge_gate;
 

@@ -2,9 +2,9 @@
 
 use super::decision::Decision;
 use super::finish::missed_gates;
+use crate::engine::run::Attempt;
 use crate::engine::{AttemptOutcome, Event, Refused, Run, SkipReason, Stage};
 use crate::model::{AttemptName, StageIndex, StageStatus, Timestamp};
-use crate::engine::run::Attempt;
 
 pub(super) fn grant_slot(run: &Run, index: StageIndex) -> Result<Vec<Event>, Refused> {
     let stage = ready(run, index)?;

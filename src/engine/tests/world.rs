@@ -1,7 +1,7 @@
 //! A run, a clock, and a small language for both.
 //!
-//! A plan has one stage a line: `key <- need, need?; word value; word value`. A script has one
-//! command a line, such as `start build` or `fail build user`; the driver's epoch is the run's unless
+//! A plan is written as `key <- need, need?; word value; word value | key …`. A script is commands
+//! with commas between, such as `start build, fail build user`; the driver's epoch is the run's unless
 //! `@2` stands behind the command. `wait 10` moves the clock without telling the run.
 
 use std::collections::BTreeMap;
@@ -21,7 +21,7 @@ use crate::pipeline::{Context, Expression, Template};
 /// Plays a script and tells what followed from each command, and what is wanted at the end.
 pub(super) fn story(plan: &str, script: &str) -> String {
     let mut world = World::new(plan);
-    for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in script.split([',', '\n']).map(str::trim).filter(|line| !line.is_empty()) {
         world.play(line);
     }
     world.told
@@ -80,7 +80,8 @@ impl World {
             return;
         }
         if line == "wanted" {
-            let wanted: Vec<_> = self.run.wanted(self.now).map(|it| self.tell_wanted(&it)).collect();
+            let wanted: Vec<_> =
+                self.run.wanted(self.now).map(|it| self.tell_wanted(&it)).collect();
             writeln!(self.told, "wanted: {}", wanted.join(", ")).unwrap();
             return;
         }
@@ -90,7 +91,10 @@ impl World {
         }
         let command = self.parse_command(line);
         let told = match self.order(&command) {
-            Ok(events) => events.iter().map(|event| self.tell(event)).collect::<Vec<_>>().join("; "),
+            Ok(events) if events.is_empty() => "nothing".to_owned(),
+            Ok(events) => {
+                events.iter().map(|event| self.tell(event)).collect::<Vec<_>>().join("; ")
+            }
             Err(refused) => format!("refused, {refused}"),
         };
         writeln!(self.told, "{line}: {told}").unwrap();
@@ -109,7 +113,9 @@ impl World {
         let stage = || self.find(word(0));
         let attempt = || self.last_attempt(self.find(word(0)));
         match verb {
-            "lease" => Command::TakeLease { epoch: word(0).parse().unwrap(), owner: "w".to_owned() },
+            "lease" => {
+                Command::TakeLease { epoch: word(0).parse().unwrap(), owner: "w".to_owned() }
+            }
             "admit" => Command::Admit,
             "slot" => Command::GrantSlot { stage: stage() },
             "outdated" => Command::SkipOutdated { stage: stage(), newer: "run 9".to_owned() },
@@ -215,7 +221,9 @@ impl World {
                     .to_owned(),
             },
             Event::AnswerIgnored { epoch, .. } => format!("{key} answer of {epoch} ignored"),
-            Event::RetryScheduled { retry_at, .. } => format!("{key} again at {}", seconds(*retry_at)),
+            Event::RetryScheduled { retry_at, .. } => {
+                format!("{key} again at {}", seconds(*retry_at))
+            }
             Event::ApprovalRequested { until, .. } => {
                 format!("{key} asks people until {}", seconds(*until))
             }
@@ -278,7 +286,8 @@ fn outcome(class: Option<FailureClass>, words: &[&str]) -> AttemptOutcome {
 pub(super) fn plain_plan(needs: &[Vec<u32>]) -> Plan {
     let stages = needs.iter().enumerate().map(|(place, needs)| {
         let mut stage = plain_stage(&format!("s{place}"));
-        let needs = needs.iter().map(|need| PlannedNeed { stage: StageIndex(*need), optional: false });
+        let needs =
+            needs.iter().map(|need| PlannedNeed { stage: StageIndex(*need), optional: false });
         stage.needs = needs.collect();
         stage
     });
@@ -304,7 +313,7 @@ fn plain_stage(key: &str) -> PlannedStage {
     };
     PlannedStage {
         key: key.to_owned(),
-        name: key.split(' ').next().unwrap().to_owned(),
+        name: key.split('(').next().unwrap().to_owned(),
         matrix: BTreeMap::new(),
         needs: Vec::new(),
         condition: None,
@@ -336,7 +345,7 @@ fn plain_stage(key: &str) -> PlannedStage {
 
 pub(super) fn parse_plan(text: &str) -> Plan {
     let mut plan = plain_plan(&[]);
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let lines = || text.split('|').map(str::trim).filter(|line| !line.is_empty());
     let key_of = |line: &str| line.split([';', '<']).next().unwrap().trim().to_owned();
     let keys: Vec<String> = lines().filter(|it| !it.starts_with("run ")).map(key_of).collect();
     for line in lines() {
@@ -445,9 +454,4 @@ fn approval(text: &str) -> Approval {
 
 fn span(seconds: &str) -> Milliseconds {
     Milliseconds::from_seconds(seconds.parse().unwrap())
-}
-
-/// Whether a stage that stands like this has let its followers go on.
-pub(super) fn is_met(status: StageStatus) -> bool {
-    status.is_finished()
 }

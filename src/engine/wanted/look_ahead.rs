@@ -100,8 +100,9 @@ fn is_dynamic(work: &ContainerWork) -> bool {
         Program::Command(_) => &[],
     };
     let images = steps.iter().filter_map(|step| step.image.as_ref()).chain([&work.image]);
-    let services = work.services.values().flat_map(|service| {
-        service.env.values().chain(&service.command).chain([&service.image])
-    });
+    let services = work
+        .services
+        .values()
+        .flat_map(|service| service.env.values().chain(&service.command).chain([&service.image]));
     images.chain(services).any(|template| template.is_dynamic())
 }

@@ -8,10 +8,15 @@ pub mod command;
 pub mod event;
 pub mod outcome;
 pub mod run;
+pub mod decide;
 pub mod wanted;
 
+#[cfg(test)]
+mod tests;
+
 pub use command::{Command, Refused, RerunScope};
-pub use event::{Event, SkipReason};
+pub use decide::GRACE;
+pub use event::{Event, Failure, SkipReason};
 pub use outcome::{ArtifactRef, AttemptOutcome, TestCounts};
-pub use run::{Attempt, Run, Stage};
+pub use run::{Attempt, Run, Stage, Step, Stop, WaitsFor};
 pub use wanted::Wanted;

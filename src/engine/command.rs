@@ -157,4 +157,7 @@ pub enum Refused {
     /// The person may not approve.
     #[error("{0}")]
     MayNotApprove(String),
+    /// An earlier result does not stand for the stage; an attempt is needed.
+    #[error("the earlier result cannot be reused: {0}")]
+    NotReusable(String),
 }

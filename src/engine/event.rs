@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AttemptOutcome, RerunScope};
-use crate::model::{AttemptName, FailureClass, StageIndex, StageStatus, Timestamp};
+use crate::model::{AttemptName, FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 
 /// Something that happened. Never refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,9 +19,10 @@ pub enum Event {
     },
     /// The run's concurrency group let it in.
     Admitted,
-    /// The first stage may start: the run's clock runs.
+    /// The first stage may start: the run's clock runs. Once more after each re-run.
     RunStarted,
-    /// Every need of the stage is met and its condition holds.
+    /// Every need of the stage is met and its condition holds, or the delay of its next attempt
+    /// is over.
     StageReady {
         /// Which stage.
         stage: StageIndex,
@@ -148,6 +149,10 @@ pub enum Event {
         /// Whether the failure is allowed and the run goes on.
         #[serde(default)]
         allowed: bool,
+        /// What went wrong when no attempt can say it: the condition has no value, people
+        /// refused, or this version cannot do the work.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        failure: Option<Failure>,
     },
     /// Somebody asked to stop the run.
     CancelRequested {
@@ -159,12 +164,12 @@ pub enum Event {
         #[serde(default)]
         force: bool,
     },
-    /// The run took too long.
+    /// The run took too long: everything stops, and it fails.
     RunTimedOut,
     /// The run ended.
     RunFinished {
         /// `passed`, `failed` or `cancelled`.
-        status: crate::model::RunStatus,
+        status: RunStatus,
     },
     /// Somebody asked to try again.
     RerunRequested {
@@ -175,6 +180,46 @@ pub enum Event {
         /// The stages that go back to pending.
         stages: Vec<StageIndex>,
     },
+}
+
+impl Event {
+    /// The one stage it speaks of; `None` when it is about the run.
+    #[must_use]
+    pub fn stage(&self) -> Option<StageIndex> {
+        match self {
+            Self::StageReady { stage }
+            | Self::SlotGranted { stage }
+            | Self::StageSkipped { stage, .. }
+            | Self::StageReused { stage, .. }
+            | Self::AttemptStarted { stage, .. }
+            | Self::StepStarted { stage, .. }
+            | Self::StepFinished { stage, .. }
+            | Self::StopRequested { stage, .. }
+            | Self::AttemptFinished { stage, .. }
+            | Self::AnswerIgnored { stage, .. }
+            | Self::RetryScheduled { stage, .. }
+            | Self::ApprovalRequested { stage, .. }
+            | Self::Approved { stage, .. }
+            | Self::Rejected { stage, .. }
+            | Self::StageFinished { stage, .. } => Some(*stage),
+            Self::LeaseTaken { .. }
+            | Self::Admitted
+            | Self::RunStarted
+            | Self::CancelRequested { .. }
+            | Self::RunTimedOut
+            | Self::RunFinished { .. }
+            | Self::RerunRequested { .. } => None,
+        }
+    }
+}
+
+/// Why a stage failed without an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its class.
+    pub class: FailureClass,
+    /// What went wrong and what to do, for a person.
+    pub message: String,
 }
 
 /// Why a stage did not run.

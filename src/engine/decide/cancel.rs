@@ -1,0 +1,75 @@
+//! Stopping a run, in two phases: first all but what must always run, then that as well.
+
+use super::GRACE;
+use super::decision::Decision;
+use crate::engine::run::{Halt, Run};
+use crate::engine::{Event, Refused};
+use crate::model::{FailureClass, StageIndex, StageStatus, Timestamp};
+use crate::pipeline::Expression;
+
+pub(super) fn cancel(
+    run: &Run,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Vec<Event>, Refused> {
+    let force = match run.halt {
+        None => false,
+        Some(Halt::Cancel) => true,
+        Some(Halt::Force | Halt::Timeout) => return Err(Refused::Duplicate),
+    };
+    let mut decision = Decision::new(run, now);
+    let (by, reason) = (by.to_owned(), reason.to_owned());
+    let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let message = format!("the run was cancelled by `{by}`{why}");
+    decision.record(Event::CancelRequested { by, reason, force });
+    decision.halt = Some(if force { Halt::Force } else { Halt::Cancel });
+    stop_stages(&mut decision, FailureClass::Cancelled, &message);
+    Ok(decision.settle())
+}
+
+/// Ends what has not begun, and asks what has begun to end; how much is spared, the halt says.
+pub(super) fn stop_stages(decision: &mut Decision<'_>, class: FailureClass, message: &str) {
+    let run = decision.run;
+    for (index, stage) in run.stages() {
+        if stage.status.is_finished() || is_spared(decision, index) {
+            continue;
+        }
+        if stage.status == StageStatus::Running {
+            stop_attempt(decision, index, class, message);
+        } else {
+            decision.fail(index, FailureClass::Cancelled, None);
+        }
+    }
+}
+
+/// Asks the attempt under way to end, unless it was asked before.
+pub(super) fn stop_attempt(
+    decision: &mut Decision<'_>,
+    stage: StageIndex,
+    class: FailureClass,
+    message: &str,
+) {
+    let open = decision.run.stage(stage).and_then(|stage| stage.open_attempt());
+    if let Some((attempt, _)) = open.filter(|(_, open)| open.stop.is_none()) {
+        let (kill_at, message) = (decision.now.plus(GRACE), message.to_owned());
+        decision.record(Event::StopRequested { stage, attempt, class, message, kill_at });
+    }
+}
+
+/// What a first cancel leaves alone: stages that must always run, once there is something they may
+/// have to clean up after.
+fn is_spared(decision: &Decision<'_>, stage: StageIndex) -> bool {
+    let run = decision.run;
+    let condition = run.planned(stage).and_then(|planned| planned.condition.as_ref());
+    decision.halt == Some(Halt::Cancel)
+        && run.started_at.is_some()
+        && condition.is_some_and(calls_always)
+}
+
+/// Whether the condition calls `always()`. One that only says `!failed()` must not start a deploy in a
+/// run that somebody has cancelled.
+fn calls_always(condition: &Expression) -> bool {
+    let dense: String = condition.source().chars().filter(|it| !it.is_whitespace()).collect();
+    condition.overrides_needs() && dense.contains("always()")
+}

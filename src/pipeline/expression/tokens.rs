@@ -218,6 +218,10 @@ impl Prepared {
             '|' => ExpressionError::new("`|` is no operator").help("write `||`"),
             '$' => ExpressionError::new("`$` cannot stand in an expression")
                 .help("write the name alone, without `${{ }}`"),
+            _ if !sign.is_ascii() && sign.is_alphanumeric() => {
+                ExpressionError::new(format!("`{sign}` cannot stand in a name"))
+                    .help("names have letters from a to z, digits and `_`")
+            }
             _ if sign.is_alphanumeric() => ExpressionError::new(format!(
                 "`{}` cannot be read",
                 rest.split_whitespace().next().unwrap_or_default()

@@ -110,10 +110,11 @@ impl Expression {
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
         let compiled = memory::compiled(&self.source)?;
         compiled.check_present(scope)?;
-        match compiled.value(scope)? {
-            cel::Value::Bool(truth) => Ok(truth),
-            other => Err(explain::not_a_condition(&self.source, &other)),
-        }
+        let value = compiled.value(scope)?;
+        let cel::Value::Bool(truth) = value else {
+            return Err(explain::not_a_condition(&self.source, &value));
+        };
+        Ok(truth)
     }
 
     /// Whether it calls `always()` or `failed()`, which override the wait for passed needs.

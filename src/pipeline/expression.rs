@@ -108,7 +108,13 @@ impl Expression {
 
     /// The truth of the expression in `scope`. An expression that has no boolean value is an error.
     pub fn evaluate(&self, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
-        stub::evaluate(&self.source, scope)
+        let compiled = memory::compiled(&self.source)?;
+        compiled.check_present(scope)?;
+        let value = compiled.value(scope)?;
+        let cel::Value::Bool(truth) = value else {
+            return Err(explain::not_a_condition(&self.source, &value));
+        };
+        Ok(truth)
     }
 
     /// Whether it calls `always()` or `failed()`, which override the wait for passed needs.

@@ -12,5 +12,6 @@ mod groups;
 mod leases;
 mod reruns;
 mod looking_ahead;
+mod promises;
 mod short_histories;
 mod random_histories;

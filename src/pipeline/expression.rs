@@ -120,93 +120,35 @@ impl Expression {
     /// Whether it calls `always()` or `failed()`, which override the wait for passed needs.
     #[must_use]
     pub fn overrides_needs(&self) -> bool {
-        self.source.contains("always()") || self.source.contains("failed()")
-    }
-}
-
-impl Template {
-    /// Parses a string; every `${{ }}` must hold a valid expression.
-    pub fn parse(source: &str) -> Result<Self, ExpressionError> {
-        Ok(Self { source: source.to_owned() })
+        self.compiled().is_some_and(|it| it.overrides_needs)
     }
 
-    /// A string in which nothing is replaced.
+    /// Whether it compares with `baseline`, which is unknown until a run was released.
     #[must_use]
-    pub fn literal(text: &str) -> Self {
-        Self { source: text.to_owned() }
+    pub fn uses_baseline(&self) -> bool {
+        self.compiled().is_some_and(|it| it.references.iter().any(|it| it.root == "baseline"))
     }
 
-    /// The text as written, or as left by [`Self::fold`].
+    /// The globs of every `hash(…)` call; the context must hold an answer for each list.
     #[must_use]
-    pub fn source(&self) -> &str {
-        &self.source
+    pub fn hash_calls(&self) -> Vec<Vec<String>> {
+        self.compiled().map(|it| it.hash_calls()).unwrap_or_default()
     }
 
-    /// Whether a part must wait for the results of needs (`needs.…`).
+    /// Whether it calls `changed(…)`.
     #[must_use]
-    pub fn is_dynamic(&self) -> bool {
-        self.source.contains("${{")
+    pub fn uses_changed_paths(&self) -> bool {
+        self.compiled().is_some_and(|it| it.uses_changed_paths())
     }
 
-    /// Replaces every part that can be known before the run starts, and leaves the others.
-    pub fn fold(&self, _scope: &Scope<'_>) -> Result<Self, ExpressionError> {
-        unimplemented!()
+    /// The values it reads, in the order they are written.
+    #[must_use]
+    pub fn references(&self) -> Vec<Reference> {
+        self.compiled().map(|it| it.references.clone()).unwrap_or_default()
     }
 
-    /// Replaces every part.
-    pub fn resolve(&self, _scope: &Scope<'_>) -> Result<String, ExpressionError> {
-        unimplemented!()
-    }
-}
-
-/// Judges a gate: `Err` says which metric missed what, or that it is not there.
-pub fn judge_gate(gate: &super::plan::Gate, scope: &Scope<'_>) -> Result<(), String> {
-    let Some(value) = scope.metrics.get(&gate.metric) else {
-        return Err(format!("`{}` was not published", gate.metric));
-    };
-    let (sign, rest) = gate.comparison.split_once(' ').unwrap_or_default();
-    let bound = match rest {
-        "baseline" => scope.baseline.ok_or("no `baseline`")?,
-        _ => rest.parse().unwrap_or(f64::NAN),
-    };
-    let holds = if sign == ">=" { *value >= bound } else { *value <= bound };
-    holds
-        .then_some(())
-        .ok_or_else(|| format!("`{}` is {value}, not {}", gate.metric, gate.comparison))
-}
-
-mod stub {
-    use super::{ExpressionError, Scope};
-
-    pub(super) fn evaluate(source: &str, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
-        let source = source.trim();
-        if let Some((left, right)) = source.split_once("&&") {
-            return Ok(evaluate(left, scope)? && evaluate(right, scope)?);
-        }
-        if let Some(rest) = source.strip_prefix('!') {
-            return Ok(!evaluate(rest, scope)?);
-        }
-        if let Some((left, right)) = source.split_once("==") {
-            let right = right.trim().trim_matches('"');
-            let mut parts = left.trim().split('.').skip(1);
-            let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-            let message = format!("no `{name}`");
-            let need =
-                scope.needs.get(name).ok_or(ExpressionError { message, help: None, span: None })?;
-            return Ok(match what {
-                "status" => need.status.as_str() == right,
-                _ => need.outputs.get(parts.next().unwrap_or("")).is_some_and(|it| it == right),
-            });
-        }
-        match source {
-            "always()" | "true" => Ok(true),
-            "failed()" => Ok(scope.any_failed),
-            "false" => Ok(false),
-            other => Err(ExpressionError {
-                message: format!("unknown `{other}`"),
-                help: None,
-                span: None,
-            }),
-        }
+    /// `None` only for a stored expression that an older version could read and this one cannot.
+    fn compiled(&self) -> Option<Arc<Compiled>> {
+        memory::compiled(&self.source).ok()
     }
 }

@@ -9,9 +9,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::engine::{AttemptOutcome, Command, Event, Refused, RerunScope, Run, SkipReason, Wanted};
-use crate::model::{
-    AttemptName, FailureClass, Milliseconds, RunId, StageIndex, StageStatus, Timestamp,
-};
+use crate::model::{AttemptName, FailureClass, Milliseconds, RunId, StageIndex, Timestamp};
 use crate::pipeline::plan::{
     AllowFailure, Approval, ContainerWork, Gate, Plan, PlannedNeed, PlannedStage, Program,
     Resources, RetryPolicy, RunConcurrency, StageConcurrency, Step, Work,
@@ -57,11 +55,19 @@ impl World {
     /// Decides, applies and keeps what follows.
     pub(super) fn order(&mut self, command: &Command) -> Result<Vec<Event>, Refused> {
         let events = self.run.decide(command, self.now)?;
-        for event in &events {
+        self.record(&events);
+        Ok(events)
+    }
+
+    pub(super) fn record(&mut self, events: &[Event]) {
+        for event in events {
             self.run.apply(event, self.now);
             self.log.push((self.now, event.clone()));
         }
-        Ok(events)
+    }
+
+    pub(super) fn wait(&mut self, seconds: u64) {
+        self.now = self.now.plus(Milliseconds::from_seconds(seconds));
     }
 
     /// The run as a restarted process would see it.
@@ -76,8 +82,7 @@ impl World {
 
     pub(super) fn play(&mut self, line: &str) {
         if let Some(seconds) = line.strip_prefix("wait ") {
-            self.now = self.now.plus(Milliseconds::from_seconds(seconds.parse().unwrap()));
-            return;
+            return self.wait(seconds.parse().unwrap());
         }
         if line == "wanted" {
             let wanted: Vec<_> =
@@ -101,7 +106,7 @@ impl World {
         assert_eq!(self.run, self.replayed(), "replay rebuilds the run");
     }
 
-    fn parse_command(&self, line: &str) -> Command {
+    pub(super) fn parse_command(&self, line: &str) -> Command {
         let (line, epoch) = match line.split_once(" @") {
             Some((line, epoch)) => (line, epoch.parse().unwrap()),
             None => (line, self.run.epoch()),
@@ -353,7 +358,7 @@ pub(super) fn parse_plan(text: &str) -> Plan {
             set_run(&mut plan, settings);
             continue;
         }
-        let mut parts = line.split(';').map(str::trim);
+        let mut parts = line.split(';').map(str::trim).filter(|part| !part.is_empty());
         let (head, mut stage) = (parts.next().unwrap(), plain_stage(&key_of(line)));
         let needs = head.split_once("<-").map(|(_, needs)| needs).unwrap_or_default();
         for need in needs.split(',').map(str::trim).filter(|need| !need.is_empty()) {

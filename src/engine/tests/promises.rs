@@ -1,0 +1,101 @@
+//! What holds of every run at every moment, whatever has happened to it.
+
+use std::collections::BTreeSet;
+
+use super::world::World;
+use crate::engine::{Event, Run, Wanted};
+use crate::model::{RunStatus, StageIndex, StageStatus};
+
+/// Checks the promises after `events`, which have just been applied.
+pub(super) fn check(world: &World, events: &[Event]) {
+    let run = &world.run;
+    assert_eq!(*run, world.replayed(), "replay rebuilds the run");
+    for event in events {
+        if let Event::AttemptStarted { stage, .. } = event {
+            started_in_its_turn(run, *stage);
+        }
+    }
+    for (index, stage) in run.stages() {
+        let planned = &run.plan().stages[index.as_usize()];
+        let made = stage.present_attempts().len();
+        assert!(made <= planned.retry.max as usize + 1, "no more attempts than allowed");
+        let open = stage.attempts.iter().filter(|attempt| attempt.finished_at.is_none()).count();
+        assert_eq!(open, usize::from(stage.status == StageStatus::Running), "one at a time");
+        if open > 0 && planned.concurrency.is_some() {
+            assert!(stage.has_slot, "nothing of a group runs without a slot");
+        }
+        assert_eq!(run.waits_for(index).is_none(), stage.status.is_finished());
+    }
+    the_status_follows_from_the_stages(run);
+    what_is_wanted_follows_from_the_stages(world);
+}
+
+fn started_in_its_turn(run: &Run, index: StageIndex) {
+    let planned = &run.plan().stages[index.as_usize()];
+    let overrides = planned.condition.as_ref().is_some_and(|it| it.overrides_needs());
+    for need in &planned.needs {
+        let stage = run.stage(need.stage).unwrap();
+        assert!(stage.status.is_finished(), "a stage never starts before its needs have ended");
+        let is_fine = match stage.status {
+            StageStatus::Passed => true,
+            StageStatus::Failed => stage.allowed,
+            StageStatus::Skipped => need.optional,
+            _ => false,
+        };
+        assert!(is_fine || overrides, "a stage never starts after a need that ended badly");
+    }
+}
+
+fn the_status_follows_from_the_stages(run: &Run) {
+    let is = |status| run.stages().any(|(_, stage)| stage.status == status);
+    let is_over = run.stages().all(|(_, stage)| stage.status.is_finished());
+    assert_eq!(run.status().is_finished(), is_over, "a run ends with its last stage");
+    assert_eq!(run.times().1.is_some(), is_over);
+    match run.status() {
+        RunStatus::Passed => {
+            assert!(run.failed_stages().next().is_none() && !is(StageStatus::Cancelled));
+        }
+        RunStatus::Waiting => {
+            assert!(is(StageStatus::Waiting));
+            assert!(!is(StageStatus::Running) && !is(StageStatus::Ready));
+        }
+        RunStatus::Queued => assert_eq!(run.times().0, None),
+        RunStatus::Cancelled | RunStatus::Failed | RunStatus::Cancelling | RunStatus::Running => {}
+    }
+}
+
+/// The indexes behind `wanted` against a look at every stage.
+fn what_is_wanted_follows_from_the_stages(world: &World) {
+    let run = &world.run;
+    let wanted: Vec<_> = run.wanted(world.now).collect();
+    if run.status().is_finished() {
+        assert_eq!(wanted, [], "nothing is wanted of a finished run");
+        return;
+    }
+    assert!(run.epoch() == 0 || !wanted.is_empty(), "a run never stands still");
+    let stages_where = |wants: fn(&Wanted) -> Option<StageIndex>| {
+        wanted.iter().filter_map(wants).collect::<BTreeSet<_>>()
+    };
+    let in_status = |status| {
+        let found = run.stages().filter(move |(_, stage)| stage.status == status);
+        found.map(|(index, _)| index).collect::<BTreeSet<_>>()
+    };
+    let attempts = stages_where(|it| match it {
+        Wanted::Attempt(name) => Some(name.stage),
+        _ => None,
+    });
+    assert_eq!(attempts, in_status(StageStatus::Running), "every attempt under way is wanted");
+    let ready = stages_where(|it| match it {
+        Wanted::Start(stage) | Wanted::Slot(stage) => Some(*stage),
+        _ => None,
+    });
+    assert_eq!(ready, in_status(StageStatus::Ready), "every ready stage is wanted to start");
+    let stopping = stages_where(|it| match it {
+        Wanted::Stop(name) | Wanted::Kill(name) => Some(name.stage),
+        _ => None,
+    });
+    let asked = run.stages().filter(|(_, stage)| {
+        stage.open_attempt().is_some_and(|(_, attempt)| attempt.stop.is_some())
+    });
+    assert_eq!(stopping, asked.map(|(index, _)| index).collect(), "what was asked to stop stops");
+}

@@ -3,12 +3,21 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::model::Digest;
+use crate::model::{Digest, Timestamp};
 
-/// A local repository. Cheap to clone.
+mod access;
+mod snapshot;
+mod listing;
+mod submodules;
+mod checkout;
+mod changes;
+mod globs;
+mod prune;
+
+/// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]
 pub struct Repository {
-    folder: PathBuf,
+    place: access::Place,
 }
 
 /// A revision, fixed: what a run sees of a repository.
@@ -33,9 +42,10 @@ pub struct Snapshot {
 pub struct Checkout {
     /// The folder; never written to again.
     pub folder: PathBuf,
-    /// The repository's objects, to be mounted read-only where the checkout's `.git` expects them.
+    /// The repository's objects, to be mounted read-only where the checkout's `.git` expects them: path
+    /// on this machine, path in the container. Without them everything but `git` works.
     pub objects: Vec<(PathBuf, String)>,
-    /// w
+    /// What a person should know about it, such as files that are only pointers to large ones.
     pub warnings: Vec<String>,
 }
 
@@ -48,6 +58,14 @@ pub enum SourceError {
     /// No such revision, ref or path.
     #[error("the repository has no `{0}`")]
     NotFound(String),
+    /// The content of a submodule is not on this machine.
+    #[error("submodule `{path}` is not here at commit `{commit}`")]
+    MissingSubmodule {
+        /// Where it belongs.
+        path: String,
+        /// The commit that is wanted.
+        commit: String,
+    },
     /// The repository or the disk failed.
     #[error("{operation} failed: {reason}")]
     Failed {
@@ -58,74 +76,127 @@ pub enum SourceError {
     },
 }
 
+impl SourceError {
+    /// What to do about it, as one sentence.
+    #[must_use]
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::NotARepository(_) => Some("run `git init`, or go to a folder of a repository"),
+            Self::MissingSubmodule { .. } => {
+                Some("run `git submodule update --init --recursive` in the repository")
+            }
+            Self::NotFound(_) | Self::Failed { .. } => None,
+        }
+    }
+
+    /// Turns what git or the disk said about `operation` into an error.
+    fn failed<E: ToString>(operation: impl Into<String>) -> impl FnOnce(E) -> Self {
+        move |error| Self::Failed { operation: operation.into(), reason: error.to_string() }
+    }
+}
+
 impl Repository {
-    /// The repository that `folder` lies in.
+    /// The repository that `folder` lies in. Whoever owns it: it is only read.
     pub fn discover(folder: &Path) -> Result<Self, SourceError> {
-        Ok(Self { folder: folder.to_owned() })
+        let place = access::Place::find(folder)
+            .ok_or_else(|| SourceError::NotARepository(folder.display().to_string()))?;
+        Ok(Self { place })
     }
 
     /// Its top folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        self.place.folder()
     }
 
     /// The working tree as it is, uncommitted and untracked (not ignored) files included. Objects that
-    /// are not in the repository yet are written to `objects`, never to the repository.
-    pub fn snapshot_working_tree(&self, _objects: &Path) -> Result<Snapshot, SourceError> {
-        unimplemented!()
+    /// are not in the repository yet are written to `objects` (a folder that is made when missing, and
+    /// may serve many repositories), never to the repository.
+    ///
+    /// A submodule counts as it is too. A repository inside of the repository that is no submodule is
+    /// left out, as `git add` would ask about it.
+    pub fn snapshot_working_tree(&self, objects: &Path) -> Result<Snapshot, SourceError> {
+        snapshot::of_working_tree(&self.place, objects)
     }
 
     /// The last commit, without what is not committed.
     pub fn snapshot_head(&self) -> Result<Snapshot, SourceError> {
-        unimplemented!()
+        snapshot::of_head(&self.place)
     }
 
-    /// Checks a snapshot out below `folder` (once for each tree and owner; complete or not there at all),
-    /// submodules included, owned by `owner` (uid, gid) where this process may do that.
+    /// Checks a snapshot out below `folder` (once for each tree, commit and owner; complete or not there
+    /// at all), submodules included, owned by `owner` (uid, gid) where this process may do that; where it
+    /// may not, everybody may write. All times are that of the commit.
+    ///
+    /// Its `.git` is enough for `git log`, `status`, `describe` and `diff` with a detached `HEAD`, where
+    /// [`Checkout::objects`] are mounted. Where the checkout belongs to another user than git runs as,
+    /// git wants `safe.directory`, which a repository cannot set for itself: set it by the environment
+    /// (`GIT_CONFIG_COUNT`). Git LFS pointers stay pointers, and are told in [`Checkout::warnings`].
     pub fn checkout(
         &self,
-        _snapshot: &Snapshot,
-        _objects: &Path,
-        _folder: &Path,
-        _owner: Option<(u32, u32)>,
+        snapshot: &Snapshot,
+        objects: &Path,
+        folder: &Path,
+        owner: Option<(u32, u32)>,
     ) -> Result<Checkout, SourceError> {
-        unimplemented!()
+        checkout::Request { place: &self.place, snapshot, objects, folder, owner }.carry_out()
     }
 
-    /// Text of a file in the snapshot; `None` when there is none.
+    /// Content of a file in the snapshot; `None` when there is none. The target of a symbolic link is
+    /// not followed, and submodules are not entered.
     pub fn read_file(
         &self,
-        _snapshot: &Snapshot,
-        _objects: &Path,
-        _path: &str,
+        snapshot: &Snapshot,
+        objects: &Path,
+        path: &str,
     ) -> Result<Option<Vec<u8>>, SourceError> {
-        unimplemented!()
+        listing::read_file(&self.place, objects, &snapshot.tree, path)
     }
 
-    /// All paths of the snapshot, sorted, with the digest of each file's content (git blob id).
+    /// All paths of the snapshot, sorted, with what identifies each file: its git blob id, and `+x` or
+    /// `+link` behind it when it is executable or a symbolic link. Files of submodules are among them;
+    /// a submodule that is not here has one entry, with its commit. Bytes of a path that are not UTF-8
+    /// become U+FFFD.
     pub fn list_files(
         &self,
-        _snapshot: &Snapshot,
-        _objects: &Path,
+        snapshot: &Snapshot,
+        objects: &Path,
     ) -> Result<Vec<(String, String)>, SourceError> {
-        unimplemented!()
+        listing::list_files(&self.place, objects, &snapshot.tree)
     }
 
     /// Paths that differ between the snapshot and its merge base with `base` (a ref or commit), sorted.
-    /// `None` when there is no such base.
+    /// A renamed file counts with both paths. `None` when there is no such base.
     pub fn changed_paths(
         &self,
-        _snapshot: &Snapshot,
-        _objects: &Path,
-        _base: &str,
+        snapshot: &Snapshot,
+        objects: &Path,
+        base: &str,
     ) -> Result<Option<Vec<String>>, SourceError> {
-        unimplemented!()
+        changes::changed_paths(&self.place, objects, snapshot, base)
+    }
+
+    /// What a local run compares a snapshot with: the upstream of the branch, else the trunk (`main` or
+    /// `master`, of `origin` or here), else the commit before; whichever leaves something to compare.
+    #[must_use]
+    pub fn default_base(&self, snapshot: &Snapshot) -> Option<String> {
+        changes::default_base(&self.place, snapshot)
     }
 }
 
-/// One digest over the files that match the globs: their paths and contents.
+/// One digest over the files that match the globs: their paths and contents. `*` and `?` do not match
+/// `/`, `**` does. A glob that cannot be parsed stands for the path that is written like it.
 #[must_use]
-pub fn digest_of_globs(_files: &[(String, String)], _globs: &[String]) -> Digest {
-    Digest::of(b"")
+pub fn digest_of_globs(files: &[(String, String)], globs: &[String]) -> Digest {
+    globs::digest(files, globs)
+}
+
+/// Removes the checkouts below `folder` that were last asked for before `unused_since` and whose tree
+/// is not in `keep`. Returns how many. Safe beside checkouts that are being made.
+pub fn prune_checkouts(
+    folder: &Path,
+    keep: &[String],
+    unused_since: Timestamp,
+) -> Result<usize, SourceError> {
+    prune::prune(folder, keep, unused_since)
 }

@@ -127,13 +127,6 @@ impl Stage {
     }
 }
 
-impl Stage {
-    /// Its result.
-    pub fn outcome(&self) -> Option<&AttemptOutcome> {
-        None
-    }
-}
-
 /// One try of a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attempt {

@@ -134,7 +134,9 @@ impl<E: Executor> Attempt<E> {
         let begin = async {
             self.prepare(&job.setup, log).await.map_err(failed)?;
             self.bring_files(job, log).await?;
-            let spec = BeginSpec { command: command.clone(), env: job.env.clone() };
+            let mut env = job.env.clone();
+            env.push(("TRUNKLINE_ATTEMPT".to_owned(), self.name.attempt.to_string()));
+            let spec = BeginSpec { command: command.clone(), env };
             self.worker.parts.executor.begin(&self.name, &spec).await.map_err(failed)
         };
         tokio::select! {

@@ -40,3 +40,27 @@ fn docker(arguments: &[&str]) -> String {
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+/// Makes an image that has a program and no shell.
+pub fn image_without_shell(tag: &str) {
+    build(tag, "FROM scratch\nCOPY --from=busybox:stable /bin/busybox /busybox\n");
+}
+
+/// Makes an image whose user is not root.
+pub fn image_with_user(tag: &str) {
+    let user = "RUN echo builder:x:1234:1234::/home/builder:/bin/sh >> /etc/passwd\nUSER builder\n";
+    build(tag, &format!("FROM busybox:stable\nRUN mkdir -p /etc\n{user}"));
+}
+
+fn build(tag: &str, dockerfile: &str) {
+    use std::io::Write as _;
+    let mut child = Command::new("docker")
+        .args(["build", "-q", "-t", tag, "-"])
+        .env("DOCKER_BUILDKIT", "0")
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(dockerfile.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "docker build -t {tag}");
+}

@@ -1,6 +1,8 @@
 //! The functions that are ours. Their arguments are constant, so each call becomes a name of its own
 //! when the expression is compiled, and that name is looked up like every other value.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
+
 use cel::common::ast::{CallExpr, Expr, LiteralValue};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 

@@ -1,5 +1,7 @@
 //! Says why an expression has no value, for the person who wrote it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
+
 use std::collections::BTreeMap;
 
 use cel::objects::{Key, Map};

@@ -1,6 +1,8 @@
 //! Lets whole numbers and metrics mix. CEL compares an `int` with a `double`, but does not add them, and
 //! divides `1 / 2` to `0`; metrics are doubles, so beside one a whole number becomes a double.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
+
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 const ARITHMETIC: [&str; 4] = ["_+_", "_-_", "_*_", "_/_"];
@@ -29,9 +31,7 @@ pub(super) fn promote(expr: &mut IdedExpr, metrics: &[String]) {
         }
         Expr::List(list) => list.elements.iter_mut().for_each(|it| promote(it, metrics)),
         Expr::Select(select) => promote(&mut select.operand, metrics),
-        Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Map(_) | Expr::Struct(_) => {
-            ()
-        }
+        _ => (),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Templates: strings in which `${{ expression }}` stands for its value, and `$${{` for `${{` itself.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
+
 use cel::Value;
 use cel::parser::pratt_parser::{Lexer, LexerPosition, TokenKind};
 
@@ -89,7 +91,7 @@ impl Template {
                     source.push_str(&escaped(kept));
                     // A `$` directly before `${{` would escape it.
                     if let Some(signs) = text.get(kept.len()..).filter(|it| !it.is_empty()) {
-                        source.push_str(&format!("${{{{ \"{signs}\" }}}}"));
+                        source.extend([OPEN, " \"", signs, "\" }}"]);
                     }
                     source.push_str(written);
                     text.clear();

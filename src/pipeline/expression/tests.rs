@@ -204,7 +204,7 @@ fn what_cannot_be_read_is_said_in_plain_words() {
     insta::assert_snapshot!(refused("(true"), @"the expression ends too early [e]");
     insta::assert_snapshot!(refused("true && (false))"), @"`)` cannot stand here [)]");
     insta::assert_snapshot!(refused("git.branch ==\n  == 'a'"), @"`==` cannot stand here [==]");
-    insta::assert_snapshot!(refused("größe > 1"), @"`ö` cannot stand in an expression [ö]");
+    insta::assert_snapshot!(refused("größe > 1"), @"`ö` cannot stand in a name [ö]; help: names have letters from a to z, digits and `_`");
     insta::assert_snapshot!(refused("99999999999999999999 > 1"), @"invalid int literal, at `99999999999999999999` [99999999999999999999]");
     insta::assert_snapshot!(refused("A{b: 1} == 1"), @r#"`A{…}` makes a message; there are none; help: a map is written `{"key": value}`"#);
     insta::assert_snapshot!(refused("for > 1"), @"reserved identifier: for, at `for` [for]");
@@ -388,7 +388,7 @@ fn a_bad_template_is_refused_where_it_is_wrong() {
     insta::assert_snapshot!(refused("a ${{ gti.branch }}"), @"there is no `gti`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [gti]; help: did you mean `git`?");
     insta::assert_snapshot!(refused("ä ${{ event = 'a' }}"), @"`=` is no comparison [=]; help: write `==`");
     insta::assert_snapshot!(refused("${{ }}"), @"the expression is empty");
-    insta::assert_snapshot!(refused("${{ 'a }}"), @"`${{` is not closed [${{]; help: close it with `}}`, or write `$${{` for the signs themselves");
+    insta::assert_snapshot!(refused("${{ 'a }}"), @r"a string is not closed, or has a bad escape [']; help: end it with `'`; write `\\` for a backslash");
     insta::assert_snapshot!(resolve("${{ inputs.regions }}").unwrap_err(), @"`inputs.regions` is a list and cannot stand in a string");
     let template = "a ${{ env.MISSING }}";
     insta::assert_snapshot!(told(template, &resolve(template).unwrap_err()), @"`env` has no `MISSING`; it has `MODE` [env.MISSING]; help: ask first, if it may be missing: `has(env.MISSING)`");

@@ -1,6 +1,8 @@
 //! The words of an expression, for what the parser does not tell: where things are, how much there
 //! is of them, and names with dashes.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
+
 use cel::parser::pratt_parser::{Lexer, LexerPosition, Token, TokenKind};
 
 use super::{ExpressionError, Reference, words};
@@ -80,7 +82,7 @@ fn with_quoted_names(source: &str) -> (String, Vec<(usize, usize)>) {
                 continue;
             }
             text.push_str(source.get(copied..dot).unwrap_or_default());
-            text.push_str(&format!("[\"{name}\"]"));
+            text.extend(["[\"", name, "\"]"]);
             copied = end;
             edits.push((text.len(), 3));
         }
@@ -218,6 +220,10 @@ impl Prepared {
             '|' => ExpressionError::new("`|` is no operator").help("write `||`"),
             '$' => ExpressionError::new("`$` cannot stand in an expression")
                 .help("write the name alone, without `${{ }}`"),
+            _ if !sign.is_ascii() && sign.is_alphanumeric() => {
+                ExpressionError::new(format!("`{sign}` cannot stand in a name"))
+                    .help("names have letters from a to z, digits and `_`")
+            }
             _ if sign.is_alphanumeric() => ExpressionError::new(format!(
                 "`{}` cannot be read",
                 rest.split_whitespace().next().unwrap_or_default()

@@ -68,12 +68,10 @@ impl Patterns {
         }
         let mut from = from;
         while let Some(start) = self.next_candidate(text, from) {
-            let rest = text.get(start..).unwrap_or_default();
-            match self.at(rest, is_end) {
-                Some(Some(length)) => return Found::Occurrence { start, end: start + length },
-                Some(None) => return Found::MayBegin { start },
-                None => from = start + 1,
+            if let Some(found) = self.at(text, start, is_end) {
+                return found;
             }
+            from = start + 1;
         }
         if is_end {
             return Found::Nothing;
@@ -91,18 +89,18 @@ impl Patterns {
         Some(from + offset)
     }
 
-    /// What begins exactly here: a pattern of this length, or (inner `None`) perhaps a longer one.
-    fn at(&self, rest: &[u8], is_end: bool) -> Option<Option<usize>> {
+    /// What begins exactly here, if anything does.
+    fn at(&self, text: &[u8], start: usize, is_end: bool) -> Option<Found> {
+        let rest = text.get(start..)?;
         let bucket = self.by_prefix.get(rest.first_chunk::<PREFIX_BYTES>()?)?;
-        for pattern in bucket {
+        bucket.iter().find_map(|pattern| {
+            let is_live = !is_end && pattern.len() > rest.len() && pattern.starts_with(rest);
+            let end = start + pattern.len();
             if rest.starts_with(pattern) {
-                return Some(Some(pattern.len()));
+                return Some(Found::Occurrence { start, end });
             }
-            if !is_end && pattern.len() > rest.len() && pattern.starts_with(rest) {
-                return Some(None);
-            }
-        }
-        None
+            is_live.then_some(Found::MayBegin { start })
+        })
     }
 
     /// Looks at the last bytes, which are too few for the filter.

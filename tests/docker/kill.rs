@@ -6,19 +6,14 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use trunkline::blobs::Logs;
-use trunkline::model::{AttemptName, RunStatus, StageIndex, StageStatus};
-use trunkline::runs::{LoadedRun, Runs};
-use trunkline::store::Store;
-use trunkline::store::runs::RunFilter;
+use trunkline::model::{AttemptName, RunStatus, StageStatus};
 
-#[path = "support/docker.rs"]
-mod docker;
+use crate::bench::{Bench, place};
+use crate::docker;
 
 /// Stages of each run.
 const STAGES: usize = 30;
@@ -38,7 +33,7 @@ fn a_run_survives_kill_9_at_any_instant() {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut done = 0;
     while done < kills {
-        let mut world = World::new(random.u64(..));
+        let world = World::new(random.u64(..));
         done += world.run_with_kills(&mut random, kills - done);
         world.check(seed);
     }
@@ -51,144 +46,76 @@ fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 
 /// One run with everything around it.
 struct World {
-    folder: tempfile::TempDir,
+    bench: Bench,
     witness: Witness,
     shape: u64,
 }
 
 impl World {
     fn new(shape: u64) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let witness = Witness::start();
-        let world = Self { folder, witness, shape };
-        std::fs::create_dir_all(world.repository().join("pipelines")).unwrap();
-        let pipeline = pipeline(shape, &docker::gateway(), world.witness.port);
-        std::fs::write(world.repository().join("pipelines/kill.yml"), pipeline).unwrap();
-        for arguments in [
-            &["init", "-q", "-b", "main"][..],
-            &["add", "."],
-            &["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "first"],
-        ] {
-            let git = Command::new("git").args(arguments).current_dir(world.repository()).status();
-            assert!(git.unwrap().success());
-        }
-        world
-    }
-
-    fn repository(&self) -> PathBuf {
-        self.folder.path().join("repository")
-    }
-
-    fn state(&self) -> PathBuf {
-        self.folder.path().join("state")
+        let text = pipeline(shape, &docker::gateway(), witness.port);
+        Self { bench: Bench::new().file("pipelines/kill.yml", &text), witness, shape }
     }
 
     fn trunkline(&self, arguments: &[&str]) -> Child {
-        Command::new(env!("CARGO_BIN_EXE_trunkline"))
-            .arg("--state")
-            .arg(self.state())
-            .args(arguments)
-            .current_dir(self.repository())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+        let mut command = self.bench.command(arguments);
+        command.args(["--jobs", "4"]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.spawn().unwrap()
     }
 
     /// Starts the run, kills and resumes it until it has ended or `kills_max` kills are done; gives how
     /// many there were.
-    fn run_with_kills(&mut self, random: &mut fastrand::Rng, kills_max: usize) -> usize {
+    fn run_with_kills(&self, random: &mut fastrand::Rng, kills_max: usize) -> usize {
         let started = Instant::now();
-        let mut engine = self.trunkline(&["run", "kill", "--jobs", "4"]);
+        let mut engine = self.trunkline(&["run", "kill"]);
         let mut kills = 0;
         loop {
             assert!(started.elapsed() < PATIENCE, "the run does not come to an end");
             let life = Duration::from_millis(random.u64(20..1200));
             let is_last = kills == kills_max;
-            if let Some(status) = wait_for(&mut engine, if is_last { PATIENCE } else { life }) {
-                // The run fails as one of its stages does; anything else is a fault of ours, but for
-                // a kill that came before the run was stored.
-                if status == 1 {
-                    return kills;
-                }
-                assert!(kills > 0, "exit code {status} without a kill");
-                engine = self.trunkline(&["run", "kill", "--jobs", "4"]);
-                continue;
+            match wait_for(&mut engine, if is_last { PATIENCE } else { life }) {
+                // The run fails as one of its stages does; anything else is a fault of ours.
+                Some(1) => return kills,
+                Some(status) => panic!("exit code {status}"),
+                None => assert!(!is_last, "the run does not come to an end"),
             }
-            assert!(!is_last, "the run does not come to an end");
             engine.kill().unwrap();
             engine.wait().unwrap();
             kills += 1;
-            engine = if self.has_run() {
-                self.trunkline(&["resume", "--jobs", "4"])
-            } else {
-                self.trunkline(&["run", "kill", "--jobs", "4"])
-            };
+            let again = if self.has_run() { "resume" } else { "run" };
+            engine = self.trunkline(if again == "run" { &["run", "kill"] } else { &["resume"] });
         }
     }
 
     fn has_run(&self) -> bool {
-        self.state().join("state.db").exists() && self.load().is_some()
-    }
-
-    fn load(&self) -> Option<LoadedRun> {
-        block_on(async {
-            let url = format!("sqlite:{}", self.state().join("state.db").display());
-            let runs = Runs::new(Store::open(&url).await.ok()?);
-            let filter = RunFilter { limit: 2, ..RunFilter::default() };
-            let rows = runs.store().list_runs(&filter).await.ok()?;
-            assert!(rows.len() <= 1, "one run was asked for");
-            let row = rows.first()?;
-            Some(runs.load(&row.id).await.unwrap())
-        })
+        self.bench.state().join("state.db").exists() && self.bench.last_run().is_some()
     }
 
     fn check(&self, seed: u64) {
-        let loaded = self.load().unwrap();
+        let loaded = self.bench.last_run().unwrap();
+        assert_eq!(loaded.row.number, 1, "seed {seed}: one run was asked for");
         assert_eq!(loaded.run.status(), RunStatus::Failed, "seed {seed}");
-        let stages = expected(self.shape);
         let mut told = BTreeMap::new();
-        for (index, stage) in stages.iter().enumerate() {
-            let place = StageIndex(u32::try_from(index).unwrap());
-            let state = loaded.run.stage(place).unwrap();
+        for (index, stage) in expected(self.shape).iter().enumerate() {
+            let state = loaded.run.stage(place(index)).unwrap();
             assert_eq!(state.status, stage.status, "seed {seed}: stage {}", stage.name);
             assert_eq!(state.attempts.len(), stage.attempts, "seed {seed}: stage {}", stage.name);
-            for attempt in 1..=stage.attempts {
-                let name = AttemptName {
-                    run: loaded.row.id.clone(),
-                    stage: place,
-                    attempt: u32::try_from(attempt).unwrap(),
-                };
-                assert_eq!(self.log(&name), expected_log(&stage.name), "seed {seed}: log of {name}");
+            for attempt in (1..).take(stage.attempts) {
+                let name = AttemptName { run: loaded.row.id.clone(), stage: place(index), attempt };
+                let log = self.bench.log_of(&name);
+                assert_eq!(log, expected_log(&stage.name), "seed {seed}: log of {name}");
             }
             if stage.attempts > 0 {
                 told.insert(stage.name.clone(), stage.attempts);
             }
         }
         assert_eq!(self.witness.heard(), told, "seed {seed}: each step runs exactly once an attempt");
-        let instance = std::fs::read_to_string(self.state().join("instance")).unwrap();
-        let kept = docker::things_of(instance.trim());
-        assert!(kept.is_empty(), "seed {seed}: left over: {kept:?}");
+        let left = docker::things_of(&self.bench.instance());
+        assert!(left.is_empty(), "seed {seed}: left over: {left:?}");
+        let folders = self.bench.attempt_folders();
+        assert!(folders.is_empty(), "seed {seed}: left over: {folders:?}");
     }
-
-    fn log(&self, name: &AttemptName) -> String {
-        block_on(async {
-            let logs = Logs::open(&self.state().join("logs")).unwrap();
-            let reader = logs.reader(name).await.unwrap();
-            let mut text = Vec::new();
-            loop {
-                let piece = reader.read_at(text.len() as u64, 1 << 20).await.unwrap();
-                if piece.is_empty() {
-                    return String::from_utf8(text).unwrap();
-                }
-                text.extend(piece);
-            }
-        })
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
 fn wait_for(engine: &mut Child, patience: Duration) -> Option<i32> {

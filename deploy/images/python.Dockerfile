@@ -1,0 +1,7 @@
+# Python with pytest and pyflakes from Debian's packages: what the Python examples run in.
+FROM debian:bookworm-slim
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends ca-certificates pyflakes3 python3 python3-pytest \
+ && rm -rf /var/lib/apt/lists/*
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+CMD ["python3"]

@@ -1,0 +1,7 @@
+# The Rust toolchain of this machine, on Debian: what `pipelines/ci.yml` builds Trunkline with.
+FROM debian:bookworm-slim
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends ca-certificates gcc git libc6-dev pkg-config \
+ && rm -rf /var/lib/apt/lists/*
+COPY toolchain /usr/local
+CMD ["bash"]

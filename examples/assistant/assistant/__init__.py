@@ -1,0 +1,1 @@
+"""Answers questions over a small knowledge base, with citations."""

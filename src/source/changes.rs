@@ -1,0 +1,72 @@
+//! Which paths differ from a base, and which base a local run takes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::access::Place;
+use super::listing::{find_tree, list_files};
+use super::{Snapshot, SourceError};
+
+/// Paths that differ from the merge base with `base`.
+pub(super) fn changed_paths(
+    place: &Place,
+    store: &Path,
+    snapshot: &Snapshot,
+    base: &str,
+) -> Result<Option<Vec<String>>, SourceError> {
+    let repository = place.open_with(store)?;
+    let Some(base) = merge_base(&repository, &snapshot.commit, base) else { return Ok(None) };
+    let failed = || SourceError::failed(format!("comparing with `{base}`"));
+    let old = repository.find_commit(base).and_then(|it| it.tree()).map_err(failed())?;
+    let new = find_tree(&repository, &snapshot.tree)?;
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), None).map_err(failed())?;
+    let mut paths = BTreeSet::new();
+    let mut is_submodule_changed = false;
+    for delta in diff.deltas() {
+        for file in [delta.old_file(), delta.new_file()] {
+            is_submodule_changed |= file.mode() == git2::FileMode::Commit;
+            paths.extend(file.path().map(|path| path.to_string_lossy().into_owned()));
+        }
+    }
+    if is_submodule_changed {
+        let old = list_files(place, store, &old.id().to_string())?;
+        let new = list_files(place, store, &snapshot.tree)?;
+        let (old, new): (BTreeSet<_>, BTreeSet<_>) =
+            (old.into_iter().collect(), new.into_iter().collect());
+        paths.extend(old.symmetric_difference(&new).map(|(path, _)| path.clone()));
+    }
+    Ok(Some(paths.into_iter().collect()))
+}
+
+/// The commit to compare with, or `None` when one of the two is not there or they have none in common.
+fn merge_base(repository: &git2::Repository, commit: &str, base: &str) -> Option<git2::Oid> {
+    let commit = git2::Oid::from_str(commit).ok()?;
+    repository.merge_base(commit, find_commit(repository, base)?).ok()
+}
+
+fn find_commit(repository: &git2::Repository, name: &str) -> Option<git2::Oid> {
+    Some(repository.revparse_single(name).ok()?.peel_to_commit().ok()?.id())
+}
+
+/// The base of a local run.
+pub(super) fn default_base(place: &Place, snapshot: &Snapshot) -> Option<String> {
+    let repository = place.open().ok()?;
+    let head = git2::Oid::from_str(&snapshot.commit).ok()?;
+    let upstream = repository
+        .branch_upstream_name(&snapshot.r#ref)
+        .ok()
+        .and_then(|name| name.as_str().ok().map(ToOwned::to_owned));
+    let trunks = ["refs/remotes/origin/main", "refs/remotes/origin/master"];
+    let local_trunks = ["refs/heads/main", "refs/heads/master"];
+    let others = local_trunks.into_iter().filter(|name| *name != snapshot.r#ref);
+    let named = upstream.into_iter().chain(trunks.into_iter().chain(others).map(ToOwned::to_owned));
+    for name in named {
+        let Some(base) = merge_base(&repository, &snapshot.commit, &name) else { continue };
+        // Compared with itself a clean revision has no changes, and all conditions would be false.
+        if snapshot.dirty || base != head {
+            return Some(name);
+        }
+    }
+    let before = format!("{head}{}", if snapshot.dirty { "" } else { "~1" });
+    find_commit(&repository, &before).map(|_| before)
+}

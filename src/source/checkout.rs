@@ -1,0 +1,147 @@
+//! Puts a tree on the disk, once for each tree, commit and owner: written beside its place and renamed,
+//! so that it is complete or not there at all.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::access::Place;
+use super::listing::{Entry, Kind, Listing, Submodules};
+use super::{Checkout, Snapshot, SourceError};
+use files::{Rights, Writer};
+use lock::Lock;
+
+mod files;
+mod git_folder;
+pub(super) mod lock;
+
+/// Where containers see the folders of objects.
+const OBJECTS_IN_CONTAINER: &str = "/trunkline-git";
+
+/// File names that are named in one warning.
+const NAMED_MAX: usize = 3;
+
+/// Everything that a checkout depends on.
+pub(super) struct Request<'a> {
+    pub(super) place: &'a Place,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) objects: &'a Path,
+    pub(super) folder: &'a Path,
+    pub(super) owner: Option<(u32, u32)>,
+}
+
+impl Request<'_> {
+    /// Gives the checkout, and makes it when it is not there yet.
+    pub(super) fn carry_out(&self) -> Result<Checkout, SourceError> {
+        let name = self.name();
+        let folder = self.folder.join(&name);
+        // Whoever holds it makes the checkout, others wait here until it is done. It also tells the
+        // clean-up that the checkout was asked for just now.
+        let lock = Lock::take(self.folder, &name)?;
+        if !folder.exists() {
+            self.make(&folder, &name)?;
+        }
+        lock.mark_used();
+        let warnings = git_folder::read_warnings(&folder);
+        Ok(Checkout { folder, objects: self.mounts(), warnings })
+    }
+
+    /// Starts with the tree, so that the clean-up knows it. The commit is part of it because times and
+    /// `.git` depend on it.
+    fn name(&self) -> String {
+        let commit = self.snapshot.commit.get(..12).unwrap_or("none");
+        let name = format!("{}-{commit}", self.snapshot.tree);
+        self.owner.map_or(name.clone(), |(uid, gid)| format!("{name}-{uid}-{gid}"))
+    }
+
+    fn mounts(&self) -> Vec<(PathBuf, String)> {
+        let folders = self.place.object_folders(self.objects).into_iter().enumerate();
+        folders.map(|(nth, folder)| (folder, format!("{OBJECTS_IN_CONTAINER}/{nth}"))).collect()
+    }
+
+    fn make(&self, folder: &Path, name: &str) -> Result<(), SourceError> {
+        let part = self.folder.join(format!(".{name}.part"));
+        // Left over by a process that was killed: nobody else is at it while we hold the lock.
+        remove_folder(&part)?;
+        let failed = || SourceError::failed(format!("making `{}`", folder.display()));
+        fs::create_dir_all(&part).map_err(failed())?;
+        self.fill(&part)?;
+        fs::rename(&part, folder).map_err(failed())
+    }
+
+    fn fill(&self, part: &Path) -> Result<(), SourceError> {
+        let tree = &self.snapshot.tree;
+        let listing = Listing::of(self.place, self.objects, tree, Submodules::Enter)?;
+        let mut warnings = submodule_warnings(&listing)?;
+        let rights = Rights::of(self.owner);
+        let writer = Writer { root: part, store: self.objects, rights, time: self.commit_time()? };
+        let written = writer.write(&listing)?;
+        warnings.extend(pointer_warning(&written.pointers));
+        let git = git_folder::GitFolder {
+            place: self.place,
+            store: self.objects,
+            snapshot: self.snapshot,
+            listing: &listing,
+            stats: &written.stats,
+        };
+        let mounts = self.mounts();
+        let alternates: Vec<&str> = mounts.iter().map(|(_, path)| path.as_str()).collect();
+        git.write(part, &alternates, &warnings)?;
+        writer.finish(&listing)
+    }
+
+    /// The time all files get, in seconds since 1970.
+    fn commit_time(&self) -> Result<i64, SourceError> {
+        if self.snapshot.commit.is_empty() {
+            return Ok(0);
+        }
+        let not_found = |_| SourceError::NotFound(self.snapshot.commit.clone());
+        let id = git2::Oid::from_str(&self.snapshot.commit).map_err(not_found)?;
+        let repository = self.place.open()?;
+        let commit = repository.find_commit(id).map_err(not_found)?;
+        Ok(commit.time().seconds())
+    }
+}
+
+/// Removes a folder that may not exist.
+pub(super) fn remove_folder(folder: &Path) -> Result<(), SourceError> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(SourceError::failed(format!("removing `{}`", folder.display()))(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// A declared submodule that is absent is an error; one that git itself could not get is not.
+fn submodule_warnings(listing: &Listing) -> Result<Vec<String>, SourceError> {
+    let mut warnings = Vec::new();
+    for Entry { path, kind, id, .. } in &listing.entries {
+        let path = path.display().to_string();
+        match kind {
+            Kind::Submodule { is_here: false, is_declared: true } => {
+                return Err(SourceError::MissingSubmodule { path, commit: id.to_string() });
+            }
+            Kind::Submodule { is_here: false, is_declared: false } => warnings.push(format!(
+                "`{path}` is empty: it is a repository of its own that `.gitmodules` does not name"
+            )),
+            Kind::File
+            | Kind::Executable
+            | Kind::Link
+            | Kind::Folder
+            | Kind::Submodule { is_here: true, .. } => (),
+        }
+    }
+    Ok(warnings)
+}
+
+fn pointer_warning(pointers: &[PathBuf]) -> Option<String> {
+    if pointers.is_empty() {
+        return None;
+    }
+    let mut names: Vec<_> =
+        pointers.iter().take(NAMED_MAX).map(|path| format!("`{}`", path.display())).collect();
+    if pointers.len() > NAMED_MAX {
+        names.push(format!("{} more", pointers.len() - NAMED_MAX));
+    }
+    Some(format!("Git LFS pointers in place of their content: {}", names.join(", ")))
+}

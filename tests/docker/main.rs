@@ -1,0 +1,12 @@
+//! The whole binary on real Docker: how stages end, what containers may and get, files, and kills.
+
+#[path = "../support/bench.rs"]
+mod bench;
+#[path = "../support/docker.rs"]
+mod docker;
+
+mod containers;
+mod endings;
+mod files;
+mod flow;
+mod kill;

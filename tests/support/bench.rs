@@ -1,0 +1,189 @@
+//! A repository, a state folder and the built binary: runs pipelines as a user does, and looks at what
+//! became of them through the library.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use trunkline::blobs::Logs;
+use trunkline::model::{AttemptName, StageIndex};
+use trunkline::runs::{LoadedRun, Runs};
+use trunkline::store::Store;
+use trunkline::store::runs::RunFilter;
+
+/// A place to run pipelines in; gone with this value.
+pub struct Bench {
+    folder: tempfile::TempDir,
+}
+
+/// What the binary said.
+pub struct Finished {
+    /// Its exit code.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Bench {
+    /// An empty repository with a first commit.
+    pub fn new() -> Self {
+        let bench = Self { folder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir_all(bench.repository()).unwrap();
+        bench.git(&["init", "-q", "-b", "main"]);
+        bench.git(&["config", "user.name", "Ada"]);
+        bench.git(&["config", "user.email", "ada@example.com"]);
+        bench.git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+        bench
+    }
+
+    /// Writes a file of the repository.
+    pub fn file(self, path: &str, text: &str) -> Self {
+        self.write(path, text);
+        self
+    }
+
+    /// Writes the pipeline: the stages, behind a head that every test shares.
+    pub fn stages(self, stages: &str) -> Self {
+        let head = "version: 1\nname: test\non: { push: {} }\ndefaults: { image: \"busybox:stable\", network: none }\nstages:\n";
+        self.file(".trunkline.yml", &format!("{head}{stages}"))
+    }
+
+    /// Writes a file of the repository.
+    pub fn write(&self, path: &str, text: &str) {
+        let path = self.repository().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// The repository's folder.
+    pub fn repository(&self) -> PathBuf {
+        self.folder.path().join("repository")
+    }
+
+    /// The state folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Runs git in the repository.
+    pub fn git(&self, arguments: &[&str]) {
+        let git = Command::new("git").args(arguments).current_dir(self.repository()).output().unwrap();
+        assert!(git.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&git.stderr));
+    }
+
+    /// The binary with these arguments, not started yet.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+        command.arg("--state").arg(self.state()).args(arguments).current_dir(self.repository());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn trunkline(&self, arguments: &[&str]) -> Finished {
+        Finished::from(self.command(arguments).output().unwrap())
+    }
+
+    /// `trunkline run` with these arguments.
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        self.trunkline(&[&["run"], arguments].concat())
+    }
+
+    /// The newest run, if there is one.
+    pub fn last_run(&self) -> Option<LoadedRun> {
+        block_on(async {
+            let url = format!("sqlite:{}", self.state().join("state.db").display());
+            let runs = Runs::new(Store::open(&url).await.unwrap());
+            let filter = RunFilter { limit: 1, ..RunFilter::default() };
+            let rows = runs.store().list_runs(&filter).await.unwrap();
+            Some(runs.load(&rows.first()?.id).await.unwrap())
+        })
+    }
+
+    /// `<stage>: <status>`, and for the last attempt that failed `, <class>: <message>`; one line a stage.
+    pub fn story(&self) -> String {
+        let loaded = self.last_run().unwrap();
+        let mut lines = Vec::new();
+        for (index, planned) in loaded.run.plan().stages.iter().enumerate() {
+            let stage = loaded.run.stage(place(index)).unwrap();
+            let mut line = format!("{}: {}", planned.key, stage.status);
+            if let Some(outcome) = stage.outcome()
+                && let Some(class) = outcome.class
+            {
+                line += &format!(", {class}: {}", outcome.message);
+            }
+            lines.push(line);
+        }
+        lines.join("\n")
+    }
+
+    /// The log of the last attempt of a stage of the newest run.
+    pub fn log(&self, stage: &str) -> String {
+        let loaded = self.last_run().unwrap();
+        let index = loaded.run.plan().stages.iter().position(|it| it.key == stage).unwrap();
+        let attempts = loaded.run.stage(place(index)).unwrap().attempts.len();
+        let attempt = u32::try_from(attempts).unwrap();
+        self.log_of(&AttemptName { run: loaded.row.id.clone(), stage: place(index), attempt })
+    }
+
+    /// The log of an attempt.
+    pub fn log_of(&self, name: &AttemptName) -> String {
+        block_on(async {
+            let reader = Logs::open(&self.state().join("logs")).unwrap().reader(name).await.unwrap();
+            let mut text = Vec::new();
+            loop {
+                let piece = reader.read_at(text.len() as u64, 1 << 20).await.unwrap();
+                if piece.is_empty() {
+                    return String::from_utf8_lossy(&text).into_owned();
+                }
+                text.extend(piece);
+            }
+        })
+    }
+
+    /// The label of everything made for this state folder.
+    pub fn instance(&self) -> String {
+        std::fs::read_to_string(self.state().join("instance")).unwrap().trim().to_owned()
+    }
+
+    /// What the attempts left in the state folder.
+    pub fn attempt_folders(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.state().join("attempts"));
+        entries.into_iter().flatten().map(|it| it.unwrap().path()).collect()
+    }
+}
+
+impl From<Output> for Finished {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+impl Finished {
+    /// Fails the test, with everything that was said, when the exit code is another.
+    #[track_caller]
+    pub fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// The stage at this place.
+pub fn place(index: usize) -> StageIndex {
+    StageIndex(u32::try_from(index).unwrap())
+}
+
+/// Runs a future here and now.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Whether a path exists, also as a dangling link.
+pub fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}

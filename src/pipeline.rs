@@ -7,7 +7,17 @@
 pub mod context;
 pub mod expression;
 pub mod plan;
+pub mod diagnostic;
+mod reading;
+mod yaml;
+pub mod file;
+pub mod check;
+pub mod expand;
 
+pub use check::{Checked, IncludeRef, check};
 pub use context::{Context, Scope};
+pub use diagnostic::{Diagnostic, Severity, SourceFile};
+pub use expand::Selection;
 pub use expression::{Expression, ExpressionError, Template};
+pub use file::Pipeline;
 pub use plan::{Plan, PlannedStage};

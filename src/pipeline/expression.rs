@@ -43,14 +43,14 @@ impl Expression {
     }
 
     /// The truth of the expression in `scope`. An expression that has no boolean value is an error.
-    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
-        stub::evaluate(&self.source, scope)
+    pub fn evaluate(&self, _scope: &Scope<'_>) -> Result<bool, ExpressionError> {
+        unimplemented!()
     }
 
     /// Whether it calls `always()` or `failed()`, which override the wait for passed needs.
     #[must_use]
     pub fn overrides_needs(&self) -> bool {
-        self.source.contains("always()") || self.source.contains("failed()")
+        unimplemented!()
     }
 }
 
@@ -86,57 +86,5 @@ impl Template {
     /// Replaces every part.
     pub fn resolve(&self, _scope: &Scope<'_>) -> Result<String, ExpressionError> {
         unimplemented!()
-    }
-}
-
-/// Judges a gate: `Err` says which metric missed what, or that it is not there.
-pub fn judge_gate(gate: &super::plan::Gate, scope: &Scope<'_>) -> Result<(), String> {
-    let Some(value) = scope.metrics.get(&gate.metric) else {
-        return Err(format!("`{}` was not published", gate.metric));
-    };
-    let (sign, rest) = gate.comparison.split_once(' ').unwrap_or_default();
-    let bound = match rest {
-        "baseline" => scope.baseline.ok_or("no `baseline`")?,
-        _ => rest.parse().unwrap_or(f64::NAN),
-    };
-    let holds = if sign == ">=" { *value >= bound } else { *value <= bound };
-    holds
-        .then_some(())
-        .ok_or_else(|| format!("`{}` is {value}, not {}", gate.metric, gate.comparison))
-}
-
-mod stub {
-    use super::{ExpressionError, Scope};
-
-    pub(super) fn evaluate(source: &str, scope: &Scope<'_>) -> Result<bool, ExpressionError> {
-        let source = source.trim();
-        if let Some((left, right)) = source.split_once("&&") {
-            return Ok(evaluate(left, scope)? && evaluate(right, scope)?);
-        }
-        if let Some(rest) = source.strip_prefix('!') {
-            return Ok(!evaluate(rest, scope)?);
-        }
-        if let Some((left, right)) = source.split_once("==") {
-            let right = right.trim().trim_matches('"');
-            let mut parts = left.trim().split('.').skip(1);
-            let (name, what) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
-            let message = format!("no `{name}`");
-            let need =
-                scope.needs.get(name).ok_or(ExpressionError { message, help: None, span: None })?;
-            return Ok(match what {
-                "status" => need.status.as_str() == right,
-                _ => need.outputs.get(parts.next().unwrap_or("")).is_some_and(|it| it == right),
-            });
-        }
-        match source {
-            "always()" | "true" => Ok(true),
-            "failed()" => Ok(scope.any_failed),
-            "false" => Ok(false),
-            other => Err(ExpressionError {
-                message: format!("unknown `{other}`"),
-                help: None,
-                span: None,
-            }),
-        }
     }
 }

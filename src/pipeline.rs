@@ -7,7 +7,9 @@
 pub mod context;
 pub mod expression;
 pub mod plan;
+pub mod graph;
 
 pub use context::{Context, Scope};
-pub use expression::{Expression, ExpressionError, Template};
+pub use expression::{Expression, ExpressionError, Reference, Template};
+pub use graph::Graph;
 pub use plan::{Plan, PlannedStage};

@@ -1,10 +1,12 @@
 //! Bytes: logs by offset, and files by content hash. Knows nothing of runs beyond their names.
 
 pub mod content;
+pub mod garbage;
 pub mod log;
 
 pub use content::{Blobs, StoredBlob};
-pub use log::{LogReader, LogWriter, Logs};
+pub use garbage::garbage;
+pub use log::{LogExtent, LogReader, LogSection, LogWriter, Logs};
 
 /// Why bytes could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +25,16 @@ pub enum BlobError {
     /// The bytes are not what their name says.
     #[error("`{0}` does not have the content its name says")]
     Corrupt(String),
+    /// Bytes of a log are missing before those to be written.
+    #[error("log `{log}` has {stored_bytes} bytes, so bytes from {offset} on leave a gap")]
+    Gap {
+        /// Name of the attempt.
+        log: String,
+        /// Bytes it has.
+        stored_bytes: u64,
+        /// Where the new ones were to begin.
+        offset: u64,
+    },
     /// The storage failed.
     #[error("{operation} failed")]
     Storage {
@@ -32,4 +44,10 @@ pub enum BlobError {
         #[source]
         source: std::io::Error,
     },
+}
+
+impl BlobError {
+    fn storage(operation: impl Into<String>, source: impl Into<std::io::Error>) -> Self {
+        Self::Storage { operation: operation.into(), source: source.into() }
+    }
 }

@@ -6,6 +6,7 @@ use crate::model::{RunId, Timestamp};
 impl Store {
     /// Takes the lease when it is free, over, or `steal` is set (the caller knows that the holder is
     /// dead). Gives the new epoch, or `None` when somebody else has it.
+    #[expect(clippy::too_many_arguments, reason = "each is a word of the one statement")]
     pub async fn claim_lease(
         &self,
         id: &RunId,

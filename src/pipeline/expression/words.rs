@@ -1,0 +1,153 @@
+//! The names that expressions may use, and what to say about others.
+
+use super::{ExpressionError, Reference};
+
+/// Roots that hold values in every expression.
+pub(super) const ROOTS: [&str; 7] =
+    ["env", "event", "git", "inputs", "matrix", "needs", "pull_request"];
+/// Roots that only a gate has.
+pub(super) const GATE_ROOTS: [&str; 2] = ["baseline", "metrics"];
+/// Functions that are ours.
+pub(super) const FUNCTIONS: [&str; 5] = ["always", "changed", "failed", "hash", "passed"];
+/// Functions of CEL, as a program may call them; the comprehension macros are gone after parsing.
+const CEL_FUNCTIONS: [&str; 11] =
+    ["bool", "bytes", "double", "dyn", "has", "int", "matches", "size", "string", "type", "uint"];
+/// Functions of CEL that are called on a value.
+const CEL_METHODS: [&str; 10] = [
+    "all",
+    "contains",
+    "endsWith",
+    "exists",
+    "exists_one",
+    "filter",
+    "map",
+    "matches",
+    "size",
+    "startsWith",
+];
+/// Loops and tests that the parser replaces; one that is still there was written wrongly.
+const CEL_MACROS: [(&str, &str); 6] = [
+    ("all", "list.all(it, …)"),
+    ("exists", "list.exists(it, …)"),
+    ("exists_one", "list.exists_one(it, …)"),
+    ("filter", "list.filter(it, …)"),
+    ("has", "has(value.field)"),
+    ("map", "list.map(it, …)"),
+];
+/// Types of CEL, which are values too: `type(x) == int`.
+const CEL_TYPES: [&str; 9] =
+    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "uint"];
+
+/// Whether this name is taken, so that no loop variable may hide it.
+pub(super) fn is_reserved(name: &str) -> bool {
+    is_root(name) || CEL_TYPES.contains(&name)
+}
+
+/// Whether this name holds a value of the scope.
+pub(super) fn is_root(name: &str) -> bool {
+    ROOTS.contains(&name) || GATE_ROOTS.contains(&name)
+}
+
+/// Whether this is the name of a type.
+pub(super) fn is_type(name: &str) -> bool {
+    CEL_TYPES.contains(&name)
+}
+
+/// Refuses a call of a function that does not exist.
+pub(super) fn check_function(name: &str, is_method: bool) -> Result<(), ExpressionError> {
+    if let Some((_, form)) = CEL_MACROS.iter().find(|(it, _)| *it == name) {
+        return Err(ExpressionError::new(format!("`{name}` is written `{form}`")));
+    }
+    // Operators are calls of names that nobody can write, such as `_==_`.
+    let is_operator = name.contains(|it: char| !it.is_ascii_alphanumeric() && it != '_');
+    let known: Vec<&str> = if is_method {
+        CEL_METHODS.to_vec()
+    } else {
+        FUNCTIONS.iter().chain(&CEL_FUNCTIONS).copied().collect()
+    };
+    if is_operator || known.contains(&name) {
+        return Ok(());
+    }
+    let what = if is_method { "method" } else { "function" };
+    let error = ExpressionError::new(format!(
+        "there is no {what} `{name}`; there are {}",
+        listed(known.iter().copied())
+    ));
+    Err(suggest(error, name, known))
+}
+
+/// Refuses names that only a gate has, and names that nothing has.
+pub(super) fn check_condition(references: &[Reference]) -> Result<(), ExpressionError> {
+    for reference in references {
+        let written = match (reference.root.as_str(), reference.name()) {
+            ("metrics", Some(metric)) if reference.is_bare => metric,
+            ("baseline" | "metrics", _) => {
+                return Err(ExpressionError::new(format!(
+                    "`{}` is only known in gates",
+                    reference.root
+                ))
+                .help("metrics of a need are in `needs.<stage>.metrics`")
+                .at(reference.span));
+            }
+            _ => continue,
+        };
+        let error = ExpressionError::new(format!(
+            "there is no `{written}`; there are {}",
+            listed(ROOTS.iter().copied())
+        ));
+        let end = reference.span.0 + written.len();
+        return Err(suggest(error, written, ROOTS).at((reference.span.0, end)));
+    }
+    Ok(())
+}
+
+/// Refuses metrics whose name is a slip of the pen for `baseline`.
+pub(super) fn check_gate(references: &[Reference]) -> Result<(), ExpressionError> {
+    let slip = references.iter().find(|it| {
+        it.root == "metrics" && it.name().is_some_and(|name| similar(name, ["baseline"]).is_some())
+    });
+    match slip {
+        Some(slip) => Err(ExpressionError::new(format!(
+            "`{}` is neither a metric nor `baseline`",
+            slip.name().unwrap_or_default()
+        ))
+        .help("did you mean `baseline`?")
+        .at(slip.span)),
+        None => Ok(()),
+    }
+}
+
+/// Adds `did you mean`, if a known name is close.
+pub(super) fn suggest<'a>(
+    error: ExpressionError,
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> ExpressionError {
+    match similar(name, known) {
+        Some(close) => error.help(format!("did you mean `{close}`?")),
+        None => error,
+    }
+}
+
+/// The known name closest to `name`, if it is close enough to be what was meant.
+fn similar<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let reach = (name.chars().count() / 3).clamp(1, 3);
+    known
+        .into_iter()
+        .map(|it| (strsim::damerau_levenshtein(&name.to_lowercase(), &it.to_lowercase()), it))
+        .filter(|(distance, _)| *distance <= reach)
+        .min()
+        .map(|(_, it)| it)
+}
+
+/// Names in backticks with commas between them; a long list is cut.
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names.by_ref().take(SHOWN).map(|it| format!("`{it}`")).collect();
+    match (shown.is_empty(), names.count()) {
+        (true, _) => "none".to_owned(),
+        (false, 0) => shown.join(", "),
+        (false, more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}

@@ -22,4 +22,13 @@ pub use graph::Graph;
 pub use diagnostic::{Diagnostic, Severity, SourceFile};
 pub use expand::Selection;
 pub use file::Pipeline;
+pub mod graph;
+
+pub use check::{Checked, IncludeRef, check};
+pub use context::{Context, Scope};
+pub use diagnostic::{Diagnostic, Severity, SourceFile};
+pub use expand::Selection;
+pub use expression::{Expression, ExpressionError, Reference, Template};
+pub use file::Pipeline;
+pub use graph::Graph;
 pub use plan::{Plan, PlannedStage};

@@ -109,7 +109,7 @@ impl Fold<'_> {
     }
 
     fn fold(&mut self, template: &Template) -> Template {
-        if !template.is_dynamic() {
+        if !template.source().contains("${{") {
             return template.clone();
         }
         match template.fold(&self.scope()) {
@@ -139,7 +139,7 @@ impl Fold<'_> {
         let mut env = BTreeMap::new();
         for variables in chain {
             for (name, value) in self.map(variables) {
-                if !value.is_dynamic() {
+                if !value.source().contains("${{") {
                     self.env.insert(name.clone(), value.source().to_owned());
                 }
                 env.insert(name, value);
@@ -195,7 +195,6 @@ impl Fold<'_> {
         ImageWork {
             tags: self.folds(&image.tags),
             args: self.map(&image.args),
-            target: image.target.as_ref().map(|it| self.fold(it)),
             ..image.clone()
         }
     }

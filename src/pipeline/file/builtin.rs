@@ -1,6 +1,6 @@
 //! `uses: builtin/…`: which there are, and the arguments of each.
 
-use super::fields::{Fields, Read, choice, mapping, wrong_type};
+use super::fields::{Read, choice, mapping, wrong_type};
 use super::measure::{Inside, is_rate};
 use super::occurrence::{self, Use};
 use super::scalar::{Loose, Plain, number, whole};
@@ -15,6 +15,8 @@ use crate::pipeline::yaml::{Node, Value};
 pub(crate) enum Kind {
     /// Text with `${{ }}`.
     Text,
+    /// Text in which nothing is replaced.
+    Word,
     /// A path inside the workspace.
     Path,
     /// A whole number of at least one.
@@ -53,7 +55,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
             ("dockerfile", Kind::Path),
             ("tags", Kind::Texts),
             ("args", Kind::Map),
-            ("target", Kind::Text),
+            ("target", Kind::Word),
             ("push", Kind::Flag),
         ],
         required: &[],
@@ -200,6 +202,7 @@ pub(crate) fn read_with(
 fn check(kind: Kind, node: &Node, label: &str, reading: &Reading) {
     match kind {
         Kind::Text => drop(Template::read(node, label, reading)),
+        Kind::Word => drop(Plain::read(node, label, reading)),
         Kind::Path => drop(Inside::read(node, label, reading)),
         Kind::Count => drop(whole(node, label, 1..=i64::MAX, reading)),
         Kind::Number => drop(number(node, label, reading)),
@@ -216,7 +219,7 @@ fn check(kind: Kind, node: &Node, label: &str, reading: &Reading) {
         }
         Kind::Choice(words) => {
             let words: Vec<(&str, ())> = words.iter().map(|it| (*it, ())).collect();
-            drop(choice(node, label, &words, reading));
+            choice(node, label, &words, reading).unwrap_or_default();
         }
     }
 }

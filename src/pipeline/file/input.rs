@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::fields::{Fields, Read, choice, mapping, wrong_type};
+use super::fields::{Fields, choice, mapping, wrong_type};
 use super::scalar::{self, Plain, loose_list};
 use crate::pipeline::reading::{Reading, known_words};
 use crate::pipeline::yaml::{Node, Scalar, ScalarKind, Value};

@@ -131,9 +131,17 @@ pub(crate) fn comparison(
     node: &Node,
     reading: &Reading,
 ) -> Option<Expression> {
-    let source = format!("{metric} {comparison}");
-    let spot = Spot::of(node, &source, metric.len() + 1);
-    expression(&source, Use::Gate, spot, reading)
+    let spot = Spot::of(node, comparison, 0);
+    is_short(comparison, spot, reading)?;
+    match Expression::gate(metric, comparison) {
+        Ok(expression) => {
+            let source = expression.source();
+            let spot = Spot { skip: source.len().saturating_sub(comparison.len()), ..spot };
+            record(source, Use::Gate, expression.hash_calls(), spot, reading);
+            Some(expression)
+        }
+        Err(error) => refuse(comparison, &error, spot, reading),
+    }
 }
 
 fn expression(source: &str, used_as: Use, spot: Spot, reading: &Reading) -> Option<Expression> {

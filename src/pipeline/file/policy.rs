@@ -277,7 +277,7 @@ pub(crate) fn read_gates(node: &Node, reading: &Reading) -> Option<Vec<Gate>> {
         let Some(comparison) = read_comparison(&entry.value, &entry.key, reading) else { continue };
         if !is_metric(&entry.key) {
             let message = format!("`{}` cannot be the name of a metric", entry.key);
-            let help = "use letters, digits and `_`, no digit first, and no word of the language";
+            let help = "use letters, digits, `_`, `-`, `.` and `/`";
             reading.error("pipeline/metric-name", entry.key_place, message, help);
             continue;
         }
@@ -296,7 +296,7 @@ pub(crate) fn read_comparison(node: &Node, metric: &str, reading: &Reading) -> O
     let text = scalar::text(node).unwrap_or_default();
     let operator = OPERATORS.iter().find(|it| text.starts_with(**it));
     if operator.is_some_and(|it| !text.trim_start_matches(it).trim().is_empty()) {
-        return Some(text.to_owned());
+        return Some(text.trim().to_owned());
     }
     let help = if text.starts_with('=') {
         format!("equality is `==`: write `\"== {}\"`", text.trim_start_matches(['=', '>']).trim())
@@ -316,9 +316,8 @@ fn number_of(node: &Node) -> Option<String> {
     scalar::scalar(node).map(|it| it.text.clone())
 }
 
-/// Whether a metric's name can stand in an expression.
+/// Whether this can be the name of a metric.
 pub(crate) fn is_metric(text: &str) -> bool {
-    const WORDS: [&str; 8] =
-        ["true", "false", "null", "in", "baseline", "stable", "always", "failed"];
-    scalar::is_variable(text) && !WORDS.contains(&text)
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b))
 }

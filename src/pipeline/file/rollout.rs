@@ -92,7 +92,7 @@ impl Read for Analysis {
         let (metric, fail) = (metric?.0, fields.find("fail")?);
         if !is_metric(&metric) {
             let message = format!("`{metric}` cannot be the name of a metric");
-            let help = "use letters, digits and `_`, no digit first, and no word of the language";
+            let help = "use letters, digits, `_`, `-`, `.` and `/`";
             let place = fields.find("metric").map_or(node.place, |it| it.place);
             reading.error("pipeline/metric-name", place, message, help);
             return None;

@@ -17,6 +17,7 @@
 pub mod model;
 pub mod pipeline;
 pub mod engine;
+pub mod config;
 pub mod store;
 pub mod blobs;
 pub mod source;
@@ -25,3 +26,5 @@ pub mod secrets;
 pub mod checks;
 pub mod runs;
 pub mod worker;
+pub mod telemetry;
+pub mod cli;

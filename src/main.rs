@@ -1,3 +1,7 @@
 //! The `trunkline` binary: parses the command line and calls `cli`.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    trunkline::cli::main()
+}

@@ -1,0 +1,108 @@
+//! The command line: one file for each subcommand, and the only place where everything is put
+//! together. Reads no environment (`config` does) and decides nothing about runs (`engine` does).
+
+pub mod failure;
+pub mod output;
+pub mod session;
+pub mod state;
+pub mod view;
+pub mod local;
+pub mod drive;
+pub mod command;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::config::Environment;
+use crate::telemetry;
+
+use command::Subcommand;
+use failure::Exit;
+use output::ColorChoice;
+use session::Session;
+
+/// How long background work may take to stop when the command is done.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// Runs CI/CD pipelines in containers, on your machine as on the server.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "trunkline",
+    version,
+    after_help = "\
+Exit codes: 0 passed, 1 the run failed, 2 the command or the file is wrong, 3 something below broke, \
+143 stopped by SIGTERM (the run goes on with `trunkline resume`).
+
+Start here:
+  trunkline doctor        is everything there that a run needs?
+  trunkline check         is the pipeline file right?
+  trunkline run           run it"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Subcommand,
+}
+
+/// Options that every subcommand has.
+#[derive(Debug, Clone, clap::Args)]
+pub struct GlobalArgs {
+    /// Folder of the state: database, logs, blobs [default: `TRUNKLINE_STATE`, or `trunkline` in the
+    /// user's data folder]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub state: Option<PathBuf>,
+    /// Write JSON instead of text
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub json: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    pub color: ColorChoice,
+    /// Say more about what the engine does (up to three times)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Global options")]
+    pub verbose: u8,
+}
+
+/// Parses the command line, does what it says, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let json = cli.global.json;
+    match start(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error, json).into(),
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<Exit> {
+    let session = Session::new(Environment::of_process(), &cli.global)?;
+    telemetry::start(&session.settings, cli.global.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the async runtime could not be started")?;
+    let exit = runtime.block_on(command::execute(&session, cli.command));
+    runtime.shutdown_timeout(GOODBYE);
+    exit
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_has_an_example() {
+        for subcommand in super::Cli::command().get_subcommands() {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Example"), "`{}` has no example", subcommand.get_name());
+        }
+    }
+}

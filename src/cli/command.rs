@@ -1,0 +1,126 @@
+//! The subcommands. Each file has its arguments and what it does.
+
+pub mod run;
+pub mod check;
+pub mod graph;
+pub mod runs;
+pub mod show;
+pub mod logs;
+pub mod cancel;
+pub mod rerun;
+pub mod resume;
+pub mod approve;
+pub mod reject;
+pub mod artifacts;
+pub mod shell;
+pub mod gc;
+pub mod doctor;
+pub mod completions;
+
+use super::failure::{Exit, Usage};
+use super::session::Session;
+use crate::model::StageIndex;
+use crate::runs::LoadedRun;
+
+/// What `trunkline` can do.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Run a pipeline of the repository you stand in
+    Run(Box<run::RunArgs>),
+    /// Check pipeline files: all problems at once, with the fix
+    Check(check::CheckArgs),
+    /// Show the graph of a pipeline's stages
+    Graph(graph::GraphArgs),
+    /// List runs
+    Runs(runs::RunsArgs),
+    /// Show one run with its stages, gates, tests and artifacts
+    Show(show::ShowArgs),
+    /// Show (or follow) the log of a stage
+    Logs(logs::LogsArgs),
+    /// Stop a run
+    Cancel(cancel::CancelArgs),
+    /// Run a finished run's stages again
+    Rerun(rerun::RerunArgs),
+    /// Go on with runs whose process was stopped
+    Resume(resume::ResumeArgs),
+    /// Say yes to a stage that waits for approval
+    Approve(approve::ApproveArgs),
+    /// Say no to a stage that waits for approval
+    Reject(reject::RejectArgs),
+    /// List or download the artifacts of a run
+    Artifacts(artifacts::ArtifactsArgs),
+    /// Enter the kept container of a failed stage
+    Shell(shell::ShellArgs),
+    /// Remove what nothing needs any more
+    Gc(gc::GcArgs),
+    /// Check that everything is there that a run needs
+    Doctor(doctor::DoctorArgs),
+    /// Write completions for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Does what was asked.
+pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Result<Exit> {
+    match subcommand {
+        Subcommand::Run(args) => Box::pin(run::execute(session, &args)).await,
+        Subcommand::Check(args) => check::execute(session, &args),
+        Subcommand::Graph(args) => graph::execute(session, &args),
+        Subcommand::Runs(args) => runs::execute(session, &args).await,
+        Subcommand::Show(args) => show::execute(session, &args).await,
+        Subcommand::Logs(args) => logs::execute(session, &args).await,
+        Subcommand::Cancel(args) => Box::pin(cancel::execute(session, &args)).await,
+        Subcommand::Rerun(args) => Box::pin(rerun::execute(session, &args)).await,
+        Subcommand::Resume(args) => Box::pin(resume::execute(session, &args)).await,
+        Subcommand::Approve(args) => approve::execute(session, &args).await,
+        Subcommand::Reject(args) => reject::execute(session, &args).await,
+        Subcommand::Artifacts(args) => artifacts::execute(session, &args).await,
+        Subcommand::Shell(args) => shell::execute(session, &args).await,
+        Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
+        Subcommand::Doctor(args) => doctor::execute(session, &args).await,
+        Subcommand::Completions(args) => completions::execute(session, &args),
+    }
+}
+
+/// The stage a person means: its key, or its name where that means only one.
+fn find_stage(loaded: &LoadedRun, wanted: &str) -> Result<StageIndex, Usage> {
+    let stages = find_stages(loaded, wanted)?;
+    match stages.as_slice() {
+        [stage] => Ok(*stage),
+        several => {
+            let plan = loaded.run.plan();
+            let keys = several.iter().filter_map(|it| plan.stages.get(it.as_usize()));
+            let keys: Vec<_> = keys.map(|it| format!("`{}`", it.key)).collect();
+            let message = format!("`{wanted}` is the name of {} stages", several.len());
+            Err(Usage::new(message, format!("name one of {}", keys.join(", "))))
+        }
+    }
+}
+
+/// The stages with this key or name: several for a matrix.
+fn find_stages(loaded: &LoadedRun, wanted: &str) -> Result<Vec<StageIndex>, Usage> {
+    let stages = &loaded.run.plan().stages;
+    let all = || (0u32..).map(StageIndex).zip(stages);
+    if let Some((index, _)) = all().find(|(_, it)| it.key == wanted) {
+        return Ok(vec![index]);
+    }
+    let named: Vec<_> = all().filter(|(_, it)| it.name == wanted).map(|(index, _)| index).collect();
+    if !named.is_empty() {
+        return Ok(named);
+    }
+    let best = stages
+        .iter()
+        .map(|it| it.key.as_str())
+        .max_by(|left, right| similarity(left, wanted).total_cmp(&similarity(right, wanted)));
+    let help = match best.filter(|it| similarity(it, wanted) > 0.7) {
+        Some(best) => format!("did you mean `{best}`?"),
+        None => {
+            let keys: Vec<_> = stages.iter().take(20).map(|it| format!("`{}`", it.key)).collect();
+            format!("its stages are {}", keys.join(", "))
+        }
+    };
+    Err(Usage::new(format!("run #{} has no stage `{wanted}`", loaded.row.number), help))
+}
+
+fn similarity(key: &str, wanted: &str) -> f64 {
+    strsim::jaro_winkler(key, wanted)
+}

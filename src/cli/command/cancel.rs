@@ -1,0 +1,71 @@
+//! `trunkline cancel`: stops a run, politely or by force.
+
+use crate::cli::drive::{self, DriveArgs};
+use crate::cli::failure::Exit;
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::engine::Command;
+use crate::runs::LoadedRun;
+
+/// Arguments of `trunkline cancel`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline cancel last
+  trunkline cancel 12 --reason 'wrong branch'
+  trunkline cancel 12 --force            kill at once, and skip `always()` stages")]
+pub struct CancelArgs {
+    /// The run: `last`, its number, or the beginning of its id
+    pub run: String,
+    /// Do not wait for processes to end by themselves, nor for `always()` stages
+    #[arg(long)]
+    pub force: bool,
+    /// Why, for those who look at the run later
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub reason: String,
+}
+
+/// Cancels the run. Whoever drives it sees that at once; when nobody does, it is driven to its end here.
+pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exit> {
+    let state = State::open(&session.settings).await?;
+    let row = state.runs.find(&args.run).await?;
+    let mut loaded = state.runs.load(&row.id).await?;
+    let by = session.settings.user.clone();
+    let command = Command::Cancel { by, reason: args.reason.clone() };
+    let times = if args.force { 2 } else { 1 };
+    for _ in 0..times {
+        if !loaded.run.status().is_finished() || !args.force {
+            state.runs.execute(&mut loaded, &command, session.now()).await?;
+        }
+    }
+    if !loaded.run.status().is_finished() {
+        finish_if_abandoned(session, &state, &loaded).await?;
+    }
+    tell(session, &state, &loaded).await?;
+    Ok(Exit::Passed)
+}
+
+/// A run that no living process drives would stay as it is: its containers must still be stopped.
+async fn finish_if_abandoned(
+    session: &Session,
+    state: &State,
+    loaded: &LoadedRun,
+) -> anyhow::Result<()> {
+    if drive::is_driven(state, loaded) {
+        return Ok(());
+    }
+    let args = DriveArgs::default();
+    drive::drive(session, state, &loaded.row.id, &args, drive::Options::default()).await?;
+    Ok(())
+}
+
+async fn tell(session: &Session, state: &State, loaded: &LoadedRun) -> anyhow::Result<()> {
+    let status = state.runs.load(&loaded.row.id).await?.run.status();
+    if session.output.json {
+        let answer = serde_json::json!({ "run": loaded.row.id, "number": loaded.row.number, "status": status });
+        session.output.json(&answer)?;
+    } else {
+        session.output.line(&format!("run #{} is {status}", loaded.row.number))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! `trunkline graph`: the stages of a pipeline and what waits for what.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::cli::failure::Exit;
+use crate::cli::local::{facts, pipeline_file};
+use crate::cli::session::Session;
+use crate::pipeline::graph::Graph;
+use crate::pipeline::{Plan, Selection};
+use crate::source::Repository;
+
+/// Arguments of `trunkline graph`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline graph
+  trunkline graph ci --svg ci.svg
+  trunkline graph --event pull_request --svg - | display")]
+pub struct GraphArgs {
+    /// Name of a pipeline, or path of its file [default: the only one there is]
+    pub pipeline: Option<String>,
+    /// Draw an SVG into this file (`-` for standard output)
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+    #[command(flatten)]
+    pub facts: facts::FactArgs,
+}
+
+/// Shows the graph.
+pub fn execute(session: &Session, args: &GraphArgs) -> anyhow::Result<Exit> {
+    let plan = plan(session, args)?;
+    let graph = Graph::of(&plan);
+    match &args.svg {
+        None if session.output.json => session.output.json(&plan)?,
+        None => session.output.line(graph.to_text().trim_end())?,
+        Some(file) if file == Path::new("-") => session.output.line(graph.to_svg(None).trim_end())?,
+        Some(file) => {
+            let path = session.folder.join(file);
+            std::fs::write(&path, graph.to_svg(None))
+                .with_context(|| format!("`{}` cannot be written", file.display()))?;
+        }
+    }
+    Ok(Exit::Passed)
+}
+
+/// The plan as far as it can be known without a run. Outside of a repository nothing has changed and
+/// nothing has a hash.
+fn plan(session: &Session, args: &GraphArgs) -> anyhow::Result<Plan> {
+    let root = pipeline_file::root(session);
+    let file = pipeline_file::find(&root, &session.folder, args.pipeline.as_deref())?;
+    let pipeline = pipeline_file::checked(session, &file)?;
+    let context = facts::for_graph(Repository::discover(&session.folder).ok().as_ref(), &pipeline, &args.facts)?;
+    pipeline.plan(&context, &Selection::All).map_err(|problems| super::run::show_problems(&problems))
+}

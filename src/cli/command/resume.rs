@@ -1,0 +1,85 @@
+//! `trunkline resume`: goes on with runs whose process was stopped or killed.
+
+use crate::cli::drive::{self, DriveArgs};
+use crate::cli::failure::Exit;
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::model::RunStatus;
+use crate::store::runs::{RunFilter, RunRow};
+
+/// Runs that are looked at at once.
+const PAGE: u32 = 100;
+
+/// Arguments of `trunkline resume`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Containers that went on meanwhile are adopted: no step runs twice. Secrets are kept nowhere, so give them
+again. The exit code is that of the resumed runs; with nothing to resume, that of the newest run.
+
+Examples:
+  trunkline resume                       every run that was interrupted
+  trunkline resume 12 --secret API_KEY")]
+pub struct ResumeArgs {
+    /// The run: `last`, its number, or the beginning of its id [default: all that were interrupted]
+    pub run: Option<String>,
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// Drives what is not finished and not driven by another process.
+pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exit> {
+    let state = State::open(&session.settings).await?;
+    let rows = match &args.run {
+        Some(reference) => vec![state.runs.find(reference).await?],
+        None => interrupted(&state).await?,
+    };
+    if rows.iter().all(|it| it.status.is_finished()) {
+        return nothing_to_resume(session, &state, rows).await;
+    }
+    let mut exit = Exit::Passed;
+    for row in rows {
+        let options = drive::Options::default();
+        let ended = drive::drive(session, &state, &row.id, &args.drive, options).await?;
+        match ended {
+            Exit::Passed => (),
+            Exit::Terminated => return Ok(ended),
+            _ => exit = ended,
+        }
+    }
+    Ok(exit)
+}
+
+/// Unfinished runs that no living process drives, oldest first.
+async fn interrupted(state: &State) -> anyhow::Result<Vec<RunRow>> {
+    let statuses =
+        vec![RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
+    let filter = RunFilter { statuses, limit: PAGE, ..RunFilter::default() };
+    let mut rows = state.store.list_runs(&filter).await?;
+    rows.retain(|row| !drive::is_run_driven(state, &row.id));
+    rows.reverse();
+    Ok(rows)
+}
+
+/// What a killed process left behind is removed all the same.
+async fn nothing_to_resume(
+    session: &Session,
+    state: &State,
+    rows: Vec<RunRow>,
+) -> anyhow::Result<Exit> {
+    drive::sweep(session, state).await;
+    let newest = match rows.into_iter().next() {
+        Some(row) => Some(row),
+        None => state.store.list_runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?.pop(),
+    };
+    let Some(row) = newest else {
+        session.output.line("there are no runs")?;
+        return Ok(Exit::Passed);
+    };
+    if !session.output.json {
+        session.output.line(&format!("nothing to resume; run #{} is {}", row.number, row.status))?;
+    }
+    Ok(match row.status {
+        RunStatus::Failed | RunStatus::Cancelled => Exit::RunFailed,
+        _ => Exit::Passed,
+    })
+}

@@ -1,0 +1,112 @@
+//! `trunkline run`: from the working tree to a finished run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::cli::drive::{self, DriveArgs, executor};
+use crate::cli::failure::{AlreadyShown, Exit, Usage};
+use crate::cli::local::{facts, pipeline_file};
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::config::ExecutorKind;
+use crate::model::RunId;
+use crate::pipeline::{Context, Plan, Selection, Template, file::Pipeline};
+use crate::runs::CreateRun;
+use crate::source::{Repository, Snapshot};
+
+/// Arguments of `trunkline run`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline run                          the only pipeline, on the working tree as it is
+  trunkline run ci --stage unit          one stage and what it needs
+  trunkline run --secret API_KEY --input level=high
+  trunkline run --event pull_request --base main
+  trunkline run --executor host --json | jq .")]
+pub struct RunArgs {
+    /// Name of a pipeline, or path of its file [default: the only one there is]
+    pub pipeline: Option<String>,
+    /// Run only this stage and what it needs (repeatable)
+    #[arg(short, long = "stage", value_name = "STAGE")]
+    pub stages: Vec<String>,
+    /// Set a variable in the environment of every stage
+    #[arg(short, long = "env", value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Run stages although nothing they depend on has changed
+    #[arg(long)]
+    pub no_reuse: bool,
+    #[command(flatten)]
+    pub facts: facts::FactArgs,
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// Makes a run and drives it.
+pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> {
+    let repository = Repository::discover(&session.folder)?;
+    let wanted = args.pipeline.as_deref();
+    let file = pipeline_file::find(repository.folder(), &session.folder, wanted)?;
+    let pipeline = pipeline_file::checked(session, &file)?;
+    let state = State::open(&session.settings).await?;
+    let objects = state.objects();
+    let (snapshot, mut context) = facts::gather(&repository, &objects, &pipeline, &args.facts)?;
+    let name = repository.folder().display().to_string();
+    let branch = context.git.branch.clone();
+    context.baselines = state.store.find_baselines(&name, pipeline.name(), &branch).await?;
+    let plan = plan(&pipeline, &context, args)?;
+    let create = CreateRun {
+        id: RunId(new_id(session)),
+        repository: name,
+        tree: snapshot.tree.clone(),
+        plan,
+        context,
+        created_at: session.now(),
+    };
+    warn_about(&snapshot);
+    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    executor::remember(&state, &create.id, kind)?;
+    state.runs.create(&create).await?;
+    let options = drive::Options { reuse: !args.no_reuse, ..drive::Options::default() };
+    drive::drive(session, &state, &create.id, &args.drive, options).await
+}
+
+/// A ULID whose time is the session's clock.
+fn new_id(session: &Session) -> String {
+    let millis = u64::try_from(session.now().0).unwrap_or_default();
+    let moment = std::time::UNIX_EPOCH + Duration::from_millis(millis);
+    ulid::Ulid::from_datetime(moment).to_string().to_lowercase()
+}
+
+fn plan(pipeline: &Pipeline, context: &Context, args: &RunArgs) -> anyhow::Result<Plan> {
+    let selection = match args.stages.as_slice() {
+        [] => Selection::All,
+        stages => Selection::Stages(stages.to_vec()),
+    };
+    let mut plan = match pipeline.plan(context, &selection) {
+        Ok(plan) => plan,
+        Err(problems) => return Err(show_problems(&problems)),
+    };
+    let env = facts::pairs("--env", &args.env)?;
+    for stage in &mut plan.stages {
+        stage.env.extend(env.iter().map(|(name, value)| (name.clone(), Template::literal(value))));
+    }
+    Ok(plan)
+}
+
+/// Problems that come to light with the facts of a run, such as a stage that is not there.
+fn show_problems(problems: &[crate::pipeline::diagnostic::Diagnostic]) -> anyhow::Error {
+    match problems {
+        [] => AlreadyShown.into(),
+        [first, rest @ ..] => {
+            let rest = rest.iter().map(|it| format!("; {}", it.message)).collect::<String>();
+            let message = first.message.clone() + &rest;
+            Usage::new(message, first.help.clone().unwrap_or_default()).into()
+        }
+    }
+}
+
+fn warn_about(snapshot: &Snapshot) {
+    if snapshot.commit.is_empty() {
+        tracing::info!("the repository has no commit yet; the working tree is used as it is");
+    }
+}

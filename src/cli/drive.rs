@@ -1,0 +1,189 @@
+//! Drives a run in the foreground: the worker does the work, a report shows it beside, and signals
+//! of the terminal become commands. A slow reader of the report never delays the run.
+
+pub mod executor;
+pub mod follower;
+pub mod live;
+pub mod report;
+pub mod signals;
+pub mod sink;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::failure::Exit;
+use super::local::secrets;
+use super::session::Session;
+use super::state::State;
+use crate::config::ExecutorKind;
+use crate::engine::Command;
+use crate::executor::{Executor, HostExecutor};
+use crate::model::{RunId, RunStatus};
+use crate::runs::LoadedRun;
+use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
+
+use report::Report;
+use signals::{Asked, Signals};
+
+/// The longest log of one attempt.
+const LOG_LIMIT_BYTES: u64 = 4 << 30;
+
+/// Options of the commands that drive runs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DriveArgs {
+    /// Give a secret; without a value it is read from the environment
+    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
+    pub secrets: Vec<String>,
+    /// Give the secrets of a file with `NAME=value` lines
+    #[arg(long = "secrets-file", value_name = "FILE")]
+    pub secrets_files: Vec<PathBuf>,
+    /// What runs the stages [default: `docker`, or what the run was created with]
+    #[arg(long, value_enum)]
+    pub executor: Option<executor::Choice>,
+    /// Stages at the same time [default: the number of CPUs, at least 2]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub jobs: Option<u16>,
+    /// Remove the containers of failed stages at once, so that `trunkline shell` cannot enter them
+    #[arg(long)]
+    pub no_keep: bool,
+    #[command(flatten)]
+    pub report: report::ReportArgs,
+}
+
+/// A run, and how to drive it.
+#[derive(Debug, Clone)]
+struct Drive<'a> {
+    session: &'a Session,
+    state: &'a State,
+    run: &'a RunId,
+    report: report::ReportArgs,
+}
+
+/// Drives a run to its end, shows it, and gives the exit code.
+pub async fn drive(
+    session: &Session,
+    state: &State,
+    run: &RunId,
+    args: &DriveArgs,
+) -> anyhow::Result<Exit> {
+    let secrets = secrets::gather(session, &args.secrets, &args.secrets_files)?;
+    let settings = worker_settings(session, state, args);
+    let drive = Drive { session, state, run, report: args.report };
+    match executor::kind_for(session, state, run, args.executor) {
+        ExecutorKind::Docker => {
+            let docker = executor::docker(session, state).await?;
+            drive.with(worker(session, state, docker, (secrets, settings))).await
+        }
+        ExecutorKind::Host => {
+            let host = executor::host(state)?;
+            drive.with::<HostExecutor>(worker(session, state, host, (secrets, settings))).await
+        }
+    }
+}
+
+/// A worker on this state folder.
+pub fn worker<E: Executor>(
+    session: &Session,
+    state: &State,
+    executor: E,
+    (secrets, settings): (BTreeMap<String, String>, WorkerSettings),
+) -> Worker<E> {
+    let parts = WorkerParts {
+        runs: state.runs.clone(),
+        blobs: state.blobs.clone(),
+        logs: state.logs.clone(),
+        executor,
+        clock: Arc::clone(&session.clock),
+        secrets,
+    };
+    Worker::new(parts, settings)
+}
+
+/// How a worker of this process works.
+pub fn worker_settings(session: &Session, state: &State, args: &DriveArgs) -> WorkerSettings {
+    let slots = args.jobs.map_or(session.settings.slots, usize::from);
+    WorkerSettings {
+        instance: state.instance.clone(),
+        owner: format!("process {} of {}", std::process::id(), session.settings.user),
+        state_folder: state.folder.clone(),
+        slots,
+        look_ahead: slots,
+        log_limit_bytes: LOG_LIMIT_BYTES,
+        keep_failed: !args.no_keep,
+    }
+}
+
+impl Drive<'_> {
+    async fn with<E: Executor>(&self, worker: Worker<E>) -> anyhow::Result<Exit> {
+        let signals = Signals::listen()?;
+        let loaded = self.state.runs.load(self.run).await?;
+        let report = Report::new(self.session, self.state, loaded.clone(), self.report);
+        let done = CancellationToken::new();
+        let (ended, reported) = tokio::join!(
+            async {
+                let ended = self.control(worker, loaded, signals).await;
+                done.cancel();
+                ended
+            },
+            report.show(&done),
+        );
+        let (ended, loaded) = (ended?, reported?);
+        Ok(self.exit(ended, &loaded))
+    }
+
+    /// Waits for the end of the run; meanwhile signals become commands.
+    async fn control<E: Executor>(
+        &self,
+        worker: Worker<E>,
+        mut loaded: LoadedRun,
+        mut signals: Signals,
+    ) -> Result<Option<RunStatus>, WorkerError> {
+        let shutdown = CancellationToken::new();
+        let mut driving = JoinSet::new();
+        let (run, token) = (self.run.clone(), shutdown.clone());
+        driving.spawn(async move { worker.drive(&run, &token).await });
+        loop {
+            let asked = tokio::select! {
+                Some(ended) = driving.join_next() => return ended.unwrap_or_else(|it| resume_panic(it)),
+                asked = signals.next() => asked,
+            };
+            match asked {
+                Asked::Cancel => self.cancel(&mut loaded).await,
+                Asked::Leave => shutdown.cancel(),
+            }
+        }
+    }
+
+    async fn cancel(&self, loaded: &mut LoadedRun) {
+        let by = self.session.settings.user.clone();
+        let command = Command::Cancel { by, reason: "Ctrl-C".to_owned() };
+        let cancelled = self.state.runs.execute(loaded, &command, self.session.now()).await;
+        if let Err(error) = cancelled {
+            tracing::warn!(%error, "the run could not be cancelled");
+        }
+    }
+
+    fn exit(&self, ended: Option<RunStatus>, loaded: &LoadedRun) -> Exit {
+        match ended {
+            Some(RunStatus::Passed) => Exit::Passed,
+            Some(_) => Exit::RunFailed,
+            None => {
+                let number = loaded.row.number;
+                tracing::warn!("run #{number} goes on with `trunkline resume {number}`");
+                Exit::Terminated
+            }
+        }
+    }
+}
+
+/// A panic of the worker is a panic of ours.
+fn resume_panic<T>(error: tokio::task::JoinError) -> T {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(cancelled) => unreachable!("nobody cancels the worker: {cancelled}"),
+    }
+}

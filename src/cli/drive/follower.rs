@@ -1,0 +1,128 @@
+//! Reads logs while they grow: everything new as lines, or just the last line.
+
+use std::collections::BTreeMap;
+
+use crate::blobs::{BlobError, LogReader, Logs};
+use crate::model::AttemptName;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// A line longer than this is shown in pieces.
+const LINE_LIMIT_BYTES: usize = 16 * 1024;
+/// How far back the last lines of a log are looked for.
+const TAIL_BYTES: u64 = 16 * 1024;
+
+/// Reads the logs of a run's attempts. Memory is bounded however long they are.
+#[derive(Debug)]
+pub struct Follower {
+    logs: Logs,
+    open: BTreeMap<AttemptName, Position>,
+}
+
+#[derive(Debug)]
+struct Position {
+    reader: LogReader,
+    offset: u64,
+    partial: Vec<u8>,
+}
+
+impl Follower {
+    /// A follower that has read nothing yet.
+    #[must_use]
+    pub fn new(logs: Logs) -> Self {
+        Self { logs, open: BTreeMap::new() }
+    }
+
+    /// The next lines of a log, at most a chunk of them; empty when there is nothing new.
+    pub async fn read(&mut self, name: &AttemptName) -> Result<Vec<String>, BlobError> {
+        let Some(position) = self.position(name).await? else { return Ok(Vec::new()) };
+        let bytes = position.reader.read_at(position.offset, CHUNK_BYTES).await?;
+        position.offset += bytes.len() as u64;
+        position.partial.extend_from_slice(&bytes);
+        Ok(take_lines(&mut position.partial))
+    }
+
+    /// A last line without its line feed; the log is not followed any more.
+    pub fn finish(&mut self, name: &AttemptName) -> Option<String> {
+        let position = self.open.remove(name)?;
+        let rest = String::from_utf8_lossy(&position.partial).into_owned();
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    async fn position(&mut self, name: &AttemptName) -> Result<Option<&mut Position>, BlobError> {
+        if !self.open.contains_key(name) {
+            let reader = match self.logs.reader(name).await {
+                Ok(reader) => reader,
+                Err(BlobError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let position = Position { reader, offset: 0, partial: Vec::new() };
+            self.open.insert(name.clone(), position);
+        }
+        Ok(self.open.get_mut(name))
+    }
+}
+
+/// Takes whole lines, and pieces of lines that are too long.
+fn take_lines(partial: &mut Vec<u8>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut rest = partial.as_slice();
+    loop {
+        let end = rest.iter().position(|it| *it == b'\n');
+        let (line, after) = match end {
+            Some(end) if end <= LINE_LIMIT_BYTES => (rest.get(..end), rest.get(end + 1..)),
+            _ if rest.len() > LINE_LIMIT_BYTES => {
+                (rest.get(..LINE_LIMIT_BYTES), rest.get(LINE_LIMIT_BYTES..))
+            }
+            _ => break,
+        };
+        lines.push(String::from_utf8_lossy(line.unwrap_or_default()).into_owned());
+        rest = after.unwrap_or_default();
+    }
+    *partial = rest.to_vec();
+    lines
+}
+
+/// The last `count` lines of a log; empty when there is no log.
+pub async fn last_lines(
+    logs: &Logs,
+    name: &AttemptName,
+    count: usize,
+) -> Result<Vec<String>, BlobError> {
+    let reader = match logs.reader(name).await {
+        Ok(reader) => reader,
+        Err(BlobError::NotFound(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let size = reader.extent().await?.size_bytes;
+    let from = size.saturating_sub(TAIL_BYTES);
+    let bytes = reader.read_at(from, usize::try_from(TAIL_BYTES).unwrap_or(usize::MAX)).await?;
+    let text = String::from_utf8_lossy(&bytes);
+    // Where the reading began inside a line, the rest of that line says little.
+    let skipped = usize::from(from > 0);
+    let lines: Vec<&str> = text.lines().skip(skipped).filter(|it| !it.trim().is_empty()).collect();
+    let first = lines.len().saturating_sub(count);
+    Ok(lines.iter().skip(first).map(|it| (*it).to_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_out_whole_however_they_were_cut() {
+        let mut partial = b"one\ntw".to_vec();
+        assert_eq!(take_lines(&mut partial), ["one"]);
+        partial.extend_from_slice(b"o\n\nthree");
+        assert_eq!(take_lines(&mut partial), ["two", ""]);
+        assert_eq!(partial, b"three");
+    }
+
+    #[test]
+    fn an_endless_line_is_shown_in_pieces() {
+        let mut partial = vec![b'x'; LINE_LIMIT_BYTES * 2 + 5];
+        let lines = take_lines(&mut partial);
+        assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [LINE_LIMIT_BYTES; 2]);
+        assert_eq!(partial.len(), 5);
+    }
+}

@@ -1,0 +1,199 @@
+//! Errors at the edge: what a person sees, and the exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::runs::RunsError;
+use crate::source::SourceError;
+use crate::worker::WorkerError;
+
+/// How a command ended. The numbers are part of the interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: it passed, or did what it was asked.
+    Passed,
+    /// 1: the run failed or was cancelled.
+    RunFailed,
+    /// 2: the command line or a file is wrong.
+    Usage,
+    /// 3: something of ours or below us broke.
+    Broken,
+    /// 143: SIGTERM came; the run can be resumed.
+    Terminated,
+    /// 130 and the like: the exit code of a program we ran for a person.
+    Program(u8),
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::Passed => 0,
+            Self::RunFailed => 1,
+            Self::Usage => 2,
+            Self::Broken => 3,
+            Self::Terminated => 143,
+            Self::Program(code) => code,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// A command that cannot be carried out as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Usage {
+    /// What is wrong and what is known.
+    pub message: String,
+    /// The fix, as one sentence; may be empty.
+    pub help: String,
+}
+
+impl Usage {
+    /// A wrong command with its fix.
+    pub fn new(message: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { message: message.into(), help: help.into() }
+    }
+}
+
+/// Something below us that does not work, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Broken {
+    /// What does not work.
+    pub message: String,
+    /// The fix, as one sentence.
+    pub help: String,
+}
+
+/// Problems of a file that have been shown already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the pipeline file has problems")]
+pub struct AlreadyShown;
+
+/// Shows an error and gives the exit code. A reader that went away (`trunkline logs | head`) is none.
+pub fn report(error: &anyhow::Error, json: bool) -> Exit {
+    if error.chain().any(is_broken_pipe) {
+        return Exit::Passed;
+    }
+    let exit = exit_of(error);
+    if error.is::<AlreadyShown>() {
+        return exit;
+    }
+    let text = if json { as_json(error, exit) } else { as_text(error) };
+    let _nobody_reads = writeln!(std::io::stderr().lock(), "{text}");
+    exit
+}
+
+fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<std::io::Error>();
+    io.is_some_and(|it| it.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let is_usage = error.is::<Usage>() || error.is::<AlreadyShown>() || error.is::<ConfigError>();
+    let is_wrong_source = matches!(
+        error.downcast_ref::<SourceError>(),
+        Some(SourceError::NotARepository(_) | SourceError::NotFound(_))
+    );
+    if is_usage || is_wrong_source || runs_error(error).is_some_and(is_wrong_reference) {
+        Exit::Usage
+    } else {
+        Exit::Broken
+    }
+}
+
+fn runs_error(error: &anyhow::Error) -> Option<&RunsError> {
+    error.downcast_ref::<RunsError>().or_else(|| match error.downcast_ref::<WorkerError>() {
+        Some(WorkerError::Runs(inner)) => Some(inner),
+        _ => None,
+    })
+}
+
+fn is_wrong_reference(error: &RunsError) -> bool {
+    matches!(error, RunsError::NotFound(_) | RunsError::Ambiguous { .. } | RunsError::Refused(_))
+}
+
+fn as_text(error: &anyhow::Error) -> String {
+    let mut text = format!("error: {error}");
+    let mut said = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !said.contains(&cause) {
+            text.push_str(&format!("\n  because: {cause}"));
+            said.push_str(&cause);
+        }
+    }
+    let help = help_of(error);
+    if !help.is_empty() {
+        text.push_str(&format!("\nhelp: {help}"));
+    }
+    text
+}
+
+fn as_json(error: &anyhow::Error, exit: Exit) -> String {
+    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
+    serde_json::json!({
+        "error": error.to_string(),
+        "because": causes,
+        "help": help_of(error),
+        "exit_code": exit.code(),
+    })
+    .to_string()
+}
+
+fn help_of(error: &anyhow::Error) -> String {
+    if let Some(usage) = error.downcast_ref::<Usage>() {
+        return usage.help.clone();
+    }
+    if let Some(broken) = error.downcast_ref::<Broken>() {
+        return broken.help.clone();
+    }
+    if let Some(SourceError::NotARepository(_)) = error.downcast_ref() {
+        return "go to a repository, or make this folder one with `git init`".to_owned();
+    }
+    match runs_error(error) {
+        Some(RunsError::NotFound(_)) => "`trunkline runs` lists the runs there are".to_owned(),
+        Some(RunsError::Ambiguous { .. }) => "give more of the id, or its number".to_owned(),
+        Some(RunsError::Unreadable { .. }) => {
+            "read it with the version of `trunkline` that made it".to_owned()
+        }
+        Some(RunsError::Refused(_) | RunsError::Store(_)) | None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_is_not_there_is_a_wrong_command() {
+        let error = anyhow::Error::from(RunsError::NotFound("99".to_owned()));
+        assert_eq!(exit_of(&error), Exit::Usage);
+        assert_eq!(
+            as_text(&error),
+            "error: there is no run `99`\nhelp: `trunkline runs` lists the runs there are"
+        );
+    }
+
+    #[test]
+    fn a_failing_machine_is_our_fault_and_names_its_causes() {
+        let disk = std::io::Error::other("no space left");
+        let error = anyhow::Error::from(disk).context("`state.db` could not be opened");
+        assert_eq!(exit_of(&error), Exit::Broken);
+        assert_eq!(
+            as_text(&error),
+            "error: `state.db` could not be opened\n  because: no space left"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_goes_away_is_no_error() {
+        let pipe = std::io::Error::from(std::io::ErrorKind::BrokenPipe);
+        assert_eq!(report(&anyhow::Error::from(pipe).context("writing"), false), Exit::Passed);
+    }
+}

@@ -1,0 +1,133 @@
+//! Standard output: whole lines or JSON, with or without colours.
+
+use std::io::{IsTerminal, Write as _};
+
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::model::Timestamp;
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Where results are written to.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// Colours, or none.
+    pub paint: Paint,
+    /// Whether the reader asked for JSON.
+    pub json: bool,
+    /// Whether a person watches on a terminal that can move its cursor.
+    pub is_live: bool,
+    /// Seconds that local time is ahead of UTC.
+    pub utc_offset_seconds: i32,
+}
+
+impl Output {
+    /// Standard output of this process.
+    #[must_use]
+    pub fn new(settings: &Settings, color: ColorChoice, json: bool) -> Self {
+        let is_terminal = std::io::stdout().is_terminal();
+        let is_colored = match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => settings.color.unwrap_or(is_terminal && !settings.is_dumb_terminal),
+        };
+        Self {
+            paint: Paint { is_on: is_colored && !json },
+            json,
+            is_live: is_terminal && !settings.is_dumb_terminal && !json,
+            utc_offset_seconds: chrono::Local::now().offset().local_minus_utc(),
+        }
+    }
+
+    /// Writes one line, or several.
+    pub fn line(&self, text: &str) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        out.write_all(b"\n")?;
+        out.flush()
+    }
+
+    /// Writes one value as JSON in one line.
+    pub fn json(&self, value: &impl Serialize) -> std::io::Result<()> {
+        self.line(&serde_json::to_string(value)?)
+    }
+
+    /// Writes bytes as they are.
+    pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// `2027-03-31 12:03:44`, in local time.
+    #[must_use]
+    pub fn date_time(&self, at: Timestamp) -> String {
+        let local = at.0.saturating_add(i64::from(self.utc_offset_seconds) * 1000);
+        let moment = chrono::DateTime::from_timestamp_millis(local).unwrap_or_default();
+        moment.format("%Y-%m-%d %H:%M:%S").to_string()
+    }
+}
+
+/// Colours text, or leaves it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Paint {
+    /// Whether it does.
+    pub is_on: bool,
+}
+
+impl Paint {
+    /// Good.
+    #[must_use]
+    pub fn green(self, text: &str) -> String {
+        self.wrap("32", text)
+    }
+
+    /// Bad.
+    #[must_use]
+    pub fn red(self, text: &str) -> String {
+        self.wrap("31", text)
+    }
+
+    /// Worth a look.
+    #[must_use]
+    pub fn yellow(self, text: &str) -> String {
+        self.wrap("33", text)
+    }
+
+    /// Under way.
+    #[must_use]
+    pub fn cyan(self, text: &str) -> String {
+        self.wrap("36", text)
+    }
+
+    /// Beside the point.
+    #[must_use]
+    pub fn dim(self, text: &str) -> String {
+        self.wrap("2", text)
+    }
+
+    /// The point.
+    #[must_use]
+    pub fn bold(self, text: &str) -> String {
+        self.wrap("1", text)
+    }
+
+    fn wrap(self, code: &str, text: &str) -> String {
+        if self.is_on && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}

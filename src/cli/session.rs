@@ -1,0 +1,45 @@
+//! What every subcommand is given: settings, the folder a person stands in, and where to write.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use super::GlobalArgs;
+use super::output::Output;
+use crate::config::{self, Environment, Settings};
+use crate::model::Timestamp;
+use crate::worker::{Clock, SystemClock};
+
+/// One call of `trunkline`.
+#[derive(Debug, Clone)]
+pub struct Session {
+    /// Settings.
+    pub settings: Settings,
+    /// The environment, for `--secret NAME`.
+    pub environment: Environment,
+    /// The folder a person stands in.
+    pub folder: PathBuf,
+    /// Where results go.
+    pub output: Output,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Session {
+    /// What the environment and the global options say.
+    pub fn new(environment: Environment, global: &GlobalArgs) -> anyhow::Result<Self> {
+        let folder = config::working_folder().context("the current folder cannot be read")?;
+        let mut settings = Settings::read(&environment, global.state.clone())?;
+        // The daemon and later processes must see the same folder, wherever they stand.
+        settings.state_folder = folder.join(&settings.state_folder);
+        let output = Output::new(&settings, global.color, global.json);
+        Ok(Self { settings, environment, folder, output, clock: Arc::new(SystemClock) })
+    }
+
+    /// The present moment.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}

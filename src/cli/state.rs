@@ -1,0 +1,133 @@
+//! The state folder: what is in it, and opening it.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::failure::Broken;
+use crate::blobs::{Blobs, Logs};
+use crate::config::Settings;
+use crate::runs::Runs;
+use crate::store::Store;
+
+/// Folders that other parts expect to be there.
+const FOLDERS: [&str; 6] = ["blobs", "logs", "checkouts", "objects", "attempts", "locks"];
+
+/// Everything that is kept between calls.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The database.
+    pub store: Store,
+    /// Artifacts and caches.
+    pub blobs: Blobs,
+    /// Logs.
+    pub logs: Logs,
+    /// The use cases on runs.
+    pub runs: Runs,
+    /// The folder itself.
+    pub folder: PathBuf,
+    /// Names this folder on its machine; becomes a label of containers.
+    pub instance: String,
+}
+
+impl State {
+    /// Opens the state folder; makes it when it is not there.
+    pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        let folder = settings.state_folder.clone();
+        make_folders(&folder).map_err(|error| unusable(&folder, &error))?;
+        let instance = instance(&folder)?;
+        let store = Store::open(&format!("sqlite:{}", folder.join("state.db").display()))
+            .await
+            .with_context(|| format!("`{}/state.db` could not be opened", folder.display()))?;
+        Ok(Self {
+            blobs: Blobs::open(&folder.join("blobs"))?,
+            logs: Logs::open(&folder.join("logs"))?,
+            runs: Runs::new(store.clone()),
+            store,
+            folder,
+            instance,
+        })
+    }
+
+    /// Where git objects of dirty working trees are kept.
+    #[must_use]
+    pub fn objects(&self) -> PathBuf {
+        self.folder.join("objects")
+    }
+}
+
+/// Only its owner may look into it: logs and artifacts may hold what others should not see. A bind
+/// mount into a container does not need to pass through it.
+fn make_folders(folder: &Path) -> std::io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for name in FOLDERS {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(folder.join(name))?;
+    }
+    Ok(())
+}
+
+fn unusable(folder: &Path, error: &std::io::Error) -> anyhow::Error {
+    let message = format!("the state folder `{}` cannot be used: {error}", folder.display());
+    let help = "name another one with `--state DIR` or `TRUNKLINE_STATE`".to_owned();
+    Broken { message, help }.into()
+}
+
+/// The name of this folder, made once. Two processes that make it at the same time agree: the first
+/// link wins.
+fn instance(folder: &Path) -> anyhow::Result<String> {
+    let path = folder.join("instance");
+    let read = || fs::read_to_string(&path).map(|it| it.trim().to_owned());
+    match read() {
+        Ok(instance) if !instance.is_empty() => return Ok(instance),
+        Ok(_) => fs::remove_file(&path)?,
+        Err(error) if error.kind() == ErrorKind::NotFound => (),
+        Err(error) => return Err(unusable(folder, &error)),
+    }
+    let fresh = ulid::Ulid::generate().to_string().to_lowercase();
+    let draft = folder.join(format!("instance.{fresh}"));
+    fs::write(&draft, &fresh)?;
+    let linked = fs::hard_link(&draft, &path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Ok(()) => Ok(fresh),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(read()?),
+        Err(error) => Err(unusable(folder, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_instance_is_made_once_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = instance(folder.path()).unwrap();
+        assert_eq!(first.len(), 26);
+        assert_eq!(instance(folder.path()).unwrap(), first);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn only_the_owner_may_look_into_the_state_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("deep/state");
+        make_folders(&folder).unwrap();
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_names_the_way_out() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = make_folders(&file.join("state")).unwrap_err();
+        let shown = unusable(&file.join("state"), &error);
+        assert!(shown.to_string().contains("cannot be used: Not a directory"), "{shown}");
+    }
+}

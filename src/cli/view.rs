@@ -1,0 +1,101 @@
+//! Text and JSON from the state of a run. Pure: no clock, no terminal, no disk, so every picture can
+//! be a test.
+
+pub mod format;
+pub mod tree;
+pub mod line;
+pub mod json;
+pub mod summary;
+
+use std::collections::BTreeMap;
+
+use super::output::Paint;
+use crate::engine::{Run, SkipReason, Stage};
+use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
+use crate::pipeline::PlannedStage;
+
+/// What a picture of a run is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Its number, for people.
+    pub number: i64,
+    /// The moment it is drawn for.
+    pub now: Timestamp,
+    /// The last log line of stages that run.
+    pub tails: &'a BTreeMap<StageIndex, String>,
+    /// Colours.
+    pub paint: Paint,
+    /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
+    pub columns: usize,
+}
+
+impl<'a> View<'a> {
+    /// Every stage: its place, its plan and where it stands.
+    fn stages(self) -> impl Iterator<Item = (StageIndex, &'a PlannedStage, &'a Stage)> {
+        (0u32..).map(StageIndex).zip(&self.run.plan().stages).filter_map(move |(index, planned)| {
+            Some((index, planned, self.run.stage(index)?))
+        })
+    }
+
+    /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
+    fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
+        let first = stage.attempts.first()?;
+        let end = stage.attempts.last().and_then(|it| it.finished_at);
+        let is_over = stage.status.is_finished();
+        let until = if is_over { end.unwrap_or(self.now) } else { self.now };
+        Some(until.since(first.started_at))
+    }
+
+    /// How long the run has taken so far.
+    fn time_of_run(self) -> Milliseconds {
+        let (started, finished) = self.run.times();
+        let until = finished.unwrap_or(self.now);
+        started.map_or(Milliseconds(0), |it| until.since(it))
+    }
+
+    /// One sign for a status, coloured.
+    fn glyph(self, status: StageStatus, is_allowed: bool) -> String {
+        match status {
+            StageStatus::Pending => self.paint.dim("○"),
+            StageStatus::Ready => self.paint.cyan("○"),
+            StageStatus::Running => self.paint.cyan("●"),
+            StageStatus::Delayed => self.paint.yellow("↻"),
+            StageStatus::Waiting => self.paint.yellow("?"),
+            StageStatus::Passed => self.paint.green("✓"),
+            StageStatus::Failed if is_allowed => self.paint.yellow("!"),
+            StageStatus::Failed => self.paint.red("✗"),
+            StageStatus::Skipped => self.paint.dim("-"),
+            StageStatus::Cancelled => self.paint.yellow("■"),
+        }
+    }
+}
+
+/// The key of a stage, for a person.
+fn key_of(run: &Run, stage: StageIndex) -> &str {
+    run.plan().stages.get(stage.as_usize()).map_or("?", |it| it.key.as_str())
+}
+
+/// A word for the shell: quoted when it needs to be.
+#[must_use]
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_-./:=@,+".contains(it);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+/// Why a stage did not run, as the end of a sentence.
+fn reason_of(run: &Run, reason: &SkipReason) -> String {
+    match reason {
+        SkipReason::Condition { expression } => format!("`if: {expression}` is false"),
+        SkipReason::NeedSkipped { stage } => format!("`{}` was skipped", key_of(run, *stage)),
+        SkipReason::NeedFailed { stage } => format!("`{}` failed", key_of(run, *stage)),
+        SkipReason::Outdated { newer } => format!("{newer} has overtaken it"),
+        SkipReason::NotSelected => "not asked for".to_owned(),
+    }
+}
+

@@ -1,0 +1,121 @@
+//! Numbers, times and log lines as a person reads them.
+
+use std::borrow::Cow;
+
+use crate::model::{Milliseconds, Timestamp};
+
+/// `0.3s`, `12.3s`, `2m05s`, `1h02m`.
+#[must_use]
+pub fn duration(span: Milliseconds) -> String {
+    let tenths = span.0 / 100;
+    let seconds = span.0 / 1000;
+    match seconds {
+        0..60 => format!("{}.{}s", tenths / 10, tenths % 10),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// `512 B`, `12.3 kB`, `4.0 GB`: powers of 1,000.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let mut unit = 1u64;
+    for name in ["B", "kB", "MB", "GB", "TB"] {
+        if count < unit * 1000 || name == "TB" {
+            let tenths = count.saturating_mul(10) / unit;
+            return match name {
+                "B" => format!("{count} B"),
+                _ => format!("{}.{} {name}", tenths / 10, tenths % 10),
+            };
+        }
+        unit *= 1000;
+    }
+    format!("{count} B")
+}
+
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn count(number: u64, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// `12:03:44`, this many seconds ahead of UTC.
+#[must_use]
+pub fn time_of_day(at: Timestamp, utc_offset_seconds: i32) -> String {
+    let seconds = at.0.div_euclid(1000) + i64::from(utc_offset_seconds);
+    let day = seconds.rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", day / 3600, day % 3600 / 60, day % 60)
+}
+
+/// A metric's value without needless digits.
+#[must_use]
+pub fn number(value: f64) -> String {
+    let rounded = format!("{value:.4}");
+    rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The text cut to this many columns, colours kept.
+#[must_use]
+pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    console::truncate_str(text, columns, "…")
+}
+
+/// The text filled up with spaces to this many columns, colours not counted.
+#[must_use]
+pub fn pad(text: &str, columns: usize) -> Cow<'_, str> {
+    console::pad_str(text, columns, console::Alignment::Left, None)
+}
+
+/// Columns that the text takes.
+#[must_use]
+pub fn width(text: &str) -> usize {
+    console::measure_text_width(text)
+}
+
+/// A log line that cannot move the cursor or change colours: what a progress bar overwrote is left
+/// out, as a terminal would.
+#[must_use]
+pub fn tame(line: &str) -> String {
+    let shown = line.trim_end_matches(['\r', '\n']);
+    let shown = shown.rsplit('\r').next().unwrap_or(shown);
+    let plain = console::strip_ansi_codes(shown);
+    let spaced = plain.replace('\t', "    ");
+    spaced.chars().filter(|it| !it.is_control()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_has_two_units_at_most() {
+        let shown = [0, 340, 59_990, 60_000, 125_000, 3_599_999, 3_720_000];
+        let shown = shown.map(|it| duration(Milliseconds(it))).join(" ");
+        assert_eq!(shown, "0.0s 0.3s 59.9s 1m00s 2m05s 59m59s 1h02m");
+    }
+
+    #[test]
+    fn sizes_are_in_powers_of_a_thousand() {
+        let shown = [0, 999, 1000, 12_345, 4_000_000_000, u64::MAX].map(bytes).join(", ");
+        assert_eq!(shown, "0 B, 999 B, 1.0 kB, 12.3 kB, 4.0 GB, 1844674.4 TB");
+    }
+
+    #[test]
+    fn a_log_line_cannot_play_with_the_terminal() {
+        assert_eq!(tame("\x1b[31mred\x1b[0m\ttext\x07\n"), "red    text");
+        assert_eq!(tame("10 %\r20 %\rdone\r\n"), "done");
+    }
+
+    #[test]
+    fn wide_characters_count_twice() {
+        assert_eq!(fit("模型评估通过", 7), "模型评…");
+        assert_eq!(width("✓ 模型"), 6);
+    }
+
+    #[test]
+    fn the_time_of_day_is_local() {
+        let at = Timestamp(1_700_000_000_000);
+        assert_eq!(time_of_day(at, 0), "22:13:20");
+        assert_eq!(time_of_day(at, 7200), "00:13:20");
+    }
+}

@@ -1,0 +1,187 @@
+//! Events as plain lines, for logs of another system and for files.
+
+use super::{format, key_of, reason_of};
+use crate::cli::output::Paint;
+use crate::engine::{AttemptOutcome, Event, Run};
+use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::pipeline::plan::{Program, Work};
+use crate::store::runs::StoredEvent;
+
+/// Columns that a stage's key takes at most before its lines go out of step.
+const KEY_LIMIT: usize = 24;
+
+/// How lines look.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Colours.
+    pub paint: Paint,
+    /// Seconds that local time is ahead of UTC.
+    pub utc_offset_seconds: i32,
+    /// Columns of the key of a stage.
+    pub key_columns: usize,
+}
+
+impl Style {
+    /// A style in which the lines of this run are in step.
+    #[must_use]
+    pub fn of(run: &Run, paint: Paint, utc_offset_seconds: i32) -> Self {
+        let widest = run.plan().stages.iter().map(|it| format::width(&it.key)).max();
+        Self { paint, utc_offset_seconds, key_columns: widest.unwrap_or(0).clamp(3, KEY_LIMIT) }
+    }
+
+    /// `12:03:44 unit  passed in 3.2s`
+    #[must_use]
+    pub fn line(&self, at: Timestamp, key: &str, text: &str) -> String {
+        let time = self.paint.dim(&format::time_of_day(at, self.utc_offset_seconds));
+        format!("{time} {}  {text}", format::pad(key, self.key_columns))
+    }
+
+    /// `unit | what it printed`
+    #[must_use]
+    pub fn log_line(&self, key: &str, text: &str) -> String {
+        let key = self.paint.dim(&format!("{} |", format::pad(key, self.key_columns)));
+        format!("{key} {text}")
+    }
+}
+
+/// What a person should know of an event; `None` for bookkeeping. `run` has the event applied.
+#[must_use]
+pub fn of_event(run: &Run, stored: &StoredEvent, style: &Style) -> Option<String> {
+    let (stage, text) = describe(run, stored, style.paint)?;
+    let key = stage.map_or("run", |it| key_of(run, it));
+    Some(style.line(stored.at, key, &text))
+}
+
+fn describe(
+    run: &Run,
+    stored: &StoredEvent,
+    paint: Paint,
+) -> Option<(Option<StageIndex>, String)> {
+    let of_stage = |stage: &StageIndex, text: String| Some((Some(*stage), text));
+    match &stored.event {
+        Event::StageSkipped { stage, reason } => {
+            of_stage(stage, paint.dim(&format!("skipped: {}", reason_of(run, reason))))
+        }
+        Event::StageReused { stage, .. } => {
+            of_stage(stage, paint.green("unchanged: an earlier result is reused"))
+        }
+        Event::AttemptStarted { stage, attempt, .. } => {
+            of_stage(stage, format!("started attempt {attempt}"))
+        }
+        Event::StepStarted { stage, step, .. } => {
+            of_stage(stage, step_name(run, *stage, *step).filter(|_| run_has_steps(run, *stage))?)
+        }
+        Event::StopRequested { stage, message, .. } => {
+            of_stage(stage, paint.yellow(&format!("stopping: {message}")))
+        }
+        Event::AttemptFinished { stage, attempt, outcome } => {
+            of_stage(stage, finished(run, *stage, *attempt, (outcome, paint)))
+        }
+        Event::RetryScheduled { stage, retry_at } => {
+            let wait = format::duration(retry_at.since(stored.at));
+            of_stage(stage, paint.yellow(&format!("tries again in {wait}")))
+        }
+        Event::ApprovalRequested { stage, .. } => of_stage(stage, paint.yellow("waits for approval")),
+        Event::Approved { stage, by, comment } => {
+            of_stage(stage, with_comment(format!("approved by {by}"), comment))
+        }
+        Event::Rejected { stage, by, comment } => {
+            of_stage(stage, with_comment(format!("rejected by {by}"), comment))
+        }
+        Event::StageFinished { stage, status: StageStatus::Failed, allowed: true } => {
+            of_stage(stage, paint.yellow("is allowed to fail: the run goes on"))
+        }
+        Event::StageFinished { stage, status: StageStatus::Cancelled, .. } => {
+            of_stage(stage, paint.yellow("cancelled"))
+        }
+        Event::LeaseTaken { .. }
+        | Event::Admitted
+        | Event::RunStarted
+        | Event::StageReady { .. }
+        | Event::SlotGranted { .. }
+        | Event::StepFinished { .. }
+        | Event::AnswerIgnored { .. }
+        | Event::StageFinished { .. }
+        | Event::CancelRequested { .. }
+        | Event::RunTimedOut
+        | Event::RunFinished { .. }
+        | Event::RerunRequested { .. } => Some((None, describe_run(run, &stored.event, paint)?)),
+    }
+}
+
+/// Events of the run as a whole.
+fn describe_run(run: &Run, event: &Event, paint: Paint) -> Option<String> {
+    if let Event::RunFinished { status } = event {
+        let (started, finished) = run.times();
+        let time = finished.zip(started).map(|(end, start)| format::duration(end.since(start)));
+        return Some(status_word(*status, paint) + &time.map_or(String::new(), |it| format!(" in {it}")));
+    }
+    if let Event::LeaseTaken { epoch, owner } = event {
+        return (*epoch > 1).then(|| format!("taken over by {owner}"));
+    }
+    if let Event::CancelRequested { by, reason, force } = event {
+        let how = if *force { "cancelled by force" } else { "cancel asked" };
+        return Some(paint.yellow(&with_comment(format!("{how} by {by}"), reason)));
+    }
+    if let Event::RerunRequested { by, stages, .. } = event {
+        let stages = format::count(stages.len() as u64, "stage");
+        return Some(format!("{by} runs {stages} again"));
+    }
+    matches!(event, Event::RunTimedOut).then(|| paint.red("took longer than it may"))
+}
+
+/// A run's status as a word, coloured.
+#[must_use]
+pub fn status_word(status: RunStatus, paint: Paint) -> String {
+    let word = status.as_str();
+    match status {
+        RunStatus::Passed => paint.green(word),
+        RunStatus::Failed => paint.red(word),
+        RunStatus::Cancelled | RunStatus::Cancelling | RunStatus::Waiting => paint.yellow(word),
+        RunStatus::Queued | RunStatus::Running => paint.cyan(word),
+    }
+}
+
+fn with_comment(text: String, comment: &str) -> String {
+    if comment.is_empty() { text } else { format!("{text}: {comment}") }
+}
+
+fn finished(
+    run: &Run,
+    stage: StageIndex,
+    attempt: u32,
+    (outcome, paint): (&AttemptOutcome, Paint),
+) -> String {
+    let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+    let attempt = run.stage(stage).and_then(|it| it.attempts.get(index));
+    let span = attempt.and_then(|it| Some(it.finished_at?.since(it.started_at)));
+    let time = span.map(|it| format!(" in {}", format::duration(it))).unwrap_or_default();
+    match outcome.class {
+        None => paint.green(&format!("passed{time}")),
+        Some(class) => {
+            let first = outcome.message.lines().next().unwrap_or_default();
+            paint.red(&with_comment(format!("failed{time} ({class})"), first))
+        }
+    }
+}
+
+fn run_has_steps(run: &Run, stage: StageIndex) -> bool {
+    steps_of(run, stage).len() > 1
+}
+
+fn step_name(run: &Run, stage: StageIndex, step: u32) -> Option<String> {
+    let steps = steps_of(run, stage);
+    let name = &steps.get(usize::try_from(step).ok()?)?.name;
+    Some(format!("step {} of {}: {}", step + 1, steps.len(), format::tame(name)))
+}
+
+/// The steps of a stage; empty when it has none.
+pub(super) fn steps_of(run: &Run, stage: StageIndex) -> &[crate::pipeline::plan::Step] {
+    match run.plan().stages.get(stage.as_usize()).map(|it| &it.work) {
+        Some(Work::Container(work)) => match &work.program {
+            Program::Steps(steps) => steps,
+            Program::Command(_) => &[],
+        },
+        Some(Work::Image(_) | Work::Builtin { .. } | Work::Approval(_)) | None => &[],
+    }
+}

@@ -1,0 +1,198 @@
+//! What became of a run, for the person who waited for it: failures first, and what to do next.
+
+use std::collections::BTreeMap;
+
+use super::{View, format, line, shell_word};
+use crate::engine::{AttemptOutcome, Run, Stage};
+use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
+use crate::pipeline::PlannedStage;
+use crate::pipeline::plan::Work;
+
+/// A gate, and what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedGate {
+    /// Name of the metric.
+    pub metric: String,
+    /// The comparison as written.
+    pub comparison: String,
+    /// The metric's value; `None` when nothing published it.
+    pub value: Option<f64>,
+    /// What `baseline` stood for.
+    pub baseline: Option<f64>,
+    /// Whether the comparison holds.
+    pub passed: bool,
+}
+
+/// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
+/// its log, gates, tests, artifacts, and commands for what comes next.
+#[must_use]
+pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<String> {
+    let mut lines = vec![String::new(), verdict(view)];
+    for (index, planned, stage) in view.stages() {
+        if stage.status == StageStatus::Failed {
+            lines.extend(failure(view, (index, planned, stage), logs.get(&index)));
+        }
+    }
+    lines.extend(gates(view));
+    lines.extend(tests(view));
+    lines.extend(artifacts(view));
+    lines.extend(next(view));
+    lines
+}
+
+/// `✗ assistant #12 failed in 12.3s`
+fn verdict(view: View<'_>) -> String {
+    let status = view.run.status();
+    let (glyph, paint): (_, fn(_, &str) -> String) = match status {
+        RunStatus::Passed => ("✓", super::Paint::green),
+        RunStatus::Failed => ("✗", super::Paint::red),
+        RunStatus::Cancelled | RunStatus::Cancelling => ("■", super::Paint::yellow),
+        RunStatus::Waiting => ("?", super::Paint::yellow),
+        RunStatus::Queued | RunStatus::Running => ("●", super::Paint::cyan),
+    };
+    let (name, time) = (&view.run.plan().pipeline, format::duration(view.time_of_run()));
+    let ended = if status.is_finished() { "in" } else { "for" };
+    paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.number))
+}
+
+fn failure(
+    view: View<'_>,
+    (_, planned, stage): (StageIndex, &PlannedStage, &Stage),
+    log: Option<&Vec<String>>,
+) -> Vec<String> {
+    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+    let mut facts = Vec::new();
+    facts.extend(outcome.and_then(|it| it.class).map(|it| it.to_string()));
+    facts.extend(outcome.and_then(|it| it.exit_code).map(|it| format!("exit code {it}")));
+    if stage.attempts.len() > 1 {
+        facts.push(format!("{} attempts", stage.attempts.len()));
+    }
+    if stage.allowed {
+        facts.push("allowed to fail".to_owned());
+    }
+    let glyph = view.glyph(stage.status, stage.allowed);
+    let name = view.paint.bold(&planned.key);
+    let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
+    let message = outcome.map(|it| it.message.as_str()).unwrap_or_default();
+    lines.extend(message.lines().map(|it| format!("  {it}")));
+    let log = log.map(Vec::as_slice).unwrap_or_default();
+    lines.extend(log.iter().map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))));
+    lines
+}
+
+/// Judges the gates of an attempt once more, for showing: value beside threshold.
+#[must_use]
+pub fn judge_gates(
+    run: &Run,
+    index: StageIndex,
+    planned: &PlannedStage,
+    outcome: &AttemptOutcome,
+) -> Vec<JudgedGate> {
+    let baselines = run.context().baselines.get(&planned.key);
+    let judge = |gate: &crate::pipeline::plan::Gate| {
+        let baseline = baselines.and_then(|it| it.get(&gate.metric)).copied();
+        let value = outcome.metrics.get(&gate.metric).copied();
+        let mut scope = run.scope(index);
+        scope.metrics.clone_from(&outcome.metrics);
+        scope.baseline = baseline;
+        let passed = value.is_some() && gate.expression.evaluate(&scope).unwrap_or(false);
+        JudgedGate {
+            metric: gate.metric.clone(),
+            comparison: gate.comparison.clone(),
+            value,
+            baseline,
+            passed,
+        }
+    };
+    planned.gates.iter().map(judge).collect()
+}
+
+/// Gates of the stages that got as far as being judged.
+fn gates(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (index, planned, stage) in view.stages() {
+        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        let judged_classes = [None, Some(FailureClass::Gate)];
+        let outcome = outcome.filter(|it| judged_classes.contains(&it.class));
+        for gate in outcome.map(|it| judge_gates(view.run, index, planned, it)).unwrap_or_default() {
+            lines.push(format!("  {}", gate_line(view, &planned.key, &gate)));
+        }
+    }
+    with_title("gates", lines)
+}
+
+fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
+    let value = gate.value.map_or_else(|| "not published".to_owned(), format::number);
+    let baseline = match gate.baseline {
+        Some(it) if gate.comparison.contains("baseline") => {
+            format!(", baseline {}", format::number(it))
+        }
+        _ => String::new(),
+    };
+    let glyph = if gate.passed { view.paint.green("✓") } else { view.paint.red("✗") };
+    format!("{glyph} {key}: {} is {value} (must be {}{baseline})", gate.metric, gate.comparison)
+}
+
+fn tests(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, planned, stage) in view.stages() {
+        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        let Some(tests) = outcome.and_then(|it| it.tests) else { continue };
+        lines.push(format!(
+            "  {}: {} passed, {} failed, {} skipped",
+            planned.key, tests.passed, tests.failed, tests.skipped
+        ));
+    }
+    with_title("tests", lines)
+}
+
+fn artifacts(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, planned, stage) in view.stages() {
+        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
+            let files = format::count(artifact.files, "file");
+            let size = format::bytes(artifact.size_bytes);
+            lines.push(format!("  {}: {} ({files}, {size})", planned.key, artifact.path));
+        }
+    }
+    with_title("artifacts", lines)
+}
+
+fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
+    if lines.is_empty() {
+        return lines;
+    }
+    let mut titled = vec![String::new(), format!("{title}:")];
+    titled.extend(lines);
+    titled
+}
+
+/// Commands that make sense now.
+fn next(view: View<'_>) -> Vec<String> {
+    let number = view.number;
+    let mut commands: Vec<(String, &str)> = Vec::new();
+    let failed = view.stages().find(|(_, _, it)| it.status == StageStatus::Failed && !it.allowed);
+    if let Some((index, planned, stage)) = failed {
+        let key = shell_word(&planned.key);
+        if !stage.attempts.is_empty() {
+            commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
+        }
+        if matches!(planned.work, Work::Container(_)) && !line::steps_of(view.run, index).is_empty() {
+            let what = "look around in its container";
+            commands.push((format!("trunkline shell {number} {key}"), what));
+        }
+    }
+    if matches!(view.run.status(), RunStatus::Failed | RunStatus::Cancelled) {
+        let what = "try again what did not pass";
+        commands.push((format!("trunkline rerun --failed {number}"), what));
+    }
+    if !artifacts(view).is_empty() {
+        commands.push((format!("trunkline artifacts {number} --download DIR"), "get the artifacts"));
+    }
+    let columns = commands.iter().map(|(it, _)| it.len()).max().unwrap_or(0);
+    let lines = commands.iter().map(|(command, what)| {
+        format!("  {command:columns$}  {}", view.paint.dim(what))
+    });
+    with_title("next", lines.collect())
+}

@@ -1,0 +1,298 @@
+//! The stages of a run as lines: live while it runs, and once more at the end.
+
+use std::collections::BTreeMap;
+
+use super::{View, format, reason_of};
+use crate::engine::Stage;
+use crate::model::{StageIndex, StageStatus};
+use crate::pipeline::PlannedStage;
+use crate::pipeline::plan::{Program, Work};
+
+/// A matrix with more cells than this is folded into one line, and only cells that need attention
+/// have their own.
+const FOLD_ABOVE: usize = 3;
+/// Columns that the name of a stage may take.
+const NAME_LIMIT: usize = 32;
+
+/// One line of the tree, before it is laid out.
+struct Row {
+    status: StageStatus,
+    is_allowed: bool,
+    indent: usize,
+    name: String,
+    time: String,
+    detail: String,
+}
+
+/// A head line, one line for each stage, and a foot line; at most `height` lines in all.
+#[must_use]
+pub fn lines(view: View<'_>, height: usize) -> Vec<String> {
+    let body = collapse(rows(view), height.saturating_sub(2));
+    let name_columns = body.iter().map(|it| it.indent + format::width(&it.name)).max();
+    let name_columns = name_columns.unwrap_or(0).min(NAME_LIMIT);
+    let mut lines = vec![head(view)];
+    lines.extend(body.iter().map(|row| lay_out(view, row, name_columns)));
+    lines.push(foot(view));
+    lines.into_iter().map(|it| format::fit(&it, view.columns).into_owned()).collect()
+}
+
+fn head(view: View<'_>) -> String {
+    let plan = view.run.plan();
+    let git = &view.run.context().git;
+    let sha = git.sha.get(..8).unwrap_or(&git.sha);
+    let mut parts = vec![view.paint.bold(&format!("{} #{}", plan.pipeline, view.number))];
+    parts.extend([git.branch.as_str(), sha].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()));
+    if git.dirty {
+        parts.push("with uncommitted changes".to_owned());
+    } else if !git.message.is_empty() {
+        parts.push(view.paint.dim(&git.message));
+    }
+    parts.join("  ")
+}
+
+/// `3 of 9 done, 2 running, 1 failed  12.3s`
+fn foot(view: View<'_>) -> String {
+    let count = |wanted: &[StageStatus]| {
+        view.stages().filter(|(_, _, stage)| wanted.contains(&stage.status)).count()
+    };
+    let (mut done, mut total) = (0, 0);
+    for (_, _, stage) in view.stages() {
+        total += 1;
+        done += usize::from(stage.status.is_finished());
+    }
+    let mut parts = vec![format!("{done} of {total} done")];
+    for (statuses, word) in [
+        (&[StageStatus::Running][..], "running"),
+        (&[StageStatus::Waiting], "waiting for approval"),
+        (&[StageStatus::Failed], "failed"),
+        (&[StageStatus::Skipped], "skipped"),
+        (&[StageStatus::Cancelled], "cancelled"),
+    ] {
+        let number = count(statuses);
+        if number > 0 {
+            parts.push(format!("{number} {word}"));
+        }
+    }
+    let time = format::duration(view.time_of_run());
+    view.paint.dim(&format!("{}  {time}", parts.join(", ")))
+}
+
+fn lay_out(view: View<'_>, row: &Row, name_columns: usize) -> String {
+    let glyph = view.glyph(row.status, row.is_allowed);
+    let indent = " ".repeat(row.indent);
+    let name = format::fit(&row.name, NAME_LIMIT - row.indent);
+    let name = format::pad(&name, name_columns - row.indent.min(name_columns)).into_owned();
+    let line = format!("{indent}{glyph} {name}  {:>6}  {}", row.time, row.detail);
+    line.trim_end().to_owned()
+}
+
+fn rows(view: View<'_>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (name, cells) in by_name(view) {
+        if cells.len() > FOLD_ABOVE {
+            rows.push(folded(name, &cells));
+            let loud = cells.iter().filter(|(_, _, stage)| needs_attention(stage.status));
+            rows.extend(loud.map(|it| Row { indent: 2, ..row(view, *it) }));
+        } else {
+            rows.extend(cells.iter().map(|it| row(view, *it)));
+        }
+    }
+    rows
+}
+
+/// The stages by their name in the file, in its order.
+fn by_name<'a>(view: View<'a>) -> Vec<(&'a str, Vec<Cell<'a>>)> {
+    let mut groups: Vec<(&str, Vec<Cell<'a>>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for cell in view.stages() {
+        let name = cell.1.name.as_str();
+        let place = *places.entry(name).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, cells)) => cells.push(cell),
+            None => groups.push((name, vec![cell])),
+        }
+    }
+    groups
+}
+
+type Cell<'a> = (StageIndex, &'a PlannedStage, &'a Stage);
+
+fn row(view: View<'_>, (index, planned, stage): Cell<'_>) -> Row {
+    Row {
+        status: stage.status,
+        is_allowed: stage.allowed,
+        indent: 0,
+        name: planned.key.clone(),
+        time: view.time_of(stage).map(format::duration).unwrap_or_default(),
+        detail: detail(view, index, planned, stage),
+    }
+}
+
+/// One line for all cells of a matrix: the most urgent status, and how many have passed.
+fn folded(name: &str, cells: &[Cell<'_>]) -> Row {
+    let status = cells.iter().map(|(_, _, it)| it.status).min_by_key(|it| urgency(*it));
+    let passed = cells.iter().filter(|(_, _, it)| it.status == StageStatus::Passed).count();
+    Row {
+        status: status.unwrap_or(StageStatus::Pending),
+        is_allowed: cells.iter().all(|(_, _, it)| it.status != StageStatus::Failed || it.allowed),
+        indent: 0,
+        name: name.to_owned(),
+        time: String::new(),
+        detail: format!("{passed} of {} passed", cells.len()),
+    }
+}
+
+fn needs_attention(status: StageStatus) -> bool {
+    urgency(status) < urgency(StageStatus::Ready)
+}
+
+fn urgency(status: StageStatus) -> u8 {
+    match status {
+        StageStatus::Failed => 0,
+        StageStatus::Waiting => 1,
+        StageStatus::Running => 2,
+        StageStatus::Delayed => 3,
+        StageStatus::Ready => 4,
+        StageStatus::Cancelled => 5,
+        StageStatus::Pending => 6,
+        StageStatus::Skipped => 7,
+        StageStatus::Passed => 8,
+    }
+}
+
+/// Drops what says least until `height` rows are left, and says how many were dropped.
+fn collapse(mut rows: Vec<Row>, height: usize) -> Vec<Row> {
+    for (statuses, word) in [
+        (&[StageStatus::Passed, StageStatus::Skipped, StageStatus::Cancelled][..], "more done"),
+        (&[StageStatus::Pending, StageStatus::Ready], "to come"),
+        (&[StageStatus::Running, StageStatus::Delayed, StageStatus::Waiting], "more under way"),
+        (&[StageStatus::Failed], "more failed"),
+    ] {
+        let excess = rows.len().saturating_sub(height);
+        let candidates = rows.iter().filter(|it| statuses.contains(&it.status)).count();
+        if excess == 0 || candidates < 2 {
+            continue;
+        }
+        drop_rows(&mut rows, statuses, (excess + 1).min(candidates), word);
+    }
+    rows
+}
+
+/// Replaces the first `number` rows of these statuses by one.
+fn drop_rows(rows: &mut Vec<Row>, statuses: &[StageStatus], number: usize, word: &str) {
+    let mut left = number;
+    let mut place = None;
+    let mut index = 0;
+    rows.retain(|row| {
+        let is_dropped = left > 0 && statuses.contains(&row.status);
+        if is_dropped {
+            left -= 1;
+            place.get_or_insert(index);
+        } else {
+            index += 1;
+        }
+        !is_dropped
+    });
+    let status = statuses.first().copied().unwrap_or(StageStatus::Pending);
+    let name = format!("… {number} {word}");
+    let row = Row { status, is_allowed: false, indent: 0, name, time: String::new(), detail: String::new() };
+    rows.insert(place.unwrap_or(0).min(rows.len()), row);
+}
+
+fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
+    match stage.status {
+        StageStatus::Pending => view.paint.dim(&waits_for(view, planned)),
+        StageStatus::Ready => view.paint.dim(&waits_in_line(planned)),
+        StageStatus::Running => running(view, index, planned, stage),
+        StageStatus::Delayed => format!("attempt {} failed, tries again", stage.attempts.len()),
+        StageStatus::Waiting => {
+            let key = super::shell_word(&planned.key);
+            format!("waits for approval: trunkline approve {} {key}", view.number)
+        }
+        StageStatus::Passed => passed(view, stage),
+        StageStatus::Failed => failed(view, stage),
+        StageStatus::Skipped => {
+            let reason = stage.skip_reason.as_ref().map(|it| reason_of(view.run, it));
+            view.paint.dim(&reason.unwrap_or_default())
+        }
+        StageStatus::Cancelled => view.paint.dim("cancelled"),
+    }
+}
+
+fn waits_for(view: View<'_>, planned: &PlannedStage) -> String {
+    let is_open = |it: &StageIndex| {
+        view.run.stage(*it).is_some_and(|stage| !stage.status.is_finished())
+    };
+    let open = planned.needs.iter().map(|it| it.stage).filter(is_open);
+    let mut names: Vec<&str> = open
+        .filter_map(|it| view.run.plan().stages.get(it.as_usize()))
+        .map(|it| it.name.as_str())
+        .collect();
+    names.dedup();
+    match names.as_slice() {
+        [] => String::new(),
+        [first, second, third, _, ..] => {
+            format!("after {first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        _ => format!("after {}", names.join(", ")),
+    }
+}
+
+fn waits_in_line(planned: &PlannedStage) -> String {
+    match &planned.concurrency {
+        Some(it) => format!("waits for group `{}`", it.group),
+        None => "waits for a slot".to_owned(),
+    }
+}
+
+/// Its step, and the last line it printed.
+fn running(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
+    let mut parts = Vec::new();
+    if stage.attempts.len() > 1 {
+        parts.push(view.paint.yellow(&format!("attempt {}", stage.attempts.len())));
+    }
+    let steps = match &planned.work {
+        Work::Container(work) => match &work.program {
+            Program::Steps(steps) => steps.as_slice(),
+            Program::Command(_) => &[],
+        },
+        Work::Image(_) | Work::Builtin { .. } | Work::Approval(_) => &[],
+    };
+    let current = stage.attempts.last().and_then(|it| it.steps.keys().next_back().copied());
+    let step = current.and_then(|it| Some((it, steps.get(usize::try_from(it).ok()?)?)));
+    if let Some((place, step)) = step.filter(|_| steps.len() > 1) {
+        parts.push(format!("{}/{} {}", place + 1, steps.len(), format::tame(&step.name)));
+    }
+    if let Some(tail) = view.tails.get(&index) {
+        parts.push(view.paint.dim(&format::tame(tail)));
+    }
+    parts.join("  ")
+}
+
+fn passed(view: View<'_>, stage: &Stage) -> String {
+    let mut parts = Vec::new();
+    if stage.reused_from.is_some() {
+        parts.push("unchanged, reused".to_owned());
+    }
+    if stage.attempts.len() > 1 {
+        parts.push(format!("attempt {}", stage.attempts.len()));
+    }
+    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+    if let Some(tests) = outcome.and_then(|it| it.tests) {
+        parts.push(format::count(tests.passed, "test"));
+    }
+    if !stage.approvals.is_empty() {
+        parts.push(format!("approved by {}", stage.approvals.join(", ")));
+    }
+    view.paint.dim(&parts.join(", "))
+}
+
+fn failed(view: View<'_>, stage: &Stage) -> String {
+    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+    let class = outcome.and_then(|it| it.class).map(|it| it.to_string()).unwrap_or_default();
+    let message = outcome.map(|it| it.message.as_str()).unwrap_or_default();
+    let message = message.lines().next().unwrap_or_default();
+    let allowed = if stage.allowed { "allowed to fail: " } else { "" };
+    let text = [class.as_str(), message].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>();
+    view.paint.red(&format!("{allowed}{}", text.join(": ")))
+}

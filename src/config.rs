@@ -1,0 +1,213 @@
+//! Settings, read once when the process starts. The only place that reads the environment.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The variables of the environment, as they were when the process started.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The environment of this process. Variables that are not UTF-8 are left out.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self { variables: std::env::vars_os().filter_map(text).collect() }
+    }
+
+    /// The value of a variable; an empty one counts as not set.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|it| !it.is_empty())
+    }
+}
+
+impl<const N: usize> From<[(&str, &str); N]> for Environment {
+    fn from(variables: [(&str, &str); N]) -> Self {
+        let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self { variables: owned.into_iter().collect() }
+    }
+}
+
+/// The folder this process stands in.
+pub fn working_folder() -> std::io::Result<PathBuf> {
+    std::env::current_dir()
+}
+
+/// What runs attempts, unless the command line says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ExecutorKind {
+    /// Docker containers.
+    #[default]
+    Docker,
+    /// Processes of this machine, without isolation.
+    Host,
+}
+
+/// How this installation works, from the environment and from what the machine has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Where state lives: database, logs, blobs, checkouts.
+    pub state_folder: PathBuf,
+    /// Address of the Docker daemon, when it is not the default one.
+    pub docker_host: Option<String>,
+    /// What runs attempts.
+    pub executor: ExecutorKind,
+    /// Attempts at the same time.
+    pub slots: usize,
+    /// Login of the person at the keyboard.
+    pub user: String,
+    /// Which of the engine's own messages are written to standard error.
+    pub log_filter: String,
+    /// Whether those are JSON lines.
+    pub log_json: bool,
+    /// Whether colours are wanted (`Some(false)` with `NO_COLOR`), if the environment says so.
+    pub color: Option<bool>,
+    /// Whether the terminal can move its cursor.
+    pub is_dumb_terminal: bool,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Neither a state folder nor a home folder is known.
+    #[error("no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set")]
+    NoStateFolder,
+    /// A variable has a value that it cannot have.
+    #[error("`{name}` is `{value}`, and must be {expected}")]
+    BadValue {
+        /// The variable.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+}
+
+impl Settings {
+    /// Settings from the environment; `state_folder` wins over what it says.
+    pub fn read(
+        environment: &Environment,
+        state_folder: Option<PathBuf>,
+    ) -> Result<Self, ConfigError> {
+        let get = |name| environment.get(name);
+        let state_folder = match state_folder {
+            Some(folder) => folder,
+            None => default_state_folder(environment)?,
+        };
+        Ok(Self {
+            state_folder,
+            docker_host: get("DOCKER_HOST").map(str::to_owned),
+            executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,
+            slots: slots(get("TRUNKLINE_JOBS"))?,
+            user: get("USER").or_else(|| get("LOGNAME")).unwrap_or("somebody").to_owned(),
+            log_filter: get("TRUNKLINE_LOG").unwrap_or("warn").to_owned(),
+            log_json: get("TRUNKLINE_LOG_FORMAT") == Some("json"),
+            color: color(environment),
+            is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
+        })
+    }
+}
+
+fn default_state_folder(environment: &Environment) -> Result<PathBuf, ConfigError> {
+    if let Some(folder) = environment.get("TRUNKLINE_STATE") {
+        return Ok(PathBuf::from(folder));
+    }
+    if let Some(folder) = environment.get("XDG_DATA_HOME") {
+        return Ok(PathBuf::from(folder).join("trunkline"));
+    }
+    let home = environment.get("HOME").ok_or(ConfigError::NoStateFolder)?;
+    Ok(PathBuf::from(home).join(".local/share/trunkline"))
+}
+
+fn executor_kind(value: Option<&str>) -> Result<ExecutorKind, ConfigError> {
+    match value {
+        None | Some("docker") => Ok(ExecutorKind::Docker),
+        Some("host") => Ok(ExecutorKind::Host),
+        Some(other) => Err(ConfigError::BadValue {
+            name: "TRUNKLINE_EXECUTOR",
+            value: other.to_owned(),
+            expected: "`docker` or `host`",
+        }),
+    }
+}
+
+/// As many as there are CPUs, and at least two, so that a waiting stage does not block the rest.
+fn slots(value: Option<&str>) -> Result<usize, ConfigError> {
+    let Some(value) = value else {
+        return Ok(std::thread::available_parallelism().map_or(2, |it| it.get().max(2)));
+    };
+    let parsed = value.parse().ok().filter(|it| (1..=1000).contains(it));
+    parsed.ok_or_else(|| ConfigError::BadValue {
+        name: "TRUNKLINE_JOBS",
+        value: value.to_owned(),
+        expected: "a number from 1 to 1000",
+    })
+}
+
+/// `NO_COLOR` (<https://no-color.org>) wins over `CLICOLOR_FORCE` (<https://bixense.com/clicolors>).
+fn color(environment: &Environment) -> Option<bool> {
+    if environment.get("NO_COLOR").is_some() {
+        return Some(false);
+    }
+    environment.get("CLICOLOR_FORCE").filter(|it| *it != "0").map(|_| true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state_folder(environment: &Environment) -> String {
+        Settings::read(environment, None).unwrap().state_folder.display().to_string()
+    }
+
+    #[test]
+    fn the_state_folder_is_the_first_that_is_named() {
+        let home = [("HOME", "/home/ada")];
+        assert_eq!(state_folder(&home.into()), "/home/ada/.local/share/trunkline");
+        let data = [("HOME", "/home/ada"), ("XDG_DATA_HOME", "/data")];
+        assert_eq!(state_folder(&data.into()), "/data/trunkline");
+        let all = [("HOME", "/h"), ("XDG_DATA_HOME", "/data"), ("TRUNKLINE_STATE", "/state")];
+        assert_eq!(state_folder(&all.into()), "/state");
+        let read = Settings::read(&all.into(), Some(PathBuf::from("/given")));
+        assert_eq!(read.unwrap().state_folder, PathBuf::from("/given"));
+    }
+
+    #[test]
+    fn without_a_home_the_error_names_what_could_be_set() {
+        let error = Settings::read(&Environment::default(), None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set"
+        );
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_is_refused_by_name() {
+        for (name, value, message) in [
+            ("TRUNKLINE_JOBS", "0", "`TRUNKLINE_JOBS` is `0`, and must be a number from 1 to 1000"),
+            (
+                "TRUNKLINE_EXECUTOR",
+                "podman",
+                "`TRUNKLINE_EXECUTOR` is `podman`, and must be `docker` or `host`",
+            ),
+        ] {
+            let environment = [("HOME", "/h"), (name, value)].into();
+            assert_eq!(Settings::read(&environment, None).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn an_empty_variable_counts_as_not_set() {
+        let environment = [("HOME", "/h"), ("TRUNKLINE_STATE", ""), ("NO_COLOR", "")].into();
+        let settings = Settings::read(&environment, None).unwrap();
+        assert_eq!(settings.color, None);
+        assert_eq!(settings.state_folder, PathBuf::from("/h/.local/share/trunkline"));
+        assert!(settings.slots >= 2);
+    }
+}

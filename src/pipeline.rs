@@ -7,21 +7,12 @@
 pub mod context;
 pub mod expression;
 pub mod plan;
-pub mod graph;
 pub mod diagnostic;
 mod reading;
 mod yaml;
 pub mod file;
 pub mod check;
 pub mod expand;
-
-pub use check::{Checked, IncludeRef, check};
-pub use context::{Context, Scope};
-pub use expression::{Expression, ExpressionError, Reference, Template};
-pub use graph::Graph;
-pub use diagnostic::{Diagnostic, Severity, SourceFile};
-pub use expand::Selection;
-pub use file::Pipeline;
 pub mod graph;
 
 pub use check::{Checked, IncludeRef, check};

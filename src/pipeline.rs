@@ -7,9 +7,19 @@
 pub mod context;
 pub mod expression;
 pub mod plan;
+pub mod diagnostic;
+mod reading;
+mod yaml;
+pub mod file;
+pub mod check;
+pub mod expand;
 pub mod graph;
 
+pub use check::{Checked, IncludeRef, check};
 pub use context::{Context, Scope};
+pub use diagnostic::{Diagnostic, Severity, SourceFile};
+pub use expand::Selection;
 pub use expression::{Expression, ExpressionError, Reference, Template};
+pub use file::Pipeline;
 pub use graph::Graph;
 pub use plan::{Plan, PlannedStage};

@@ -196,7 +196,7 @@ fn the_same_dirty_state_is_the_same_snapshot() {
     assert_eq!(setting.snapshot(), first);
     setting.repo.write("b", "3");
     assert_ne!(setting.snapshot().tree, first.tree);
-    assert_eq!(setting.source.snapshot_head().unwrap().dirty, false);
+    assert!(!setting.source.snapshot_head().unwrap().dirty);
 }
 
 #[test]

@@ -281,6 +281,7 @@ impl Run {
 }
 
 fn known_env(planned: &PlannedStage) -> BTreeMap<String, String> {
-    let known = planned.env.iter().filter(|(_, value)| !value.is_dynamic());
-    known.map(|(name, value)| (name.clone(), value.source().to_owned())).collect()
+    let known =
+        planned.env.iter().filter_map(|(name, value)| Some((name.clone(), value.as_text()?)));
+    known.collect()
 }

@@ -1,9 +1,8 @@
 //! Makes git repositories for tests, with the `git` of the machine. Use it from an integration test by
-//! `#[path = "support/repository.rs"] mod repository;`:
+//! `#[path = "support/repository.rs"] mod repository;`, with `#[expect(dead_code, reason = "…")]` where
+//! the test does not use all of it.
 //!
 //! `Repo::new().file("a.txt", "x").commit("first").branch("topic").file("b.txt", "y")`
-
-#![expect(dead_code, reason = "each test binary uses another part of it")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -11,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A repository in a folder of its own, with branch `main`. Removed when dropped.
-pub struct Repo {
+pub(crate) struct Repo {
     home: tempfile::TempDir,
     folder: PathBuf,
 }
 
 impl Repo {
     /// An empty repository.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary folder can be made");
         let folder = home.path().join("repository");
         fs::create_dir(&folder).expect("the folder is new");
@@ -28,23 +27,23 @@ impl Repo {
     }
 
     /// Its working tree.
-    pub fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// A folder beside it for anything else, such as checkouts; removed with it.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
 
     /// Writes a file; nothing is committed.
-    pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
+    pub(crate) fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.write(path, content);
         self
     }
 
     /// Writes an executable file.
-    pub fn executable(self, path: &str, content: &str) -> Self {
+    pub(crate) fn executable(self, path: &str, content: &str) -> Self {
         self.write(path, content);
         let path = self.folder.join(path);
         fs::set_permissions(path, Permissions::from_mode(0o755)).expect("the file is ours");
@@ -52,7 +51,7 @@ impl Repo {
     }
 
     /// Makes a symbolic link.
-    pub fn link(self, path: &str, target: &str) -> Self {
+    pub(crate) fn link(self, path: &str, target: &str) -> Self {
         let path = self.folder.join(path);
         make_parent(&path);
         symlink(target, path).expect("the link is new");
@@ -60,13 +59,13 @@ impl Repo {
     }
 
     /// Removes a file.
-    pub fn without(self, path: &str) -> Self {
+    pub(crate) fn without(self, path: &str) -> Self {
         fs::remove_file(self.folder.join(path)).expect("the file is there");
         self
     }
 
     /// Adds another repository as a submodule.
-    pub fn submodule(self, path: &str, other: &Self) -> Self {
+    pub(crate) fn submodule(self, path: &str, other: &Self) -> Self {
         let other = other.folder.to_string_lossy().into_owned();
         self.git(&[
             "-c",
@@ -81,31 +80,31 @@ impl Repo {
     }
 
     /// Commits everything, ignored files aside.
-    pub fn commit(self, message: &str) -> Self {
+    pub(crate) fn commit(self, message: &str) -> Self {
         self.git(&["add", "--all"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
         self
     }
 
     /// Creates a branch and goes there.
-    pub fn branch(self, name: &str) -> Self {
+    pub(crate) fn branch(self, name: &str) -> Self {
         self.git(&["switch", "-q", "-c", name]);
         self
     }
 
     /// Makes an annotated tag.
-    pub fn tag(self, name: &str) -> Self {
+    pub(crate) fn tag(self, name: &str) -> Self {
         self.git(&["tag", "-a", "-m", name, name]);
         self
     }
 
     /// Runs git here and gives what it prints, without the last line feed.
-    pub fn git(&self, arguments: &[&str]) -> String {
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
         git_in(&self.folder, arguments)
     }
 
     /// As [`Repo::file`], without taking the repository.
-    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.folder.join(path);
         make_parent(&path);
         fs::write(path, content).expect("the file can be written");
@@ -113,7 +112,7 @@ impl Repo {
 }
 
 /// Runs git in a folder, with nobody's configuration and at a fixed time. Panics when it fails.
-pub fn git_in(folder: &Path, arguments: &[&str]) -> String {
+pub(crate) fn git_in(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new("git")
         .args(arguments)
         .current_dir(folder)

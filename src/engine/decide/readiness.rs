@@ -36,7 +36,7 @@ pub(super) fn verdict<'a>(
         Err(error) => {
             let help = error.help.map(|help| format!(" ({help})")).unwrap_or_default();
             let source = condition.source();
-            let message = format!("`if: {source}` has no value: {}{help}", error.message);
+            let message = format!("`if: {source}` cannot be judged: {}{help}", error.message);
             Verdict::Fail(Failure { class: FailureClass::User, message })
         }
     }

@@ -90,7 +90,7 @@ fn a_condition_sees_what_its_needs_published() {
 
 #[test]
 fn a_condition_without_a_value_fails_its_stage_and_says_why() {
-    insta::assert_snapshot!(story("a; if nonsense | b <- a", "lease 1"), @"lease 1: lease 1; run started; a failed, user: `if: nonsense` has no value: unknown `nonsense`; b skipped, a failed; run failed");
+    insta::assert_snapshot!(story("a; if event | b <- a", "lease 1"), @r#"lease 1: lease 1; run started; a failed, user: `if: event` cannot be judged: `event` is a string (`"push"`), but a condition must be true or false (compare it with a value, such as `event != ""`); b skipped, a failed; run failed"#);
 }
 
 #[test]

@@ -145,7 +145,7 @@ fn gates_are_judged_again_on_an_earlier_result() {
     let plan = "eval; inputs; gate f1 >= baseline";
     insta::assert_snapshot!(story(plan, "lease 1, reuse eval f1=0.8, start eval, pass eval f1=0.9"), @r"
     lease 1: lease 1; run started; eval ready
-    reuse eval f1=0.8: refused, the earlier result cannot be reused: `f1` is 0.8, not >= baseline
+    reuse eval f1=0.8: refused, the earlier result cannot be reused: f1 is 0.8, gate `>= baseline` wants more (baseline is 0.9)
     start eval: eval#1 started
     pass eval f1=0.9: eval#1 passed; eval passed; run passed
     ");

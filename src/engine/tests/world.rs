@@ -413,7 +413,7 @@ fn set_stage(stage: &mut PlannedStage, setting: &str) {
             stage.gates.push(Gate {
                 metric: metric.to_owned(),
                 comparison: comparison.to_owned(),
-                expression: Expression::parse(value).unwrap(),
+                expression: Expression::gate(metric, comparison).unwrap(),
             });
         }
         "group" => {

@@ -1,0 +1,117 @@
+//! From text to a checked pipeline: reads the file, what it includes, and what only shows when all
+//! stages are known. Every problem is reported, not only the first.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{Diagnostic, SourceFile};
+use super::file::top::{self, Top};
+use super::file::{Pipeline, scalar};
+use super::reading::Reading;
+use super::yaml;
+
+mod include;
+mod needs;
+mod references;
+mod substitute;
+
+#[cfg(test)]
+mod tests;
+
+/// Stages of a plan.
+pub(crate) const MOST_STAGES: usize = 1000;
+
+/// A file that another one wants to include.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct IncludeRef {
+    /// The repository; `None` for the one of the pipeline.
+    pub from: Option<String>,
+    /// Tag, branch or commit of that repository.
+    pub r#ref: Option<String>,
+    /// Path in the repository.
+    pub file: String,
+    /// SHA-256 of the text in hexadecimal digits; checked by [`check`].
+    pub sha256: Option<String>,
+}
+
+/// A pipeline file and everything that was found in it.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The pipeline, unless there is an error.
+    pub pipeline: Option<Pipeline>,
+    /// Every problem, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The file and what it includes.
+    pub sources: Vec<SourceFile>,
+}
+
+/// Checks a pipeline file. `load` gives the text of an included file, or why it cannot.
+pub fn check(root: SourceFile, load: &dyn Fn(&IncludeRef) -> Result<String, String>) -> Checked {
+    let reading = Reading::default();
+    let found = read(root, load, &reading);
+    let has_errors = reading.has_errors();
+    let (sources, diagnostics, occurrences) = reading.into_parts();
+    let pipeline = found.filter(|_| !has_errors).map(|pipeline| Pipeline {
+        occurrences,
+        source_names: sources.iter().map(|it| it.name.clone()).collect(),
+        ..pipeline
+    });
+    Checked { pipeline, diagnostics, sources }
+}
+
+fn read(
+    root: SourceFile,
+    load: &dyn Fn(&IncludeRef) -> Result<String, String>,
+    reading: &Reading,
+) -> Option<Pipeline> {
+    let stem = stem_of(&root.name);
+    let source = reading.add_source(root.clone());
+    let tree = yaml::parse(&root.text, source, reading)?;
+    let top = top::read(&tree, reading)?;
+    let merged = include::merge(&top.body, load, reading);
+    let inputs: Vec<&str> = top.triggers.manual.inputs.keys().map(String::as_str).collect();
+    needs::check(&merged, reading);
+    references::check(&merged, &inputs, reading);
+    check_count(&merged, reading);
+    let Top { name, team, triggers, timeout, release, budget, concurrency, .. } = top;
+    Some(Pipeline {
+        name: name.unwrap_or(stem),
+        team,
+        triggers,
+        timeout,
+        release,
+        budget,
+        concurrency,
+        stages: merged.stages,
+        occurrences: Vec::new(),
+        source_names: Vec::new(),
+    })
+}
+
+/// The name of a pipeline that does not name itself: that of its file.
+fn stem_of(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
+    let stem = file.trim_start_matches('.').split('.').next().unwrap_or_default().to_lowercase();
+    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let name: String = stem.chars().map(keep).take(63).collect();
+    if scalar::is_name(&name) { name } else { "pipeline".to_owned() }
+}
+
+fn check_count(merged: &include::Merged, reading: &Reading) {
+    let cells = |matrix: &super::file::matrix::Matrix| {
+        let cells = matrix.axes.iter().map(|(_, values)| values.len());
+        cells.fold(1_usize, usize::saturating_mul).saturating_add(matrix.include.len())
+    };
+    let mut total = 0;
+    for stage in &merged.stages {
+        let before = total;
+        total += stage.matrix.as_ref().map_or(1, cells);
+        if before <= MOST_STAGES && total > MOST_STAGES {
+            let message = format!("with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices", stage.name);
+            let help = "split the pipeline, or do more in one stage";
+            reading.error("pipeline/limit", stage.place, message, help);
+        }
+    }
+}
+
+/// Names of all stages, of those too that could not be read.
+type Names = BTreeMap<String, super::diagnostic::Place>;

@@ -1,0 +1,140 @@
+//! `include`: loads files of stages, puts their inputs in, and merges everything into one list.
+
+use std::sync::Arc;
+
+use super::{IncludeRef, Names, substitute};
+use crate::model::Digest;
+use crate::pipeline::diagnostic::SourceFile;
+use crate::pipeline::file::stage::{self, Stage};
+use crate::pipeline::file::top::{self, Body, Include};
+use crate::pipeline::file::{DefaultsChain, input};
+use crate::pipeline::reading::Reading;
+use crate::pipeline::yaml;
+
+/// Included files, all levels together.
+const MOST_INCLUDES: usize = 64;
+
+/// Files that include each other.
+const MOST_DEPTH: usize = 8;
+
+/// All stages of all files.
+pub(super) struct Merged {
+    pub(super) stages: Vec<Stage>,
+    pub(super) names: Names,
+}
+
+type Load<'a> = dyn Fn(&IncludeRef) -> Result<String, String> + 'a;
+
+struct Merge<'a> {
+    load: &'a Load<'a>,
+    reading: &'a Reading,
+    merged: Merged,
+    count: usize,
+    /// The files that lead to the one that is being read.
+    path: Vec<IncludeRef>,
+}
+
+/// Merges the stages of a pipeline file with those it includes, which come first.
+pub(super) fn merge(body: &Body<'_>, load: &Load<'_>, reading: &Reading) -> Merged {
+    let merged = Merged { stages: Vec::new(), names: Names::new() };
+    let mut merge = Merge { load, reading, merged, count: 0, path: Vec::new() };
+    merge.add(body, &Vec::new());
+    merge.merged
+}
+
+impl Merge<'_> {
+    fn add(&mut self, body: &Body<'_>, outer: &DefaultsChain) {
+        let mut chain = outer.clone();
+        if let Some(defaults) = &body.defaults {
+            chain.insert(0, Arc::new(defaults.clone()));
+        }
+        for include in &body.includes {
+            self.include(include, &chain);
+        }
+        for entry in body.stages {
+            if let Some(first) = self.merged.names.get(&entry.key) {
+                let first = self.reading.show(*first);
+                let message = format!("there is already a stage `{}`, at {first}", entry.key);
+                let code = "pipeline/duplicate-name";
+                self.reading.error(code, entry.key_place, message, "rename one of the two");
+                continue;
+            }
+            self.merged.names.insert(entry.key.clone(), entry.key_place);
+            self.merged.stages.extend(stage::read(entry, &chain, self.reading));
+        }
+    }
+
+    fn include(&mut self, include: &Include<'_>, chain: &DefaultsChain) {
+        let Some(wanted) = self.admit(include) else { return };
+        let text = match (self.load)(&wanted) {
+            Ok(text) => text,
+            Err(reason) => {
+                let message = format!("`{}` cannot be included: {reason}", show(&wanted));
+                let help = "check the path, the repository and the ref";
+                self.reading.error("pipeline/include", include.place, message, help);
+                return;
+            }
+        };
+        if !self.has_digest(include, &text) {
+            return;
+        }
+        let source = self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
+        let Some(tree) = yaml::parse(&text, source, self.reading) else { return };
+        let declared = top::read_template_inputs(&tree, self.reading);
+        let values = input::read_with(&declared, include.with, include.place, self.reading);
+        let Some(tree) = substitute::substitute(tree, &values, self.reading) else { return };
+        if let Some(body) = top::read_template(&tree, self.reading) {
+            self.path.push(wanted);
+            self.add(&body, chain);
+            self.path.pop();
+        }
+    }
+
+    /// The file to load, unless a limit or a circle forbids it.
+    fn admit(&mut self, include: &Include<'_>) -> Option<IncludeRef> {
+        let outer = self.path.last();
+        let is_local = include.from.is_none();
+        let wanted = IncludeRef {
+            from: include.from.clone().or_else(|| outer.and_then(|it| it.from.clone())),
+            r#ref: if is_local { outer.and_then(|it| it.r#ref.clone()) } else { include.r#ref.clone() },
+            file: include.file.clone(),
+            sha256: include.sha256.as_ref().map(|(digits, _)| digits.clone()),
+        };
+        self.count += 1;
+        let is_same = |it: &IncludeRef| {
+            (&it.from, &it.r#ref, &it.file) == (&wanted.from, &wanted.r#ref, &wanted.file)
+        };
+        let problem = if self.path.iter().any(is_same) {
+            Some((format!("`{}` includes itself", show(&wanted)), "remove one `include` of the circle"))
+        } else if self.path.len() >= MOST_DEPTH {
+            Some((format!("files include each other more than {MOST_DEPTH} levels deep"), "include less deeply"))
+        } else if self.count > MOST_INCLUDES {
+            Some((format!("more than {MOST_INCLUDES} files are included"), "join some of them"))
+        } else {
+            None
+        };
+        let Some((message, help)) = problem else { return Some(wanted) };
+        self.reading.error("pipeline/include", include.place, message, help);
+        None
+    }
+
+    fn has_digest(&self, include: &Include<'_>, text: &str) -> bool {
+        let Some((wanted, place)) = &include.sha256 else { return true };
+        let digest = Digest::of(text.as_bytes());
+        if digest.hex() == wanted {
+            return true;
+        }
+        let message = format!("`{}` has another content than `sha256` says", include.file);
+        let help = format!("look at what has changed; its digest is `{}`", digest.hex());
+        self.reading.error("pipeline/sha256", *place, message, help);
+        false
+    }
+}
+
+fn show(wanted: &IncludeRef) -> String {
+    match (&wanted.from, &wanted.r#ref) {
+        (Some(from), Some(r#ref)) => format!("{from}@{ref}:{}", wanted.file),
+        (Some(from), None) => format!("{from}:{}", wanted.file),
+        (None, _) => wanted.file.clone(),
+    }
+}

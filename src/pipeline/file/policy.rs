@@ -1,0 +1,323 @@
+//! The rules of a stage: retries, allowed failures, gates, budgets, concurrency, environments,
+//! approvals, needs and secrets.
+
+use super::fields::{Fields, Read, choice, mapping, wrong_type};
+use super::measure::{Day, day_number};
+use super::scalar::{self, Early, Plain, check_variable, number, whole};
+use super::{Concurrency, Named, occurrence};
+use crate::model::{FailureClass, Milliseconds, UsdNanos};
+use crate::pipeline::plan::{
+    AllowFailure, Approval, Budget, Gate, OnNew, RetryPolicy, SecretUse, SlotOrder,
+};
+use crate::pipeline::reading::Reading;
+use crate::pipeline::yaml::{Node, Value};
+use crate::pipeline::Template;
+
+pub(crate) const RETRY_KEYS: &[&str] = &["max", "on", "delay"];
+pub(crate) const ALLOW_FAILURE_KEYS: &[&str] = &["until", "reason"];
+pub(crate) const BUDGET_KEYS: &[&str] = &["per_run", "tokens_per_run", "on_exceed"];
+pub(crate) const RUN_CONCURRENCY_KEYS: &[&str] = &["group", "on_new"];
+pub(crate) const STAGE_CONCURRENCY_KEYS: &[&str] = &["group", "limit", "order", "skip_outdated"];
+pub(crate) const ENVIRONMENT_KEYS: &[&str] = &["name", "regions", "freeze", "auto_stop", "url"];
+pub(crate) const APPROVAL_KEYS: &[&str] = &["by", "count", "not_author", "timeout", "on_timeout"];
+pub(crate) const NEED_KEYS: &[&str] = &["stage", "optional"];
+pub(crate) const SECRET_KEYS: &[&str] = &["name", "env"];
+
+/// An approval waits this long unless it says otherwise.
+const APPROVAL_TIMEOUT: Milliseconds = Milliseconds::from_seconds(7 * 86_400);
+
+/// A stage that another waits for, before it is known to exist.
+#[derive(Debug, Clone)]
+pub(crate) struct Need {
+    pub(crate) stage: Named,
+    pub(crate) optional: bool,
+}
+
+impl Read for Need {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        if let Value::Mapping(_) = &node.value {
+            let fields = Fields::of(node, label, NEED_KEYS, reading)?;
+            let name = fields.require::<Plain>("stage", "build")?.0;
+            let place = fields.find("stage").map_or(node.place, |it| it.place);
+            let optional = fields.read_or("optional", false);
+            return Some(Self { stage: Named { name, place }, optional });
+        }
+        let name = Plain::read(node, label, reading)?.0;
+        Some(Self { stage: Named { name, place: node.place }, optional: false })
+    }
+}
+
+impl Read for FailureClass {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let words = Self::ALL.map(|it| (it.as_str(), it));
+        choice(node, label, &words, reading)
+    }
+}
+
+impl Read for RetryPolicy {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let default = Self::default();
+        let max = |node: &Node| {
+            let max = whole(node, "`max`", 0..=10, reading)?;
+            u32::try_from(max).ok()
+        };
+        if let Value::Scalar(_) = &node.value {
+            let max = whole(node, label, 0..=10, reading).and_then(|it| u32::try_from(it).ok())?;
+            return Some(Self { max, ..default });
+        }
+        let fields = Fields::of(node, label, RETRY_KEYS, reading)?;
+        Some(Self {
+            max: fields.find("max").and_then(max).unwrap_or(default.max),
+            on: fields.read_or("on", default.on),
+            delay: fields.read_or("delay", default.delay),
+        })
+    }
+}
+
+impl Read for AllowFailure {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        const EXAMPLE: &str = "{ until: 2027-03-31, reason: \"…\" }";
+        if let Value::Scalar(_) = &node.value {
+            let help = format!("say until when and why: `allow_failure: {EXAMPLE}`");
+            wrong_type(node, label, "a mapping", reading, &help);
+            return None;
+        }
+        let fields = Fields::of(node, label, ALLOW_FAILURE_KEYS, reading)?;
+        let until = fields.read::<Day>("until");
+        let reason = fields.require::<Plain>("reason", "\"base image upgrade in progress\"");
+        if fields.find("until").is_none() {
+            let message = "the failure is allowed for ever";
+            let help = "add the day it ends: `until: 2027-03-31`";
+            reading.warn("pipeline/no-end-date", node.place, message, help);
+        }
+        Some(Self { until: until.map(Day::end), reason: reason?.0 })
+    }
+}
+
+impl Read for Budget {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let fields = Fields::of(node, label, BUDGET_KEYS, reading)?;
+        let per_run = fields.read::<UsdNanos>("per_run");
+        let tokens = fields.find("tokens_per_run");
+        let tokens = tokens.and_then(|it| whole(it, "`tokens_per_run`", 1..=i64::MAX, reading));
+        let on_exceed = fields.find("on_exceed");
+        let words = [("fail", true), ("warn", false)];
+        let fails = on_exceed.and_then(|it| choice(it, "`on_exceed`", &words, reading));
+        if fields.find("per_run").is_none() && fields.find("tokens_per_run").is_none() {
+            let message = format!("{label} sets no ceiling");
+            let help = "add `per_run: 2.50 USD` or `tokens_per_run: 100000`";
+            reading.error("pipeline/missing-key", node.place, message, help);
+        }
+        Some(Self {
+            per_run,
+            tokens_per_run: tokens.and_then(|it| u64::try_from(it).ok()),
+            fail_on_exceed: fails.unwrap_or(true),
+        })
+    }
+}
+
+const ON_NEW: &[(&str, OnNew)] =
+    &[("queue", OnNew::Queue), ("cancel_running", OnNew::CancelRunning)];
+
+impl Read for Concurrency {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let fields = Fields::of(node, label, RUN_CONCURRENCY_KEYS, reading)?;
+        let mut on_new = std::collections::BTreeMap::new();
+        match fields.find("on_new") {
+            None => {}
+            Some(node) if matches!(node.value, Value::Mapping(_)) => {
+                let events = Fields::of(node, "`on_new`", super::trigger::EVENTS, reading)?;
+                for entry in events.entries {
+                    if let Some(word) = choice(&entry.value, "`on_new`", ON_NEW, reading) {
+                        on_new.insert(entry.key.clone(), word);
+                    }
+                }
+            }
+            Some(node) => {
+                on_new.insert(String::new(), choice(node, "`on_new`", ON_NEW, reading)?);
+            }
+        }
+        let group = fields.require::<Early>("group", "\"ci-${{ git.ref }}\"")?.0;
+        Some(Self { group, on_new })
+    }
+}
+
+/// A group of stages, before its name is known.
+#[derive(Debug, Clone)]
+pub(crate) struct StageGroup {
+    pub(crate) group: Template,
+    pub(crate) limit: u32,
+    pub(crate) order: SlotOrder,
+    pub(crate) skip_outdated: bool,
+}
+
+impl Read for StageGroup {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        const ORDERS: &[(&str, SlotOrder)] =
+            &[("oldest_first", SlotOrder::OldestFirst), ("newest_first", SlotOrder::NewestFirst)];
+        if let Value::Scalar(_) = &node.value {
+            let group = Early::read(node, label, reading)?.0;
+            let order = SlotOrder::default();
+            return Some(Self { group, limit: 1, order, skip_outdated: false });
+        }
+        let fields = Fields::of(node, label, STAGE_CONCURRENCY_KEYS, reading)?;
+        let limit = fields.find("limit").and_then(|it| whole(it, "`limit`", 1..=1000, reading));
+        let order = fields.find("order").and_then(|it| choice(it, "`order`", ORDERS, reading));
+        Some(Self {
+            group: fields.require::<Early>("group", "deploy-staging")?.0,
+            limit: limit.and_then(|it| u32::try_from(it).ok()).unwrap_or(1),
+            order: order.unwrap_or_default(),
+            skip_outdated: fields.read_or("skip_outdated", false),
+        })
+    }
+}
+
+/// Where a stage deploys to, before its name is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) name: Template,
+    pub(crate) settings: serde_json::Value,
+}
+
+impl Read for Target {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        if let Value::Scalar(_) = &node.value {
+            let name = Early::read(node, label, reading)?.0;
+            return Some(Self { name, settings: serde_json::Value::Null });
+        }
+        let fields = Fields::of(node, label, ENVIRONMENT_KEYS, reading)?;
+        let name = fields.require::<Early>("name", "staging");
+        fields.read::<Vec<scalar::Name>>("regions");
+        fields.read::<Milliseconds>("auto_stop");
+        fields.read::<Template>("url");
+        if let Some(freeze) = fields.find("freeze") {
+            check_freeze(freeze, reading);
+        }
+        let mut settings = node.to_json();
+        if let Some(settings) = settings.as_object_mut() {
+            settings.remove("name");
+        }
+        Some(Self { name: name?.0, settings })
+    }
+}
+
+/// `weekends`, a day, or `from..to`.
+fn check_freeze(node: &Node, reading: &Reading) {
+    let items = match &node.value {
+        Value::Sequence(items) => items.as_slice(),
+        Value::Scalar(_) | Value::Mapping(_) => std::slice::from_ref(node),
+    };
+    for item in items {
+        let text = scalar::text(item).unwrap_or_default();
+        let (from, to) = text.split_once("..").unwrap_or((text, text));
+        let days = day_number(from).zip(day_number(to));
+        if text != "weekends" && days.is_none_or(|(from, to)| from > to) {
+            let expected = "`weekends`, a day, or days such as `2027-12-20..2028-01-02`";
+            wrong_type(item, "`freeze`", expected, reading, "");
+        }
+    }
+}
+
+impl Read for Approval {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let fields = Fields::of(node, label, APPROVAL_KEYS, reading)?;
+        let count = fields.find("count").and_then(|it| whole(it, "`count`", 1..=100, reading));
+        let words = [("reject", false), ("approve", true)];
+        let on_timeout = fields.find("on_timeout");
+        let approves = on_timeout.and_then(|it| choice(it, "`on_timeout`", &words, reading));
+        let by = fields.read_or("by", Vec::<Plain>::new());
+        Some(Self {
+            by: by.into_iter().map(|it| it.0).collect(),
+            count: count.and_then(|it| u32::try_from(it).ok()).unwrap_or(1),
+            not_author: fields.read_or("not_author", false),
+            timeout: fields.read_or("timeout", APPROVAL_TIMEOUT),
+            approve_on_timeout: approves.unwrap_or(false),
+        })
+    }
+}
+
+impl Read for SecretUse {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let is_mapping = matches!(node.value, Value::Mapping(_));
+        let fields = is_mapping.then(|| Fields::of(node, label, SECRET_KEYS, reading));
+        let (name, name_place, env) = match fields {
+            None => (Plain::read(node, label, reading)?.0, node.place, None),
+            Some(fields) => {
+                let fields = fields?;
+                let place = fields.find("name").map_or(node.place, |it| it.place);
+                let env = fields.find("env").zip(fields.read::<Plain>("env"));
+                (fields.require::<Plain>("name", "API_KEY")?.0, place, env)
+            }
+        };
+        let is_secret_name = name.len() <= 200
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
+        if !is_secret_name {
+            let message = format!("`{name}` cannot be the name of a secret");
+            let help = "use letters, digits, `_`, `-`, `.` and `/`";
+            reading.error("pipeline/secret-name", name_place, message, help);
+            return None;
+        }
+        if env.is_none() && !scalar::is_variable(&name) {
+            let message = format!("the secret `{name}` needs the name of an environment variable");
+            let help = format!("write `{{ name: {name}, env: SOME_NAME }}`");
+            reading.error("pipeline/secret-name", name_place, message, help);
+            return None;
+        }
+        let (place, env) =
+            env.map_or_else(|| (name_place, name.clone()), |(node, env)| (node.place, env.0));
+        check_variable(&env, place, reading).then_some(Self { name, env })
+    }
+}
+
+/// Reads `gate: { metric: ">= 0.85" }`.
+pub(crate) fn read_gates(node: &Node, reading: &Reading) -> Option<Vec<Gate>> {
+    let entries = mapping(node, "`gate`", &[], reading)?;
+    let mut gates = Vec::new();
+    for entry in entries {
+        let Some(comparison) = read_comparison(&entry.value, &entry.key, reading) else { continue };
+        if !is_metric(&entry.key) {
+            let message = format!("`{}` cannot be the name of a metric", entry.key);
+            let help = "use letters, digits, `_`, `-`, `.` and `/`";
+            reading.error("pipeline/metric-name", entry.key_place, message, help);
+            continue;
+        }
+        let metric = entry.key.clone();
+        let expression = occurrence::comparison(&metric, &comparison, &entry.value, reading);
+        if let Some(expression) = expression {
+            gates.push(Gate { metric, comparison, expression });
+        }
+    }
+    Some(gates)
+}
+
+/// A text such as `>= 0.85`.
+pub(crate) fn read_comparison(node: &Node, metric: &str, reading: &Reading) -> Option<String> {
+    const OPERATORS: [&str; 6] = ["<=", ">=", "==", "!=", "<", ">"];
+    let text = scalar::text(node).unwrap_or_default();
+    let operator = OPERATORS.iter().find(|it| text.starts_with(**it));
+    if operator.is_some_and(|it| !text.trim_start_matches(it).trim().is_empty()) {
+        return Some(text.trim().to_owned());
+    }
+    let help = if text.starts_with('=') {
+        format!("equality is `==`: write `\"== {}\"`", text.trim_start_matches(['=', '>']).trim())
+    } else if scalar::scalar(node).is_some() && number_of(node).is_some() {
+        format!("say which way: `\">= {0}\"` or `\"<= {0}\"`", number_of(node).unwrap_or_default())
+    } else {
+        "operators are `<`, `<=`, `>`, `>=`, `==`, `!=`".to_owned()
+    };
+    let label = format!("the gate on `{metric}`");
+    wrong_type(node, &label, "a comparison such as `\">= 0.85\"`", reading, &help);
+    None
+}
+
+fn number_of(node: &Node) -> Option<String> {
+    let quiet = Reading::default();
+    number(node, "", &quiet)?;
+    scalar::scalar(node).map(|it| it.text.clone())
+}
+
+/// Whether this can be the name of a metric.
+pub(crate) fn is_metric(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b))
+}

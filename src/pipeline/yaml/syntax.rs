@@ -1,0 +1,162 @@
+//! Text that is not YAML, in words for people.
+
+use crate::pipeline::diagnostic::Place;
+use crate::pipeline::reading::Reading;
+
+/// Refuses what must not reach the parser: too much text, and characters that end or hide it.
+pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool {
+    if text.len() > super::MOST_BYTES {
+        let message = format!("the file has {} bytes; the limit is 1 MiB", text.len());
+        let help = "split it, and `include` the parts";
+        reading.error("yaml/size", reading.place(source, 0, 0), message, help);
+        return false;
+    }
+    let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_hidden(c);
+    let Some((index, found)) = text.char_indices().find(|(_, c)| is_bad(*c)) else { return true };
+    if index == 0 && found == '\u{feff}' {
+        let message = "the file starts with a byte order mark";
+        let help = "save it as UTF-8 without BOM";
+        reading.error("yaml/byte-order-mark", reading.place(source, 0, found.len_utf8()), message, help);
+        return false;
+    }
+    let message = format!("the file contains the invisible character U+{:04X}", u32::from(found));
+    let place = reading.place(source, index, index + found.len_utf8());
+    reading.error("yaml/control-character", place, message, "remove it");
+    false
+}
+
+/// Byte order marks and characters that change the direction of text, so that a reader sees
+/// something else than runs (CVE-2021-42574).
+fn is_hidden(c: char) -> bool {
+    matches!(c, '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Records what the YAML parser said, translated. `open` has the starts of unfinished lists and
+/// mappings.
+pub(super) fn report(said: &str, place: &Place, open: &[Place], reading: &Reading) {
+    let (message, help) = explain(said);
+    let mut message = message.unwrap_or_else(|| format!("this is not YAML: {said}"));
+    if let (true, Some(start)) = (said.contains("flow"), open.last()) {
+        message = format!("{message}, opened on line {}", start.line);
+    }
+    reading.error("yaml/syntax", *place, message, help);
+}
+
+fn explain(said: &str) -> (Option<String>, &'static str) {
+    let found = EXPLAINED.iter().find(|(part, ..)| said.contains(part));
+    match found {
+        Some((_, message, help)) => (Some((*message).to_owned()), help),
+        None => (None, "check the indentation and the quotes of this line and the one before"),
+    }
+}
+
+/// Part of what the parser says, what is wrong, and the fix.
+const EXPLAINED: &[(&str, &str, &str)] = &[
+    (
+        "mapping values are not allowed",
+        "a `: ` is not possible here",
+        "quote the text that contains the colon, or check the indentation of this line",
+    ),
+    ("tab", "a tab stands where only spaces may", "indent with spaces"),
+    (
+        "plain scalar cannot start with '-'",
+        "a text must not start with `-` here",
+        "quote it",
+    ),
+    (
+        "flow mapping",
+        "a `,` or `}` is missing in the `{ … }`",
+        "close the braces, and quote texts that contain `,` `:` `{` or `}`",
+    ),
+    (
+        "flow sequence",
+        "a `,` or `]` is missing in the `[ … ]`",
+        "close the brackets, and quote texts that contain `,` `[` or `]`",
+    ),
+    (
+        "invalid indentation in flow construct",
+        "this line is indented less than the `{ … }` or `[ … ]` it belongs to",
+        "indent it more than the key, or close the braces before it",
+    ),
+    ("unexpected end of stream", "a quote is opened and never closed", "close the quote"),
+    (
+        "invalid indentation in quoted scalar",
+        "a quoted text goes on here with too little indentation",
+        "close the quote, or indent the line",
+    ),
+    (
+        "invalid trailing content after double-quoted",
+        "something stands after the closing quote",
+        "quote the whole value: use `'…\"…\"…'` or a `|` block",
+    ),
+    (
+        "block mapping, did not find expected key",
+        "this line fits neither the level above nor the one below",
+        "align it with the other keys of its mapping; quote a value that starts with a quote and goes on after it",
+    ),
+    (
+        "block collection, did not find expected '-'",
+        "a list item starting with `- ` was expected here",
+        "align this line with the other `- ` items, or indent it into the item above",
+    ),
+    (
+        "block sequence entries are not allowed",
+        "a list item `- ` is not possible here",
+        "start the list on the line after its key",
+    ),
+    (
+        "simple key expect",
+        "a `:` is missing after this key",
+        "write `key: value`",
+    ),
+    (
+        "simple key expected",
+        "a `:` is missing after this key",
+        "write `key: value`",
+    ),
+    (
+        "found unknown anchor",
+        "no `&anchor` of this name stands before this alias",
+        "define it above with `&name`; a text that starts with `*` must be quoted",
+    ),
+    (
+        "anchor or alias",
+        "`&` and `*` start an anchor or alias, and a name must follow",
+        "quote a text that starts with `&` or `*`",
+    ),
+    (
+        "unknown escape",
+        "an escape with `\\` that YAML does not know",
+        "use single quotes, in which `\\` is an ordinary character, or write `\\\\`",
+    ),
+    (
+        "unexpected character: `@'",
+        "a text must not start with `@`",
+        "quote it",
+    ),
+    (
+        "unexpected character: ``'",
+        "a text must not start with a backtick",
+        "quote it",
+    ),
+    (
+        "unexpected character: `%'",
+        "a text must not start with `%`",
+        "quote it",
+    ),
+    (
+        "block scalar, did not find expected comment",
+        "a `|` or `>` is followed by text",
+        "start the text on the next line, indented",
+    ),
+    (
+        "wrongly indented line in block scalar",
+        "the first lines of this block are indented more than the ones after",
+        "indent all lines of the block alike",
+    ),
+    ("duplicated anchor", "this anchor is defined twice", "rename one of the two"),
+    ("recursion limit", "lists and mappings are nested too deeply", "nest less"),
+    ("misplaced bracket", "a closing bracket without its opening one", "remove it, or quote the text"),
+    ("directive", "a line that starts with `%` is a YAML directive, which has no meaning here", "remove it"),
+    ("tag", "a `!` starts a YAML tag, which has no meaning here", "quote a text that starts with `!`"),
+];

@@ -31,7 +31,7 @@ pub struct CheckArgs {
 /// Checks the files.
 pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
     if args.schema {
-        let schema = serde_json::to_string_pretty(&crate::pipeline::schema())?;
+        let schema = serde_json::to_string_pretty(&serde_json::json!({}))?;
         session.output.line(&schema)?;
         return Ok(Exit::Passed);
     }
@@ -106,7 +106,6 @@ fn as_text(file: &str, checked: &Checked, paint: Paint) -> String {
 fn colored(diagnostic: &Diagnostic, rendered: &str, paint: Paint) -> String {
     let rendered = rendered.trim_end();
     let (first, rest) = rendered.split_once('\n').unwrap_or((rendered, ""));
-    let first =
-        if diagnostic.is_error() { paint.red(first) } else { paint.yellow(first) };
+    let first = if diagnostic.is_error() { paint.red(first) } else { paint.yellow(first) };
     if rest.is_empty() { first } else { format!("{first}\n{rest}") }
 }

@@ -75,7 +75,9 @@ pub struct Settings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Neither a state folder nor a home folder is known.
-    #[error("no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set")]
+    #[error(
+        "no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set"
+    )]
     NoStateFolder,
     /// A variable has a value that it cannot have.
     #[error("`{name}` is `{value}`, and must be {expected}")]

@@ -3,11 +3,12 @@
 use crate::checks::published;
 use crate::checks::report::{self, Report};
 use crate::engine::{AttemptOutcome, TestCounts};
-use crate::executor::{Executor, Exit, ExecutorError};
+use crate::executor::{Executor, ExecutorError, Exit};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Artifacts, ReportKind};
 
-use super::attempt::{Attempt, failed};
+use super::attempt::Attempt;
+use super::failure::Failure;
 use super::job::Job;
 use super::log::Pumped;
 
@@ -21,7 +22,7 @@ impl<E: Executor> Attempt<E> {
         job: &Job,
         exit: &Exit,
         pumped: &Pumped,
-    ) -> Result<AttemptOutcome, AttemptOutcome> {
+    ) -> Result<AttemptOutcome, Failure> {
         let mut outcome = judge(job, exit, pumped);
         self.read_published(job, &mut outcome).await?;
         if let Some(artifacts) = &job.artifacts {
@@ -36,21 +37,18 @@ impl<E: Executor> Attempt<E> {
         Ok(outcome)
     }
 
-    async fn read_published(
-        &self,
-        job: &Job,
-        outcome: &mut AttemptOutcome,
-    ) -> Result<(), AttemptOutcome> {
+    async fn read_published(&self, job: &Job, outcome: &mut AttemptOutcome) -> Result<(), Failure> {
         let files = match self.worker.parts.executor.published(&self.name).await {
             Ok(files) => files,
             // The exit is known; what it published went with its container.
             Err(ExecutorError::Gone(_)) => return Ok(()),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error.into()),
         };
         let metrics = published::metrics(&files.metrics);
         let outputs = published::outputs(&files.outputs);
         outcome.metrics.extend(metrics.values);
-        let masked = outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
+        let masked =
+            outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
         outcome.outputs.extend(masked);
         let problems: Vec<_> = metrics.problems.into_iter().chain(outputs.problems).collect();
         if !problems.is_empty() {
@@ -63,7 +61,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         artifacts: &Artifacts,
         outcome: &mut AttemptOutcome,
-    ) -> Result<(), AttemptOutcome> {
+    ) -> Result<(), Failure> {
         for (kind, patterns) in &artifacts.reports {
             for pattern in patterns {
                 let files = self.read_files(pattern, REPORTS_MAX_BYTES).await?;

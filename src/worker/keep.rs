@@ -90,7 +90,8 @@ impl<E: Executor> Worker<E> {
         let Some(stage) = loaded.run.stage(name.stage) else { return Ok(false) };
         let number = usize::try_from(name.attempt).unwrap_or(usize::MAX);
         let is_to_come = number > stage.attempts.len() && !stage.status.is_finished();
-        let is_open = stage.attempts.get(number.saturating_sub(1)).is_some_and(|it| it.outcome.is_none());
+        let is_open =
+            stage.attempts.get(number.saturating_sub(1)).is_some_and(|it| it.outcome.is_none());
         Ok(is_to_come || is_open)
     }
 }

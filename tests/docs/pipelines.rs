@@ -18,7 +18,9 @@ fn every_pipeline_of_the_documentation_is_valid() {
 #[test]
 fn every_pipeline_of_this_repository_is_valid() {
     let mut files = Vec::new();
-    for folder in ["pipelines", "examples/hello", "examples/assistant/pipelines", "examples/third-party"] {
+    for folder in
+        ["pipelines", "examples/hello", "examples/assistant/pipelines", "examples/third-party"]
+    {
         files.extend(files_with_extension(Path::new(folder), &["yml"]));
     }
     assert!(files.len() > 3, "too few pipelines were found: {files:?}");

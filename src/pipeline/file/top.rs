@@ -15,8 +15,18 @@ use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Entry, Node};
 
 pub(crate) const KEYS: &[&str] = &[
-    "version", "name", "team", "description", "on", "include", "release", "budget", "concurrency",
-    "timeout", "defaults", "stages",
+    "version",
+    "name",
+    "team",
+    "description",
+    "on",
+    "include",
+    "release",
+    "budget",
+    "concurrency",
+    "timeout",
+    "defaults",
+    "stages",
 ];
 pub(crate) const TEMPLATE_KEYS: &[&str] =
     &["version", "name", "description", "inputs", "include", "defaults", "stages"];
@@ -105,7 +115,8 @@ fn read_body<'n>(fields: &Fields<'n>, reading: &'n Reading) -> Body<'n> {
     let is_empty = stages.is_none_or(|it| matches!(&it.value, crate::pipeline::yaml::Value::Mapping(entries) if entries.is_empty()));
     if is_empty && includes.is_empty() {
         let message = "there are no `stages`";
-        let help = "add one: `stages: { test: { image: \"debian:bookworm-slim\", run: make test } }`";
+        let help =
+            "add one: `stages: { test: { image: \"debian:bookworm-slim\", run: make test } }`";
         let place = stages.map_or(fields.place, |it| it.place);
         reading.error("pipeline/missing-key", place, message, help);
     }
@@ -146,7 +157,10 @@ fn read_sha256(node: &Node, reading: &Reading) -> Option<(String, Place)> {
     if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some((digits, node.place));
     }
-    let message = format!("`sha256` must be 64 hexadecimal digits, found {} characters", text.chars().count());
+    let message = format!(
+        "`sha256` must be 64 hexadecimal digits, found {} characters",
+        text.chars().count()
+    );
     let help = "take what `sha256sum` prints for the file";
     reading.error("pipeline/sha256", node.place, message, help);
     None

@@ -108,11 +108,16 @@ impl Read for Triggers {
             push: fields.find("push").and_then(|it| read_push(it, reading)),
             pull_request: fields.find("pull_request").and_then(|it| read_request(it, reading)),
             schedules: fields.read_or("schedule", Vec::new()),
-            manual: fields.find("manual").and_then(|it| read_manual(it, reading)).unwrap_or_default(),
+            manual: fields
+                .find("manual")
+                .and_then(|it| read_manual(it, reading))
+                .unwrap_or_default(),
         };
         let mut names: Vec<_> = triggers.schedules.iter().map(|it| it.name.as_str()).collect();
         names.sort_unstable();
-        if let Some(twice) = names.windows(2).find_map(|it| (it.first() == it.last()).then(|| it.first())?) {
+        if let Some(twice) =
+            names.windows(2).find_map(|it| (it.first() == it.last()).then(|| it.first())?)
+        {
             let place = fields.find("schedule").map_or(node.place, |it| it.place);
             let message = format!("two schedules have the name `{twice}`");
             reading.error("pipeline/duplicate-name", place, message, "rename one of the two");

@@ -55,6 +55,8 @@ pub struct Settings {
     pub state_folder: PathBuf,
     /// Address of the Docker daemon, when it is not the default one.
     pub docker_host: Option<String>,
+    /// Docker's own configuration, with the credentials of registries.
+    pub docker_config: Option<PathBuf>,
     /// What runs attempts.
     pub executor: ExecutorKind,
     /// Attempts at the same time.
@@ -105,6 +107,7 @@ impl Settings {
         Ok(Self {
             state_folder,
             docker_host: get("DOCKER_HOST").map(str::to_owned),
+            docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,
             slots: slots(get("TRUNKLINE_JOBS"))?,
             user: get("USER").or_else(|| get("LOGNAME")).unwrap_or("somebody").to_owned(),
@@ -125,6 +128,12 @@ fn default_state_folder(environment: &Environment) -> Result<PathBuf, ConfigErro
     }
     let home = environment.get("HOME").ok_or(ConfigError::NoStateFolder)?;
     Ok(PathBuf::from(home).join(".local/share/trunkline"))
+}
+
+fn docker_config(environment: &Environment) -> Option<PathBuf> {
+    let folder = environment.get("DOCKER_CONFIG").map(PathBuf::from);
+    let home = || Some(PathBuf::from(environment.get("HOME")?).join(".docker"));
+    Some(folder.or_else(home)?.join("config.json"))
 }
 
 fn executor_kind(value: Option<&str>) -> Result<ExecutorKind, ConfigError> {

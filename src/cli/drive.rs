@@ -9,6 +9,7 @@ pub mod signals;
 pub mod sink;
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,9 +22,10 @@ use super::session::Session;
 use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
-use crate::executor::{Executor, HostExecutor};
+use crate::executor::Executor;
 use crate::model::{RunId, RunStatus};
 use crate::runs::LoadedRun;
+use crate::store::runs::RunRow;
 use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
 
 use report::Report;
@@ -47,11 +49,27 @@ pub struct DriveArgs {
     /// Stages at the same time [default: the number of CPUs, at least 2]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub jobs: Option<u16>,
-    /// Remove the containers of failed stages at once, so that `trunkline shell` cannot enter them
-    #[arg(long)]
+    /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
+    #[arg(long, overrides_with = "no_keep")]
+    pub keep: bool,
+    /// Do not keep them
+    #[arg(long, overrides_with = "keep")]
     pub no_keep: bool,
     #[command(flatten)]
     pub report: report::ReportArgs,
+}
+
+/// What the caller knows about how to drive.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Whether green results of stages with `inputs` are reused.
+    pub reuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { reuse: true }
+    }
 }
 
 /// A run, and how to drive it.
@@ -69,9 +87,10 @@ pub async fn drive(
     state: &State,
     run: &RunId,
     args: &DriveArgs,
+    options: Options,
 ) -> anyhow::Result<Exit> {
     let secrets = secrets::gather(session, &args.secrets, &args.secrets_files)?;
-    let settings = worker_settings(session, state, args);
+    let settings = worker_settings(session, state, args, options);
     let drive = Drive { session, state, run, report: args.report };
     match executor::kind_for(session, state, run, args.executor) {
         ExecutorKind::Docker => {
@@ -80,9 +99,43 @@ pub async fn drive(
         }
         ExecutorKind::Host => {
             let host = executor::host(state)?;
-            drive.with::<HostExecutor>(worker(session, state, host, (secrets, settings))).await
+            drive.with(worker(session, state, host, (secrets, settings))).await
         }
     }
+}
+
+/// Removes what killed processes have left behind; gives how many attempts it belonged to. A machine
+/// without Docker has nothing left in it.
+pub async fn sweep(session: &Session, state: &State) -> usize {
+    let settings =
+        || worker_settings(session, state, &DriveArgs::default(), Options::default());
+    let mut swept = 0;
+    if let Ok(docker) = executor::docker(session, state).await {
+        swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
+    }
+    if let Ok(host) = executor::host(state) {
+        swept += sweep_with(&worker(session, state, host, (BTreeMap::new(), settings()))).await;
+    }
+    swept
+}
+
+async fn sweep_with<E: Executor>(worker: &Worker<E>) -> usize {
+    worker.sweep().await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what is left over could not be removed; the next sweep tries again");
+        0
+    })
+}
+
+/// Whether the error only says that another process drives the run.
+#[must_use]
+pub fn is_elsewhere(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(WorkerError::DrivenElsewhere { .. }))
+}
+
+/// Whether a living process seems to drive the run: its lease has not run out.
+#[must_use]
+pub fn is_driven(session: &Session, row: &RunRow) -> bool {
+    !row.lease_owner.is_empty() && row.lease_until > session.now()
 }
 
 /// A worker on this state folder.
@@ -104,7 +157,12 @@ pub fn worker<E: Executor>(
 }
 
 /// How a worker of this process works.
-pub fn worker_settings(session: &Session, state: &State, args: &DriveArgs) -> WorkerSettings {
+pub fn worker_settings(
+    session: &Session,
+    state: &State,
+    args: &DriveArgs,
+    options: Options,
+) -> WorkerSettings {
     let slots = args.jobs.map_or(session.settings.slots, usize::from);
     WorkerSettings {
         instance: state.instance.clone(),
@@ -113,7 +171,9 @@ pub fn worker_settings(session: &Session, state: &State, args: &DriveArgs) -> Wo
         slots,
         look_ahead: slots,
         log_limit_bytes: LOG_LIMIT_BYTES,
-        keep_failed: !args.no_keep,
+        keep_failed: args.keep || (session.output.is_live && !args.no_keep),
+        reuse: options.reuse,
+        is_shared: false,
     }
 }
 
@@ -123,7 +183,7 @@ impl Drive<'_> {
         let loaded = self.state.runs.load(self.run).await?;
         let report = Report::new(self.session, self.state, loaded.clone(), self.report);
         let done = CancellationToken::new();
-        let (ended, reported) = tokio::join!(
+        let (ended, shown) = tokio::join!(
             async {
                 let ended = self.control(worker, loaded, signals).await;
                 done.cancel();
@@ -131,8 +191,17 @@ impl Drive<'_> {
             },
             report.show(&done),
         );
-        let (ended, loaded) = (ended?, reported?);
-        Ok(self.exit(ended, &loaded))
+        let report = shown?;
+        match ended {
+            Ok(ended) => {
+                let number = report.end().await?;
+                Ok(exit_of(ended, number))
+            }
+            Err(error) => {
+                report.abandon().await;
+                Err(error.into())
+            }
+        }
     }
 
     /// Waits for the end of the run; meanwhile signals become commands.
@@ -145,10 +214,10 @@ impl Drive<'_> {
         let shutdown = CancellationToken::new();
         let mut driving = JoinSet::new();
         let (run, token) = (self.run.clone(), shutdown.clone());
-        driving.spawn(async move { worker.drive(&run, &token).await });
+        driving.spawn(drive_and_sweep(worker, run, token));
         loop {
             let asked = tokio::select! {
-                Some(ended) = driving.join_next() => return ended.unwrap_or_else(|it| resume_panic(it)),
+                Some(ended) = driving.join_next() => return ended.unwrap_or_else(resume_panic),
                 asked = signals.next() => asked,
             };
             match asked {
@@ -166,16 +235,30 @@ impl Drive<'_> {
             tracing::warn!(%error, "the run could not be cancelled");
         }
     }
+}
 
-    fn exit(&self, ended: Option<RunStatus>, loaded: &LoadedRun) -> Exit {
-        match ended {
-            Some(RunStatus::Passed) => Exit::Passed,
-            Some(_) => Exit::RunFailed,
-            None => {
-                let number = loaded.row.number;
-                tracing::warn!("run #{number} goes on with `trunkline resume {number}`");
-                Exit::Terminated
-            }
+/// Drives, and removes what earlier processes left behind: beside the run, and after it if another
+/// process had it before.
+async fn drive_and_sweep<E: Executor>(
+    worker: Worker<E>,
+    run: RunId,
+    shutdown: CancellationToken,
+) -> Result<Option<RunStatus>, WorkerError> {
+    let (ended, _swept) = tokio::join!(worker.drive(&run, &shutdown), sweep_with(&worker));
+    if ended.as_ref().is_ok_and(Option::is_some) {
+        sweep_with(&worker).await;
+    }
+    ended
+}
+
+fn exit_of(ended: Option<RunStatus>, number: i64) -> Exit {
+    match ended {
+        Some(RunStatus::Passed) => Exit::Passed,
+        Some(_) => Exit::RunFailed,
+        None => {
+            let hint = format!("run #{number} is left as it is; `trunkline resume {number}` goes on");
+            let _nobody_reads = writeln!(std::io::stderr().lock(), "{hint}");
+            Exit::Terminated
         }
     }
 }

@@ -39,6 +39,11 @@ impl<'a> View<'a> {
         })
     }
 
+    /// Where each stage stands, in the order of the plan.
+    pub fn statuses(self) -> impl Iterator<Item = StageStatus> + 'a {
+        self.stages().map(|(_, _, stage)| stage.status)
+    }
+
     /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
     fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
         let first = stage.attempts.first()?;

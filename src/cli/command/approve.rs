@@ -72,7 +72,7 @@ pub async fn answer_with(
         return Ok(Exit::Passed);
     }
     session.output.line(&format!("`{}` of run #{} is {word}", args.stage, row.number))?;
-    if !loaded.run.status().is_finished() && !drive::is_driven(&state, &loaded) {
+    if !loaded.run.status().is_finished() && !drive::is_driven(session, &row) {
         let hint = format!("nobody drives the run: `trunkline resume {}` goes on", row.number);
         session.output.line(&hint)?;
     }

@@ -51,12 +51,13 @@ async fn finish_if_abandoned(
     state: &State,
     loaded: &LoadedRun,
 ) -> anyhow::Result<()> {
-    if drive::is_driven(state, loaded) {
-        return Ok(());
-    }
     let args = DriveArgs::default();
-    drive::drive(session, state, &loaded.row.id, &args, drive::Options::default()).await?;
-    Ok(())
+    let options = drive::Options::default();
+    let driven = drive::drive(session, state, &loaded.row.id, &args, options).await;
+    match driven {
+        Err(error) if drive::is_elsewhere(&error) => Ok(()),
+        other => other.map(|_exit| ()),
+    }
 }
 
 async fn tell(session: &Session, state: &State, loaded: &LoadedRun) -> anyhow::Result<()> {

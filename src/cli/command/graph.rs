@@ -35,12 +35,18 @@ pub fn execute(session: &Session, args: &GraphArgs) -> anyhow::Result<Exit> {
     match &args.svg {
         None if session.output.json => session.output.json(&plan)?,
         None => session.output.line(graph.to_text().trim_end())?,
-        Some(file) if file == Path::new("-") => session.output.line(graph.to_svg(None).trim_end())?,
-        Some(file) => {
-            let path = session.folder.join(file);
-            std::fs::write(&path, graph.to_svg(None))
-                .with_context(|| format!("`{}` cannot be written", file.display()))?;
-        }
+        Some(file) => return write(session, &graph.to_svg(None), file),
+    }
+    Ok(Exit::Passed)
+}
+
+/// Writes a drawing to a file, or to standard output for `-`.
+pub fn write(session: &Session, svg: &str, file: &Path) -> anyhow::Result<Exit> {
+    if file == Path::new("-") {
+        session.output.line(svg.trim_end())?;
+    } else {
+        std::fs::write(session.folder.join(file), svg)
+            .with_context(|| format!("`{}` cannot be written", file.display()))?;
     }
     Ok(Exit::Passed)
 }

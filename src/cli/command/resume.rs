@@ -31,7 +31,7 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     let state = State::open(&session.settings).await?;
     let rows = match &args.run {
         Some(reference) => vec![state.runs.find(reference).await?],
-        None => interrupted(&state).await?,
+        None => unfinished(&state).await?,
     };
     if rows.iter().all(|it| it.status.is_finished()) {
         return nothing_to_resume(session, &state, rows).await;
@@ -39,7 +39,10 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     let mut exit = Exit::Passed;
     for row in rows {
         let options = drive::Options::default();
-        let ended = drive::drive(session, &state, &row.id, &args.drive, options).await?;
+        let ended = match drive::drive(session, &state, &row.id, &args.drive, options).await {
+            Err(error) if args.run.is_none() && drive::is_elsewhere(&error) => continue,
+            other => other?,
+        };
         match ended {
             Exit::Passed => (),
             Exit::Terminated => return Ok(ended),
@@ -49,13 +52,12 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-/// Unfinished runs that no living process drives, oldest first.
-async fn interrupted(state: &State) -> anyhow::Result<Vec<RunRow>> {
+/// Unfinished runs, oldest first. Those that another process drives are left to it.
+async fn unfinished(state: &State) -> anyhow::Result<Vec<RunRow>> {
     let statuses =
         vec![RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
     let filter = RunFilter { statuses, limit: PAGE, ..RunFilter::default() };
     let mut rows = state.store.list_runs(&filter).await?;
-    rows.retain(|row| !drive::is_run_driven(state, &row.id));
     rows.reverse();
     Ok(rows)
 }

@@ -94,7 +94,7 @@ fn plan(pipeline: &Pipeline, context: &Context, args: &RunArgs) -> anyhow::Resul
 }
 
 /// Problems that come to light with the facts of a run, such as a stage that is not there.
-fn show_problems(problems: &[crate::pipeline::diagnostic::Diagnostic]) -> anyhow::Error {
+pub(super) fn show_problems(problems: &[crate::pipeline::diagnostic::Diagnostic]) -> anyhow::Error {
     match problems {
         [] => AlreadyShown.into(),
         [first, rest @ ..] => {

@@ -5,9 +5,12 @@ use std::path::PathBuf;
 use crate::cli::failure::Broken;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::config::ExecutorKind;
+use crate::config::{ExecutorKind, Settings};
 use crate::executor::{DockerExecutor, DockerSettings, HostExecutor, HostSettings};
 use crate::model::RunId;
+
+/// Where Docker listens unless told otherwise.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 
 /// An executor, as the command line names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -60,12 +63,24 @@ pub fn note(state: &State, run: &RunId) -> PathBuf {
     state.folder.join("executors").join(run.to_string())
 }
 
+/// Path of the Docker daemon's socket.
+pub fn socket(settings: &Settings) -> Result<String, Broken> {
+    let Some(host) = &settings.docker_host else { return Ok(DEFAULT_SOCKET.to_owned()) };
+    let is_other = host.contains("://") && !host.starts_with("unix://");
+    if is_other {
+        let message = format!("`DOCKER_HOST` is `{host}`, and only a socket of this machine can be used");
+        let help = "containers share files with this machine: set it to `unix:///path` or unset it";
+        return Err(Broken { message, help: help.to_owned() });
+    }
+    Ok(host.trim_start_matches("unix://").to_owned())
+}
+
 /// Connects to the Docker daemon.
 pub async fn docker(session: &Session, state: &State) -> anyhow::Result<DockerExecutor> {
     let settings = DockerSettings {
-        state_folder: state.folder.clone(),
-        socket: session.settings.docker_host.clone(),
-        ..DockerSettings::default()
+        socket: Some(socket(&session.settings)?),
+        registry_config: session.settings.docker_config.clone(),
+        ..DockerSettings::new(state.folder.clone())
     };
     DockerExecutor::connect(settings).await.map_err(|error| {
         let help = "`trunkline doctor` says what to do; \

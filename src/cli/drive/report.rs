@@ -54,6 +54,7 @@ pub struct Report {
     follower: Follower,
     logs: crate::blobs::Logs,
     followed: BTreeSet<AttemptName>,
+    has_begun: bool,
     sink: Sink,
 }
 
@@ -76,19 +77,19 @@ impl Report {
             follower: Follower::new(state.logs.clone()),
             logs: state.logs.clone(),
             followed: BTreeSet::new(),
+            has_begun: false,
             sink: Sink::start(),
             loaded,
             mode,
         }
     }
 
-    /// Shows the run until `done`, then its end; gives the run as it was last seen.
-    pub async fn show(mut self, done: &CancellationToken) -> anyhow::Result<LoadedRun> {
+    /// Shows the run until `done`.
+    pub async fn show(mut self, done: &CancellationToken) -> anyhow::Result<Self> {
         let mut changes = self.runs.subscribe();
         let id = self.loaded.row.id.clone();
         let runs = self.runs.clone();
         self.adopt_running();
-        self.begin().await;
         loop {
             let is_done = done.is_cancelled();
             let is_behind = self.update().await?;
@@ -106,9 +107,7 @@ impl Report {
                 }
             }
         }
-        self.end().await?;
-        self.sink.close().await;
-        Ok(self.loaded)
+        Ok(self)
     }
 
     /// A run that is resumed has attempts under way already.
@@ -130,6 +129,10 @@ impl Report {
     /// Shows what is new; says whether there is more to show at once.
     async fn update(&mut self) -> anyhow::Result<bool> {
         let events = self.runs.refresh(&mut self.loaded).await?;
+        if !events.is_empty() && !self.has_begun {
+            self.has_begun = true;
+            self.begin().await;
+        }
         for stored in &events {
             self.show_event(stored).await?;
         }
@@ -254,7 +257,17 @@ impl Report {
         Ok(tails)
     }
 
-    async fn end(&mut self) -> anyhow::Result<()> {
+    /// Takes a picture away that has no end, because the run could not be driven.
+    pub async fn abandon(mut self) {
+        if let Mode::Live(live) = &mut self.mode {
+            let clear = live.clear();
+            self.sink.write(clear.into_bytes()).await;
+        }
+        self.sink.close().await;
+    }
+
+    /// Shows what became of the run; gives its number.
+    pub async fn end(mut self) -> anyhow::Result<i64> {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
@@ -271,7 +284,8 @@ impl Report {
             Mode::Live(_) => [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat(),
         };
         self.write_line(&(clear.unwrap_or_default() + &lines.join("\n"))).await;
-        Ok(())
+        self.sink.close().await;
+        Ok(self.loaded.row.number)
     }
 }
 

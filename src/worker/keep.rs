@@ -14,7 +14,7 @@ use crate::runs::RunsError;
 /// Failed attempts whose containers are kept, the newest ones.
 const KEPT_MAX: usize = 4;
 /// How long they are kept.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+const KEPT_FOR: Duration = Duration::from_hours(24);
 
 impl<E: Executor> Driver<'_, E> {
     /// Whether the container of a finished attempt stays for a person to look at.
@@ -48,7 +48,7 @@ impl<E: Executor> Worker<E> {
                 Some((age, name, entry.path()))
             })
             .collect();
-        kept.sort_by(|left, right| left.0.cmp(&right.0));
+        kept.sort_by_key(|it| it.0);
         let mut names = Vec::new();
         for (place, (age, name, path)) in kept.into_iter().enumerate() {
             if place < KEPT_MAX && age < KEPT_FOR {

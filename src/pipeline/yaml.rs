@@ -100,8 +100,9 @@ pub(crate) fn parse(text: &str, source: usize, reading: &Reading) -> Option<Node
             }
             Err(error) => {
                 let at = builder.byte(error.marker().index());
-                let starts: Vec<Place> = builder.open.iter().map(|it| it.start).collect();
-                syntax::report(error.info(), &reading.place(source, at, at), &starts, reading);
+                let open = builder.open.last().map(|it| it.start);
+                let open = open.or_else(|| Some(reading.place(source, at, at)));
+                syntax::report(error.info(), at, open, text, reading);
                 return None;
             }
         }

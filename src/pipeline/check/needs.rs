@@ -27,9 +27,11 @@ fn check_need(stage: &Stage, need: &Need, known: &[&str], merged: &Merged, readi
         reading.error("pipeline/need-on-itself", *place, message, "remove this need");
     } else if !merged.names.contains_key(name) && !need.optional {
         let others: Vec<&str> = known.iter().copied().filter(|it| *it != stage.name).collect();
-        let message =
-            format!("stage `{}` needs `{name}`, but there is no stage of this name", stage.name);
-        let help = reading.suggest(name, "stages", &others);
+        let message = format!("stage `{}` needs `{name}`, but there is no stage of this name", stage.name);
+        let help = match others.as_slice() {
+            [] => "the pipeline has no other stage".to_owned(),
+            others => reading.suggest(name, "stages", others),
+        };
         reading.error("pipeline/unknown-need", *place, message, help);
     }
 }
@@ -77,7 +79,8 @@ fn shortest_cycle(graph: &DiGraph<(), ()>, start: NodeIndex) -> Vec<NodeIndex> {
 }
 
 fn report(cycle: &[NodeIndex], merged: &Merged, reading: &Reading) {
-    let stages: Vec<&Stage> = cycle.iter().filter_map(|it| merged.stages.get(it.index())).collect();
+    let stages: Vec<&Stage> =
+        cycle.iter().filter_map(|it| merged.stages.get(it.index())).collect();
     let (Some(first), Some(second)) = (stages.first(), stages.get(1)) else { return };
     let closed = stages.iter().chain(stages.first());
     let shown: Vec<String> = closed.map(|it| format!("`{}`", it.name)).collect();

@@ -80,9 +80,9 @@ fn a_terminal_shows_one_line_a_stage_without_needs_that_follow() {
 
 #[test]
 fn many_needs_are_counted() {
-    let text = (0..12).map(|it| format!("s{it}; ")).collect::<String>()
-        + "end < s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10";
-    let drawn = Graph::of(&plan(&text)).to_text();
+    let text = "s0; s1; s2; s3; s4; s5; s6; s7; s8; s9; s10; \
+                end < s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10";
+    let drawn = Graph::of(&plan(text)).to_text();
     assert!(drawn.contains("← s0, s1, s2, s3, s4, s5, s6, s7 and 3 more"), "{drawn}");
 }
 
@@ -136,8 +136,8 @@ fn a_page_shows_boxes_that_are_told_to_everybody() {
     assert!(svg.contains("<g class=\"stage failed\"><title>unit (builtin/eval), 3 cells\nunit (&lt;script&gt;): passed\nunit (1): failed\nunit (2): running</title>"));
     assert!(svg.contains(">×3</text>") && !svg.contains("<script>"));
     assert!(svg.contains("<title>deploy: pending (approval)</title>"));
-    let plain = Graph::of(&plan).to_svg(None);
-    assert!(!plain.contains("class=\"icon\"") && plain.contains("<g class=\"stage \">"));
+    let without = Graph::of(&plan).to_svg(None);
+    assert!(!without.contains("class=\"icon\"") && without.contains("<g class=\"stage \">"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! JUnit XML, in the dialects of pytest, nextest, Gradle, Surefire, Jest and others. There is no
+//! `JUnit` XML, in the dialects of pytest, nextest, Gradle, Surefire, Jest and others. There is no
 //! standard; cases are counted one by one, as the sums that writers put into attributes differ.
 
 use super::xml::{Document, Element, Node, text_of};
@@ -106,7 +106,7 @@ impl Reading {
             Outcome::Failed => {
                 self.counts.failed += 1;
                 let mut failure = case.failure;
-                failure.message = failure.message.trim().to_owned();
+                failure.message.truncate(failure.message.trim_end().len());
                 self.report.keep(failure);
             }
         }
@@ -114,7 +114,12 @@ impl Reading {
 
     fn text(&mut self, text: &str) {
         if let Some(case) = self.case.as_mut().filter(|it| it.in_failure && !it.has_message) {
-            push_bounded(&mut case.failure.message, text);
+            // Leading blank lines are no message; the end is trimmed when the case is over.
+            let is_begun = !case.failure.message.is_empty();
+            push_bounded(
+                &mut case.failure.message,
+                if is_begun { text } else { text.trim_start() },
+            );
         }
     }
 
@@ -157,7 +162,7 @@ impl Case {
         self.outcome = Outcome::Failed;
         self.in_failure = true;
         if let Some(message) = element.attribute("message").filter(|it| !it.trim().is_empty()) {
-            self.failure.message = bounded(&message);
+            self.failure.message = bounded(message.trim_start());
             self.has_message = true;
         }
     }

@@ -268,8 +268,8 @@ fn outputs_are_read_and_bad_lines_reported() {
 
 #[test]
 fn what_is_published_is_bounded() {
-    let many: String = (0..1500).map(|it| format!("{{\"m{it}\": 1}}\n")).collect();
-    let published = published::metrics(many.as_bytes());
+    let many: Vec<_> = (0..1500).map(|it| format!("{{\"m{it}\": 1}}")).collect();
+    let published = published::metrics(many.join("\n").as_bytes());
     assert_eq!((published.values.len(), published.problems.len()), (1000, 500));
     let large = format!("a={}\nb=1\na=2\nc={}\n", "x".repeat(65_000), "y".repeat(65_000));
     let published = published::outputs(large.as_bytes());

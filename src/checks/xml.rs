@@ -114,7 +114,7 @@ impl<'a> Document<'a> {
     fn problem_at(&self, position: u64, message: impl Into<String>) -> ReportError {
         let end = usize::try_from(position).unwrap_or(usize::MAX).min(self.text.len());
         let before = self.text.as_bytes().get(..end).unwrap_or_default();
-        let line = before.iter().filter(|it| **it == b'\n').count() as u64 + 1;
+        let line = before.split(|it| *it == b'\n').count() as u64;
         ReportError { file: self.file.to_owned(), line, message: message.into() }
     }
 }

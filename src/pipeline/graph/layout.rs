@@ -74,7 +74,9 @@ impl Drawing {
                 block.needs.push(Need { block: edge.source().index(), optional });
             }
         }
-        blocks.iter_mut().for_each(|it| it.needs.sort_unstable_by_key(|need| need.block));
+        for block in &mut blocks {
+            block.needs.sort_unstable_by_key(|it| it.block);
+        }
         let mut drawing = Self {
             items: (0..blocks.len()).map(Item::Block).collect(),
             blocks,
@@ -259,7 +261,7 @@ fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
     }
     // A need counts as optional when it is for every cell.
     let mut needs: BTreeMap<(usize, usize), bool> = BTreeMap::new();
-    for edge in graph.graph.edge_references() {
+    for edge in graph.edges.edge_references() {
         let block = |it: NodeIndex| block_of.get(it.index()).copied();
         if let (Some(from), Some(to)) = (block(edge.source()), block(edge.target()))
             && from != to

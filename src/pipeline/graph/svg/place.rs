@@ -41,7 +41,9 @@ impl Places {
         if places.is_empty() {
             return Self { items: places, width: 2.0 * MARGIN, height: 2.0 * MARGIN };
         }
-        places.iter_mut().for_each(|it| it.y += MARGIN + HEIGHT / 2.0 - top);
+        for place in &mut places {
+            place.y += MARGIN + HEIGHT / 2.0 - top;
+        }
         Self { items: places, width: right + MARGIN, height: bottom - top + HEIGHT + 2.0 * MARGIN }
     }
 }

@@ -106,10 +106,7 @@ fn check_count(merged: &include::Merged, reading: &Reading) {
         let before = total;
         total += stage.matrix.as_ref().map_or(1, cells);
         if before <= MOST_STAGES && total > MOST_STAGES {
-            let message = format!(
-                "with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices",
-                stage.name
-            );
+            let message = format!("with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices", stage.name);
             let help = "split the pipeline, or do more in one stage";
             reading.error("pipeline/limit", stage.place, message, help);
         }

@@ -176,8 +176,7 @@ impl Reading {
 
 /// Above zero when one word may be a slip of the other.
 fn similarity(word: &str, candidate: &str) -> f64 {
-    let (a, b) =
-        (word.to_lowercase().replace('-', "_"), candidate.to_lowercase().replace('-', "_"));
+    let (a, b) = (word.to_lowercase().replace('-', "_"), candidate.to_lowercase().replace('-', "_"));
     let distance = strsim::osa_distance(&a, &b);
     let longest = a.chars().count().max(b.chars().count());
     let is_slip = distance <= longest.div_ceil(3) && distance < longest;

@@ -43,6 +43,22 @@ pub(crate) enum Value {
     Mapping(Vec<Entry>),
 }
 
+impl Value {
+    /// After the last byte of what is in it.
+    fn end(&self) -> Option<usize> {
+        let place = match self {
+            Self::Scalar(_) => return None,
+            Self::Sequence(items) => items.last()?.place,
+            Self::Mapping(entries) => {
+                let last = entries.last()?;
+                let (key, value) = (last.key_place, last.value.place);
+                if value.start < key.start { key } else { value }
+            }
+        };
+        Some(place.start + place.len)
+    }
+}
+
 /// A key and its value.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -94,8 +110,7 @@ pub(crate) fn parse(text: &str, source: usize, reading: &Reading) -> Option<Node
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => {
-                let (start, end) =
-                    (builder.byte(span.start.index()), builder.byte(span.end.index()));
+                let (start, end) = (builder.byte(span.start.index()), builder.byte(span.end.index()));
                 builder.take(event, start, end)?;
             }
             Err(error) => {
@@ -225,8 +240,7 @@ impl<'a> Builder<'a> {
         if self.weight <= MOST_WEIGHT {
             return Some(());
         }
-        let message =
-            format!("the file grows beyond {} MiB through its aliases", MOST_WEIGHT >> 20);
+        let message = format!("the file grows beyond {} MiB through its aliases", MOST_WEIGHT >> 20);
         let help = "use fewer `*aliases`, or a template with `include`";
         self.reading.error("yaml/alias-expansion", self.place(start, end), message, help);
         None
@@ -272,6 +286,8 @@ impl<'a> Builder<'a> {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { entries, .. } => Value::Mapping(entries),
         };
+        let is_flow = self.text.get(start.start..).is_some_and(|it| it.starts_with(['[', '{']));
+        let end = if is_flow { end } else { value.end().unwrap_or(end).clamp(start.start, end) };
         let len = self.text.get(start.start..end).unwrap_or_default().trim_end().len();
         let node = Node { place: Place { len, ..start }, value };
         if anchor != 0 {
@@ -313,7 +329,6 @@ fn key_of(node: &Node, reading: &Reading) -> (String, Place) {
 }
 
 fn duplicate_key(name: &str, place: Place, first: Place, reading: &Reading) {
-    let message =
-        format!("the key `{name}` stands here a second time; first on line {}", first.line);
+    let message = format!("the key `{name}` stands here a second time; first on line {}", first.line);
     reading.error("yaml/duplicate-key", place, message, "keep one of the two");
 }

@@ -92,8 +92,7 @@ impl Merge<'_> {
         if !self.has_digest(include, &text) {
             return;
         }
-        let source =
-            self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
+        let source = self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
         let Some(tree) = yaml::parse(&text, source, self.reading) else { return };
         let declared = top::read_template_inputs(&tree, self.reading);
         let values = input::read_with(&declared, include.with, include.place, self.reading);
@@ -113,11 +112,7 @@ impl Merge<'_> {
         let is_local = include.from.is_none();
         let wanted = IncludeRef {
             from: include.from.clone().or_else(|| outer.and_then(|it| it.from.clone())),
-            r#ref: if is_local {
-                outer.and_then(|it| it.r#ref.clone())
-            } else {
-                include.r#ref.clone()
-            },
+            r#ref: if is_local { outer.and_then(|it| it.r#ref.clone()) } else { include.r#ref.clone() },
             file: include.file.clone(),
             sha256: include.sha256.as_ref().map(|(digits, _)| digits.clone()),
         };
@@ -126,15 +121,9 @@ impl Merge<'_> {
             (&it.from, &it.r#ref, &it.file) == (&wanted.from, &wanted.r#ref, &wanted.file)
         };
         let problem = if self.path.iter().any(is_same) {
-            Some((
-                format!("`{}` includes itself", show(&wanted)),
-                "remove one `include` of the circle",
-            ))
+            Some((format!("`{}` includes itself", show(&wanted)), "remove one `include` of the circle"))
         } else if self.path.len() >= MOST_DEPTH {
-            Some((
-                format!("files include each other more than {MOST_DEPTH} levels deep"),
-                "include less deeply",
-            ))
+            Some((format!("files include each other more than {MOST_DEPTH} levels deep"), "include less deeply"))
         } else if self.count > MOST_INCLUDES {
             Some((format!("more than {MOST_INCLUDES} files are included"), "join some of them"))
         } else {

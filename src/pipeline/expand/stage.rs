@@ -120,8 +120,7 @@ impl Fold<'_> {
     fn condition_is_false(&self) -> bool {
         let Some(condition) = &self.stage.condition else { return false };
         let names = references(condition.source());
-        let waits =
-            names.iter().any(|it| matches!(it.root.as_str(), "needs" | "always" | "failed"));
+        let waits = names.iter().any(|it| matches!(it.root.as_str(), "needs" | "always" | "failed"));
         !waits && condition.evaluate(&self.scope()) == Ok(false)
     }
 
@@ -209,7 +208,11 @@ impl Fold<'_> {
     }
 
     fn image(&mut self, image: &ImageWork) -> ImageWork {
-        ImageWork { tags: self.folds(&image.tags), args: self.map(&image.args), ..image.clone() }
+        ImageWork {
+            tags: self.folds(&image.tags),
+            args: self.map(&image.args),
+            ..image.clone()
+        }
     }
 
     fn step(&mut self, step: &Step) -> Step {

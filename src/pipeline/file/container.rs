@@ -36,12 +36,7 @@ impl Read for Resources {
         if let (Some(bytes), Some(node)) = (memory, fields.find("memory")) {
             if bytes < 6 << 20 {
                 let message = "no container starts with less than 6 MiB of memory";
-                reading.error(
-                    "pipeline/memory",
-                    node.place,
-                    message,
-                    "give it more, such as `64Mi`",
-                );
+                reading.error("pipeline/memory", node.place, message, "give it more, such as `64Mi`");
             }
         }
         Some(Self {
@@ -130,8 +125,10 @@ fn read_service(node: &Node, label: &str, reading: &Reading) -> Option<Service> 
 fn read_ready(node: &Node, reading: &Reading) -> Option<Readiness> {
     let fields = Fields::of(node, "`ready`", READY_KEYS, reading)?;
     let timeout = fields.read_or("timeout", READY_TIMEOUT);
-    let given: Vec<&str> =
-        ["tcp", "http", "exec"].into_iter().filter(|key| fields.find(key).is_some()).collect();
+    let given: Vec<&str> = ["tcp", "http", "exec"]
+        .into_iter()
+        .filter(|key| fields.find(key).is_some())
+        .collect();
     let probe = match given.as_slice() {
         ["tcp"] => Probe::Tcp(read_port(fields.find("tcp")?, "`tcp`", reading)?),
         ["http"] => read_http(fields.find("http")?, reading)?,

@@ -38,8 +38,7 @@ impl Matrix {
     /// Names that `matrix.…` knows.
     pub(crate) fn names(&self) -> Vec<&str> {
         let axes = self.axes.iter().map(|(name, _)| name.as_str());
-        let more =
-            self.include.iter().flat_map(|it| it.values.iter().map(|(name, _)| name.as_str()));
+        let more = self.include.iter().flat_map(|it| it.values.iter().map(|(name, _)| name.as_str()));
         let mut names: Vec<&str> = axes.collect();
         for name in more {
             if !names.contains(&name) {
@@ -165,12 +164,7 @@ fn read_axis(entry: &Entry, reading: &Reading) -> Option<(String, Vec<String>)> 
     let values = loose_list(&entry.value, &label, reading)?;
     if let Some(twice) = first_twice(&values) {
         let message = format!("{label} has the value `{twice}` twice");
-        reading.error(
-            "pipeline/duplicate-name",
-            entry.value.place,
-            message,
-            "remove one of the two",
-        );
+        reading.error("pipeline/duplicate-name", entry.value.place, message, "remove one of the two");
         return None;
     }
     if let Some(long) = values.iter().find(|it| it.is_empty() || it.len() > 200) {
@@ -251,8 +245,7 @@ fn check_exclude(node: &Node, matrix: &Matrix, reading: &Reading) {
 fn check_excluded_value(entry: &Entry, matrix: &Matrix, reading: &Reading) {
     let Some((_, values)) = matrix.axes.iter().find(|(name, _)| *name == entry.key) else {
         let known: Vec<&str> = matrix.axes.iter().map(|(name, _)| name.as_str()).collect();
-        let message =
-            format!("`exclude` names the axis `{}`, which the matrix does not have", entry.key);
+        let message = format!("`exclude` names the axis `{}`, which the matrix does not have", entry.key);
         let help = reading.suggest(&entry.key, "axes", &known);
         reading.error("pipeline/unknown-axis", entry.key_place, message, help);
         return;
@@ -261,11 +254,6 @@ fn check_excluded_value(entry: &Entry, matrix: &Matrix, reading: &Reading) {
     if !values.contains(&scalar.text) {
         let known: Vec<&str> = values.iter().map(String::as_str).collect();
         let message = format!("`{}` never has the value `{}`", entry.key, scalar.text);
-        reading.error(
-            "pipeline/unknown-value",
-            entry.value.place,
-            message,
-            known_words("values", &known),
-        );
+        reading.error("pipeline/unknown-value", entry.value.place, message, known_words("values", &known));
     }
 }

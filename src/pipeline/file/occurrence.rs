@@ -165,7 +165,13 @@ fn is_short(source: &str, spot: Spot, reading: &Reading) -> Option<()> {
     None
 }
 
-fn record(source: &str, used_as: Use, hashes: Vec<Vec<String>>, spot: Spot, reading: &Reading) {
+fn record(
+    source: &str,
+    used_as: Use,
+    hashes: Vec<Vec<String>>,
+    spot: Spot,
+    reading: &Reading,
+) {
     let stage = reading.stage.borrow().clone();
     let source = source.to_owned();
     let occurrence = Occurrence { stage, used_as, source, hashes, spot };

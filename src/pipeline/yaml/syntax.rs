@@ -16,12 +16,7 @@ pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool 
     if index == 0 && found == '\u{feff}' {
         let message = "the file starts with a byte order mark";
         let help = "save it as UTF-8 without BOM";
-        reading.error(
-            "yaml/byte-order-mark",
-            reading.place(source, 0, found.len_utf8()),
-            message,
-            help,
-        );
+        reading.error("yaml/byte-order-mark", reading.place(source, 0, found.len_utf8()), message, help);
         return false;
     }
     let message = format!("the file contains the invisible character U+{:04X}", u32::from(found));
@@ -101,7 +96,11 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "close the brackets, and quote texts that contain `: `",
     ),
     ("tab", "a tab stands where only spaces may", "indent with spaces"),
-    ("plain scalar cannot start with '-'", "a text must not start with `-` here", "quote it"),
+    (
+        "plain scalar cannot start with '-'",
+        "a text must not start with `-` here",
+        "quote it",
+    ),
     (
         "flow mapping",
         "a `,` or `}` is missing in the `{ … }`",
@@ -143,8 +142,16 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "a list item `- ` is not possible here",
         "start the list on the line after its key",
     ),
-    ("simple key expect", "a `:` is missing after this key", "write `key: value`"),
-    ("simple key expected", "a `:` is missing after this key", "write `key: value`"),
+    (
+        "simple key expect",
+        "a `:` is missing after this key",
+        "write `key: value`",
+    ),
+    (
+        "simple key expected",
+        "a `:` is missing after this key",
+        "write `key: value`",
+    ),
     (
         "found unknown anchor",
         "no `&anchor` of this name stands before this alias",
@@ -160,9 +167,21 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "an escape with `\\` that YAML does not know",
         "use single quotes, in which `\\` is an ordinary character, or write `\\\\`",
     ),
-    ("unexpected character: `@'", "a text must not start with `@`", "quote it"),
-    ("unexpected character: ``'", "a text must not start with a backtick", "quote it"),
-    ("unexpected character: `%'", "a text must not start with `%`", "quote it"),
+    (
+        "unexpected character: `@'",
+        "a text must not start with `@`",
+        "quote it",
+    ),
+    (
+        "unexpected character: ``'",
+        "a text must not start with a backtick",
+        "quote it",
+    ),
+    (
+        "unexpected character: `%'",
+        "a text must not start with `%`",
+        "quote it",
+    ),
     (
         "block scalar, did not find expected comment",
         "a `|` or `>` starts a block of text, and something else follows on its line",
@@ -175,19 +194,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ),
     ("duplicated anchor", "this anchor is defined twice", "rename one of the two"),
     ("recursion limit", "lists and mappings are nested too deeply", "nest less"),
-    (
-        "misplaced bracket",
-        "a closing bracket without its opening one",
-        "remove it, or quote the text",
-    ),
-    (
-        "directive",
-        "a line that starts with `%` is a YAML directive, which has no meaning here",
-        "remove it",
-    ),
-    (
-        "tag",
-        "a `!` starts a YAML tag, which has no meaning here",
-        "quote a text that starts with `!`",
-    ),
+    ("misplaced bracket", "a closing bracket without its opening one", "remove it, or quote the text"),
+    ("directive", "a line that starts with `%` is a YAML directive, which has no meaning here", "remove it"),
+    ("tag", "a `!` starts a YAML tag, which has no meaning here", "quote a text that starts with `!`"),
 ];

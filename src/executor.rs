@@ -1,5 +1,5 @@
 //! Runs attempts: in Docker containers, as processes of the host, or in a test's imagination.
-//! All three keep one contract (`tests/docker/`). An executor decides nothing about a run: it
+//! All three keep one contract (`tests/executor/`). An executor decides nothing about a run: it
 //! creates what it is told to, says what became of it, and finds again what it made before.
 //!
 //! The life of an attempt: [`Executor::prepare`] (containers exist and wait), [`Executor::upload`],
@@ -16,11 +16,20 @@ use crate::model::{AttemptName, Timestamp};
 
 pub mod error;
 pub mod spec;
+mod markers;
+mod script;
+mod layout;
+mod control;
+mod archive;
+mod overlay;
+mod folder;
+pub mod docker;
 
+pub use docker::{DockerExecutor, DockerSettings};
 pub use error::ExecutorError;
 pub use spec::{
-    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, PrepareSpec, ProbeSpec,
-    ProgramSpec, ServiceSpec, StepSpec, WorkspaceSpec,
+    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, NetworkSpec, PrepareSpec, ProbeSpec,
+    ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
 };
 
 /// A stream of what an attempt's containers print, from their first byte on.
@@ -106,6 +115,23 @@ pub trait Executor: Clone + Send + Sync + 'static {
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> impl Future<Output = Result<BuiltImage, ExecutorError>> + Send;
 
+    /// Numeric user and group that a process of this image runs as: `user` (`uid[:gid]` or names), or
+    /// the image's own. A checkout is owned by it before an attempt is prepared. Gets the image if
+    /// `pull` says so.
+    fn image_user(
+        &self,
+        image: &str,
+        pull: Pull,
+        user: Option<&str>,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> impl Future<Output = Result<(u32, u32), ExecutorError>> + Send;
+
+    /// What is left of an attempt, found out from the machine and not from memory. Used after a restart.
+    fn state(
+        &self,
+        name: &AttemptName,
+    ) -> impl Future<Output = Result<AttemptState, ExecutorError>> + Send;
+
     /// The digest that identifies an image's content, if it is here or can be asked for.
     fn image_digest(
         &self,
@@ -148,6 +174,22 @@ pub struct Exit {
     pub code: i32,
     /// Whether the kernel ended a process for want of memory.
     pub out_of_memory: bool,
+}
+
+/// What is left of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptState {
+    /// Nothing that could run: never prepared, prepared half, or its waiting container is gone.
+    /// Preparing it (again) is safe, for no step of it has run.
+    Absent,
+    /// Prepared, and waiting to begin.
+    Prepared,
+    /// Begun, and not ended. [`Executor::follow`] and [`Executor::wait`] take it up.
+    Begun,
+    /// Ended.
+    Exited(Exit),
+    /// Begun, and what it ran in has gone: nobody knows how it ended. It must not be prepared again.
+    Lost,
 }
 
 /// A signal to the processes of an attempt.

@@ -21,14 +21,27 @@ fn main() {
     let raw = |count, at_once| runtime.block_on(raw_containers(&docker, count, at_once));
 
     let chain = Bench::new(&chain(10, "network: none, image: \"busybox:stable\""));
-    pair("docker: chain of 10, looking ahead", ROUNDS, || raw(10, 1), || chain.run(&["--jobs", "2"]));
-    pair("docker: chain of 10, cold", ROUNDS, || raw(10, 1), || {
-        chain.run(&["--jobs", "2", "--look-ahead", "0"])
-    });
+    pair(
+        "docker: chain of 10, looking ahead",
+        ROUNDS,
+        || raw(10, 1),
+        || chain.run(&["--jobs", "2"]),
+    );
+    pair(
+        "docker: chain of 10, cold",
+        ROUNDS,
+        || raw(10, 1),
+        || chain.run(&["--jobs", "2", "--look-ahead", "0"]),
+    );
     let fan = Bench::new(&fan(100, "network: none, image: \"busybox:stable\""));
     pair("docker: fan-out of 100, 2 at once", 3, || raw(100, 2), || fan.run(&["--jobs", "2"]));
     pair("docker: fan-out of 100, 8 at once", 3, || raw(100, 8), || fan.run(&["--jobs", "8"]));
-    pair("docker: first log byte", ROUNDS, || runtime.block_on(raw_first_byte(&docker)), first_byte);
+    pair(
+        "docker: first log byte",
+        ROUNDS,
+        || runtime.block_on(raw_first_byte(&docker)),
+        first_byte,
+    );
 
     for (name, count, text) in [
         ("host: chain of 40", 40, self::chain(40, "timeout: 1m")),
@@ -54,7 +67,8 @@ fn pair(
     let times: Vec<_> = (0..rounds).map(|_| (floor(), ours())).collect();
     let floor = median(times.iter().map(|it| it.0));
     let ours = median(times.iter().map(|it| it.1));
-    let ratio = median(times.iter().map(|it| it.1.div_duration_f64(it.0)).map(Duration::from_secs_f64));
+    let ratio =
+        median(times.iter().map(|it| it.1.div_duration_f64(it.0)).map(Duration::from_secs_f64));
     println!("{name:<44} {floor:>10.1?} {ours:>10.1?} {:>6.2}x", ratio.as_secs_f64());
     ours
 }
@@ -79,7 +93,11 @@ async fn raw_containers(docker: &Docker, count: usize, at_once: usize) -> Durati
         while end.next().await.is_some() {}
         remove(docker, &id).await;
     };
-    futures_util::stream::iter(0..count).map(one).buffer_unordered(at_once).collect::<Vec<()>>().await;
+    futures_util::stream::iter(0..count)
+        .map(one)
+        .buffer_unordered(at_once)
+        .collect::<Vec<()>>()
+        .await;
     started.elapsed()
 }
 
@@ -170,7 +188,8 @@ impl Bench {
         std::fs::write(bench.repository().join(".trunkline.yml"), pipeline).unwrap();
         git(&bench.repository(), &["init", "-q", "-b", "main"]);
         git(&bench.repository(), &["add", "."]);
-        let commit = ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "first"];
+        let commit =
+            ["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "-qm", "first"];
         git(&bench.repository(), &commit);
         bench
     }

@@ -13,6 +13,7 @@ mod yaml;
 pub mod file;
 pub mod check;
 pub mod expand;
+mod schema;
 pub mod graph;
 
 pub use check::{Checked, IncludeRef, check};
@@ -23,3 +24,4 @@ pub use expression::{Expression, ExpressionError, Reference, Template};
 pub use file::Pipeline;
 pub use graph::Graph;
 pub use plan::{Plan, PlannedStage};
+pub use schema::schema;

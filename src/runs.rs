@@ -180,7 +180,7 @@ impl Runs {
         let announced = async {
             loop {
                 match changes.recv().await {
-                    Ok(changed) if changed == *id => return,
+                    Ok(run) if run == *id => return,
                     Ok(_) => (),
                     Err(broadcast::error::RecvError::Lagged(_)) => return,
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,

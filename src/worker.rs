@@ -17,6 +17,7 @@ use crate::source::SourceError;
 mod attempt;
 mod collect;
 mod driver;
+mod failure;
 mod files;
 mod job;
 mod keep;

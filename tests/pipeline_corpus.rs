@@ -54,7 +54,9 @@ fn every_bad_file_is_refused_with_words_that_help() {
     let mut changed = Vec::new();
     for path in files("bad") {
         let checked = check_file(&path);
-        assert!(!checked.diagnostics.is_empty(), "{}: nothing is wrong", path.display());
+        if checked.diagnostics.is_empty() {
+            changed.push(format!("{}: nothing is wrong", path.display()));
+        }
         let has_error = checked.diagnostics.iter().any(|it| it.is_error());
         assert_eq!(checked.pipeline.is_none(), has_error, "{}", path.display());
         changed.extend(differs(&path.with_extension("txt"), &rendered(&checked)));

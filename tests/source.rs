@@ -377,7 +377,8 @@ fn a_checkout_is_made_once_with_the_time_of_its_commit() {
     let commit_time: i64 = setting.repo.git(&["log", "-1", "--format=%ct"]).parse().unwrap();
     for path in ["", "sub", "sub/a", ".git", ".git/HEAD", ".git/index"] {
         let metadata = fs::metadata(first.folder.join(path)).unwrap();
-        assert_eq!(metadata.mtime(), commit_time, "{path}");
+        // The index is younger than the files, or git would read them all to see what has changed.
+        assert_eq!(metadata.mtime(), commit_time + i64::from(path == ".git/index"), "{path}");
         let mode = if metadata.is_dir() { 0o755 } else { 0o644 };
         assert_eq!(metadata.mode() & 0o7777, mode, "{path}");
     }

@@ -1,6 +1,7 @@
 //! Which blobs may go. Pure: what is stored and what is needed are arguments.
 
 use std::collections::HashSet;
+use std::hash::BuildHasher;
 
 use super::StoredBlob;
 use crate::model::{Digest, Milliseconds, Timestamp};
@@ -12,9 +13,9 @@ pub const GRACE: Milliseconds = Milliseconds::from_seconds(60 * 60);
 /// The stored blobs that nothing refers to and that are at least `min_age` old. `stored` must be
 /// listed before `referenced`, or what is referred to in between would be missed.
 #[must_use]
-pub fn garbage(
+pub fn garbage<S: BuildHasher>(
     stored: &[(StoredBlob, Timestamp)],
-    referenced: &HashSet<Digest>,
+    referenced: &HashSet<Digest, S>,
     now: Timestamp,
     min_age: Milliseconds,
 ) -> Vec<StoredBlob> {

@@ -43,6 +43,22 @@ pub(crate) enum Value {
     Mapping(Vec<Entry>),
 }
 
+impl Value {
+    /// After the last byte of what is in it.
+    fn end(&self) -> Option<usize> {
+        let place = match self {
+            Self::Scalar(_) => return None,
+            Self::Sequence(items) => items.last()?.place,
+            Self::Mapping(entries) => {
+                let last = entries.last()?;
+                let (key, value) = (last.key_place, last.value.place);
+                if value.start < key.start { key } else { value }
+            }
+        };
+        Some(place.start + place.len)
+    }
+}
+
 /// A key and its value.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
@@ -99,8 +115,9 @@ pub(crate) fn parse(text: &str, source: usize, reading: &Reading) -> Option<Node
             }
             Err(error) => {
                 let at = builder.byte(error.marker().index());
-                let starts: Vec<Place> = builder.open.iter().map(|it| it.start).collect();
-                syntax::report(error.info(), &reading.place(source, at, at), &starts, reading);
+                let open = builder.open.last().map(|it| it.start);
+                let open = open.or_else(|| Some(reading.place(source, at, at)));
+                syntax::report(error.info(), at, open, text, reading);
                 return None;
             }
         }
@@ -269,6 +286,8 @@ impl<'a> Builder<'a> {
             Content::Sequence(items) => Value::Sequence(items),
             Content::Mapping { entries, .. } => Value::Mapping(entries),
         };
+        let is_flow = self.text.get(start.start..).is_some_and(|it| it.starts_with(['[', '{']));
+        let end = if is_flow { end } else { value.end().unwrap_or(end).clamp(start.start, end) };
         let len = self.text.get(start.start..end).unwrap_or_default().trim_end().len();
         let node = Node { place: Place { len, ..start }, value };
         if anchor != 0 {

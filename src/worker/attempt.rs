@@ -5,12 +5,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
+use super::failure::Failure;
 use super::job::{Job, Setup, Task};
 use super::log::{AttemptLog, Pumped};
 use super::look_ahead::Head;
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::{
-    AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal, WorkspaceSpec,
+    AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal,
+    WorkspaceSpec,
 };
 use crate::model::{AttemptName, FailureClass};
 
@@ -67,31 +69,29 @@ pub(super) struct Attempt<E> {
     pub(super) stops: Stops,
 }
 
-/// Why an attempt ended before its program did.
-type Ended = AttemptOutcome;
-
 impl<E: Executor> Attempt<E> {
     /// Makes the container ready, so that it only waits for its go.
     pub(super) async fn look_ahead(
         &self,
-        setup: Result<Setup, AttemptOutcome>,
+        setup: Result<Setup, Failure>,
     ) -> Result<(), ExecutorError> {
-        let setup = setup.map_err(|outcome| ExecutorError::Rejected(outcome.message))?;
-        let mut log = self.open_log(&setup).await.map_err(|it| ExecutorError::Rejected(it.message))?;
+        let setup = setup.map_err(|failure| ExecutorError::Rejected(failure.message))?;
+        let mut log =
+            self.open_log(&setup).await.map_err(|it| ExecutorError::Rejected(it.message))?;
         self.prepare(&setup, &mut log).await
     }
 
     /// Runs the attempt, or goes on with it, to its end.
-    pub(super) async fn run(&self, job: Result<Job, AttemptOutcome>, head: Head) -> AttemptOutcome {
+    pub(super) async fn run(&self, job: Result<Job, Failure>, head: Head) -> AttemptOutcome {
         let job = match job {
             Ok(job) => job,
-            Err(outcome) => return outcome,
+            Err(failure) => return failure.into(),
         };
-        let outcome = self.try_run(&job, head).await.unwrap_or_else(|ended| ended);
+        let outcome = self.try_run(&job, head).await.unwrap_or_else(AttemptOutcome::from);
         AttemptOutcome { message: job.setup.masker.mask(&outcome.message), ..outcome }
     }
 
-    async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Ended> {
+    async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Failure> {
         self.wait_for_head(head).await;
         let mut log = self.open_log(&job.setup).await?;
         let outcome = match &job.task {
@@ -114,40 +114,46 @@ impl<E: Executor> Attempt<E> {
         }
     }
 
-    async fn open_log(&self, setup: &Setup) -> Result<AttemptLog, Ended> {
-        AttemptLog::open(&self.worker, &self.name, setup.masker.clone()).await.map_err(Ended::from)
+    async fn open_log(&self, setup: &Setup) -> Result<AttemptLog, Failure> {
+        AttemptLog::open(&self.worker, &self.name, setup.masker.clone())
+            .await
+            .map_err(Failure::from)
     }
 
-    async fn run_command(&self, job: &Job, log: &mut AttemptLog) -> Result<AttemptOutcome, Ended> {
+    async fn run_command(
+        &self,
+        job: &Job,
+        log: &mut AttemptLog,
+    ) -> Result<AttemptOutcome, Failure> {
         let executor = &self.worker.parts.executor;
-        match executor.state(&self.name).await.map_err(failed)? {
+        match executor.state(&self.name).await? {
             AttemptState::Absent | AttemptState::Prepared => self.begin(job, log).await?,
             AttemptState::Begun | AttemptState::Exited(_) => (),
-            AttemptState::Lost => return Err(failed(ExecutorError::Gone(self.name.slug()))),
+            AttemptState::Lost => return Err(ExecutorError::Gone(self.name.slug()).into()),
         }
         let (exit, pumped) = self.follow(log).await?;
         self.collect(job, &exit, &pumped).await
     }
 
-    async fn begin(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Ended> {
+    async fn begin(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Failure> {
         let Task::Command(command) = &job.task else { return Ok(()) };
         let begin = async {
-            self.prepare(&job.setup, log).await.map_err(failed)?;
+            self.prepare(&job.setup, log).await?;
             self.bring_files(job, log).await?;
             let mut env = job.env.clone();
             env.push(("TRUNKLINE_ATTEMPT".to_owned(), self.name.attempt.to_string()));
             let spec = BeginSpec { command: command.clone(), env };
-            self.worker.parts.executor.begin(&self.name, &spec).await.map_err(failed)
+            Ok::<_, Failure>(self.worker.parts.executor.begin(&self.name, &spec).await?)
         };
         tokio::select! {
             biased;
             () = self.stops.stop.cancelled() => Err(stopped()),
-            begun = begin => begun,
+            done = begin => done,
         }
     }
 
     async fn prepare(&self, setup: &Setup, log: &mut AttemptLog) -> Result<(), ExecutorError> {
-        let (lines, progress) = log.progress();
+        let (lines, progress) = super::log::progress();
         let prepare = async {
             let say = move |line: String| {
                 let _full = lines.try_send(line);
@@ -156,9 +162,9 @@ impl<E: Executor> Attempt<E> {
             self.worker.parts.executor.prepare(&spec, &say).await
         };
         let (prepared, written) = tokio::join!(prepare, log.say_all(progress));
-        written.map_err(|outcome| ExecutorError::Infra {
+        written.map_err(|failure| ExecutorError::Infra {
             operation: "writing the log".to_owned(),
-            reason: outcome.message,
+            reason: failure.message,
         })?;
         prepared
     }
@@ -195,16 +201,13 @@ impl<E: Executor> Attempt<E> {
             memory_bytes: resources.memory_bytes,
             pids: resources.pids,
             services: setup.services.clone(),
-            workspace: WorkspaceSpec {
-                checkout: Some(checkout.folder),
-                mounts: checkout.objects,
-            },
+            workspace: WorkspaceSpec { checkout: Some(checkout.folder), mounts: checkout.objects },
         })
     }
 
     /// Follows the log and waits for the exit. The end of the log never delays the end of the attempt
     /// for long.
-    async fn follow(&self, log: &mut AttemptLog) -> Result<(Exit, Pumped), Ended> {
+    async fn follow(&self, log: &mut AttemptLog) -> Result<(Exit, Pumped), Failure> {
         let mut pumped = Pumped::default();
         let exit = {
             let mut pump = std::pin::pin!(self.pump(log, &mut pumped));
@@ -227,28 +230,30 @@ impl<E: Executor> Attempt<E> {
                 "the log grew over its limit of {limit} bytes, so the attempt was ended\n\
                  help: print less, or write to a file and declare it under `artifacts`"
             );
-            return Err(Ended { exit_code: Some(exit.code), ..Ended::failed(FailureClass::User, message) });
+            return Err(Failure { exit_code: Some(exit.code), ..Failure::user(message) });
         }
         Ok((exit, pumped))
     }
 
-    async fn wait(&self) -> Result<Exit, Ended> {
+    async fn wait(&self) -> Result<Exit, Failure> {
         let executor = &self.worker.parts.executor;
         let killed_in_vain = async {
             self.stops.kill.cancelled().await;
             tokio::time::sleep(super::KILL_PATIENCE).await;
         };
         tokio::select! {
-            exit = executor.wait(&self.name) => exit.map_err(failed),
-            () = killed_in_vain => Err(Ended::failed(
+            exit = executor.wait(&self.name) => Ok(exit?),
+            () = killed_in_vain => Err(Failure::new(
                 FailureClass::Infra,
                 "the container does not end although it was killed\nhelp: is Docker healthy? `trunkline doctor`",
             )),
         }
     }
 
-    async fn build(&self, job: &Job, log: &mut AttemptLog) -> Result<AttemptOutcome, Ended> {
-        let Task::Build { work, tags, args } = &job.task else { return Ok(AttemptOutcome::default()) };
+    async fn build(&self, job: &Job, log: &mut AttemptLog) -> Result<AttemptOutcome, Failure> {
+        let Task::Build { work, tags, args } = &job.task else {
+            return Ok(AttemptOutcome::default());
+        };
         let spec = BuildSpec {
             name: self.name.clone(),
             context: work.context.clone(),
@@ -258,9 +263,9 @@ impl<E: Executor> Attempt<E> {
             target: work.target.clone(),
             push: work.push,
         };
-        self.prepare(&job.setup, log).await.map_err(failed)?;
+        self.prepare(&job.setup, log).await?;
         self.bring_files(job, log).await?;
-        let (lines, progress) = log.progress();
+        let (lines, progress) = super::log::progress();
         let build = async {
             let say = move |line: String| {
                 let _full = lines.try_send(line);
@@ -268,24 +273,19 @@ impl<E: Executor> Attempt<E> {
             tokio::select! {
                 biased;
                 () = self.stops.stop.cancelled() => Err(stopped()),
-                built = self.worker.parts.executor.build(&spec, &say) => built.map_err(failed),
+                image = self.worker.parts.executor.build(&spec, &say) => Ok(image?),
             }
         };
-        let (built, written) = tokio::join!(build, log.say_all(progress));
+        let (image, written) = tokio::join!(build, log.say_all(progress));
         written?;
-        let built = built?;
+        let image = image?;
         let outputs =
-            [("digest".to_owned(), built.digest), ("reference".to_owned(), built.reference)].into();
+            [("digest".to_owned(), image.digest), ("reference".to_owned(), image.reference)].into();
         Ok(AttemptOutcome { exit_code: Some(0), outputs, ..AttemptOutcome::default() })
     }
 }
 
 /// The engine knows why it was stopped and gives the class itself.
-fn stopped() -> Ended {
-    Ended::failed(FailureClass::Cancelled, "stopped before it began")
-}
-
-/// The class and message of an executor's error.
-pub(super) fn failed(error: ExecutorError) -> Ended {
-    Ended::failed(error.class(), error.to_string())
+fn stopped() -> Failure {
+    Failure::new(FailureClass::Cancelled, "stopped before it began")
 }

@@ -1,18 +1,20 @@
 //! From an exit to an outcome: failure class and message, metrics, outputs, reports, artifacts.
 
-use crate::checks::published;
-use crate::checks::report::{self, Report};
+use crate::checks::{self, Report, published};
 use crate::engine::{AttemptOutcome, TestCounts};
-use crate::executor::{Executor, Exit, ExecutorError};
+use crate::executor::{Executor, ExecutorError, Exit};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Artifacts, ReportKind};
 
-use super::attempt::{Attempt, failed};
+use super::attempt::Attempt;
+use super::failure::Failure;
 use super::job::Job;
 use super::log::Pumped;
 
 /// The largest sum of reports that one declared path may have.
 const REPORTS_MAX_BYTES: u64 = 64 << 20;
+/// Failures of reports that are named in the message of an attempt.
+const FAILURES_SHOWN: usize = 10;
 
 impl<E: Executor> Attempt<E> {
     /// Reads what the attempt left behind and judges its exit.
@@ -21,7 +23,7 @@ impl<E: Executor> Attempt<E> {
         job: &Job,
         exit: &Exit,
         pumped: &Pumped,
-    ) -> Result<AttemptOutcome, AttemptOutcome> {
+    ) -> Result<AttemptOutcome, Failure> {
         let mut outcome = judge(job, exit, pumped);
         self.read_published(job, &mut outcome).await?;
         if let Some(artifacts) = &job.artifacts {
@@ -36,23 +38,22 @@ impl<E: Executor> Attempt<E> {
         Ok(outcome)
     }
 
-    async fn read_published(
-        &self,
-        job: &Job,
-        outcome: &mut AttemptOutcome,
-    ) -> Result<(), AttemptOutcome> {
+    async fn read_published(&self, job: &Job, outcome: &mut AttemptOutcome) -> Result<(), Failure> {
         let files = match self.worker.parts.executor.published(&self.name).await {
             Ok(files) => files,
             // The exit is known; what it published went with its container.
             Err(ExecutorError::Gone(_)) => return Ok(()),
-            Err(error) => return Err(failed(error)),
+            Err(error) => return Err(error.into()),
         };
         let metrics = published::metrics(&files.metrics);
         let outputs = published::outputs(&files.outputs);
         outcome.metrics.extend(metrics.values);
-        let masked = outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
+        let masked =
+            outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
         outcome.outputs.extend(masked);
-        let problems: Vec<_> = metrics.problems.into_iter().chain(outputs.problems).collect();
+        let of_metrics = metrics.problems.iter().map(|it| format!("$TRUNKLINE_METRICS: {it}"));
+        let of_outputs = outputs.problems.iter().map(|it| format!("$TRUNKLINE_OUTPUTS: {it}"));
+        let problems: Vec<_> = of_metrics.chain(of_outputs).collect();
         if !problems.is_empty() {
             fail(outcome, &problems.join("\n"));
         }
@@ -63,7 +64,8 @@ impl<E: Executor> Attempt<E> {
         &self,
         artifacts: &Artifacts,
         outcome: &mut AttemptOutcome,
-    ) -> Result<(), AttemptOutcome> {
+    ) -> Result<(), Failure> {
+        let mut all = Report::default();
         for (kind, patterns) in &artifacts.reports {
             for pattern in patterns {
                 let files = self.read_files(pattern, REPORTS_MAX_BYTES).await?;
@@ -73,12 +75,13 @@ impl<E: Executor> Attempt<E> {
                 }
                 for (path, bytes) in files {
                     match parse(*kind, &path, &bytes) {
-                        Ok(report) => add(outcome, &report),
+                        Ok(report) => all.merge(report),
                         Err(problem) => fail(outcome, &problem),
                     }
                 }
             }
         }
+        add(outcome, &all);
         Ok(())
     }
 }
@@ -93,25 +96,30 @@ fn kind_word(kind: ReportKind) -> &'static str {
 
 fn parse(kind: ReportKind, path: &str, bytes: &[u8]) -> Result<Report, String> {
     let parsed = match kind {
-        ReportKind::Junit => report::junit(path, bytes),
-        ReportKind::Sarif => report::sarif(path, bytes),
-        ReportKind::Cobertura => report::cobertura(path, bytes),
+        ReportKind::Junit => checks::junit::read(path, bytes),
+        ReportKind::Sarif => checks::sarif::read(path, bytes),
+        ReportKind::Cobertura => checks::cobertura::read(path, bytes),
     };
     parsed.map_err(|error| error.to_string())
 }
 
-/// Counts add up over files; other metrics are those of the last file.
+/// What the reports say; the first failures are named where the attempt failed anyway.
 fn add(outcome: &mut AttemptOutcome, report: &Report) {
-    for (name, value) in &report.metrics {
-        let metric = outcome.metrics.entry(name.clone()).or_default();
-        *metric = if name.starts_with("coverage") { *value } else { *metric + value };
+    outcome.metrics.extend(report.metrics.clone());
+    outcome.tests = report.tests.map(|it| TestCounts {
+        passed: it.passed,
+        failed: it.failed,
+        skipped: it.skipped,
+    });
+    if outcome.is_passed() || report.failures.is_empty() {
+        return;
     }
-    if let Some(counts) = &report.counts {
-        let tests = outcome.tests.get_or_insert_with(TestCounts::default);
-        tests.passed += counts.passed;
-        tests.failed += counts.failed;
-        tests.skipped += counts.skipped;
-    }
+    let named = report.failures.iter().take(FAILURES_SHOWN);
+    let lines: Vec<_> = named
+        .map(|it| format!("  {}: {}", it.name, it.message.lines().next().unwrap_or_default()))
+        .collect();
+    let count = report.failures.len() as u64 + report.failures_left_out;
+    fail(outcome, &format!("{count} failures in the reports, the first:\n{}", lines.join("\n")));
 }
 
 /// A problem fails an attempt that passed, and is added to the message of one that failed.

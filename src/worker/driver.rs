@@ -191,7 +191,7 @@ impl<'w, E: Executor> Driver<'w, E> {
         match end {
             TaskEnd::Attempt(name, outcome) => self.finish_attempt(name, outcome).await,
             TaskEnd::Prepared(name, result) => {
-                self.look_ahead.prepared(&name, result);
+                self.look_ahead.prepared(&name, &result);
                 self.discard_unwanted();
                 Ok(())
             }

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use async_compression::tokio::bufread::{ZstdDecoder, ZstdEncoder};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufReader};
 
-use super::attempt::{Attempt, failed};
+use super::attempt::Attempt;
+use super::failure::Failure;
 use super::job::{CacheUse, Job};
 use super::log::AttemptLog;
 use crate::blobs::{BlobError, StoredBlob};
-use crate::engine::{ArtifactRef, AttemptOutcome};
+use crate::engine::ArtifactRef;
 use crate::executor::{Executor, TarStream};
-use crate::model::{Digest, FailureClass, Timestamp};
+use crate::model::{Digest, Timestamp};
 use crate::pipeline::plan::Artifacts;
 use crate::store::artifacts::ArtifactRow;
 use crate::store::caches::CacheRow;
@@ -28,11 +29,7 @@ struct Archive {
 
 impl<E: Executor> Attempt<E> {
     /// Unpacks the artifacts of its needs and the caches it uses.
-    pub(super) async fn bring_files(
-        &self,
-        job: &Job,
-        log: &mut AttemptLog,
-    ) -> Result<(), AttemptOutcome> {
+    pub(super) async fn bring_files(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Failure> {
         for artifact in &job.inherited {
             self.unpack(&artifact.path, &artifact.digest).await?;
         }
@@ -42,11 +39,11 @@ impl<E: Executor> Attempt<E> {
         Ok(())
     }
 
-    async fn unpack(&self, path: &str, digest: &Digest) -> Result<(), AttemptOutcome> {
+    async fn unpack(&self, path: &str, digest: &Digest) -> Result<(), Failure> {
         let packed = self.worker.parts.blobs.get(digest).await?;
         let tar: TarStream = Box::pin(ZstdDecoder::new(BufReader::new(packed)));
         let folder = if path.starts_with('/') { "/" } else { "." };
-        self.worker.parts.executor.upload(&self.name, folder, tar).await.map_err(failed)
+        Ok(self.worker.parts.executor.upload(&self.name, folder, tar).await?)
     }
 
     async fn restore(
@@ -54,16 +51,18 @@ impl<E: Executor> Attempt<E> {
         job: &Job,
         cache: &CacheUse,
         log: &mut AttemptLog,
-    ) -> Result<(), AttemptOutcome> {
+    ) -> Result<(), Failure> {
         let store = self.worker.parts.runs.store();
         for path in &cache.paths {
             let scope = cache_scope(job, path);
             let now = self.worker.parts.clock.now();
             let found = store.find_cache(&scope, &cache.key, &cache.fallback, now).await;
-            let line = match found.map_err(|error| infra("reading the caches", &error))? {
+            let line = match found.map_err(|error| Failure::infra("reading the caches", &error))? {
                 None => format!("cache `{}`: nothing stored yet for `{path}`", cache.key),
                 Some(row) => match self.unpack(path, &row.digest).await {
-                    Ok(()) => format!("cache `{}`: `{path}` restored from `{}`", cache.key, row.key),
+                    Ok(()) => {
+                        format!("cache `{}`: `{path}` restored from `{}`", cache.key, row.key)
+                    }
                     // A cache is a convenience: without it the stage is slower, not wrong.
                     Err(lost) => format!("cache `{}`: not restored: {}", cache.key, lost.message),
                 },
@@ -78,7 +77,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         job: &Job,
         artifacts: &Artifacts,
-    ) -> Result<Vec<ArtifactRef>, AttemptOutcome> {
+    ) -> Result<Vec<ArtifactRef>, Failure> {
         let mut refs = Vec::new();
         for path in &artifacts.paths {
             if let Some(archive) = self.pack(path).await? {
@@ -93,7 +92,7 @@ impl<E: Executor> Attempt<E> {
         let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
         let rows: Vec<_> = refs.iter().map(|it| self.row(job, it, expires_at)).collect();
         let inserted = self.worker.parts.runs.store().insert_artifacts(&rows).await;
-        inserted.map_err(|error| infra("storing the artifacts", &error))?;
+        inserted.map_err(|error| Failure::infra("storing the artifacts", &error))?;
         Ok(refs)
     }
 
@@ -113,24 +112,19 @@ impl<E: Executor> Attempt<E> {
     pub(super) async fn save_caches(&self, job: &Job) {
         for cache in &job.caches {
             for path in &cache.paths {
-                if let Err(outcome) = self.save_cache(job, cache, path).await {
-                    tracing::warn!(attempt = %self.name, path, "cache not saved: {}", outcome.message);
+                if let Err(failure) = self.save_cache(job, cache, path).await {
+                    tracing::warn!(attempt = %self.name, path, "cache not saved: {}", failure.message);
                 }
             }
         }
     }
 
-    async fn save_cache(
-        &self,
-        job: &Job,
-        cache: &CacheUse,
-        path: &str,
-    ) -> Result<(), AttemptOutcome> {
+    async fn save_cache(&self, job: &Job, cache: &CacheUse, path: &str) -> Result<(), Failure> {
         let store = self.worker.parts.runs.store();
         let scope = cache_scope(job, path);
         let now = self.worker.parts.clock.now();
         let found = store.find_cache(&scope, &cache.key, &[], now).await;
-        if found.map_err(|error| infra("reading the caches", &error))?.is_some() {
+        if found.map_err(|error| Failure::infra("reading the caches", &error))?.is_some() {
             return Ok(());
         }
         let Some(archive) = self.pack(path).await? else { return Ok(()) };
@@ -142,17 +136,20 @@ impl<E: Executor> Attempt<E> {
             used_at: now,
             created_at: now,
         };
-        store.insert_cache(&row).await.map_err(|error| infra("storing the cache", &error))?;
+        store
+            .insert_cache(&row)
+            .await
+            .map_err(|error| Failure::infra("storing the cache", &error))?;
         Ok(())
     }
 
     /// Packs what matches a declared path into the blob store; `None` when nothing does.
-    async fn pack(&self, path: &str) -> Result<Option<Archive>, AttemptOutcome> {
+    async fn pack(&self, path: &str) -> Result<Option<Archive>, Failure> {
         let downloaded = self.worker.parts.executor.download(&self.name, path).await;
-        let Some(tar) = downloaded.map_err(failed)? else { return Ok(None) };
-        let spool = Spool::fill(&self.worker.settings.state_folder, tar).await.map_err(|error| {
-            AttemptOutcome::failed(FailureClass::Infra, format!("reading `{path}` failed: {error}"))
-        })?;
+        let Some(tar) = downloaded? else { return Ok(None) };
+        let spool = Spool::fill(&self.worker.settings.state_folder, tar)
+            .await
+            .map_err(|error| Failure::infra(&format!("reading `{path}`"), &error))?;
         let files = spool.count_files().await?;
         if files == 0 {
             return Ok(None);
@@ -167,17 +164,17 @@ impl<E: Executor> Attempt<E> {
         &self,
         pattern: &str,
         limit_bytes: u64,
-    ) -> Result<Vec<(String, Vec<u8>)>, AttemptOutcome> {
+    ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
         let downloaded = self.worker.parts.executor.download(&self.name, pattern).await;
-        let Some(tar) = downloaded.map_err(failed)? else { return Ok(Vec::new()) };
+        let Some(tar) = downloaded? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         let read = tar.take(limit_bytes + 1).read_to_end(&mut bytes).await;
-        let read = read.map_err(|error| infra(&format!("reading `{pattern}`"), &error))?;
+        let read = read.map_err(|error| Failure::infra(&format!("reading `{pattern}`"), &error))?;
         if read as u64 > limit_bytes {
             let what = pattern.to_owned();
             return Err(BlobError::TooLarge { what, limit_bytes }.into());
         }
-        entries_of(&bytes).map_err(|error| infra(&format!("reading `{pattern}`"), &error))
+        entries_of(&bytes).map_err(|error| Failure::infra(&format!("reading `{pattern}`"), &error))
     }
 }
 
@@ -198,13 +195,6 @@ fn entries_of(tar: &[u8]) -> std::io::Result<Vec<(String, Vec<u8>)>> {
         }
     }
     Ok(files)
-}
-
-/// A failure of our own storage.
-pub(super) fn infra(operation: &str, error: &dyn std::error::Error) -> AttemptOutcome {
-    let source = error.source().map_or(String::new(), |it| format!(": {it}"));
-    let message = format!("{operation} failed: {error}{source}");
-    AttemptOutcome::failed(FailureClass::Infra, message)
 }
 
 /// A tar archive in an unnamed temporary file, so that it can be counted before it is packed and is gone
@@ -228,8 +218,12 @@ impl Spool {
         Ok(Self { file })
     }
 
-    async fn count_files(&self) -> Result<u64, AttemptOutcome> {
-        let file = self.file.try_clone().await.map_err(|error| infra("counting files", &error))?;
+    async fn count_files(&self) -> Result<u64, Failure> {
+        let file = self
+            .file
+            .try_clone()
+            .await
+            .map_err(|error| Failure::infra("counting files", &error))?;
         let mut file = file.into_std().await;
         let counted = tokio::task::spawn_blocking(move || -> std::io::Result<u64> {
             use std::io::Seek as _;
@@ -241,8 +235,8 @@ impl Spool {
             Ok(files)
         });
         match counted.await {
-            Ok(counted) => counted.map_err(|error| infra("counting files", &error)),
-            Err(error) => Err(infra("counting files", &error)),
+            Ok(counted) => counted.map_err(|error| Failure::infra("counting files", &error)),
+            Err(error) => Err(Failure::infra("counting files", &error)),
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::engine::{ArtifactRef, AttemptOutcome};
+use super::failure::Failure;
+use crate::engine::ArtifactRef;
 use crate::executor::spec::{NetworkSpec, ProbeSpec, Pull};
 use crate::executor::{CommandSpec, ProgramSpec, ServiceSpec, StepSpec};
 use crate::model::{FailureClass, StageIndex};
 use crate::pipeline::plan::{
-    Artifacts, Cache, ContainerWork, ImageWork, Network, Probe, Program, PullPolicy, Service, Step, Work,
+    Artifacts, Cache, ContainerWork, ImageWork, Network, Probe, Program, PullPolicy, Service, Step,
+    Work,
 };
 use crate::pipeline::{Expression, ExpressionError, PlannedStage, Scope, Template};
 use crate::runs::LoadedRun;
@@ -49,11 +51,7 @@ pub(super) enum Task {
     /// Something runs in a container.
     Command(CommandSpec),
     /// An image is built.
-    Build {
-        work: ImageWork,
-        tags: Vec<String>,
-        args: Vec<(String, String)>,
-    },
+    Build { work: ImageWork, tags: Vec<String>, args: Vec<(String, String)> },
 }
 
 /// A cache with its keys resolved.
@@ -64,7 +62,7 @@ pub(super) struct CacheUse {
     pub(super) paths: Vec<String>,
 }
 
-type Resolved<T> = Result<T, AttemptOutcome>;
+type Resolved<T> = Result<T, Failure>;
 
 impl Setup {
     /// What can be known now; fails while a part must wait for the results of needs.
@@ -84,9 +82,14 @@ impl Setup {
                 network_of(work.network),
                 Some(work.clone()),
             ),
-            Work::Image(_) | Work::Builtin { .. } | Work::Approval(_) => {
-                (ProgramSpec::Nothing, String::new(), Pull::Never, Vec::new(), NetworkSpec::None, None)
-            }
+            Work::Image(_) | Work::Builtin { .. } | Work::Approval(_) => (
+                ProgramSpec::Nothing,
+                String::new(),
+                Pull::Never,
+                Vec::new(),
+                NetworkSpec::None,
+                None,
+            ),
         };
         Ok(Self {
             stage: planned.key.clone(),
@@ -132,7 +135,7 @@ impl Job {
 
 fn planned(loaded: &LoadedRun, stage: StageIndex) -> Resolved<&PlannedStage> {
     loaded.run.plan().stages.get(stage.as_usize()).ok_or_else(|| {
-        AttemptOutcome::failed(FailureClass::Infra, format!("the plan has no stage {}", stage.0))
+        Failure::new(FailureClass::Infra, format!("the plan has no stage {}", stage.0))
     })
 }
 
@@ -140,9 +143,9 @@ fn text(template: &Template, place: &str, scope: &Scope<'_>) -> Resolved<String>
     template.resolve(scope).map_err(|error| unresolved(place, &error))
 }
 
-fn unresolved(place: &str, error: &ExpressionError) -> AttemptOutcome {
+fn unresolved(place: &str, error: &ExpressionError) -> Failure {
     let help = error.help.as_ref().map_or(String::new(), |help| format!("\nhelp: {help}"));
-    AttemptOutcome::failed(FailureClass::User, format!("`{place}` has no value: {error}{help}"))
+    Failure::user(format!("`{place}` has no value: {error}{help}"))
 }
 
 fn pairs(
@@ -191,7 +194,7 @@ fn secrets_of(
                 "secret `{0}` is not set\nhelp: give it with `--secret {0}=…`, or in a `--secrets-file`",
                 wanted.name
             );
-            AttemptOutcome::failed(FailureClass::User, message)
+            Failure::user(message)
         })?;
         Ok((wanted.env.clone(), value.clone()))
     };
@@ -223,10 +226,10 @@ fn task_of(work: &Work, scope: &Scope<'_>) -> Resolved<(Task, Vec<String>)> {
         }
         Work::Builtin { name, .. } => {
             let message = format!("`builtin/{name}` is not in this version of Trunkline");
-            Err(AttemptOutcome::failed(FailureClass::User, message))
+            Err(Failure::user(message))
         }
         Work::Approval(_) => {
-            Err(AttemptOutcome::failed(FailureClass::Infra, "an approval has nothing to run"))
+            Err(Failure::new(FailureClass::Infra, "an approval has nothing to run"))
         }
     }
 }
@@ -253,9 +256,8 @@ fn step_of(step: &Step, scope: &Scope<'_>) -> Resolved<StepSpec> {
 fn program_of(work: &ContainerWork, scope: &Scope<'_>) -> Resolved<ProgramSpec> {
     match &work.program {
         Program::Steps(steps) => {
-            let image = |step: &Step| {
-                step.image.as_ref().map(|it| text(it, "image", scope)).transpose()
-            };
+            let image =
+                |step: &Step| step.image.as_ref().map(|it| text(it, "image", scope)).transpose();
             Ok(ProgramSpec::Steps { images: steps.iter().map(image).collect::<Resolved<_>>()? })
         }
         Program::Command(_) => Ok(ProgramSpec::Command),
@@ -336,4 +338,3 @@ fn network_of(network: Network) -> NetworkSpec {
         Network::None => NetworkSpec::None,
     }
 }
-

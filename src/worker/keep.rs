@@ -14,7 +14,7 @@ use crate::runs::RunsError;
 /// Failed attempts whose containers are kept, the newest ones.
 const KEPT_MAX: usize = 4;
 /// How long they are kept.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+const KEPT_FOR: Duration = Duration::from_hours(24);
 
 impl<E: Executor> Driver<'_, E> {
     /// Whether the container of a finished attempt stays for a person to look at.
@@ -48,7 +48,7 @@ impl<E: Executor> Worker<E> {
                 Some((age, name, entry.path()))
             })
             .collect();
-        kept.sort_by(|left, right| left.0.cmp(&right.0));
+        kept.sort_by_key(|it| it.0);
         let mut names = Vec::new();
         for (place, (age, name, path)) in kept.into_iter().enumerate() {
             if place < KEPT_MAX && age < KEPT_FOR {
@@ -90,7 +90,8 @@ impl<E: Executor> Worker<E> {
         let Some(stage) = loaded.run.stage(name.stage) else { return Ok(false) };
         let number = usize::try_from(name.attempt).unwrap_or(usize::MAX);
         let is_to_come = number > stage.attempts.len() && !stage.status.is_finished();
-        let is_open = stage.attempts.get(number.saturating_sub(1)).is_some_and(|it| it.outcome.is_none());
+        let is_open =
+            stage.attempts.get(number.saturating_sub(1)).is_some_and(|it| it.outcome.is_none());
         Ok(is_to_come || is_open)
     }
 }

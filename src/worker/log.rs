@@ -8,11 +8,11 @@ use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
 use super::Worker;
-use super::attempt::{Attempt, Report, failed};
+use super::attempt::{Attempt, Report};
+use super::failure::Failure;
 use crate::blobs::{BlobError, LogWriter};
-use crate::engine::AttemptOutcome;
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
-use crate::model::{AttemptName, FailureClass, Timestamp};
+use crate::model::{AttemptName, Timestamp};
 use crate::secrets::Masker;
 
 /// The longest that the end of a log is waited for after the end of its attempt.
@@ -42,11 +42,9 @@ pub(super) struct Pumped {
     pub(super) over_limit: bool,
 }
 
-impl From<BlobError> for AttemptOutcome {
-    fn from(error: BlobError) -> Self {
-        let source = std::error::Error::source(&error).map_or(String::new(), |it| format!(": {it}"));
-        Self::failed(FailureClass::Infra, format!("{error}{source}"))
-    }
+/// A channel for lines of progress.
+pub(super) fn progress() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+    mpsc::channel(PROGRESS_MAX)
 }
 
 impl AttemptLog {
@@ -62,16 +60,11 @@ impl AttemptLog {
         Ok(Self { writer, masker, clock, output_at: output.map(|it| it.offset) })
     }
 
-    /// A channel for lines of progress.
-    pub(super) fn progress(&self) -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
-        mpsc::channel(PROGRESS_MAX)
-    }
-
     /// Writes lines as they come, until the sender is gone.
     pub(super) async fn say_all(
         &mut self,
         mut lines: mpsc::Receiver<String>,
-    ) -> Result<(), AttemptOutcome> {
+    ) -> Result<(), Failure> {
         while let Some(line) = lines.recv().await {
             self.say(&line).await?;
         }
@@ -79,7 +72,7 @@ impl AttemptLog {
     }
 
     /// Writes a line of the engine's own.
-    pub(super) async fn say(&mut self, line: &str) -> Result<(), AttemptOutcome> {
+    pub(super) async fn say(&mut self, line: &str) -> Result<(), Failure> {
         let line = format!("{}\n", self.masker.mask(line.trim_end()));
         let at = self.clock.now();
         self.writer.write_at(self.writer.len(), line.as_bytes(), at).await?;
@@ -87,7 +80,7 @@ impl AttemptLog {
     }
 
     /// As [`Self::say`], unless the containers' own part has begun.
-    pub(super) async fn say_before_output(&mut self, line: &str) -> Result<(), AttemptOutcome> {
+    pub(super) async fn say_before_output(&mut self, line: &str) -> Result<(), Failure> {
         if self.has_output() { Ok(()) } else { self.say(line).await }
     }
 
@@ -97,7 +90,7 @@ impl AttemptLog {
     }
 
     /// No more will come.
-    pub(super) async fn finish(&mut self) -> Result<(), AttemptOutcome> {
+    pub(super) async fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.writer.finish().await?)
     }
 
@@ -119,7 +112,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         log: &mut AttemptLog,
         pumped: &mut Pumped,
-    ) -> Result<(), AttemptOutcome> {
+    ) -> Result<(), Failure> {
         let mut tries = 0;
         loop {
             let read = match self.worker.parts.executor.follow(&self.name).await {
@@ -129,7 +122,7 @@ impl<E: Executor> Attempt<E> {
             match read {
                 Ok(()) => return Ok(()),
                 Err(Broken::Log(error)) => return Err(error.into()),
-                Err(Broken::Stream(error)) if tries == FOLLOW_TRIES => return Err(failed(error)),
+                Err(Broken::Stream(error)) if tries == FOLLOW_TRIES => return Err(error.into()),
                 Err(Broken::Stream(error)) => {
                     tries += 1;
                     tracing::debug!(attempt = %self.name, %error, tries, "the output broke off");

@@ -66,8 +66,8 @@ impl LookAhead {
     }
 
     /// It is ready, or could not be made; then the attempt tries for itself and says why.
-    pub(super) fn prepared(&mut self, name: &AttemptName, result: Result<(), ExecutorError>) {
-        if let Err(error) = &result {
+    pub(super) fn prepared(&mut self, name: &AttemptName, result: &Result<(), ExecutorError>) {
+        if let Err(error) = result {
             tracing::debug!(attempt = %name, %error, "could not look ahead");
         }
         let is_ready = result.is_ok();

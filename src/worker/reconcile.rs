@@ -136,8 +136,14 @@ impl<E: Executor> Driver<'_, E> {
         let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
         let name = format!("run:{}:{}", self.loaded.row.repository, group.group);
         let order = self.loaded.row.number;
-        let request =
-            SlotRequest { group: &name, run: &self.loaded.row.id, stage: None, limit: 1, order, now };
+        let request = SlotRequest {
+            group: &name,
+            run: &self.loaded.row.id,
+            stage: None,
+            limit: 1,
+            order,
+            now,
+        };
         let store = self.worker.parts.runs.store();
         let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
         if answer == SlotAnswer::Granted {

@@ -113,8 +113,14 @@ impl<E: Executor> Worker<E> {
 
 /// Steps, environment, matrix and everything else of the stage, as stored in the plan.
 fn text_of_stage(planned: &PlannedStage) -> String {
-    serde_json::to_string(&(&planned.matrix, &planned.work, &planned.env, &planned.secrets, &planned.gates))
-        .unwrap_or_default()
+    serde_json::to_string(&(
+        &planned.matrix,
+        &planned.work,
+        &planned.env,
+        &planned.secrets,
+        &planned.gates,
+    ))
+    .unwrap_or_default()
 }
 
 fn images_of(loaded: &LoadedRun, stage: StageIndex, planned: &PlannedStage) -> Vec<String> {

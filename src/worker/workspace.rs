@@ -1,7 +1,7 @@
 //! Checkouts for workspaces: each tree once for each owner, however many stages ask for it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OnceCell;
 
@@ -33,7 +33,7 @@ impl<E: Executor> Worker<E> {
     ) -> Result<Checkout, ExecutorError> {
         let key = (setup.snapshot.tree.clone(), owner);
         let cell: SharedCheckout = {
-            let mut checkouts = self.checkouts.lock().unwrap_or_else(|it| it.into_inner());
+            let mut checkouts = self.checkouts.lock().unwrap_or_else(PoisonError::into_inner);
             checkouts.entry(key).or_default().clone()
         };
         let made = cell.get_or_try_init(|| self.make_checkout(setup, owner)).await?;
@@ -61,7 +61,7 @@ impl<E: Executor> Worker<E> {
     pub(super) async fn list_files(&self, loaded: &LoadedRun) -> Result<Files, WorkerError> {
         let tree = loaded.row.tree.clone();
         let cell: Arc<OnceCell<Files>> = {
-            let mut files = self.files.lock().unwrap_or_else(|it| it.into_inner());
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
             files.entry(tree.clone()).or_default().clone()
         };
         let list = || async {

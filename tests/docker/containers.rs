@@ -72,7 +72,8 @@ fn a_container_has_no_socket_few_capabilities_and_an_init() {
     );
     assert!(log.contains("no socket"), "{log}");
     assert!(log.contains("NoNewPrivs:\t1"), "{log}");
-    let has_all = log.contains("CapEff:\t0000003fffffffff") || log.contains("CapEff:\t000001ffffffffff");
+    let has_all =
+        log.contains("CapEff:\t0000003fffffffff") || log.contains("CapEff:\t000001ffffffffff");
     assert!(!has_all, "{log}");
     assert!(log.contains("docker-init") || log.contains("tini"), "{log}");
 }

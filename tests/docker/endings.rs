@@ -39,7 +39,8 @@ fn a_command_that_is_not_there_is_said_so() {
         return;
     }
     let story = failing("  s: { run: no-such-command }\n");
-    let start = "s: failed, user: step `no-such-command` exited with 127: a command was not found\nhelp: ";
+    let start =
+        "s: failed, user: step `no-such-command` exited with 127: a command was not found\nhelp: ";
     assert!(story.starts_with(start), "{story}");
 }
 

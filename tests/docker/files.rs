@@ -69,9 +69,7 @@ fn artifacts_are_handed_on_and_nothing_else_is() {
     assert!(log.contains("not-declared: No such file"), "{log}");
 
     let folder = bench.state().join("downloaded");
-    bench
-        .trunkline(&["artifacts", "last", "--download", folder.to_str().unwrap()])
-        .expect_code(0);
+    bench.trunkline(&["artifacts", "last", "--download", folder.to_str().unwrap()]).expect_code(0);
     let mut files = Vec::new();
     find(&folder, &mut files);
     assert!(files.iter().any(|it| it.ends_with("out/sub/a b.txt")), "{files:?}");

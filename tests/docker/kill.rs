@@ -110,7 +110,11 @@ impl World {
                 told.insert(stage.name.clone(), stage.attempts);
             }
         }
-        assert_eq!(self.witness.heard(), told, "seed {seed}: each step runs exactly once an attempt");
+        assert_eq!(
+            self.witness.heard(),
+            told,
+            "seed {seed}: each step runs exactly once an attempt"
+        );
         let left = docker::things_of(&self.bench.instance());
         assert!(left.is_empty(), "seed {seed}: left over: {left:?}");
         let folders = self.bench.attempt_folders();
@@ -170,7 +174,9 @@ fn expected(shape: u64) -> Vec<Expected> {
 }
 
 fn pipeline(shape: u64, gateway: &str, port: u16) -> String {
-    let mut text = String::from("version: 1\nname: kill\non: { push: {} }\ndefaults: { image: \"busybox:stable\" }\nstages:\n");
+    let mut text = String::from(
+        "version: 1\nname: kill\non: { push: {} }\ndefaults: { image: \"busybox:stable\" }\nstages:\n",
+    );
     for (stage, needs) in needs(shape).iter().enumerate() {
         let needs: Vec<_> = needs.iter().map(|need| format!("s{need}")).collect();
         let extra = match stage {

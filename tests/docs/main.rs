@@ -19,7 +19,9 @@ fn pages() -> Vec<PathBuf> {
 fn files_with_extension(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
     let mut files: Vec<_> = entries
-        .filter(|it| it.is_file() && it.extension().is_some_and(|it| extensions.iter().any(|e| it == *e)))
+        .filter(|it| {
+            it.is_file() && it.extension().is_some_and(|it| extensions.iter().any(|e| it == *e))
+        })
         .collect();
     files.sort();
     files

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use trunkline::pipeline::{SourceFile, check};
+use trunkline::pipeline::{IncludeRef, SourceFile, check};
 
 use super::{files_with_extension, pages};
 
@@ -18,7 +18,9 @@ fn every_pipeline_of_the_documentation_is_valid() {
 #[test]
 fn every_pipeline_of_this_repository_is_valid() {
     let mut files = Vec::new();
-    for folder in ["pipelines", "examples/hello", "examples/assistant/pipelines", "examples/third-party"] {
+    for folder in
+        ["pipelines", "examples/hello", "examples/assistant/pipelines", "examples/third-party"]
+    {
         files.extend(files_with_extension(Path::new(folder), &["yml"]));
     }
     assert!(files.len() > 3, "too few pipelines were found: {files:?}");
@@ -46,14 +48,16 @@ fn pipelines_in(page: &Path) -> Vec<(String, PathBuf, String)> {
 fn assert_valid(pipelines: impl IntoIterator<Item = (String, PathBuf, String)>) {
     let mut broken = Vec::new();
     for (name, path, text) in pipelines {
-        let folder = path.parent().unwrap().to_owned();
-        let load = |include: &trunkline::pipeline::IncludeRef| {
-            fs::read_to_string(folder.join(&include.file)).map_err(|it| it.to_string())
-        };
-        let checked = check(SourceFile { name: name.clone(), text }, &load);
-        for problem in &checked.diagnostics {
-            broken.push(format!("{name}: {problem:?}"));
-        }
+        let load = |include: &IncludeRef| read_included(&path, &include.file);
+        let checked = check(SourceFile { name, text }, &load);
+        broken.extend(checked.diagnostics.iter().map(|it| it.render(&checked.sources)));
     }
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+/// An included file is named from the top of its repository, which is a folder above the pipeline.
+fn read_included(pipeline: &Path, file: &str) -> Result<String, String> {
+    let candidates = pipeline.ancestors().skip(1).map(|it| it.join(file));
+    let found = candidates.into_iter().find(|it| it.is_file());
+    fs::read_to_string(found.ok_or("it is not there")?).map_err(|it| it.to_string())
 }

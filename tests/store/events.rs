@@ -119,14 +119,10 @@ async fn one_of_many_writers_wins_each_place(store: Store, database: &Database) 
     wins.sort_unstable();
 
     let stored = store.list_events(&run, 0).await.unwrap();
-    let stored: Vec<_> = stored
-        .into_iter()
-        .filter_map(|it| match it.event {
-            Event::StageReady { stage } => Some((it.seq, stage.0)),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(stored, wins);
+    let written = |task| Event::StageReady { stage: StageIndex(task) };
+    let won: Vec<_> = wins.into_iter().map(|(seq, task)| (seq, written(task))).collect();
+    let stored: Vec<_> = stored.into_iter().map(|it| (it.seq, it.event)).collect();
+    assert_eq!(stored, won);
     assert_eq!(stored.len(), 40);
 }
 

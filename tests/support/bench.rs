@@ -68,8 +68,13 @@ impl Bench {
 
     /// Runs git in the repository.
     pub fn git(&self, arguments: &[&str]) {
-        let git = Command::new("git").args(arguments).current_dir(self.repository()).output().unwrap();
-        assert!(git.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&git.stderr));
+        let git =
+            Command::new("git").args(arguments).current_dir(self.repository()).output().unwrap();
+        assert!(
+            git.status.success(),
+            "git {arguments:?}: {}",
+            String::from_utf8_lossy(&git.stderr)
+        );
     }
 
     /// The binary with these arguments, not started yet.
@@ -130,7 +135,8 @@ impl Bench {
     /// The log of an attempt.
     pub fn log_of(&self, name: &AttemptName) -> String {
         block_on(async {
-            let reader = Logs::open(&self.state().join("logs")).unwrap().reader(name).await.unwrap();
+            let reader =
+                Logs::open(&self.state().join("logs")).unwrap().reader(name).await.unwrap();
             let mut text = Vec::new();
             loop {
                 let piece = reader.read_at(text.len() as u64, 1 << 20).await.unwrap();

@@ -4,7 +4,8 @@ use std::process::Command;
 
 /// Whether Docker answers. What is not there is skipped aloud on a laptop and fails in CI.
 pub fn is_here() -> bool {
-    let output = Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
+    let output =
+        Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
     let is_here = output.is_ok_and(|it| it.status.success());
     if !is_here {
         assert!(!is_ci(), "Docker does not answer; run `deploy/setup docker`");
@@ -37,7 +38,11 @@ pub fn things_of(instance: &str) -> Vec<String> {
 
 fn docker(arguments: &[&str]) -> String {
     let output = Command::new("docker").args(arguments).output().unwrap();
-    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "docker {arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

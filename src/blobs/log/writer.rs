@@ -19,6 +19,10 @@ const MARK_LINES: u64 = 128;
 const MARK_AGE: Milliseconds = Milliseconds::from_seconds(1);
 const BLOCK_BYTES: usize = 1024;
 
+/// So little is copied to the kernel sooner than it is handed to another thread, and programs print
+/// line by line.
+const QUICK_BYTES: usize = 4096;
+
 /// Writes one log. There is one writer at a time.
 #[derive(Debug)]
 pub struct LogWriter {
@@ -88,13 +92,18 @@ impl LogWriter {
         if new.is_empty() {
             return Ok(());
         }
+        // An earlier write that nobody waited for may have come in between.
+        let append = move |state: &mut State, new: &[u8]| {
+            state.append(behind(new, state.end.offset - stored_bytes), at)
+        };
+        if new.len() <= QUICK_BYTES {
+            tokio::task::coop::consume_budget().await;
+            let done = append(&mut lock(&self.state), new);
+            self.wake_readers();
+            return done.map_err(|source| BlobError::storage(self.writing(), source));
+        }
         let new = new.to_vec();
-        self.change(move |state| {
-            // An earlier write that nobody waited for may have come in between.
-            let known = state.end.offset - stored_bytes;
-            state.append(behind(&new, known), at)
-        })
-        .await
+        self.change(move |state| append(state, &new)).await
     }
 
     /// Marks that a section begins at `offset` (a step, by its place in the stage). A step that has
@@ -124,10 +133,17 @@ impl LogWriter {
         change: impl FnOnce(&mut State) -> io::Result<()> + Send + 'static,
     ) -> Result<(), BlobError> {
         let state = Arc::clone(&self.state);
-        let writing = || format!("writing log `{}`", self.name);
-        blocking(writing, move || change(&mut lock(&state))).await?;
-        self.changes.send_modify(|it| *it = it.wrapping_add(1));
+        blocking(|| self.writing(), move || change(&mut lock(&state))).await?;
+        self.wake_readers();
         Ok(())
+    }
+
+    fn wake_readers(&self) {
+        self.changes.send_modify(|it| *it = it.wrapping_add(1));
+    }
+
+    fn writing(&self) -> String {
+        format!("writing log `{}`", self.name)
     }
 }
 

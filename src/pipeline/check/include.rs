@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{IncludeRef, Names, substitute};
 use crate::model::Digest;
-use crate::pipeline::diagnostic::SourceFile;
+use crate::pipeline::diagnostic::{Place, SourceFile};
 use crate::pipeline::file::stage::{self, Stage};
 use crate::pipeline::file::top::{self, Body, Include};
 use crate::pipeline::file::{DefaultsChain, input};
 use crate::pipeline::reading::Reading;
-use crate::pipeline::yaml;
+use crate::pipeline::yaml::{self, Entry};
 
 /// Included files, all levels together.
 const MOST_INCLUDES: usize = 64;
@@ -32,12 +32,14 @@ struct Merge<'a> {
     count: usize,
     /// The files that lead to the one that is being read.
     path: Vec<IncludeRef>,
+    /// Where the file that is being read was included.
+    at: Option<Place>,
 }
 
 /// Merges the stages of a pipeline file with those it includes, which come first.
 pub(super) fn merge(body: &Body<'_>, load: &Load<'_>, reading: &Reading) -> Merged {
     let merged = Merged { stages: Vec::new(), names: Names::new() };
-    let mut merge = Merge { load, reading, merged, count: 0, path: Vec::new() };
+    let mut merge = Merge { load, reading, merged, count: 0, path: Vec::new(), at: None };
     merge.add(body, &Vec::new());
     merge.merged
 }
@@ -53,15 +55,27 @@ impl Merge<'_> {
         }
         for entry in body.stages {
             if let Some(first) = self.merged.names.get(&entry.key) {
-                let first = self.reading.show(*first);
-                let message = format!("there is already a stage `{}`, at {first}", entry.key);
-                let code = "pipeline/duplicate-name";
-                self.reading.error(code, entry.key_place, message, "rename one of the two");
+                self.refuse_twice(entry, *first);
                 continue;
             }
             self.merged.names.insert(entry.key.clone(), entry.key_place);
             self.merged.stages.extend(stage::read(entry, &chain, self.reading));
         }
+    }
+
+    fn refuse_twice(&self, entry: &Entry, first: Place) {
+        let (code, place) = ("pipeline/duplicate-name", entry.key_place);
+        let is_same = (first.line, first.column) == (place.line, place.column)
+            && self.reading.source_name(first.source) == self.reading.source_name(place.source);
+        if let (true, Some(at)) = (is_same, self.at) {
+            let name = self.reading.source_name(place.source);
+            let message = format!("`{name}` is included twice, and each brings a stage `{}`", entry.key);
+            let help = "remove one of the two, or let an input be part of the stage's name";
+            self.reading.error(code, at, message, help);
+            return;
+        }
+        let message = format!("there is already a stage `{}`, at {}", entry.key, self.reading.show(first));
+        self.reading.error(code, place, message, "rename one of the two");
     }
 
     fn include(&mut self, include: &Include<'_>, chain: &DefaultsChain) {
@@ -85,7 +99,9 @@ impl Merge<'_> {
         let Some(tree) = substitute::substitute(tree, &values, self.reading) else { return };
         if let Some(body) = top::read_template(&tree, self.reading) {
             self.path.push(wanted);
+            let outer = self.at.replace(include.place);
             self.add(&body, chain);
+            self.at = outer;
             self.path.pop();
         }
     }

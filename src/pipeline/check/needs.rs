@@ -28,7 +28,10 @@ fn check_need(stage: &Stage, need: &Need, known: &[&str], merged: &Merged, readi
     } else if !merged.names.contains_key(name) && !need.optional {
         let others: Vec<&str> = known.iter().copied().filter(|it| *it != stage.name).collect();
         let message = format!("stage `{}` needs `{name}`, but there is no stage of this name", stage.name);
-        let help = reading.suggest(name, "stages", &others);
+        let help = match others.as_slice() {
+            [] => "the pipeline has no other stage".to_owned(),
+            others => reading.suggest(name, "stages", others),
+        };
         reading.error("pipeline/unknown-need", *place, message, help);
     }
 }

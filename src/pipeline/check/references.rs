@@ -43,6 +43,8 @@ impl Check<'_> {
     fn reference(&self, reference: &Reference, occurrence: &Occurrence) {
         let stage = occurrence.stage.as_deref();
         match (reference.root.as_str(), &reference.member) {
+            // Inputs of included files have been put in, or refused, before.
+            ("inputs", _) if occurrence.spot.whole().source != 0 => {}
             ("inputs", Some(name)) if !self.inputs.contains(&name.as_str()) => {
                 let message = format!("there is no input `{name}`");
                 let help = if self.inputs.is_empty() {

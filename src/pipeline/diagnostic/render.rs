@@ -66,9 +66,15 @@ impl Excerpt {
     }
 }
 
-/// Characters that would move the cursor are shown as one blank, so that the marks stay in line.
+/// Characters that would move the cursor or turn the text around are shown as others of one column,
+/// so that the marks stay in line.
 fn plain(c: char) -> char {
-    if c.is_control() { ' ' } else { c }
+    match c {
+        '\u{feff}' | '\u{200e}' | '\u{200f}' => '·',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
+        c if c.is_control() => ' ',
+        c => c,
+    }
 }
 
 fn floor(text: &str, index: usize) -> usize {

@@ -20,6 +20,9 @@ use crate::pipeline::{Expression, Template};
 /// An attempt may take this long unless the file says otherwise.
 const TIMEOUT: Milliseconds = Milliseconds::from_seconds(3600);
 
+/// A rollout may take this long unless it says otherwise.
+const ROLLOUT_TIMEOUT: Milliseconds = Milliseconds::from_seconds(7 * 86_400);
+
 pub(super) fn plan(
     pipeline: &Pipeline,
     draft: Draft<'_>,
@@ -60,7 +63,7 @@ pub(super) fn plan(
         env,
         secrets: stage.secrets.clone(),
         retry: setting(stage, |it| it.retry.clone()).unwrap_or_default(),
-        timeout: setting(stage, |it| it.timeout).unwrap_or(TIMEOUT),
+        timeout: timeout_of(stage),
         allow_failure: stage.allow_failure.clone(),
         gates: stage.gates.clone(),
         inputs: stage.inputs.clone(),
@@ -70,6 +73,19 @@ pub(super) fn plan(
         budget: stage.budget.clone(),
         matrix,
     })
+}
+
+/// People and rollouts take their time: the default for commands does not hold for them.
+fn timeout_of(stage: &Stage) -> Milliseconds {
+    match &stage.work {
+        StageWork::Approval(approval) => approval.timeout,
+        StageWork::Builtin(BuiltinUse { name: "rollout", .. }) => {
+            stage.settings.timeout.unwrap_or(ROLLOUT_TIMEOUT)
+        }
+        StageWork::Builtin(_) | StageWork::Steps(_) | StageWork::Command(_) => {
+            setting(stage, |it| it.timeout).unwrap_or(TIMEOUT)
+        }
+    }
 }
 
 /// The stage's own setting, or the nearest default.

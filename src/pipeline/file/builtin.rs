@@ -172,7 +172,7 @@ pub(crate) fn read_with(
     reading: &Reading,
 ) -> Option<BuiltinUse> {
     let entries = match with {
-        Some(node) => mapping(node, "`with`", &[], reading)?,
+        Some(node) => mapping(node, "`with`", "", reading)?,
         None => &[],
     };
     let known: Vec<&str> = builtin.with.iter().map(|(key, _)| *key).collect();
@@ -229,7 +229,7 @@ fn texts_by_name(
     label: &str,
     reading: &Reading,
 ) -> Option<std::collections::BTreeMap<String, Template>> {
-    let entries = mapping(node, label, &[], reading)?;
+    let entries = mapping(node, label, "", reading)?;
     let read = |entry: &crate::pipeline::yaml::Entry| {
         let label = format!("`{}`", entry.key);
         let text = Loose::read(&entry.value, &label, reading)?.0;

@@ -89,7 +89,7 @@ impl Read for ImageName {
 /// Reads `services`: containers by their host name.
 pub(crate) fn read_services(node: &Node, reading: &Reading) -> Option<BTreeMap<String, Service>> {
     const MOST: usize = 20;
-    let entries = mapping(node, "`services`", &[], reading)?;
+    let entries = mapping(node, "`services`", "give each a host name: `services: { db: { image: \"postgres:16\" } }`", reading)?;
     if entries.len() > MOST {
         let message = format!("a stage has {} services; the limit is {MOST}", entries.len());
         reading.error("pipeline/limit", node.place, message, "split the stage");
@@ -225,7 +225,7 @@ pub(crate) fn read_user(node: &Node, reading: &Reading) -> Option<String> {
     };
     let is_user = word.splitn(2, ':').all(is_part);
     if !is_user {
-        let help = if text(node).is_some() { "" } else { "quote it" };
+        let help = if text(node).is_some() { "a name or number, and perhaps `:` and a group" } else { "quote it" };
         wrong_type(node, "`user`", "a user such as `\"1000:1000\"` or `app`", reading, help);
     }
     is_user.then_some(word)

@@ -31,13 +31,21 @@ impl<'n> Fields<'n> {
         keys: &'static [&'static str],
         reading: &'n Reading,
     ) -> Option<Self> {
-        let entries = mapping(node, label, keys, reading)?;
+        let entries = mapping(node, label, &known_words("keys", keys), reading)?;
         for entry in entries {
             if !keys.contains(&entry.key.as_str()) {
                 unknown_key(entry, label, keys, reading);
             }
         }
         Some(Self { entries, place: node.place, label: label.to_owned(), reading, keys })
+    }
+
+    /// Whether an unknown key was probably meant to be one of these.
+    pub(crate) fn has_slip_of(&self, wanted: &[&'static str]) -> bool {
+        let unknown = self.entries.iter().filter(|it| !self.keys.contains(&it.key.as_str()));
+        unknown
+            .filter_map(|it| meant(&it.key, self.keys, self.reading))
+            .any(|it| wanted.contains(&it))
     }
 
     /// The node below a key.
@@ -78,14 +86,13 @@ impl<'n> Fields<'n> {
 pub(crate) fn mapping<'n>(
     node: &'n Node,
     label: &str,
-    keys: &[&str],
+    help: &str,
     reading: &Reading,
 ) -> Option<&'n [Entry]> {
     if let Value::Mapping(entries) = &node.value {
         return Some(entries);
     }
-    let help = if keys.is_empty() { String::new() } else { known_words("keys", keys) };
-    wrong_type(node, label, "a mapping (`key: value`)", reading, &help);
+    wrong_type(node, label, "a mapping (`key: value`)", reading, help);
     None
 }
 
@@ -111,25 +118,32 @@ fn unknown_key(entry: &Entry, label: &str, keys: &[&str], reading: &Reading) {
     reading.error("pipeline/unknown-key", entry.key_place, message, help);
 }
 
-/// Words of other engines, and ours.
+/// Words of other engines, ours, and what to say.
+const FOREIGN: &[(&str, &str, &str)] = &[
+    ("script", "run", "the commands of a stage are `run`"),
+    ("commands", "run", "the commands of a stage are `run`"),
+    ("jobs", "stages", "the jobs of other engines are `stages` here"),
+    ("variables", "env", "variables are `env`"),
+    ("environment_variables", "env", "variables are `env`"),
+    ("depends_on", "needs", "dependencies are `needs`"),
+    ("runs-on", "image", "a stage runs in a container: give its `image`"),
+    ("strategy", "matrix", "write `matrix` directly below the stage"),
+    ("container", "image", "the container of a stage is its `image`"),
+    ("when", "if", "conditions are `if`"),
+    ("rules", "if", "conditions are `if`"),
+    ("only", "if", "conditions are `if`"),
+    ("timeout-minutes", "timeout", "write `timeout: 15m`"),
+    ("continue-on-error", "allow_failure", "write `allow_failure` with a date and a reason"),
+];
+
 fn foreign_word(key: &str, keys: &[&str]) -> Option<&'static str> {
-    const WORDS: &[(&str, &str, &str)] = &[
-        ("script", "run", "the commands of a stage are `run`"),
-        ("commands", "run", "the commands of a stage are `run`"),
-        ("jobs", "stages", "the jobs of other engines are `stages` here"),
-        ("variables", "env", "variables are `env`"),
-        ("environment_variables", "env", "variables are `env`"),
-        ("depends_on", "needs", "dependencies are `needs`"),
-        ("runs-on", "image", "a stage runs in a container: give its `image`"),
-        ("strategy", "matrix", "write `matrix` directly below the stage"),
-        ("container", "image", "the container of a stage is its `image`"),
-        ("when", "if", "conditions are `if`"),
-        ("rules", "if", "conditions are `if`"),
-        ("only", "if", "conditions are `if`"),
-        ("timeout-minutes", "timeout", "write `timeout: 15m`"),
-        ("continue-on-error", "allow_failure", "write `allow_failure` with a date and a reason"),
-    ];
-    WORDS.iter().find(|(word, ours, _)| *word == key && keys.contains(ours)).map(|it| it.2)
+    FOREIGN.iter().find(|(word, ours, _)| *word == key && keys.contains(ours)).map(|it| it.2)
+}
+
+/// The known key that an unknown one was probably meant to be.
+fn meant(key: &str, keys: &'static [&'static str], reading: &Reading) -> Option<&'static str> {
+    let foreign = FOREIGN.iter().find(|(word, ours, _)| *word == key && keys.contains(ours));
+    foreign.map(|it| it.1).or_else(|| reading.closest(key, keys.iter().copied()))
 }
 
 impl<T: Read> Read for Vec<T> {
@@ -147,12 +161,21 @@ impl<T: Read> Read for Vec<T> {
 
 impl<T: Read> Read for BTreeMap<String, T> {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
-        let entries = mapping(node, label, &[], reading)?;
+        let entries = mapping(node, label, "", reading)?;
         let read = |entry: &Entry| {
             let label = format!("`{}`", entry.key);
             Some((entry.key.clone(), T::read(&entry.value, &label, reading)?))
         };
         Some(entries.iter().filter_map(read).collect())
+    }
+}
+
+/// `a`, `b` or `c`.
+fn either(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|it| format!("`{it}`")).collect();
+    match quoted.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => quoted.concat(),
     }
 }
 
@@ -168,7 +191,7 @@ pub(crate) fn choice<T: Copy>(
         return Some(*value);
     }
     let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let expected = known.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(" or ");
+    let expected = either(&known);
     let close = text.and_then(|it| reading.closest(it, known.iter().copied()));
     let help = close.map_or_else(String::new, |it| format!("did you mean `{it}`?"));
     wrong_type(node, label, &expected, reading, &help);

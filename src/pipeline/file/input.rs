@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-use super::fields::{Fields, choice, mapping, wrong_type};
+use super::fields::{Fields, Read, choice, mapping, wrong_type};
 use super::scalar::{self, Plain, loose_list};
 use crate::pipeline::reading::{Reading, known_words};
 use crate::pipeline::yaml::{Node, Scalar, ScalarKind, Value};
@@ -95,7 +95,7 @@ impl Input {
 
 /// Reads `inputs:`.
 pub(crate) fn read_declared(node: &Node, reading: &Reading) -> Option<BTreeMap<String, Input>> {
-    let entries = mapping(node, "`inputs`", &[], reading)?;
+    let entries = mapping(node, "`inputs`", "such as `inputs: { fast: { type: boolean } }`", reading)?;
     let mut inputs = BTreeMap::new();
     for entry in entries {
         let label = format!("input `{}`", entry.key);
@@ -136,6 +136,10 @@ fn read_one(node: &Node, label: &str, reading: &Reading) -> Option<Input> {
         return None;
     }
     if let Some(default) = fields.find("default") {
+        let is_flag = input.kind == InputKind::Boolean;
+        if is_flag && bool::read(default, "`default`", reading).is_none() {
+            return None;
+        }
         input.default = scalar::scalar(default).and_then(|it| input.accept(it));
         if input.default.is_none() {
             wrong_type(default, "`default`", &input.expected(), reading, "");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::fields::{choice, mapping, wrong_type};
-use super::scalar::{check_name, is_variable, loose_list};
+use super::scalar::{is_variable, loose_list};
 use super::trigger::EVENTS;
 use crate::pipeline::reading::{Reading, known_words};
 use crate::pipeline::yaml::{Entry, Node, Value};
@@ -111,7 +111,7 @@ fn with(cell: &Cell, name: &str, value: &str) -> Cell {
 
 /// Reads `matrix`.
 pub(crate) fn read(node: &Node, reading: &Reading) -> Option<Matrix> {
-    let entries = mapping(node, "`matrix`", &[], reading)?;
+    let entries = mapping(node, "`matrix`", "such as `matrix: { python: [\"3.11\", \"3.12\"] }`", reading)?;
     let problems = reading.problem_count();
     let mut matrix = Matrix::default();
     for entry in entries.iter().filter(|it| it.key != "include" && it.key != "exclude") {
@@ -144,7 +144,7 @@ fn check_size(matrix: &Matrix, entries: &[Entry], node: &Node, reading: &Reading
     let cells = cells.fold(1_usize, usize::saturating_mul).saturating_add(matrix.include.len());
     if cells > MOST_CELLS {
         let message = format!("the matrix has {cells} cells; the limit is {MOST_CELLS}");
-        reading.error("pipeline/limit", node.place, message, "split the stage");
+        reading.error("pipeline/limit", node.place, message, "remove values, or split the stage");
     }
 }
 
@@ -194,7 +194,7 @@ fn read_rules(node: &Node, label: &str, reading: &Reading) -> Vec<Rule> {
 }
 
 fn read_rule(node: &Node, label: &str, reading: &Reading) -> Option<Rule> {
-    let entries = mapping(node, label, &[], reading)?;
+    let entries = mapping(node, label, "such as `{ python: \"3.11\" }`", reading)?;
     let mut rule = Rule { events: Vec::new(), values: Vec::new() };
     for entry in entries {
         if entry.key == "on" {
@@ -256,9 +256,4 @@ fn check_excluded_value(entry: &Entry, matrix: &Matrix, reading: &Reading) {
         let message = format!("`{}` never has the value `{}`", entry.key, scalar.text);
         reading.error("pipeline/unknown-value", entry.value.place, message, known_words("values", &known));
     }
-}
-
-/// Checks the names of a file; kept apart so that a bad one does not hide the rest.
-pub(crate) fn check_stage_name(entry: &Entry, reading: &Reading) -> bool {
-    check_name(&entry.key, "stage", entry.key_place, reading)
 }

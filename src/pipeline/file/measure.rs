@@ -169,7 +169,7 @@ impl Read for Day {
         if let Some(days_since_epoch) = day_number(text) {
             return Some(Self { days_since_epoch });
         }
-        wrong_type(node, label, "a date such as `2027-03-31`", reading, "year, month, day");
+        wrong_type(node, label, "a date such as `2027-03-31`", reading, "a day that exists, as year-month-day");
         None
     }
 }

@@ -183,7 +183,22 @@ fn refuse<T>(source: &str, error: &ExpressionError, spot: Spot, reading: &Readin
         Some((start, end)) => spot.part(source, start, end),
         None => spot.place,
     };
-    let help = error.help.clone().unwrap_or_default();
+    let help = match &error.help {
+        Some(help) => help.as_str(),
+        None => foreign_root(&reading.text_at(place)).unwrap_or_default(),
+    };
     reading.error("pipeline/expression", place, error.message.clone(), help);
     None
+}
+
+/// What takes the place of a name that other engines have.
+fn foreign_root(shown: &str) -> Option<&'static str> {
+    match shown.split('.').next()? {
+        "secrets" => Some("list it under `secrets:`; the commands get it as an environment variable"),
+        "github" | "gitlab" | "CI" => Some("use `event`, `git` and `pull_request`"),
+        "steps" | "jobs" => Some("outputs of other stages are `needs.<stage>.outputs`"),
+        "vars" | "variables" => Some("use `env` or `inputs`"),
+        "strategy" => Some("use `matrix`"),
+        _ => None,
+    }
 }

@@ -271,7 +271,7 @@ impl Read for SecretUse {
 
 /// Reads `gate: { metric: ">= 0.85" }`.
 pub(crate) fn read_gates(node: &Node, reading: &Reading) -> Option<Vec<Gate>> {
-    let entries = mapping(node, "`gate`", &[], reading)?;
+    let entries = mapping(node, "`gate`", "such as `gate: { f1: \">= 0.85\" }`", reading)?;
     let mut gates = Vec::new();
     for entry in entries {
         let Some(comparison) = read_comparison(&entry.value, &entry.key, reading) else { continue };
@@ -299,13 +299,19 @@ pub(crate) fn read_comparison(node: &Node, metric: &str, reading: &Reading) -> O
         return Some(text.trim().to_owned());
     }
     let help = if text.starts_with('=') {
-        format!("equality is `==`: write `\"== {}\"`", text.trim_start_matches(['=', '>']).trim())
+        let operator = match text.get(..2) {
+            Some("=>") => ">=",
+            Some("=<") => "<=",
+            _ => "==",
+        };
+        let value = text.trim_start_matches(['=', '<', '>']).trim();
+        format!("write `\"{operator} {value}\"`")
     } else if scalar::scalar(node).is_some() && number_of(node).is_some() {
         format!("say which way: `\">= {0}\"` or `\"<= {0}\"`", number_of(node).unwrap_or_default())
     } else {
         "operators are `<`, `<=`, `>`, `>=`, `==`, `!=`".to_owned()
     };
-    let label = format!("the gate on `{metric}`");
+    let label = format!("what is asked of `{metric}`");
     wrong_type(node, &label, "a comparison such as `\">= 0.85\"`", reading, &help);
     None
 }

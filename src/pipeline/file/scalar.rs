@@ -160,8 +160,9 @@ pub(crate) fn check_name(
         return true;
     }
     let shown: String = name.chars().take(80).collect();
+    let what = if what.is_empty() { String::new() } else { format!("{what} ") };
     let message = format!(
-        "{what} `{shown}` is not a name: 1 to {LONGEST_NAME} of lower-case letters, digits, `_` and `-`"
+        "{what}`{shown}` is no name: use 1 to {LONGEST_NAME} lower-case letters, digits, `_` and `-`"
     );
     let fixed: String = name.trim().to_lowercase().chars().map(replaced).take(LONGEST_NAME).collect();
     let help = if is_name(&fixed) { format!("such as `{fixed}`") } else { String::new() };
@@ -180,7 +181,7 @@ pub(crate) struct Name(pub(crate) String);
 impl Read for Name {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         let name = String::read(node, label, reading)?;
-        check_name(&name, label, node.place, reading).then_some(Self(name))
+        check_name(&name, "", node.place, reading).then_some(Self(name))
     }
 }
 
@@ -234,7 +235,7 @@ pub(crate) fn environment(
     label: &str,
     reading: &Reading,
 ) -> Option<BTreeMap<String, Template>> {
-    let entries = mapping(node, label, &[], reading)?;
+    let entries = mapping(node, label, "such as `env: { LOG_LEVEL: debug }`", reading)?;
     let mut found = BTreeMap::new();
     for entry in entries {
         let is_name = check_variable(&entry.key, entry.key_place, reading);

@@ -10,7 +10,7 @@ use super::matrix::{self, Matrix};
 use super::measure::{Glob, globs};
 use super::policy::{Need, StageGroup, Target, read_gates};
 use super::rollout::Rollout;
-use super::scalar::environment;
+use super::scalar::{check_name, environment};
 use super::{DefaultsChain, Named, step};
 use crate::model::Milliseconds;
 use crate::pipeline::diagnostic::Place;
@@ -131,11 +131,11 @@ pub(crate) fn read_defaults(node: &Node, reading: &Reading) -> Option<Defaults> 
 
 /// Reads one entry of `stages`.
 pub(crate) fn read(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Option<Stage> {
-    let has_name = matrix::check_stage_name(entry, reading);
+    check_name(&entry.key, "stage", entry.key_place, reading);
     *reading.stage.borrow_mut() = Some(entry.key.clone());
     let stage = read_fields(entry, defaults, reading);
     *reading.stage.borrow_mut() = None;
-    stage.filter(|_| has_name)
+    stage
 }
 
 fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Option<Stage> {
@@ -164,10 +164,13 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
         defaults: defaults.clone(),
         name,
         settings,
-        work: work?,
+        // Without work the pipeline is refused; the rest of the stage is checked all the same.
+        work: work.unwrap_or(StageWork::Steps(Vec::new())),
     };
     check_needs_once(&stage, reading);
-    check_image(&stage, reading);
+    if fields.find("run").or(fields.find("steps")).or(fields.find("command")).is_some() {
+        check_image(&stage, reading);
+    }
     Some(stage)
 }
 
@@ -195,6 +198,9 @@ fn read_work(fields: &Fields<'_>, label: &str, place: Place, reading: &Reading) 
 }
 
 fn refuse_work(given: &[&str], fields: &Fields<'_>, label: &str, place: Place, reading: &Reading) {
+    if given.is_empty() && fields.has_slip_of(&WORK_KEYS) {
+        return; // The unknown key has been told; it is what the stage was meant to do.
+    }
     if given.is_empty() {
         let message = format!("{label} has nothing to do");
         let help = "give it exactly one of `run`, `steps`, `command`, `uses` and `approval`";
@@ -261,10 +267,9 @@ fn check_needs_once(stage: &Stage, reading: &Reading) {
 }
 
 fn check_image(stage: &Stage, reading: &Reading) {
-    let runs = matches!(stage.work, StageWork::Steps(_) | StageWork::Command(_));
     let has_image = stage.settings.image.is_some()
         || stage.defaults.iter().any(|it: &Arc<Defaults>| it.image.is_some());
-    if runs && !has_image {
+    if !has_image {
         let message = format!("stage `{}` has no `image` to run in", stage.name);
         let help = "add `image: debian:bookworm-slim` to it, or to `defaults`";
         reading.error("pipeline/missing-image", stage.place, message, help);

@@ -22,7 +22,11 @@ struct Shell(String);
 impl Read for Shell {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         let Some(text) = scalar::text(node).filter(|it| !it.trim().is_empty()) else {
-            let help = "quote it, or write it as a `|` block below the key";
+            let help = if matches!(node.value, Value::Mapping(_)) {
+                "a command with `: ` in it must be quoted, or written as a `|` block"
+            } else {
+                "quote it, or write it as a `|` block below the key"
+            };
             wrong_type(node, label, "a command", reading, help);
             return None;
         };

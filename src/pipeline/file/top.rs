@@ -26,6 +26,9 @@ pub(crate) const INCLUDE_KEYS: &[&str] = &["from", "ref", "file", "sha256", "wit
 /// The version of the format.
 const VERSION: i64 = 1;
 
+const STAGES_HELP: &str =
+    "a name, then what the stage does: `stages: { test: { image: busybox, run: make test } }`";
+
 /// A file without its includes.
 pub(crate) struct Top<'n> {
     pub(crate) name: Option<String>,
@@ -101,11 +104,11 @@ fn check_version(fields: &Fields<'_>, reading: &Reading) {
 fn read_body<'n>(fields: &Fields<'n>, reading: &'n Reading) -> Body<'n> {
     let includes = fields.find("include").map(|it| read_includes(it, reading)).unwrap_or_default();
     let stages = fields.find("stages");
-    let entries = stages.and_then(|it| mapping(it, "`stages`", &[], reading)).unwrap_or_default();
+    let entries = stages.and_then(|it| mapping(it, "`stages`", STAGES_HELP, reading)).unwrap_or_default();
     let is_empty = stages.is_none_or(|it| matches!(&it.value, crate::pipeline::yaml::Value::Mapping(entries) if entries.is_empty()));
-    if is_empty && includes.is_empty() {
+    if is_empty && includes.is_empty() && !fields.has_slip_of(&["stages", "include"]) {
         let message = "there are no `stages`";
-        let help = "add one: `stages: { test: { image: \"debian:bookworm-slim\", run: make test } }`";
+        let help = STAGES_HELP;
         let place = stages.map_or(fields.place, |it| it.place);
         reading.error("pipeline/missing-key", place, message, help);
     }
@@ -134,7 +137,7 @@ fn read_include<'n>(node: &'n Node, reading: &'n Reading) -> Option<Include<'n>>
     let sha256 = fields.find("sha256").and_then(|it| read_sha256(it, reading));
     let with = fields.find("with");
     if let Some(node) = with {
-        mapping(node, "`with`", &[], reading)?;
+        mapping(node, "`with`", "", reading)?;
     }
     let file = fields.require::<Inside>("file", "pipelines/python.yml")?.0;
     Some(Include { from, r#ref, file, sha256, with, place: fields.place })

@@ -110,14 +110,25 @@ impl Read for Triggers {
             schedules: fields.read_or("schedule", Vec::new()),
             manual: fields.find("manual").and_then(|it| read_manual(it, reading)).unwrap_or_default(),
         };
-        let mut names: Vec<_> = triggers.schedules.iter().map(|it| it.name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(twice) = names.windows(2).find_map(|it| (it.first() == it.last()).then(|| it.first())?) {
-            let place = fields.find("schedule").map_or(node.place, |it| it.place);
-            let message = format!("two schedules have the name `{twice}`");
-            reading.error("pipeline/duplicate-name", place, message, "rename one of the two");
+        if let Some(node) = fields.find("schedule") {
+            check_schedule_names(node, reading);
         }
         Some(triggers)
+    }
+}
+
+fn check_schedule_names(node: &Node, reading: &Reading) {
+    let Value::Sequence(items) = &node.value else { return };
+    let mut seen = BTreeMap::new();
+    for item in items {
+        let Value::Mapping(entries) = &item.value else { continue };
+        let Some(name) = entries.iter().find(|it| it.key == "name").map(|it| &it.value) else { continue };
+        let Some(text) = scalar::text(name) else { continue };
+        if let Some(line) = seen.insert(text, name.place.line) {
+            let message = format!("there is already a schedule `{text}`, on line {line}");
+            let code = "pipeline/duplicate-name";
+            reading.error(code, name.place, message, "rename one of the two");
+        }
     }
 }
 

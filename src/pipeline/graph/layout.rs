@@ -16,8 +16,6 @@ const REDUCED_MAX: usize = 2000;
 /// More bends than this are not worth the time; longer lines then go straight.
 const BENDS_MAX: usize = 20_000;
 const SWEEPS: usize = 12;
-/// More items than this are left as the sweeps leave them.
-const SWAPPED_MAX: usize = 400;
 
 /// A box: a stage, or all cells of its matrix.
 #[derive(Debug)]
@@ -141,9 +139,6 @@ impl Drawing {
             }
         }
         self.layers = best.1;
-        if self.items.len() <= SWAPPED_MAX {
-            neighbors.swap(&mut self.layers);
-        }
     }
 }
 
@@ -189,28 +184,6 @@ impl Neighbors {
         layers.iter().zip(layers.iter().skip(1)).map(|(up, low)| self.between(up, low)).sum()
     }
 
-    /// Swaps items that lie next to each other as long as that removes crossings.
-    fn swap(&self, layers: &mut [Vec<usize>]) {
-        let mut crossings = self.crossings(layers);
-        for _ in 0..SWEEPS {
-            let before = crossings;
-            for layer in 0..layers.len() {
-                for place in 1..layers.get(layer).map_or(0, Vec::len) {
-                    swap_at(layers, layer, place);
-                    let swapped = self.crossings(layers);
-                    if swapped < crossings {
-                        crossings = swapped;
-                    } else {
-                        swap_at(layers, layer, place);
-                    }
-                }
-            }
-            if crossings == 0 || crossings == before {
-                return;
-            }
-        }
-    }
-
     fn between(&self, upper: &[usize], lower: &[usize]) -> usize {
         let places: HashMap<_, _> = lower.iter().enumerate().map(|(at, it)| (*it, at)).collect();
         let mut crossings = 0;
@@ -228,12 +201,6 @@ impl Neighbors {
             }
         }
         crossings
-    }
-}
-
-fn swap_at(layers: &mut [Vec<usize>], layer: usize, place: usize) {
-    if let Some(layer) = layers.get_mut(layer) {
-        layer.swap(place - 1, place);
     }
 }
 
@@ -268,9 +235,7 @@ fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
         }
     }
     let mut folded = DiGraph::with_capacity(blocks.len(), needs.len());
-    for _ in &blocks {
-        folded.add_node(());
-    }
+    blocks.iter().for_each(|_| drop(folded.add_node(())));
     for ((from, to), optional) in needs {
         folded.add_edge(NodeIndex::new(from), NodeIndex::new(to), Edge { optional });
     }

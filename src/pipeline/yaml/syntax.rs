@@ -31,15 +31,48 @@ fn is_hidden(c: char) -> bool {
     matches!(c, '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Records what the YAML parser said, translated. `open` has the starts of unfinished lists and
-/// mappings.
-pub(super) fn report(said: &str, place: &Place, open: &[Place], reading: &Reading) {
+/// Records what the YAML parser said about the byte `at`, translated. `open` is the innermost
+/// unfinished list or mapping.
+pub(super) fn report(said: &str, at: usize, open: Option<Place>, text: &str, reading: &Reading) {
+    let source = open.map_or(0, |it| it.source);
     let (message, help) = explain(said);
     let mut message = message.unwrap_or_else(|| format!("this is not YAML: {said}"));
-    if let (true, Some(start)) = (said.contains("flow"), open.last()) {
-        message = format!("{message}, opened on line {}", start.line);
+    let opened = open.filter(|it| text.get(it.start..).is_some_and(|it| it.starts_with(['[', '{'])));
+    let is_flow = said.contains("flow") || said.contains("placement of ':'");
+    if let (true, Some(open)) = (is_flow, opened) {
+        message = format!("{message}, opened on line {}", open.line);
     }
-    reading.error("yaml/syntax", *place, message, help);
+    let is_at_end = text.get(at..).is_none_or(|it| it.trim().is_empty());
+    let place = match opened {
+        Some(open) if is_flow && is_at_end => open,
+        _ if said.contains("tab") => first_tab(text, at, source, reading),
+        _ if is_at_end => last_line(text, source, reading),
+        _ => reading.place(source, at, at),
+    };
+    reading.error("yaml/syntax", place, message, help);
+}
+
+/// The first tab in the indentation of this line or one after; the parser notices it late or early.
+fn first_tab(text: &str, at: usize, source: usize, reading: &Reading) -> Place {
+    let before = text.get(..at).unwrap_or_default();
+    let mut start = before.rfind('\n').map_or(0, |it| it + 1);
+    for line in text.get(start..).unwrap_or_default().split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        if let Some(tab) = line.get(..indent).and_then(|it| it.find('\t')) {
+            return reading.place(source, start + tab, start + tab + 1);
+        }
+        start += line.len();
+    }
+    reading.place(source, at, at)
+}
+
+/// The last line that has text, for problems that the parser notices at the end of the file.
+fn last_line(text: &str, source: usize, reading: &Reading) -> Place {
+    let text = text.trim_end();
+    let start = text.rfind('\n').map_or(0, |it| it + 1);
+    let line = text.get(start..).unwrap_or_default();
+    let start = start + line.len() - line.trim_start().len();
+    reading.place(source, start, text.len())
 }
 
 fn explain(said: &str) -> (Option<String>, &'static str) {
@@ -55,7 +88,12 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     (
         "mapping values are not allowed",
         "a `: ` is not possible here",
-        "quote the text that contains the colon, or check the indentation of this line",
+        "quote a text that contains `: `, or write it as a `|` block; if none is meant, a `:` or the right indentation is missing on the line before",
+    ),
+    (
+        "placement of ':'",
+        "a `: ` is not possible inside of `[ … ]`",
+        "close the brackets, and quote texts that contain `: `",
     ),
     ("tab", "a tab stands where only spaces may", "indent with spaces"),
     (
@@ -146,8 +184,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ),
     (
         "block scalar, did not find expected comment",
-        "a `|` or `>` is followed by text",
-        "start the text on the next line, indented",
+        "a `|` or `>` starts a block of text, and something else follows on its line",
+        "quote a comparison, such as `\">= 0.85\"`; the text of a block starts on the next line",
     ),
     (
         "wrongly indented line in block scalar",

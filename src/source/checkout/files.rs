@@ -182,7 +182,7 @@ impl Writer<'_> {
         if let Rights::GivenTo(uid, gid) = self.rights {
             std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
         }
-        rustix::fs::futimens(&file, &self.times())?;
+        rustix::fs::futimens(&file, &times(self.time))?;
         file.metadata()
     }
 
@@ -191,7 +191,7 @@ impl Writer<'_> {
         if let Rights::GivenTo(uid, gid) = self.rights {
             std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
         }
-        rustix::fs::utimensat(CWD, path, &self.times(), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::utimensat(CWD, path, &times(self.time), AtFlags::SYMLINK_NOFOLLOW)?;
         fs::symlink_metadata(path)
     }
 
@@ -207,7 +207,11 @@ impl Writer<'_> {
         for folder in folders {
             self.finish_one(&self.root.join(&folder.path)).map_err(writing(&folder.path))?;
         }
-        self.finish_one(self.root).map_err(writing(self.root))
+        self.finish_one(self.root).map_err(writing(self.root))?;
+        // Git reads every file that is not older than the index, as it may have changed since.
+        let index = self.root.join(".git/index");
+        let times = times(self.time.saturating_add(1));
+        rustix::fs::utimensat(CWD, &index, &times, AtFlags::empty()).map_err(writing(&index))
     }
 
     fn finish_all(&self, path: &Path) -> Result<(), SourceError> {
@@ -227,14 +231,14 @@ impl Writer<'_> {
         if let Rights::GivenTo(uid, gid) = self.rights {
             std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
         }
-        rustix::fs::futimens(&file, &self.times())?;
+        rustix::fs::futimens(&file, &times(self.time))?;
         Ok(())
     }
+}
 
-    fn times(&self) -> Timestamps {
-        let time = Timespec { tv_sec: self.time, tv_nsec: 0 };
-        Timestamps { last_access: time, last_modification: time }
-    }
+fn times(seconds: i64) -> Timestamps {
+    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+    Timestamps { last_access: time, last_modification: time }
 }
 
 /// The facts that git keeps of a file to see whether it has changed. As in git, 32 bits are enough.

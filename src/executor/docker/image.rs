@@ -1,0 +1,293 @@
+//! Images: getting them, and what must be known about one before a container is made of it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use bollard::errors::Error;
+use bollard::models::{ContainerCreateBody, ImageInspect};
+use bollard::query_parameters::{
+    ContainerArchiveInfoOptions, CreateImageOptions, DownloadFromContainerOptions,
+    RemoveContainerOptions,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use serde::{Deserialize, Serialize};
+
+use crate::executor::docker::{DockerExecutor, fault, registry};
+use crate::executor::{ExecutorError, Pull, archive, control};
+
+/// An image's `/etc/passwd` is read up to this size.
+const ACCOUNTS_LIMIT_BYTES: u64 = 1024 * 1024;
+
+/// What is known about images, by image id; the same is kept in files, for it takes a container to know.
+#[derive(Debug, Default)]
+pub(super) struct ImageCache {
+    known: Mutex<HashMap<String, Contents>>,
+}
+
+/// What an image contains. Never changes, as an id stands for the content.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Contents {
+    has_shell: bool,
+    passwd: String,
+    group: String,
+}
+
+/// An image that is here.
+#[derive(Debug, Clone)]
+pub(super) struct ImageFacts {
+    pub(super) id: String,
+    /// `USER` of the image.
+    config_user: String,
+    contents: Contents,
+}
+
+impl DockerExecutor {
+    /// Gets the image if it must be got, and says what is in it.
+    pub(super) async fn image_facts(
+        &self,
+        image: &str,
+        pull: Pull,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<ImageFacts, ExecutorError> {
+        let inspect = self.ensure_image(image, pull, progress).await?;
+        let id = inspect.id.unwrap_or_else(|| image.to_owned());
+        let config_user = inspect.config.and_then(|it| it.user).unwrap_or_default();
+        let contents = match self.known_contents(&id) {
+            Some(contents) => contents,
+            None => {
+                let contents = self
+                    .look_into(&id)
+                    .await
+                    .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
+                self.remember_contents(&id, &contents)?;
+                contents
+            }
+        };
+        Ok(ImageFacts { id, config_user, contents })
+    }
+
+    /// The id of an image that is here.
+    pub(super) async fn local_image_id(
+        &self,
+        image: &str,
+    ) -> Result<Option<String>, ExecutorError> {
+        Ok(self.find_image(image).await?.and_then(|it| it.id))
+    }
+
+    async fn ensure_image(
+        &self,
+        image: &str,
+        pull: Pull,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<ImageInspect, ExecutorError> {
+        if pull != Pull::Always
+            && let Some(found) = self.find_image(image).await?
+        {
+            return Ok(found);
+        }
+        let missing = |reason: String| ExecutorError::Image { image: image.to_owned(), reason };
+        if pull == Pull::Never {
+            return Err(missing(format!(
+                "`pull: never` forbids it. Build or load it on this machine (`docker image ls` lists \
+                 what is here), or write `pull: if_missing`; looked for `{image}`"
+            )));
+        }
+        self.pull(image, progress).await.map_err(|error| missing(advice(&error)))?;
+        let found = self.find_image(image).await?;
+        found.ok_or_else(|| missing("the registry sent something else".to_owned()))
+    }
+
+    async fn find_image(&self, image: &str) -> Result<Option<ImageInspect>, ExecutorError> {
+        match fault::retry(|| self.docker().inspect_image(image)).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if fault::is_not_found(&error) => Ok(None),
+            Err(error) if fault::status(&error) == Some(400) => Err(ExecutorError::Rejected(
+                format!("`{image}` is not a valid image reference: {}", fault::message(&error)),
+            )),
+            Err(error) => Err(fault::infra(format!("looking for image `{image}`"), &error)),
+        }
+    }
+
+    async fn pull(
+        &self,
+        image: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Error> {
+        progress(format!("pulling image {image}"));
+        let (repository, tag) = registry::split_tag(image);
+        let options = CreateImageOptions {
+            from_image: Some(repository.to_owned()),
+            tag: Some(tag.unwrap_or("latest").to_owned()),
+            ..CreateImageOptions::default()
+        };
+        let credentials = registry::credentials(&self.inner.settings, image);
+        let mut lines = self.docker().create_image(Some(options), None, credentials);
+        while let Some(line) = lines.try_next().await? {
+            // Byte counts change many times a second; a person wants to know about whole layers.
+            let status = line.status.unwrap_or_default();
+            let is_step = line.progress_detail.is_none_or(|it| it.total.is_none());
+            if is_step && !status.is_empty() {
+                let layer = line.id.map(|id| format!("{id}: ")).unwrap_or_default();
+                progress(format!("{layer}{status}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn known_contents(&self, id: &str) -> Option<Contents> {
+        let mut known = self.inner.images.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(contents) = known.get(id) {
+            return Some(contents.clone());
+        }
+        let text = std::fs::read(self.contents_path(id)).ok()?;
+        let contents: Contents = serde_json::from_slice(&text).ok()?;
+        known.insert(id.to_owned(), contents.clone());
+        Some(contents)
+    }
+
+    fn remember_contents(&self, id: &str, contents: &Contents) -> Result<(), ExecutorError> {
+        let path = self.contents_path(id);
+        let write = || {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            control::write_whole(&path, &serde_json::to_vec(contents)?, 0o600)
+        };
+        write().map_err(|error| control::failed("writing", &path, &error))?;
+        let mut known = self.inner.images.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(id.to_owned(), contents.clone());
+        Ok(())
+    }
+
+    fn contents_path(&self, id: &str) -> PathBuf {
+        let file = id.replace(|it: char| !it.is_ascii_alphanumeric(), "-");
+        self.inner.settings.state_folder.join("images").join(format!("{file}.json"))
+    }
+
+    /// Makes a container that never starts, to read the image's files.
+    async fn look_into(&self, id: &str) -> Result<Contents, Error> {
+        let config = ContainerCreateBody {
+            image: Some(id.to_owned()),
+            entrypoint: Some(vec!["-".to_owned()]),
+            labels: Some(HashMap::from([("trunkline.probe".to_owned(), "image".to_owned())])),
+            ..ContainerCreateBody::default()
+        };
+        let container = self.docker().create_container(None, config).await?.id;
+        let contents = self.read_contents(&container).await;
+        let options =
+            RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
+        drop(self.docker().remove_container(&container, Some(options)).await);
+        contents
+    }
+
+    async fn read_contents(&self, container: &str) -> Result<Contents, Error> {
+        let options = ContainerArchiveInfoOptions { path: "/bin/sh".to_owned() };
+        let has_shell =
+            match self.docker().get_container_archive_info(container, Some(options)).await {
+                Ok(_) => true,
+                Err(error) if fault::is_not_found(&error) => false,
+                Err(error) => return Err(error),
+            };
+        let passwd = self.read_text(container, "/etc/passwd").await?;
+        let group = self.read_text(container, "/etc/group").await?;
+        Ok(Contents { has_shell, passwd, group })
+    }
+
+    async fn read_text(&self, container: &str, path: &str) -> Result<String, Error> {
+        let options = DownloadFromContainerOptions { path: path.to_owned() };
+        let stream = self.docker().download_from_container(container, Some(options));
+        let mut tar = Vec::new();
+        let mut stream = std::pin::pin!(stream);
+        while let Some(chunk) = stream.next().await {
+            match chunk {
+                Ok(bytes) => tar.extend_from_slice(&bytes),
+                Err(error) if fault::is_not_found(&error) => return Ok(String::new()),
+                Err(error) => return Err(error),
+            }
+            if tar.len() as u64 > ACCOUNTS_LIMIT_BYTES {
+                break;
+            }
+        }
+        Ok(archive::first_file(&tar).unwrap_or_default())
+    }
+}
+
+/// What to do about a pull that failed.
+fn advice(error: &Error) -> String {
+    let said = match error {
+        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let help = if said.contains("unauthorized") || said.contains("denied") {
+        "Sign in with `docker login`, or correct the name"
+    } else if said.contains("not found") || said.contains("manifest unknown") {
+        "Correct the name or the tag"
+    } else {
+        "Check that this machine reaches the registry, or load the image with `docker load`"
+    };
+    format!("{said}. {help}")
+}
+
+impl ImageFacts {
+    /// Fails for an image whose steps could not run.
+    pub(super) fn require_shell(&self, image: &str) -> Result<(), ExecutorError> {
+        if self.contents.has_shell {
+            return Ok(());
+        }
+        Err(ExecutorError::Rejected(format!(
+            "image `{image}` has no `/bin/sh`, which runs the steps. Use `command:` to run a program of \
+             the image without a shell, or an image with one"
+        )))
+    }
+
+    /// Numeric user and group of a process, as Docker would resolve them.
+    pub(super) fn user(
+        &self,
+        image: &str,
+        user: Option<&str>,
+    ) -> Result<(u32, u32), ExecutorError> {
+        let wanted = user.unwrap_or(&self.config_user);
+        if wanted.is_empty() {
+            return Ok((0, 0));
+        }
+        let (user, group) = match wanted.split_once(':') {
+            Some((user, group)) => (user, Some(group)),
+            None => (wanted, None),
+        };
+        let unknown = |what: &str, name: &str, file: &str| {
+            ExecutorError::Rejected(format!(
+                "image `{image}` has no {what} `{name}` in its `{file}`. Use a number (`user: \"1000:1000\"`) \
+                 or a name that is there"
+            ))
+        };
+        let account = account(&self.contents.passwd, user);
+        let uid = account.map(|(uid, _)| uid).or_else(|| user.parse().ok());
+        let uid = uid.ok_or_else(|| unknown("user", user, "/etc/passwd"))?;
+        let gid = match group {
+            None => account.map_or(0, |(_, gid)| gid),
+            Some(group) => group_id(&self.contents.group, group)
+                .or_else(|| group.parse().ok())
+                .ok_or_else(|| unknown("group", group, "/etc/group"))?,
+        };
+        Ok((uid, gid))
+    }
+}
+
+/// User and group of a line in `/etc/passwd`, found by name or number.
+fn account(passwd: &str, user: &str) -> Option<(u32, u32)> {
+    let rows = || passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let ids = |row: &[&str]| Some((row.get(2)?.parse().ok()?, row.get(3)?.parse().ok()?));
+    rows().find(|row| row.first() == Some(&user)).and_then(|row| ids(&row)).or_else(|| {
+        let uid: u32 = user.parse().ok()?;
+        rows().filter_map(|row| ids(&row)).find(|(found, _)| *found == uid)
+    })
+}
+
+fn group_id(groups: &str, group: &str) -> Option<u32> {
+    let mut rows = groups.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    rows.find(|row| row.first() == Some(&group))?.get(2)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

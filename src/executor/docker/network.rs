@@ -1,0 +1,70 @@
+//! What an attempt may reach. A network of its own is made only when the default ones do not do.
+
+use std::collections::HashMap;
+
+use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkingConfig};
+
+use crate::executor::docker::{DockerExecutor, fault, names};
+use crate::executor::{ExecutorError, NetworkSpec, PrepareSpec};
+
+/// Whether the attempt needs a network of its own: services are found by name only on such a one.
+pub(super) fn is_needed(spec: &PrepareSpec) -> bool {
+    !spec.services.is_empty() || spec.network == NetworkSpec::Gateway
+}
+
+/// The network mode of the attempt's containers.
+pub(super) fn mode(spec: &PrepareSpec) -> String {
+    if is_needed(spec) {
+        return names::network(&spec.name.slug());
+    }
+    match spec.network {
+        NetworkSpec::Full => "bridge".to_owned(),
+        NetworkSpec::Gateway | NetworkSpec::None => "none".to_owned(),
+    }
+}
+
+/// Puts a service on the attempt's network under its name.
+pub(super) fn alias(network: &str, name: &str) -> NetworkingConfig {
+    let endpoint =
+        EndpointSettings { aliases: Some(vec![name.to_owned()]), ..EndpointSettings::default() };
+    NetworkingConfig {
+        endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])),
+    }
+}
+
+impl DockerExecutor {
+    /// Creates the attempt's network, or finds it.
+    pub(super) async fn find_or_create_network(
+        &self,
+        spec: &PrepareSpec,
+    ) -> Result<(), ExecutorError> {
+        let name = names::network(&spec.name.slug());
+        // Names of networks need not be unique to Docker, so a second one would be made beside the first.
+        match fault::retry(|| self.docker().inspect_network(&name, None)).await {
+            Ok(_) => return Ok(()),
+            Err(error) if fault::is_not_found(&error) => {}
+            Err(error) => return Err(fault::infra(format!("inspecting network `{name}`"), &error)),
+        }
+        let request = NetworkCreateRequest {
+            name: name.clone(),
+            driver: Some("bridge".to_owned()),
+            internal: Some(spec.network != NetworkSpec::Full),
+            labels: Some(names::labels(&spec.name, &spec.label)),
+            ..NetworkCreateRequest::default()
+        };
+        match self.docker().create_network(request).await {
+            Ok(_) => Ok(()),
+            Err(error) if fault::is_conflict(&error) => Ok(()),
+            Err(error) => Err(fault::infra(format!("creating network `{name}`"), &error)),
+        }
+    }
+
+    /// Removes a network; no error if it is gone.
+    pub(super) async fn remove_network(&self, name: &str) -> Result<(), ExecutorError> {
+        match fault::retry(|| self.docker().remove_network(name)).await {
+            Ok(()) => Ok(()),
+            Err(error) if fault::is_not_found(&error) => Ok(()),
+            Err(error) => Err(fault::infra(format!("removing network `{name}`"), &error)),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Copy-on-write folders of the kernel: when they can be had, and mounting them.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, UnmountFlags};
+
+/// The layers of one overlay, all in one folder: `lower` (a symlink to what is below), `upper`, `work`.
+#[derive(Debug, Clone)]
+pub(super) struct Layers {
+    folder: PathBuf,
+}
+
+impl Layers {
+    /// `folder` must have passed [`safe_alias`], as mount options have no reliable way to quote.
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Makes the layers, or completes them. The top folder of the overlay belongs to `owner`.
+    pub(super) fn create(&self, lower: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
+        let link = self.folder.join("lower");
+        match std::os::unix::fs::symlink(lower, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        for name in ["upper", "work"] {
+            fs::create_dir_all(self.folder.join(name))?;
+        }
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(self.upper(), Some(uid), Some(gid))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn upper(&self) -> PathBuf {
+        self.folder.join("upper")
+    }
+
+    /// Options for `mount -t overlay`.
+    pub(super) fn options(&self) -> String {
+        let folder = self.folder.display();
+        format!("lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work")
+    }
+
+    /// Options for a view of the same files that cannot be written to.
+    pub(super) fn view_options(&self) -> String {
+        let folder = self.folder.display();
+        format!("lowerdir={folder}/upper:{folder}/lower")
+    }
+}
+
+/// Mounts an overlay.
+pub(super) fn mount(options: &str, target: &Path) -> io::Result<()> {
+    let options = CString::new(options)?;
+    let flags = MountFlags::NODEV | MountFlags::NOSUID;
+    rustix::mount::mount("overlay", target, "overlay", flags, options.as_c_str())?;
+    Ok(())
+}
+
+/// Unmounts; no error if nothing is mounted there. Busy files stay usable for who has them open.
+pub(super) fn unmount(target: &Path) -> io::Result<()> {
+    match rustix::mount::unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        Ok(()) | Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOENT) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether something is mounted at `target`: it then is on another device than its parent.
+pub(super) fn is_mounted(target: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let device = |path: &Path| fs::symlink_metadata(path).map(|it| it.dev()).ok();
+    target.parent().is_some_and(|parent| device(target) != device(parent))
+}
+
+/// Whether overlays of folders below `state_folder` can be mounted: tries it.
+pub(super) fn is_available(state_folder: &Path) -> bool {
+    if !rustix::process::geteuid().is_root() {
+        return false;
+    }
+    let Some(state_folder) = safe_alias(state_folder) else {
+        return false;
+    };
+    let probe = state_folder.join(format!("overlay-probe-{}", std::process::id()));
+    let mounted = try_mount(&probe).is_ok();
+    drop(fs::remove_dir_all(&probe));
+    mounted
+}
+
+fn try_mount(probe: &Path) -> io::Result<()> {
+    let target = probe.join("merged");
+    fs::create_dir_all(&target)?;
+    fs::create_dir_all(probe.join("below"))?;
+    let layers = Layers::new(probe.to_owned());
+    layers.create(&probe.join("below"), None)?;
+    mount(&layers.options(), &target)?;
+    unmount(&target)
+}
+
+/// The folder itself, or a symlink to it whose path can stand in mount options (no `,`, `:`, `\`).
+pub(super) fn safe_alias(folder: &Path) -> Option<PathBuf> {
+    let is_safe =
+        |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'_' | b'-' | b'.');
+    if folder.as_os_str().as_bytes().iter().all(|it| is_safe(it)) {
+        return Some(folder.to_owned());
+    }
+    let digest = crate::model::Digest::of(folder.as_os_str().as_bytes());
+    let short = digest.hex().get(..16)?;
+    let alias = PathBuf::from(format!("/run/trunkline-{short}"));
+    match std::os::unix::fs::symlink(folder, &alias) {
+        Ok(()) => Some(alias),
+        Err(_) => (fs::read_link(&alias).ok()? == folder).then_some(alias),
+    }
+}

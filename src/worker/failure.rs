@@ -1,0 +1,51 @@
+//! Why an attempt ended before its program did.
+
+use crate::blobs::BlobError;
+use crate::engine::AttemptOutcome;
+use crate::executor::ExecutorError;
+use crate::model::FailureClass;
+
+/// A failure class, and a message for a person. Becomes the outcome of the attempt.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) class: FailureClass,
+    pub(super) message: String,
+    pub(super) exit_code: Option<i32>,
+}
+
+impl Failure {
+    pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), exit_code: None }
+    }
+
+    /// What the user's file asks for cannot be.
+    pub(super) fn user(message: impl Into<String>) -> Self {
+        Self::new(FailureClass::User, message)
+    }
+
+    /// Our own storage or machine failed.
+    pub(super) fn infra(operation: &str, error: &dyn std::error::Error) -> Self {
+        let source = error.source().map_or(String::new(), |it| format!(": {it}"));
+        Self::new(FailureClass::Infra, format!("{operation} failed: {error}{source}"))
+    }
+}
+
+impl From<Failure> for AttemptOutcome {
+    fn from(failure: Failure) -> Self {
+        Self { exit_code: failure.exit_code, ..Self::failed(failure.class, failure.message) }
+    }
+}
+
+impl From<ExecutorError> for Failure {
+    fn from(error: ExecutorError) -> Self {
+        Self::new(error.class(), error.to_string())
+    }
+}
+
+impl From<BlobError> for Failure {
+    fn from(error: BlobError) -> Self {
+        let source = std::error::Error::source(&error);
+        let source = source.map_or(String::new(), |it| format!(": {it}"));
+        Self::new(FailureClass::Infra, format!("{error}{source}"))
+    }
+}

@@ -1,0 +1,12 @@
+//! The contract of executors, held by the fake one, the host and real Docker.
+
+#[path = "executor/attempt.rs"]
+mod attempt;
+#[path = "executor/world.rs"]
+mod world;
+#[path = "executor/contract.rs"]
+mod contract;
+#[path = "executor/shell.rs"]
+mod shell;
+#[path = "executor/docker.rs"]
+mod docker;

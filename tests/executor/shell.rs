@@ -1,0 +1,2 @@
+//! What executors with a real shell do.
+

@@ -31,7 +31,7 @@ pub struct CheckArgs {
 /// Checks the files.
 pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
     if args.schema {
-        let schema = serde_json::to_string_pretty(&serde_json::json!({}))?;
+        let schema = serde_json::to_string_pretty(&crate::pipeline::schema())?;
         session.output.line(&schema)?;
         return Ok(Exit::Passed);
     }

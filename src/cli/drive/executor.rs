@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::standin::{DockerExecutor, DockerSettings, HostExecutor, HostSettings};
+use super::standin::{HostExecutor, HostSettings};
+use crate::executor::{DockerExecutor, DockerSettings};
 use crate::cli::failure::Broken;
 use crate::cli::session::Session;
 use crate::cli::state::State;

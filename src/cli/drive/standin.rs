@@ -74,24 +74,9 @@ macro_rules! standin {
         }
     };
 }
-standin!(DockerExecutor);
 standin!(HostExecutor);
-pub struct DockerSettings {
-    pub socket: Option<String>,
-    pub registry_config: Option<std::path::PathBuf>,
-}
-impl DockerSettings {
-    pub fn new(_: std::path::PathBuf) -> Self {
-        Self { socket: None, registry_config: None }
-    }
-}
 pub struct HostSettings {
     pub state_folder: std::path::PathBuf,
-}
-impl DockerExecutor {
-    pub async fn connect(_: DockerSettings) -> Result<Self, ExecutorError> {
-        Ok(Self)
-    }
 }
 impl HostExecutor {
     pub fn new(_: HostSettings) -> Result<Self, ExecutorError> {

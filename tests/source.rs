@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use trunkline::model::Timestamp;
@@ -405,12 +405,8 @@ fn a_checkout_belongs_to_its_owner_or_is_open_to_everybody() {
 
 #[test]
 fn many_at_once_get_the_same_complete_checkout() {
-    let mut repo = Repo::new();
-    for nth in 0..300 {
-        repo = repo.file(&format!("folder-{}/{nth}", nth % 7), format!("content {nth}"));
-    }
-    let setting = Setting::of(repo.commit("first"));
-    let snapshot = setting.snapshot();
+    let setting = Setting::of(Repo::new().commit_of_many_files(300));
+    let snapshot = setting.source.snapshot_head().unwrap();
     let left_over = setting.checkouts.join(format!(
         ".{}-{}.part/folder-1",
         snapshot.tree,
@@ -725,21 +721,37 @@ fn a_shallow_clone_works() {
 }
 
 #[test]
-fn twenty_thousand_files_are_checked_out() {
-    let repo = Repo::new();
-    for folder in 0..200 {
-        let path = repo.folder().join(format!("folder-{folder}"));
-        fs::create_dir(&path).unwrap();
-        for file in 0..100 {
-            fs::write(path.join(file.to_string()), format!("{folder}/{file}")).unwrap();
-        }
-    }
-    symlink("folder-1", repo.folder().join("link")).unwrap();
-    let setting = Setting::of(repo.commit("first"));
+fn clean_up_beside_checkouts_never_leaves_half_of_one() {
+    let setting = Setting::of(Repo::new().file("a", "1").file("b/c", "2").commit("first"));
     let snapshot = setting.snapshot();
-    assert_eq!(setting.paths(&snapshot).len(), 20_001);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..50 {
+                prune_checkouts(&setting.checkouts, &[], Timestamp(i64::MAX)).unwrap();
+            }
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    setting.try_checkout(&snapshot).unwrap();
+                }
+            });
+        }
+    });
     let checkout = setting.try_checkout(&snapshot).unwrap();
-    assert_eq!(git_in_checkout(&checkout, &["status", "--porcelain"]), "");
-    let content = fs::read_to_string(checkout.folder.join("folder-199/99")).unwrap();
-    assert_eq!(content, "199/99");
+    assert_eq!(show(&checkout.folder), "a: 1\nb/c: 2");
+}
+
+#[test]
+fn twenty_thousand_files_are_checked_out() {
+    let setting = Setting::of(Repo::new().commit_of_many_files(20_000));
+    let snapshot = setting.source.snapshot_head().unwrap();
+    assert_eq!(setting.paths(&snapshot).len(), 20_000);
+    let checkout = setting.try_checkout(&snapshot).unwrap();
+    for nth in (0..20_000).step_by(997) {
+        let path = checkout.folder.join(format!("folder-{}/{nth}", nth % 200));
+        assert_eq!(fs::read_to_string(path).unwrap(), format!("content {nth}"));
+    }
+    let index = git_in(&checkout.folder, &["ls-files"]);
+    assert_eq!(index.lines().count(), 20_000);
 }

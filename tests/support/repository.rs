@@ -4,6 +4,7 @@
 //!
 //! `Repo::new().file("a.txt", "x").commit("first").branch("topic").file("b.txt", "y")`
 
+use std::fmt::Write as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -83,6 +84,29 @@ impl Repo {
     pub(crate) fn commit(self, message: &str) -> Self {
         self.git(&["add", "--all"]);
         self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+        self
+    }
+
+    /// Commits files `folder-<0 to 199>/<nth>` with `content <nth>`, without writing them to the
+    /// working tree: fast, however many there are.
+    pub(crate) fn commit_of_many_files(self, count: usize) -> Self {
+        let mut commands = String::from("commit refs/heads/main\n");
+        commands.push_str("committer Ada <ada@example.org> 1767323045 +0000\ndata 4\nmany\n");
+        for nth in 0..count {
+            let content = format!("content {nth}");
+            let path = format!("folder-{}/{nth}", nth % 200);
+            let length = content.len();
+            writeln!(commands, "M 644 inline {path}\ndata {length}\n{content}")
+                .expect("writing to a string cannot fail");
+        }
+        let script = self.beside("fast-import");
+        fs::write(&script, commands).expect("the file can be written");
+        let status = Command::new("git")
+            .args(["fast-import", "--quiet"])
+            .current_dir(&self.folder)
+            .stdin(fs::File::open(script).expect("the file was just written"))
+            .status();
+        assert!(status.expect("git is installed").success(), "git fast-import failed");
         self
     }
 

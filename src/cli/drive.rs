@@ -7,6 +7,7 @@ pub mod live;
 pub mod report;
 pub mod signals;
 pub mod sink;
+pub mod standin;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -55,6 +56,7 @@ pub struct DriveArgs {
     /// Do not keep them
     #[arg(long, overrides_with = "keep")]
     pub no_keep: bool,
+    /// How it is shown.
     #[command(flatten)]
     pub report: report::ReportArgs,
 }
@@ -107,8 +109,7 @@ pub async fn drive(
 /// Removes what killed processes have left behind; gives how many attempts it belonged to. A machine
 /// without Docker has nothing left in it.
 pub async fn sweep(session: &Session, state: &State) -> usize {
-    let settings =
-        || worker_settings(session, state, &DriveArgs::default(), Options::default());
+    let settings = || worker_settings(session, state, &DriveArgs::default(), Options::default());
     let mut swept = 0;
     if let Ok(docker) = executor::docker(session, state).await {
         swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
@@ -256,7 +257,8 @@ fn exit_of(ended: Option<RunStatus>, number: i64) -> Exit {
         Some(RunStatus::Passed) => Exit::Passed,
         Some(_) => Exit::RunFailed,
         None => {
-            let hint = format!("run #{number} is left as it is; `trunkline resume {number}` goes on");
+            let hint =
+                format!("run #{number} is left as it is; `trunkline resume {number}` goes on");
             let _nobody_reads = writeln!(std::io::stderr().lock(), "{hint}");
             Exit::Terminated
         }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::config::ConfigError;
 use crate::runs::RunsError;
 use crate::source::SourceError;
+use crate::store::StoreError;
 use crate::worker::WorkerError;
 
 /// How a command ended. The numbers are part of the interface.
@@ -153,8 +154,11 @@ fn help_of(error: &anyhow::Error) -> String {
     if let Some(broken) = error.downcast_ref::<Broken>() {
         return broken.help.clone();
     }
-    if let Some(SourceError::NotARepository(_)) = error.downcast_ref() {
-        return "go to a repository, or make this folder one with `git init`".to_owned();
+    if let Some(source) = error.downcast_ref::<SourceError>() {
+        return source.help().unwrap_or_default().to_owned();
+    }
+    if let Some(store) = error.downcast_ref::<StoreError>() {
+        return store.help().unwrap_or_default().to_owned();
     }
     match runs_error(error) {
         Some(RunsError::NotFound(_)) => "`trunkline runs` lists the runs there are".to_owned(),
@@ -162,7 +166,8 @@ fn help_of(error: &anyhow::Error) -> String {
         Some(RunsError::Unreadable { .. }) => {
             "read it with the version of `trunkline` that made it".to_owned()
         }
-        Some(RunsError::Refused(_) | RunsError::Store(_)) | None => String::new(),
+        Some(RunsError::Store(store)) => store.help().unwrap_or_default().to_owned(),
+        Some(RunsError::Refused(_)) | None => String::new(),
     }
 }
 

@@ -40,7 +40,9 @@ impl Output {
         let is_colored = match color {
             ColorChoice::Always => true,
             ColorChoice::Never => false,
-            ColorChoice::Auto => settings.color.unwrap_or(is_terminal && !settings.is_dumb_terminal),
+            ColorChoice::Auto => {
+                settings.color.unwrap_or(is_terminal && !settings.is_dumb_terminal)
+            }
         };
         Self {
             paint: Paint { is_on: is_colored && !json },

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::output::Paint;
 use crate::engine::{Run, SkipReason, Stage};
-use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
+use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::PlannedStage;
 
 /// What a picture of a run is made from.
@@ -34,9 +34,8 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     /// Every stage: its place, its plan and where it stands.
     fn stages(self) -> impl Iterator<Item = (StageIndex, &'a PlannedStage, &'a Stage)> {
-        (0u32..).map(StageIndex).zip(&self.run.plan().stages).filter_map(move |(index, planned)| {
-            Some((index, planned, self.run.stage(index)?))
-        })
+        let planned = &self.run.plan().stages;
+        self.run.stages().zip(planned).map(|((index, stage), planned)| (index, planned, stage))
     }
 
     /// Where each stage stands, in the order of the plan.
@@ -46,8 +45,9 @@ impl<'a> View<'a> {
 
     /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
     fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
-        let first = stage.attempts.first()?;
-        let end = stage.attempts.last().and_then(|it| it.finished_at);
+        let attempts = stage.present_attempts();
+        let first = attempts.first()?;
+        let end = attempts.last().and_then(|it| it.finished_at);
         let is_over = stage.status.is_finished();
         let until = if is_over { end.unwrap_or(self.now) } else { self.now };
         Some(until.since(first.started_at))
@@ -77,6 +77,14 @@ impl<'a> View<'a> {
     }
 }
 
+/// Why a stage failed: class and message, of its last attempt or of the stage itself.
+fn failure_of(stage: &Stage) -> (Option<FailureClass>, &str) {
+    if let Some(failure) = &stage.failure {
+        return (Some(failure.class), &failure.message);
+    }
+    stage.outcome().map_or((None, ""), |it| (it.class, &it.message))
+}
+
 /// The key of a stage, for a person.
 fn key_of(run: &Run, stage: StageIndex) -> &str {
     run.plan().stages.get(stage.as_usize()).map_or("?", |it| it.key.as_str())
@@ -103,4 +111,3 @@ fn reason_of(run: &Run, reason: &SkipReason) -> String {
         SkipReason::NotSelected => "not asked for".to_owned(),
     }
 }
-

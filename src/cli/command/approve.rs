@@ -14,6 +14,7 @@ Examples:
   trunkline approve last release -m 'looks good'
   trunkline approve 12 release --team ops")]
 pub struct ApproveArgs {
+    /// The answer.
     #[command(flatten)]
     pub answer: AnswerArgs,
 }
@@ -67,7 +68,8 @@ pub async fn answer_with(
     state.runs.execute(&mut loaded, &command(stage), session.now()).await?;
     let status = loaded.run.stage(stage).map(|it| it.status);
     if session.output.json {
-        let answer = serde_json::json!({ "run": row.id, "stage": args.stage, "stage_status": status });
+        let answer =
+            serde_json::json!({ "run": row.id, "stage": args.stage, "stage_status": status });
         session.output.json(&answer)?;
         return Ok(Exit::Passed);
     }

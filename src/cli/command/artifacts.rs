@@ -77,7 +77,9 @@ fn list(session: &Session, rows: &[ArtifactRow]) -> anyhow::Result<()> {
         let size = format::bytes(u64::try_from(row.size_bytes).unwrap_or(0));
         let until = session.output.date_time(row.expires_at);
         let key = format::pad(&row.stage_key, columns);
-        session.output.line(&format!("{key}  {}  {files}, {size}, kept until {until}", row.path))?;
+        session
+            .output
+            .line(&format!("{key}  {}  {files}, {size}, kept until {until}", row.path))?;
     }
     Ok(())
 }

@@ -106,7 +106,6 @@ fn as_text(file: &str, checked: &Checked, paint: Paint) -> String {
 fn colored(diagnostic: &Diagnostic, rendered: &str, paint: Paint) -> String {
     let rendered = rendered.trim_end();
     let (first, rest) = rendered.split_once('\n').unwrap_or((rendered, ""));
-    let first =
-        if diagnostic.is_error() { paint.red(first) } else { paint.yellow(first) };
+    let first = if diagnostic.is_error() { paint.red(first) } else { paint.yellow(first) };
     if rest.is_empty() { first } else { format!("{first}\n{rest}") }
 }

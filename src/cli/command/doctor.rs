@@ -68,7 +68,8 @@ impl Finding {
             Level::Warning => paint.yellow("!"),
             Level::Failure => paint.red("✗"),
         };
-        let fix = if self.fix.is_empty() { String::new() } else { format!("\n    fix: {}", self.fix) };
+        let fix =
+            if self.fix.is_empty() { String::new() } else { format!("\n    fix: {}", self.fix) };
         format!("{glyph} {}: {}{fix}", self.subject, self.text)
     }
 }
@@ -162,7 +163,8 @@ fn control_groups(info: &SystemInfo) -> Finding {
     let cpus = info.ncpu.unwrap_or(0);
     let memory = format::bytes(u64::try_from(info.mem_total.unwrap_or(0)).unwrap_or(0));
     let text = format!("cgroup v{version}, {cpus} CPUs, {memory} memory");
-    let limits = [("memory", info.memory_limit), ("pids", info.pids_limit), ("cpu", info.cpu_cfs_quota)];
+    let limits =
+        [("memory", info.memory_limit), ("pids", info.pids_limit), ("cpu", info.cpu_cfs_quota)];
     let missing: Vec<_> =
         limits.iter().filter(|(_, it)| *it == Some(false)).map(|(name, _)| *name).collect();
     if missing.is_empty() {

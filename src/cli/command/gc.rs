@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::blobs::garbage;
+use crate::blobs::garbage::{GRACE, garbage};
 use crate::cli::drive::{self, executor};
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
@@ -58,7 +58,7 @@ struct Removed {
 /// Collects the garbage.
 pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let gc = Gc { session, state: &state, args, now: session.now() };
+    let gc = Gc { state: &state, args, now: session.now() };
     let mut removed = Removed { dry_run: args.dry_run, ..Removed::default() };
     removed.runs = gc.runs().await?;
     if args.dry_run {
@@ -99,11 +99,14 @@ fn as_text(removed: &Removed) -> String {
         parts.push(format!("{} ({size})", format::count(removed.blobs, "blob")));
     }
     let word = if removed.dry_run { "could go" } else { "removed" };
-    if parts.is_empty() { "nothing to remove".to_owned() } else { format!("{word}: {}", parts.join(", ")) }
+    if parts.is_empty() {
+        "nothing to remove".to_owned()
+    } else {
+        format!("{word}: {}", parts.join(", "))
+    }
 }
 
 struct Gc<'a> {
-    session: &'a Session,
     state: &'a State,
     args: &'a GcArgs,
     now: Timestamp,
@@ -162,11 +165,11 @@ impl Gc<'_> {
         let stored = self.state.blobs.list().await?;
         let referenced: HashSet<_> =
             self.state.store.list_referenced_blobs().await?.into_iter().collect();
-        let before = Timestamp(self.now.0.saturating_sub_unsigned(garbage::GRACE.0));
+        let before = Timestamp(self.now.0.saturating_sub_unsigned(GRACE.0));
         let (mut count, mut bytes) = (0, 0);
-        for blob in garbage::garbage(&stored, &referenced, self.now, garbage::GRACE) {
-            let is_gone = self.args.dry_run
-                || self.state.blobs.delete_garbage(&blob.digest, before).await?;
+        for blob in garbage(&stored, &referenced, self.now, GRACE) {
+            let is_gone =
+                self.args.dry_run || self.state.blobs.delete_garbage(&blob.digest, before).await?;
             if is_gone {
                 count += 1;
                 bytes += blob.size_bytes;

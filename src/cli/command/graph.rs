@@ -24,6 +24,7 @@ pub struct GraphArgs {
     /// Draw an SVG into this file (`-` for standard output)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// The facts it is planned for.
     #[command(flatten)]
     pub facts: facts::FactArgs,
 }
@@ -57,6 +58,8 @@ fn plan(session: &Session, args: &GraphArgs) -> anyhow::Result<Plan> {
     let root = pipeline_file::root(session);
     let file = pipeline_file::find(&root, &session.folder, args.pipeline.as_deref())?;
     let pipeline = pipeline_file::checked(session, &file)?;
-    let context = facts::for_graph(Repository::discover(&session.folder).ok().as_ref(), &pipeline, &args.facts)?;
-    pipeline.plan(&context, &Selection::All).map_err(|problems| super::run::show_problems(&problems))
+    let repository = Repository::discover(&session.folder).ok();
+    let context = facts::of_head(repository.as_ref(), &pipeline, &args.facts)?;
+    let plan = pipeline.plan(&context, &Selection::All);
+    plan.map_err(|problems| super::run::show_problems(&problems))
 }

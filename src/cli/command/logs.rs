@@ -56,7 +56,8 @@ pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit>
     if args.follow {
         return show.follow(loaded, &stages).await;
     }
-    let names: Vec<_> = stages.iter().filter_map(|it| attempt(&loaded, *it, args.attempt)).collect();
+    let names: Vec<_> =
+        stages.iter().filter_map(|it| attempt(&loaded, *it, args.attempt)).collect();
     if names.is_empty() {
         return Err(nothing_printed(&loaded, args).into());
     }
@@ -70,17 +71,23 @@ pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit>
 fn default_stages(loaded: &LoadedRun, follow: bool) -> Vec<StageIndex> {
     let all: Vec<_> = (0u32..).map(StageIndex).take(loaded.run.plan().stages.len()).collect();
     let stands = |it: &StageIndex, status| {
-        loaded.run.stage(*it).is_some_and(|stage| stage.status == status && !stage.attempts.is_empty())
+        loaded
+            .run
+            .stage(*it)
+            .is_some_and(|stage| stage.status == status && !stage.attempts.is_empty())
     };
-    let failed: Vec<_> =
-        all.iter().filter(|it| stands(it, StageStatus::Failed)).copied().collect();
+    let failed: Vec<_> = all.iter().filter(|it| stands(it, StageStatus::Failed)).copied().collect();
     if failed.is_empty() || follow { all } else { failed }
 }
 
 fn attempt(loaded: &LoadedRun, stage: StageIndex, wanted: Option<u32>) -> Option<AttemptName> {
     let last = u32::try_from(loaded.run.stage(stage)?.attempts.len()).ok()?;
     let attempt = wanted.unwrap_or(last);
-    (1..=last).contains(&attempt).then(|| AttemptName { run: loaded.row.id.clone(), stage, attempt })
+    (1..=last).contains(&attempt).then(|| AttemptName {
+        run: loaded.row.id.clone(),
+        stage,
+        attempt,
+    })
 }
 
 fn nothing_printed(loaded: &LoadedRun, args: &LogsArgs) -> Usage {
@@ -174,9 +181,9 @@ impl Show<'_> {
             // Looked at before the logs are read, so that what is printed last is shown too.
             self.state.runs.refresh(&mut loaded).await?;
             let is_over = loaded.run.status().is_finished()
-                || stages.iter().all(|it| {
-                    loaded.run.stage(*it).is_none_or(|stage| stage.status.is_finished())
-                });
+                || stages
+                    .iter()
+                    .all(|it| loaded.run.stage(*it).is_none_or(|stage| stage.status.is_finished()));
             let mut is_quiet = true;
             for stage in stages {
                 let attempts = loaded.run.stage(*stage).map_or(0, |it| it.attempts.len());
@@ -259,8 +266,8 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn new(show: &Show<'a>, loaded: &'a LoadedRun, name: &'a AttemptName, with_key: bool) -> Self {
         let output = show.session.output;
-        let style = with_key
-            .then(|| line::Style::of(&loaded.run, output.paint, output.utc_offset_seconds));
+        let style =
+            with_key.then(|| line::Style::of(&loaded.run, output.paint, output.utc_offset_seconds));
         Self { session: show.session, loaded, name, style, timestamps: show.args.timestamps }
     }
 
@@ -276,7 +283,8 @@ impl<'a> Printer<'a> {
     fn line(&self, at: Option<crate::model::Timestamp>, text: &str) -> anyhow::Result<()> {
         let output = self.session.output;
         if output.json {
-            let mut value = json::log_line(&self.loaded.run, self.name.stage, self.name.attempt, text);
+            let mut value =
+                json::log_line(&self.loaded.run, self.name.stage, self.name.attempt, text);
             if let (Some(object), Some(at)) = (value.as_object_mut(), at) {
                 object.insert("at".to_owned(), serde_json::json!(at));
             }

@@ -11,6 +11,7 @@ use crate::engine::Command;
 Example:
   trunkline reject 12 release -m 'p95 is too high'")]
 pub struct RejectArgs {
+    /// The answer.
     #[command(flatten)]
     pub answer: AnswerArgs,
 }

@@ -24,6 +24,7 @@ pub struct RerunArgs {
     /// Only this stage and what follows from it (repeatable)
     #[arg(short, long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
+    /// How it is driven.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
@@ -33,7 +34,8 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let state = State::open(&session.settings).await?;
     let row = state.runs.find(&args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let command = Command::Rerun { scope: scope(&loaded, args)?, by: session.settings.user.clone() };
+    let command =
+        Command::Rerun { scope: scope(&loaded, args)?, by: session.settings.user.clone() };
     state.runs.execute(&mut loaded, &command, session.now()).await?;
     drive::drive(session, &state, &row.id, &args.drive, drive::Options::default()).await
 }

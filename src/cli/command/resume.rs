@@ -22,6 +22,7 @@ Examples:
 pub struct ResumeArgs {
     /// The run: `last`, its number, or the beginning of its id [default: all that were interrupted]
     pub run: Option<String>,
+    /// How they are driven.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
@@ -78,7 +79,9 @@ async fn nothing_to_resume(
         return Ok(Exit::Passed);
     };
     if !session.output.json {
-        session.output.line(&format!("nothing to resume; run #{} is {}", row.number, row.status))?;
+        session
+            .output
+            .line(&format!("nothing to resume; run #{} is {}", row.number, row.status))?;
     }
     Ok(match row.status {
         RunStatus::Failed | RunStatus::Cancelled => Exit::RunFailed,

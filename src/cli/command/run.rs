@@ -1,6 +1,5 @@
 //! `trunkline run`: from the working tree to a finished run.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::drive::{self, DriveArgs, executor};
@@ -35,8 +34,10 @@ pub struct RunArgs {
     /// Run stages although nothing they depend on has changed
     #[arg(long)]
     pub no_reuse: bool,
+    /// Its facts.
     #[command(flatten)]
     pub facts: facts::FactArgs,
+    /// How it is driven.
     #[command(flatten)]
     pub drive: DriveArgs,
 }
@@ -66,7 +67,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
     executor::remember(&state, &create.id, kind)?;
     state.runs.create(&create).await?;
-    let options = drive::Options { reuse: !args.no_reuse, ..drive::Options::default() };
+    let options = drive::Options { reuse: !args.no_reuse };
     drive::drive(session, &state, &create.id, &args.drive, options).await
 }
 

@@ -56,7 +56,12 @@ fn table(rows: &[RunRow], now: Timestamp, output: Output) -> Vec<String> {
     let columns = rows.iter().map(|it| format::width(&it.pipeline)).max().unwrap_or(0).max(8);
     let head = format!(
         "{:>5}  {:10}  {}  {:19}  {:>7}  {}",
-        "run", "status", format::pad("pipeline", columns), "created", "time", "revision"
+        "run",
+        "status",
+        format::pad("pipeline", columns),
+        "created",
+        "time",
+        "revision"
     );
     let row = |it: &RunRow| {
         let time = it.finished_at.unwrap_or(now).since(it.created_at);

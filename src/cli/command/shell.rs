@@ -73,15 +73,17 @@ async fn kept_container(
     let number = loaded.row.number;
     let message = format!("no container of `{key}` of run #{number} is kept");
     let word = crate::cli::view::shell_word(key);
-    let help = format!("`trunkline rerun {number} --stage {word} --keep` keeps it if it fails again");
+    let help =
+        format!("`trunkline rerun {number} --stage {word} --keep` keeps it if it fails again");
     Err(Usage::new(message, help).into())
 }
 
 /// Containers of steps are named by the attempt and a number; later ones have seen more.
 async fn last_segment(docker: &Docker, slug: &str) -> anyhow::Result<Option<String>> {
     let label = format!("label={ATTEMPT_LABEL}={slug}");
-    let names =
-        docker.answer(&["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.Status}}"]).await?;
+    let names = docker
+        .answer(&["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.Status}}"])
+        .await?;
     let prefix = format!("trunkline-{slug}-");
     let segment = |line: &str| -> Option<(u32, String)> {
         let (name, status) = line.split_once(' ')?;
@@ -98,9 +100,10 @@ async fn last_segment(docker: &Docker, slug: &str) -> anyhow::Result<Option<Stri
 fn environment(loaded: &LoadedRun, stage: StageIndex) -> Vec<(String, String)> {
     let Some(planned) = loaded.run.plan().stages.get(stage.as_usize()) else { return Vec::new() };
     let scope = loaded.run.scope(stage);
-    let resolved = planned.env.iter().filter_map(|(name, template)| {
-        Some((name.clone(), template.resolve(&scope).ok()?))
-    });
+    let resolved = planned
+        .env
+        .iter()
+        .filter_map(|(name, template)| Some((name.clone(), template.resolve(&scope).ok()?)));
     resolved.collect()
 }
 
@@ -156,7 +159,9 @@ impl Docker {
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
             let message = format!("`docker {}` failed: {said}", arguments.join(" "));
-            return Err(Broken { message, help: "`trunkline doctor` may say more".to_owned() }.into());
+            return Err(
+                Broken { message, help: "`trunkline doctor` may say more".to_owned() }.into()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use super::standin::{HostExecutor, HostSettings};
+use crate::executor::{DockerExecutor, DockerSettings};
 use crate::cli::failure::Broken;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::{ExecutorKind, Settings};
-use crate::executor::{DockerExecutor, DockerSettings, HostExecutor, HostSettings};
 use crate::model::RunId;
 
 /// Where Docker listens unless told otherwise.
@@ -68,7 +69,8 @@ pub fn socket(settings: &Settings) -> Result<String, Broken> {
     let Some(host) = &settings.docker_host else { return Ok(DEFAULT_SOCKET.to_owned()) };
     let is_other = host.contains("://") && !host.starts_with("unix://");
     if is_other {
-        let message = format!("`DOCKER_HOST` is `{host}`, and only a socket of this machine can be used");
+        let message =
+            format!("`DOCKER_HOST` is `{host}`, and only a socket of this machine can be used");
         let help = "containers share files with this machine: set it to `unix:///path` or unset it";
         return Err(Broken { message, help: help.to_owned() });
     }

@@ -59,8 +59,7 @@ mod tests {
         assert_eq!(live.frame(vec!["one".to_owned(), "two".to_owned()]), None);
         let second = live.frame(vec!["three".to_owned()]).unwrap();
         assert_eq!(
-            second,
-            "\x1b[?2026h\x1b[?25l\r\x1b[2Athree\x1b[K\n\x1b[J\x1b[?2026l",
+            second, "\x1b[?2026h\x1b[?25l\r\x1b[2Athree\x1b[K\n\x1b[J\x1b[?2026l",
             "two lines up, and the line that is no longer there is erased"
         );
         assert_eq!(live.clear(), "\r\x1b[1A\x1b[J\x1b[?25h");

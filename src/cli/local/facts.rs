@@ -43,8 +43,8 @@ pub struct FactArgs {
     /// The branch to play [default: the one that is checked out]
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
-    /// Revision that `changed(…)` compares with [default: none, and then everything counts as changed;
-    /// `main` for `--event pull_request`]
+    /// Revision that `changed(…)` compares with [default: the upstream of the branch, or the trunk, or
+    /// the commit before; with none of them everything counts as changed]
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,
     /// Run the last commit, without what is not committed
@@ -64,20 +64,83 @@ pub fn gather(
     } else {
         repository.snapshot_working_tree(objects)?
     };
-    let event = args.event.unwrap_or_else(|| default_event(pipeline));
-    let base = base_of(event, args);
-    let context = Context {
-        event: event.as_str().to_owned(),
-        git: git(&snapshot, args.branch.as_deref()),
-        pull_request: (event == EventChoice::PullRequest)
-            .then(|| pull_request(&snapshot, base, args.branch.as_deref())),
-        inputs: inputs(pipeline, &args.inputs)?,
-        changed_paths: changed_paths(repository, &snapshot, objects, (base, args.base.is_some()))?,
-        hashes: hashes(repository, &snapshot, objects, pipeline)?,
-        team: pipeline.team().map(str::to_owned),
-        baselines: BTreeMap::new(),
-    };
+    let facts = Facts { repository, objects, snapshot: &snapshot, pipeline, args };
+    let context = facts.context()?;
     Ok((snapshot, context))
+}
+
+/// Facts for looking at a plan without running it: nothing is written, and what git cannot say (no
+/// repository, no commit) is left empty.
+pub fn of_head(
+    repository: Option<&Repository>,
+    pipeline: &Pipeline,
+    args: &FactArgs,
+) -> anyhow::Result<Context> {
+    let head = repository.and_then(|it| Some((it, it.snapshot_head().ok()?)));
+    if let Some((repository, snapshot)) = &head {
+        let objects = Path::new("");
+        let facts = Facts { repository, objects, snapshot, pipeline, args };
+        return facts.context();
+    }
+    let hash =
+        |globs: Vec<String>| (globs.join("\n"), digest_of_globs(&[], &globs).hex().to_owned());
+    Ok(Context {
+        event: args.event.unwrap_or_else(|| default_event(pipeline)).as_str().to_owned(),
+        inputs: inputs(pipeline, &args.inputs)?,
+        hashes: pipeline.hash_calls().into_iter().map(hash).collect(),
+        team: pipeline.team().map(str::to_owned),
+        ..Context::default()
+    })
+}
+
+struct Facts<'a> {
+    repository: &'a Repository,
+    objects: &'a Path,
+    snapshot: &'a Snapshot,
+    pipeline: &'a Pipeline,
+    args: &'a FactArgs,
+}
+
+impl Facts<'_> {
+    fn context(&self) -> anyhow::Result<Context> {
+        let event = self.args.event.unwrap_or_else(|| default_event(self.pipeline));
+        let is_request = event == EventChoice::PullRequest;
+        let base = self.args.base.clone();
+        let base = base.or_else(|| self.repository.default_base(self.snapshot));
+        let git = git(self.snapshot, self.args.branch.as_deref());
+        Ok(Context {
+            event: event.as_str().to_owned(),
+            pull_request: is_request.then(|| pull_request(&git, base.as_deref())),
+            git,
+            inputs: inputs(self.pipeline, &self.args.inputs)?,
+            changed_paths: self.changed_paths(base.as_deref())?,
+            hashes: self.hashes()?,
+            team: self.pipeline.team().map(str::to_owned),
+            baselines: BTreeMap::new(),
+        })
+    }
+
+    fn changed_paths(&self, base: Option<&str>) -> Result<Option<Vec<String>>, SourceError> {
+        let Some(base) = base else { return Ok(None) };
+        let changed = self.repository.changed_paths(self.snapshot, self.objects, base)?;
+        if changed.is_none() && self.args.base.is_some() {
+            return Err(SourceError::NotFound(base.to_owned()));
+        }
+        Ok(changed)
+    }
+
+    fn hashes(&self) -> Result<BTreeMap<String, String>, SourceError> {
+        let calls = self.pipeline.hash_calls();
+        if calls.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let files = self.repository.list_files(self.snapshot, self.objects)?;
+        let hash = |globs: Vec<String>| {
+            let digest = digest_of_globs(&files, &globs);
+            (globs.join("\n"), digest.hex().to_owned())
+        };
+        Ok(calls.into_iter().map(hash).collect())
+    }
 }
 
 fn default_event(pipeline: &Pipeline) -> EventChoice {
@@ -87,11 +150,6 @@ fn default_event(pipeline: &Pipeline) -> EventChoice {
     } else {
         EventChoice::Manual
     }
-}
-
-fn base_of(event: EventChoice, args: &FactArgs) -> Option<&str> {
-    let default = (event == EventChoice::PullRequest).then_some("main");
-    args.base.as_deref().or(default)
 }
 
 fn git(snapshot: &Snapshot, branch: Option<&str>) -> GitContext {
@@ -108,17 +166,14 @@ fn git(snapshot: &Snapshot, branch: Option<&str>) -> GitContext {
 }
 
 /// A request that is not open anywhere yet has no number.
-fn pull_request(
-    snapshot: &Snapshot,
-    base: Option<&str>,
-    branch: Option<&str>,
-) -> PullRequestContext {
+fn pull_request(git: &GitContext, base: Option<&str>) -> PullRequestContext {
+    let base = base.unwrap_or("main");
     PullRequestContext {
         number: 0,
-        base: base.unwrap_or_default().to_owned(),
-        head: git(snapshot, branch).branch,
-        title: snapshot.title.clone(),
-        author: snapshot.author.clone(),
+        base: base.trim_start_matches("refs/heads/").trim_start_matches("origin/").to_owned(),
+        head: git.branch.clone(),
+        title: git.message.clone(),
+        author: git.author.clone(),
         fork: false,
     }
 }
@@ -148,36 +203,4 @@ pub fn pairs(option: &str, given: &[String]) -> Result<BTreeMap<String, String>,
         )),
     };
     given.iter().map(pair).collect()
-}
-
-fn changed_paths(
-    repository: &Repository,
-    snapshot: &Snapshot,
-    objects: &Path,
-    (base, was_asked_for): (Option<&str>, bool),
-) -> Result<Option<Vec<String>>, SourceError> {
-    let Some(base) = base else { return Ok(None) };
-    let changed = repository.changed_paths(snapshot, objects, base)?;
-    if changed.is_none() && was_asked_for {
-        return Err(SourceError::NotFound(base.to_owned()));
-    }
-    Ok(changed)
-}
-
-fn hashes(
-    repository: &Repository,
-    snapshot: &Snapshot,
-    objects: &Path,
-    pipeline: &Pipeline,
-) -> Result<BTreeMap<String, String>, SourceError> {
-    let calls = pipeline.hash_calls();
-    if calls.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let files = repository.list_files(snapshot, objects)?;
-    let hash = |globs: Vec<String>| {
-        let digest = digest_of_globs(&files, &globs);
-        (globs.join("\n"), digest.hex().to_owned())
-    };
-    Ok(calls.into_iter().map(hash).collect())
 }

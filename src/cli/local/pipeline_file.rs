@@ -38,7 +38,8 @@ pub fn find(root: &Path, folder: &Path, wanted: Option<&str>) -> Result<PathBuf,
         };
     }
     let has_name = |it: &&PathBuf| it.file_stem().is_some_and(|stem| stem == wanted);
-    let named = files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(it, wanted)));
+    let named =
+        files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(it, wanted)));
     named.cloned().ok_or_else(|| no_such(root, &files, wanted))
 }
 
@@ -72,9 +73,8 @@ pub fn read(session: &Session, path: &Path) -> anyhow::Result<Checked> {
     let root = root(session);
     let text = fs::read_to_string(path)
         .with_context(|| format!("`{}` cannot be read", shown(&root, path)))?;
-    let folder = path.parent().unwrap_or(&root).to_owned();
     let source = SourceFile { name: shown(&root, path), text };
-    Ok(check(source, &|wanted| include::load(&root, &folder, wanted)))
+    Ok(check(source, &|wanted| include::load(&root, wanted)))
 }
 
 /// The path as a person would write it: relative to the top of the repository where that is possible.
@@ -101,7 +101,10 @@ fn only(root: &Path, files: Vec<PathBuf>) -> Result<PathBuf, Usage> {
     match <[PathBuf; 1]>::try_from(files) {
         Ok([file]) => Ok(file),
         Err(files) if files.is_empty() => Err(Usage::new(
-            format!("`{}` has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`", root.display()),
+            format!(
+                "`{}` has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`",
+                root.display()
+            ),
             format!("write one, such as `{SINGLE}`; the README shows ten lines that work"),
         )),
         Err(files) => {
@@ -142,10 +145,8 @@ mod tests {
         let folder = repository(files);
         match find(folder.path(), folder.path(), wanted) {
             Ok(path) => shown(folder.path(), &path),
-            Err(error) => format!("{error}; {}", error.help).replace(
-                &folder.path().display().to_string(),
-                "<repository>",
-            ),
+            Err(error) => format!("{error}; {}", error.help)
+                .replace(&folder.path().display().to_string(), "<repository>"),
         }
     }
 
@@ -167,7 +168,10 @@ mod tests {
 
     #[test]
     fn a_pipeline_is_found_by_its_file_or_its_name() {
-        let files = [("pipelines/ci.yml", "version: 1\nname: 'assistant' # app\n"), ("pipelines/x.yml", "")];
+        let files = [
+            ("pipelines/ci.yml", "version: 1\nname: 'assistant' # app\n"),
+            ("pipelines/x.yml", ""),
+        ];
         assert_eq!(found(&files, Some("ci")), "pipelines/ci.yml");
         assert_eq!(found(&files, Some("assistant")), "pipelines/ci.yml");
         assert_eq!(found(&files, Some("pipelines/x.yml")), "pipelines/x.yml");

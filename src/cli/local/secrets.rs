@@ -64,7 +64,8 @@ fn read_file(file: &Path, text: &str) -> Result<BTreeMap<String, String>, Usage>
 
 fn checked_name(name: &str) -> Result<String, Usage> {
     let is_letter = |it: char| it.is_ascii_alphabetic() || it == '_';
-    let is_fine = name.starts_with(is_letter) && name.chars().all(|it| is_letter(it) || it.is_ascii_digit());
+    let is_fine =
+        name.starts_with(is_letter) && name.chars().all(|it| is_letter(it) || it.is_ascii_digit());
     if is_fine {
         return Ok(name.to_owned());
     }

@@ -15,9 +15,8 @@ pub fn event(run: &Run, stored: &StoredEvent) -> Value {
         Ok(Value::Object(object)) => object,
         Ok(_) | Err(_) => Map::new(),
     };
-    let stage = object.get("stage").and_then(Value::as_u64).and_then(|it| u32::try_from(it).ok());
-    if let Some(stage) = stage {
-        object.insert("stage_key".to_owned(), json!(key_of(run, StageIndex(stage))));
+    if let Some(stage) = stored.event.stage() {
+        object.insert("stage_key".to_owned(), json!(key_of(run, stage)));
     }
     object.insert("run".to_owned(), json!(run.id()));
     object.insert("seq".to_owned(), json!(stored.seq));
@@ -80,7 +79,7 @@ pub fn run(view: View<'_>, repository: &str) -> Value {
 }
 
 fn stage(view: View<'_>, (index, planned, stage): (StageIndex, &PlannedStage, &Stage)) -> Value {
-    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+    let outcome = stage.outcome();
     json!({
         "stage": index,
         "key": planned.key,
@@ -90,6 +89,7 @@ fn stage(view: View<'_>, (index, planned, stage): (StageIndex, &PlannedStage, &S
         "status": stage.status,
         "skip_reason": stage.skip_reason,
         "allowed": stage.allowed,
+        "failure": stage.failure,
         "reused_from": stage.reused_from.as_ref().map(ToString::to_string),
         "approvals": stage.approvals,
         "duration_ms": view.time_of(stage),

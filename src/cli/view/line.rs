@@ -2,6 +2,7 @@
 
 use super::{format, key_of, reason_of};
 use crate::cli::output::Paint;
+use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event, Run};
 use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
@@ -52,11 +53,7 @@ pub fn of_event(run: &Run, stored: &StoredEvent, style: &Style) -> Option<String
     Some(style.line(stored.at, key, &text))
 }
 
-fn describe(
-    run: &Run,
-    stored: &StoredEvent,
-    paint: Paint,
-) -> Option<(Option<StageIndex>, String)> {
+fn describe(run: &Run, stored: &StoredEvent, paint: Paint) -> Option<(Option<StageIndex>, String)> {
     let of_stage = |stage: &StageIndex, text: String| Some((Some(*stage), text));
     match &stored.event {
         Event::StageSkipped { stage, reason } => {
@@ -81,18 +78,17 @@ fn describe(
             let wait = format::duration(retry_at.since(stored.at));
             of_stage(stage, paint.yellow(&format!("tries again in {wait}")))
         }
-        Event::ApprovalRequested { stage, .. } => of_stage(stage, paint.yellow("waits for approval")),
+        Event::ApprovalRequested { stage, .. } => {
+            of_stage(stage, paint.yellow("waits for approval"))
+        }
         Event::Approved { stage, by, comment } => {
             of_stage(stage, with_comment(format!("approved by {by}"), comment))
         }
         Event::Rejected { stage, by, comment } => {
             of_stage(stage, with_comment(format!("rejected by {by}"), comment))
         }
-        Event::StageFinished { stage, status: StageStatus::Failed, allowed: true } => {
-            of_stage(stage, paint.yellow("is allowed to fail: the run goes on"))
-        }
-        Event::StageFinished { stage, status: StageStatus::Cancelled, .. } => {
-            of_stage(stage, paint.yellow("cancelled"))
+        Event::StageFinished { stage, status, allowed, failure } => {
+            of_stage(stage, stage_finished(*status, *allowed, (failure.as_ref(), paint))?)
         }
         Event::LeaseTaken { .. }
         | Event::Admitted
@@ -101,11 +97,29 @@ fn describe(
         | Event::SlotGranted { .. }
         | Event::StepFinished { .. }
         | Event::AnswerIgnored { .. }
-        | Event::StageFinished { .. }
         | Event::CancelRequested { .. }
         | Event::RunTimedOut
         | Event::RunFinished { .. }
         | Event::RerunRequested { .. } => Some((None, describe_run(run, &stored.event, paint)?)),
+    }
+}
+
+/// What its last attempt has not said yet.
+fn stage_finished(
+    status: StageStatus,
+    is_allowed: bool,
+    (failure, paint): (Option<&Failure>, Paint),
+) -> Option<String> {
+    if let Some(failure) = failure {
+        let first = failure.message.lines().next().unwrap_or_default();
+        return Some(paint.red(&with_comment(format!("failed ({})", failure.class), first)));
+    }
+    match status {
+        StageStatus::Failed if is_allowed => {
+            Some(paint.yellow("is allowed to fail: the run goes on"))
+        }
+        StageStatus::Cancelled => Some(paint.yellow("cancelled")),
+        _ => None,
     }
 }
 
@@ -114,7 +128,9 @@ fn describe_run(run: &Run, event: &Event, paint: Paint) -> Option<String> {
     if let Event::RunFinished { status } = event {
         let (started, finished) = run.times();
         let time = finished.zip(started).map(|(end, start)| format::duration(end.since(start)));
-        return Some(status_word(*status, paint) + &time.map_or(String::new(), |it| format!(" in {it}")));
+        return Some(
+            status_word(*status, paint) + &time.map_or(String::new(), |it| format!(" in {it}")),
+        );
     }
     if let Event::LeaseTaken { epoch, owner } = event {
         return (*epoch > 1).then(|| format!("taken over by {owner}"));

@@ -60,12 +60,13 @@ fn failure(
     (_, planned, stage): (StageIndex, &PlannedStage, &Stage),
     log: Option<&Vec<String>>,
 ) -> Vec<String> {
-    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+    let (class, message) = super::failure_of(stage);
     let mut facts = Vec::new();
-    facts.extend(outcome.and_then(|it| it.class).map(|it| it.to_string()));
-    facts.extend(outcome.and_then(|it| it.exit_code).map(|it| format!("exit code {it}")));
-    if stage.attempts.len() > 1 {
-        facts.push(format!("{} attempts", stage.attempts.len()));
+    facts.extend(class.map(|it| it.to_string()));
+    facts.extend(stage.outcome().and_then(|it| it.exit_code).map(|it| format!("exit code {it}")));
+    let attempts = stage.present_attempts().len();
+    if attempts > 1 {
+        facts.push(format!("{attempts} attempts"));
     }
     if stage.allowed {
         facts.push("allowed to fail".to_owned());
@@ -73,7 +74,6 @@ fn failure(
     let glyph = view.glyph(stage.status, stage.allowed);
     let name = view.paint.bold(&planned.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
-    let message = outcome.map(|it| it.message.as_str()).unwrap_or_default();
     lines.extend(message.lines().map(|it| format!("  {it}")));
     let log = log.map(Vec::as_slice).unwrap_or_default();
     lines.extend(log.iter().map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))));
@@ -111,10 +111,11 @@ pub fn judge_gates(
 fn gates(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for (index, planned, stage) in view.stages() {
-        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        let outcome = stage.outcome();
         let judged_classes = [None, Some(FailureClass::Gate)];
         let outcome = outcome.filter(|it| judged_classes.contains(&it.class));
-        for gate in outcome.map(|it| judge_gates(view.run, index, planned, it)).unwrap_or_default() {
+        for gate in outcome.map(|it| judge_gates(view.run, index, planned, it)).unwrap_or_default()
+        {
             lines.push(format!("  {}", gate_line(view, &planned.key, &gate)));
         }
     }
@@ -136,7 +137,7 @@ fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
 fn tests(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for (_, planned, stage) in view.stages() {
-        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        let outcome = stage.outcome();
         let Some(tests) = outcome.and_then(|it| it.tests) else { continue };
         lines.push(format!(
             "  {}: {} passed, {} failed, {} skipped",
@@ -149,7 +150,7 @@ fn tests(view: View<'_>) -> Vec<String> {
 fn artifacts(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for (_, planned, stage) in view.stages() {
-        let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
+        let outcome = stage.outcome();
         for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
             let files = format::count(artifact.files, "file");
             let size = format::bytes(artifact.size_bytes);
@@ -178,7 +179,8 @@ fn next(view: View<'_>) -> Vec<String> {
         if !stage.attempts.is_empty() {
             commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
         }
-        if matches!(planned.work, Work::Container(_)) && !line::steps_of(view.run, index).is_empty() {
+        if matches!(planned.work, Work::Container(_)) && !line::steps_of(view.run, index).is_empty()
+        {
             let what = "look around in its container";
             commands.push((format!("trunkline shell {number} {key}"), what));
         }
@@ -188,11 +190,12 @@ fn next(view: View<'_>) -> Vec<String> {
         commands.push((format!("trunkline rerun --failed {number}"), what));
     }
     if !artifacts(view).is_empty() {
-        commands.push((format!("trunkline artifacts {number} --download DIR"), "get the artifacts"));
+        commands
+            .push((format!("trunkline artifacts {number} --download DIR"), "get the artifacts"));
     }
     let columns = commands.iter().map(|(it, _)| it.len()).max().unwrap_or(0);
-    let lines = commands.iter().map(|(command, what)| {
-        format!("  {command:columns$}  {}", view.paint.dim(what))
-    });
+    let lines = commands
+        .iter()
+        .map(|(command, what)| format!("  {command:columns$}  {}", view.paint.dim(what)));
     with_title("next", lines.collect())
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{View, format, reason_of};
+use super::{View, format, line, reason_of};
 use crate::engine::Stage;
+use crate::engine::run::WaitsFor;
 use crate::model::{StageIndex, StageStatus};
 use crate::pipeline::PlannedStage;
-use crate::pipeline::plan::{Program, Work};
 
 /// A matrix with more cells than this is folded into one line, and only cells that need attention
 /// have their own.
@@ -41,7 +41,9 @@ fn head(view: View<'_>) -> String {
     let git = &view.run.context().git;
     let sha = git.sha.get(..8).unwrap_or(&git.sha);
     let mut parts = vec![view.paint.bold(&format!("{} #{}", plan.pipeline, view.number))];
-    parts.extend([git.branch.as_str(), sha].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()));
+    parts.extend(
+        [git.branch.as_str(), sha].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()),
+    );
     if git.dirty {
         parts.push("with uncommitted changes".to_owned());
     } else if !git.message.is_empty() {
@@ -195,20 +197,20 @@ fn drop_rows(rows: &mut Vec<Row>, statuses: &[StageStatus], number: usize, word:
     });
     let status = statuses.first().copied().unwrap_or(StageStatus::Pending);
     let name = format!("… {number} {word}");
-    let row = Row { status, is_allowed: false, indent: 0, name, time: String::new(), detail: String::new() };
+    let row = Row {
+        status,
+        is_allowed: false,
+        indent: 0,
+        name,
+        time: String::new(),
+        detail: String::new(),
+    };
     rows.insert(place.unwrap_or(0).min(rows.len()), row);
 }
 
 fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
     match stage.status {
-        StageStatus::Pending => view.paint.dim(&waits_for(view, planned)),
-        StageStatus::Ready => view.paint.dim(&waits_in_line(planned)),
-        StageStatus::Running => running(view, index, planned, stage),
-        StageStatus::Delayed => format!("attempt {} failed, tries again", stage.attempts.len()),
-        StageStatus::Waiting => {
-            let key = super::shell_word(&planned.key);
-            format!("waits for approval: trunkline approve {} {key}", view.number)
-        }
+        StageStatus::Running => running(view, index, stage),
         StageStatus::Passed => passed(view, stage),
         StageStatus::Failed => failed(view, stage),
         StageStatus::Skipped => {
@@ -216,16 +218,41 @@ fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Sta
             view.paint.dim(&reason.unwrap_or_default())
         }
         StageStatus::Cancelled => view.paint.dim("cancelled"),
+        StageStatus::Pending | StageStatus::Ready | StageStatus::Delayed | StageStatus::Waiting => {
+            let waits_for = view.run.waits_for(index);
+            waits_for.map(|it| waiting(view, planned, stage, &it)).unwrap_or_default()
+        }
     }
 }
 
-fn waits_for(view: View<'_>, planned: &PlannedStage) -> String {
-    let is_open = |it: &StageIndex| {
-        view.run.stage(*it).is_some_and(|stage| !stage.status.is_finished())
-    };
-    let open = planned.needs.iter().map(|it| it.stage).filter(is_open);
-    let mut names: Vec<&str> = open
-        .filter_map(|it| view.run.plan().stages.get(it.as_usize()))
+fn waiting(view: View<'_>, planned: &PlannedStage, stage: &Stage, waits_for: &WaitsFor) -> String {
+    match waits_for {
+        WaitsFor::Driver | WaitsFor::Attempt => String::new(),
+        WaitsFor::Admission { group } | WaitsFor::Slot { group } => {
+            view.paint.dim(&format!("waits for group `{group}`"))
+        }
+        WaitsFor::Needs(needs) => view.paint.dim(&after(view, needs)),
+        WaitsFor::Room => view.paint.dim("waits for room"),
+        WaitsFor::Retry { until } => {
+            let left = format::duration(until.since(view.now));
+            let attempts = stage.attempts.len();
+            view.paint.yellow(&format!("attempt {attempts} failed, tries again in {left}"))
+        }
+        WaitsFor::People { missing, .. } => {
+            let people = format::count(u64::from(*missing), "approval");
+            let key = super::shell_word(&planned.key);
+            let command = format!("trunkline approve {} {key}", view.number);
+            view.paint.yellow(&format!("waits for {people}: {command}"))
+        }
+    }
+}
+
+/// `after lint, unit, eval and 3 more`, each matrix once.
+fn after(view: View<'_>, needs: &[StageIndex]) -> String {
+    let stages = &view.run.plan().stages;
+    let mut names: Vec<&str> = needs
+        .iter()
+        .filter_map(|it| stages.get(it.as_usize()))
         .map(|it| it.name.as_str())
         .collect();
     names.dedup();
@@ -238,27 +265,15 @@ fn waits_for(view: View<'_>, planned: &PlannedStage) -> String {
     }
 }
 
-fn waits_in_line(planned: &PlannedStage) -> String {
-    match &planned.concurrency {
-        Some(it) => format!("waits for group `{}`", it.group),
-        None => "waits for a slot".to_owned(),
-    }
-}
-
 /// Its step, and the last line it printed.
-fn running(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
+fn running(view: View<'_>, index: StageIndex, stage: &Stage) -> String {
     let mut parts = Vec::new();
-    if stage.attempts.len() > 1 {
-        parts.push(view.paint.yellow(&format!("attempt {}", stage.attempts.len())));
+    let attempts = stage.present_attempts().len();
+    if attempts > 1 {
+        parts.push(view.paint.yellow(&format!("attempt {attempts}")));
     }
-    let steps = match &planned.work {
-        Work::Container(work) => match &work.program {
-            Program::Steps(steps) => steps.as_slice(),
-            Program::Command(_) => &[],
-        },
-        Work::Image(_) | Work::Builtin { .. } | Work::Approval(_) => &[],
-    };
-    let current = stage.attempts.last().and_then(|it| it.steps.keys().next_back().copied());
+    let steps = line::steps_of(view.run, index);
+    let current = stage.open_attempt().and_then(|(_, it)| it.steps.keys().next_back().copied());
     let step = current.and_then(|it| Some((it, steps.get(usize::try_from(it).ok()?)?)));
     if let Some((place, step)) = step.filter(|_| steps.len() > 1) {
         parts.push(format!("{}/{} {}", place + 1, steps.len(), format::tame(&step.name)));
@@ -274,11 +289,10 @@ fn passed(view: View<'_>, stage: &Stage) -> String {
     if stage.reused_from.is_some() {
         parts.push("unchanged, reused".to_owned());
     }
-    if stage.attempts.len() > 1 {
-        parts.push(format!("attempt {}", stage.attempts.len()));
+    if stage.present_attempts().len() > 1 {
+        parts.push(format!("attempt {}", stage.present_attempts().len()));
     }
-    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
-    if let Some(tests) = outcome.and_then(|it| it.tests) {
+    if let Some(tests) = stage.outcome().and_then(|it| it.tests) {
         parts.push(format::count(tests.passed, "test"));
     }
     if !stage.approvals.is_empty() {
@@ -288,11 +302,11 @@ fn passed(view: View<'_>, stage: &Stage) -> String {
 }
 
 fn failed(view: View<'_>, stage: &Stage) -> String {
-    let outcome = stage.attempts.last().and_then(|it| it.outcome.as_ref());
-    let class = outcome.and_then(|it| it.class).map(|it| it.to_string()).unwrap_or_default();
-    let message = outcome.map(|it| it.message.as_str()).unwrap_or_default();
+    let (class, message) = super::failure_of(stage);
     let message = message.lines().next().unwrap_or_default();
     let allowed = if stage.allowed { "allowed to fail: " } else { "" };
-    let text = [class.as_str(), message].iter().filter(|it| !it.is_empty()).copied().collect::<Vec<_>>();
-    view.paint.red(&format!("{allowed}{}", text.join(": ")))
+    let class = class.map(|it| it.to_string()).unwrap_or_default();
+    let text = [class.as_str(), message].into_iter().filter(|it| !it.is_empty());
+    let text = format!("{allowed}{}", text.collect::<Vec<_>>().join(": "));
+    if stage.allowed { view.paint.yellow(&text) } else { view.paint.red(&text) }
 }

@@ -62,11 +62,11 @@ macro_rules! standin {
             async fn image_user(
                 &self,
                 _: &str,
-                _: Option<&str>,
                 _: spec::Pull,
+                _: Option<&str>,
                 _: &(dyn Fn(String) + Send + Sync),
-            ) -> Result<Option<(u32, u32)>, ExecutorError> {
-                Ok(None)
+            ) -> Result<(u32, u32), ExecutorError> {
+                Ok((0, 0))
             }
             async fn state(&self, _: &AttemptName) -> Result<AttemptState, ExecutorError> {
                 unimplemented!()

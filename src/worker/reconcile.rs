@@ -125,7 +125,10 @@ impl<E: Executor> Driver<'_, E> {
             Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
             Action::Kill(name) => self.signal(&name, Signal::Kill).await,
             Action::Prepare(name) => {
-                self.prepare(name);
+                // An action before this one may have started it.
+                if !self.attempts.contains_key(&name) {
+                    self.prepare(name);
+                }
                 Ok(())
             }
         }

@@ -30,7 +30,8 @@ fn every_short_history_keeps_the_promises() {
 
 #[test]
 fn every_short_history_with_people_and_limits_keeps_the_promises() {
-    let plan = "run group g | run timeout 60 | a; approval 2 | b; timeout 20; allow | c <- a, b; if !failed()";
+    let plan = "run group g | run timeout 60 | a; approval 2 | b; timeout 20; allow
+        | c <- a, b; if !failed()";
     let commands = [
         "lease 1",
         "admit",

@@ -117,14 +117,16 @@ impl Stage {
                     attempt.outcome = Some(outcome.clone());
                 });
             }
-            Event::AnswerIgnored { .. } | Event::Rejected { .. } => (), // Kept for the reader of the log.
-            Event::LeaseTaken { .. }
+            // The first two are kept for readers of the log, the others are facts about the run.
+            Event::AnswerIgnored { .. }
+            | Event::Rejected { .. }
+            | Event::LeaseTaken { .. }
             | Event::Admitted
             | Event::RunStarted
             | Event::CancelRequested { .. }
             | Event::RunTimedOut
             | Event::RunFinished { .. }
-            | Event::RerunRequested { .. } => (), // Facts about the run.
+            | Event::RerunRequested { .. } => (),
         }
     }
 

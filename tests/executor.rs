@@ -10,3 +10,5 @@ mod contract;
 mod shell;
 #[path = "executor/docker.rs"]
 mod docker;
+#[path = "executor/host.rs"]
+mod host;

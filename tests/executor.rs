@@ -12,3 +12,5 @@ mod shell;
 mod docker;
 #[path = "executor/host.rs"]
 mod host;
+#[path = "executor/fake.rs"]
+mod fake;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt as _;
 use trunkline::executor::{
-    DockerExecutor, DockerSettings, Executor, HostExecutor, HostSettings, Label,
+    DockerExecutor, DockerSettings, Executor, FakeExecutor, HostExecutor, HostSettings, Label,
 };
 use trunkline::model::{AttemptName, RunId, StageIndex, Timestamp};
 
@@ -185,6 +185,33 @@ impl World for HostWorld {
 
     fn image(&self) -> &'static str {
         "none"
+    }
+}
+
+/// A test's imagination, in paused time.
+pub(crate) struct FakeWorld {
+    place: Place,
+    executor: FakeExecutor,
+}
+
+impl World for FakeWorld {
+    type Executor = FakeExecutor;
+
+    async fn find() -> Option<Self> {
+        tokio::time::pause();
+        Some(Self { place: Place::new(), executor: FakeExecutor::new(Timestamp(0)) })
+    }
+
+    async fn executor(&self) -> FakeExecutor {
+        self.executor.clone()
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn image(&self) -> &'static str {
+        "imagined"
     }
 }
 

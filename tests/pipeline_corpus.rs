@@ -14,7 +14,8 @@ fn folder(name: &str) -> PathBuf {
 
 fn files(name: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder(name)).unwrap().map(|it| it.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|it| it.extension().is_some_and(|it| it == "yml")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|it| it.extension().is_some_and(|it| it == "yml")).collect();
     files.sort();
     files
 }
@@ -46,7 +47,11 @@ fn differs(beside: &Path, text: &str) -> Option<String> {
 }
 
 fn assert_same(changed: &[String]) {
-    assert!(changed.is_empty(), "look at these, and rename those that are right:\n{}", changed.join("\n"));
+    assert!(
+        changed.is_empty(),
+        "look at these, and rename those that are right:\n{}",
+        changed.join("\n")
+    );
 }
 
 #[test]

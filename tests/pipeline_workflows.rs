@@ -19,7 +19,12 @@ fn read(path: &Path) -> Graph {
         .map(|(index, task)| (task["id"].as_str().unwrap(), format!("task-{index}")))
         .collect();
     let parents = |task: &serde_json::Value| {
-        task["parents"].as_array().unwrap().iter().map(|it| alias[it.as_str().unwrap()].clone()).collect()
+        task["parents"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| alias[it.as_str().unwrap()].clone())
+            .collect()
     };
     tasks.iter().map(|task| (alias[task["id"].as_str().unwrap()].clone(), parents(task))).collect()
 }
@@ -45,7 +50,8 @@ fn recorded_workflows_keep_their_graph_as_pipelines() {
         let path = entry.unwrap().path();
         let graph = read(&path);
         let text = pipeline_text(&graph);
-        let checked = check(SourceFile { name: "workflow.yml".to_owned(), text }, &|_| Err(String::new()));
+        let checked =
+            check(SourceFile { name: "workflow.yml".to_owned(), text }, &|_| Err(String::new()));
         assert!(checked.diagnostics.is_empty(), "{}: {:?}", path.display(), checked.diagnostics);
         let pipeline = checked.pipeline.unwrap();
         let plan = pipeline.plan(&Context::default(), &Selection::All).unwrap();
@@ -53,7 +59,9 @@ fn recorded_workflows_keep_their_graph_as_pipelines() {
         let found: Graph = plan
             .stages
             .iter()
-            .map(|it| (it.key.clone(), it.needs.iter().map(|need| key(need.stage.as_usize())).collect()))
+            .map(|it| {
+                (it.key.clone(), it.needs.iter().map(|need| key(need.stage.as_usize())).collect())
+            })
             .collect();
         assert_eq!(found, graph, "{}", path.display());
         println!("{}: {} stages", path.display(), graph.len());

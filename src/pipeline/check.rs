@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{Diagnostic, SourceFile};
+use super::file::stage::MOST_STAGES;
 use super::file::top::{self, Top};
 use super::file::{Pipeline, scalar};
 use super::reading::Reading;
@@ -16,9 +17,6 @@ mod substitute;
 
 #[cfg(test)]
 mod tests;
-
-/// Stages of a plan.
-pub(crate) const MOST_STAGES: usize = 1000;
 
 /// A file that another one wants to include.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -106,7 +104,10 @@ fn check_count(merged: &include::Merged, reading: &Reading) {
         let before = total;
         total += stage.matrix.as_ref().map_or(1, cells);
         if before <= MOST_STAGES && total > MOST_STAGES {
-            let message = format!("with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices", stage.name);
+            let message = format!(
+                "with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices",
+                stage.name
+            );
             let help = "split the pipeline, or do more in one stage";
             reading.error("pipeline/limit", stage.place, message, help);
         }

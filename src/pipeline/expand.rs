@@ -73,7 +73,13 @@ impl Pipeline {
             };
             if cells.is_empty() {
                 let key = stage.name.clone();
-                drafts.push(Draft { stage, key, cell: Cell::new(), is_absent: true, needs: Vec::new() });
+                drafts.push(Draft {
+                    stage,
+                    key,
+                    cell: Cell::new(),
+                    is_absent: true,
+                    needs: Vec::new(),
+                });
             }
             for cell in cells {
                 let key = key_of(stage, &cell);
@@ -126,8 +132,7 @@ impl Pipeline {
     ) -> Diagnostic {
         let name = stage.map(|it| it.name.as_str());
         let is_it = |it: &&super::file::occurrence::Occurrence| {
-            it.source == template.source()
-                && (it.stage.as_deref() == name || it.stage.is_none())
+            it.source == template.source() && (it.stage.as_deref() == name || it.stage.is_none())
         };
         let found = self.occurrences.iter().find(is_it);
         let place = found.map(|it| match error.span {

@@ -82,7 +82,9 @@ impl Substitution<'_> {
             return Scalar::from_json(value);
         }
         let text = match mode {
-            Mode::Expression if !scalar.text.contains("${{") => self.expression(&scalar.text, place),
+            Mode::Expression if !scalar.text.contains("${{") => {
+                self.expression(&scalar.text, place)
+            }
             _ => self.text(&scalar.text, place),
         };
         let Some(text) = text else { return scalar };

@@ -60,9 +60,10 @@ fn includes_are_bounded_in_depth_and_number() {
     assert_eq!(codes(&deep), ["pipeline/include 1"]);
     assert!(deep.diagnostics[0].message.contains("8 levels"), "{:?}", deep.diagnostics);
     let list: Vec<_> = (0..70).map(|it| format!("{{ file: f{it} }}")).collect();
-    let wide = check(file("ci.yml", &format!("include: [{}]", list.join(", "))), &|it: &IncludeRef| {
-        Ok(format!("stages: {{ {}: {{ image: x, run: make }} }}", it.file))
-    });
+    let wide =
+        check(file("ci.yml", &format!("include: [{}]", list.join(", "))), &|it: &IncludeRef| {
+            Ok(format!("stages: {{ {}: {{ image: x, run: make }} }}", it.file))
+        });
     assert_eq!(wide.diagnostics.len(), 6);
     assert!(wide.diagnostics[0].message.contains("64"), "{:?}", wide.diagnostics);
 }
@@ -71,7 +72,9 @@ fn includes_are_bounded_in_depth_and_number() {
 fn text_of_an_input_cannot_leave_its_place_in_an_expression() {
     let checked = check(
         file("ci.yml", r#"include: { file: t.yml, with: { name: 'x" || true || "' } }"#),
-        &|_| Ok("inputs: { name: { type: string } }\nstages: { a: { image: x, if: git.branch == inputs.name, run: make } }".to_owned()),
+        &|_| {
+            Ok("inputs: { name: { type: string } }\nstages: { a: { image: x, if: git.branch == inputs.name, run: make } }".to_owned())
+        },
     );
     let plan = checked.pipeline.unwrap().plan(&Context::default(), &Selection::All).unwrap();
     let condition = plan.stages[0].condition.as_ref().unwrap();
@@ -122,7 +125,9 @@ stages:
 fn a_file_full_of_problems_takes_little_time_and_says_so_once_each() {
     let mut text = "stages:\n".to_owned();
     for index in 0..20_000 {
-        text += &format!("  stage-number-{index}: {{ neds: [stage-numbr-{index}], needs: [stage-numbr-{index}] }}\n");
+        text += &format!(
+            "  stage-number-{index}: {{ neds: [stage-numbr-{index}], needs: [stage-numbr-{index}] }}\n"
+        );
     }
     text.truncate(1_000_000);
     text.truncate(text.rfind('\n').unwrap());
@@ -132,14 +137,101 @@ fn a_file_full_of_problems_takes_little_time_and_says_so_once_each() {
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
+#[test]
+fn hostile_files_are_refused_in_bounded_time() {
+    let prefix = "stages:\n  a:\n    image: x\n    run: make\n    env: { ";
+    let long = |piece: &str| piece.repeat(212_000 / piece.len());
+    let texts = [
+        long("[a,"),
+        long("{a: "),
+        long("- "),
+        long("? "),
+        long("a: "),
+        long("a:\n"),
+        long("&a "),
+        long("*a "),
+        long("\""),
+        long("'"),
+        long("a\n"),
+        long("- a\n"),
+        long("ä, "),
+        long("|\n"),
+        long("#"),
+        long("\n"),
+        long("!a "),
+        long("---\n"),
+        long("%a\n"),
+        long("[]"),
+        long("{}"),
+        long(": "),
+        long("a b "),
+        long("\"a\": "),
+        long("[[],"),
+        format!("[{}]", long("a, ")),
+        format!("[{}]", long("ä, ")),
+        format!("[{}]", long("{a: ä}, ")),
+        format!("a: &a x\nb: [{}]", long("*a, ")),
+        (0..12_000).map(|it| format!("a{it}: &a{it} [x]\n")).collect(),
+        format!(
+            "{prefix}{} }}",
+            (0..8_000)
+                .map(|it| format!("E{it}: \"${{{{ matrix.a{it} }}}}\", "))
+                .collect::<String>()
+        ),
+        format!(
+            "stages: {{ a: {{ run: make, image: x, needs: [{}], if: \"{}\" }} }}",
+            "b, ".repeat(50_000),
+            "needs.c.x + ".repeat(300)
+        ),
+        format!(
+            "stages: {{ a: {{ matrix: {{ b: [{}], exclude: [{}] }} }} }}",
+            (0..12_000).map(|it| format!("v{it}, ")).collect::<String>(),
+            "{b: v}, ".repeat(12_000)
+        ),
+        format!(
+            "stages: {{{}}}",
+            (0..5_000)
+                .map(|it| format!(
+                    "a{it}: {{ run: x, image: x, needs: [a{}, a{}] }}, ",
+                    it ^ 1,
+                    it + 2
+                ))
+                .collect::<String>()
+        ),
+        format!("on: {{ push: {{ branches: [{}] }} }}", "'{a,{b,{c,d}}}', ".repeat(15_000)),
+        format!("{prefix}A: '{}' }}", "${{ ".repeat(50_000)),
+    ];
+    for text in texts {
+        let start = Instant::now();
+        let checked = check_alone(&text);
+        let head: String = text.chars().take(30).collect();
+        assert!(checked.pipeline.is_none(), "{head:?}");
+        let elapsed = start.elapsed();
+        println!("{elapsed:>10.1?} {head:?} {}", checked.diagnostics.len());
+        assert!(elapsed < Duration::from_secs(10), "{head:?}: {elapsed:?}");
+    }
+}
+
 const GOOD: &str = include_str!("../../../tests/fixtures/pipelines/good/everything.yml");
 
 /// Texts that are nearly right: the good file with pieces cut out, doubled and changed.
 fn mutated() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
-        Just(String::new()), Just("\n".to_owned()), Just("  ".to_owned()), Just("{".to_owned()), Just("]".to_owned()),
-        Just(": ".to_owned()), Just("\"".to_owned()), Just("${{ ".to_owned()), Just("*a".to_owned()), Just("&a ".to_owned()),
-        Just("- ".to_owned()), Just("\u{0}".to_owned()), Just("ß".to_owned()), Just("null".to_owned()), Just("99999999999999999999".to_owned()),
+        Just(String::new()),
+        Just("\n".to_owned()),
+        Just("  ".to_owned()),
+        Just("{".to_owned()),
+        Just("]".to_owned()),
+        Just(": ".to_owned()),
+        Just("\"".to_owned()),
+        Just("${{ ".to_owned()),
+        Just("*a".to_owned()),
+        Just("&a ".to_owned()),
+        Just("- ".to_owned()),
+        Just("\u{0}".to_owned()),
+        Just("ß".to_owned()),
+        Just("null".to_owned()),
+        Just("99999999999999999999".to_owned()),
         "[ -~]{0,6}",
     ];
     let edit = (0_usize..GOOD.len(), 0_usize..40, piece);
@@ -165,7 +257,10 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
         prop_assert!(source.text.get(diagnostic.span.start..end).is_some(), "{diagnostic:?}");
         prop_assert!(diagnostic.line >= 1 && diagnostic.column >= 1);
     }
-    prop_assert_eq!(checked.pipeline.is_none(), checked.diagnostics.iter().any(Diagnostic::is_error));
+    prop_assert_eq!(
+        checked.pipeline.is_none(),
+        checked.diagnostics.iter().any(Diagnostic::is_error)
+    );
     if let Some(pipeline) = checked.pipeline {
         for event in ["push", "pull_request", "schedule"] {
             let inputs = pipeline.default_inputs();

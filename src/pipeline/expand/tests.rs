@@ -8,10 +8,10 @@ use crate::pipeline::plan::{Plan, Work};
 use crate::pipeline::{check, file};
 
 fn pipeline(text: &str) -> file::Pipeline {
-    let checked = check(
-        SourceFile { name: "pipelines/ci.yml".to_owned(), text: text.to_owned() },
-        &|_| Err("nothing can be included here".to_owned()),
-    );
+    let checked =
+        check(SourceFile { name: "pipelines/ci.yml".to_owned(), text: text.to_owned() }, &|_| {
+            Err("nothing can be included here".to_owned())
+        });
     let shown: Vec<_> = checked.diagnostics.iter().map(|it| it.render(&checked.sources)).collect();
     checked.pipeline.unwrap_or_else(|| panic!("{}", shown.join("\n")))
 }
@@ -68,7 +68,11 @@ fn an_excluded_cell_may_depend_on_the_event() {
     let context = Context { event: "pull_request".to_owned(), ..push() };
     let plan = pipeline(MATRIX).plan(&context, &Selection::All).unwrap();
     assert_eq!(
-        plan.stages.iter().filter(|it| it.name == "unit").map(|it| it.key.as_str()).collect::<Vec<_>>(),
+        plan.stages
+            .iter()
+            .filter(|it| it.name == "unit")
+            .map(|it| it.key.as_str())
+            .collect::<Vec<_>>(),
         ["unit (3.12, linux)"]
     );
 }
@@ -78,7 +82,9 @@ fn a_selection_takes_along_what_it_needs_and_nothing_else() {
     let selection = Selection::Stages(vec!["report".to_owned()]);
     let plan = pipeline(MATRIX).plan(&push(), &selection).unwrap();
     assert_eq!(plan.stages.len(), 5);
-    assert!(story(&plan).ends_with("report <- [unit (3.11, linux), unit (3.11, bsd), unit (3.12, linux)] in busybox"));
+    assert!(story(&plan).ends_with(
+        "report <- [unit (3.11, linux), unit (3.11, bsd), unit (3.12, linux)] in busybox"
+    ));
     let selection = Selection::Stages(vec!["unit (3.11, bsd)".to_owned()]);
     let plan = pipeline(MATRIX).plan(&push(), &selection).unwrap();
     insta::assert_snapshot!(story(&plan), @r"
@@ -135,7 +141,10 @@ stages:
     assert_eq!(env.get("Y"), Some(&"2"));
     assert_eq!(stage.timeout, crate::model::Milliseconds::from_seconds(300));
     let Work::Container(work) = &stage.work else { panic!() };
-    assert_eq!((work.resources.cpu_millis, work.resources.memory_bytes), (Some(1000), Some(2 << 30)));
+    assert_eq!(
+        (work.resources.cpu_millis, work.resources.memory_bytes),
+        (Some(1000), Some(2 << 30))
+    );
     assert_eq!(work.image.source(), "b");
 }
 

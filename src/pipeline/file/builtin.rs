@@ -158,7 +158,10 @@ pub(crate) fn find(node: &Node, reading: &Reading) -> Option<&'static Builtin> {
     let close = reading.closest(bare, BUILTINS.iter().map(|it| it.name));
     let help = match close {
         Some(close) => format!("did you mean `builtin/{close}`?"),
-        None => format!("{}; a file of stages is shared with `include`", known_words("built-ins", &known)),
+        None => format!(
+            "{}; a file of stages is shared with `include`",
+            known_words("built-ins", &known)
+        ),
     };
     reading.error("pipeline/unknown-builtin", node.place, format!("there is no `{text}`"), help);
     None

@@ -108,7 +108,10 @@ impl Read for Triggers {
             push: fields.find("push").and_then(|it| read_push(it, reading)),
             pull_request: fields.find("pull_request").and_then(|it| read_request(it, reading)),
             schedules: fields.read_or("schedule", Vec::new()),
-            manual: fields.find("manual").and_then(|it| read_manual(it, reading)).unwrap_or_default(),
+            manual: fields
+                .find("manual")
+                .and_then(|it| read_manual(it, reading))
+                .unwrap_or_default(),
         };
         if let Some(node) = fields.find("schedule") {
             check_schedule_names(node, reading);
@@ -122,7 +125,9 @@ fn check_schedule_names(node: &Node, reading: &Reading) {
     let mut seen = BTreeMap::new();
     for item in items {
         let Value::Mapping(entries) = &item.value else { continue };
-        let Some(name) = entries.iter().find(|it| it.key == "name").map(|it| &it.value) else { continue };
+        let Some(name) = entries.iter().find(|it| it.key == "name").map(|it| &it.value) else {
+            continue;
+        };
         let Some(text) = scalar::text(name) else { continue };
         if let Some(line) = seen.insert(text, name.place.line) {
             let message = format!("there is already a schedule `{text}`, on line {line}");

@@ -14,14 +14,21 @@ fn json(text: &str) -> String {
     let (node, reading) = read(text);
     match node {
         Some(node) if reading.problem_count() == 0 => node.to_json().to_string(),
-        _ => reading.into_parts().1.iter().map(|it| format!("{} {}:{} ", it.code, it.line, it.column)).collect(),
+        _ => reading
+            .into_parts()
+            .1
+            .iter()
+            .map(|it| format!("{} {}:{} ", it.code, it.line, it.column))
+            .collect(),
     }
 }
 
 #[test]
 fn the_core_schema_of_yaml_1_2_decides_types() {
     assert_eq!(
-        json("[on, yes, no, true, ~, null, 3.10, 1e3, 012, 0x1F, 0o17, -7, +7, 1_000, .5, 1:30, 2027-03-31, v1]"),
+        json(
+            "[on, yes, no, true, ~, null, 3.10, 1e3, 012, 0x1F, 0o17, -7, +7, 1_000, .5, 1:30, 2027-03-31, v1]"
+        ),
         r#"["on","yes","no",true,null,null,3.1,1000.0,12,31,15,-7,7,"1_000",0.5,"1:30","2027-03-31","v1"]"#
     );
     assert_eq!(json("on: '1'\noff: \"true\"\na: |\n  2\n"), r#"{"a":"2\n","off":"true","on":"1"}"#);

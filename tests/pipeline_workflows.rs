@@ -1,4 +1,4 @@
-//! Graphs that nobody here drew: recorded scientific workflows (WfFormat) become pipeline files,
+//! Graphs that nobody here drew: recorded scientific workflows (`WfFormat`) become pipeline files,
 //! which must check clean and plan to the same graph. Skipped aloud where the data is not.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -8,7 +8,7 @@ use super::file::stage::MOST_STAGES;
 use super::file::top::{self, Top};
 use super::file::{Pipeline, scalar};
 use super::reading::Reading;
-use super::yaml;
+use super::yaml::{self, Node};
 
 mod include;
 mod needs;
@@ -45,7 +45,10 @@ pub struct Checked {
 /// Checks a pipeline file. `load` gives the text of an included file, or why it cannot.
 pub fn check(root: SourceFile, load: &dyn Fn(&IncludeRef) -> Result<String, String>) -> Checked {
     let reading = Reading::default();
-    let found = read(root, load, &reading);
+    let (stem, text) = (stem_of(&root.name), root.text.clone());
+    let source = reading.add_source(root);
+    let tree = yaml::parse(&text, source, &reading);
+    let found = tree.and_then(|it| read(&it, stem, load, &reading));
     let has_errors = reading.has_errors();
     let (sources, diagnostics, occurrences) = reading.into_parts();
     let pipeline = found.filter(|_| !has_errors).map(|pipeline| Pipeline {
@@ -57,14 +60,12 @@ pub fn check(root: SourceFile, load: &dyn Fn(&IncludeRef) -> Result<String, Stri
 }
 
 fn read(
-    root: SourceFile,
+    tree: &Node,
+    stem: String,
     load: &dyn Fn(&IncludeRef) -> Result<String, String>,
     reading: &Reading,
 ) -> Option<Pipeline> {
-    let stem = stem_of(&root.name);
-    let source = reading.add_source(root.clone());
-    let tree = yaml::parse(&root.text, source, reading)?;
-    let top = top::read(&tree, reading)?;
+    let top = top::read(tree, reading)?;
     let merged = include::merge(&top.body, load, reading);
     let inputs: Vec<&str> = top.triggers.manual.inputs.keys().map(String::as_str).collect();
     needs::check(&merged, reading);

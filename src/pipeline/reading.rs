@@ -75,13 +75,6 @@ impl Reading {
         text.get(place.start..place.start + place.len).unwrap_or_default().to_owned()
     }
 
-    /// Whether the place shows exactly this text.
-    pub(crate) fn shows(&self, place: Place, wanted: &str) -> bool {
-        let sources = self.sources.borrow();
-        let text = sources.get(place.source).map_or("", |source| source.file.text.as_str());
-        text.get(place.start..place.start + place.len) == Some(wanted)
-    }
-
     /// Name of a file.
     pub(crate) fn source_name(&self, source: usize) -> String {
         let sources = self.sources.borrow();

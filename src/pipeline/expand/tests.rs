@@ -3,11 +3,11 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::pipeline::check;
 use crate::pipeline::diagnostic::SourceFile;
 use crate::pipeline::plan::{Plan, Work};
-use crate::pipeline::{check, file};
 
-fn pipeline(text: &str) -> file::Pipeline {
+fn pipeline(text: &str) -> Pipeline {
     let checked =
         check(SourceFile { name: "pipelines/ci.yml".to_owned(), text: text.to_owned() }, &|_| {
             Err("nothing can be included here".to_owned())
@@ -111,7 +111,10 @@ fn a_matrix_without_a_cell_is_one_stage_that_is_skipped() {
     let text = "stages: { a: { image: 'x:${{ matrix.v }}', matrix: { v: ['1'], exclude: [{ v: '1', on: push }] }, run: make }, b: { image: x, needs: a, run: make } }";
     let plan = pipeline(text).plan(&push(), &Selection::All).unwrap();
     assert_eq!(plan.stages[0].key, "a");
-    assert_eq!(plan.stages[0].condition.as_ref().map(|it| it.source()), Some("false"));
+    assert_eq!(
+        plan.stages[0].condition.as_ref().map(super::super::expression::Expression::source),
+        Some("false")
+    );
     assert_eq!(plan.stages[1].needs.len(), 1);
 }
 
@@ -155,6 +158,10 @@ fn a_plan_can_be_stored_and_read_back() {
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
 }
 
+fn stage_line(index: usize, needs: &str) -> String {
+    format!("  s{index}: {{ needs: [{needs}], run: make }}\n")
+}
+
 proptest! {
     #[test]
     fn every_selection_of_every_graph_keeps_its_needs(
@@ -171,7 +178,7 @@ proptest! {
         }
         for (index, needs) in needs.iter().enumerate() {
             let list: Vec<_> = needs.iter().map(|it| format!("s{it}")).collect();
-            text += &format!("  s{index}: {{ needs: [{}], run: make }}\n", list.join(", "));
+            text.push_str(&stage_line(index, &list.join(", ")));
         }
         let mut wanted: Vec<bool> = vec![false; 12];
         let mut todo = chosen.clone();

@@ -33,16 +33,11 @@ impl Read for Resources {
         let fields = Fields::of(node, label, RESOURCE_KEYS, reading)?;
         let pids = fields.find("pids").and_then(|it| whole(it, "`pids`", 1..=1_000_000, reading));
         let memory = fields.read::<Bytes>("memory").map(|it| it.0);
-        if let (Some(bytes), Some(node)) = (memory, fields.find("memory")) {
-            if bytes < 6 << 20 {
-                let message = "no container starts with less than 6 MiB of memory";
-                reading.error(
-                    "pipeline/memory",
-                    node.place,
-                    message,
-                    "give it more, such as `64Mi`",
-                );
-            }
+        if let (Some(bytes), Some(node)) = (memory, fields.find("memory"))
+            && bytes < 6 << 20
+        {
+            let message = "no container starts with less than 6 MiB of memory";
+            reading.error("pipeline/memory", node.place, message, "give it more, such as `64Mi`");
         }
         Some(Self {
             cpu_millis: fields.read::<Cpu>("cpu").map(|it| it.0),

@@ -232,12 +232,11 @@ fn read_rule(node: &Node, label: &str, reading: &Reading) -> Option<Rule> {
             continue;
         }
         let values = loose_list(&entry.value, &format!("`{}`", entry.key), reading)?;
-        match <[String; 1]>::try_from(values) {
-            Ok([value]) => rule.values.push((entry.key.clone(), value)),
-            Err(_) => {
-                let label = format!("`{}`", entry.key);
-                wrong_type(&entry.value, &label, "one value", reading, "write one item for each");
-            }
+        if let Ok([value]) = <[String; 1]>::try_from(values) {
+            rule.values.push((entry.key.clone(), value));
+        } else {
+            let label = format!("`{}`", entry.key);
+            wrong_type(&entry.value, &label, "one value", reading, "write one item for each");
         }
     }
     if rule.values.is_empty() {

@@ -179,14 +179,14 @@ fn read_push(node: &Node, reading: &Reading) -> Option<PushTrigger> {
 }
 
 fn read_request(node: &Node, reading: &Reading) -> Option<PullRequestTrigger> {
-    if is_empty(node) {
-        return Some(PullRequestTrigger::default());
-    }
     const FORKS: &[(&str, ForkPolicy)] = &[
         ("approval", ForkPolicy::Approval),
         ("allow", ForkPolicy::Allow),
         ("deny", ForkPolicy::Deny),
     ];
+    if is_empty(node) {
+        return Some(PullRequestTrigger::default());
+    }
     let fields = Fields::of(node, "`pull_request`", PULL_REQUEST_KEYS, reading)?;
     let forks = fields.find("forks").and_then(|it| choice(it, "`forks`", FORKS, reading));
     Some(PullRequestTrigger {

@@ -19,7 +19,8 @@ fn json(text: &str) -> String {
             .1
             .iter()
             .map(|it| format!("{} {}:{} ", it.code, it.line, it.column))
-            .collect(),
+            .collect::<Vec<_>>()
+            .concat(),
     }
 }
 
@@ -64,6 +65,15 @@ fn places_are_bytes_lines_and_columns_of_characters() {
     assert_eq!(entries[1].key_place.line, 2);
 }
 
+fn inside(node: &Node, text: &str) -> bool {
+    text.get(node.place.start..node.place.start + node.place.len).is_some()
+        && match &node.value {
+            Value::Scalar(_) => true,
+            Value::Sequence(items) => items.iter().all(|it| inside(it, text)),
+            Value::Mapping(entries) => entries.iter().all(|it| inside(&it.value, text)),
+        }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_with_places_inside_it(text in "[ \\-:{}\\[\\]&*!|>'\"%@`#,?a-c0-9äß\\n\\t\\\\]{0,80}") {
@@ -72,14 +82,6 @@ proptest! {
         prop_assert!(node.is_some() || !problems.is_empty());
         for problem in &problems {
             prop_assert!(problem.span.start <= text.len());
-        }
-        fn inside(node: &Node, text: &str) -> bool {
-            text.get(node.place.start..node.place.start + node.place.len).is_some()
-                && match &node.value {
-                    Value::Scalar(_) => true,
-                    Value::Sequence(items) => items.iter().all(|it| inside(it, text)),
-                    Value::Mapping(entries) => entries.iter().all(|it| inside(&it.value, text)),
-                }
         }
         prop_assert!(node.is_none_or(|node| inside(&node, &text)));
     }

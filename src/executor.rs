@@ -24,9 +24,13 @@ mod archive;
 mod overlay;
 mod folder;
 pub mod docker;
+pub mod host;
+pub mod fake;
 
 pub use docker::{DockerExecutor, DockerSettings};
 pub use error::ExecutorError;
+pub use fake::FakeExecutor;
+pub use host::{HostExecutor, HostSettings};
 pub use spec::{
     BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, NetworkSpec, PrepareSpec, ProbeSpec,
     ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,

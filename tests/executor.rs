@@ -10,3 +10,7 @@ mod contract;
 mod shell;
 #[path = "executor/docker.rs"]
 mod docker;
+#[path = "executor/host.rs"]
+mod host;
+#[path = "executor/fake.rs"]
+mod fake;

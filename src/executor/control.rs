@@ -206,6 +206,8 @@ pub(super) struct Scripts<'a> {
     pub(super) places: Places<'a>,
     pub(super) nonce: &'a str,
     pub(super) steps: Steps<'a>,
+    /// Instead of steps.
+    pub(super) program: Option<&'a [String]>,
     pub(super) env: &'a [(String, String)],
     /// Owner of the files where we may give them away; else everybody may read them, which is nobody
     /// but us and the container, as the folder above is closed.
@@ -214,7 +216,10 @@ pub(super) struct Scripts<'a> {
 
 impl Scripts<'_> {
     fn main_text(&self) -> String {
-        script::main_script(self.places, self.nonce, self.steps)
+        match self.program {
+            Some(words) => script::program_script(self.places, words),
+            None => script::main_script(self.places, self.nonce, self.steps),
+        }
     }
 
     fn give(&self, path: &Path) -> io::Result<()> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bollard::Docker;
 
 use crate::executor::control::{self, AttemptFolder, Pokes};
-use crate::executor::layout::Layout;
+use crate::executor::layout::{self, Layout};
 use crate::executor::{
     AttemptState, BeginSpec, BuildSpec, BuiltImage, Executor, ExecutorError, Exit, Found,
     LogStream, PrepareSpec, Published, Pull, Signal, TarStream, overlay,
@@ -104,7 +104,7 @@ impl DockerExecutor {
             overlay_folder,
             pokes: Pokes::default(),
             images: image::ImageCache::default(),
-            boot: boot(),
+            boot: layout::boot(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -123,12 +123,6 @@ impl DockerExecutor {
         let layout = folder.read_layout()?.ok_or_else(|| ExecutorError::Gone(name.slug()))?;
         Ok((folder, layout))
     }
-}
-
-/// Names the time since the machine started.
-fn boot() -> String {
-    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-    id.map(|id| id.trim().to_owned()).unwrap_or_default()
 }
 
 impl Executor for DockerExecutor {

@@ -81,3 +81,14 @@ pub(super) fn segments(spec: &PrepareSpec) -> Vec<Segment> {
     }
     segments
 }
+
+/// What the markers of a new attempt carry.
+pub(super) fn new_nonce() -> String {
+    format!("{:032x}", fastrand::u128(..))
+}
+
+/// Names the time since the machine started.
+pub(super) fn boot() -> String {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+    id.map(|id| id.trim().to_owned()).unwrap_or_default()
+}

@@ -10,7 +10,8 @@ pub(super) struct Places<'a> {
     pub(super) control: &'a str,
     /// Folder in which steps run.
     pub(super) workspace: &'a str,
-    /// Whether the exit code is wanted in the file `exit` of the control folder.
+    /// Whether its own id and its exit code are wanted in the files `pid` and `exit` of the control folder:
+    /// where no daemon knows them.
     pub(super) writes_exit: bool,
 }
 
@@ -37,15 +38,9 @@ pub(super) fn entry(control: &str) -> String {
 /// Each step is a child in the foreground: a shell gives background children an ignored SIGINT, which
 /// breaks tests of signal handling. A SIGTERM is remembered and no further step starts.
 pub(super) fn main_script(places: Places<'_>, nonce: &str, steps: Steps<'_>) -> String {
-    let control = quote(places.control);
-    let mut text = format!(
-        "exec 2>&1 </dev/null\n\
-         tl_control={control} tl_stopped= tl_failed=0\n\
-         trap 'tl_stopped=1' TERM\n\
-         [ -e \"$tl_control/failed\" ] && read -r tl_failed <\"$tl_control/failed\"\n\
-         [ -e \"$tl_control/stopped\" ] && exit 143\n\
-         cd {workspace} || exit 125\n\
-         [ -w \"${{HOME:-/}}\" ] || export HOME=/tmp\n\
+    let mut text = opening(places);
+    text.push_str(&format!(
+        "[ -e \"$tl_control/failed\" ] && read -r tl_failed <\"$tl_control/failed\"\n\
          tl_step() {{\n\
          \x20 [ -z \"$tl_stopped\" ] || return 0\n\
          \x20 if [ \"$tl_failed\" = 0 ]; then [ \"$2\" = 1 ] || return 0; \
@@ -56,14 +51,53 @@ pub(super) fn main_script(places: Places<'_>, nonce: &str, steps: Steps<'_>) -> 
          \x20 tl_code=$?\n\
          \x20 printf '\\036%s end %s %s\\n' {nonce} \"$1\" \"$tl_code\"\n\
          \x20 [ \"$tl_failed\" != 0 ] || tl_failed=$tl_code\n\
-         }}\n",
-        workspace = quote(places.workspace),
-    );
+         }}\n"
+    ));
     for (index, step) in (steps.first..).zip(steps.steps) {
         let (passing, failed) = (u8::from(step.when_passing), u8::from(step.when_failed));
         text.push_str(&format!("tl_step {index} {passing} {failed}\n"));
     }
-    text.push_str("[ -z \"$tl_stopped\" ] || [ \"$tl_failed\" != 0 ] || tl_failed=143\n");
+    text.push_str(&closing(places));
+    text
+}
+
+/// The script that runs one program.
+pub(super) fn program_script(places: Places<'_>, words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|it| quote(it)).collect();
+    format!(
+        "{}if [ -z \"$tl_stopped\" ]; then\n\
+         \x20 ( . \"$tl_control/env.sh\"; exec {} )\n\
+         \x20 tl_failed=$?\n\
+         fi\n{}",
+        opening(places),
+        words.join(" "),
+        closing(places),
+    )
+}
+
+fn opening(places: Places<'_>) -> String {
+    let claim = if places.writes_exit {
+        // Of two shells that a dying and a new engine started, the one that makes the file goes on.
+        "set -C\n{ echo $$ >\"$tl_control/pid\"; } 2>/dev/null || exit 0\nset +C\n"
+    } else {
+        ""
+    };
+    format!(
+        "tl_control={control} tl_stopped= tl_failed=0\n\
+         trap 'tl_stopped=1' TERM\n\
+         {claim}\
+         exec 2>&1 </dev/null\n\
+         [ ! -e \"$tl_control/stopped\" ] || tl_stopped=1\n\
+         cd {workspace} || exit 125\n\
+         [ -w \"${{HOME:-/}}\" ] || export HOME=/tmp\n",
+        control = quote(places.control),
+        workspace = quote(places.workspace),
+    )
+}
+
+fn closing(places: Places<'_>) -> String {
+    let mut text =
+        "[ -z \"$tl_stopped\" ] || [ \"$tl_failed\" != 0 ] || tl_failed=143\n".to_owned();
     if places.writes_exit {
         text.push_str("printf '%s\\n' \"$tl_failed\" >\"$tl_control/exit\"\n");
     }

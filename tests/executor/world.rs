@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt as _;
-use trunkline::executor::{DockerExecutor, DockerSettings, Executor, Label};
-use trunkline::model::{AttemptName, RunId, StageIndex};
+use trunkline::executor::{
+    DockerExecutor, DockerSettings, Executor, FakeExecutor, HostExecutor, HostSettings, Label,
+};
+use trunkline::model::{AttemptName, RunId, StageIndex, Timestamp};
 
 /// A machine to run attempts on.
 pub(crate) trait World: Sized {
@@ -35,6 +37,15 @@ impl Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let instance = format!("test-{}-{count}", std::process::id());
         Self { folder: tempfile::tempdir().unwrap(), instance, names: AtomicU32::new(0) }
+    }
+
+    /// Paths that cannot stand in mount options get a symlink in `/run`, which is of no use afterwards.
+    fn forget_alias(&self) {
+        for entry in std::fs::read_dir("/run").into_iter().flatten().flatten() {
+            if std::fs::read_link(entry.path()).is_ok_and(|it| it == self.state_folder()) {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -144,5 +155,74 @@ impl World for PlainDockerWorld {
 
     fn image(&self) -> &str {
         self.0.image()
+    }
+}
+
+/// Processes of this machine.
+pub(crate) struct HostWorld {
+    place: Place,
+}
+
+impl World for HostWorld {
+    type Executor = HostExecutor;
+
+    async fn find() -> Option<Self> {
+        Some(Self { place: Place::new() })
+    }
+
+    async fn executor(&self) -> HostExecutor {
+        let settings = HostSettings {
+            state_folder: self.place.state_folder(),
+            env: Vec::new(),
+            now: std::sync::Arc::new(now),
+        };
+        HostExecutor::new(settings).unwrap()
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn image(&self) -> &'static str {
+        "none"
+    }
+}
+
+/// A test's imagination, in paused time.
+pub(crate) struct FakeWorld {
+    place: Place,
+    executor: FakeExecutor,
+}
+
+impl World for FakeWorld {
+    type Executor = FakeExecutor;
+
+    async fn find() -> Option<Self> {
+        tokio::time::pause();
+        Some(Self { place: Place::new(), executor: FakeExecutor::new(Timestamp(0)) })
+    }
+
+    async fn executor(&self) -> FakeExecutor {
+        self.executor.clone()
+    }
+
+    fn place(&self) -> &Place {
+        &self.place
+    }
+
+    fn image(&self) -> &'static str {
+        "imagined"
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one clock of these tests")]
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp(i64::try_from(since.as_millis()).unwrap())
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.forget_alias();
     }
 }

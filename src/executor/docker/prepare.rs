@@ -128,9 +128,8 @@ impl DockerExecutor {
             Program::Steps(segments)
         };
         let former = shape.folder.read_layout()?;
-        let new_nonce = || format!("{:032x}", fastrand::u128(..));
         Ok(Layout {
-            nonce: former.map_or_else(new_nonce, |it| it.nonce),
+            nonce: former.map_or_else(layout::new_nonce, |it| it.nonce),
             instance: spec.label.instance.clone(),
             stage: spec.label.stage.clone(),
             program,

@@ -79,6 +79,7 @@ impl DockerExecutor {
                 places: Places { control: CONTROL, workspace: WORKSPACE, writes_exit: false },
                 nonce: &layout.nonce,
                 steps: Steps { first: segment.first, steps: &steps },
+                program: None,
                 env: &env,
                 reader,
             };

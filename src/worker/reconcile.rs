@@ -125,7 +125,11 @@ impl<E: Executor> Driver<'_, E> {
             Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
             Action::Kill(name) => self.signal(&name, Signal::Kill).await,
             Action::Prepare(name) => {
-                self.prepare(name);
+                // It may have been started a moment ago, by another action of the same choice.
+                let stage = self.loaded.run.stage(name.stage);
+                if stage.is_some_and(|it| it.attempts.len() < name.attempt as usize) {
+                    self.prepare(name);
+                }
                 Ok(())
             }
         }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+/// Variables that processes of the host executor get. Not the others: they may hold secrets.
+const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "USER", "TZ", "TMPDIR"];
+
 /// The variables of the environment, as they were when the process started.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
@@ -59,6 +62,8 @@ pub struct Settings {
     pub docker_config: Option<PathBuf>,
     /// What runs attempts.
     pub executor: ExecutorKind,
+    /// Environment that processes of the host executor start with.
+    pub host_env: Vec<(String, String)>,
     /// Attempts at the same time.
     pub slots: usize,
     /// Login of the person at the keyboard.
@@ -109,6 +114,7 @@ impl Settings {
             docker_host: get("DOCKER_HOST").map(str::to_owned),
             docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,
+            host_env: host_env(environment),
             slots: slots(get("TRUNKLINE_JOBS"))?,
             user: get("USER").or_else(|| get("LOGNAME")).unwrap_or("somebody").to_owned(),
             log_filter: get("TRUNKLINE_LOG").unwrap_or("warn").to_owned(),
@@ -128,6 +134,11 @@ fn default_state_folder(environment: &Environment) -> Result<PathBuf, ConfigErro
     }
     let home = environment.get("HOME").ok_or(ConfigError::NoStateFolder)?;
     Ok(PathBuf::from(home).join(".local/share/trunkline"))
+}
+
+fn host_env(environment: &Environment) -> Vec<(String, String)> {
+    let pair = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
+    HOST_VARIABLES.into_iter().filter_map(pair).collect()
 }
 
 fn docker_config(environment: &Environment) -> Option<PathBuf> {

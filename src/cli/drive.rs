@@ -7,7 +7,6 @@ pub mod live;
 pub mod report;
 pub mod signals;
 pub mod sink;
-pub mod standin;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -100,7 +99,7 @@ pub async fn drive(
             drive.with(worker(session, state, docker, (secrets, settings))).await
         }
         ExecutorKind::Host => {
-            let host = executor::host(state)?;
+            let host = executor::host(session, state)?;
             drive.with(worker(session, state, host, (secrets, settings))).await
         }
     }
@@ -114,7 +113,7 @@ pub async fn sweep(session: &Session, state: &State) -> usize {
     if let Ok(docker) = executor::docker(session, state).await {
         swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
     }
-    if let Ok(host) = executor::host(state) {
+    if let Ok(host) = executor::host(session, state) {
         swept += sweep_with(&worker(session, state, host, (BTreeMap::new(), settings()))).await;
     }
     swept
@@ -215,7 +214,14 @@ impl Drive<'_> {
         let shutdown = CancellationToken::new();
         let mut driving = JoinSet::new();
         let (run, token) = (self.run.clone(), shutdown.clone());
-        driving.spawn(drive_and_sweep(worker, run, token));
+        let had_driver = loaded.row.lease_epoch > 0;
+        driving.spawn(async move {
+            let ended = drive_and_sweep(&worker, &run, &token).await;
+            if had_driver && matches!(ended, Ok(Some(_))) {
+                sweep_with(&worker).await;
+            }
+            ended
+        });
         loop {
             let asked = tokio::select! {
                 Some(ended) = driving.join_next() => return ended.unwrap_or_else(resume_panic),
@@ -238,17 +244,13 @@ impl Drive<'_> {
     }
 }
 
-/// Drives, and removes what earlier processes left behind: beside the run, and after it if another
-/// process had it before.
+/// Drives, and meanwhile removes what killed processes left behind.
 async fn drive_and_sweep<E: Executor>(
-    worker: Worker<E>,
-    run: RunId,
-    shutdown: CancellationToken,
+    worker: &Worker<E>,
+    run: &RunId,
+    shutdown: &CancellationToken,
 ) -> Result<Option<RunStatus>, WorkerError> {
-    let (ended, _swept) = tokio::join!(worker.drive(&run, &shutdown), sweep_with(&worker));
-    if ended.as_ref().is_ok_and(Option::is_some) {
-        sweep_with(&worker).await;
-    }
+    let (ended, _swept) = tokio::join!(worker.drive(run, shutdown), sweep_with(worker));
     ended
 }
 

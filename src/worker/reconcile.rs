@@ -125,8 +125,9 @@ impl<E: Executor> Driver<'_, E> {
             Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
             Action::Kill(name) => self.signal(&name, Signal::Kill).await,
             Action::Prepare(name) => {
-                // An action before this one may have started it.
-                if !self.attempts.contains_key(&name) {
+                // It may have been started a moment ago, by another action of the same choice.
+                let stage = self.loaded.run.stage(name.stage);
+                if stage.is_some_and(|it| it.attempts.len() < name.attempt as usize) {
                     self.prepare(name);
                 }
                 Ok(())

@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::driver::Driver;
-use super::{Worker, WorkerError};
-use crate::engine::Command;
+use super::{Worker, WorkerError, files};
+use crate::engine::{AttemptOutcome, Command};
 use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
 use crate::pipeline::PlannedStage;
@@ -36,7 +36,30 @@ impl<E: Executor> Driver<'_, E> {
                 return Ok(None);
             }
         }
+        self.own_artifacts(stage, &outcome).await?;
         Ok(Some(Command::Reuse { stage, from, outcome }))
+    }
+
+    /// The artifacts belong to this run too: they stay when the run that made them goes.
+    async fn own_artifacts(
+        &self,
+        stage: StageIndex,
+        outcome: &AttemptOutcome,
+    ) -> Result<(), WorkerError> {
+        let Some(planned) = self.loaded.run.plan().stages.get(stage.as_usize()) else {
+            return Ok(());
+        };
+        let Work::Container(work) = &planned.work else { return Ok(()) };
+        let Some(artifacts) = &work.artifacts else { return Ok(()) };
+        // No attempt of this run made them: they stand under the attempt that would have.
+        let attempts = self.loaded.run.stage(stage).map_or(0, |it| it.attempts.len());
+        let attempt = u32::try_from(attempts).unwrap_or(u32::MAX).saturating_add(1);
+        let name = AttemptName { run: self.loaded.row.id.clone(), stage, attempt };
+        let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
+        let row = |it| files::row(&name, &planned.key, it, expires_at);
+        let rows: Vec<_> = outcome.artifacts.iter().map(row).collect();
+        let store = self.worker.parts.runs.store();
+        Ok(store.insert_artifacts(&rows).await.map_err(RunsError::from)?)
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.

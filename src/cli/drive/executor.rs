@@ -1,13 +1,13 @@
 //! Which executor a run is driven with, and how it is reached.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use super::standin::{HostExecutor, HostSettings};
-use crate::executor::{DockerExecutor, DockerSettings};
 use crate::cli::failure::Broken;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::{ExecutorKind, Settings};
+use crate::executor::{DockerExecutor, DockerSettings, HostExecutor, HostSettings};
 use crate::model::RunId;
 
 /// Where Docker listens unless told otherwise.
@@ -92,6 +92,12 @@ pub async fn docker(session: &Session, state: &State) -> anyhow::Result<DockerEx
 }
 
 /// Processes of this machine.
-pub fn host(state: &State) -> anyhow::Result<HostExecutor> {
-    Ok(HostExecutor::new(HostSettings { state_folder: state.folder.clone() })?)
+pub fn host(session: &Session, state: &State) -> anyhow::Result<HostExecutor> {
+    let clock = Arc::clone(&session.clock);
+    let settings = HostSettings {
+        state_folder: state.folder.clone(),
+        env: session.settings.host_env.clone(),
+        now: Arc::new(move || clock.now()),
+    };
+    Ok(HostExecutor::new(settings)?)
 }

@@ -82,7 +82,10 @@ impl Stage {
         match event {
             Event::StageReady { .. } => self.retry_at = None,
             Event::SlotGranted { .. } => self.has_slot = true,
-            Event::StageSkipped { reason, .. } => self.skip_reason = Some(reason.clone()),
+            Event::StageSkipped { reason, .. } => {
+                self.skip_reason = Some(reason.clone());
+                self.has_slot = false;
+            }
             Event::StageReused { from, outcome, .. } => {
                 self.reused_from = Some(from.clone());
                 self.reused_outcome = Some(Box::new(outcome.clone()));

@@ -25,6 +25,7 @@ pub(super) fn check(world: &World, events: &[Event]) {
         if open > 0 && planned.concurrency.is_some() {
             assert!(stage.has_slot, "nothing of a group runs without a slot");
         }
+        assert!(!(stage.has_slot && stage.status.is_finished()), "what has ended needs no slot");
         assert_eq!(run.waits_for(index).is_none(), stage.status.is_finished());
     }
     the_status_follows_from_the_stages(run);

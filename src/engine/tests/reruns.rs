@@ -162,3 +162,38 @@ fn gates_are_judged_again_on_an_earlier_result() {
     reuse eval f1=0.95: eval reused from old-0-1; eval passed; run passed
     ");
 }
+
+#[test]
+fn a_failure_that_is_allowed_is_not_tried_again() {
+    let plan = "a; allow | b <- a | c";
+    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a user, start b, pass b, start c,
+        fail c user, rerun failed, start c, pass c, rerun failed"), @r"
+    lease 1: lease 1; run started; a ready; c ready
+    start a: a#1 started
+    fail a user: a#1 failed, user; a failed, allowed; b ready
+    start b: b#1 started
+    pass b: b#1 passed; b passed
+    start c: c#1 started
+    fail c user: c#1 failed, user; c failed; run failed
+    rerun failed: again: c; run started; c ready
+    start c: c#2 started
+    pass c: c#2 passed; c passed; run passed
+    rerun failed: refused, no stage of the run failed
+    ");
+}
+
+#[test]
+fn a_stage_that_is_tried_again_still_knows_of_a_failure_far_before_it() {
+    let plan = "a | b <- a; if always() | c <- b; if failed()";
+    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a user, start b, pass b, start c,
+        pass c, rerun c"), @r"
+    lease 1: lease 1; run started; a ready
+    start a: a#1 started
+    fail a user: a#1 failed, user; a failed; b ready
+    start b: b#1 started
+    pass b: b#1 passed; b passed; c ready
+    start c: c#1 started
+    pass c: c#1 passed; c passed; run failed
+    rerun c: again: c; run started; c ready
+    ");
+}

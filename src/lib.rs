@@ -22,3 +22,4 @@ pub mod blobs;
 pub mod source;
 pub mod executor;
 pub mod secrets;
+pub mod checks;

@@ -1,6 +1,7 @@
 //! Every pipeline file under `tests/fixtures/pipelines`: the good ones check clean and have their
 //! plan beside them, the bad ones have what is said about them beside them (`.txt`). A changed text
-//! is written to `<file>.new`; look at it, and rename it when it is right.
+//! is written to `<file>.new`; look at it, and rename it when it is right. `good/assistant.yml` is the
+//! big example of the documentation, with the digest of the template that lies here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -162,11 +162,11 @@ impl DockerExecutor {
             };
             let config = shape.steps(index, &segment.image, user);
             self.discard_ended(shape.folder, index, &name).await?;
-            self.find_or_create(&name, &config).await?;
-            if index == 0 {
+            if index == 0 && shape.workspace == Workspace::Volume {
+                self.find_or_create(&name, &config).await?;
                 self.fill(shape, &name, layout.user).await?;
             }
-            self.start(&name).await?;
+            self.find_or_start(&name, &config).await?;
         }
         Ok(())
     }

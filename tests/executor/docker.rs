@@ -1,7 +1,7 @@
 //! What only Docker does, and the contract on it.
 
 use trunkline::executor::{
-    AttemptState, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec, Pull,
+    AttemptState, BuildSpec, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec, Pull,
     ServiceSpec,
 };
 use trunkline::model::{FailureClass, Milliseconds};
@@ -208,6 +208,141 @@ async fn without_a_network_there_is_only_the_loopback() {
     .await;
 }
 
+fn build_spec(attempt: &Attempt, tags: &[&str]) -> BuildSpec {
+    BuildSpec {
+        name: attempt.name().clone(),
+        context: "app".to_owned(),
+        dockerfile: "Dockerfile".to_owned(),
+        tags: tags.iter().map(|it| (*it).to_owned()).collect(),
+        args: vec![("WORD".to_owned(), "built".to_owned())],
+        target: None,
+        push: false,
+    }
+}
+
+/// An attempt that only builds, with this Dockerfile.
+async fn build_of(world: &DockerWorld, dockerfile: &str) -> Attempt {
+    let checkout = world.place().folder().join("checkout");
+    std::fs::create_dir_all(checkout.join("app/target")).unwrap();
+    let app = checkout.join("app");
+    std::fs::write(app.join("Dockerfile"), dockerfile).unwrap();
+    std::fs::write(app.join(".dockerignore"), "target\n").unwrap();
+    std::fs::write(app.join("target/big"), "big").unwrap();
+    let mut attempt = Attempt::new(world, &[]).with_checkout(&checkout);
+    attempt.prepare.program = ProgramSpec::Nothing;
+    let executor = world.executor().await;
+    attempt.prepare(&executor).await.unwrap();
+    let files = crate::attempt::archive(&[("from-a-need", 0o644, "artifact")]);
+    executor.upload(attempt.name(), "app", files).await.unwrap();
+    attempt
+}
+
+const DOCKERFILE: &str = "FROM busybox:stable\nARG WORD\nCOPY . /app\nRUN echo $WORD; ls /app > /list\n";
+
+#[tokio::test]
+async fn an_image_is_built_from_the_workspace_and_runs() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let attempt = build_of(world, DOCKERFILE).await;
+        let lines = std::sync::Mutex::new(Vec::new());
+        let spec = build_spec(&attempt, &[]);
+        let progress = |line: String| lines.lock().unwrap().push(line);
+        let built = executor.build(&spec, &progress).await.unwrap();
+        let _image = Image(built.reference.clone());
+        assert!(built.digest.starts_with("sha256:"), "{built:?}");
+        assert_eq!(executor.image_digest(&built.reference).await.unwrap(), Some(built.digest));
+        assert!(lines.lock().unwrap().contains(&"built".to_owned()), "{lines:?}");
+        let mut user = Attempt::new(world, &["cat /list"]);
+        user.prepare.image = built.reference;
+        user.prepare.pull = Pull::Never;
+        assert_eq!(user.run(&executor).await.text(), "Dockerfile\nfrom-a-need\n");
+        executor.remove(user.name()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_build_that_fails_shows_the_line() {
+    run::<DockerWorld>(async |world| {
+        let attempt = build_of(world, "FROM busybox:stable\nRUN echo so far; exit 9\n").await;
+        let executor = world.executor().await;
+        let error = executor.build(&build_spec(&attempt, &[]), &|_| ()).await.unwrap_err();
+        assert_eq!(error.class(), FailureClass::User);
+        let text = error.to_string();
+        assert!(text.contains("exit 9") && text.contains("so far"), "{text}");
+    })
+    .await;
+}
+
+/// Debian's registry, on a port of its own.
+struct Registry {
+    process: std::process::Child,
+    address: String,
+}
+
+impl Registry {
+    async fn start(folder: &std::path::Path) -> Option<Self> {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let address = format!("127.0.0.1:{port}");
+        let config = folder.join("registry.yml");
+        let text = format!(
+            "version: 0.1\nstorage: {{ filesystem: {{ rootdirectory: \"{}/registry\" }} }}\nhttp: {{ addr: \"{address}\" }}\n",
+            folder.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        let started = std::process::Command::new("docker-registry")
+            .args(["serve", config.to_str().unwrap()])
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn();
+        let Ok(process) = started else {
+            crate::world::skip("docker-registry");
+            return None;
+        };
+        for _ in 0..200 {
+            if tokio::net::TcpStream::connect(&address).await.is_ok() {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        Some(Self { process, address })
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_built_image_is_pushed_and_can_be_pulled() {
+    run::<DockerWorld>(async |world| {
+        let Some(registry) = Registry::start(world.place().folder()).await else {
+            return;
+        };
+        let executor = world.executor().await;
+        let attempt = build_of(world, DOCKERFILE).await;
+        let tag = format!("{}/team/app:1", registry.address);
+        let spec = BuildSpec { push: true, ..build_spec(&attempt, &[&tag]) };
+        let built = executor.build(&spec, &|_| ()).await.unwrap();
+        drop((Image(built.reference), Image(tag.clone())));
+        assert_eq!(executor.image_digest(&tag).await.unwrap(), None);
+        let mut user = Attempt::new(world, &["cat /list"]);
+        user.prepare.image = format!("{}/team/app@{}", registry.address, built.digest);
+        let lines = std::sync::Mutex::new(Vec::new());
+        let progress = |line: String| lines.lock().unwrap().push(line);
+        let facts = executor.image_user(&user.prepare.image, Pull::IfMissing, None, &progress);
+        assert_eq!(facts.await.unwrap(), (0, 0));
+        let _image = Image(user.prepare.image.clone());
+        assert!(lines.lock().unwrap().len() > 1, "{lines:?}");
+        assert_eq!(user.run(&executor).await.text(), "Dockerfile\nfrom-a-need\n");
+        executor.remove(user.name()).await.unwrap();
+    })
+    .await;
+}
+
 fn service(command: &str, ready: ProbeSpec, limit: u64) -> ServiceSpec {
     ServiceSpec {
         name: "web".to_owned(),
@@ -290,6 +425,8 @@ async fn a_container_that_somebody_removed_is_lost() {
         let error = executor.wait(attempt.name()).await.unwrap_err();
         assert!(matches!(error, ExecutorError::Gone(_)), "{error}");
         assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Lost);
+        let error = attempt.prepare(&executor).await.unwrap_err();
+        assert!(matches!(error, ExecutorError::Gone(_)), "it must not run a second time: {error}");
     })
     .await;
 }

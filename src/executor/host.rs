@@ -171,6 +171,9 @@ impl Executor for HostExecutor {
         }
         let folder = self.folder(&spec.name);
         folder.create(1)?;
+        if folder.is_begun(0) {
+            return Ok(());
+        }
         self.workspace(&folder).prepare(&spec.workspace).await?;
         let layout = self.describe(spec, folder.read_layout()?);
         folder.write_layout(&layout)

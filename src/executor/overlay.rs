@@ -45,12 +45,6 @@ impl Layers {
         let folder = self.folder.display();
         format!("lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work")
     }
-
-    /// Options for a view of the same files that cannot be written to.
-    pub(super) fn view_options(&self) -> String {
-        let folder = self.folder.display();
-        format!("lowerdir={folder}/upper:{folder}/lower")
-    }
 }
 
 /// Mounts an overlay.

@@ -226,3 +226,11 @@ impl Drop for Place {
         self.forget_alias();
     }
 }
+
+/// What the `docker` command says.
+pub(crate) fn docker(words: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    said
+}

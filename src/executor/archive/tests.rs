@@ -7,6 +7,7 @@ fn archive_of(files: &[(&str, &str)]) -> Vec<u8> {
     for (path, text) in files {
         let mut header = Header::new_gnu();
         header.set_mode(0o640);
+        header.set_uid(0);
         header.set_size(text.len() as u64);
         out.append_data(&mut header, path, text.as_bytes()).unwrap();
     }

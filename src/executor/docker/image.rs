@@ -36,7 +36,6 @@ struct Contents {
 /// An image that is here.
 #[derive(Debug, Clone)]
 pub(super) struct ImageFacts {
-    pub(super) id: String,
     /// `USER` of the image.
     config_user: String,
     contents: Contents,
@@ -64,7 +63,7 @@ impl DockerExecutor {
                 contents
             }
         };
-        Ok(ImageFacts { id, config_user, contents })
+        Ok(ImageFacts { config_user, contents })
     }
 
     /// The id of an image that is here.

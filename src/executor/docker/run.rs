@@ -118,7 +118,7 @@ impl DockerExecutor {
             // Left by a begin that did not get to its marker: its environment may be another.
             self.remove_container(&container).await?;
         }
-        self.find_or_create(&container, &config).await
+        self.find_or_create(&container, &config).await.map(drop)
     }
 
     /// Sees to it that a begun container runs: starts it if it never was, and tells it to go.

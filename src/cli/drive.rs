@@ -23,7 +23,7 @@ use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::Executor;
-use crate::model::{RunId, RunStatus};
+use crate::model::{AttemptName, RunId, RunStatus};
 use crate::runs::LoadedRun;
 use crate::store::runs::RunRow;
 use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
@@ -124,6 +124,14 @@ async fn sweep_with<E: Executor>(worker: &Worker<E>) -> usize {
         tracing::warn!(%error, "what is left over could not be removed; the next sweep tries again");
         0
     })
+}
+
+/// Whether a container of the run is kept for a person to enter.
+#[must_use]
+pub fn keeps_some(state: &State, run: &RunId) -> bool {
+    let entries = std::fs::read_dir(state.folder.join("kept")).into_iter().flatten().flatten();
+    let mut names = entries.filter_map(|it| AttemptName::parse_slug(it.file_name().to_str()?));
+    names.any(|it| it.run == *run)
 }
 
 /// Whether the error only says that another process drives the run.

@@ -27,6 +27,8 @@ pub struct View<'a> {
     pub tails: &'a BTreeMap<StageIndex, String>,
     /// Colours.
     pub paint: Paint,
+    /// Whether containers of failed stages are kept, so that a person can enter them.
+    pub keeps_containers: bool,
     /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
     pub columns: usize,
 }
@@ -111,3 +113,6 @@ fn reason_of(run: &Run, reason: &SkipReason) -> String {
         SkipReason::NotSelected => "not asked for".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests;

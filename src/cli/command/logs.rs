@@ -266,8 +266,7 @@ struct Printer<'a> {
 impl<'a> Printer<'a> {
     fn new(show: &Show<'a>, loaded: &'a LoadedRun, name: &'a AttemptName, with_key: bool) -> Self {
         let output = show.session.output;
-        let style =
-            with_key.then(|| line::Style::of(&loaded.run, output.paint, output.utc_offset_seconds));
+        let style = with_key.then(|| line::Style::of(&loaded.run, loaded.row.number, &output));
         Self { session: show.session, loaded, name, style, timestamps: show.args.timestamps }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::drive::report;
+use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -38,6 +38,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         now: session.now(),
         tails: &tails,
         paint: session.output.paint,
+        keeps_containers: drive::keeps_some(&state, &row.id),
         columns: usize::MAX,
     };
     if let Some(file) = &args.svg {

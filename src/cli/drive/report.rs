@@ -13,7 +13,7 @@ use crate::cli::state::State;
 use crate::cli::view::{View, json, line, summary, tree};
 use crate::engine::Event;
 use crate::model::{AttemptName, StageIndex, StageStatus};
-use crate::runs::{LoadedRun, Runs};
+use crate::runs::LoadedRun;
 use crate::store::runs::StoredEvent;
 
 /// The shortest time between two looks at the run, so that looking costs little.
@@ -48,11 +48,10 @@ enum Mode {
 #[derive(Debug)]
 pub struct Report {
     session: Session,
-    runs: Runs,
+    state: State,
     loaded: LoadedRun,
     mode: Mode,
     follower: Follower,
-    logs: crate::blobs::Logs,
     followed: BTreeSet<AttemptName>,
     has_begun: bool,
     sink: Sink,
@@ -68,14 +67,13 @@ impl Report {
         } else if output.is_live && !args.plain && !args.logs {
             Mode::Live(Live::default())
         } else {
-            let style = line::Style::of(&loaded.run, output.paint, output.utc_offset_seconds);
+            let style = line::Style::of(&loaded.run, loaded.row.number, &output);
             Mode::Plain { style, logs: !args.no_logs }
         };
         Self {
             session: session.clone(),
-            runs: state.runs.clone(),
+            state: state.clone(),
             follower: Follower::new(state.logs.clone()),
-            logs: state.logs.clone(),
             followed: BTreeSet::new(),
             has_begun: false,
             sink: Sink::start(),
@@ -86,9 +84,9 @@ impl Report {
 
     /// Shows the run until `done`.
     pub async fn show(mut self, done: &CancellationToken) -> anyhow::Result<Self> {
-        let mut changes = self.runs.subscribe();
+        let mut changes = self.state.runs.subscribe();
         let id = self.loaded.row.id.clone();
-        let runs = self.runs.clone();
+        let runs = self.state.runs.clone();
         self.adopt_running();
         loop {
             let is_done = done.is_cancelled();
@@ -128,7 +126,7 @@ impl Report {
 
     /// Shows what is new; says whether there is more to show at once.
     async fn update(&mut self) -> anyhow::Result<bool> {
-        let events = self.runs.refresh(&mut self.loaded).await?;
+        let events = self.state.runs.refresh(&mut self.loaded).await?;
         if !events.is_empty() && !self.has_begun {
             self.has_begun = true;
             self.begin().await;
@@ -243,6 +241,7 @@ impl Report {
             now: self.session.now(),
             tails,
             paint: self.session.output.paint,
+            keeps_containers: super::keeps_some(&self.state, &self.loaded.row.id),
             columns,
         }
     }
@@ -251,7 +250,7 @@ impl Report {
     async fn tails(&self) -> anyhow::Result<BTreeMap<StageIndex, String>> {
         let mut tails = BTreeMap::new();
         for name in running_attempts(&self.loaded) {
-            let last = follower::last_lines(&self.logs, &name, 1).await?;
+            let last = follower::last_lines(&self.state.logs, &name, 1).await?;
             tails.extend(last.into_iter().next().map(|it| (name.stage, it)));
         }
         Ok(tails)
@@ -271,7 +270,7 @@ impl Report {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
-        let ends = failure_ends(&self.loaded, &self.logs).await?;
+        let ends = failure_ends(&self.loaded, &self.state.logs).await?;
         let tails = BTreeMap::new();
         let clear = match &mut self.mode {
             Mode::Live(live) => Some(live.clear()),

@@ -1,10 +1,10 @@
 //! Events as plain lines, for logs of another system and for files.
 
-use super::{format, key_of, reason_of};
-use crate::cli::output::Paint;
+use super::{format, key_of, reason_of, shell_word};
+use crate::cli::output::{Output, Paint};
 use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event, Run};
-use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::StoredEvent;
 
@@ -20,14 +20,21 @@ pub struct Style {
     pub utc_offset_seconds: i32,
     /// Columns of the key of a stage.
     pub key_columns: usize,
+    /// Number of the run, for commands that a person may give.
+    pub number: i64,
 }
 
 impl Style {
     /// A style in which the lines of this run are in step.
     #[must_use]
-    pub fn of(run: &Run, paint: Paint, utc_offset_seconds: i32) -> Self {
+    pub fn of(run: &Run, number: i64, output: &Output) -> Self {
         let widest = run.plan().stages.iter().map(|it| format::width(&it.key)).max();
-        Self { paint, utc_offset_seconds, key_columns: widest.unwrap_or(0).clamp(3, KEY_LIMIT) }
+        Self {
+            paint: output.paint,
+            utc_offset_seconds: output.utc_offset_seconds,
+            key_columns: widest.unwrap_or(0).clamp(3, KEY_LIMIT),
+            number,
+        }
     }
 
     /// `12:03:44 unit  passed in 3.2s`
@@ -48,12 +55,17 @@ impl Style {
 /// What a person should know of an event; `None` for bookkeeping. `run` has the event applied.
 #[must_use]
 pub fn of_event(run: &Run, stored: &StoredEvent, style: &Style) -> Option<String> {
-    let (stage, text) = describe(run, stored, style.paint)?;
+    let (stage, text) = describe(run, stored, style)?;
     let key = stage.map_or("run", |it| key_of(run, it));
     Some(style.line(stored.at, key, &text))
 }
 
-fn describe(run: &Run, stored: &StoredEvent, paint: Paint) -> Option<(Option<StageIndex>, String)> {
+fn describe(
+    run: &Run,
+    stored: &StoredEvent,
+    style: &Style,
+) -> Option<(Option<StageIndex>, String)> {
+    let paint = style.paint;
     let of_stage = |stage: &StageIndex, text: String| Some((Some(*stage), text));
     match &stored.event {
         Event::StageSkipped { stage, reason } => {
@@ -79,7 +91,9 @@ fn describe(run: &Run, stored: &StoredEvent, paint: Paint) -> Option<(Option<Sta
             of_stage(stage, paint.yellow(&format!("tries again in {wait}")))
         }
         Event::ApprovalRequested { stage, .. } => {
-            of_stage(stage, paint.yellow("waits for approval"))
+            let key = shell_word(key_of(run, *stage));
+            let command = format!("trunkline approve {} {key}", style.number);
+            of_stage(stage, paint.yellow(&format!("waits for approval: {command}")))
         }
         Event::Approved { stage, by, comment } => {
             of_stage(stage, with_comment(format!("approved by {by}"), comment))
@@ -174,6 +188,7 @@ fn finished(
     let time = span.map(|it| format!(" in {}", format::duration(it))).unwrap_or_default();
     match outcome.class {
         None => paint.green(&format!("passed{time}")),
+        Some(FailureClass::Cancelled) => paint.yellow(&format!("stopped{time}")),
         Some(class) => {
             let first = outcome.message.lines().next().unwrap_or_default();
             paint.red(&with_comment(format!("failed{time} ({class})"), first))

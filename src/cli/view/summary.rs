@@ -6,7 +6,6 @@ use super::{View, format, line, shell_word};
 use crate::engine::{AttemptOutcome, Run, Stage};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
 use crate::pipeline::PlannedStage;
-use crate::pipeline::plan::Work;
 
 /// A gate, and what became of it.
 #[derive(Debug, Clone, PartialEq)]

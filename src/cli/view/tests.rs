@@ -1,0 +1,228 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::cli::output::Output;
+use crate::engine::{AttemptOutcome, Command, TestCounts};
+use crate::model::{AttemptName, Digest, RunId};
+use crate::pipeline::{Context, Selection, SourceFile};
+use crate::store::runs::StoredEvent;
+
+const PIPELINE: &str = r#"
+version: 1
+name: assistant
+on: { push: {} }
+defaults: { image: "busybox:stable", retry: { max: 1, on: [infra] } }
+stages:
+  lint: { if: 'event == "pull_request"', run: lint }
+  unit:
+    matrix: { python: ["3.10", "3.11", "3.12", "3.13"] }
+    steps: [{ name: install, run: pip }, { name: pytest, run: pytest }]
+  eval:
+    run: evaluate
+    gate: { f1: ">= 0.85", cost: "<= 0.01" }
+  scan: { run: scan, allow_failure: { reason: later } }
+  approve: { needs: [scan], approval: { by: [], count: 1 } }
+  deploy: { needs: [unit, eval, approve], run: deploy }
+"#;
+
+/// A run whose life is told by commands, one second apart.
+struct World {
+    run: Run,
+    now: Timestamp,
+    lines: Vec<String>,
+    style: line::Style,
+    seq: i64,
+}
+
+impl World {
+    fn new() -> Self {
+        let source = SourceFile { name: "ci.yml".to_owned(), text: PIPELINE.to_owned() };
+        let checked = crate::pipeline::check(source, &|_| Err("none".to_owned()));
+        let mut context = Context { event: "push".to_owned(), ..Context::default() };
+        context.git.branch = "main".to_owned();
+        context.git.sha = "3f2a1c9d00112233445566778899aabbccddeeff".to_owned();
+        context.git.message = "Add retrieval".to_owned();
+        let pipeline = checked.pipeline.expect("a good pipeline");
+        let plan = pipeline.plan(&context, &Selection::All).expect("a plan");
+        let run = Run::new(RunId("r1".to_owned()), Arc::new(plan), Arc::new(context));
+        let output =
+            Output { paint: Paint::default(), json: false, is_live: false, utc_offset_seconds: 0 };
+        let style = line::Style::of(&run, 12, &output);
+        let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style, seq: 0 };
+        world.order(&Command::TakeLease { epoch: 1, owner: "process 1".to_owned() });
+        world
+    }
+
+    fn order(&mut self, command: &Command) {
+        let events = self.run.decide(command, self.now).expect("the command is accepted");
+        for event in events {
+            self.run.apply(&event, self.now);
+            let stored = StoredEvent { seq: self.seq, at: self.now, event };
+            self.lines.extend(line::of_event(&self.run, &stored, &self.style));
+            self.seq += 1;
+        }
+        self.now = Timestamp(self.now.0 + 1000);
+    }
+
+    fn index(&self, key: &str) -> StageIndex {
+        let place = self.run.plan().stages.iter().position(|it| it.key == key);
+        StageIndex(u32::try_from(place.expect("a stage")).unwrap())
+    }
+
+    fn start(&mut self, key: &str) {
+        self.order(&Command::StartAttempt { stage: self.index(key), epoch: 1 });
+    }
+
+    fn step(&mut self, key: &str, step: u32) {
+        let attempt = self.attempt(key);
+        self.order(&Command::StartStep { attempt, step, epoch: 1 });
+    }
+
+    fn finish(&mut self, key: &str, outcome: AttemptOutcome) {
+        let attempt = self.attempt(key);
+        self.order(&Command::FinishAttempt { attempt, outcome, epoch: 1 });
+    }
+
+    fn attempt(&self, key: &str) -> AttemptName {
+        let stage = self.index(key);
+        let attempts = self.run.stage(stage).unwrap().attempts.len();
+        let attempt = u32::try_from(attempts).unwrap();
+        AttemptName { run: self.run.id().clone(), stage, attempt }
+    }
+
+    fn view<'a>(&'a self, tails: &'a BTreeMap<StageIndex, String>) -> View<'a> {
+        let paint = Paint::default();
+        let (run, now) = (&self.run, self.now);
+        View { run, number: 12, now, tails, paint, keeps_containers: true, columns: 100 }
+    }
+
+    fn tree(&self, height: usize) -> String {
+        let tail = "\x1b[32mcollected\x1b[0m 12 items\r\n".to_owned();
+        let tails = BTreeMap::from([(self.index("unit (3.11)"), tail)]);
+        tree::lines(self.view(&tails), height).join("\n")
+    }
+
+    fn summary(&self) -> String {
+        let log = vec!["Traceback:".to_owned(), "\tFileNotFoundError: models.lock".to_owned()];
+        let logs = BTreeMap::from([(self.index("scan"), log)]);
+        summary::lines(self.view(&BTreeMap::new()), &logs).join("\n")
+    }
+}
+
+fn passed() -> AttemptOutcome {
+    AttemptOutcome { exit_code: Some(0), ..AttemptOutcome::default() }
+}
+
+/// In the middle: one cell passed, one runs, one is tried again, the scan failed and may.
+fn in_the_middle() -> World {
+    let mut world = World::new();
+    for key in ["unit (3.10)", "unit (3.11)", "unit (3.12)", "scan"] {
+        world.start(key);
+    }
+    world.step("unit (3.11)", 0);
+    world.step("unit (3.11)", 1);
+    let tests = TestCounts { passed: 42, failed: 0, skipped: 1 };
+    world.finish("unit (3.10)", AttemptOutcome { tests: Some(tests), ..passed() });
+    world.finish("unit (3.12)", AttemptOutcome::failed(FailureClass::Infra, "the disk is full"));
+    let failed = AttemptOutcome::failed(FailureClass::User, "step `scan` exited with 2");
+    world.finish("scan", AttemptOutcome { exit_code: Some(2), ..failed });
+    world
+}
+
+/// At the end: the eval missed a gate.
+fn at_the_end() -> World {
+    let mut world = in_the_middle();
+    world.finish("unit (3.11)", passed());
+    world.now = Timestamp(world.now.0 + 5000);
+    world.order(&Command::Tick);
+    for key in ["unit (3.12)", "unit (3.13)", "eval"] {
+        world.start(key);
+    }
+    world.finish("unit (3.12)", passed());
+    world.finish("unit (3.13)", passed());
+    let approve = world.index("approve");
+    world.order(&Command::Approve {
+        stage: approve,
+        by: "ada".to_owned(),
+        teams: Vec::new(),
+        comment: "looks good".to_owned(),
+    });
+    let artifact = crate::engine::ArtifactRef {
+        path: "out/".to_owned(),
+        digest: Digest::of(b""),
+        size_bytes: 12_345,
+        files: 3,
+    };
+    let metrics = [("f1", 0.8125), ("cost", 0.004)].map(|(name, it)| (name.to_owned(), it));
+    let outcome = AttemptOutcome { metrics: metrics.into(), artifacts: vec![artifact], ..passed() };
+    world.finish("eval", outcome);
+    world
+}
+
+#[test]
+fn the_tree_shows_what_runs_and_folds_what_does_not() {
+    insta::assert_snapshot!(in_the_middle().tree(usize::MAX));
+}
+
+#[test]
+fn the_tree_fits_into_a_low_terminal() {
+    let world = in_the_middle();
+    for height in 4..12 {
+        let tree = world.tree(height);
+        assert!(tree.lines().count() <= height.max(7), "{height}:\n{tree}");
+    }
+    insta::assert_snapshot!(world.tree(8));
+}
+
+#[test]
+fn no_line_of_the_tree_is_wider_than_the_terminal() {
+    let world = in_the_middle();
+    let tails = BTreeMap::from([(world.index("unit (3.11)"), "模".repeat(200))]);
+    for columns in [20, 41, 80] {
+        let view = View { columns, ..world.view(&tails) };
+        for line in tree::lines(view, usize::MAX) {
+            assert!(format::width(&line) <= columns, "{columns}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_summary_says_what_failed_and_what_to_do() {
+    insta::assert_snapshot!(at_the_end().summary());
+}
+
+#[test]
+fn events_become_plain_lines() {
+    insta::assert_snapshot!(at_the_end().lines.join("\n"));
+}
+
+#[test]
+fn a_finished_tree_has_every_verdict() {
+    insta::assert_snapshot!(at_the_end().tree(usize::MAX));
+}
+
+#[test]
+fn the_json_of_a_run_names_stages_gates_and_attempts() {
+    let world = at_the_end();
+    let json = json::run(world.view(&BTreeMap::new()), "/repository");
+    let eval = json["stages"].as_array().unwrap().iter().find(|it| it["key"] == "eval").unwrap();
+    insta::assert_snapshot!(serde_json::to_string_pretty(eval).unwrap());
+}
+
+#[test]
+fn colours_do_not_change_the_text() {
+    let world = at_the_end();
+    let tails = BTreeMap::new();
+    let colored = View { paint: Paint { is_on: true }, ..world.view(&tails) };
+    let lines = summary::lines(colored, &BTreeMap::new()).join("\n");
+    assert!(lines.contains("\x1b["));
+    let plain = summary::lines(world.view(&tails), &BTreeMap::new()).join("\n");
+    assert_eq!(console::strip_ansi_codes(&lines), plain);
+}
+
+#[test]
+fn a_key_with_spaces_is_quoted_for_the_shell() {
+    assert_eq!(shell_word("unit (3.11)"), "'unit (3.11)'");
+    assert_eq!(shell_word("it's"), r"'it'\''s'");
+    assert_eq!(shell_word("lint"), "lint");
+}

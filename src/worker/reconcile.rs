@@ -3,9 +3,6 @@
 use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
-use crate::pipeline::plan::SlotOrder;
-use crate::runs::RunsError;
-use crate::store::groups::{SlotAnswer, SlotRequest};
 
 use super::WorkerError;
 use super::attempt::{Attempt, Stops};
@@ -71,7 +68,6 @@ impl<E: Executor> Driver<'_, E> {
         let mut choice = Choice::default();
         let spare = usize::from(self.spare_slot.is_some());
         let mut free = self.worker.slots.available_permits() + spare;
-        let mut room = self.look_ahead.room();
         for wanted in self.loaded.run.wanted(now) {
             match wanted {
                 Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
@@ -99,16 +95,17 @@ impl<E: Executor> Driver<'_, E> {
                     free -= 1;
                     choice.actions.push(Action::Start(stage));
                 }
-                Wanted::Start(_) => choice.wants_slot = true,
-                Wanted::Prepare(_) if room == 0 => break,
-                Wanted::Prepare(name) => {
-                    if !self.look_ahead.contains(&name) {
-                        room -= 1;
-                        choice.actions.push(Action::Prepare(name));
-                    }
+                Wanted::Start(_) => {
+                    choice.wants_slot = true;
+                    break;
                 }
+                // Comes last, and is asked for by itself.
+                Wanted::Prepare(_) => break,
             }
         }
+        let room = self.look_ahead.room();
+        let ahead = self.loaded.run.look_ahead().filter(|name| !self.look_ahead.contains(name));
+        choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice
     }
 
@@ -135,65 +132,6 @@ impl<E: Executor> Driver<'_, E> {
         }
     }
 
-    async fn request_admission(&mut self, now: Timestamp) -> Result<(), WorkerError> {
-        self.asked.insert(None, now);
-        let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
-        let name = format!("run:{}:{}", self.loaded.row.repository, group.group);
-        let order = self.loaded.row.number;
-        let request = SlotRequest {
-            group: &name,
-            run: &self.loaded.row.id,
-            stage: None,
-            limit: 1,
-            order,
-            now,
-        };
-        let store = self.worker.parts.runs.store();
-        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
-        if answer == SlotAnswer::Granted {
-            self.record(&Command::Admit).await?;
-        }
-        Ok(())
-    }
-
-    async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
-        self.asked.insert(Some(stage), now);
-        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
-        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
-        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
-        let order = match group.order {
-            SlotOrder::OldestFirst => self.loaded.row.number,
-            SlotOrder::NewestFirst => -self.loaded.row.number,
-        };
-        let limit = group.limit;
-        let request = SlotRequest {
-            group: &name,
-            run: &self.loaded.row.id,
-            stage: Some(stage),
-            limit,
-            order,
-            now,
-        };
-        let store = self.worker.parts.runs.store();
-        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
-        if answer == SlotAnswer::Granted {
-            self.record(&Command::GrantSlot { stage }).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives the slots of stages back that have ended.
-    pub(super) async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
-        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
-        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
-        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
-        let store = self.worker.parts.runs.store();
-        let released = store.release_slot(&name, &self.loaded.row.id, Some(stage)).await;
-        released.map_err(RunsError::from)?;
-        self.asked.remove(&Some(stage));
-        Ok(())
-    }
-
     async fn start_stage(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
         if self.spare_slot.is_none() {
             self.spare_slot = self.worker.slots.clone().try_acquire_owned().ok();
@@ -203,8 +141,10 @@ impl<E: Executor> Driver<'_, E> {
             self.wants_slot = true;
             return Ok(());
         }
-        if let Some(reuse) = self.find_reusable(stage).await? {
-            return self.record(&reuse).await;
+        if let Some(reuse) = self.find_reusable(stage).await?
+            && !self.try_record(&reuse).await?.is_empty()
+        {
+            return Ok(());
         }
         let epoch = self.lease.epoch;
         let events = self.try_record(&Command::StartAttempt { stage, epoch }).await?;

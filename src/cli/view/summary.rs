@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{View, format, line, shell_word};
 use crate::engine::{AttemptOutcome, Run, Stage};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
+use crate::pipeline::plan::Work;
 use crate::pipeline::PlannedStage;
 
 /// A gate, and what became of it.

@@ -200,16 +200,17 @@ impl Executor for HostExecutor {
             folder.mark_begun(0)?;
         }
         let process = self.process(&folder);
-        match process.standing(&layout, &self.inner.boot)? {
-            Standing::Unborn => process.spawn(),
-            _ => Ok(()),
+        if matches!(process.standing(&layout, &self.inner.boot)?, Standing::Unborn) {
+            process.spawn()?;
         }
+        Ok(())
     }
 
     async fn follow(&self, name: &AttemptName) -> Result<LogStream, ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
         let process = self.process(&folder);
-        follow::follow(process, layout, self.inner.boot.clone(), Arc::clone(&self.inner.settings.now))
+        let now = Arc::clone(&self.inner.settings.now);
+        Ok(follow::follow(process, layout, self.inner.boot.clone(), now))
     }
 
     async fn wait(&self, name: &AttemptName) -> Result<Exit, ExecutorError> {
@@ -264,8 +265,9 @@ impl Executor for HostExecutor {
             if layout.as_ref().is_some_and(|it| it.instance != instance) {
                 continue;
             }
-            let standing =
-                layout.map(|it| self.process(&folder).standing(&it, &self.inner.boot)).transpose()?;
+            let standing = layout
+                .map(|it| self.process(&folder).standing(&it, &self.inner.boot))
+                .transpose()?;
             let is_running = matches!(standing, Some(Standing::Running(_)));
             found.push(Found { name, is_running });
         }

@@ -47,10 +47,10 @@ impl DockerExecutor {
             Program::Steps(segments) => {
                 if !folder.is_begun(0) {
                     let steps = control::steps_of(spec)?;
-                    self.write_segments((&folder, &layout), segments, (steps, &spec.env))?;
+                    write_segments((&folder, &layout), segments, (steps, &spec.env))?;
                     folder.mark_begun(0)?;
                 }
-                self.let_go(place).await
+                self.let_go(place)
             }
             Program::Command(config) => {
                 if !folder.is_begun(0) {
@@ -60,32 +60,6 @@ impl DockerExecutor {
                 self.start(&place.container()).await
             }
         }
-    }
-
-    fn write_segments(
-        &self,
-        (folder, layout): (&AttemptFolder, &Layout),
-        segments: &[Segment],
-        (steps, env): (&[StepSpec], &[(String, String)]),
-    ) -> Result<(), ExecutorError> {
-        let reader = rustix::process::geteuid().is_root().then_some(layout.user);
-        let mut env = env.to_vec();
-        env.push(("TRUNKLINE_METRICS".to_owned(), format!("{CONTROL}/metrics")));
-        env.push(("TRUNKLINE_OUTPUTS".to_owned(), format!("{CONTROL}/outputs")));
-        for (index, segment) in (0_u32..).zip(segments) {
-            let steps = steps.iter().skip(segment.first as usize).take(segment.count as usize);
-            let steps: Vec<StepSpec> = steps.cloned().collect();
-            let scripts = Scripts {
-                places: Places { control: CONTROL, workspace: WORKSPACE, writes_exit: false },
-                nonce: &layout.nonce,
-                steps: Steps { first: segment.first, steps: &steps },
-                program: None,
-                env: &env,
-                reader,
-            };
-            folder.write_scripts(index, &scripts)?;
-        }
-        Ok(())
     }
 
     /// A program's container is created with its environment, as nothing in it could read a file. Anybody
@@ -101,7 +75,9 @@ impl DockerExecutor {
             reason,
         };
         let CommandSpec::Program(words) = &spec.command else {
-            return Err(unusable("it was prepared for a program and is begun with steps".to_owned()));
+            return Err(unusable(
+                "it was prepared for a program and is begun with steps".to_owned(),
+            ));
         };
         let mut config: ContainerCreateBody =
             serde_json::from_str(config).map_err(|error| unusable(error.to_string()))?;
@@ -122,7 +98,7 @@ impl DockerExecutor {
     }
 
     /// Sees to it that a begun container runs: starts it if it never was, and tells it to go.
-    pub(super) async fn let_go(&self, place: Place<'_>) -> Result<(), ExecutorError> {
+    pub(super) fn let_go(&self, place: Place<'_>) -> Result<(), ExecutorError> {
         if place.folder.is_begun(place.segment) {
             self.inner.pokes.poke(place.folder, place.segment)?;
         }
@@ -134,11 +110,9 @@ impl DockerExecutor {
         let mut exit = Exit { code: 0, out_of_memory: false };
         for segment in 0..layout.segment_count() {
             let place = Place { folder: &folder, segment };
-            let ended = self.wait_segment(place, &layout).await?;
-            exit = Exit {
-                code: ended.code,
-                out_of_memory: exit.out_of_memory || ended.out_of_memory,
-            };
+            let ended = self.wait_segment(place).await?;
+            exit =
+                Exit { code: ended.code, out_of_memory: exit.out_of_memory || ended.out_of_memory };
             self.go_on_after(place, &layout, ended.code)?;
         }
         self.inner.pokes.forget(&folder);
@@ -166,24 +140,22 @@ impl DockerExecutor {
     }
 
     /// Waits for the end of one container, across breaks of the connection.
-    pub(super) async fn wait_segment(
-        &self,
-        place: Place<'_>,
-        layout: &Layout,
-    ) -> Result<Exit, ExecutorError> {
+    pub(super) async fn wait_segment(&self, place: Place<'_>) -> Result<Exit, ExecutorError> {
         let container = place.container();
         let mut last = None;
         for _ in 0..WAIT_TRIES {
             match self.condition(&container).await? {
-                Condition::Missing => return Err(ExecutorError::Gone(place.folder.slug().to_owned())),
+                Condition::Missing => {
+                    return Err(ExecutorError::Gone(place.folder.slug().to_owned()));
+                }
                 Condition::Ended { code, out_of_memory } => {
-                    return self.judge(place, layout, Exit { code, out_of_memory });
+                    return judge(place, Exit { code, out_of_memory });
                 }
                 // Its start was lost with an engine; a container starts but once before it ends.
                 Condition::Created => self.start(&container).await?,
                 Condition::Running => {}
             }
-            self.let_go(place).await?;
+            self.let_go(place)?;
             last = self.wait_once(&container).await;
             if last.is_some() {
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -208,14 +180,6 @@ impl DockerExecutor {
             Some(Err(error)) if fault::is_not_found(&error) => None,
             Some(Err(error)) => Some(error),
         }
-    }
-
-    /// A waiting container that ended before its go tells nothing about the attempt.
-    fn judge(&self, place: Place<'_>, _layout: &Layout, exit: Exit) -> Result<Exit, ExecutorError> {
-        if place.folder.is_begun(place.segment) || exit.code == KILLED || place.folder.is_stopped() {
-            return Ok(exit);
-        }
-        Err(ExecutorError::Gone(place.folder.slug().to_owned()))
     }
 
     pub(super) async fn attempt_state(
@@ -313,12 +277,40 @@ impl DockerExecutor {
     }
 }
 
-fn not_begun(
-    segment: u32,
-    layout: &Layout,
-    condition: &Condition,
-    boot: &str,
-) -> AttemptState {
+fn write_segments(
+    (folder, layout): (&AttemptFolder, &Layout),
+    segments: &[Segment],
+    (steps, env): (&[StepSpec], &[(String, String)]),
+) -> Result<(), ExecutorError> {
+    let reader = rustix::process::geteuid().is_root().then_some(layout.user);
+    let mut env = env.to_vec();
+    env.push(("TRUNKLINE_METRICS".to_owned(), format!("{CONTROL}/metrics")));
+    env.push(("TRUNKLINE_OUTPUTS".to_owned(), format!("{CONTROL}/outputs")));
+    for (index, segment) in (0_u32..).zip(segments) {
+        let steps = steps.iter().skip(segment.first as usize).take(segment.count as usize);
+        let steps: Vec<StepSpec> = steps.cloned().collect();
+        let scripts = Scripts {
+            places: Places { control: CONTROL, workspace: WORKSPACE, writes_exit: false },
+            nonce: &layout.nonce,
+            steps: Steps { first: segment.first, steps: &steps },
+            program: None,
+            env: &env,
+            reader,
+        };
+        folder.write_scripts(index, &scripts)?;
+    }
+    Ok(())
+}
+
+/// A waiting container that ended before its go tells nothing about the attempt.
+fn judge(place: Place<'_>, exit: Exit) -> Result<Exit, ExecutorError> {
+    if place.folder.is_begun(place.segment) || exit.code == KILLED || place.folder.is_stopped() {
+        return Ok(exit);
+    }
+    Err(ExecutorError::Gone(place.folder.slug().to_owned()))
+}
+
+fn not_begun(segment: u32, layout: &Layout, condition: &Condition, boot: &str) -> AttemptState {
     if segment > 0 {
         return AttemptState::Begun;
     }

@@ -94,8 +94,9 @@ pub trait Executor: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Published, ExecutorError>> + Send;
 
     /// The files of the workspace that match a glob (or lie in a folder), as a tar archive with
-    /// paths relative to the workspace (or absolute for an absolute pattern). `None` when there are
-    /// none. Symlinks stay symlinks; nothing outside the workspace is read through one.
+    /// paths relative to the workspace (to `/` for an absolute pattern, so that it is uploaded to `/`).
+    /// `None` when there are none. Symlinks stay symlinks; nothing outside the workspace is read
+    /// through one.
     fn download(
         &self,
         name: &AttemptName,

@@ -111,9 +111,8 @@ impl HostExecutor {
     ) -> Result<(), ExecutorError> {
         let control = folder.control(0).to_string_lossy().into_owned();
         let workspace = self.workspace(folder).path().to_string_lossy().into_owned();
-        let mut env = spec.env.clone();
-        env.push(("TRUNKLINE_METRICS".to_owned(), folder.metrics().to_string_lossy().into()));
-        env.push(("TRUNKLINE_OUTPUTS".to_owned(), folder.outputs().to_string_lossy().into()));
+        let path = |it: PathBuf| it.to_string_lossy().into_owned();
+        let env = control::whole_env(&spec.env, (path(folder.metrics()), path(folder.outputs())));
         let (steps, program) = match &spec.command {
             CommandSpec::Steps(steps) => (steps.as_slice(), None),
             CommandSpec::Program(words) => (&[][..], Some(words.as_slice())),

@@ -437,6 +437,35 @@ async fn a_container_that_somebody_removed_is_lost() {
 }
 
 #[tokio::test]
+async fn a_container_that_somebody_killed_is_the_machines_failure() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let attempt = Attempt::new(world, &["echo up; sleep 60"]);
+        attempt.start(&executor).await;
+        crate::attempt::until(&executor, attempt.name(), "up\n").await;
+        docker(&["kill", &format!("trunkline-{}-0", attempt.name().slug())]);
+        let error = executor.wait(attempt.name()).await.unwrap_err();
+        assert_eq!(error.class(), FailureClass::Infra);
+        assert!(error.to_string().contains("killed from outside"), "{error}");
+        assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Lost);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_that_kills_itself_is_the_users_failure() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let attempt = Attempt::new(world, &["echo partial; kill -9 $$", "true"]);
+        let outcome = attempt.run(&executor).await;
+        assert_eq!(outcome.exit.code, 137, "{outcome:?}");
+        let exit = outcome.exit;
+        assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Exited(exit));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_waiting_container_that_somebody_removed_is_made_again() {
     run::<DockerWorld>(async |world| {
         let executor = world.executor().await;

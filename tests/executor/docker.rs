@@ -1,8 +1,8 @@
 //! What only Docker does, and the contract on it.
 
 use trunkline::executor::{
-    AttemptState, BuildSpec, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec, Pull,
-    ServiceSpec,
+    AttemptState, BuildSpec, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec,
+    Pull, ServiceSpec,
 };
 use trunkline::model::{FailureClass, Milliseconds};
 
@@ -34,8 +34,10 @@ async fn steps_of_other_images_share_the_workspace() {
     run::<DockerWorld>(async |world| {
         let executor = world.executor().await;
         let show = "cat /etc/os-release 2>/dev/null | grep ^ID= || echo none";
-        let mut attempt =
-            Attempt::new(world, &["echo 1 > file", show, "cat file; exit 3", "echo no", "echo last"]);
+        let mut attempt = Attempt::new(
+            world,
+            &["echo 1 > file", show, "cat file; exit 3", "echo no", "echo last"],
+        );
         let debian = Some(DEBIAN.to_owned());
         attempt.prepare.program =
             ProgramSpec::Steps { images: vec![None, debian.clone(), debian.clone(), None, debian] };
@@ -125,7 +127,9 @@ impl Image {
             .status();
         assert!(archive.unwrap().success());
         let mut words = vec!["import"];
-        changes.iter().for_each(|change| words.extend(["--change", change]));
+        for change in changes {
+            words.extend(["--change", change]);
+        }
         words.extend([tar.to_str().unwrap(), &name]);
         docker(&words);
         Self(name)
@@ -158,7 +162,10 @@ async fn users_are_honoured() {
         for (user, wanted) in [("4711", "4711:0"), ("12:34", "12:34"), ("daemon", "1:1")] {
             let mut attempt = Attempt::new(
                 world,
-                &["echo $(id -u):$(id -g); echo x > made; cat made in/file", "mkdir -p \"$HOME/.cache\""],
+                &[
+                    "echo $(id -u):$(id -g); echo x > made; cat made in/file",
+                    "mkdir -p \"$HOME/.cache\"",
+                ],
             );
             attempt.prepare.image = DEBIAN.to_owned();
             attempt.prepare.user = Some(user.to_owned());
@@ -237,7 +244,8 @@ async fn build_of(world: &DockerWorld, dockerfile: &str) -> Attempt {
     attempt
 }
 
-const DOCKERFILE: &str = "FROM busybox:stable\nARG WORD\nCOPY . /app\nRUN echo $WORD; ls /app > /list\n";
+const DOCKERFILE: &str =
+    "FROM busybox:stable\nARG WORD\nCOPY . /app\nRUN echo $WORD; ls /app > /list\n";
 
 #[tokio::test]
 async fn an_image_is_built_from_the_workspace_and_runs() {
@@ -357,7 +365,8 @@ fn service(command: &str, ready: ProbeSpec, limit: u64) -> ServiceSpec {
 async fn a_service_is_ready_before_the_steps_and_has_a_name() {
     run::<DockerWorld>(async |world| {
         let executor = world.executor().await;
-        let serve = "sleep 1; mkdir /w; echo $GREETING > /w/index.html; exec httpd -f -p 8080 -h /w";
+        let serve =
+            "sleep 1; mkdir /w; echo $GREETING > /w/index.html; exec httpd -f -p 8080 -h /w";
         let probe = ProbeSpec::Http { port: 8080, path: "/index.html".to_owned() };
         for network in [NetworkSpec::None, NetworkSpec::Full] {
             let mut attempt = Attempt::new(world, &["wget -qO- http://web:8080/"]);
@@ -389,11 +398,7 @@ async fn a_service_that_never_gets_ready_shows_its_log() {
 async fn a_service_that_ends_is_not_waited_for() {
     run::<DockerWorld>(async |world| {
         let mut attempt = Attempt::new(world, &["true"]);
-        let probe = ProbeSpec::Exec(vec!["true".to_owned(), "never".to_owned()]);
-        let probe = match probe {
-            ProbeSpec::Exec(_) => ProbeSpec::Tcp(1),
-            other => other,
-        };
+        let probe = ProbeSpec::Tcp(1);
         attempt.prepare.services = vec![service("echo no such table; exit 7", probe, 60_000)];
         let error = attempt.prepare(&world.executor().await).await.unwrap_err().to_string();
         assert!(error.contains("exit code 7"), "{error}");
@@ -427,6 +432,35 @@ async fn a_container_that_somebody_removed_is_lost() {
         assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Lost);
         let error = attempt.prepare(&executor).await.unwrap_err();
         assert!(matches!(error, ExecutorError::Gone(_)), "it must not run a second time: {error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_that_somebody_killed_is_the_machines_failure() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let attempt = Attempt::new(world, &["echo up; sleep 60"]);
+        attempt.start(&executor).await;
+        crate::attempt::until(&executor, attempt.name(), "up\n").await;
+        docker(&["kill", &format!("trunkline-{}-0", attempt.name().slug())]);
+        let error = executor.wait(attempt.name()).await.unwrap_err();
+        assert_eq!(error.class(), FailureClass::Infra);
+        assert!(error.to_string().contains("killed from outside"), "{error}");
+        assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Lost);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_step_that_kills_itself_is_the_users_failure() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let attempt = Attempt::new(world, &["echo partial; kill -9 $$", "true"]);
+        let outcome = attempt.run(&executor).await;
+        assert_eq!(outcome.exit.code, 137, "{outcome:?}");
+        let exit = outcome.exit;
+        assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Exited(exit));
     })
     .await;
 }
@@ -472,8 +506,9 @@ async fn big_workspaces_cost_nothing_until_they_change() {
         let checkout = world.place().folder().join("checkout");
         std::fs::create_dir_all(checkout.join("deep/er")).unwrap();
         std::fs::write(checkout.join("deep/er/file"), "old\n").unwrap();
-        let attempt = Attempt::new(world, &["rm -r deep/er; mkdir deep/er; echo new > deep/er/other"])
-            .with_checkout(&checkout);
+        let attempt =
+            Attempt::new(world, &["rm -r deep/er; mkdir deep/er; echo new > deep/er/other"])
+                .with_checkout(&checkout);
         assert_eq!(attempt.run(&executor).await.exit.code, 0);
         let got = downloaded(&executor, attempt.name(), "deep/**").await;
         assert_eq!(got, ["deep/er/other 644 new"]);

@@ -22,9 +22,8 @@ fn lost() -> ExecutorError {
 async fn a_lost_answer_is_a_begin_all_the_same() {
     run::<FakeWorld>(async |world| {
         let executor = world.executor().await;
-        let faulty = executor.clone().with_faults(Arc::new(|operation, _| match operation {
-            Operation::Begin => Fault::LoseAnswer(lost()),
-            _ => Fault::None,
+        let faulty = executor.clone().with_faults(Arc::new(|operation, _| {
+            if operation == Operation::Begin { Fault::LoseAnswer(lost()) } else { Fault::None }
         }));
         let attempt = Attempt::new(world, &["sleep 5\nprint hi\nmetric f1 0.9"]);
         attempt.prepare(&faulty).await.unwrap();

@@ -11,8 +11,11 @@ use crate::world::World;
 pub(crate) async fn the_environment_arrives_whole<W: World>(world: &W) {
     let executor = world.executor().await;
     let value = "a 'b' \"c\" $HOME `id` \\ \n\ttab ü €";
-    let mut attempt = Attempt::new(world, &["printf '%s|%s|%s' \"$ONE\" \"$TWO\" \"${THREE-none}\"", "printf '%s' \"$TWO\""])
-        .with_env(&[("ONE", value), ("TWO", "attempt's")]);
+    let mut attempt = Attempt::new(
+        world,
+        &["printf '%s|%s|%s' \"$ONE\" \"$TWO\" \"${THREE-none}\"", "printf '%s' \"$TWO\""],
+    )
+    .with_env(&[("ONE", value), ("TWO", "attempt's")]);
     attempt.steps()[0].env = vec![("TWO".to_owned(), "step's".to_owned())];
     let outcome = attempt.run(&executor).await;
     assert_eq!(outcome.text(), format!("{value}|step's|noneattempt's"));
@@ -144,7 +147,8 @@ pub(crate) async fn a_program_gets_its_files<W: World>(world: &W) {
 
 pub(crate) async fn what_lies_behind_a_link_stays_there<W: World>(world: &W) {
     let executor = world.executor().await;
-    let attempt = Attempt::new(world, &["ln -s /etc out; ln -s / root; mkdir d; ln -s /etc/passwd d/p"]);
+    let attempt =
+        Attempt::new(world, &["ln -s /etc out; ln -s / root; mkdir d; ln -s /etc/passwd d/p"]);
     attempt.run(&executor).await;
     for pattern in ["out/passwd", "out/*", "root/etc/passwd", "root/etc/**"] {
         let got = crate::attempt::downloaded(&executor, attempt.name(), pattern).await;

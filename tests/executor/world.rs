@@ -97,10 +97,7 @@ pub(crate) struct DockerWorld {
 
 impl DockerWorld {
     fn settings(&self) -> DockerSettings {
-        DockerSettings {
-            overlays: self.overlays,
-            ..DockerSettings::new(self.place.state_folder())
-        }
+        DockerSettings { overlays: self.overlays, ..DockerSettings::new(self.place.state_folder()) }
     }
 
     async fn with_overlays(overlays: bool) -> Option<Self> {
@@ -130,7 +127,7 @@ impl World for DockerWorld {
         &self.place
     }
 
-    fn image(&self) -> &str {
+    fn image(&self) -> &'static str {
         "busybox:stable"
     }
 }

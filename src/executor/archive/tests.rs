@@ -67,9 +67,8 @@ async fn a_symlink_of_a_folder_is_packed_and_not_followed() {
     std::fs::create_dir(folder.path().join("out")).unwrap();
     std::fs::write(folder.path().join("out/a"), "1").unwrap();
     std::os::unix::fs::symlink("/etc", folder.path().join("out/link")).unwrap();
-    let pack = |pattern: &str| {
-        pack_folder(folder.path().to_owned(), Pattern::parse(pattern).unwrap())
-    };
+    let pack =
+        |pattern: &str| pack_folder(folder.path().to_owned(), Pattern::parse(pattern).unwrap());
     let names = listing(pack("out").await.unwrap().unwrap()).await;
     let names: Vec<_> = names.iter().filter_map(|it| it.split(' ').next()).collect();
     assert_eq!(names, ["out", "out/a", "out/link"]);

@@ -50,7 +50,12 @@ pub(super) struct Shape<'a> {
 
 impl Shape<'_> {
     /// The container of a row of steps: it waits for the go.
-    pub(super) fn steps(&self, segment: u32, image: &str, user: Option<String>) -> ContainerCreateBody {
+    pub(super) fn steps(
+        &self,
+        segment: u32,
+        image: &str,
+        user: Option<String>,
+    ) -> ContainerCreateBody {
         let mut mounts = self.files();
         mounts.push(bind(&self.folder.control(segment), CONTROL, Access::Read));
         mounts.push(bind(&self.folder.metrics(), &format!("{CONTROL}/metrics"), Access::Write));
@@ -199,10 +204,10 @@ pub(super) enum Condition {
 }
 
 pub(super) fn condition(state: Option<&ContainerState>) -> Condition {
+    use ContainerStateStatusEnum as Status;
     let Some(state) = state else {
         return Condition::Missing;
     };
-    use ContainerStateStatusEnum as Status;
     match state.status {
         Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => Condition::Running,
         // A start that failed leaves the container `created`, with an error and a code.
@@ -223,9 +228,7 @@ impl DockerExecutor {
         match fault::retry(|| self.docker().inspect_container(container, None)).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if fault::is_not_found(&error) => Ok(None),
-            Err(error) => {
-                Err(fault::infra(format!("inspecting container `{container}`"), &error))
-            }
+            Err(error) => Err(fault::infra(format!("inspecting container `{container}`"), &error)),
         }
     }
 
@@ -345,7 +348,8 @@ fn starting_failed(name: &str, error: &Error) -> ExecutorError {
             "{message}. Use a number (`user: \"1000:1000\"`) or a name that the image has"
         ));
     }
-    if message.contains("executable file not found") || message.contains("no such file or directory: unknown")
+    if message.contains("executable file not found")
+        || message.contains("no such file or directory: unknown")
     {
         return ExecutorError::Rejected(format!("the program cannot be started: {message}"));
     }

@@ -115,7 +115,7 @@ impl Follower {
     /// Takes what has arrived, or finds out why nothing does.
     async fn advance(&mut self) -> Result<(), ExecutorError> {
         if self.frames.is_none() {
-            self.executor.let_go(self.place()).await?;
+            self.executor.let_go(self.place())?;
             self.frames = Some(self.open(Mode::Follow));
             self.owes_line_end = false;
         }
@@ -227,7 +227,7 @@ impl Follower {
                 self.owes_line_end = false;
                 Ok(())
             }
-            Condition::Created | Condition::Running => self.executor.let_go(self.place()).await,
+            Condition::Created | Condition::Running => self.executor.let_go(self.place()),
         }
     }
 
@@ -240,7 +240,7 @@ impl Follower {
             return Ok(());
         }
         // Another engine may have died just here: who follows lets the next container go as well.
-        let exit = self.executor.wait_segment(self.place(), &self.layout).await?;
+        let exit = self.executor.wait_segment(self.place()).await?;
         self.executor.go_on_after(self.place(), &self.layout, exit.code)?;
         (self.segment, self.read, self.to_skip, self.barren) = (self.segment + 1, 0, 0, 0);
         Ok(())

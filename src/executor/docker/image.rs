@@ -52,17 +52,14 @@ impl DockerExecutor {
         let inspect = self.ensure_image(image, pull, progress).await?;
         let id = inspect.id.unwrap_or_else(|| image.to_owned());
         let config_user = inspect.config.and_then(|it| it.user).unwrap_or_default();
-        let contents = match self.known_contents(&id) {
-            Some(contents) => contents,
-            None => {
-                let contents = self
-                    .look_into(&id)
-                    .await
-                    .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
-                self.remember_contents(&id, &contents)?;
-                contents
-            }
-        };
+        if let Some(contents) = self.known_contents(&id) {
+            return Ok(ImageFacts { config_user, contents });
+        }
+        let contents = self
+            .look_into(&id)
+            .await
+            .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
+        self.remember_contents(&id, &contents)?;
         Ok(ImageFacts { config_user, contents })
     }
 
@@ -214,10 +211,7 @@ impl DockerExecutor {
 
 /// What to do about a pull that failed.
 fn advice(error: &Error) -> String {
-    let said = match error {
-        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
-        other => other.to_string(),
-    };
+    let said = fault::said(error);
     let help = if said.contains("unauthorized") || said.contains("denied") {
         "Sign in with `docker login`, or correct the name"
     } else if said.contains("not found") || said.contains("manifest unknown") {

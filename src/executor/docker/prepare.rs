@@ -197,14 +197,18 @@ impl DockerExecutor {
     }
 
     /// Whether the attempt has begun and goes on; fails if it has begun and is lost.
-    async fn is_under_way(&self, folder: &AttemptFolder, spec: &PrepareSpec) -> Result<bool, ExecutorError> {
+    async fn is_under_way(
+        &self,
+        folder: &AttemptFolder,
+        spec: &PrepareSpec,
+    ) -> Result<bool, ExecutorError> {
         if !folder.is_begun(0) {
             return Ok(false);
         }
-        match self.attempt_state(&spec.name).await? {
-            AttemptState::Lost => Err(ExecutorError::Gone(spec.name.slug())),
-            _ => Ok(true),
+        if self.attempt_state(&spec.name).await? == AttemptState::Lost {
+            return Err(ExecutorError::Gone(spec.name.slug()));
         }
+        Ok(true)
     }
 
     /// Copies the checkout into a workspace that is no overlay.

@@ -17,7 +17,7 @@ stages:
     matrix: { kind: ["fast", "slow"] }
     steps:
       - run: echo preparing
-      - { name: tests, run: 'echo testing $KIND; echo "{\"metric\":\"f1\",\"value\":0.9}" >> $TRUNKLINE_METRICS' }
+      - { name: tests, run: 'echo testing; echo "{\"f1\": 0.9}" >> $TRUNKLINE_METRICS' }
   bad:
     needs: [build]
     run: test -e fixed || { echo oh no; exit 3; }
@@ -163,7 +163,7 @@ fn a_failed_run_is_shown_read_and_tried_again() {
     for line in [
         "build        passed in",
         "unit (fast)  step 2 of 2: tests",
-        "bad          | oh no",
+        "bad         | oh no",
         "skipped: `bad` failed",
         "✗ bad  user, exit code 3",
         "build: out/ (1 file,",

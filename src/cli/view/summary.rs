@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{View, format, line, shell_word};
 use crate::engine::{AttemptOutcome, Run, Stage};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::pipeline::plan::Work;
 use crate::pipeline::PlannedStage;
 
 /// A gate, and what became of it.
@@ -179,7 +178,7 @@ fn next(view: View<'_>) -> Vec<String> {
         if !stage.attempts.is_empty() {
             commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
         }
-        if matches!(planned.work, Work::Container(_)) && !line::steps_of(view.run, index).is_empty()
+        if view.keeps_containers && !line::steps_of(view.run, index).is_empty()
         {
             let what = "look around in its container";
             commands.push((format!("trunkline shell {number} {key}"), what));

@@ -1,5 +1,5 @@
 //! Runs attempts: in Docker containers, as processes of the host, or in a test's imagination.
-//! All three keep one contract (`tests/docker/`). An executor decides nothing about a run: it
+//! All three keep one contract (`tests/executor/`). An executor decides nothing about a run: it
 //! creates what it is told to, says what became of it, and finds again what it made before.
 //!
 //! The life of an attempt: [`Executor::prepare`] (containers exist and wait), [`Executor::upload`],
@@ -19,8 +19,8 @@ pub mod spec;
 
 pub use error::ExecutorError;
 pub use spec::{
-    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, PrepareSpec, ProbeSpec,
-    ProgramSpec, ServiceSpec, StepSpec, WorkspaceSpec,
+    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, NetworkSpec, PrepareSpec, ProbeSpec,
+    ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
 };
 
 /// A stream of what an attempt's containers print, from their first byte on.
@@ -98,21 +98,6 @@ pub trait Executor: Clone + Send + Sync + 'static {
         instance: &str,
     ) -> impl Future<Output = Result<Vec<Found>, ExecutorError>> + Send;
 
-    /// Where an attempt stands.
-    fn state(
-        &self,
-        name: &AttemptName,
-    ) -> impl Future<Output = Result<AttemptState, ExecutorError>> + Send;
-
-    /// User and group.
-    fn image_user(
-        &self,
-        image: &str,
-        user: Option<&str>,
-        pull: spec::Pull,
-        progress: &(dyn Fn(String) + Send + Sync),
-    ) -> impl Future<Output = Result<Option<(u32, u32)>, ExecutorError>> + Send;
-
     /// Builds an image from a folder of the attempt's workspace, tags and pushes it. The attempt has
     /// been prepared with [`ProgramSpec::Nothing`]. Output lines go to `progress`.
     fn build(
@@ -120,6 +105,23 @@ pub trait Executor: Clone + Send + Sync + 'static {
         spec: &BuildSpec,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> impl Future<Output = Result<BuiltImage, ExecutorError>> + Send;
+
+    /// Numeric user and group that a process of this image runs as: `user` (`uid[:gid]` or names), or
+    /// the image's own. A checkout is owned by it before an attempt is prepared. Gets the image if
+    /// `pull` says so.
+    fn image_user(
+        &self,
+        image: &str,
+        pull: Pull,
+        user: Option<&str>,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> impl Future<Output = Result<(u32, u32), ExecutorError>> + Send;
+
+    /// What is left of an attempt, found out from the machine and not from memory. Used after a restart.
+    fn state(
+        &self,
+        name: &AttemptName,
+    ) -> impl Future<Output = Result<AttemptState, ExecutorError>> + Send;
 
     /// The digest that identifies an image's content, if it is here or can be asked for.
     fn image_digest(
@@ -165,6 +167,22 @@ pub struct Exit {
     pub out_of_memory: bool,
 }
 
+/// What is left of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptState {
+    /// Nothing that could run: never prepared, prepared half, or its waiting container is gone.
+    /// Preparing it (again) is safe, for no step of it has run.
+    Absent,
+    /// Prepared, and waiting to begin.
+    Prepared,
+    /// Begun, and not ended. [`Executor::follow`] and [`Executor::wait`] take it up.
+    Begun,
+    /// Ended.
+    Exited(Exit),
+    /// Begun, and what it ran in has gone: nobody knows how it ended. It must not be prepared again.
+    Lost,
+}
+
 /// A signal to the processes of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -181,19 +199,4 @@ pub struct Published {
     pub metrics: Vec<u8>,
     /// `key=value` lines.
     pub outputs: Vec<u8>,
-}
-
-/// Where an attempt stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AttemptState {
-    /// Nothing.
-    Absent,
-    /// Waiting.
-    Prepared,
-    /// Going.
-    Begun,
-    /// Over.
-    Exited(Exit),
-    /// Lost.
-    Lost,
 }

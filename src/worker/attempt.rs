@@ -179,7 +179,7 @@ impl<E: Executor> Attempt<E> {
         let owner = match container {
             Some(_) => {
                 let executor = &self.worker.parts.executor;
-                executor.image_user(&setup.image, user.as_deref(), setup.pull, say).await?
+                Some(executor.image_user(&setup.image, setup.pull, user.as_deref(), say).await?)
             }
             None => None,
         };

@@ -151,6 +151,7 @@ impl<'w, E: Executor> Driver<'w, E> {
             Input::SlotFree(slot) => self.spare_slot = Some(slot),
             Input::Changed => {
                 self.worker.parts.runs.refresh(&mut self.loaded).await?;
+                self.check_lease()?;
             }
             Input::TimePassed | Input::Shutdown => (),
         }
@@ -166,7 +167,19 @@ impl<'w, E: Executor> Driver<'w, E> {
         if self.worker.renew_lease(&run, self.lease.epoch).await? {
             return Ok(());
         }
-        Err(WorkerError::DrivenElsewhere { run, owner: "another process".to_owned() })
+        Err(self.driven_elsewhere())
+    }
+
+    /// A driver that was replaced stops before it does anything that its successor does not expect, such
+    /// as adopting or removing an attempt of theirs.
+    fn check_lease(&self) -> Result<(), WorkerError> {
+        let is_replaced = self.loaded.run.epoch() > self.lease.epoch;
+        if is_replaced { Err(self.driven_elsewhere()) } else { Ok(()) }
+    }
+
+    fn driven_elsewhere(&self) -> WorkerError {
+        let (run, owner) = (self.loaded.row.id.clone(), "another process".to_owned());
+        WorkerError::DrivenElsewhere { run, owner }
     }
 
     async fn handle_end(
@@ -234,13 +247,14 @@ impl<'w, E: Executor> Driver<'w, E> {
     ) -> Result<Vec<Event>, WorkerError> {
         let now = self.worker.parts.clock.now();
         match self.worker.parts.runs.execute(&mut self.loaded, command, now).await {
-            Ok(events) => Ok(events),
-            Err(RunsError::Refused(Refused::StaleEpoch)) => Err(WorkerError::DrivenElsewhere {
-                run: self.loaded.row.id.clone(),
-                owner: "another process".to_owned(),
-            }),
+            Ok(events) => {
+                self.check_lease()?;
+                Ok(events)
+            }
+            Err(RunsError::Refused(Refused::StaleEpoch)) => Err(self.driven_elsewhere()),
             Err(RunsError::Refused(refused)) => {
                 tracing::debug!(%refused, ?command, "the run refused a command");
+                self.check_lease()?;
                 Ok(Vec::new())
             }
             Err(error) => Err(error.into()),

@@ -1,5 +1,7 @@
 //! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
 
+use std::collections::HashSet;
+
 use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
@@ -72,6 +74,7 @@ impl<E: Executor> Driver<'_, E> {
         let spare = usize::from(self.spare_slot.is_some());
         let mut free = self.worker.slots.available_permits() + spare;
         let mut room = self.look_ahead.room();
+        let mut starting = HashSet::new();
         for wanted in self.loaded.run.wanted(now) {
             match wanted {
                 Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
@@ -97,12 +100,14 @@ impl<E: Executor> Driver<'_, E> {
                 }
                 Wanted::Start(stage) if free > 0 => {
                     free -= 1;
+                    starting.insert(stage);
                     choice.actions.push(Action::Start(stage));
                 }
                 Wanted::Start(_) => choice.wants_slot = true,
                 Wanted::Prepare(_) if room == 0 => break,
                 Wanted::Prepare(name) => {
-                    if !self.look_ahead.contains(&name) {
+                    // One that starts now makes its own container.
+                    if !starting.contains(&name.stage) && !self.look_ahead.contains(&name) {
                         room -= 1;
                         choice.actions.push(Action::Prepare(name));
                     }

@@ -13,24 +13,24 @@ mod groups;
 mod remains;
 
 /// A run as it is stored at the end.
-pub struct Told {
-    pub loaded: LoadedRun,
-    pub events: Vec<StoredEvent>,
+pub(crate) struct Told {
+    pub(crate) loaded: LoadedRun,
+    pub(crate) events: Vec<StoredEvent>,
 }
 
 impl Told {
-    pub fn id(&self) -> &RunId {
+    pub(crate) fn id(&self) -> &RunId {
         &self.loaded.row.id
     }
 
     /// When the first such event happened.
-    pub fn first(&self, is_it: impl Fn(&Event) -> bool) -> Option<Timestamp> {
+    pub(crate) fn first(&self, is_it: impl Fn(&Event) -> bool) -> Option<Timestamp> {
         self.events.iter().find(|it| is_it(&it.event)).map(|it| it.at)
     }
 }
 
 /// Everything that is wrong goes into the ledger.
-pub async fn check(history: &History) {
+pub(crate) async fn check(history: &History) {
     let runs = Runs::new(history.store.clone());
     let mut all = Vec::new();
     for id in &history.runs {
@@ -40,7 +40,7 @@ pub async fn check(history: &History) {
     }
     for told in &all {
         let mut wrong = Vec::new();
-        check_row(told, &mut wrong);
+        check_row(history, told, &mut wrong);
         if history.is_calm {
             check_prophecy(history, told, &mut wrong);
         }
@@ -57,7 +57,7 @@ pub async fn check(history: &History) {
 }
 
 /// The row follows the events, and nobody has the run any more.
-fn check_row(told: &Told, wrong: &mut Vec<String>) {
+fn check_row(history: &History, told: &Told, wrong: &mut Vec<String>) {
     let (row, run) = (&told.loaded.row, &told.loaded.run);
     if !run.status().is_finished() {
         wrong.push(format!("it is {} at the end", run.status()));
@@ -69,7 +69,8 @@ fn check_row(told: &Told, wrong: &mut Vec<String>) {
     if !is_gapless || row.events != i64::try_from(told.events.len()).unwrap() {
         wrong.push("events are missing, or counted wrong".to_owned());
     }
-    if !row.lease_owner.is_empty() {
+    let is_alive = !history.world.state().ledger.dead.contains(&row.lease_owner);
+    if !row.lease_owner.is_empty() && is_alive {
         wrong.push(format!("`{}` still has the lease", row.lease_owner));
     }
 }

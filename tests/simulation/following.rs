@@ -14,7 +14,7 @@ use crate::world::Life;
 const BREAKS_MAX: u64 = 3;
 
 /// A place in the output of an attempt.
-pub struct Following {
+pub(crate) struct Following {
     machine: Machine,
     name: AttemptName,
     next: usize,
@@ -33,7 +33,7 @@ enum Step {
 }
 
 impl Following {
-    pub fn stream(machine: Machine, name: AttemptName) -> LogStream {
+    pub(crate) fn stream(machine: Machine, name: AttemptName) -> LogStream {
         let (number, mut dice, percent) = {
             let mut state = machine.world.state();
             let number = state.count("follow", &name.slug());

@@ -26,19 +26,19 @@ use crate::world::World;
 /// In simulated time; far more than any history needs.
 const PATIENCE: Duration = Duration::from_secs(7200);
 
-pub struct History {
-    pub seed: Seed,
-    pub is_calm: bool,
-    pub place: Arc<Place>,
-    pub folder: PathBuf,
-    pub store: Store,
-    pub world: Arc<World>,
-    pub runs: Vec<RunId>,
+pub(crate) struct History {
+    pub(crate) seed: Seed,
+    pub(crate) is_calm: bool,
+    pub(crate) place: Arc<Place>,
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) world: Arc<World>,
+    pub(crate) runs: Vec<RunId>,
 }
 
 impl History {
     /// Plays the history of a seed and gives what was wrong with it.
-    pub async fn play(place: &Arc<Place>, number: u64) -> Vec<String> {
+    pub(crate) async fn play(place: &Arc<Place>, number: u64) -> Vec<String> {
         let folder = place.begin_history(number);
         let store = open(&database_in(&folder)).await.hold_time_while_working();
         tokio::time::pause();

@@ -18,10 +18,10 @@ use crate::world::{Begun, Container, Life, World};
 
 /// One machine's hold on the world. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Machine {
-    pub world: Arc<World>,
-    pub process: String,
-    pub number: u32,
+pub(crate) struct Machine {
+    pub(crate) world: Arc<World>,
+    pub(crate) process: String,
+    pub(crate) number: u32,
 }
 
 impl Machine {
@@ -34,7 +34,7 @@ impl Machine {
     }
 
     /// Waits for the next thing to happen to a container.
-    pub async fn next_change(&self, name: &AttemptName) {
+    pub(crate) async fn next_change(&self, name: &AttemptName) {
         let (changed, moment) = {
             let state = self.world.state();
             let Some(container) = state.containers.get(name) else { return };

@@ -12,14 +12,14 @@ use crate::script::Script;
 
 /// A stage as it must end.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Foretold {
-    pub status: StageStatus,
-    pub attempts: usize,
+pub(crate) struct Foretold {
+    pub(crate) status: StageStatus,
+    pub(crate) attempts: usize,
     is_bad: bool,
     is_after_bad: bool,
 }
 
-pub fn foretell(plan: &Plan, seed: Seed) -> (RunStatus, Vec<Foretold>) {
+pub(crate) fn foretell(plan: &Plan, seed: Seed) -> (RunStatus, Vec<Foretold>) {
     let mut known: Vec<Option<Foretold>> = vec![None; plan.stages.len()];
     while known.iter().any(Option::is_none) {
         for (index, stage) in plan.stages.iter().enumerate() {

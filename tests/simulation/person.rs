@@ -14,31 +14,31 @@ use crate::world::World;
 
 /// What a person thinks of an approval stage. It depends on nothing that happens in the run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Opinion {
+pub(crate) enum Opinion {
     Yes,
     No,
     None,
 }
 
 /// One who never sleeps for long.
-pub struct Person {
-    pub world: Arc<World>,
+pub(crate) struct Person {
+    pub(crate) world: Arc<World>,
     /// Not those of the driver: what it stores is not announced here, and both meet in the store.
-    pub runs: Runs,
-    pub seed: Seed,
+    pub(crate) runs: Runs,
+    pub(crate) seed: Seed,
     /// How often they may cancel.
-    pub cancels: u32,
+    pub(crate) cancels: u32,
 }
 
 impl Opinion {
-    pub fn about(seed: Seed, stage: &str) -> Self {
+    pub(crate) fn about(seed: Seed, stage: &str) -> Self {
         seed.dice(("opinion", stage)).pick(&[Self::Yes, Self::Yes, Self::Yes, Self::No, Self::None])
     }
 }
 
 impl Person {
     /// Attends to a run until it has ended, and gives what they know of it.
-    pub async fn attend(mut self, run: RunId) -> LoadedRun {
+    pub(crate) async fn attend(mut self, run: RunId) -> LoadedRun {
         let mut dice = self.seed.dice("person");
         let mut loaded = self.runs.load(&run).await.unwrap();
         let mut cancel_in = dice.between(1, 12);

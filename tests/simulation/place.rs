@@ -8,15 +8,15 @@ use trunkline::store::Store;
 use crate::repository::Repo;
 
 /// Gone with this value.
-pub struct Place {
+pub(crate) struct Place {
     folder: tempfile::TempDir,
     repo: Repo,
-    pub snapshot: Snapshot,
+    pub(crate) snapshot: Snapshot,
 }
 
 impl Place {
     /// In memory, where the machine has a folder for that.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::tempdir_in(parent).unwrap();
@@ -26,16 +26,16 @@ impl Place {
     }
 
     /// Makes the database that every history begins with.
-    pub async fn prepare(&self) {
+    pub(crate) async fn prepare(&self) {
         open(&self.empty_database()).await.close().await;
     }
 
-    pub fn repository(&self) -> String {
+    pub(crate) fn repository(&self) -> String {
         self.repo.folder().display().to_string()
     }
 
     /// A folder with an empty database for one history.
-    pub fn begin_history(&self, seed: u64) -> PathBuf {
+    pub(crate) fn begin_history(&self, seed: u64) -> PathBuf {
         let folder = self.folder.path().join(format!("history-{seed}"));
         std::fs::create_dir(&folder).unwrap();
         std::fs::copy(self.empty_database(), database_in(&folder)).unwrap();
@@ -43,11 +43,11 @@ impl Place {
     }
 
     /// The state folder of the machine with this number.
-    pub fn state_folder(&self, machine: u32) -> PathBuf {
+    pub(crate) fn state_folder(&self, machine: u32) -> PathBuf {
         self.folder.path().join(format!("state-{machine}"))
     }
 
-    pub fn blobs(&self) -> PathBuf {
+    pub(crate) fn blobs(&self) -> PathBuf {
         self.folder.path().join("blobs")
     }
 
@@ -56,10 +56,10 @@ impl Place {
     }
 }
 
-pub fn database_in(folder: &Path) -> PathBuf {
+pub(crate) fn database_in(folder: &Path) -> PathBuf {
     folder.join("state.db")
 }
 
-pub async fn open(database: &Path) -> Store {
+pub(crate) async fn open(database: &Path) -> Store {
     Store::open(&format!("sqlite:{}", database.display())).await.unwrap()
 }

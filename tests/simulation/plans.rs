@@ -14,14 +14,14 @@ use crate::chance::Dice;
 use crate::script::Script;
 
 /// What a stage group lets in.
-pub const GROUPS: [(&str, u32); 2] = [("single", 1), ("pair", 2)];
+pub(crate) const GROUPS: [(&str, u32); 2] = [("single", 1), ("pair", 2)];
 /// The only secret, which some steps print.
-pub const SECRET: &str = "correct-horse-battery";
+pub(crate) const SECRET: &str = "correct-horse-battery";
 /// A step that takes this long runs into every limit.
-pub const ENDLESS_MS: u64 = 600_000;
+pub(crate) const ENDLESS_MS: u64 = 600_000;
 
 /// A plan of one to eight stages. One that may be cut short has a time limit now and then.
-pub fn random_plan(dice: &mut Dice, may_time_out: bool) -> Plan {
+pub(crate) fn random_plan(dice: &mut Dice, may_time_out: bool) -> Plan {
     let count = dice.count(1, 8);
     let is_backwards = dice.percent(30);
     let place = |index: usize| if is_backwards { count - 1 - index } else { index };

@@ -12,18 +12,18 @@ const POLITE_MS: u64 = 50;
 
 /// One go of a container.
 #[derive(Debug, Clone)]
-pub struct Play {
-    pub items: Vec<LogItem>,
-    pub end: Timestamp,
-    pub exit: Exit,
+pub(crate) struct Play {
+    pub(crate) items: Vec<LogItem>,
+    pub(crate) end: Timestamp,
+    pub(crate) exit: Exit,
     /// Whether nothing but SIGKILL ends it, step by step: from when it holds.
     stubborn: Vec<(Timestamp, bool)>,
-    pub metrics: String,
-    pub outputs: String,
+    pub(crate) metrics: String,
+    pub(crate) outputs: String,
 }
 
 impl Play {
-    pub fn new(name: &AttemptName, spec: &BeginSpec, now: Timestamp) -> Self {
+    pub(crate) fn new(name: &AttemptName, spec: &BeginSpec, now: Timestamp) -> Self {
         let CommandSpec::Steps(steps) = &spec.command else { panic!("only steps are simulated") };
         let exit = Exit { code: 0, out_of_memory: false };
         let mut play = Self {
@@ -67,7 +67,7 @@ impl Play {
     }
 
     /// Ends early, if it listens.
-    pub fn interrupt(&mut self, signal: Signal, now: Timestamp) {
+    pub(crate) fn interrupt(&mut self, signal: Signal, now: Timestamp) {
         let is_stubborn =
             self.stubborn.iter().rev().find(|(from, _)| *from <= now).is_some_and(|it| it.1);
         let (end, code) = match signal {
@@ -84,7 +84,7 @@ impl Play {
     }
 
     /// Everything it prints, as it may be stored.
-    pub fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         let mut text = String::new();
         for item in &self.items {
             if let LogItem::Output { bytes, .. } = item {
@@ -95,7 +95,7 @@ impl Play {
     }
 }
 
-pub fn at(item: &LogItem) -> Timestamp {
+pub(crate) fn at(item: &LogItem) -> Timestamp {
     match item {
         LogItem::Output { at, .. }
         | LogItem::StepStarted { at, .. }

@@ -21,21 +21,21 @@ use crate::plans::SECRET;
 use crate::world::World;
 
 /// The label of everything that is made.
-pub const INSTANCE: &str = "simulated";
+pub(crate) const INSTANCE: &str = "simulated";
 /// How often a process is followed by another.
 const LIVES_MAX: u32 = 5;
 
 /// Some runs, and how they are driven.
-pub struct Process {
-    pub place: Arc<Place>,
-    pub world: Arc<World>,
-    pub store: Store,
+pub(crate) struct Process {
+    pub(crate) place: Arc<Place>,
+    pub(crate) world: Arc<World>,
+    pub(crate) store: Store,
     /// The folder of the history.
-    pub folder: PathBuf,
-    pub name: String,
-    pub runs: Vec<RunId>,
-    pub seed: Seed,
-    pub is_mortal: bool,
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) runs: Vec<RunId>,
+    pub(crate) seed: Seed,
+    pub(crate) is_mortal: bool,
 }
 
 /// How one life of the process ends before its runs do.
@@ -51,13 +51,13 @@ enum Fate {
 type Driven = (RunId, Result<Option<RunStatus>, WorkerError>);
 
 /// The logs that a driver with this name writes.
-pub fn logs_of(folder: &std::path::Path, owner: &str) -> PathBuf {
+pub(crate) fn logs_of(folder: &std::path::Path, owner: &str) -> PathBuf {
     folder.join(format!("logs-{}", owner.rsplit('.').next().unwrap()))
 }
 
 impl Process {
     /// Drives its runs to their end, however many lives that takes.
-    pub async fn live(self) {
+    pub(crate) async fn live(self) {
         let mut dice = self.seed.dice(("process", &self.name));
         let mut machine = 0;
         let mut zombies: JoinSet<Driven> = JoinSet::new();
@@ -65,10 +65,14 @@ impl Process {
             let is_last = life + 1 == LIVES_MAX;
             let fate = if is_last { Fate::Lives } else { self.fate(&mut dice) };
             let after = Duration::from_millis(dice.between(0, 6_000));
-            let worker = self.worker(&format!("{}.{life}.{machine}", self.name), machine);
+            let owner = format!("{}.{life}.{machine}", self.name);
+            let worker = self.worker(&owner, machine);
             let (done, left) = self.spend_life(&worker, fate, after).await;
             if done {
                 break;
+            }
+            if matches!(fate, Fate::Killed | Fate::Stalled(_)) {
+                self.world.state().ledger.dead.insert(owner);
             }
             if let Some(left) = left {
                 machine += 1;

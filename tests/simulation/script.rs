@@ -4,31 +4,31 @@ use serde::{Deserialize, Serialize};
 
 /// A step. What differs between attempts has one entry for each; the last stands for all that follow.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Script {
-    pub takes_ms: u64,
-    pub lines: u32,
-    pub exits: Vec<i32>,
-    pub scores: Vec<f64>,
-    pub out_of_memory: bool,
-    pub ignores_terminate: bool,
+pub(crate) struct Script {
+    pub(crate) takes_ms: u64,
+    pub(crate) lines: u32,
+    pub(crate) exits: Vec<i32>,
+    pub(crate) scores: Vec<f64>,
+    pub(crate) out_of_memory: bool,
+    pub(crate) ignores_terminate: bool,
 }
 
 impl Script {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         serde_json::to_string(self).unwrap()
     }
 
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         serde_json::from_str(text).unwrap()
     }
 
     /// Exit code in this attempt, counted from 1.
-    pub fn exit(&self, attempt: u32) -> i32 {
+    pub(crate) fn exit(&self, attempt: u32) -> i32 {
         of_attempt(&self.exits, attempt).unwrap_or(0)
     }
 
     /// The metric `score` that this attempt publishes.
-    pub fn score(&self, attempt: u32) -> Option<f64> {
+    pub(crate) fn score(&self, attempt: u32) -> Option<f64> {
         of_attempt(&self.scores, attempt)
     }
 }

@@ -7,7 +7,7 @@ use trunkline::executor::TarStream;
 
 use crate::world::Files;
 
-pub fn write(files: &[(String, Vec<u8>)]) -> TarStream {
+pub(crate) fn write(files: &[(String, Vec<u8>)]) -> TarStream {
     let mut tar = tar::Builder::new(Vec::new());
     for (path, content) in files {
         let mut header = tar::Header::new_gnu();
@@ -18,7 +18,7 @@ pub fn write(files: &[(String, Vec<u8>)]) -> TarStream {
     Box::pin(Cursor::new(tar.into_inner().unwrap()))
 }
 
-pub async fn read(mut tar: TarStream) -> std::io::Result<Files> {
+pub(crate) async fn read(mut tar: TarStream) -> std::io::Result<Files> {
     let mut bytes = Vec::new();
     tar.read_to_end(&mut bytes).await?;
     let mut files = Files::new();

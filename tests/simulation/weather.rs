@@ -8,18 +8,18 @@ use crate::chance::{Dice, Seed};
 
 /// How many of 100 calls go wrong, and what else happens.
 #[derive(Debug, Clone, Copy)]
-pub struct Weather {
+pub(crate) struct Weather {
     seed: Seed,
-    pub faults_percent: u32,
-    pub vanish_percent: u32,
+    pub(crate) faults_percent: u32,
+    pub(crate) vanish_percent: u32,
     /// From when until when nothing is answered at all, in milliseconds.
     outage: Option<(u64, u64)>,
 }
 
 /// What becomes of one call.
 #[derive(Debug)]
-pub struct Mood {
-    pub latency: Duration,
+pub(crate) struct Mood {
+    pub(crate) latency: Duration,
     fault: Fault,
 }
 
@@ -34,12 +34,12 @@ enum Fault {
 
 impl Weather {
     /// Nothing goes wrong.
-    pub fn calm(seed: Seed) -> Self {
+    pub(crate) fn calm(seed: Seed) -> Self {
         Self { seed, faults_percent: 0, vanish_percent: 0, outage: None }
     }
 
     /// Something may.
-    pub fn stormy(seed: Seed) -> Self {
+    pub(crate) fn stormy(seed: Seed) -> Self {
         let mut dice = seed.dice("weather");
         let outage = dice.percent(15).then(|| {
             let from = dice.between(0, 6_000);
@@ -50,16 +50,12 @@ impl Weather {
         Self { seed, faults_percent, vanish_percent, outage }
     }
 
-    pub fn is_calm(&self) -> bool {
-        self.faults_percent == 0 && self.vanish_percent == 0 && self.outage.is_none()
-    }
-
-    pub fn dice(&self, matter: impl std::hash::Hash) -> Dice {
+    pub(crate) fn dice(&self, matter: impl std::hash::Hash) -> Dice {
         self.seed.dice(matter)
     }
 
     /// The mood for the call of this number at this moment.
-    pub fn mood(&self, call: &str, on: &str, number: u64, now_ms: u64) -> Mood {
+    pub(crate) fn mood(&self, call: &str, on: &str, number: u64, now_ms: u64) -> Mood {
         let mut dice = self.seed.dice((call, on, number));
         let mut latency = Duration::from_millis(dice.between(0, 10));
         let mut fault = Fault::None;
@@ -79,16 +75,16 @@ impl Weather {
 
 impl Mood {
     /// Fails when the call does not happen.
-    pub fn before(&self, call: &str) -> Result<(), ExecutorError> {
+    pub(crate) fn before(&self, call: &str) -> Result<(), ExecutorError> {
         if self.fault == Fault::Refused { Err(broken(call)) } else { Ok(()) }
     }
 
     /// Fails when it happened and the answer is lost.
-    pub fn after<T>(&self, call: &str, answer: T) -> Result<T, ExecutorError> {
+    pub(crate) fn after<T>(&self, call: &str, answer: T) -> Result<T, ExecutorError> {
         if self.fault == Fault::AnswerLost { Err(broken(call)) } else { Ok(answer) }
     }
 }
 
-pub fn broken(call: &str) -> ExecutorError {
+pub(crate) fn broken(call: &str) -> ExecutorError {
     ExecutorError::Infra { operation: call.to_owned(), reason: "the weather is bad".to_owned() }
 }

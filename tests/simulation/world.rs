@@ -1,6 +1,6 @@
 //! The simulated machine: containers, and a ledger of everything that was ever done to them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -15,39 +15,39 @@ use crate::play::Play;
 use crate::weather::{Mood, Weather};
 
 /// Files by path.
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// When simulated time begins.
 const EPOCH: Timestamp = Timestamp(1_700_000_000_000);
 
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     started: Instant,
     /// For asking what is durable.
-    pub runs: Runs,
+    pub(crate) runs: Runs,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
-pub struct State {
-    pub weather: Weather,
-    pub containers: BTreeMap<AttemptName, Container>,
-    pub ledger: Ledger,
+pub(crate) struct State {
+    pub(crate) weather: Weather,
+    pub(crate) containers: BTreeMap<AttemptName, Container>,
+    pub(crate) ledger: Ledger,
     calls: HashMap<(&'static str, String), u64>,
     /// By process: machines with a lower number may not make anything new.
-    pub youngest_machines: HashMap<String, u32>,
+    pub(crate) youngest_machines: HashMap<String, u32>,
 }
 
 #[derive(Debug)]
-pub struct Container {
-    pub label: Label,
-    pub files: Files,
-    pub life: Life,
-    pub changed: Arc<Notify>,
+pub(crate) struct Container {
+    pub(crate) label: Label,
+    pub(crate) files: Files,
+    pub(crate) life: Life,
+    pub(crate) changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
-pub enum Life {
+pub(crate) enum Life {
     Waiting,
     /// It goes; at the moment it may vanish.
     Begun(Play, Option<Timestamp>),
@@ -56,22 +56,24 @@ pub enum Life {
 
 /// What is never forgotten.
 #[derive(Debug, Default)]
-pub struct Ledger {
-    pub begun: BTreeMap<AttemptName, Begun>,
-    pub violations: Vec<String>,
+pub(crate) struct Ledger {
+    pub(crate) begun: BTreeMap<AttemptName, Begun>,
+    pub(crate) violations: Vec<String>,
+    /// Drivers that did not come to give anything back.
+    pub(crate) dead: BTreeSet<String>,
 }
 
 /// The go of an attempt.
 #[derive(Debug)]
-pub struct Begun {
-    pub times: u32,
-    pub play: Play,
+pub(crate) struct Begun {
+    pub(crate) times: u32,
+    pub(crate) play: Play,
     /// The files that were there.
-    pub arrived: Files,
+    pub(crate) arrived: Files,
 }
 
 impl World {
-    pub fn new(weather: Weather, runs: Runs) -> Self {
+    pub(crate) fn new(weather: Weather, runs: Runs) -> Self {
         let state = State {
             weather,
             containers: BTreeMap::new(),
@@ -82,30 +84,30 @@ impl World {
         Self { started: Instant::now(), runs, state: Mutex::new(state) }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    pub fn blame(&self, what: String) {
+    pub(crate) fn blame(&self, what: String) {
         self.state().ledger.violations.push(what);
     }
 
     /// How this call will go.
-    pub fn mood(&self, call: &'static str, on: &str) -> Mood {
+    pub(crate) fn mood(&self, call: &'static str, on: &str) -> Mood {
         let mut state = self.state();
         let number = state.count(call, on);
         state.weather.mood(call, on, number, u64::try_from(self.now().0 - EPOCH.0).unwrap())
     }
 
     /// The real instant at which simulated time shows this.
-    pub fn instant_of(&self, moment: Timestamp) -> Instant {
+    pub(crate) fn instant_of(&self, moment: Timestamp) -> Instant {
         self.started + Duration::from_millis(u64::try_from(moment.0 - EPOCH.0).unwrap())
     }
 }
 
 impl State {
     /// The number of this call, from 1.
-    pub fn count(&mut self, call: &'static str, on: &str) -> u64 {
+    pub(crate) fn count(&mut self, call: &'static str, on: &str) -> u64 {
         let number = self.calls.entry((call, on.to_owned())).or_default();
         *number += 1;
         *number
@@ -119,12 +121,12 @@ impl Clock for World {
 }
 
 impl Container {
-    pub fn new(label: Label) -> Self {
+    pub(crate) fn new(label: Label) -> Self {
         Self { label, files: Files::new(), life: Life::Waiting, changed: Arc::default() }
     }
 
     /// Takes note of the time.
-    pub fn settle(&mut self, now: Timestamp) {
+    pub(crate) fn settle(&mut self, now: Timestamp) {
         if let Life::Begun(_, Some(vanishes)) = &self.life
             && *vanishes <= now
         {
@@ -133,7 +135,7 @@ impl Container {
     }
 
     /// The next moment after `now` at which something happens by itself.
-    pub fn next_moment(&self, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_moment(&self, now: Timestamp) -> Option<Timestamp> {
         let Life::Begun(play, vanishes) = &self.life else { return None };
         let items = play.items.iter().map(crate::play::at);
         let moments = items.chain([play.end]).chain(*vanishes);

@@ -19,7 +19,7 @@ struct Round {
     is_over: bool,
 }
 
-pub fn check(told: &Told, wrong: &mut Vec<String>) {
+pub(crate) fn check(told: &Told, wrong: &mut Vec<String>) {
     let mut round = Round::default();
     let mut open = BTreeSet::new();
     let mut steps = BTreeSet::new();

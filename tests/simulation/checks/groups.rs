@@ -11,7 +11,7 @@ use crate::plans::GROUPS;
 /// From when until when somebody had a slot.
 type Spans = Vec<(Timestamp, Timestamp)>;
 
-pub fn check(all: &[Told], is_calm: bool) -> Vec<String> {
+pub(crate) fn check(all: &[Told], is_calm: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut of_runs = Spans::new();
     let mut of_stages: BTreeMap<&str, Spans> = BTreeMap::new();

@@ -11,7 +11,7 @@ use crate::history::History;
 use crate::process::logs_of;
 use crate::world::Begun;
 
-pub async fn check(history: &History, told: &Told, wrong: &mut Vec<String>) {
+pub(crate) async fn check(history: &History, told: &Told, wrong: &mut Vec<String>) {
     let names: Vec<_> = history.world.state().ledger.begun.keys().cloned().collect();
     for name in names.into_iter().filter(|it| it.run == *told.id()) {
         let stage = told.loaded.run.stage(name.stage).unwrap();

@@ -1,6 +1,6 @@
 //! The loop that drives one run: wait for one [`Input`], let the engine decide, act on what it wants.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
@@ -38,6 +38,8 @@ pub(super) struct Driver<'w, E> {
     pub(super) wake_at: Option<Timestamp>,
     /// When each concurrency group was last asked; `None` is the run's own.
     pub(super) asked: HashMap<Option<StageIndex>, Timestamp>,
+    /// Stages that may have, or wait for, a slot of their concurrency group.
+    pub(super) grouped: BTreeSet<StageIndex>,
     renewed: tokio::time::Instant,
 }
 
@@ -49,6 +51,8 @@ pub(super) enum TaskEnd {
     Prepared(AttemptName, Result<(), ExecutorError>),
     /// What was left of an attempt was removed (or could not be).
     Removed(AttemptName, Result<(), ExecutorError>),
+    /// A signal was sent.
+    Signalled,
 }
 
 /// Everything that can wake the loop.
@@ -67,6 +71,11 @@ impl<'w, E: Executor> Driver<'w, E> {
         let mut loaded = worker.parts.runs.load(run).await?;
         let lease = worker.take_lease(&mut loaded).await?;
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);
+        let has_group = |stage: &StageIndex| {
+            let planned = loaded.run.plan().stages.get(stage.as_usize());
+            planned.is_some_and(|it| it.concurrency.is_some())
+        };
+        let grouped = loaded.run.stages().map(|(index, _)| index).filter(has_group).collect();
         Ok(Self {
             worker,
             loaded,
@@ -82,6 +91,7 @@ impl<'w, E: Executor> Driver<'w, E> {
             wants_slot: false,
             wake_at: None,
             asked: HashMap::new(),
+            grouped,
             renewed: tokio::time::Instant::now(),
         })
     }
@@ -206,8 +216,13 @@ impl<'w, E: Executor> Driver<'w, E> {
             TaskEnd::Prepared(name, result) => {
                 self.look_ahead.prepared(&name, &result);
                 self.discard_unwanted();
+                if self.has_ended(&name) {
+                    // It was stopped before this was ready.
+                    self.remove(name);
+                }
                 Ok(())
             }
+            TaskEnd::Signalled => Ok(()),
             TaskEnd::Removed(name, result) => {
                 if let Err(error) = result {
                     tracing::warn!(attempt = %name, %error, "left to the next sweep");
@@ -215,6 +230,12 @@ impl<'w, E: Executor> Driver<'w, E> {
                 Ok(())
             }
         }
+    }
+
+    fn has_ended(&self, name: &AttemptName) -> bool {
+        let attempts = self.loaded.run.stage(name.stage).map(|it| it.attempts.as_slice());
+        let place = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        attempts.and_then(|it| it.get(place)).is_some_and(|it| it.finished_at.is_some())
     }
 
     async fn finish_attempt(

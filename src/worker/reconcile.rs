@@ -1,6 +1,7 @@
 //! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
@@ -16,6 +17,10 @@ use super::job::{Job, Setup};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
 const ASK_EVERY: Milliseconds = Milliseconds(500);
+
+/// How often a signal is sent until it arrives.
+const SIGNAL_TRIES: u32 = 5;
+const SIGNAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// One thing to do now.
 #[derive(Debug)]
@@ -56,11 +61,14 @@ impl<E: Executor> Driver<'_, E> {
     /// Acts until everything wanted is under way or waits for something.
     pub(super) async fn reconcile(&mut self) -> Result<(), WorkerError> {
         loop {
+            self.release_slots().await?;
             let now = self.worker.parts.clock.now();
             let choice = self.choose(now);
             self.wake_at = choice.wake_at;
             self.wants_slot = choice.wants_slot;
             if choice.actions.is_empty() {
+                // Nothing of ours starts now: other runs may have the room.
+                self.spare_slot = None;
                 return Ok(());
             }
             for action in choice.actions {
@@ -127,8 +135,14 @@ impl<E: Executor> Driver<'_, E> {
                 self.spawn_attempt(name);
                 Ok(())
             }
-            Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
-            Action::Kill(name) => self.signal(&name, Signal::Kill).await,
+            Action::Stop(name) => {
+                self.signal(name, Signal::Terminate);
+                Ok(())
+            }
+            Action::Kill(name) => {
+                self.signal(name, Signal::Kill);
+                Ok(())
+            }
             Action::Prepare(name) => {
                 self.prepare(name);
                 Ok(())
@@ -159,6 +173,7 @@ impl<E: Executor> Driver<'_, E> {
 
     async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
         self.asked.insert(Some(stage), now);
+        self.grouped.insert(stage);
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());
         let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
         let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
@@ -183,8 +198,20 @@ impl<E: Executor> Driver<'_, E> {
         Ok(())
     }
 
-    /// Gives the slots of stages back that have ended.
-    pub(super) async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
+    /// Gives the slots of stages back that have ended, be it without an attempt or under an earlier
+    /// driver. A request that nobody takes back would block the group.
+    async fn release_slots(&mut self) -> Result<(), WorkerError> {
+        let run = &self.loaded.run;
+        let has_ended = |it: &StageIndex| run.stage(*it).is_some_and(|it| it.status.is_finished());
+        let ended: Vec<_> = self.grouped.iter().copied().filter(has_ended).collect();
+        for stage in ended {
+            self.release_slot(stage).await?;
+            self.grouped.remove(&stage);
+        }
+        Ok(())
+    }
+
+    async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());
         let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
         let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
@@ -255,13 +282,23 @@ impl<E: Executor> Driver<'_, E> {
         self.tasks.spawn(task);
     }
 
-    async fn signal(&mut self, name: &AttemptName, signal: Signal) -> Result<(), WorkerError> {
-        let Some(stops) = self.attempts.get(name) else { return Ok(()) };
+    /// Asks an attempt to end, beside the loop. An attempt that is not reached would run on.
+    fn signal(&mut self, name: AttemptName, signal: Signal) {
+        let Some(stops) = self.attempts.get(&name) else { return };
         stops.send(signal);
-        if let Err(error) = self.worker.parts.executor.signal(name, signal).await {
-            tracing::warn!(attempt = %name, %error, "the signal did not arrive");
-        }
-        Ok(())
+        let executor = self.worker.parts.executor.clone();
+        self.tasks.spawn(async move {
+            let mut tries = 1;
+            while let Err(error) = executor.signal(&name, signal).await {
+                tracing::warn!(attempt = %name, %error, tries, "the signal did not arrive");
+                if tries == SIGNAL_TRIES {
+                    break;
+                }
+                tries += 1;
+                tokio::time::sleep(SIGNAL_PAUSE).await;
+            }
+            TaskEnd::Signalled
+        });
     }
 
     /// Removes containers that were made ready for attempts that will not come.

@@ -63,6 +63,7 @@ impl<E: Executor> Driver<'_, E> {
     /// Asks a stage's group for a slot.
     pub(super) async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
         self.asked.insert(Some(stage), now);
+        self.grouped.insert(stage);
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());
         let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
         let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
@@ -87,8 +88,20 @@ impl<E: Executor> Driver<'_, E> {
         Ok(())
     }
 
-    /// Gives the slots of stages back that have ended.
-    pub(super) async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
+    /// Gives the slots of stages back that have ended, be it without an attempt or under an earlier
+    /// driver. A request that nobody takes back would block the group.
+    pub(super) async fn release_slots(&mut self) -> Result<(), WorkerError> {
+        let run = &self.loaded.run;
+        let has_ended = |it: &StageIndex| run.stage(*it).is_some_and(|it| it.status.is_finished());
+        let ended: Vec<_> = self.grouped.iter().copied().filter(has_ended).collect();
+        for stage in ended {
+            self.release_slot(stage).await?;
+            self.grouped.remove(&stage);
+        }
+        Ok(())
+    }
+
+    async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());
         let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
         let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);

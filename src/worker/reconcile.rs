@@ -1,5 +1,8 @@
 //! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
@@ -11,6 +14,10 @@ use super::job::{Job, Setup};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
 const ASK_EVERY: Milliseconds = Milliseconds(500);
+
+/// How often a signal is sent until it arrives.
+const SIGNAL_TRIES: u32 = 5;
+const SIGNAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// One thing to do now.
 #[derive(Debug)]
@@ -51,11 +58,14 @@ impl<E: Executor> Driver<'_, E> {
     /// Acts until everything wanted is under way or waits for something.
     pub(super) async fn reconcile(&mut self) -> Result<(), WorkerError> {
         loop {
+            self.release_slots().await?;
             let now = self.worker.parts.clock.now();
             let choice = self.choose(now);
             self.wake_at = choice.wake_at;
             self.wants_slot = choice.wants_slot;
             if choice.actions.is_empty() {
+                // Nothing of ours starts now: other runs may have the room.
+                self.spare_slot = None;
                 return Ok(());
             }
             for action in choice.actions {
@@ -68,6 +78,7 @@ impl<E: Executor> Driver<'_, E> {
         let mut choice = Choice::default();
         let spare = usize::from(self.spare_slot.is_some());
         let mut free = self.worker.slots.available_permits() + spare;
+        let mut starting = HashSet::new();
         for wanted in self.loaded.run.wanted(now) {
             match wanted {
                 Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
@@ -93,6 +104,7 @@ impl<E: Executor> Driver<'_, E> {
                 }
                 Wanted::Start(stage) if free > 0 => {
                     free -= 1;
+                    starting.insert(stage);
                     choice.actions.push(Action::Start(stage));
                 }
                 Wanted::Start(_) => {
@@ -104,7 +116,11 @@ impl<E: Executor> Driver<'_, E> {
             }
         }
         let room = self.look_ahead.room();
-        let ahead = self.loaded.run.look_ahead().filter(|name| !self.look_ahead.contains(name));
+        // One that starts now makes its own container.
+        let is_new = |name: &AttemptName| {
+            !starting.contains(&name.stage) && !self.look_ahead.contains(name)
+        };
+        let ahead = self.loaded.run.look_ahead().filter(is_new);
         choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice
     }
@@ -119,8 +135,14 @@ impl<E: Executor> Driver<'_, E> {
                 self.spawn_attempt(name);
                 Ok(())
             }
-            Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
-            Action::Kill(name) => self.signal(&name, Signal::Kill).await,
+            Action::Stop(name) => {
+                self.signal(name, Signal::Terminate);
+                Ok(())
+            }
+            Action::Kill(name) => {
+                self.signal(name, Signal::Kill);
+                Ok(())
+            }
             Action::Prepare(name) => {
                 // It may have been started a moment ago, by another action of the same choice.
                 let stage = self.loaded.run.stage(name.stage);
@@ -194,13 +216,23 @@ impl<E: Executor> Driver<'_, E> {
         self.tasks.spawn(task);
     }
 
-    async fn signal(&mut self, name: &AttemptName, signal: Signal) -> Result<(), WorkerError> {
-        let Some(stops) = self.attempts.get(name) else { return Ok(()) };
+    /// Asks an attempt to end, beside the loop. An attempt that is not reached would run on.
+    fn signal(&mut self, name: AttemptName, signal: Signal) {
+        let Some(stops) = self.attempts.get(&name) else { return };
         stops.send(signal);
-        if let Err(error) = self.worker.parts.executor.signal(name, signal).await {
-            tracing::warn!(attempt = %name, %error, "the signal did not arrive");
-        }
-        Ok(())
+        let executor = self.worker.parts.executor.clone();
+        self.tasks.spawn(async move {
+            let mut tries = 1;
+            while let Err(error) = executor.signal(&name, signal).await {
+                tracing::warn!(attempt = %name, %error, tries, "the signal did not arrive");
+                if tries == SIGNAL_TRIES {
+                    break;
+                }
+                tries += 1;
+                tokio::time::sleep(SIGNAL_PAUSE).await;
+            }
+            TaskEnd::Signalled
+        });
     }
 
     /// Removes containers that were made ready for attempts that will not come.

@@ -3,8 +3,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::driver::Driver;
-use super::{Worker, WorkerError, files};
+use crate::worker::driver::Driver;
+use crate::worker::attempt::files;
+use crate::worker::{Worker, WorkerError};
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
@@ -18,7 +19,7 @@ const VERSION: &str = "inputs 1";
 
 impl<E: Executor> Driver<'_, E> {
     /// The command that lets an earlier green result stand for the stage, if there is one.
-    pub(super) async fn find_reusable(
+    pub(in crate::worker) async fn find_reusable(
         &self,
         stage: StageIndex,
     ) -> Result<Option<Command>, WorkerError> {
@@ -63,7 +64,7 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.
-    pub(super) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
         let Some(stage) = self.loaded.run.stage(name.stage) else { return Ok(()) };
         let attempt = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
         let outcome = stage.attempts.get(attempt).and_then(|it| it.outcome.clone());

@@ -9,16 +9,16 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::Worker;
-use super::attempt::{Attempt, Report};
-use super::failure::Failure;
+use crate::worker::Worker;
+use crate::worker::attempt::{Attempt, Report};
+use crate::worker::attempt::failure::Failure;
 use crate::blobs::{BlobError, LogWriter};
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
 use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
 
 /// The longest that the end of a log is waited for after the end of its attempt.
-pub(super) const END_GRACE: Duration = Duration::from_secs(5);
+pub(in crate::worker) const END_GRACE: Duration = Duration::from_secs(5);
 /// Section of a log that holds the output of the containers, as a step number no stage has.
 pub const OUTPUT_SECTION: u32 = u32::MAX;
 /// Lines of progress that may wait to be written.
@@ -33,30 +33,30 @@ const GATHERED_MAX_BYTES: usize = 256 << 10;
 const SAME_TIME: Milliseconds = Milliseconds(250);
 
 /// The log of one attempt.
-pub(super) struct AttemptLog {
+pub(in crate::worker) struct AttemptLog {
     writer: LogWriter,
     masker: Masker,
-    clock: std::sync::Arc<dyn super::Clock>,
+    clock: std::sync::Arc<dyn crate::worker::Clock>,
     /// Where the output of the containers begins, once it has.
     output_at: Option<u64>,
 }
 
 /// What came of reading the output.
 #[derive(Debug, Default)]
-pub(super) struct Pumped {
+pub(in crate::worker) struct Pumped {
     /// Exit code of each step that ended.
-    pub(super) steps: Vec<(u32, i32)>,
+    pub(in crate::worker) steps: Vec<(u32, i32)>,
     /// Whether the log was larger than allowed.
-    pub(super) over_limit: bool,
+    pub(in crate::worker) over_limit: bool,
 }
 
 /// A channel for lines of progress.
-pub(super) fn progress() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+pub(in crate::worker) fn progress() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(PROGRESS_MAX)
 }
 
 impl AttemptLog {
-    pub(super) async fn open<E: Executor>(
+    pub(in crate::worker) async fn open<E: Executor>(
         worker: &Worker<E>,
         name: &AttemptName,
         masker: Masker,
@@ -69,7 +69,7 @@ impl AttemptLog {
     }
 
     /// Writes lines as they come, until the sender is gone.
-    pub(super) async fn say_all(
+    pub(in crate::worker) async fn say_all(
         &mut self,
         mut lines: mpsc::Receiver<String>,
     ) -> Result<(), Failure> {
@@ -80,7 +80,7 @@ impl AttemptLog {
     }
 
     /// Writes a line of the engine's own.
-    pub(super) async fn say(&mut self, line: &str) -> Result<(), Failure> {
+    pub(in crate::worker) async fn say(&mut self, line: &str) -> Result<(), Failure> {
         let line = format!("{}\n", self.masker.mask(line.trim_end()));
         let at = self.clock.now();
         self.writer.write_at(self.writer.len(), line.as_bytes(), at).await?;
@@ -88,17 +88,17 @@ impl AttemptLog {
     }
 
     /// As [`Self::say`], unless the containers' own part has begun.
-    pub(super) async fn say_before_output(&mut self, line: &str) -> Result<(), Failure> {
+    pub(in crate::worker) async fn say_before_output(&mut self, line: &str) -> Result<(), Failure> {
         if self.has_output() { Ok(()) } else { self.say(line).await }
     }
 
     /// Whether the containers' own part has begun.
-    pub(super) fn has_output(&self) -> bool {
+    pub(in crate::worker) fn has_output(&self) -> bool {
         self.output_at.is_some()
     }
 
     /// No more will come.
-    pub(super) async fn finish(&mut self) -> Result<(), Failure> {
+    pub(in crate::worker) async fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.writer.finish().await?)
     }
 
@@ -116,7 +116,7 @@ impl AttemptLog {
 
 impl<E: Executor> Attempt<E> {
     /// Reads all output into the log; opens a broken stream again from its beginning.
-    pub(super) async fn pump(
+    pub(in crate::worker) async fn pump(
         &self,
         log: &mut AttemptLog,
         pumped: &mut Pumped,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::context::{Context, Scope};
 use super::diagnostic::{Diagnostic, Severity, Span};
 use super::file::Pipeline;
-use super::file::matrix::Cell;
+use super::file::stage::matrix::Cell;
 use super::file::stage::Stage;
 use super::plan::{Plan, PlannedNeed, RunConcurrency};
 use super::{ExpressionError, Template};

@@ -125,13 +125,13 @@ fn as_text(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !said.contains(&cause) {
-            text.push_str(&format!("\n  because: {cause}"));
+            text = text + "\n  because: " + &cause;
             said.push_str(&cause);
         }
     }
     let help = help_of(error);
     if !help.is_empty() {
-        text.push_str(&format!("\nhelp: {help}"));
+        text = text + "\nhelp: " + &help;
     }
     text
 }

@@ -161,6 +161,9 @@ fn help_of(error: &anyhow::Error) -> String {
         return store.help().unwrap_or_default().to_owned();
     }
     match runs_error(error) {
+        Some(RunsError::NotFound(reference)) if reference == "last" => {
+            "there are no runs yet; `trunkline run` makes one".to_owned()
+        }
         Some(RunsError::NotFound(_)) => "`trunkline runs` lists the runs there are".to_owned(),
         Some(RunsError::Ambiguous { .. }) => "give more of the id, or its number".to_owned(),
         Some(RunsError::Unreadable { .. }) => {

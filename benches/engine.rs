@@ -59,10 +59,14 @@ fn live(run: &mut Run) -> usize {
         for wanted in run.wanted(Timestamp(0)) {
             match wanted {
                 Wanted::Start(stage) if running.len() + starts.len() < SLOTS => starts.push(stage),
-                Wanted::Start(_) => break,
                 Wanted::Prepare(_) if prepared < LOOK_AHEAD => prepared += 1,
-                Wanted::Prepare(_) => break,
-                _ => (),
+                Wanted::Start(_) | Wanted::Prepare(_) => break,
+                Wanted::Attempt(_)
+                | Wanted::Stop(_)
+                | Wanted::Kill(_)
+                | Wanted::Slot(_)
+                | Wanted::Admission
+                | Wanted::WakeAt(_) => (),
             }
         }
         for stage in starts {

@@ -29,7 +29,8 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_status ON runs (status, id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX runs_by_repository ON runs (repository, id);
-CREATE INDEX runs_by_branch ON runs (repository, pipeline, branch, status, id);
+CREATE INDEX runs_by_repository_and_pipeline ON runs (repository, pipeline, id);
+CREATE INDEX runs_passed ON runs (repository, pipeline, branch, id) WHERE status = 'passed';
 
 -- Apart from `runs`, so that lists do not read past large texts.
 CREATE TABLE run_plans (

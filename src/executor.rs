@@ -32,8 +32,8 @@ pub use error::ExecutorError;
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostSettings};
 pub use spec::{
-    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, NetworkSpec, PrepareSpec, ProbeSpec,
-    ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
+    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, Label, NetworkSpec, PrepareSpec,
+    ProbeSpec, ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
 };
 
 /// A stream of what an attempt's containers print, from their first byte on.
@@ -94,8 +94,9 @@ pub trait Executor: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Published, ExecutorError>> + Send;
 
     /// The files of the workspace that match a glob (or lie in a folder), as a tar archive with
-    /// paths relative to the workspace (or absolute for an absolute pattern). `None` when there are
-    /// none. Symlinks stay symlinks; nothing outside the workspace is read through one.
+    /// paths relative to the workspace (to `/` for an absolute pattern, so that it is uploaded to `/`).
+    /// `None` when there are none. Symlinks stay symlinks; nothing outside the workspace is read
+    /// through one.
     fn download(
         &self,
         name: &AttemptName,

@@ -12,6 +12,7 @@ pub mod results;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::mpsc;
 
 pub use connection::DatabaseKind;
 use connection::Pool;
@@ -20,24 +21,27 @@ use connection::Pool;
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
+    holds_time: bool,
 }
 
 /// Runs `$body` with `$db` bound to the pool for reading. The body is compiled once for each
 /// driver, so both drivers check its types.
 macro_rules! with_db {
-    ($store:expr, $db:ident => $body:expr) => {
+    ($store:expr, $db:ident => $body:expr) => {{
+        let _time = $store.hold_time();
         match &$store.pool {
             $crate::store::Pool::Sqlite { readers: $db, .. } => $body,
             $crate::store::Pool::Postgres($db) => $body,
         }
-    };
+    }};
 }
 pub(crate) use with_db;
 
 /// Runs `$body`, one statement, with `$db` bound to something that may write. On SQLite a
 /// transaction goes round it: a lock that is asked for at its beginning can be waited for.
 macro_rules! with_writer {
-    ($store:expr, $db:ident => $body:expr) => {
+    ($store:expr, $db:ident => $body:expr) => {{
+        let _time = $store.hold_time();
         match &$store.pool {
             $crate::store::Pool::Sqlite { writer, .. } => {
                 let mut transaction = $crate::store::connection::begin_writing(writer).await?;
@@ -48,13 +52,14 @@ macro_rules! with_writer {
             }
             $crate::store::Pool::Postgres($db) => $body,
         }
-    };
+    }};
 }
 pub(crate) use with_writer;
 
 /// Runs `$body` with `$tx` bound to a transaction, and commits it unless the body returns.
 macro_rules! in_transaction {
-    ($store:expr, $tx:ident => $body:expr) => {
+    ($store:expr, $tx:ident => $body:expr) => {{
+        let _time = $store.hold_time();
         match &$store.pool {
             $crate::store::Pool::Sqlite { writer, .. } => {
                 let mut $tx = $crate::store::connection::begin_writing(writer).await?;
@@ -69,7 +74,7 @@ macro_rules! in_transaction {
                 value
             }
         }
-    };
+    }};
 }
 pub(crate) use in_transaction;
 
@@ -168,7 +173,24 @@ impl Store {
     /// Connects and brings the schema up to date. A SQLite file and its folder are created when
     /// they are missing.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
-        Ok(Self { pool: connection::open(url).await? })
+        Ok(Self { pool: connection::open(url).await?, holds_time: false })
+    }
+
+    /// For tests in simulated time (`tokio::time::pause`), which moves on when all tasks wait: lets it
+    /// stand while the database works, as that waits for real threads. Call it inside of such a test only.
+    #[must_use]
+    pub fn hold_time_while_working(self) -> Self {
+        Self { holds_time: true, ..self }
+    }
+
+    /// Simulated time stands while the answer lives. Nothing in production.
+    fn hold_time(&self) -> Option<mpsc::Sender<()>> {
+        self.holds_time.then(|| {
+            let (sender, receiver) = mpsc::channel();
+            // A task on another thread counts as work; this one ends when the sender is dropped.
+            drop(tokio::task::spawn_blocking(move || receiver.recv().is_ok()));
+            sender
+        })
     }
 
     /// Which database it is.

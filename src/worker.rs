@@ -19,6 +19,7 @@ mod collect;
 mod driver;
 mod failure;
 mod files;
+mod groups;
 mod job;
 mod keep;
 mod lease;

@@ -1,11 +1,13 @@
 //! Every pipeline file under `tests/fixtures/pipelines`: the good ones check clean and have their
 //! plan beside them, the bad ones have what is said about them beside them (`.txt`). A changed text
-//! is written to `<file>.new`; look at it, and rename it when it is right.
+//! is written to `<file>.new`; look at it, and rename it when it is right. `good/assistant.yml` is the
+//! big example of the documentation, with the digest of the template that lies here.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use trunkline::pipeline::context::GitContext;
 use trunkline::pipeline::{Checked, Context, IncludeRef, Selection, SourceFile, check};
 
 fn folder(name: &str) -> PathBuf {
@@ -14,7 +16,8 @@ fn folder(name: &str) -> PathBuf {
 
 fn files(name: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder(name)).unwrap().map(|it| it.unwrap().path());
-    let mut files: Vec<_> = entries.filter(|it| it.extension().is_some_and(|it| it == "yml")).collect();
+    let mut files: Vec<_> =
+        entries.filter(|it| it.extension().is_some_and(|it| it == "yml")).collect();
     files.sort();
     files
 }
@@ -46,7 +49,11 @@ fn differs(beside: &Path, text: &str) -> Option<String> {
 }
 
 fn assert_same(changed: &[String]) {
-    assert!(changed.is_empty(), "look at these, and rename those that are right:\n{}", changed.join("\n"));
+    assert!(
+        changed.is_empty(),
+        "look at these, and rename those that are right:\n{}",
+        changed.join("\n")
+    );
 }
 
 #[test]
@@ -57,7 +64,7 @@ fn every_bad_file_is_refused_with_words_that_help() {
         if checked.diagnostics.is_empty() {
             changed.push(format!("{}: nothing is wrong", path.display()));
         }
-        let has_error = checked.diagnostics.iter().any(|it| it.is_error());
+        let has_error = checked.diagnostics.iter().any(trunkline::pipeline::Diagnostic::is_error);
         assert_eq!(checked.pipeline.is_none(), has_error, "{}", path.display());
         changed.extend(differs(&path.with_extension("txt"), &rendered(&checked)));
     }
@@ -70,11 +77,13 @@ fn the_corpus_has_at_least_ninety_bad_files() {
 }
 
 fn context_of(event: &str) -> Context {
-    let mut context = Context { event: event.to_owned(), ..Context::default() };
-    context.git.sha = "4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned();
-    context.git.r#ref = "refs/heads/main".to_owned();
-    context.git.branch = "main".to_owned();
-    context
+    let git = GitContext {
+        sha: "4b825dc642cb6eb9a060e54bf8d69288fbee4904".to_owned(),
+        r#ref: "refs/heads/main".to_owned(),
+        branch: "main".to_owned(),
+        ..GitContext::default()
+    };
+    Context { event: event.to_owned(), git, ..Context::default() }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::event::{Failure, SkipReason};
 use super::outcome::AttemptOutcome;
 
 mod graph;
+mod known;
 mod progress;
 mod agenda;
 mod apply;
@@ -20,6 +21,7 @@ mod waiting;
 
 pub(super) use agenda::{Agenda, Limit};
 pub(super) use graph::Graph;
+use known::Known;
 pub(super) use progress::{Forecast, Progress, Standings, Totals, advance};
 pub(super) use scope::{FreshOutcome, scope_of};
 pub use waiting::WaitsFor;
@@ -30,8 +32,7 @@ pub struct Run {
     id: RunId,
     plan: Arc<Plan>,
     context: Arc<Context>,
-    /// Environment of each stage as far as it is known before the stage's turn.
-    envs: Arc<Vec<BTreeMap<String, String>>>,
+    known: Arc<Vec<Known>>,
     pub(super) graph: Arc<Graph>,
     pub(super) progress: Progress,
     pub(super) agenda: Agenda,
@@ -172,13 +173,13 @@ impl Run {
             let needs = graph.needs(StageIndex(index)).len();
             stage.unmet_needs = u32::try_from(needs).unwrap_or(u32::MAX);
         }
-        let envs = plan.stages.iter().map(known_env).collect();
+        let known = plan.stages.iter().map(Known::of).collect();
         let totals = Totals { unfinished: stages.len(), ..Totals::default() };
         Self {
             id,
             plan,
             context,
-            envs: Arc::new(envs),
+            known: Arc::new(known),
             graph: Arc::new(graph),
             progress: Progress { stages, totals },
             agenda: Agenda::default(),
@@ -263,6 +264,10 @@ impl Run {
         self.plan.stages.get(stage.as_usize())
     }
 
+    pub(super) fn known(&self, stage: StageIndex) -> Option<&Known> {
+        self.known.get(stage.as_usize())
+    }
+
     /// The key of a stage, for messages.
     pub(super) fn key(&self, stage: StageIndex) -> &str {
         self.planned(stage).map_or("", |planned| planned.key.as_str())
@@ -278,10 +283,4 @@ impl Run {
         let started_at = self.started_at.filter(|_| !is_over)?;
         Some(started_at.plus(self.plan.timeout?))
     }
-}
-
-fn known_env(planned: &PlannedStage) -> BTreeMap<String, String> {
-    let known =
-        planned.env.iter().filter_map(|(name, value)| Some((name.clone(), value.as_text()?)));
-    known.collect()
 }

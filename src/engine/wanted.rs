@@ -70,8 +70,9 @@ impl Run {
         self.name_attempt(stage, u32::try_from(attempts).unwrap_or(u32::MAX))
     }
 
-    /// Attempts whose containers are worth creating before their turn, the next ones first.
-    fn look_ahead(&self) -> impl Iterator<Item = AttemptName> + '_ {
+    /// Attempts whose containers are worth creating before their turn, the next ones first: what
+    /// [`Wanted::Prepare`] names, for a caller without room who need not see every [`Wanted::Start`].
+    pub fn look_ahead(&self) -> impl Iterator<Item = AttemptName> + '_ {
         let is_calm = self.halt.is_none() && self.finished.is_none();
         let next = |stage| {
             let made = self.stage(stage).map_or(0, |it| it.attempts.len());

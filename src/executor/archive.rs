@@ -52,9 +52,9 @@ pub(super) fn moved_to(tar: TarStream, directory: PathBuf, owner: (u32, u32)) ->
             header.set_uid(owner.0.into());
             header.set_gid(owner.1.into());
             let is_hard_link = header.entry_type() == EntryType::Link;
-            let link = entry.link_name()?.map(|link| {
-                if is_hard_link { directory.join(link) } else { link.into_owned() }
-            });
+            let link = entry
+                .link_name()?
+                .map(|link| if is_hard_link { directory.join(link) } else { link.into_owned() });
             append(&mut out, header, &directory.join(inside), (link.as_deref(), &mut entry))?;
         }
         out.finish()
@@ -134,11 +134,8 @@ fn append<W: Write, R: Read>(
 }
 
 fn folders_above(directory: &Path) -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = directory
-        .ancestors()
-        .filter(|it| !it.as_os_str().is_empty())
-        .map(Path::to_owned)
-        .collect();
+    let mut folders: Vec<PathBuf> =
+        directory.ancestors().filter(|it| !it.as_os_str().is_empty()).map(Path::to_owned).collect();
     folders.reverse();
     folders
 }

@@ -318,3 +318,17 @@ pub(super) fn slugs(state_folder: &Path) -> Vec<String> {
     };
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
+
+/// The environment of an attempt with what every attempt has; `published` are the paths of the files for
+/// metrics and outputs.
+pub(super) fn whole_env(
+    env: &[(String, String)],
+    (metrics, outputs): (String, String),
+) -> Vec<(String, String)> {
+    let own = |name: &str, value: String| (name.to_owned(), value);
+    let mut whole = vec![own("CI", "true".to_owned())];
+    whole.extend_from_slice(env);
+    whole.push(own("TRUNKLINE_METRICS", metrics));
+    whole.push(own("TRUNKLINE_OUTPUTS", outputs));
+    whole
+}

@@ -86,10 +86,8 @@ impl DockerExecutor {
         let socket = settings.socket.as_deref().unwrap_or("/var/run/docker.sock");
         let docker = Docker::connect_with_unix(socket, REQUEST_TIMEOUT_SECONDS, API)
             .map_err(|error| fault::unreachable(socket, &error))?;
-        let docker = docker
-            .negotiate_version()
-            .await
-            .map_err(|error| fault::unreachable(socket, &error))?;
+        let docker =
+            docker.negotiate_version().await.map_err(|error| fault::unreachable(socket, &error))?;
         // A socket reaches the daemon from any folder, a bind mount only by its whole path.
         let state_folder = std::path::absolute(&settings.state_folder)
             .map_err(|error| control::failed("finding", &settings.state_folder, &error))?;

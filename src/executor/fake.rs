@@ -255,7 +255,7 @@ async fn wait_until(moment: Option<Instant>, changes: &mut watch::Receiver<u64>)
     tokio::select! {
         () = pause => {}
         // Fails only when the world is gone, and then nobody waits.
-        changed = changes.changed() => drop(changed),
+        seen = changes.changed() => drop(seen),
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) struct Workspace {
 impl Workspace {
     /// `overlay_folder` is the state folder by a path for mount options, if overlays are possible.
     pub(super) fn of(folder: &AttemptFolder, overlay_folder: Option<&Path>) -> Self {
-        let layers = overlay_folder
-            .map(|it| Layers::new(control::attempts_folder(it).join(folder.slug())));
+        let layers =
+            overlay_folder.map(|it| Layers::new(control::attempts_folder(it).join(folder.slug())));
         let path = folder.path().join("workspace");
         Self { path, layers, marker: folder.path().join("filled") }
     }
@@ -37,7 +37,9 @@ impl Workspace {
         let make = || {
             fs::create_dir_all(&self.path)?;
             match (&spec.checkout, &self.layers) {
-                (Some(checkout), Some(layers)) => layers.create(&std::path::absolute(checkout)?, None),
+                (Some(checkout), Some(layers)) => {
+                    layers.create(&std::path::absolute(checkout)?, None)
+                }
                 _ => Ok(()),
             }
         };
@@ -100,10 +102,7 @@ impl Workspace {
     }
 
     /// Packs what matches.
-    pub(super) async fn download(
-        &self,
-        pattern: &str,
-    ) -> Result<Option<TarStream>, ExecutorError> {
+    pub(super) async fn download(&self, pattern: &str) -> Result<Option<TarStream>, ExecutorError> {
         self.ensure_mounted()?;
         let pattern = Pattern::parse(pattern)?;
         let root = if pattern.is_absolute() { PathBuf::from("/") } else { self.path.clone() };

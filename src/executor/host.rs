@@ -111,9 +111,8 @@ impl HostExecutor {
     ) -> Result<(), ExecutorError> {
         let control = folder.control(0).to_string_lossy().into_owned();
         let workspace = self.workspace(folder).path().to_string_lossy().into_owned();
-        let mut env = spec.env.clone();
-        env.push(("TRUNKLINE_METRICS".to_owned(), folder.metrics().to_string_lossy().into()));
-        env.push(("TRUNKLINE_OUTPUTS".to_owned(), folder.outputs().to_string_lossy().into()));
+        let path = |it: PathBuf| it.to_string_lossy().into_owned();
+        let env = control::whole_env(&spec.env, (path(folder.metrics()), path(folder.outputs())));
         let (steps, program) = match &spec.command {
             CommandSpec::Steps(steps) => (steps.as_slice(), None),
             CommandSpec::Program(words) => (&[][..], Some(words.as_slice())),
@@ -171,6 +170,9 @@ impl Executor for HostExecutor {
         }
         let folder = self.folder(&spec.name);
         folder.create(1)?;
+        if folder.is_begun(0) {
+            return Ok(());
+        }
         self.workspace(&folder).prepare(&spec.workspace).await?;
         let layout = self.describe(spec, folder.read_layout()?);
         folder.write_layout(&layout)
@@ -197,16 +199,17 @@ impl Executor for HostExecutor {
             folder.mark_begun(0)?;
         }
         let process = self.process(&folder);
-        match process.standing(&layout, &self.inner.boot)? {
-            Standing::Unborn => process.spawn(),
-            _ => Ok(()),
+        if matches!(process.standing(&layout, &self.inner.boot)?, Standing::Unborn) {
+            process.spawn()?;
         }
+        Ok(())
     }
 
     async fn follow(&self, name: &AttemptName) -> Result<LogStream, ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
         let process = self.process(&folder);
-        follow::follow(process, layout, self.inner.boot.clone(), Arc::clone(&self.inner.settings.now))
+        let now = Arc::clone(&self.inner.settings.now);
+        Ok(follow::follow(process, layout, self.inner.boot.clone(), now))
     }
 
     async fn wait(&self, name: &AttemptName) -> Result<Exit, ExecutorError> {
@@ -261,8 +264,9 @@ impl Executor for HostExecutor {
             if layout.as_ref().is_some_and(|it| it.instance != instance) {
                 continue;
             }
-            let standing =
-                layout.map(|it| self.process(&folder).standing(&it, &self.inner.boot)).transpose()?;
+            let standing = layout
+                .map(|it| self.process(&folder).standing(&it, &self.inner.boot))
+                .transpose()?;
             let is_running = matches!(standing, Some(Standing::Running(_)));
             found.push(Found { name, is_running });
         }

@@ -45,12 +45,6 @@ impl Layers {
         let folder = self.folder.display();
         format!("lowerdir={folder}/lower,upperdir={folder}/upper,workdir={folder}/work")
     }
-
-    /// Options for a view of the same files that cannot be written to.
-    pub(super) fn view_options(&self) -> String {
-        let folder = self.folder.display();
-        format!("lowerdir={folder}/upper:{folder}/lower")
-    }
 }
 
 /// Mounts an overlay.
@@ -102,9 +96,8 @@ fn try_mount(probe: &Path) -> io::Result<()> {
 
 /// The folder itself, or a symlink to it whose path can stand in mount options (no `,`, `:`, `\`).
 pub(super) fn safe_alias(folder: &Path) -> Option<PathBuf> {
-    let is_safe =
-        |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'_' | b'-' | b'.');
-    if folder.as_os_str().as_bytes().iter().all(|it| is_safe(it)) {
+    let is_safe = |it: &u8| it.is_ascii_alphanumeric() || matches!(it, b'/' | b'_' | b'-' | b'.');
+    if folder.as_os_str().as_bytes().iter().all(is_safe) {
         return Some(folder.to_owned());
     }
     let digest = crate::model::Digest::of(folder.as_os_str().as_bytes());

@@ -1,6 +1,8 @@
 //! The shell texts of an attempt: what runs its steps one after the other, and what its environment is.
 //! POSIX only, and nothing but the shell's own commands, for images hold busybox, dash or bash.
 
+use std::fmt::Write as _;
+
 use crate::executor::{ExecutorError, StepSpec};
 
 /// Where the shell finds things.
@@ -39,7 +41,8 @@ pub(super) fn entry(control: &str) -> String {
 /// breaks tests of signal handling. A SIGTERM is remembered and no further step starts.
 pub(super) fn main_script(places: Places<'_>, nonce: &str, steps: Steps<'_>) -> String {
     let mut text = opening(places);
-    text.push_str(&format!(
+    let _ = write!(
+        text,
         "[ -e \"$tl_control/failed\" ] && read -r tl_failed <\"$tl_control/failed\"\n\
          tl_step() {{\n\
          \x20 [ -z \"$tl_stopped\" ] || return 0\n\
@@ -52,10 +55,10 @@ pub(super) fn main_script(places: Places<'_>, nonce: &str, steps: Steps<'_>) -> 
          \x20 printf '\\036%s end %s %s\\n' {nonce} \"$1\" \"$tl_code\"\n\
          \x20 [ \"$tl_failed\" != 0 ] || tl_failed=$tl_code\n\
          }}\n"
-    ));
+    );
     for (index, step) in (steps.first..).zip(steps.steps) {
         let (passing, failed) = (u8::from(step.when_passing), u8::from(step.when_failed));
-        text.push_str(&format!("tl_step {index} {passing} {failed}\n"));
+        let _ = writeln!(text, "tl_step {index} {passing} {failed}");
     }
     text.push_str(&closing(places));
     text
@@ -122,7 +125,7 @@ pub(super) fn exports(env: &[(String, String)]) -> Result<String, ExecutorError>
                 "the value of environment variable `{name}` has a zero byte, which no process can be given"
             )));
         }
-        text.push_str(&format!("export {name}={}\n", quote(value)));
+        let _ = writeln!(text, "export {name}={}", quote(value));
     }
     Ok(text)
 }

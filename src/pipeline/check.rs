@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::{Diagnostic, SourceFile};
+use super::file::stage::MOST_STAGES;
 use super::file::top::{self, Top};
 use super::file::{Pipeline, scalar};
 use super::reading::Reading;
-use super::yaml;
+use super::yaml::{self, Node};
 
 mod include;
 mod needs;
@@ -16,9 +17,6 @@ mod substitute;
 
 #[cfg(test)]
 mod tests;
-
-/// Stages of a plan.
-pub(crate) const MOST_STAGES: usize = 1000;
 
 /// A file that another one wants to include.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -47,7 +45,10 @@ pub struct Checked {
 /// Checks a pipeline file. `load` gives the text of an included file, or why it cannot.
 pub fn check(root: SourceFile, load: &dyn Fn(&IncludeRef) -> Result<String, String>) -> Checked {
     let reading = Reading::default();
-    let found = read(root, load, &reading);
+    let (stem, text) = (stem_of(&root.name), root.text.clone());
+    let source = reading.add_source(root);
+    let tree = yaml::parse(&text, source, &reading);
+    let found = tree.and_then(|it| read(&it, stem, load, &reading));
     let has_errors = reading.has_errors();
     let (sources, diagnostics, occurrences) = reading.into_parts();
     let pipeline = found.filter(|_| !has_errors).map(|pipeline| Pipeline {
@@ -59,14 +60,12 @@ pub fn check(root: SourceFile, load: &dyn Fn(&IncludeRef) -> Result<String, Stri
 }
 
 fn read(
-    root: SourceFile,
+    tree: &Node,
+    stem: String,
     load: &dyn Fn(&IncludeRef) -> Result<String, String>,
     reading: &Reading,
 ) -> Option<Pipeline> {
-    let stem = stem_of(&root.name);
-    let source = reading.add_source(root.clone());
-    let tree = yaml::parse(&root.text, source, reading)?;
-    let top = top::read(&tree, reading)?;
+    let top = top::read(tree, reading)?;
     let merged = include::merge(&top.body, load, reading);
     let inputs: Vec<&str> = top.triggers.manual.inputs.keys().map(String::as_str).collect();
     needs::check(&merged, reading);
@@ -106,7 +105,10 @@ fn check_count(merged: &include::Merged, reading: &Reading) {
         let before = total;
         total += stage.matrix.as_ref().map_or(1, cells);
         if before <= MOST_STAGES && total > MOST_STAGES {
-            let message = format!("with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices", stage.name);
+            let message = format!(
+                "with stage `{}` the pipeline has more than {MOST_STAGES} stages, counting the cells of matrices",
+                stage.name
+            );
             let help = "split the pipeline, or do more in one stage";
             reading.error("pipeline/limit", stage.place, message, help);
         }

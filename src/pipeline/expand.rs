@@ -42,7 +42,7 @@ impl Pipeline {
     /// The plan of a run with these facts; all problems at once.
     pub fn plan(&self, context: &Context, selection: &Selection) -> Result<Plan, Vec<Diagnostic>> {
         let mut drafts = self.drafts(&context.event);
-        self.connect(&mut drafts);
+        connect(&mut drafts);
         let drafts = select::select(self, drafts, selection)?;
         let mut problems = Vec::new();
         let mut stages = Vec::with_capacity(drafts.len());
@@ -73,7 +73,13 @@ impl Pipeline {
             };
             if cells.is_empty() {
                 let key = stage.name.clone();
-                drafts.push(Draft { stage, key, cell: Cell::new(), is_absent: true, needs: Vec::new() });
+                drafts.push(Draft {
+                    stage,
+                    key,
+                    cell: Cell::new(),
+                    is_absent: true,
+                    needs: Vec::new(),
+                });
             }
             for cell in cells {
                 let key = key_of(stage, &cell);
@@ -81,22 +87,6 @@ impl Pipeline {
             }
         }
         drafts
-    }
-
-    /// Turns names of needs into places; a need on a matrix is one on each of its cells.
-    fn connect(&self, drafts: &mut [Draft<'_>]) {
-        let mut places: BTreeMap<&str, Vec<StageIndex>> = BTreeMap::new();
-        for (index, draft) in drafts.iter().enumerate() {
-            let index = StageIndex(u32::try_from(index).unwrap_or(u32::MAX));
-            places.entry(draft.stage.name.as_str()).or_default().push(index);
-        }
-        for draft in drafts {
-            for need in &draft.stage.needs {
-                let found = places.get(need.stage.name.as_str()).into_iter().flatten();
-                let optional = need.optional;
-                draft.needs.extend(found.map(|stage| PlannedNeed { stage: *stage, optional }));
-            }
-        }
     }
 
     fn run_concurrency(
@@ -126,8 +116,7 @@ impl Pipeline {
     ) -> Diagnostic {
         let name = stage.map(|it| it.name.as_str());
         let is_it = |it: &&super::file::occurrence::Occurrence| {
-            it.source == template.source()
-                && (it.stage.as_deref() == name || it.stage.is_none())
+            it.source == template.source() && (it.stage.as_deref() == name || it.stage.is_none())
         };
         let found = self.occurrences.iter().find(is_it);
         let place = found.map(|it| match error.span {
@@ -155,4 +144,20 @@ fn key_of(stage: &Stage, cell: &Cell) -> String {
     }
     let values: Vec<&str> = cell.iter().map(|(_, value)| value.as_str()).collect();
     format!("{} ({})", stage.name, values.join(", "))
+}
+
+/// Turns names of needs into places; a need on a matrix is one on each of its cells.
+fn connect(drafts: &mut [Draft<'_>]) {
+    let mut places: BTreeMap<&str, Vec<StageIndex>> = BTreeMap::new();
+    for (index, draft) in drafts.iter().enumerate() {
+        let index = StageIndex(u32::try_from(index).unwrap_or(u32::MAX));
+        places.entry(draft.stage.name.as_str()).or_default().push(index);
+    }
+    for draft in drafts {
+        for need in &draft.stage.needs {
+            let found = places.get(need.stage.name.as_str()).into_iter().flatten();
+            let optional = need.optional;
+            draft.needs.extend(found.map(|stage| PlannedNeed { stage: *stage, optional }));
+        }
+    }
 }

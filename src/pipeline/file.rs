@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use super::Template;
 use super::diagnostic::Place;
 use super::plan::{Budget, OnNew, Release};
-use super::Template;
 use crate::model::Milliseconds;
-
 
 pub(crate) mod builtin;
 pub(crate) mod container;
@@ -30,7 +29,9 @@ pub mod trigger;
 
 pub use input::{Input, InputKind};
 pub(crate) use stage::{Defaults, Stage};
-pub use trigger::{ForkPolicy, ManualTrigger, Missed, PullRequestTrigger, PushTrigger, Schedule, Triggers};
+pub use trigger::{
+    ForkPolicy, ManualTrigger, Missed, PullRequestTrigger, PushTrigger, Schedule, Triggers,
+};
 
 use occurrence::Occurrence;
 

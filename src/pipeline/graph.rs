@@ -1,6 +1,7 @@
 //! The graph of a plan: what waits for what, how deep it is, how long it must take, and pictures of it.
 //! Building it costs time linear in stages and needs.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
 use petgraph::Direction;
@@ -22,7 +23,7 @@ mod tests;
 pub struct Graph {
     pipeline: String,
     stages: Vec<Node>,
-    graph: DiGraph<(), Edge>,
+    edges: DiGraph<(), Edge>,
 }
 
 /// What a picture tells of a stage.
@@ -54,20 +55,20 @@ impl Graph {
     #[must_use]
     pub fn of(plan: &Plan) -> Self {
         let needs = plan.stages.iter().map(|it| it.needs.len()).sum();
-        let mut graph = DiGraph::with_capacity(plan.stages.len(), needs);
+        let mut edges = DiGraph::with_capacity(plan.stages.len(), needs);
         for _ in &plan.stages {
-            graph.add_node(());
+            edges.add_node(());
         }
         for (at, stage) in plan.stages.iter().enumerate() {
             for need in &stage.needs {
                 if need.stage.as_usize() < plan.stages.len() {
                     let from = NodeIndex::new(need.stage.as_usize());
-                    graph.add_edge(from, NodeIndex::new(at), Edge { optional: need.optional });
+                    edges.add_edge(from, NodeIndex::new(at), Edge { optional: need.optional });
                 }
             }
         }
         let stages = plan.stages.iter().map(Node::of).collect();
-        Self { pipeline: plan.pipeline.clone(), stages, graph }
+        Self { pipeline: plan.pipeline.clone(), stages, edges }
     }
 
     /// The stages in layers: each lies one layer below the deepest stage that it needs. Stages of a
@@ -75,7 +76,7 @@ impl Graph {
     #[must_use]
     pub fn layers(&self) -> Vec<Vec<StageIndex>> {
         let mut layers: Vec<Vec<StageIndex>> = Vec::new();
-        for (stage, depth) in depths(&self.graph).into_iter().enumerate() {
+        for (stage, depth) in depths(&self.edges).into_iter().enumerate() {
             if layers.len() <= depth {
                 layers.resize_with(depth + 1, Vec::new);
             }
@@ -92,8 +93,8 @@ impl Graph {
         let of = |node: NodeIndex| durations.get(node.index()).map_or(0, |it| it.0);
         // When each stage ends at the earliest, and the need that it waits for last.
         let mut ends: Vec<(u64, Option<NodeIndex>)> = vec![(0, None); self.stages.len()];
-        for node in order(&self.graph) {
-            let needs = self.graph.neighbors_directed(node, Direction::Incoming);
+        for node in order(&self.edges) {
+            let needs = self.edges.neighbors_directed(node, Direction::Incoming);
             let last = needs
                 .filter_map(|it| Some((ends.get(it.index())?.0, std::cmp::Reverse(it))))
                 .max()
@@ -125,7 +126,7 @@ impl Graph {
     }
 
     /// A picture for a page: layers from left to right, cells of a matrix in one box. `states` are in
-    /// the order of the plan.
+    /// the order of the plan; without them nothing is said of how the stages stand.
     #[must_use]
     pub fn to_svg(&self, states: Option<&[StageStatus]>) -> String {
         svg::draw(&self.pipeline, &layout::Drawing::of(self), states)
@@ -198,15 +199,11 @@ fn closed_path(graph: &DiGraph<(), ()>, start: NodeIndex) -> Option<Vec<NodeInde
                 while let Some(before) = path.last().and_then(|it| came_from.get(it)) {
                     path.push(*before);
                 }
-                if node == start {
-                    path.pop();
-                    path.push(start);
-                }
                 path.reverse();
                 return Some(path);
             }
-            if !came_from.contains_key(&neighbor) {
-                came_from.insert(neighbor, node);
+            if let Entry::Vacant(entry) = came_from.entry(neighbor) {
+                entry.insert(node);
                 todo.push_back(neighbor);
             }
         }

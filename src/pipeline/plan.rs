@@ -340,7 +340,7 @@ pub struct Artifacts {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum ReportKind {
-    /// JUnit XML, as written by pytest, nextest and most others.
+    /// `JUnit` XML, as written by pytest, nextest and most others.
     Junit,
     /// SARIF 2.1.0.
     Sarif,

@@ -11,7 +11,7 @@ use super::file::occurrence::Occurrence;
 const MOST_PROBLEMS: usize = 500;
 
 /// Comparisons of names for `did you mean`; a bound on the time spent on broken files.
-const MOST_COMPARISONS: usize = 200_000;
+const MOST_COMPARISONS: usize = 50_000;
 
 /// The state of one check.
 #[derive(Default)]
@@ -20,6 +20,8 @@ pub(crate) struct Reading {
     problems: RefCell<Vec<Diagnostic>>,
     seen: RefCell<HashSet<(&'static str, usize, usize, String)>>,
     comparisons: Cell<usize>,
+    /// Source, byte and column of the last place, from which the next one on its line is counted.
+    last_place: Cell<(usize, usize, usize)>,
     pub(crate) occurrences: RefCell<Vec<Occurrence>>,
     /// Name of the stage that is being read.
     pub(crate) stage: RefCell<Option<String>>,
@@ -57,8 +59,12 @@ impl Reading {
         let Some(found) = sources.get(source) else { return Place::default() };
         let line = found.line_starts.partition_point(|it| *it <= start).max(1);
         let line_start = found.line_starts.get(line - 1).copied().unwrap_or(0);
-        let before = found.file.text.get(line_start..start).unwrap_or_default();
-        let column = before.chars().count() + 1;
+        let (last_source, last_start, last_column) = self.last_place.get();
+        let is_after = last_source == source && (line_start..=start).contains(&last_start);
+        let (from, counted) = if is_after { (last_start, last_column) } else { (line_start, 1) };
+        let between = found.file.text.get(from..start).unwrap_or_default();
+        let column = counted.max(1) + between.chars().count();
+        self.last_place.set((source, start, column));
         Place { source, start, len: end.saturating_sub(start), line, column }
     }
 
@@ -67,13 +73,6 @@ impl Reading {
         let sources = self.sources.borrow();
         let text = sources.get(place.source).map_or("", |source| source.file.text.as_str());
         text.get(place.start..place.start + place.len).unwrap_or_default().to_owned()
-    }
-
-    /// Whether the place shows exactly this text.
-    pub(crate) fn shows(&self, place: Place, wanted: &str) -> bool {
-        let sources = self.sources.borrow();
-        let text = sources.get(place.source).map_or("", |source| source.file.text.as_str());
-        text.get(place.start..place.start + place.len) == Some(wanted)
     }
 
     /// Name of a file.
@@ -117,7 +116,7 @@ impl Reading {
         (message, help): (String, String),
     ) {
         let key = (code, place.source, place.start, message.clone());
-        if self.problems.borrow().len() >= MOST_PROBLEMS || !self.seen.borrow_mut().insert(key) {
+        if self.is_full() || !self.seen.borrow_mut().insert(key) {
             return;
         }
         self.problems.borrow_mut().push(Diagnostic {
@@ -130,6 +129,11 @@ impl Reading {
             line: place.line,
             column: place.column,
         });
+    }
+
+    /// Whether no more problems are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.problem_count() >= MOST_PROBLEMS
     }
 
     /// How many problems there are.
@@ -148,7 +152,7 @@ impl Reading {
         word: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Option<&'a str> {
-        if word.len() > 100 {
+        if word.len() > 100 || self.is_full() {
             return None;
         }
         let mut best: Option<(f64, &str)> = None;
@@ -176,7 +180,8 @@ impl Reading {
 
 /// Above zero when one word may be a slip of the other.
 fn similarity(word: &str, candidate: &str) -> f64 {
-    let (a, b) = (word.to_lowercase().replace('-', "_"), candidate.to_lowercase().replace('-', "_"));
+    let (a, b) =
+        (word.to_lowercase().replace('-', "_"), candidate.to_lowercase().replace('-', "_"));
     let distance = strsim::osa_distance(&a, &b);
     let longest = a.chars().count().max(b.chars().count());
     let is_slip = distance <= longest.div_ceil(3) && distance < longest;

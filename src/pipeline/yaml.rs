@@ -110,7 +110,8 @@ pub(crate) fn parse(text: &str, source: usize, reading: &Reading) -> Option<Node
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, span)) => {
-                let (start, end) = (builder.byte(span.start.index()), builder.byte(span.end.index()));
+                let (start, end) =
+                    (builder.byte(span.start.index()), builder.byte(span.end.index()));
                 builder.take(event, start, end)?;
             }
             Err(error) => {
@@ -240,7 +241,8 @@ impl<'a> Builder<'a> {
         if self.weight <= MOST_WEIGHT {
             return Some(());
         }
-        let message = format!("the file grows beyond {} MiB through its aliases", MOST_WEIGHT >> 20);
+        let message =
+            format!("the file grows beyond {} MiB through its aliases", MOST_WEIGHT >> 20);
         let help = "use fewer `*aliases`, or a template with `include`";
         self.reading.error("yaml/alias-expansion", self.place(start, end), message, help);
         None
@@ -329,6 +331,7 @@ fn key_of(node: &Node, reading: &Reading) -> (String, Place) {
 }
 
 fn duplicate_key(name: &str, place: Place, first: Place, reading: &Reading) {
-    let message = format!("the key `{name}` stands here a second time; first on line {}", first.line);
+    let message =
+        format!("the key `{name}` stands here a second time; first on line {}", first.line);
     reading.error("yaml/duplicate-key", place, message, "keep one of the two");
 }

@@ -73,7 +73,7 @@ impl Request<'_> {
         let listing = Listing::of(self.place, self.objects, tree, Submodules::Enter)?;
         let mut warnings = submodule_warnings(&listing)?;
         let rights = Rights::of(self.owner);
-        let writer = Writer { root: part, store: self.objects, rights, time: self.commit_time()? };
+        let writer = Writer { root: part, store: self.objects, rights, time: time_of(part)? };
         let written = writer.write(&listing)?;
         warnings.extend(pointer_warning(&written.pointers));
         let git = git_folder::GitFolder {
@@ -89,17 +89,15 @@ impl Request<'_> {
         writer.finish(&listing)
     }
 
-    /// The time all files get, in seconds since 1970.
-    fn commit_time(&self) -> Result<i64, SourceError> {
-        if self.snapshot.commit.is_empty() {
-            return Ok(0);
-        }
-        let not_found = |_| SourceError::NotFound(self.snapshot.commit.clone());
-        let id = git2::Oid::from_str(&self.snapshot.commit).map_err(not_found)?;
-        let repository = self.place.open()?;
-        let commit = repository.find_commit(id).map_err(not_found)?;
-        Ok(commit.time().seconds())
-    }
+}
+
+/// The time all files get, in seconds since 1970: that of the checkout, as git does it. (The time of the
+/// commit would be reproducible, but it can lie before that of build outputs which a cache brings
+/// from an older revision, and build tools would take those for up to date.)
+fn time_of(part: &Path) -> Result<i64, SourceError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let made = fs::metadata(part);
+    Ok(made.map_err(SourceError::failed(format!("reading `{}`", part.display())))?.mtime())
 }
 
 /// Removes a folder that may not exist.

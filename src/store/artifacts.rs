@@ -56,7 +56,8 @@ impl From<Record> for ArtifactRow {
 }
 
 impl Store {
-    /// Adds rows; one that is there already is left as it is.
+    /// Adds rows; one that is there already is left as it is. A run that reuses a result needs rows
+    /// of its own, or the blobs go with the run that made them.
     pub async fn insert_artifacts(&self, rows: &[ArtifactRow]) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO artifacts
@@ -99,8 +100,9 @@ impl Store {
     /// Removes rows whose time is over and whose run has finished; gives how many.
     pub async fn delete_expired_artifacts(&self, now: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "
-            DELETE FROM artifacts WHERE expires_at <= $1 AND run IN
-                (SELECT id FROM runs WHERE status IN ('passed', 'failed', 'cancelled'))";
+            DELETE FROM artifacts WHERE expires_at <= $1 AND EXISTS
+                (SELECT 1 FROM runs
+                 WHERE id = artifacts.run AND status IN ('passed', 'failed', 'cancelled'))";
         Ok(with_writer!(self, db => sqlx::query(SQL).bind(now).execute(db).await?.rows_affected()))
     }
 

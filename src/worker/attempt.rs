@@ -110,7 +110,10 @@ impl<E: Executor> Attempt<E> {
     /// A container that is being made ready is found, not made twice.
     async fn wait_for_head(&self, head: Head) {
         if let Head::Soon(soon) = head {
-            let _found_by_prepare = soon.await;
+            tokio::select! {
+                () = self.stops.stop.cancelled() => (),
+                _found_by_prepare = soon => (),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::checks::{self, Report, published};
 use crate::engine::{AttemptOutcome, TestCounts};
-use crate::executor::{Executor, ExecutorError, Exit};
+use crate::executor::{Executor, Exit};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Artifacts, ReportKind};
 
@@ -39,12 +39,8 @@ impl<E: Executor> Attempt<E> {
     }
 
     async fn read_published(&self, job: &Job, outcome: &mut AttemptOutcome) -> Result<(), Failure> {
-        let files = match self.worker.parts.executor.published(&self.name).await {
-            Ok(files) => files,
-            // The exit is known; what it published went with its container.
-            Err(ExecutorError::Gone(_)) => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
+        // Where these are gone the attempt has not passed: later stages would miss what it published.
+        let files = self.worker.parts.executor.published(&self.name).await?;
         let metrics = published::metrics(&files.metrics);
         let outputs = published::outputs(&files.outputs);
         outcome.metrics.extend(metrics.values);

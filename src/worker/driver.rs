@@ -1,6 +1,6 @@
 //! The loop that drives one run: wait for one [`Input`], let the engine decide, act on what it wants.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
@@ -38,6 +38,8 @@ pub(super) struct Driver<'w, E> {
     pub(super) wake_at: Option<Timestamp>,
     /// When each concurrency group was last asked; `None` is the run's own.
     pub(super) asked: HashMap<Option<StageIndex>, Timestamp>,
+    /// Stages that may have, or wait for, a slot of their concurrency group.
+    pub(super) grouped: BTreeSet<StageIndex>,
     renewed: tokio::time::Instant,
 }
 
@@ -49,6 +51,8 @@ pub(super) enum TaskEnd {
     Prepared(AttemptName, Result<(), ExecutorError>),
     /// What was left of an attempt was removed (or could not be).
     Removed(AttemptName, Result<(), ExecutorError>),
+    /// A signal was sent.
+    Signalled,
 }
 
 /// Everything that can wake the loop.
@@ -67,6 +71,11 @@ impl<'w, E: Executor> Driver<'w, E> {
         let mut loaded = worker.parts.runs.load(run).await?;
         let lease = worker.take_lease(&mut loaded).await?;
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);
+        let has_group = |stage: &StageIndex| {
+            let planned = loaded.run.plan().stages.get(stage.as_usize());
+            planned.is_some_and(|it| it.concurrency.is_some())
+        };
+        let grouped = loaded.run.stages().map(|(index, _)| index).filter(has_group).collect();
         Ok(Self {
             worker,
             loaded,
@@ -82,6 +91,7 @@ impl<'w, E: Executor> Driver<'w, E> {
             wants_slot: false,
             wake_at: None,
             asked: HashMap::new(),
+            grouped,
             renewed: tokio::time::Instant::now(),
         })
     }
@@ -151,6 +161,7 @@ impl<'w, E: Executor> Driver<'w, E> {
             Input::SlotFree(slot) => self.spare_slot = Some(slot),
             Input::Changed => {
                 self.worker.parts.runs.refresh(&mut self.loaded).await?;
+                self.check_lease()?;
             }
             Input::TimePassed | Input::Shutdown => (),
         }
@@ -166,7 +177,19 @@ impl<'w, E: Executor> Driver<'w, E> {
         if self.worker.renew_lease(&run, self.lease.epoch).await? {
             return Ok(());
         }
-        Err(WorkerError::DrivenElsewhere { run, owner: "another process".to_owned() })
+        Err(self.driven_elsewhere())
+    }
+
+    /// A driver that was replaced stops before it does anything that its successor does not expect, such
+    /// as adopting or removing an attempt of theirs.
+    fn check_lease(&self) -> Result<(), WorkerError> {
+        let is_replaced = self.loaded.run.epoch() > self.lease.epoch;
+        if is_replaced { Err(self.driven_elsewhere()) } else { Ok(()) }
+    }
+
+    fn driven_elsewhere(&self) -> WorkerError {
+        let (run, owner) = (self.loaded.row.id.clone(), "another process".to_owned());
+        WorkerError::DrivenElsewhere { run, owner }
     }
 
     async fn handle_end(
@@ -193,8 +216,13 @@ impl<'w, E: Executor> Driver<'w, E> {
             TaskEnd::Prepared(name, result) => {
                 self.look_ahead.prepared(&name, &result);
                 self.discard_unwanted();
+                if self.has_ended(&name) {
+                    // It was stopped before this was ready.
+                    self.remove(name);
+                }
                 Ok(())
             }
+            TaskEnd::Signalled => Ok(()),
             TaskEnd::Removed(name, result) => {
                 if let Err(error) = result {
                     tracing::warn!(attempt = %name, %error, "left to the next sweep");
@@ -202,6 +230,12 @@ impl<'w, E: Executor> Driver<'w, E> {
                 Ok(())
             }
         }
+    }
+
+    fn has_ended(&self, name: &AttemptName) -> bool {
+        let attempts = self.loaded.run.stage(name.stage).map(|it| it.attempts.as_slice());
+        let place = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        attempts.and_then(|it| it.get(place)).is_some_and(|it| it.finished_at.is_some())
     }
 
     async fn finish_attempt(
@@ -234,13 +268,14 @@ impl<'w, E: Executor> Driver<'w, E> {
     ) -> Result<Vec<Event>, WorkerError> {
         let now = self.worker.parts.clock.now();
         match self.worker.parts.runs.execute(&mut self.loaded, command, now).await {
-            Ok(events) => Ok(events),
-            Err(RunsError::Refused(Refused::StaleEpoch)) => Err(WorkerError::DrivenElsewhere {
-                run: self.loaded.row.id.clone(),
-                owner: "another process".to_owned(),
-            }),
+            Ok(events) => {
+                self.check_lease()?;
+                Ok(events)
+            }
+            Err(RunsError::Refused(Refused::StaleEpoch)) => Err(self.driven_elsewhere()),
             Err(RunsError::Refused(refused)) => {
                 tracing::debug!(%refused, ?command, "the run refused a command");
+                self.check_lease()?;
                 Ok(Vec::new())
             }
             Err(error) => Err(error.into()),

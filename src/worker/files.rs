@@ -13,7 +13,7 @@ use super::log::AttemptLog;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::engine::ArtifactRef;
 use crate::executor::{Executor, TarStream};
-use crate::model::{Digest, Timestamp};
+use crate::model::{AttemptName, Digest, Timestamp};
 use crate::pipeline::plan::Artifacts;
 use crate::store::artifacts::ArtifactRow;
 use crate::store::caches::CacheRow;
@@ -90,22 +90,10 @@ impl<E: Executor> Attempt<E> {
             }
         }
         let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
-        let rows: Vec<_> = refs.iter().map(|it| self.row(job, it, expires_at)).collect();
+        let rows: Vec<_> = refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
         let inserted = self.worker.parts.runs.store().insert_artifacts(&rows).await;
         inserted.map_err(|error| Failure::infra("storing the artifacts", &error))?;
         Ok(refs)
-    }
-
-    fn row(&self, job: &Job, artifact: &ArtifactRef, expires_at: Timestamp) -> ArtifactRow {
-        ArtifactRow {
-            attempt: self.name.clone(),
-            stage_key: job.setup.stage.clone(),
-            path: artifact.path.clone(),
-            digest: artifact.digest.clone(),
-            size_bytes: i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX),
-            files: i64::try_from(artifact.files).unwrap_or(i64::MAX),
-            expires_at,
-        }
     }
 
     /// Stores the caches whose exact key is not there yet. A failure is only logged.
@@ -175,6 +163,24 @@ impl<E: Executor> Attempt<E> {
             return Err(BlobError::TooLarge { what, limit_bytes }.into());
         }
         entries_of(&bytes).map_err(|error| Failure::infra(&format!("reading `{pattern}`"), &error))
+    }
+}
+
+/// The row that makes an attempt the owner of an archive.
+pub(super) fn row(
+    attempt: &AttemptName,
+    stage_key: &str,
+    artifact: &ArtifactRef,
+    expires_at: Timestamp,
+) -> ArtifactRow {
+    ArtifactRow {
+        attempt: attempt.clone(),
+        stage_key: stage_key.to_owned(),
+        path: artifact.path.clone(),
+        digest: artifact.digest.clone(),
+        size_bytes: i64::try_from(artifact.size_bytes).unwrap_or(i64::MAX),
+        files: i64::try_from(artifact.files).unwrap_or(i64::MAX),
+        expires_at,
     }
 }
 

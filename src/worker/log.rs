@@ -2,8 +2,10 @@
 //! containers print, masked. The second part is the same bytes however often it is read, so an adopted
 //! attempt goes on at the offset where its log ends.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
@@ -12,7 +14,7 @@ use super::attempt::{Attempt, Report};
 use super::failure::Failure;
 use crate::blobs::{BlobError, LogWriter};
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
-use crate::model::{AttemptName, Timestamp};
+use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
 
 /// The longest that the end of a log is waited for after the end of its attempt.
@@ -23,6 +25,12 @@ pub const OUTPUT_SECTION: u32 = u32::MAX;
 const PROGRESS_MAX: usize = 1024;
 /// How often a broken stream of output is opened again.
 const FOLLOW_TRIES: u32 = 5;
+
+/// Pieces of output, and bytes of them, that are put together at most.
+const GATHERED_MAX: usize = 1024;
+const GATHERED_MAX_BYTES: usize = 256 << 10;
+/// Pieces that were printed in such a span have the same time.
+const SAME_TIME: Milliseconds = Milliseconds(250);
 
 /// The log of one attempt.
 pub(super) struct AttemptLog {
@@ -135,13 +143,14 @@ impl<E: Executor> Attempt<E> {
     async fn pump_once(
         &self,
         log: &mut AttemptLog,
-        mut stream: LogStream,
+        stream: LogStream,
         pumped: &mut Pumped,
     ) -> Result<(), Broken> {
         let mut last = self.worker.parts.clock.now();
         let mut offset = log.begin_output(last).await?;
         let mut masker = log.masker.clone();
         pumped.steps.clear();
+        let mut stream = Gathered::new(stream);
         while let Some(item) = stream.next().await {
             match item.map_err(Broken::Stream)? {
                 LogItem::Output { at, bytes } => {
@@ -180,6 +189,43 @@ impl<E: Executor> Attempt<E> {
     async fn report(&self, report: Report) {
         // The driver is gone only when this task is about to be, too.
         let _nobody_listens = self.reports.send(report).await;
+    }
+}
+
+/// The same items, with short pieces of output that have come already put together: many lines at
+/// once are written as one.
+struct Gathered {
+    stream: futures_util::stream::ReadyChunks<LogStream>,
+    ready: VecDeque<Result<LogItem, ExecutorError>>,
+}
+
+impl Gathered {
+    fn new(stream: LogStream) -> Self {
+        Self { stream: stream.ready_chunks(GATHERED_MAX), ready: VecDeque::new() }
+    }
+
+    async fn next(&mut self) -> Option<Result<LogItem, ExecutorError>> {
+        if self.ready.is_empty() {
+            self.ready.extend(self.stream.next().await?);
+        }
+        let mut item = self.ready.pop_front()?;
+        if let Ok(LogItem::Output { at, bytes }) = &mut item {
+            let mut all = BytesMut::new();
+            while let Some(Ok(LogItem::Output { at: later, bytes: more })) = self.ready.front() {
+                if all.len() + more.len() > GATHERED_MAX_BYTES || later.since(*at) > SAME_TIME {
+                    break;
+                }
+                if all.is_empty() {
+                    all.extend_from_slice(bytes);
+                }
+                all.extend_from_slice(more);
+                self.ready.pop_front();
+            }
+            if !all.is_empty() {
+                *bytes = all.freeze();
+            }
+        }
+        Some(item)
     }
 }
 

@@ -1,11 +1,11 @@
 //! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
-use crate::pipeline::plan::SlotOrder;
-use crate::runs::RunsError;
-use crate::store::groups::{SlotAnswer, SlotRequest};
 
 use super::WorkerError;
 use super::attempt::{Attempt, Stops};
@@ -14,6 +14,10 @@ use super::job::{Job, Setup};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
 const ASK_EVERY: Milliseconds = Milliseconds(500);
+
+/// How often a signal is sent until it arrives.
+const SIGNAL_TRIES: u32 = 5;
+const SIGNAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// One thing to do now.
 #[derive(Debug)]
@@ -54,11 +58,14 @@ impl<E: Executor> Driver<'_, E> {
     /// Acts until everything wanted is under way or waits for something.
     pub(super) async fn reconcile(&mut self) -> Result<(), WorkerError> {
         loop {
+            self.release_slots().await?;
             let now = self.worker.parts.clock.now();
             let choice = self.choose(now);
             self.wake_at = choice.wake_at;
             self.wants_slot = choice.wants_slot;
             if choice.actions.is_empty() {
+                // Nothing of ours starts now: other runs may have the room.
+                self.spare_slot = None;
                 return Ok(());
             }
             for action in choice.actions {
@@ -71,7 +78,7 @@ impl<E: Executor> Driver<'_, E> {
         let mut choice = Choice::default();
         let spare = usize::from(self.spare_slot.is_some());
         let mut free = self.worker.slots.available_permits() + spare;
-        let mut room = self.look_ahead.room();
+        let mut starting = HashSet::new();
         for wanted in self.loaded.run.wanted(now) {
             match wanted {
                 Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
@@ -97,18 +104,24 @@ impl<E: Executor> Driver<'_, E> {
                 }
                 Wanted::Start(stage) if free > 0 => {
                     free -= 1;
+                    starting.insert(stage);
                     choice.actions.push(Action::Start(stage));
                 }
-                Wanted::Start(_) => choice.wants_slot = true,
-                Wanted::Prepare(_) if room == 0 => break,
-                Wanted::Prepare(name) => {
-                    if !self.look_ahead.contains(&name) {
-                        room -= 1;
-                        choice.actions.push(Action::Prepare(name));
-                    }
+                Wanted::Start(_) => {
+                    choice.wants_slot = true;
+                    break;
                 }
+                // Comes last, and is asked for by itself.
+                Wanted::Prepare(_) => break,
             }
         }
+        let room = self.look_ahead.room();
+        // One that starts now makes its own container.
+        let is_new = |name: &AttemptName| {
+            !starting.contains(&name.stage) && !self.look_ahead.contains(name)
+        };
+        let ahead = self.loaded.run.look_ahead().filter(is_new);
+        choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice
     }
 
@@ -122,8 +135,14 @@ impl<E: Executor> Driver<'_, E> {
                 self.spawn_attempt(name);
                 Ok(())
             }
-            Action::Stop(name) => self.signal(&name, Signal::Terminate).await,
-            Action::Kill(name) => self.signal(&name, Signal::Kill).await,
+            Action::Stop(name) => {
+                self.signal(name, Signal::Terminate);
+                Ok(())
+            }
+            Action::Kill(name) => {
+                self.signal(name, Signal::Kill);
+                Ok(())
+            }
             Action::Prepare(name) => {
                 // It may have been started a moment ago, by another action of the same choice.
                 let stage = self.loaded.run.stage(name.stage);
@@ -135,65 +154,6 @@ impl<E: Executor> Driver<'_, E> {
         }
     }
 
-    async fn request_admission(&mut self, now: Timestamp) -> Result<(), WorkerError> {
-        self.asked.insert(None, now);
-        let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
-        let name = format!("run:{}:{}", self.loaded.row.repository, group.group);
-        let order = self.loaded.row.number;
-        let request = SlotRequest {
-            group: &name,
-            run: &self.loaded.row.id,
-            stage: None,
-            limit: 1,
-            order,
-            now,
-        };
-        let store = self.worker.parts.runs.store();
-        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
-        if answer == SlotAnswer::Granted {
-            self.record(&Command::Admit).await?;
-        }
-        Ok(())
-    }
-
-    async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
-        self.asked.insert(Some(stage), now);
-        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
-        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
-        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
-        let order = match group.order {
-            SlotOrder::OldestFirst => self.loaded.row.number,
-            SlotOrder::NewestFirst => -self.loaded.row.number,
-        };
-        let limit = group.limit;
-        let request = SlotRequest {
-            group: &name,
-            run: &self.loaded.row.id,
-            stage: Some(stage),
-            limit,
-            order,
-            now,
-        };
-        let store = self.worker.parts.runs.store();
-        let answer = store.request_slot(&request).await.map_err(RunsError::from)?;
-        if answer == SlotAnswer::Granted {
-            self.record(&Command::GrantSlot { stage }).await?;
-        }
-        Ok(())
-    }
-
-    /// Gives the slots of stages back that have ended.
-    pub(super) async fn release_slot(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
-        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
-        let Some(group) = planned.and_then(|it| it.concurrency.as_ref()) else { return Ok(()) };
-        let name = format!("stage:{}:{}", self.loaded.row.repository, group.group);
-        let store = self.worker.parts.runs.store();
-        let released = store.release_slot(&name, &self.loaded.row.id, Some(stage)).await;
-        released.map_err(RunsError::from)?;
-        self.asked.remove(&Some(stage));
-        Ok(())
-    }
-
     async fn start_stage(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
         if self.spare_slot.is_none() {
             self.spare_slot = self.worker.slots.clone().try_acquire_owned().ok();
@@ -203,8 +163,10 @@ impl<E: Executor> Driver<'_, E> {
             self.wants_slot = true;
             return Ok(());
         }
-        if let Some(reuse) = self.find_reusable(stage).await? {
-            return self.record(&reuse).await;
+        if let Some(reuse) = self.find_reusable(stage).await?
+            && !self.try_record(&reuse).await?.is_empty()
+        {
+            return Ok(());
         }
         let epoch = self.lease.epoch;
         let events = self.try_record(&Command::StartAttempt { stage, epoch }).await?;
@@ -254,13 +216,23 @@ impl<E: Executor> Driver<'_, E> {
         self.tasks.spawn(task);
     }
 
-    async fn signal(&mut self, name: &AttemptName, signal: Signal) -> Result<(), WorkerError> {
-        let Some(stops) = self.attempts.get(name) else { return Ok(()) };
+    /// Asks an attempt to end, beside the loop. An attempt that is not reached would run on.
+    fn signal(&mut self, name: AttemptName, signal: Signal) {
+        let Some(stops) = self.attempts.get(&name) else { return };
         stops.send(signal);
-        if let Err(error) = self.worker.parts.executor.signal(name, signal).await {
-            tracing::warn!(attempt = %name, %error, "the signal did not arrive");
-        }
-        Ok(())
+        let executor = self.worker.parts.executor.clone();
+        self.tasks.spawn(async move {
+            let mut tries = 1;
+            while let Err(error) = executor.signal(&name, signal).await {
+                tracing::warn!(attempt = %name, %error, tries, "the signal did not arrive");
+                if tries == SIGNAL_TRIES {
+                    break;
+                }
+                tries += 1;
+                tokio::time::sleep(SIGNAL_PAUSE).await;
+            }
+            TaskEnd::Signalled
+        });
     }
 
     /// Removes containers that were made ready for attempts that will not come.

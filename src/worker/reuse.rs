@@ -4,8 +4,8 @@
 use sha2::{Digest as _, Sha256};
 
 use super::driver::Driver;
-use super::{Worker, WorkerError};
-use crate::engine::Command;
+use super::{Worker, WorkerError, files};
+use crate::engine::{AttemptOutcome, Command};
 use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
 use crate::pipeline::PlannedStage;
@@ -25,7 +25,7 @@ impl<E: Executor> Driver<'_, E> {
         if !self.worker.settings.reuse {
             return Ok(None);
         }
-        let Some(digest) = self.worker.digest_of_inputs(&self.loaded, stage).await? else {
+        let Some(digest) = self.worker.digest_of_inputs(&self.loaded, stage).await else {
             return Ok(None);
         };
         let store = self.worker.parts.runs.store();
@@ -36,12 +36,34 @@ impl<E: Executor> Driver<'_, E> {
                 return Ok(None);
             }
         }
+        self.own_artifacts(stage, &outcome).await?;
         Ok(Some(Command::Reuse { stage, from, outcome }))
+    }
+
+    /// The artifacts belong to this run too: they stay when the run that made them goes.
+    async fn own_artifacts(
+        &self,
+        stage: StageIndex,
+        outcome: &AttemptOutcome,
+    ) -> Result<(), WorkerError> {
+        let Some(planned) = self.loaded.run.plan().stages.get(stage.as_usize()) else {
+            return Ok(());
+        };
+        let Work::Container(work) = &planned.work else { return Ok(()) };
+        let Some(artifacts) = &work.artifacts else { return Ok(()) };
+        // No attempt of this run made them: they stand under the attempt that would have.
+        let attempts = self.loaded.run.stage(stage).map_or(0, |it| it.attempts.len());
+        let attempt = u32::try_from(attempts).unwrap_or(u32::MAX).saturating_add(1);
+        let name = AttemptName { run: self.loaded.row.id.clone(), stage, attempt };
+        let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
+        let row = |it| files::row(&name, &planned.key, it, expires_at);
+        let rows: Vec<_> = outcome.artifacts.iter().map(row).collect();
+        let store = self.worker.parts.runs.store();
+        Ok(store.insert_artifacts(&rows).await.map_err(RunsError::from)?)
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.
     pub(super) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
-        self.release_slot_if_over(name.stage).await?;
         let Some(stage) = self.loaded.run.stage(name.stage) else { return Ok(()) };
         let attempt = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
         let outcome = stage.attempts.get(attempt).and_then(|it| it.outcome.clone());
@@ -58,23 +80,24 @@ impl<E: Executor> Driver<'_, E> {
         if !outcome.is_passed() {
             return Ok(());
         }
-        if let Some(digest) = self.worker.digest_of_inputs(&self.loaded, name.stage).await? {
+        if let Some(digest) = self.worker.digest_of_inputs(&self.loaded, name.stage).await {
             store.insert_result(&digest, name, &outcome, now).await.map_err(RunsError::from)?;
-        }
-        Ok(())
-    }
-
-    async fn release_slot_if_over(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
-        if self.loaded.run.stage(stage).is_some_and(|it| it.status.is_finished()) {
-            self.release_slot(stage).await?;
         }
         Ok(())
     }
 }
 
 impl<E: Executor> Worker<E> {
-    /// The digest of a stage's inputs; `None` when it has not opted in.
-    async fn digest_of_inputs(
+    /// The digest of a stage's inputs; `None` when it has not opted in, or they cannot be read now:
+    /// then the stage runs.
+    async fn digest_of_inputs(&self, loaded: &LoadedRun, stage: StageIndex) -> Option<Digest> {
+        self.try_digest_of_inputs(loaded, stage).await.unwrap_or_else(|error| {
+            tracing::warn!(run = %loaded.row.id, stage = stage.0, %error, "the inputs are unknown");
+            None
+        })
+    }
+
+    async fn try_digest_of_inputs(
         &self,
         loaded: &LoadedRun,
         stage: StageIndex,

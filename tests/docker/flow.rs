@@ -19,7 +19,6 @@ fn outputs_and_metrics_of_a_need_decide_what_follows() {
       echo colour=blue >> $TRUNKLINE_OUTPUTS
       echo '{"name": "f1", "value": 0.9}' >> $TRUNKLINE_METRICS
     gate: { f1: ">= 0.85" }
-    outputs: [colour]
   b: { needs: [a], if: needs.a.outputs.colour == "blue" && needs.a.metrics.f1 > 0.8, run: 'true' }
   c: { needs: [a], if: needs.a.outputs.colour == "red", run: 'true' }
   d: { needs: [{ stage: c, optional: true }], run: 'true' }

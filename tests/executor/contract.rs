@@ -176,7 +176,8 @@ pub(crate) async fn files_go_in_and_come_out<W: World>(world: &W) {
     executor.begin(attempt.name(), &attempt.begin).await.unwrap();
     assert_eq!(attempt.finish(&executor).await.text(), "text\n");
     let got = downloaded(&executor, attempt.name(), "in/**").await;
-    let wanted = ["in/a file ü.txt 644 text", "in/deep/run.sh 755 #!/bin/sh", "in/link -> a file ü.txt"];
+    let wanted =
+        ["in/a file ü.txt 644 text", "in/deep/run.sh 755 #!/bin/sh", "in/link -> a file ü.txt"];
     assert_eq!(got, wanted);
     assert_eq!(downloaded(&executor, attempt.name(), "*.txt").await, ["made.txt 644 out"]);
     assert_eq!(downloaded(&executor, attempt.name(), "none/").await, ["nothing"]);

@@ -97,10 +97,7 @@ pub(crate) struct DockerWorld {
 
 impl DockerWorld {
     fn settings(&self) -> DockerSettings {
-        DockerSettings {
-            overlays: self.overlays,
-            ..DockerSettings::new(self.place.state_folder())
-        }
+        DockerSettings { overlays: self.overlays, ..DockerSettings::new(self.place.state_folder()) }
     }
 
     async fn with_overlays(overlays: bool) -> Option<Self> {
@@ -130,7 +127,7 @@ impl World for DockerWorld {
         &self.place
     }
 
-    fn image(&self) -> &str {
+    fn image(&self) -> &'static str {
         "busybox:stable"
     }
 }
@@ -225,4 +222,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.forget_alias();
     }
+}
+
+/// What the `docker` command says.
+pub(crate) fn docker(words: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(words).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    said
 }

@@ -117,6 +117,8 @@ impl Bench {
                 && let Some(class) = outcome.class
             {
                 line += &format!(", {class}: {}", outcome.message);
+            } else if let Some(failure) = &stage.failure {
+                line += &format!(", {}: {}", failure.class, failure.message);
             }
             lines.push(line);
         }

@@ -5,7 +5,6 @@ use super::decision::Decision;
 use crate::engine::run::{Halt, Run};
 use crate::engine::{Event, Refused};
 use crate::model::{FailureClass, StageIndex, StageStatus, Timestamp};
-use crate::pipeline::Expression;
 
 pub(super) fn cancel(
     run: &Run,
@@ -61,15 +60,7 @@ pub(super) fn stop_attempt(
 /// have to clean up after.
 fn is_spared(decision: &Decision<'_>, stage: StageIndex) -> bool {
     let run = decision.run;
-    let condition = run.planned(stage).and_then(|planned| planned.condition.as_ref());
     decision.halt == Some(Halt::Cancel)
         && run.started_at.is_some()
-        && condition.is_some_and(calls_always)
-}
-
-/// Whether the condition calls `always()`. One that only says `!failed()` must not start a deploy in a
-/// run that somebody has cancelled.
-fn calls_always(condition: &Expression) -> bool {
-    let dense: String = condition.source().chars().filter(|it| !it.is_whitespace()).collect();
-    condition.overrides_needs() && dense.contains("always()")
+        && run.known(stage).is_some_and(|it| it.is_always_run)
 }

@@ -57,9 +57,6 @@ pub(super) fn spell(span: Milliseconds) -> String {
     }
     let seconds = span.0 / 1000;
     let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect()
+    let written = parts.iter().filter(|(count, _)| *count > 0);
+    written.fold(String::new(), |text, (count, unit)| format!("{text}{count}{unit}"))
 }

@@ -82,7 +82,10 @@ impl Stage {
         match event {
             Event::StageReady { .. } => self.retry_at = None,
             Event::SlotGranted { .. } => self.has_slot = true,
-            Event::StageSkipped { reason, .. } => self.skip_reason = Some(reason.clone()),
+            Event::StageSkipped { reason, .. } => {
+                self.skip_reason = Some(reason.clone());
+                self.has_slot = false;
+            }
             Event::StageReused { from, outcome, .. } => {
                 self.reused_from = Some(from.clone());
                 self.reused_outcome = Some(Box::new(outcome.clone()));
@@ -117,14 +120,16 @@ impl Stage {
                     attempt.outcome = Some(outcome.clone());
                 });
             }
-            Event::AnswerIgnored { .. } | Event::Rejected { .. } => (), // Kept for the reader of the log.
-            Event::LeaseTaken { .. }
+            // The first two are kept for readers of the log, the others are facts about the run.
+            Event::AnswerIgnored { .. }
+            | Event::Rejected { .. }
+            | Event::LeaseTaken { .. }
             | Event::Admitted
             | Event::RunStarted
             | Event::CancelRequested { .. }
             | Event::RunTimedOut
             | Event::RunFinished { .. }
-            | Event::RerunRequested { .. } => (), // Facts about the run.
+            | Event::RerunRequested { .. } => (),
         }
     }
 

@@ -139,11 +139,11 @@ pub(in crate::engine) fn advance(
         }
         Event::StageSkipped { stage, .. } => {
             let ending = Ending { stage: *stage, status: StageStatus::Skipped, allowed: false };
-            finish(standings, graph, ending, met);
+            finish(standings, graph, &ending, met);
         }
         Event::StageFinished { stage, status, allowed, .. } => {
             let ending = Ending { stage: *stage, status: *status, allowed: *allowed };
-            finish(standings, graph, ending, met);
+            finish(standings, graph, &ending, met);
         }
         Event::RerunRequested { stages, .. } => reset(standings, graph, stages),
         Event::LeaseTaken { .. }
@@ -193,7 +193,7 @@ struct Ending {
 fn finish(
     standings: &mut impl Standings,
     graph: &Graph,
-    ending: Ending,
+    ending: &Ending,
     mut met: impl FnMut(StageIndex),
 ) {
     let before = change(standings, ending.stage, |standing| {

@@ -50,7 +50,7 @@ pub(in crate::engine) fn scope_of<'a>(
     Scope {
         context: Some(run.context()),
         matrix: planned.map(|it| &it.matrix),
-        env: run.envs.get(stage.as_usize()),
+        env: run.known(stage).map(|it| &it.env),
         needs,
         any_failed: standings.standing(stage).is_some_and(|it| it.failed_before),
         metrics: BTreeMap::new(),

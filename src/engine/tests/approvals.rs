@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn enough_different_people_let_the_run_go_on() {
     let plan = "a; approval 2 | b <- a";
-    insta::assert_snapshot!(story(plan, "lease 1, status, wanted, approve a bob, approve a Bob, approve a eve, wanted, approve a kim"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, status, wanted, approve a bob, approve a Bob,
+        approve a eve, wanted, approve a kim"), @r"
     lease 1: lease 1; run started; a asks people until 60s
     status: waiting
     wanted: wake 60s
@@ -20,7 +21,8 @@ fn enough_different_people_let_the_run_go_on() {
 #[test]
 fn only_the_listed_people_and_teams_may_decide() {
     let plan = "a; approval team/release carl";
-    insta::assert_snapshot!(story(plan, "lease 1, approve a bob, approve a bob ops, reject a bob, approve a bob ops release"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, approve a bob, approve a bob ops, reject a bob,
+        approve a bob ops release"), @r"
     lease 1: lease 1; run started; a asks people until 60s
     approve a bob: refused, `bob` may not decide about `a`; known: `team/release`, `carl`
     approve a bob ops: refused, `bob` may not decide about `a`; known: `team/release`, `carl`
@@ -45,14 +47,16 @@ fn the_author_does_not_count_but_may_reject() {
 
 #[test]
 fn an_approval_that_never_comes_fails_or_passes_as_the_file_says() {
-    insta::assert_snapshot!(story("a; approval 2", "lease 1, approve a bob, wait 59, tick, wait 1, approve a eve, tick"), @r"
+    insta::assert_snapshot!(story("a; approval 2", "lease 1, approve a bob, wait 59, tick, wait 1,
+        approve a eve, tick"), @r"
     lease 1: lease 1; run started; a asks people until 60s
     approve a bob: a approved by bob
     tick: nothing
     approve a eve: refused, the time to decide about `a` is over
     tick: a failed, approval: nobody decided within 1m; approvals still missing: 1; run failed
     ");
-    insta::assert_snapshot!(story("a; approval approve_on_timeout | b <- a", "lease 1, wait 60, tick"), @r"
+    insta::assert_snapshot!(story("a; approval approve_on_timeout | b <- a", "lease 1, wait 60,
+        tick"), @r"
     lease 1: lease 1; run started; a asks people until 60s
     tick: a passed; b ready
     ");
@@ -60,7 +64,8 @@ fn an_approval_that_never_comes_fails_or_passes_as_the_file_says() {
 
 #[test]
 fn only_a_stage_that_waits_for_people_can_be_approved() {
-    insta::assert_snapshot!(story("a | b <- a; approval", "approve b bob, lease 1, approve a bob, approve b bob, approve z bob"), @r"
+    insta::assert_snapshot!(story("a | b <- a; approval", "approve b bob, lease 1, approve a bob,
+        approve b bob, approve z bob"), @r"
     approve b bob: refused, stage `b` is pending
     lease 1: lease 1; run started; a ready
     approve a bob: refused, stage `a` is ready

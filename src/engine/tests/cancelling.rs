@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn a_cancel_ends_what_has_not_begun_and_stops_what_has() {
     let plan = "a | b <- a | c; retry 1 60 infra | d; approval | e";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, start c, fail c infra, cancel newer, status, wanted, start e, wait 10, wanted, pass a, status, cancel"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, start c, fail c infra, cancel newer,
+        status, wanted, start e, wait 10, wanted, pass a, status, cancel"), @r"
     lease 1: lease 1; run started; a ready; c ready; d asks people until 60s; e ready
     start a: a#1 started
     start c: c#1 started
@@ -24,7 +25,8 @@ fn a_cancel_ends_what_has_not_begun_and_stops_what_has() {
 #[test]
 fn stages_that_must_always_run_still_do() {
     let plan = "a | b <- a | clean <- b; if always() | tell <- b; if failed() | after <- clean";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, cancel, fail a user, wanted, start clean, pass clean"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, cancel, fail a user, wanted, start clean,
+        pass clean"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     cancel: cancel; a asked to stop, cancelled, the run was cancelled by `bob`, kill at 10s; b cancelled; tell cancelled; after cancelled; clean ready
@@ -38,7 +40,8 @@ fn stages_that_must_always_run_still_do() {
 #[test]
 fn a_second_cancel_does_not_wait_for_them_either() {
     let plan = "a | clean <- a; if always() | more <- clean; if always()";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, cancel, fail a user, start clean, cancel, cancel, fail clean user"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, cancel, fail a user, start clean, cancel,
+        cancel, fail clean user"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     cancel: cancel; a asked to stop, cancelled, the run was cancelled by `bob`, kill at 10s
@@ -53,7 +56,8 @@ fn a_second_cancel_does_not_wait_for_them_either() {
 #[test]
 fn nothing_is_tried_again_in_a_cancelled_run() {
     let plan = "a; retry 3 1 infra cancelled | clean; if always(); retry 3 1 infra";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, start clean, cancel, fail a infra, fail clean infra"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, start clean, cancel, fail a infra,
+        fail clean infra"), @r"
     lease 1: lease 1; run started; a ready; clean ready
     start a: a#1 started
     start clean: clean#1 started
@@ -65,7 +69,8 @@ fn nothing_is_tried_again_in_a_cancelled_run() {
 
 #[test]
 fn a_cancel_before_the_start_ends_the_run_at_once() {
-    insta::assert_snapshot!(story("run group ci | a | b <- a; if always()", "lease 1, cancel, status, wanted"), @r"
+    insta::assert_snapshot!(story("run group ci | a | b <- a; if always()", "lease 1, cancel, status,
+        wanted"), @r"
     lease 1: lease 1
     cancel: cancel; a cancelled; b cancelled; run cancelled
     status: cancelled
@@ -80,7 +85,8 @@ fn a_cancel_before_the_start_ends_the_run_at_once() {
 
 #[test]
 fn a_stage_that_was_stopped_from_outside_is_cancelled() {
-    insta::assert_snapshot!(story("a | b <- a | c <- a; if failed()", "lease 1, start a, fail a cancelled"), @r"
+    insta::assert_snapshot!(story("a | b <- a | c <- a; if failed()", "lease 1, start a,
+        fail a cancelled"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     fail a cancelled: a#1 failed, cancelled; a cancelled; b skipped, a failed; c skipped, `failed()` is false; run cancelled

@@ -38,7 +38,8 @@ fn a_failed_attempt_is_not_judged_again() {
 
 #[test]
 fn a_missed_gate_can_be_tried_again() {
-    insta::assert_snapshot!(story("eval; gate f1 >= 0.5; retry 1 1 gate", "lease 1, start eval, pass eval f1=0.1, wait 1, tick, start eval, pass eval f1=0.6"), @r"
+    insta::assert_snapshot!(story("eval; gate f1 >= 0.5; retry 1 1 gate", "lease 1, start eval,
+        pass eval f1=0.1, wait 1, tick, start eval, pass eval f1=0.6"), @r"
     lease 1: lease 1; run started; eval ready
     start eval: eval#1 started
     pass eval f1=0.1: eval#1 failed, gate f1 is 0.1, gate `>= 0.5` wants more; eval again at 1s

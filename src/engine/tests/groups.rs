@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn a_run_of_a_group_starts_when_it_is_let_in() {
     let plan = "run group ci | a";
-    insta::assert_snapshot!(story(plan, "wanted, lease 1, status, wanted, start a, admit, admit, wanted"), @r"
+    insta::assert_snapshot!(story(plan, "wanted, lease 1, status, wanted, start a, admit, admit,
+        wanted"), @r"
     wanted: admission
     lease 1: lease 1
     status: queued
@@ -25,7 +26,8 @@ fn a_run_of_a_group_starts_when_it_is_let_in() {
 #[test]
 fn a_stage_of_a_group_starts_when_it_has_a_slot() {
     let plan = "a; group deploy; retry 1 5 infra | b <- a; group deploy";
-    insta::assert_snapshot!(story(plan, "slot a, lease 1, wanted, start a, slot a, slot a, wanted, start a, fail a infra,
+    insta::assert_snapshot!(story(plan, "slot a, lease 1, wanted, start a, slot a, slot a, wanted,
+        start a, fail a infra,
         wait 5, tick, wanted, start a, pass a, wanted"), @r"
     slot a: refused, stage `a` is pending
     lease 1: lease 1; run started; a ready
@@ -61,7 +63,8 @@ fn an_overtaken_stage_is_skipped_unless_it_has_begun() {
     outdated b: refused, stage `b` is pending
     outdated a: a skipped, run 9 is newer; b skipped, a was skipped; c ready
     ");
-    insta::assert_snapshot!(story("a; group deploy; retry 1 1 infra", "lease 1, slot a, start a, outdated a, fail a infra, wait 1, tick, outdated a"), @r"
+    insta::assert_snapshot!(story("a; group deploy; retry 1 1 infra", "lease 1, slot a, start a,
+        outdated a, fail a infra, wait 1, tick, outdated a"), @r"
     lease 1: lease 1; run started; a ready
     slot a: a has a slot
     start a: a#1 started

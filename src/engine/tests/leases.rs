@@ -14,7 +14,8 @@ fn a_driver_needs_a_higher_epoch_than_every_one_before() {
 
 #[test]
 fn a_late_answer_of_a_lost_driver_is_recorded_and_ignored() {
-    insta::assert_snapshot!(story("a", "lease 1, start a, step a 0, lease 2, stepped a 0 0 @1, step a 1 @1, pass a @1, wanted, start a @1"), @r"
+    insta::assert_snapshot!(story("a", "lease 1, start a, step a 0, lease 2, stepped a 0 0 @1,
+        step a 1 @1, pass a @1, wanted, start a @1"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     step a 0: a step 0 started
@@ -29,7 +30,8 @@ fn a_late_answer_of_a_lost_driver_is_recorded_and_ignored() {
 
 #[test]
 fn an_attempt_survives_a_change_of_drivers() {
-    insta::assert_snapshot!(story("a", "lease 1, start a, step a 0, lease 2, wanted, stepped a 0 0, pass a, pass a @1"), @r"
+    insta::assert_snapshot!(story("a", "lease 1, start a, step a 0, lease 2, wanted, stepped a 0 0,
+        pass a, pass a @1"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     step a 0: a step 0 started
@@ -53,7 +55,8 @@ fn a_driver_of_the_future_is_not_believed() {
 
 #[test]
 fn a_finished_run_can_be_taken_over_but_not_changed() {
-    insta::assert_snapshot!(story("a", "lease 1, start a, pass a, lease 2, tick, start a, admit, cancel, approve a bob, slot a, pass a, wanted"), @r"
+    insta::assert_snapshot!(story("a", "lease 1, start a, pass a, lease 2, tick, start a, admit,
+        cancel, approve a bob, slot a, pass a, wanted"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     pass a: a#1 passed; a passed; run passed

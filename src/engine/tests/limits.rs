@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn a_stage_that_takes_too_long_is_asked_to_stop_and_then_killed() {
     let plan = "a; timeout 60";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, wanted, wait 59, tick, wait 1, wanted, tick, wanted, tick,
+    insta::assert_snapshot!(story(plan, "lease 1, start a, wanted, wait 59, tick, wait 1, wanted,
+        tick, wanted, tick,
         wait 9, wanted, wait 1, wanted, tick, fail a user"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
@@ -41,7 +42,8 @@ fn an_exit_code_of_zero_does_not_save_what_took_too_long() {
 #[test]
 fn a_step_has_its_own_limit_while_it_runs() {
     let plan = "a; timeout 60; step_timeout 5";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 1, step a 0, wanted, wait 4, stepped a 0 0, wanted"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 1, step a 0, wanted, wait 4,
+        stepped a 0 0, wanted"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     step a 0: a step 0 started
@@ -49,7 +51,8 @@ fn a_step_has_its_own_limit_while_it_runs() {
     stepped a 0 0: a step 0 exit 0
     wanted: attempt a#1, wake 60s
     ");
-    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 1, step a 0, wait 5, tick, fail a user"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 1, step a 0, wait 5, tick,
+        fail a user"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     step a 0: a step 0 started
@@ -61,7 +64,8 @@ fn a_step_has_its_own_limit_while_it_runs() {
 #[test]
 fn a_timeout_can_be_tried_again() {
     let plan = "a; timeout 60; retry 1 5 timeout";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 60, tick, fail a user, wait 5, tick, start a, wanted"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 60, tick, fail a user, wait 5, tick,
+        start a, wanted"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     tick: a asked to stop, timeout, stage `a` took longer than its limit of 1m, kill at 70s
@@ -76,7 +80,8 @@ fn a_timeout_can_be_tried_again() {
 fn a_run_that_takes_too_long_stops_everything_and_fails() {
     let plan =
         "run timeout 100 | a; retry 3 1 timeout; allow | b | c <- a; if always() | d; approval";
-    insta::assert_snapshot!(story(plan, "lease 1, wanted, start a, wait 50, tick, wait 50, tick, status, wanted, cancel, tick, pass a, status,
+    insta::assert_snapshot!(story(plan, "lease 1, wanted, start a, wait 50, tick, wait 50, tick,
+        status, wanted, cancel, tick, pass a, status,
         rerun failed, wanted"), @r"
     lease 1: lease 1; run started; a ready; b ready; d asks people until 60s
     wanted: wake 60s, start a, start b, prepare a#1, prepare b#1

@@ -27,7 +27,8 @@ fn a_stage_is_prepared_only_when_all_it_waits_for_is_on_its_way() {
 
 #[test]
 fn what_may_turn_out_differently_is_not_prepared() {
-    let plan = "a | cond <- a; if true | reuse <- a; inputs | slot <- a; group g | dyn <- a; image ${{ needs.a.outputs.x }} | plain <- a | behind <- cond";
+    let plan = "a | cond <- a; if true | reuse <- a; inputs | slot <- a; group g
+        | dyn <- a; image ${{ needs.a.outputs.x }} | plain <- a | behind <- cond";
     insta::assert_snapshot!(story(plan, "lease 1, start a, wanted, pass a, wanted"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
@@ -40,7 +41,8 @@ fn what_may_turn_out_differently_is_not_prepared() {
 #[test]
 fn nothing_is_prepared_behind_a_failure_or_a_stop() {
     let plan = "a | b | c <- a, b | d <- b; if always()";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, start b, fail a user, wanted, cancel, wanted"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, start b, fail a user, wanted, cancel,
+        wanted"), @r"
     lease 1: lease 1; run started; a ready; b ready
     start a: a#1 started
     start b: b#1 started

@@ -33,7 +33,8 @@ fn a_failed_need_blocks_even_when_it_is_optional() {
 #[test]
 fn an_allowed_failure_counts_as_passed_until_its_day() {
     let plan = "a; allow 100 | b <- a; if !failed()";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 99, fail a user, start b, pass b, rerun a"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, wait 99, fail a user, start b, pass b,
+        rerun a"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     fail a user: a#1 failed, user; a failed, allowed; b ready
@@ -56,7 +57,8 @@ fn an_allowed_failure_counts_as_passed_until_its_day() {
 #[test]
 fn always_runs_after_whatever_happened_and_failed_only_after_a_failure() {
     let plan = "a | b <- a | clean <- b; if always() | tell <- b; if failed()";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a user, start clean, pass clean, start tell, pass tell"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a user, start clean, pass clean,
+        start tell, pass tell"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     fail a user: a#1 failed, user; a failed; b skipped, a failed; clean ready; tell ready
@@ -65,7 +67,8 @@ fn always_runs_after_whatever_happened_and_failed_only_after_a_failure() {
     start tell: tell#1 started
     pass tell: tell#1 passed; tell passed; run failed
     ");
-    insta::assert_snapshot!(story(plan, "lease 1, start a, pass a, start b, pass b, start clean, pass clean"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start a, pass a, start b, pass b, start clean,
+        pass clean"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     pass a: a#1 passed; a passed; b ready
@@ -96,7 +99,8 @@ fn a_condition_without_a_value_fails_its_stage_and_says_why() {
 #[test]
 fn cells_of_a_matrix_are_also_seen_as_one_stage() {
     let plan = r#"t(1) | t(2) | u <- t(1), t(2); if always() && needs.t.status == "failed""#;
-    insta::assert_snapshot!(story(plan, "lease 1, start t(1), fail t(1) user, start t(2), pass t(2), start u"), @r"
+    insta::assert_snapshot!(story(plan, "lease 1, start t(1), fail t(1) user, start t(2), pass t(2),
+        start u"), @r"
     lease 1: lease 1; run started; t(1) ready; t(2) ready
     start t(1): t(1)#1 started
     fail t(1) user: t(1)#1 failed, user; t(1) failed

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::world::World;
 use crate::engine::{Event, Run, Wanted};
 use crate::model::{RunStatus, StageIndex, StageStatus};
+use crate::pipeline::Expression;
 
 /// Checks the promises after `events`, which have just been applied.
 pub(super) fn check(world: &World, events: &[Event]) {
@@ -24,6 +25,7 @@ pub(super) fn check(world: &World, events: &[Event]) {
         if open > 0 && planned.concurrency.is_some() {
             assert!(stage.has_slot, "nothing of a group runs without a slot");
         }
+        assert!(!(stage.has_slot && stage.status.is_finished()), "what has ended needs no slot");
         assert_eq!(run.waits_for(index).is_none(), stage.status.is_finished());
     }
     the_status_follows_from_the_stages(run);
@@ -32,16 +34,13 @@ pub(super) fn check(world: &World, events: &[Event]) {
 
 fn started_in_its_turn(run: &Run, index: StageIndex) {
     let planned = &run.plan().stages[index.as_usize()];
-    let overrides = planned.condition.as_ref().is_some_and(|it| it.overrides_needs());
+    let overrides = planned.condition.as_ref().is_some_and(Expression::overrides_needs);
     for need in &planned.needs {
         let stage = run.stage(need.stage).unwrap();
         assert!(stage.status.is_finished(), "a stage never starts before its needs have ended");
-        let is_fine = match stage.status {
-            StageStatus::Passed => true,
-            StageStatus::Failed => stage.allowed,
-            StageStatus::Skipped => need.optional,
-            _ => false,
-        };
+        let is_fine = stage.status == StageStatus::Passed
+            || (stage.status == StageStatus::Failed && stage.allowed)
+            || (stage.status == StageStatus::Skipped && need.optional);
         assert!(is_fine || overrides, "a stage never starts after a need that ended badly");
     }
 }
@@ -73,27 +72,22 @@ fn what_is_wanted_follows_from_the_stages(world: &World) {
         return;
     }
     assert!(run.epoch() == 0 || !wanted.is_empty(), "a run never stands still");
-    let stages_where = |wants: fn(&Wanted) -> Option<StageIndex>| {
-        wanted.iter().filter_map(wants).collect::<BTreeSet<_>>()
-    };
     let in_status = |status| {
         let found = run.stages().filter(move |(_, stage)| stage.status == status);
         found.map(|(index, _)| index).collect::<BTreeSet<_>>()
     };
-    let attempts = stages_where(|it| match it {
-        Wanted::Attempt(name) => Some(name.stage),
-        _ => None,
-    });
+    let (mut attempts, mut ready, mut stopping) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for wanted in &wanted {
+        assert!(match wanted {
+            Wanted::Attempt(name) => attempts.insert(name.stage),
+            Wanted::Start(stage) | Wanted::Slot(stage) => ready.insert(*stage),
+            Wanted::Stop(name) | Wanted::Kill(name) => stopping.insert(name.stage),
+            Wanted::Admission | Wanted::WakeAt(_) | Wanted::Prepare(_) => true,
+        });
+    }
     assert_eq!(attempts, in_status(StageStatus::Running), "every attempt under way is wanted");
-    let ready = stages_where(|it| match it {
-        Wanted::Start(stage) | Wanted::Slot(stage) => Some(*stage),
-        _ => None,
-    });
     assert_eq!(ready, in_status(StageStatus::Ready), "every ready stage is wanted to start");
-    let stopping = stages_where(|it| match it {
-        Wanted::Stop(name) | Wanted::Kill(name) => Some(name.stage),
-        _ => None,
-    });
     let asked = run.stages().filter(|(_, stage)| {
         stage.open_attempt().is_some_and(|(_, attempt)| attempt.stop.is_some())
     });

@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn a_failed_attempt_is_tried_again_after_a_growing_delay() {
     let plan = "a; retry 3 10 infra timeout";
-    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a infra, status, wanted, start a, wait 9, tick, wait 1, tick,
+    insta::assert_snapshot!(story(plan, "lease 1, start a, fail a infra, status, wanted, start a,
+        wait 9, tick, wait 1, tick,
         start a, fail a timeout, wait 20, tick, start a, fail a infra, wait 40, tick, start a, fail a infra"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
@@ -28,7 +29,8 @@ fn a_failed_attempt_is_tried_again_after_a_growing_delay() {
 
 #[test]
 fn a_delay_never_grows_beyond_ten_minutes() {
-    insta::assert_snapshot!(story("a; retry 9 400 infra", "lease 1, start a, fail a infra, wait 400, tick, start a, fail a infra"), @r"
+    insta::assert_snapshot!(story("a; retry 9 400 infra", "lease 1, start a, fail a infra, wait 400,
+        tick, start a, fail a infra"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     fail a infra: a#1 failed, infra; a again at 400s
@@ -49,7 +51,8 @@ fn only_the_named_classes_are_tried_again() {
 
 #[test]
 fn a_retry_that_passes_lets_the_run_go_on() {
-    insta::assert_snapshot!(story("a | b <- a", "lease 1, start a, fail a lost_worker, wait 1, tick, start a, pass a, wanted"), @r"
+    insta::assert_snapshot!(story("a | b <- a", "lease 1, start a, fail a lost_worker, wait 1, tick,
+        start a, pass a, wanted"), @r"
     lease 1: lease 1; run started; a ready
     start a: a#1 started
     fail a lost_worker: a#1 failed, lost_worker; a again at 1s

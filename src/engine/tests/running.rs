@@ -5,7 +5,8 @@ use super::world::story;
 #[test]
 fn a_stage_starts_the_moment_its_last_need_has_passed() {
     let plan = "a | b | c <- a, b | d <- c";
-    insta::assert_snapshot!(story(plan, "status, lease 1, wanted, start a, start b, pass b, pass a, wanted,
+    insta::assert_snapshot!(story(plan, "status, lease 1, wanted, start a, start b, pass b, pass a,
+        wanted,
         start c, pass c, start d, status, pass d, status, wanted"), @r"
     status: queued
     lease 1: lease 1; run started; a ready; b ready
@@ -45,7 +46,8 @@ fn a_run_without_stages_passes_at_once() {
 #[test]
 fn a_stage_cannot_start_before_its_turn_nor_twice() {
     let plan = "a | b <- a";
-    insta::assert_snapshot!(story(plan, "start a @0, lease 1, start b, start a, start a, pass a, start a, start z"), @r"
+    insta::assert_snapshot!(story(plan, "start a @0, lease 1, start b, start a, start a, pass a,
+        start a, start z"), @r"
     start a @0: refused, stage `a` is pending
     lease 1: lease 1; run started; a ready
     start b: refused, stage `b` is pending
@@ -59,7 +61,8 @@ fn a_stage_cannot_start_before_its_turn_nor_twice() {
 
 #[test]
 fn steps_are_recorded_once_and_in_order() {
-    insta::assert_snapshot!(story("a", "lease 1, step a 0, start a, stepped a 0 0, step a 0, step a 0,
+    insta::assert_snapshot!(story("a", "lease 1, step a 0, start a, stepped a 0 0, step a 0,
+        step a 0,
         stepped a 0 0, stepped a 0 0, step a 1, pass a, stepped a 1 0, step a 2"), @r"
     lease 1: lease 1; run started; a ready
     step a 0: refused, stage `a` is ready

@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::engine::Run;
 use crate::engine::decide::blocking_need;
 use crate::model::{StageIndex, StageStatus};
-use crate::pipeline::plan::{ContainerWork, PlannedStage, Program, Work};
+use crate::pipeline::plan::PlannedStage;
 
 /// The most stages and edges that are looked at, whatever the size of the graph.
 const EXAMINED_MAX: usize = 1000;
@@ -51,7 +51,8 @@ impl<'a> LookAhead<'a> {
         *covered += 1;
         stage.status == StageStatus::Pending
             && *covered == stage.unmet_needs
-            && run.planned(follower).is_some_and(|it| is_certain(it) && has_known_containers(it))
+            && run.planned(follower).is_some_and(is_certain)
+            && run.known(follower).is_some_and(|it| it.has_containers)
             && blocking_need(run, &run.progress, follower).is_none()
     }
 }
@@ -63,7 +64,7 @@ impl Iterator for LookAhead<'_> {
         while self.examined < EXAMINED_MAX {
             self.examined += 1;
             if let Some(stage) = self.ready.next() {
-                if self.run.planned(stage).is_some_and(has_known_containers) {
+                if self.run.known(stage).is_some_and(|it| it.has_containers) {
                     return Some(stage);
                 }
             } else if let Some(follower) = self.followers.next().copied() {
@@ -83,26 +84,4 @@ impl Iterator for LookAhead<'_> {
 /// Whether the stage runs as soon as its needs have passed: nothing is asked before.
 fn is_certain(planned: &PlannedStage) -> bool {
     planned.condition.is_none() && planned.concurrency.is_none()
-}
-
-/// Whether it is known which containers the stage needs, and that it needs them: no earlier result
-/// may stand for it, and no image is named by a need.
-fn has_known_containers(planned: &PlannedStage) -> bool {
-    match &planned.work {
-        Work::Container(work) => planned.inputs.is_none() && !is_dynamic(work),
-        Work::Image(_) | Work::Builtin { .. } | Work::Approval(_) => false,
-    }
-}
-
-fn is_dynamic(work: &ContainerWork) -> bool {
-    let steps = match &work.program {
-        Program::Steps(steps) => steps.as_slice(),
-        Program::Command(_) => &[],
-    };
-    let images = steps.iter().filter_map(|step| step.image.as_ref()).chain([&work.image]);
-    let services = work
-        .services
-        .values()
-        .flat_map(|service| service.env.values().chain(&service.command).chain([&service.image]));
-    images.chain(services).any(|template| template.is_dynamic())
 }

@@ -20,7 +20,9 @@ impl Pattern {
     /// Fails for a glob that cannot be read, and for a path that climbs out with `..`.
     pub(in crate::executor) fn parse(text: &str) -> Result<Self, ExecutorError> {
         let invalid = |reason: &str| {
-            ExecutorError::Rejected(format!("`{text}` is not a path or glob of a workspace: {reason}"))
+            ExecutorError::Rejected(format!(
+                "`{text}` is not a path or glob of a workspace: {reason}"
+            ))
         };
         let is_absolute = text.starts_with('/');
         let mut parts = Vec::new();
@@ -63,9 +65,9 @@ impl Pattern {
             // `**` matches folders on the way as well; those come with the files in them.
             return !is_folder || !self.ends_wild();
         }
-        path.ancestors().skip(1).any(|above| {
-            !above.as_os_str().is_empty() && glob.is_match(above) && !self.ends_wild()
-        })
+        path.ancestors()
+            .skip(1)
+            .any(|above| !above.as_os_str().is_empty() && glob.is_match(above) && !self.ends_wild())
     }
 
     /// Whether the glob's last part can match any name, so that it speaks of files at every depth.

@@ -7,6 +7,7 @@ fn archive_of(files: &[(&str, &str)]) -> Vec<u8> {
     for (path, text) in files {
         let mut header = Header::new_gnu();
         header.set_mode(0o640);
+        header.set_uid(0);
         header.set_size(text.len() as u64);
         out.append_data(&mut header, path, text.as_bytes()).unwrap();
     }
@@ -66,9 +67,8 @@ async fn a_symlink_of_a_folder_is_packed_and_not_followed() {
     std::fs::create_dir(folder.path().join("out")).unwrap();
     std::fs::write(folder.path().join("out/a"), "1").unwrap();
     std::os::unix::fs::symlink("/etc", folder.path().join("out/link")).unwrap();
-    let pack = |pattern: &str| {
-        pack_folder(folder.path().to_owned(), Pattern::parse(pattern).unwrap())
-    };
+    let pack =
+        |pattern: &str| pack_folder(folder.path().to_owned(), Pattern::parse(pattern).unwrap());
     let names = listing(pack("out").await.unwrap().unwrap()).await;
     let names: Vec<_> = names.iter().filter_map(|it| it.split(' ').next()).collect();
     assert_eq!(names, ["out", "out/a", "out/link"]);

@@ -72,9 +72,9 @@ pub(in crate::executor) fn walk(
 /// Whether no folder above `path` is a symlink, which might lead out of `root`.
 fn has_no_link_above(root: &Path, path: &Path) -> bool {
     let above = path.ancestors().skip(1).filter(|it| !it.as_os_str().is_empty());
-    above.into_iter().all(|it| {
-        fs::symlink_metadata(root.join(it)).is_ok_and(|metadata| !metadata.is_symlink())
-    })
+    above
+        .into_iter()
+        .all(|it| fs::symlink_metadata(root.join(it)).is_ok_and(|metadata| !metadata.is_symlink()))
 }
 
 /// Adds one file, folder or symlink to an archive.

@@ -71,7 +71,9 @@ impl DockerExecutor {
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(build_failed(&error, &last_lines)),
             };
-            for line in message.stream.unwrap_or_default().lines().filter(|it| !it.trim().is_empty()) {
+            for line in
+                message.stream.unwrap_or_default().lines().filter(|it| !it.trim().is_empty())
+            {
                 progress(line.to_owned());
                 last_lines.push(line.to_owned());
                 let surplus = last_lines.len().saturating_sub(SHOWN_LINES);
@@ -89,7 +91,9 @@ impl DockerExecutor {
         self.docker().tag_image(reference, Some(options)).await.map_err(|error| {
             if fault::status(&error) == Some(400) {
                 let said = fault::message(&error);
-                return ExecutorError::Rejected(format!("`{tag}` is not a valid image name: {said}"));
+                return ExecutorError::Rejected(format!(
+                    "`{tag}` is not a valid image name: {said}"
+                ));
             }
             fault::infra(format!("tagging the image as `{tag}`"), &error)
         })
@@ -166,10 +170,12 @@ fn pack_context(context: PathBuf, dockerfile: String) -> Result<TarStream, Execu
 /// is the machine's.
 fn build_failed(error: &bollard::errors::Error, last_lines: &[String]) -> ExecutorError {
     use bollard::errors::Error;
-    let said = match error {
-        Error::DockerStreamError { error } => error.clone(),
-        Error::DockerResponseServerError { message, status_code: 400 | 500 } => message.clone(),
-        other => return fault::infra("building the image", other),
+    let said = if let Error::DockerStreamError { error } = error {
+        error
+    } else if matches!(fault::status(error), Some(400 | 500)) {
+        fault::message(error)
+    } else {
+        return fault::infra("building the image", error);
     };
     let log = last_lines.join("\n");
     ExecutorError::Rejected(format!("the image was not built: {}. Last lines:\n{log}", said.trim()))

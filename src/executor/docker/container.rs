@@ -50,7 +50,12 @@ pub(super) struct Shape<'a> {
 
 impl Shape<'_> {
     /// The container of a row of steps: it waits for the go.
-    pub(super) fn steps(&self, segment: u32, image: &str, user: Option<String>) -> ContainerCreateBody {
+    pub(super) fn steps(
+        &self,
+        segment: u32,
+        image: &str,
+        user: Option<String>,
+    ) -> ContainerCreateBody {
         let mut mounts = self.files();
         mounts.push(bind(&self.folder.control(segment), CONTROL, Access::Read));
         mounts.push(bind(&self.folder.metrics(), &format!("{CONTROL}/metrics"), Access::Write));
@@ -182,6 +187,13 @@ fn bind(from: &Path, to: &str, access: Access) -> Mount {
     }
 }
 
+/// Whether a container was there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Created,
+    Found,
+}
+
 /// What a container is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Condition {
@@ -192,10 +204,10 @@ pub(super) enum Condition {
 }
 
 pub(super) fn condition(state: Option<&ContainerState>) -> Condition {
+    use ContainerStateStatusEnum as Status;
     let Some(state) = state else {
         return Condition::Missing;
     };
-    use ContainerStateStatusEnum as Status;
     match state.status {
         Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => Condition::Running,
         // A start that failed leaves the container `created`, with an error and a code.
@@ -216,9 +228,7 @@ impl DockerExecutor {
         match fault::retry(|| self.docker().inspect_container(container, None)).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if fault::is_not_found(&error) => Ok(None),
-            Err(error) => {
-                Err(fault::infra(format!("inspecting container `{container}`"), &error))
-            }
+            Err(error) => Err(fault::infra(format!("inspecting container `{container}`"), &error)),
         }
     }
 
@@ -232,25 +242,57 @@ impl DockerExecutor {
         &self,
         name: &str,
         config: &ContainerCreateBody,
-    ) -> Result<(), ExecutorError> {
+    ) -> Result<Origin, ExecutorError> {
         let create = || {
             let options =
                 CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
             self.docker().create_container(Some(options), config.clone())
         };
         match fault::retry(create).await {
-            Ok(_) => Ok(()),
-            Err(error) if fault::is_conflict(&error) => Ok(()),
+            Ok(_) => Ok(Origin::Created),
+            Err(error) if fault::is_conflict(&error) => Ok(Origin::Found),
             Err(error) => Err(creating_failed(name, config, &error)),
         }
     }
 
-    /// Starts a container; no error if it runs or has run.
-    pub(super) async fn start(&self, name: &str) -> Result<(), ExecutorError> {
-        match fault::retry(|| self.docker().start_container(name, None)).await {
-            Ok(()) => Ok(()),
-            Err(error) => Err(starting_failed(name, &error)),
+    /// Creates a container and starts it, or finds it. One that has run is left alone.
+    pub(super) async fn find_or_start(
+        &self,
+        name: &str,
+        config: &ContainerCreateBody,
+    ) -> Result<(), ExecutorError> {
+        match self.find_or_create(name, config).await? {
+            Origin::Created => self.start_created(name).await,
+            Origin::Found => self.start(name).await,
         }
+    }
+
+    /// Starts a container that never was; one that has run is not run again.
+    pub(super) async fn start(&self, name: &str) -> Result<(), ExecutorError> {
+        if self.condition(name).await? == Condition::Created {
+            return self.start_created(name).await;
+        }
+        Ok(())
+    }
+
+    /// A request to start is never simply repeated: the daemon would run an ended container once more.
+    pub(super) async fn start_created(&self, name: &str) -> Result<(), ExecutorError> {
+        for _ in 0..START_TRIES {
+            match self.docker().start_container(name, None).await {
+                Ok(()) => return Ok(()),
+                Err(error) if fault::is_connection(&error) => {
+                    tokio::time::sleep(REMOVAL_PAUSE).await;
+                    if self.condition(name).await? != Condition::Created {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(starting_failed(name, &error)),
+            }
+        }
+        Err(ExecutorError::Infra {
+            operation: format!("starting container `{name}`"),
+            reason: "the connection to Docker breaks each time".to_owned(),
+        })
     }
 
     /// Removes a container, whatever it does; no error if it is gone.
@@ -279,6 +321,7 @@ impl DockerExecutor {
     }
 }
 
+const START_TRIES: u32 = 3;
 const REMOVAL_TRIES: u32 = 200;
 const REMOVAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -305,7 +348,8 @@ fn starting_failed(name: &str, error: &Error) -> ExecutorError {
             "{message}. Use a number (`user: \"1000:1000\"`) or a name that the image has"
         ));
     }
-    if message.contains("executable file not found") || message.contains("no such file or directory: unknown")
+    if message.contains("executable file not found")
+        || message.contains("no such file or directory: unknown")
     {
         return ExecutorError::Rejected(format!("the program cannot be started: {message}"));
     }

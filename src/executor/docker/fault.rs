@@ -12,14 +12,19 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// The error for a request that failed.
 pub(super) fn infra(operation: impl Into<String>, error: &Error) -> ExecutorError {
-    let mut reason = match error {
-        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
-        other => with_causes(other),
-    };
+    let mut reason = said(error);
     if is_connection(error) {
         reason.push_str(". Is Docker running? `trunkline doctor` looks closer");
     }
     ExecutorError::Infra { operation: operation.into(), reason }
+}
+
+/// What the daemon said, or what happened instead.
+pub(super) fn said(error: &Error) -> String {
+    if let Error::DockerResponseServerError { message, .. } = error {
+        return message.trim().to_owned();
+    }
+    with_causes(error)
 }
 
 /// The error for a daemon that does not answer at all.
@@ -48,17 +53,17 @@ fn with_causes(error: &Error) -> String {
 }
 
 pub(super) fn status(error: &Error) -> Option<u16> {
-    match error {
-        Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
-        _ => None,
+    if let Error::DockerResponseServerError { status_code, .. } = error {
+        return Some(*status_code);
     }
+    None
 }
 
 pub(super) fn message(error: &Error) -> &str {
-    match error {
-        Error::DockerResponseServerError { message, .. } => message,
-        _ => "",
+    if let Error::DockerResponseServerError { message, .. } = error {
+        return message;
     }
+    ""
 }
 
 pub(super) fn is_not_found(error: &Error) -> bool {

@@ -45,8 +45,7 @@ impl DockerExecutor {
         path: &str,
         tar: TarStream,
     ) -> Result<(), ExecutorError> {
-        let options =
-            UploadToContainerOptions { path: path.to_owned(), ..Default::default() };
+        let options = UploadToContainerOptions { path: path.to_owned(), ..Default::default() };
         let body = bollard::body_try_stream(ReaderStream::with_capacity(tar, CHUNK_BYTES));
         let put = self.docker().upload_to_container(container, Some(options), body);
         put.await.map_err(|error| {
@@ -112,8 +111,7 @@ impl DockerExecutor {
         container: &str,
         from: &Path,
     ) -> Result<Option<TarStream>, ExecutorError> {
-        let options =
-            DownloadFromContainerOptions { path: from.to_string_lossy().into_owned() };
+        let options = DownloadFromContainerOptions { path: from.to_string_lossy().into_owned() };
         let chunks = self.docker().download_from_container(container, Some(options));
         let mut chunks = chunks.map_err(|error| (fault::is_not_found(&error), error)).boxed();
         // The first chunk tells whether there is anything.

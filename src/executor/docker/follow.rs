@@ -29,6 +29,11 @@ const END_PAUSE: Duration = Duration::from_millis(50);
 /// Lines that have arrived are taken together, up to this many.
 const BATCH: usize = 256;
 
+/// A line longer than this comes in pieces of this size. Docker 20.10's `local` log loses the line's end
+/// after the last one (`daemon/logger/local`: only whole lines get it); it is put back when something
+/// follows, for then it was there.
+const PIECE_BYTES: usize = 16 * 1024;
+
 type Frames = BoxStream<'static, Vec<Result<LogOutput, Error>>>;
 
 impl DockerExecutor {
@@ -51,6 +56,7 @@ impl DockerExecutor {
             read: 0,
             to_skip: 0,
             barren: 0,
+            owes_line_end: false,
             at: Timestamp(0),
             ready: VecDeque::new(),
             is_over: false,
@@ -72,6 +78,8 @@ struct Follower {
     /// Bytes to leave out, as they were handed on before the log broke off.
     to_skip: u64,
     barren: u32,
+    /// The last piece had no line's end, and should have had one if another piece follows.
+    owes_line_end: bool,
     at: Timestamp,
     ready: VecDeque<LogItem>,
     is_over: bool,
@@ -107,8 +115,9 @@ impl Follower {
     /// Takes what has arrived, or finds out why nothing does.
     async fn advance(&mut self) -> Result<(), ExecutorError> {
         if self.frames.is_none() {
-            self.executor.let_go(self.place()).await?;
+            self.executor.let_go(self.place())?;
             self.frames = Some(self.open(Mode::Follow));
+            self.owes_line_end = false;
         }
         let Some(frames) = &mut self.frames else {
             return Ok(());
@@ -147,7 +156,16 @@ impl Follower {
     }
 
     fn take_frame(&mut self, frame: Bytes) {
-        let (at, mut bytes) = split_time(frame);
+        let (at, bytes) = split_time(frame);
+        if std::mem::take(&mut self.owes_line_end) {
+            self.take_bytes(Bytes::from_static(b"\n"));
+        }
+        self.at = at.unwrap_or(self.at);
+        self.owes_line_end = bytes.len() != PIECE_BYTES && !bytes.ends_with(b"\n");
+        self.take_bytes(bytes);
+    }
+
+    fn take_bytes(&mut self, mut bytes: Bytes) {
         let skipped = self.to_skip.min(bytes.len() as u64);
         self.to_skip -= skipped;
         bytes.advance(usize::try_from(skipped).unwrap_or(bytes.len()));
@@ -156,7 +174,6 @@ impl Follower {
         }
         self.read += bytes.len() as u64;
         self.barren = 0;
-        self.at = at.unwrap_or(self.at);
         match &mut self.parser {
             Some(parser) => parser.feed(self.at, bytes, &mut self.ready),
             None => push_output(&mut self.ready, self.at, bytes),
@@ -207,9 +224,10 @@ impl Follower {
             Condition::Ended { .. } => {
                 self.to_skip = self.read;
                 self.frames = Some(self.open(Mode::Read));
+                self.owes_line_end = false;
                 Ok(())
             }
-            Condition::Created | Condition::Running => self.executor.let_go(self.place()).await,
+            Condition::Created | Condition::Running => self.executor.let_go(self.place()),
         }
     }
 
@@ -222,7 +240,7 @@ impl Follower {
             return Ok(());
         }
         // Another engine may have died just here: who follows lets the next container go as well.
-        let exit = self.executor.wait_segment(self.place(), &self.layout).await?;
+        let exit = self.executor.wait_segment(self.place()).await?;
         self.executor.go_on_after(self.place(), &self.layout, exit.code)?;
         (self.segment, self.read, self.to_skip, self.barren) = (self.segment + 1, 0, 0, 0);
         Ok(())

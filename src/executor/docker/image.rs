@@ -36,7 +36,6 @@ struct Contents {
 /// An image that is here.
 #[derive(Debug, Clone)]
 pub(super) struct ImageFacts {
-    pub(super) id: String,
     /// `USER` of the image.
     config_user: String,
     contents: Contents,
@@ -53,18 +52,15 @@ impl DockerExecutor {
         let inspect = self.ensure_image(image, pull, progress).await?;
         let id = inspect.id.unwrap_or_else(|| image.to_owned());
         let config_user = inspect.config.and_then(|it| it.user).unwrap_or_default();
-        let contents = match self.known_contents(&id) {
-            Some(contents) => contents,
-            None => {
-                let contents = self
-                    .look_into(&id)
-                    .await
-                    .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
-                self.remember_contents(&id, &contents)?;
-                contents
-            }
-        };
-        Ok(ImageFacts { id, config_user, contents })
+        if let Some(contents) = self.known_contents(&id) {
+            return Ok(ImageFacts { config_user, contents });
+        }
+        let contents = self
+            .look_into(&id)
+            .await
+            .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
+        self.remember_contents(&id, &contents)?;
+        Ok(ImageFacts { config_user, contents })
     }
 
     /// The id of an image that is here.
@@ -215,10 +211,7 @@ impl DockerExecutor {
 
 /// What to do about a pull that failed.
 fn advice(error: &Error) -> String {
-    let said = match error {
-        Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),
-        other => other.to_string(),
-    };
+    let said = fault::said(error);
     let help = if said.contains("unauthorized") || said.contains("denied") {
         "Sign in with `docker login`, or correct the name"
     } else if said.contains("not found") || said.contains("manifest unknown") {

@@ -27,9 +27,7 @@ pub(super) fn mode(spec: &PrepareSpec) -> String {
 pub(super) fn alias(network: &str, name: &str) -> NetworkingConfig {
     let endpoint =
         EndpointSettings { aliases: Some(vec![name.to_owned()]), ..EndpointSettings::default() };
-    NetworkingConfig {
-        endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])),
-    }
+    NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])) }
 }
 
 impl DockerExecutor {

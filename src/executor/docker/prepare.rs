@@ -2,14 +2,16 @@
 
 use std::path::PathBuf;
 
+use bollard::models::ContainerCreateBody;
+
 use crate::executor::archive;
 use crate::executor::control::{self, AttemptFolder};
-use crate::executor::docker::container::{Condition, Shape};
+use crate::executor::docker::container::{Condition, Origin, Shape};
 use crate::executor::docker::image::ImageFacts;
 use crate::executor::docker::{DockerExecutor, names, network};
 use crate::executor::layout::{self, Layout, Program, Segment, Workspace};
 use crate::executor::overlay::Layers;
-use crate::executor::{ExecutorError, PrepareSpec, ProgramSpec, folder};
+use crate::executor::{AttemptState, ExecutorError, PrepareSpec, ProgramSpec, folder};
 
 impl DockerExecutor {
     pub(super) async fn prepare_attempt(
@@ -20,6 +22,9 @@ impl DockerExecutor {
         let folder = self.folder(&spec.name);
         if spec.program == ProgramSpec::Nothing {
             return self.prepare_workspace(spec, &folder).await;
+        }
+        if self.is_under_way(&folder, spec).await? {
+            return Ok(());
         }
         let facts = self.image_facts(&spec.image, spec.pull, progress).await?;
         let segments = layout::segments(spec);
@@ -161,31 +166,49 @@ impl DockerExecutor {
                 Some(format!("{}:{}", layout.user.0, layout.user.1))
             };
             let config = shape.steps(index, &segment.image, user);
-            self.discard_ended(shape.folder, index, &name).await?;
-            self.find_or_create(&name, &config).await?;
-            if index == 0 {
+            if index == 0 && shape.workspace == Workspace::Volume {
+                self.find_or_create(&name, &config).await?;
                 self.fill(shape, &name, layout.user).await?;
             }
-            self.start(&name).await?;
+            self.find_or_start_waiting(&name, &config).await?;
         }
         Ok(())
     }
 
-    /// A container that ended while it waited (the daemon was restarted) has done nothing: away with it.
-    async fn discard_ended(
+    /// Makes a container and starts it so that it waits. One that ended while it waited (the daemon was
+    /// restarted) has done nothing: away with it.
+    async fn find_or_start_waiting(
+        &self,
+        name: &str,
+        config: &ContainerCreateBody,
+    ) -> Result<(), ExecutorError> {
+        if self.find_or_create(name, config).await? == Origin::Created {
+            return self.start_created(name).await;
+        }
+        match self.condition(name).await? {
+            Condition::Running => Ok(()),
+            Condition::Created => self.start_created(name).await,
+            Condition::Ended { .. } | Condition::Missing => {
+                self.remove_container(name).await?;
+                self.find_or_create(name, config).await?;
+                self.start_created(name).await
+            }
+        }
+    }
+
+    /// Whether the attempt has begun and goes on; fails if it has begun and is lost.
+    async fn is_under_way(
         &self,
         folder: &AttemptFolder,
-        segment: u32,
-        name: &str,
-    ) -> Result<(), ExecutorError> {
-        let is_known = folder.read_layout()?.is_some();
-        if is_known
-            && !folder.is_begun(segment)
-            && matches!(self.condition(name).await?, Condition::Ended { .. })
-        {
-            self.remove_container(name).await?;
+        spec: &PrepareSpec,
+    ) -> Result<bool, ExecutorError> {
+        if !folder.is_begun(0) {
+            return Ok(false);
         }
-        Ok(())
+        if self.attempt_state(&spec.name).await? == AttemptState::Lost {
+            return Err(ExecutorError::Gone(spec.name.slug()));
+        }
+        Ok(true)
     }
 
     /// Copies the checkout into a workspace that is no overlay.

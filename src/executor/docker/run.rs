@@ -10,6 +10,7 @@ use crate::executor::control::{self, AttemptFolder, Scripts};
 use crate::executor::docker::container::{CONTROL, Condition, WORKSPACE};
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::layout::{Layout, Program, Segment};
+use crate::executor::markers::MARK;
 use crate::executor::script::{Places, Steps};
 use crate::executor::{
     AttemptState, BeginSpec, CommandSpec, ExecutorError, Exit, Signal, StepSpec,
@@ -18,6 +19,8 @@ use crate::model::AttemptName;
 
 /// Exit code of a process that SIGKILL ended.
 const KILLED: i32 = 137;
+/// Exit code that the daemon gives to containers which ended while it was down.
+const LOST_BY_DAEMON: i32 = 255;
 /// Without them, waiting for a container is taken up again this often before it counts as a failure.
 const WAIT_TRIES: u32 = 20;
 
@@ -47,10 +50,10 @@ impl DockerExecutor {
             Program::Steps(segments) => {
                 if !folder.is_begun(0) {
                     let steps = control::steps_of(spec)?;
-                    self.write_segments((&folder, &layout), segments, (steps, &spec.env))?;
+                    write_segments((&folder, &layout), segments, (steps, &spec.env))?;
                     folder.mark_begun(0)?;
                 }
-                self.let_go(place).await
+                self.let_go(place)
             }
             Program::Command(config) => {
                 if !folder.is_begun(0) {
@@ -60,32 +63,6 @@ impl DockerExecutor {
                 self.start(&place.container()).await
             }
         }
-    }
-
-    fn write_segments(
-        &self,
-        (folder, layout): (&AttemptFolder, &Layout),
-        segments: &[Segment],
-        (steps, env): (&[StepSpec], &[(String, String)]),
-    ) -> Result<(), ExecutorError> {
-        let reader = rustix::process::geteuid().is_root().then_some(layout.user);
-        let mut env = env.to_vec();
-        env.push(("TRUNKLINE_METRICS".to_owned(), format!("{CONTROL}/metrics")));
-        env.push(("TRUNKLINE_OUTPUTS".to_owned(), format!("{CONTROL}/outputs")));
-        for (index, segment) in (0_u32..).zip(segments) {
-            let steps = steps.iter().skip(segment.first as usize).take(segment.count as usize);
-            let steps: Vec<StepSpec> = steps.cloned().collect();
-            let scripts = Scripts {
-                places: Places { control: CONTROL, workspace: WORKSPACE, writes_exit: false },
-                nonce: &layout.nonce,
-                steps: Steps { first: segment.first, steps: &steps },
-                program: None,
-                env: &env,
-                reader,
-            };
-            folder.write_scripts(index, &scripts)?;
-        }
-        Ok(())
     }
 
     /// A program's container is created with its environment, as nothing in it could read a file. Anybody
@@ -101,14 +78,16 @@ impl DockerExecutor {
             reason,
         };
         let CommandSpec::Program(words) = &spec.command else {
-            return Err(unusable("it was prepared for a program and is begun with steps".to_owned()));
+            return Err(unusable(
+                "it was prepared for a program and is begun with steps".to_owned(),
+            ));
         };
         let mut config: ContainerCreateBody =
             serde_json::from_str(config).map_err(|error| unusable(error.to_string()))?;
+        let published = (format!("{CONTROL}/metrics"), format!("{CONTROL}/outputs"));
+        let env = control::whole_env(&spec.env, published);
         let mut env: Vec<String> =
-            spec.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        env.push(format!("TRUNKLINE_METRICS={CONTROL}/metrics"));
-        env.push(format!("TRUNKLINE_OUTPUTS={CONTROL}/outputs"));
+            env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         // The signal is for all that the program has started, not for it alone.
         env.push("TINI_KILL_PROCESS_GROUP=1".to_owned());
         config.entrypoint = Some(words.clone());
@@ -118,11 +97,11 @@ impl DockerExecutor {
             // Left by a begin that did not get to its marker: its environment may be another.
             self.remove_container(&container).await?;
         }
-        self.find_or_create(&container, &config).await
+        self.find_or_create(&container, &config).await.map(drop)
     }
 
     /// Sees to it that a begun container runs: starts it if it never was, and tells it to go.
-    pub(super) async fn let_go(&self, place: Place<'_>) -> Result<(), ExecutorError> {
+    pub(super) fn let_go(&self, place: Place<'_>) -> Result<(), ExecutorError> {
         if place.folder.is_begun(place.segment) {
             self.inner.pokes.poke(place.folder, place.segment)?;
         }
@@ -134,11 +113,9 @@ impl DockerExecutor {
         let mut exit = Exit { code: 0, out_of_memory: false };
         for segment in 0..layout.segment_count() {
             let place = Place { folder: &folder, segment };
-            let ended = self.wait_segment(place, &layout).await?;
-            exit = Exit {
-                code: ended.code,
-                out_of_memory: exit.out_of_memory || ended.out_of_memory,
-            };
+            let ended = self.wait_segment(place).await?;
+            exit =
+                Exit { code: ended.code, out_of_memory: exit.out_of_memory || ended.out_of_memory };
             self.go_on_after(place, &layout, ended.code)?;
         }
         self.inner.pokes.forget(&folder);
@@ -166,24 +143,22 @@ impl DockerExecutor {
     }
 
     /// Waits for the end of one container, across breaks of the connection.
-    pub(super) async fn wait_segment(
-        &self,
-        place: Place<'_>,
-        layout: &Layout,
-    ) -> Result<Exit, ExecutorError> {
+    pub(super) async fn wait_segment(&self, place: Place<'_>) -> Result<Exit, ExecutorError> {
         let container = place.container();
         let mut last = None;
         for _ in 0..WAIT_TRIES {
             match self.condition(&container).await? {
-                Condition::Missing => return Err(ExecutorError::Gone(place.folder.slug().to_owned())),
+                Condition::Missing => {
+                    return Err(ExecutorError::Gone(place.folder.slug().to_owned()));
+                }
                 Condition::Ended { code, out_of_memory } => {
-                    return self.judge(place, layout, Exit { code, out_of_memory });
+                    return self.judge(place, Exit { code, out_of_memory }).await;
                 }
                 // Its start was lost with an engine; a container starts but once before it ends.
                 Condition::Created => self.start(&container).await?,
                 Condition::Running => {}
             }
-            self.let_go(place).await?;
+            self.let_go(place)?;
             last = self.wait_once(&container).await;
             if last.is_some() {
                 tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -210,12 +185,41 @@ impl DockerExecutor {
         }
     }
 
-    /// A waiting container that ended before its go tells nothing about the attempt.
-    fn judge(&self, place: Place<'_>, _layout: &Layout, exit: Exit) -> Result<Exit, ExecutorError> {
-        if place.folder.is_begun(place.segment) || exit.code == KILLED || place.folder.is_stopped() {
+    /// Whether the code is the attempt's own. A waiting container that ended before its go tells nothing,
+    /// and neither does one that was killed by somebody else.
+    async fn judge(&self, place: Place<'_>, exit: Exit) -> Result<Exit, ExecutorError> {
+        if place.folder.is_stopped() {
             return Ok(exit);
         }
-        Err(ExecutorError::Gone(place.folder.slug().to_owned()))
+        if !place.folder.is_begun(place.segment) {
+            return Err(ExecutorError::Gone(place.folder.slug().to_owned()));
+        }
+        if self.is_killed_from_outside(place, &exit).await? {
+            return Err(ExecutorError::Infra {
+                operation: format!("running container `{}`", place.container()),
+                reason: "it was killed from outside: by hand, or by a restart of Docker".to_owned(),
+            });
+        }
+        Ok(exit)
+    }
+
+    /// Codes of a container that was killed, or of a step that was: then the log tells the step's end.
+    async fn is_killed_from_outside(
+        &self,
+        place: Place<'_>,
+        exit: &Exit,
+    ) -> Result<bool, ExecutorError> {
+        let layout = place.folder.read_layout()?;
+        let Some(layout) = layout.filter(|it| matches!(it.program, Program::Steps(_))) else {
+            return Ok(false);
+        };
+        if exit.out_of_memory || !matches!(exit.code, KILLED | LOST_BY_DAEMON) {
+            return Ok(false);
+        }
+        let lines = self.last_lines(&place.container()).await;
+        let marker = format!("{}{} end ", char::from(MARK), layout.nonce);
+        let last = lines.rsplit_once(&marker).map(|(_, rest)| rest);
+        Ok(last.is_none_or(|it| it.contains('\n') || it.split(' ').count() != 2))
     }
 
     pub(super) async fn attempt_state(
@@ -242,6 +246,10 @@ impl DockerExecutor {
                 Condition::Created | Condition::Running => return Ok(AttemptState::Begun),
                 Condition::Ended { code, out_of_memory } => {
                     out_of_memory_before |= out_of_memory;
+                    let exit = Exit { code, out_of_memory };
+                    if !folder.is_stopped() && self.is_killed_from_outside(place, &exit).await? {
+                        return Ok(AttemptState::Lost);
+                    }
                     if segment + 1 == count {
                         let exit = Exit { code, out_of_memory: out_of_memory_before };
                         return Ok(AttemptState::Exited(exit));
@@ -313,12 +321,31 @@ impl DockerExecutor {
     }
 }
 
-fn not_begun(
-    segment: u32,
-    layout: &Layout,
-    condition: &Condition,
-    boot: &str,
-) -> AttemptState {
+fn write_segments(
+    (folder, layout): (&AttemptFolder, &Layout),
+    segments: &[Segment],
+    (steps, env): (&[StepSpec], &[(String, String)]),
+) -> Result<(), ExecutorError> {
+    let reader = rustix::process::geteuid().is_root().then_some(layout.user);
+    let published = (format!("{CONTROL}/metrics"), format!("{CONTROL}/outputs"));
+    let env = control::whole_env(env, published);
+    for (index, segment) in (0_u32..).zip(segments) {
+        let steps = steps.iter().skip(segment.first as usize).take(segment.count as usize);
+        let steps: Vec<StepSpec> = steps.cloned().collect();
+        let scripts = Scripts {
+            places: Places { control: CONTROL, workspace: WORKSPACE, writes_exit: false },
+            nonce: &layout.nonce,
+            steps: Steps { first: segment.first, steps: &steps },
+            program: None,
+            env: &env,
+            reader,
+        };
+        folder.write_scripts(index, &scripts)?;
+    }
+    Ok(())
+}
+
+fn not_begun(segment: u32, layout: &Layout, condition: &Condition, boot: &str) -> AttemptState {
     if segment > 0 {
         return AttemptState::Begun;
     }

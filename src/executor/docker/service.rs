@@ -45,8 +45,7 @@ impl DockerExecutor {
         self.image_facts(&service.image, pull, progress).await?;
         let container = names::service(&spec.name.slug(), &service.name);
         let config = self.service_config(spec, service);
-        self.find_or_create(&container, &config).await?;
-        self.start(&container).await?;
+        self.find_or_start(&container, &config).await?;
         let Some((probe, limit)) = &service.ready else {
             return Ok(());
         };

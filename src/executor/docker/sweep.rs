@@ -18,7 +18,7 @@ impl DockerExecutor {
     pub(super) async fn remove_attempt(&self, name: &AttemptName) -> Result<(), ExecutorError> {
         let attempt = self.folder(name);
         let slug = attempt.slug();
-        let mut containers = self.expected_containers(&attempt)?;
+        let mut containers = expected_containers(&attempt)?;
         if containers.is_empty() {
             containers = self.labelled_containers(&filter(names::ATTEMPT, slug)).await?;
         }
@@ -36,21 +36,6 @@ impl DockerExecutor {
             operation: format!("removing the files of attempt {}", name.slug()),
             reason: error.to_string(),
         })?
-    }
-
-    /// Names of the attempt's containers as it was prepared; none if it was prepared half.
-    fn expected_containers(&self, attempt: &AttemptFolder) -> Result<Vec<String>, ExecutorError> {
-        let Some(layout) = attempt.read_layout()? else {
-            return Ok(Vec::new());
-        };
-        let slug = attempt.slug();
-        let mut containers: Vec<String> =
-            (0..layout.segment_count()).map(|it| names::container(slug, it)).collect();
-        if matches!(layout.program, crate::executor::layout::Program::Command(_)) {
-            containers.push(names::holder(slug));
-        }
-        containers.extend(layout.services.iter().map(|it| names::service(slug, it)));
-        Ok(containers)
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), ExecutorError> {
@@ -82,10 +67,7 @@ impl DockerExecutor {
         fault::retry(list).await.map_err(|error| fault::infra("listing containers", &error))
     }
 
-    pub(super) async fn list_attempts(
-        &self,
-        instance: &str,
-    ) -> Result<Vec<Found>, ExecutorError> {
+    pub(super) async fn list_attempts(&self, instance: &str) -> Result<Vec<Found>, ExecutorError> {
         let filters = filter(names::INSTANCE, instance);
         let mut found: BTreeMap<String, bool> = BTreeMap::new();
         for container in self.containers(&filters).await? {
@@ -116,7 +98,8 @@ impl DockerExecutor {
             let options = ListVolumesOptions { filters: Some(filters.clone()) };
             self.docker().list_volumes(Some(options))
         };
-        let found = fault::retry(list).await.map_err(|error| fault::infra("listing volumes", &error))?;
+        let found =
+            fault::retry(list).await.map_err(|error| fault::infra("listing volumes", &error))?;
         let volumes = found.volumes.unwrap_or_default();
         Ok(volumes.into_iter().filter_map(|mut it| it.labels.remove(names::ATTEMPT)).collect())
     }
@@ -144,6 +127,21 @@ impl DockerExecutor {
             })
             .collect()
     }
+}
+
+/// Names of the attempt's containers as it was prepared; none if it was prepared half.
+fn expected_containers(attempt: &AttemptFolder) -> Result<Vec<String>, ExecutorError> {
+    let Some(layout) = attempt.read_layout()? else {
+        return Ok(Vec::new());
+    };
+    let slug = attempt.slug();
+    let mut containers: Vec<String> =
+        (0..layout.segment_count()).map(|it| names::container(slug, it)).collect();
+    if matches!(layout.program, crate::executor::layout::Program::Command(_)) {
+        containers.push(names::holder(slug));
+    }
+    containers.extend(layout.services.iter().map(|it| names::service(slug, it)));
+    Ok(containers)
 }
 
 fn filter(label: &str, value: &str) -> Filters {

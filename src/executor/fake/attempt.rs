@@ -83,9 +83,7 @@ impl Attempt {
 
     /// Whether its containers have disappeared, by themselves or not.
     pub(super) fn is_gone(&self) -> bool {
-        let has_vanished = |life: &Life| {
-            life.past().any(|event| matches!(event, Event::Vanished))
-        };
+        let has_vanished = |life: &Life| life.past().any(|event| matches!(event, Event::Vanished));
         self.is_vanished || self.life.as_ref().is_some_and(has_vanished)
     }
 
@@ -161,7 +159,12 @@ impl Attempt {
             match event {
                 Event::Metric(line) => published.metrics.extend_from_slice(line.as_bytes()),
                 Event::Output(line) => published.outputs.extend_from_slice(line.as_bytes()),
-                _ => {}
+                Event::Started(_)
+                | Event::Finished(..)
+                | Event::Printed(_)
+                | Event::Written(..)
+                | Event::IgnoresSignal
+                | Event::Vanished => {}
             }
         }
         published
@@ -198,7 +201,11 @@ impl Life {
                 Event::Started(index) => (step, ignores) = (Some(*index), false),
                 Event::Finished(..) => (step, ignores) = (None, false),
                 Event::IgnoresSignal => ignores = true,
-                _ => {}
+                Event::Printed(_)
+                | Event::Metric(_)
+                | Event::Output(_)
+                | Event::Written(..)
+                | Event::Vanished => {}
             }
         }
         if ignores {
@@ -300,7 +307,9 @@ impl Plan {
 
     fn show(&mut self, path: &str) -> Option<i32> {
         let Some(bytes) = self.content(Path::new(path)) else {
-            self.push(Event::Printed(format!("cat: can't open '{path}': No such file or directory\n")));
+            self.push(Event::Printed(format!(
+                "cat: can't open '{path}': No such file or directory\n"
+            )));
             return Some(1);
         };
         self.push(Event::Printed(String::from_utf8_lossy(&bytes).into_owned()));

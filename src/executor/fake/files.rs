@@ -88,6 +88,9 @@ pub(super) fn pack(files: &Files, pattern: &str) -> Result<Option<TarStream>, Ex
         has_any = true;
         let mut header = tar::Header::new_gnu();
         header.set_mode(file.mode);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         let added = match &file.content {
             Content::Bytes(bytes) => {
                 header.set_size(bytes.len() as u64);

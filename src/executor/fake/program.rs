@@ -30,7 +30,7 @@ fn action(words: &[String]) -> Vec<Action> {
         ["cat", file] => Action::Show((*file).to_owned()),
         ["sleep", seconds] => Action::Sleep(milliseconds(seconds)),
         ["exit", code] => Action::Exit(code.parse().unwrap_or(2)),
-        ["exit"] | ["true" | ":", ..] => Action::Nothing,
+        [] | ["exit"] | ["true" | ":", ..] => Action::Nothing,
         ["false"] => Action::Exit(1),
         ["trap", "", "TERM"] => Action::IgnoreSignal,
         ["metric", name, value] => Action::Metric(format!("{{\"{name}\":{value}}}\n")),
@@ -40,7 +40,6 @@ fn action(words: &[String]) -> Vec<Action> {
         [program, ..] => {
             return vec![Action::Print(format!("sh: {program}: not found\n")), Action::Exit(127)];
         }
-        [] => Action::Nothing,
     };
     vec![one]
 }
@@ -49,7 +48,8 @@ fn action(words: &[String]) -> Vec<Action> {
 fn printed(words: &[&str]) -> Action {
     let place = words.iter().position(|it| matches!(*it, ">" | ">>"));
     let text = |words: &[&str]| format!("{}\n", words.join(" "));
-    let Some((text_words, [sign, file, ..])) = place.and_then(|it| words.split_at_checked(it)) else {
+    let Some((text_words, [sign, file, ..])) = place.and_then(|it| words.split_at_checked(it))
+    else {
         return Action::Print(text(words));
     };
     match *file {
@@ -76,13 +76,12 @@ fn words(line: &str) -> Vec<String> {
     for letter in line.chars() {
         match (quote, letter) {
             (Some(open), close) if open == close => quote = None,
-            (Some(_), letter) => word.get_or_insert_default().push(letter),
             (None, '\'' | '"') => {
                 quote = Some(letter);
                 word.get_or_insert_default();
             }
             (None, ' ' | '\t') => words.extend(word.take()),
-            (None, letter) => word.get_or_insert_default().push(letter),
+            (Some(_) | None, letter) => word.get_or_insert_default().push(letter),
         }
     }
     words.extend(word);
@@ -95,7 +94,10 @@ mod tests {
 
     #[test]
     fn words_are_split_as_a_shell_does() {
-        assert_eq!(words(r#"echo 'a  b' "c d" >> "$X" """#), ["echo", "a  b", "c d", ">>", "$X", ""]);
+        assert_eq!(
+            words(r#"echo 'a  b' "c d" >> "$X" """#),
+            ["echo", "a  b", "c d", ">>", "$X", ""]
+        );
     }
 
     #[test]

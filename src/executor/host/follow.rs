@@ -21,16 +21,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 const TAIL_TRIES: u32 = 1000;
 
 /// The log of an attempt, to its end.
-pub(super) fn follow(
-    process: Process,
-    layout: Layout,
-    boot: String,
-    now: Now,
-) -> Result<LogStream, ExecutorError> {
+pub(super) fn follow(process: Process, layout: Layout, boot: String, now: Now) -> LogStream {
     let parser = match &layout.program {
         Program::Steps(_) => Some(MarkerParser::new(&layout.nonce)),
         Program::Command(_) => None,
-        Program::Nothing => return Ok(stream::empty().boxed()),
+        Program::Nothing => return stream::empty().boxed(),
     };
     let follower = Follower {
         process,
@@ -44,7 +39,7 @@ pub(super) fn follow(
         ready: VecDeque::new(),
         is_over: false,
     };
-    Ok(Box::pin(follower.into_stream()))
+    Box::pin(follower.into_stream())
 }
 
 struct Follower {
@@ -116,9 +111,8 @@ impl Follower {
 
     /// Reads the next piece; whether there was one.
     fn take(&mut self) -> Result<bool, ExecutorError> {
-        let length = self.read().map_err(|error| {
-            control::failed("reading", &self.process.log(), &error)
-        })?;
+        let length =
+            self.read().map_err(|error| control::failed("reading", &self.process.log(), &error))?;
         let Some(piece) = self.chunk.get(..length).filter(|it| !it.is_empty()) else {
             return Ok(false);
         };

@@ -124,9 +124,8 @@ impl Process {
 
     /// Whether nothing more is written to the log.
     pub(super) fn is_log_whole(&self) -> bool {
-        File::open(self.log()).is_ok_and(|log| {
-            rustix::fs::flock(&log, FlockOperation::NonBlockingLockShared).is_ok()
-        })
+        File::open(self.log())
+            .is_ok_and(|log| rustix::fs::flock(&log, FlockOperation::NonBlockingLockShared).is_ok())
     }
 
     /// Sends a signal to every process of the attempt, those that left its group too.
@@ -188,7 +187,10 @@ pub(super) struct Running {
 impl Running {
     /// Waits for its end, and then ends what it left behind in its group.
     pub(super) async fn end(self) -> Result<(), ExecutorError> {
-        #[expect(deprecated, reason = "its unsafe successor is for types whose descriptor may change")]
+        #[expect(
+            deprecated,
+            reason = "its unsafe successor is for types whose descriptor may change"
+        )]
         let watch = async {
             let fd = AsyncFd::with_interest(self.fd, Interest::READABLE)?;
             fd.readable().await.map(drop)

@@ -69,12 +69,14 @@ impl Merge<'_> {
             && self.reading.source_name(first.source) == self.reading.source_name(place.source);
         if let (true, Some(at)) = (is_same, self.at) {
             let name = self.reading.source_name(place.source);
-            let message = format!("`{name}` is included twice, and each brings a stage `{}`", entry.key);
+            let message =
+                format!("`{name}` is included twice, and each brings a stage `{}`", entry.key);
             let help = "remove one of the two, or let an input be part of the stage's name";
             self.reading.error(code, at, message, help);
             return;
         }
-        let message = format!("there is already a stage `{}`, at {}", entry.key, self.reading.show(first));
+        let message =
+            format!("there is already a stage `{}`, at {}", entry.key, self.reading.show(first));
         self.reading.error(code, place, message, "rename one of the two");
     }
 
@@ -92,7 +94,8 @@ impl Merge<'_> {
         if !self.has_digest(include, &text) {
             return;
         }
-        let source = self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
+        let source =
+            self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
         let Some(tree) = yaml::parse(&text, source, self.reading) else { return };
         let declared = top::read_template_inputs(&tree, self.reading);
         let values = input::read_with(&declared, include.with, include.place, self.reading);
@@ -112,7 +115,11 @@ impl Merge<'_> {
         let is_local = include.from.is_none();
         let wanted = IncludeRef {
             from: include.from.clone().or_else(|| outer.and_then(|it| it.from.clone())),
-            r#ref: if is_local { outer.and_then(|it| it.r#ref.clone()) } else { include.r#ref.clone() },
+            r#ref: if is_local {
+                outer.and_then(|it| it.r#ref.clone())
+            } else {
+                include.r#ref.clone()
+            },
             file: include.file.clone(),
             sha256: include.sha256.as_ref().map(|(digits, _)| digits.clone()),
         };
@@ -121,9 +128,15 @@ impl Merge<'_> {
             (&it.from, &it.r#ref, &it.file) == (&wanted.from, &wanted.r#ref, &wanted.file)
         };
         let problem = if self.path.iter().any(is_same) {
-            Some((format!("`{}` includes itself", show(&wanted)), "remove one `include` of the circle"))
+            Some((
+                format!("`{}` includes itself", show(&wanted)),
+                "remove one `include` of the circle",
+            ))
         } else if self.path.len() >= MOST_DEPTH {
-            Some((format!("files include each other more than {MOST_DEPTH} levels deep"), "include less deeply"))
+            Some((
+                format!("files include each other more than {MOST_DEPTH} levels deep"),
+                "include less deeply",
+            ))
         } else if self.count > MOST_INCLUDES {
             Some((format!("more than {MOST_INCLUDES} files are included"), "join some of them"))
         } else {

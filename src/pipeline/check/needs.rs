@@ -1,8 +1,8 @@
 //! Checks of the graph: every need exists, and none leads back to where it came from.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use petgraph::algo::tarjan_scc;
+use petgraph::algo::kosaraju_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::include::Merged;
@@ -26,8 +26,12 @@ fn check_need(stage: &Stage, need: &Need, known: &[&str], merged: &Merged, readi
         let message = format!("stage `{name}` needs itself");
         reading.error("pipeline/need-on-itself", *place, message, "remove this need");
     } else if !merged.names.contains_key(name) && !need.optional {
+        if reading.is_full() {
+            return;
+        }
         let others: Vec<&str> = known.iter().copied().filter(|it| *it != stage.name).collect();
-        let message = format!("stage `{}` needs `{name}`, but there is no stage of this name", stage.name);
+        let message =
+            format!("stage `{}` needs `{name}`, but there is no stage of this name", stage.name);
         let help = match others.as_slice() {
             [] => "the pipeline has no other stage".to_owned(),
             others => reading.suggest(name, "stages", others),
@@ -48,21 +52,26 @@ fn check_cycles(merged: &Merged, reading: &Reading) {
             graph.add_edge(*from, *to, ());
         }
     }
-    let mut groups = tarjan_scc(&graph);
+    let mut groups = kosaraju_scc(&graph); // Tarjan's is recursive in petgraph; this one is not.
     groups.retain(|it| it.len() > 1);
     for group in &groups {
         if let Some(start) = group.iter().min() {
-            report(&shortest_cycle(&graph, *start), merged, reading);
+            let inside = group.iter().copied().collect();
+            report(&shortest_cycle(&graph, *start, &inside), merged, reading);
         }
     }
 }
 
-/// The shortest way from a stage back to itself.
-fn shortest_cycle(graph: &DiGraph<(), ()>, start: NodeIndex) -> Vec<NodeIndex> {
+/// The shortest way from a stage back to itself, through stages of its group.
+fn shortest_cycle(
+    graph: &DiGraph<(), ()>,
+    start: NodeIndex,
+    inside: &BTreeSet<NodeIndex>,
+) -> Vec<NodeIndex> {
     let mut came_from: BTreeMap<NodeIndex, NodeIndex> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
     while let Some(node) = queue.pop_front() {
-        for next in graph.neighbors(node) {
+        for next in graph.neighbors(node).filter(|it| inside.contains(it)) {
             if next == start {
                 let back = |it: &NodeIndex| came_from.get(it).copied();
                 let mut way: Vec<_> = std::iter::successors(Some(node), back).collect();
@@ -79,8 +88,7 @@ fn shortest_cycle(graph: &DiGraph<(), ()>, start: NodeIndex) -> Vec<NodeIndex> {
 }
 
 fn report(cycle: &[NodeIndex], merged: &Merged, reading: &Reading) {
-    let stages: Vec<&Stage> =
-        cycle.iter().filter_map(|it| merged.stages.get(it.index())).collect();
+    let stages: Vec<&Stage> = cycle.iter().filter_map(|it| merged.stages.get(it.index())).collect();
     let (Some(first), Some(second)) = (stages.first(), stages.get(1)) else { return };
     let closed = stages.iter().chain(stages.first());
     let shown: Vec<String> = closed.map(|it| format!("`{}`", it.name)).collect();

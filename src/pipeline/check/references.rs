@@ -48,14 +48,17 @@ impl Check<'_> {
             ("inputs", Some(name)) if !self.inputs.contains(&name.as_str()) => {
                 let message = format!("there is no input `{name}`");
                 let help = if self.inputs.is_empty() {
-                    format!("declare it: `on: {{ manual: {{ inputs: {{ {name}: {{ type: string }} }} }} }}`")
+                    format!(
+                        "declare it: `on: {{ manual: {{ inputs: {{ {name}: {{ type: string }} }} }} }}`"
+                    )
                 } else {
                     self.reading.suggest(name, "inputs", self.inputs)
                 };
                 self.refuse("pipeline/unknown-input", reference, occurrence, (message, help));
             }
             ("needs" | "matrix", _) if stage.is_none() && occurrence.used_as == Use::Early => {
-                let message = format!("`{}` belongs to a stage and is not known here", reference.root);
+                let message =
+                    format!("`{}` belongs to a stage and is not known here", reference.root);
                 let help = "use `git`, `event`, `pull_request` or `inputs`".to_owned();
                 self.refuse("pipeline/not-known-here", reference, occurrence, (message, help));
             }
@@ -71,7 +74,9 @@ impl Check<'_> {
     }
 
     fn axis(&self, name: Option<&str>, reference: &Reference, occurrence: &Occurrence) {
-        let Some(stage) = occurrence.stage.as_deref().and_then(|it| self.stages.get(it)) else { return };
+        let Some(stage) = occurrence.stage.as_deref().and_then(|it| self.stages.get(it)) else {
+            return;
+        };
         let names = match &stage.matrix {
             Some(matrix) if matrix.is_broken => return,
             Some(matrix) => matrix.names(),
@@ -91,7 +96,9 @@ impl Check<'_> {
     }
 
     fn need(&self, name: &str, reference: &Reference, occurrence: &Occurrence) {
-        let Some(stage) = occurrence.stage.as_deref().and_then(|it| self.stages.get(it)) else { return };
+        let Some(stage) = occurrence.stage.as_deref().and_then(|it| self.stages.get(it)) else {
+            return;
+        };
         let needs: Vec<&str> = stage.needs.iter().map(|it| it.stage.name.as_str()).collect();
         if needs.contains(&name) {
             return;

@@ -82,8 +82,12 @@ impl Substitution<'_> {
             return Scalar::from_json(value);
         }
         let text = match mode {
-            Mode::Expression if !scalar.text.contains("${{") => self.expression(&scalar.text, place),
-            _ => self.text(&scalar.text, place),
+            Mode::Expression if !scalar.text.contains("${{") => {
+                self.expression(&scalar.text, place)
+            }
+            Mode::Expression | Mode::Text | Mode::Shell | Mode::Steps => {
+                self.text(&scalar.text, place)
+            }
         };
         let Some(text) = text else { return scalar };
         self.weight += text.len();

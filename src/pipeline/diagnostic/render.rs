@@ -70,8 +70,11 @@ impl Excerpt {
 /// so that the marks stay in line.
 fn plain(c: char) -> char {
     match c {
-        '\u{feff}' | '\u{200e}' | '\u{200f}' => '·',
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '·',
+        '\u{feff}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2066}'..='\u{2069}' => '·',
         c if c.is_control() => ' ',
         c => c,
     }

@@ -20,6 +20,9 @@ use crate::pipeline::{Expression, Template};
 /// An attempt may take this long unless the file says otherwise.
 const TIMEOUT: Milliseconds = Milliseconds::from_seconds(3600);
 
+/// More problems than anybody reads.
+const MOST_PROBLEMS: usize = 100;
+
 /// A rollout may take this long unless it says otherwise.
 const ROLLOUT_TIMEOUT: Milliseconds = Milliseconds::from_seconds(7 * 86_400);
 
@@ -120,7 +123,8 @@ impl Fold<'_> {
     fn condition_is_false(&self) -> bool {
         let Some(condition) = &self.stage.condition else { return false };
         let names = references(condition.source());
-        let waits = names.iter().any(|it| matches!(it.root.as_str(), "needs" | "always" | "failed"));
+        let waits =
+            names.iter().any(|it| matches!(it.root.as_str(), "needs" | "always" | "failed"));
         !waits && condition.evaluate(&self.scope()) == Ok(false)
     }
 
@@ -131,7 +135,7 @@ impl Fold<'_> {
         match template.fold(&self.scope()) {
             Ok(folded) => folded,
             Err(error) => {
-                if !self.is_skipped {
+                if !self.is_skipped && self.problems.len() < MOST_PROBLEMS {
                     let problem = self.pipeline.unresolved(Some(self.stage), template, &error);
                     self.problems.push(problem);
                 }
@@ -208,11 +212,7 @@ impl Fold<'_> {
     }
 
     fn image(&mut self, image: &ImageWork) -> ImageWork {
-        ImageWork {
-            tags: self.folds(&image.tags),
-            args: self.map(&image.args),
-            ..image.clone()
-        }
+        ImageWork { tags: self.folds(&image.tags), args: self.map(&image.args), ..image.clone() }
     }
 
     fn step(&mut self, step: &Step) -> Step {

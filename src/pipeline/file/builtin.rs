@@ -158,7 +158,10 @@ pub(crate) fn find(node: &Node, reading: &Reading) -> Option<&'static Builtin> {
     let close = reading.closest(bare, BUILTINS.iter().map(|it| it.name));
     let help = match close {
         Some(close) => format!("did you mean `builtin/{close}`?"),
-        None => format!("{}; a file of stages is shared with `include`", known_words("built-ins", &known)),
+        None => format!(
+            "{}; a file of stages is shared with `include`",
+            known_words("built-ins", &known)
+        ),
     };
     reading.error("pipeline/unknown-builtin", node.place, format!("there is no `{text}`"), help);
     None
@@ -177,13 +180,12 @@ pub(crate) fn read_with(
     };
     let known: Vec<&str> = builtin.with.iter().map(|(key, _)| *key).collect();
     for entry in entries {
-        match builtin.with.iter().find(|(key, _)| *key == entry.key) {
-            Some((key, kind)) => check(*kind, &entry.value, &format!("`{key}`"), reading),
-            None => {
-                let message = format!("`builtin/{}` has no argument `{}`", builtin.name, entry.key);
-                let help = reading.suggest(&entry.key, "arguments", &known);
-                reading.error("pipeline/unknown-argument", entry.key_place, message, help);
-            }
+        if let Some((key, kind)) = builtin.with.iter().find(|(key, _)| *key == entry.key) {
+            check(*kind, &entry.value, &format!("`{key}`"), reading);
+        } else {
+            let message = format!("`builtin/{}` has no argument `{}`", builtin.name, entry.key);
+            let help = reading.suggest(&entry.key, "arguments", &known);
+            reading.error("pipeline/unknown-argument", entry.key_place, message, help);
         }
     }
     for (key, example) in builtin.required {

@@ -33,11 +33,11 @@ impl Read for Resources {
         let fields = Fields::of(node, label, RESOURCE_KEYS, reading)?;
         let pids = fields.find("pids").and_then(|it| whole(it, "`pids`", 1..=1_000_000, reading));
         let memory = fields.read::<Bytes>("memory").map(|it| it.0);
-        if let (Some(bytes), Some(node)) = (memory, fields.find("memory")) {
-            if bytes < 6 << 20 {
-                let message = "no container starts with less than 6 MiB of memory";
-                reading.error("pipeline/memory", node.place, message, "give it more, such as `64Mi`");
-            }
+        if let (Some(bytes), Some(node)) = (memory, fields.find("memory"))
+            && bytes < 6 << 20
+        {
+            let message = "no container starts with less than 6 MiB of memory";
+            reading.error("pipeline/memory", node.place, message, "give it more, such as `64Mi`");
         }
         Some(Self {
             cpu_millis: fields.read::<Cpu>("cpu").map(|it| it.0),
@@ -89,7 +89,12 @@ impl Read for ImageName {
 /// Reads `services`: containers by their host name.
 pub(crate) fn read_services(node: &Node, reading: &Reading) -> Option<BTreeMap<String, Service>> {
     const MOST: usize = 20;
-    let entries = mapping(node, "`services`", "give each a host name: `services: { db: { image: \"postgres:16\" } }`", reading)?;
+    let entries = mapping(
+        node,
+        "`services`",
+        "give each a host name: `services: { db: { image: \"postgres:16\" } }`",
+        reading,
+    )?;
     if entries.len() > MOST {
         let message = format!("a stage has {} services; the limit is {MOST}", entries.len());
         reading.error("pipeline/limit", node.place, message, "split the stage");
@@ -125,10 +130,8 @@ fn read_service(node: &Node, label: &str, reading: &Reading) -> Option<Service> 
 fn read_ready(node: &Node, reading: &Reading) -> Option<Readiness> {
     let fields = Fields::of(node, "`ready`", READY_KEYS, reading)?;
     let timeout = fields.read_or("timeout", READY_TIMEOUT);
-    let given: Vec<&str> = ["tcp", "http", "exec"]
-        .into_iter()
-        .filter(|key| fields.find(key).is_some())
-        .collect();
+    let given: Vec<&str> =
+        ["tcp", "http", "exec"].into_iter().filter(|key| fields.find(key).is_some()).collect();
     let probe = match given.as_slice() {
         ["tcp"] => Probe::Tcp(read_port(fields.find("tcp")?, "`tcp`", reading)?),
         ["http"] => read_http(fields.find("http")?, reading)?,
@@ -225,7 +228,11 @@ pub(crate) fn read_user(node: &Node, reading: &Reading) -> Option<String> {
     };
     let is_user = word.splitn(2, ':').all(is_part);
     if !is_user {
-        let help = if text(node).is_some() { "a name or number, and perhaps `:` and a group" } else { "quote it" };
+        let help = if text(node).is_some() {
+            "a name or number, and perhaps `:` and a group"
+        } else {
+            "quote it"
+        };
         wrong_type(node, "`user`", "a user such as `\"1000:1000\"` or `app`", reading, help);
     }
     is_user.then_some(word)

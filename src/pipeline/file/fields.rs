@@ -97,13 +97,7 @@ pub(crate) fn mapping<'n>(
 }
 
 /// Records that something else was expected.
-pub(crate) fn wrong_type(
-    node: &Node,
-    label: &str,
-    expected: &str,
-    reading: &Reading,
-    help: &str,
-) {
+pub(crate) fn wrong_type(node: &Node, label: &str, expected: &str, reading: &Reading, help: &str) {
     let message = format!("{label} must be {expected}, found {}", node.describe());
     reading.error("pipeline/wrong-type", node.place, message, help);
 }

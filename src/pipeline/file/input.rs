@@ -60,7 +60,9 @@ impl Input {
             InputKind::String => Json::from(""),
             InputKind::Number => Json::from(0),
             InputKind::Boolean => Json::from(false),
-            InputKind::Choice => self.options.first().map_or(Json::from(""), |it| it.as_str().into()),
+            InputKind::Choice => {
+                self.options.first().map_or(Json::from(""), |it| it.as_str().into())
+            }
         })
     }
 
@@ -70,7 +72,9 @@ impl Input {
             (InputKind::String, ScalarKind::Null) => None,
             (InputKind::String, _) => Some(scalar.text.as_str().into()),
             (InputKind::Number, ScalarKind::Int(value)) => Some(value.into()),
-            (InputKind::Number, ScalarKind::Float(value)) if value.is_finite() => Some(value.into()),
+            (InputKind::Number, ScalarKind::Float(value)) if value.is_finite() => {
+                Some(value.into())
+            }
             (InputKind::Boolean, ScalarKind::Bool(value)) => Some(value.into()),
             (InputKind::Choice, _) if self.options.contains(&scalar.text) => {
                 Some(scalar.text.as_str().into())
@@ -95,14 +99,16 @@ impl Input {
 
 /// Reads `inputs:`.
 pub(crate) fn read_declared(node: &Node, reading: &Reading) -> Option<BTreeMap<String, Input>> {
-    let entries = mapping(node, "`inputs`", "such as `inputs: { fast: { type: boolean } }`", reading)?;
+    let entries =
+        mapping(node, "`inputs`", "such as `inputs: { fast: { type: boolean } }`", reading)?;
     let mut inputs = BTreeMap::new();
     for entry in entries {
         let label = format!("input `{}`", entry.key);
         let is_word = scalar::is_variable(&entry.key) && scalar::is_name(&entry.key);
         if !is_word {
             let message = format!("`{}` cannot be the name of an input", entry.key);
-            let help = "use lower-case letters, digits and `_`, so that `inputs.name` can be written";
+            let help =
+                "use lower-case letters, digits and `_`, so that `inputs.name` can be written";
             reading.error("pipeline/name", entry.key_place, message, help);
         }
         if let Some(input) = read_one(&entry.value, &label, reading) {
@@ -177,9 +183,10 @@ pub(crate) fn read_given(
     }
     let known: Vec<&str> = declared.keys().map(String::as_str).collect();
     let unknown = given.keys().filter(|name| !declared.contains_key(*name));
-    wrong.extend(unknown.map(|name| {
-        format!("there is no input `{name}`; {}", known_words("inputs", &known))
-    }));
+    wrong.extend(
+        unknown
+            .map(|name| format!("there is no input `{name}`; {}", known_words("inputs", &known))),
+    );
     if wrong.is_empty() { Ok(values) } else { Err(wrong) }
 }
 
@@ -208,7 +215,13 @@ pub(crate) fn read_with(
             Some(value) => {
                 values.insert(entry.key.clone(), value);
             }
-            None => wrong_type(&entry.value, &format!("`{}`", entry.key), &input.expected(), reading, ""),
+            None => wrong_type(
+                &entry.value,
+                &format!("`{}`", entry.key),
+                &input.expected(),
+                reading,
+                "",
+            ),
         }
     }
     for (name, input) in declared {

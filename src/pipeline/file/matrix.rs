@@ -11,6 +11,9 @@ use crate::pipeline::yaml::{Entry, Node, Value};
 /// Cells of one stage.
 pub(crate) const MOST_CELLS: usize = 256;
 
+/// Axes of one matrix, and names in one rule of it.
+const MOST_AXES: usize = 32;
+
 /// A matrix.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Matrix {
@@ -38,7 +41,8 @@ impl Matrix {
     /// Names that `matrix.…` knows.
     pub(crate) fn names(&self) -> Vec<&str> {
         let axes = self.axes.iter().map(|(name, _)| name.as_str());
-        let more = self.include.iter().flat_map(|it| it.values.iter().map(|(name, _)| name.as_str()));
+        let more =
+            self.include.iter().flat_map(|it| it.values.iter().map(|(name, _)| name.as_str()));
         let mut names: Vec<&str> = axes.collect();
         for name in more {
             if !names.contains(&name) {
@@ -111,9 +115,13 @@ fn with(cell: &Cell, name: &str, value: &str) -> Cell {
 
 /// Reads `matrix`.
 pub(crate) fn read(node: &Node, reading: &Reading) -> Option<Matrix> {
-    let entries = mapping(node, "`matrix`", "such as `matrix: { python: [\"3.11\", \"3.12\"] }`", reading)?;
+    let entries =
+        mapping(node, "`matrix`", "such as `matrix: { python: [\"3.11\", \"3.12\"] }`", reading)?;
     let problems = reading.problem_count();
     let mut matrix = Matrix::default();
+    if !is_few(entries.len(), MOST_AXES, "axes", node, reading) {
+        return Some(Matrix { is_broken: true, ..matrix });
+    }
     for entry in entries.iter().filter(|it| it.key != "include" && it.key != "exclude") {
         if let Some(axis) = read_axis(entry, reading) {
             matrix.axes.push(axis);
@@ -148,6 +156,14 @@ fn check_size(matrix: &Matrix, entries: &[Entry], node: &Node, reading: &Reading
     }
 }
 
+fn is_few(count: usize, most: usize, what: &str, node: &Node, reading: &Reading) -> bool {
+    if count > most {
+        let message = format!("there are {count} {what}; the limit is {most}");
+        reading.error("pipeline/limit", node.place, message, "split the stage");
+    }
+    count <= most
+}
+
 fn read_axis(entry: &Entry, reading: &Reading) -> Option<(String, Vec<String>)> {
     let label = format!("`{}`", entry.key);
     if !matches!(entry.value.value, Value::Sequence(_)) {
@@ -162,9 +178,17 @@ fn read_axis(entry: &Entry, reading: &Reading) -> Option<(String, Vec<String>)> 
         return None;
     }
     let values = loose_list(&entry.value, &label, reading)?;
+    if !is_few(values.len(), MOST_CELLS, "values", &entry.value, reading) {
+        return None;
+    }
     if let Some(twice) = first_twice(&values) {
         let message = format!("{label} has the value `{twice}` twice");
-        reading.error("pipeline/duplicate-name", entry.value.place, message, "remove one of the two");
+        reading.error(
+            "pipeline/duplicate-name",
+            entry.value.place,
+            message,
+            "remove one of the two",
+        );
         return None;
     }
     if let Some(long) = values.iter().find(|it| it.is_empty() || it.len() > 200) {
@@ -190,11 +214,17 @@ fn read_rules(node: &Node, label: &str, reading: &Reading) -> Vec<Rule> {
         Value::Sequence(items) => items.as_slice(),
         Value::Scalar(_) | Value::Mapping(_) => std::slice::from_ref(node),
     };
+    if !is_few(items.len(), MOST_CELLS, "rules", node, reading) {
+        return Vec::new();
+    }
     items.iter().filter_map(|it| read_rule(it, &format!("an item of {label}"), reading)).collect()
 }
 
 fn read_rule(node: &Node, label: &str, reading: &Reading) -> Option<Rule> {
     let entries = mapping(node, label, "such as `{ python: \"3.11\" }`", reading)?;
+    if !is_few(entries.len(), MOST_AXES, "axes", node, reading) {
+        return None;
+    }
     let mut rule = Rule { events: Vec::new(), values: Vec::new() };
     for entry in entries {
         if entry.key == "on" {
@@ -202,12 +232,11 @@ fn read_rule(node: &Node, label: &str, reading: &Reading) -> Option<Rule> {
             continue;
         }
         let values = loose_list(&entry.value, &format!("`{}`", entry.key), reading)?;
-        match <[String; 1]>::try_from(values) {
-            Ok([value]) => rule.values.push((entry.key.clone(), value)),
-            Err(_) => {
-                let label = format!("`{}`", entry.key);
-                wrong_type(&entry.value, &label, "one value", reading, "write one item for each");
-            }
+        if let Ok([value]) = <[String; 1]>::try_from(values) {
+            rule.values.push((entry.key.clone(), value));
+        } else {
+            let label = format!("`{}`", entry.key);
+            wrong_type(&entry.value, &label, "one value", reading, "write one item for each");
         }
     }
     if rule.values.is_empty() {
@@ -245,7 +274,8 @@ fn check_exclude(node: &Node, matrix: &Matrix, reading: &Reading) {
 fn check_excluded_value(entry: &Entry, matrix: &Matrix, reading: &Reading) {
     let Some((_, values)) = matrix.axes.iter().find(|(name, _)| *name == entry.key) else {
         let known: Vec<&str> = matrix.axes.iter().map(|(name, _)| name.as_str()).collect();
-        let message = format!("`exclude` names the axis `{}`, which the matrix does not have", entry.key);
+        let message =
+            format!("`exclude` names the axis `{}`, which the matrix does not have", entry.key);
         let help = reading.suggest(&entry.key, "axes", &known);
         reading.error("pipeline/unknown-axis", entry.key_place, message, help);
         return;
@@ -254,6 +284,11 @@ fn check_excluded_value(entry: &Entry, matrix: &Matrix, reading: &Reading) {
     if !values.contains(&scalar.text) {
         let known: Vec<&str> = values.iter().map(String::as_str).collect();
         let message = format!("`{}` never has the value `{}`", entry.key, scalar.text);
-        reading.error("pipeline/unknown-value", entry.value.place, message, known_words("values", &known));
+        reading.error(
+            "pipeline/unknown-value",
+            entry.value.place,
+            message,
+            known_words("values", &known),
+        );
     }
 }

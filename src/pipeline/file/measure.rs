@@ -169,7 +169,13 @@ impl Read for Day {
         if let Some(days_since_epoch) = day_number(text) {
             return Some(Self { days_since_epoch });
         }
-        wrong_type(node, label, "a date such as `2027-03-31`", reading, "a day that exists, as year-month-day");
+        wrong_type(
+            node,
+            label,
+            "a date such as `2027-03-31`",
+            reading,
+            "a day that exists, as year-month-day",
+        );
         None
     }
 }
@@ -211,7 +217,8 @@ impl Read for Glob {
         match globset::Glob::new(&text) {
             Ok(_) if text.len() <= 1000 => Some(Self(text)),
             Ok(_) => {
-                let message = format!("{label} is a glob of {} bytes; the limit is 1000", text.len());
+                let message =
+                    format!("{label} is a glob of {} bytes; the limit is 1000", text.len());
                 reading.error("pipeline/glob", node.place, message, "use several globs");
                 None
             }
@@ -256,7 +263,8 @@ impl Read for Anywhere {
         let Glob(text) = Glob::read(node, label, reading)?;
         if text.starts_with('~') || text.starts_with('$') {
             let message = format!("`{text}` is not expanded by a shell here");
-            let help = "write the absolute path, such as `/root/.cache`, or one relative to the workspace";
+            let help =
+                "write the absolute path, such as `/root/.cache`, or one relative to the workspace";
             reading.error("pipeline/path", node.place, message, help);
             return None;
         }
@@ -289,8 +297,7 @@ pub(crate) fn check_cron(text: &str, node: &Node, reading: &Reading) -> bool {
         reading.error("pipeline/cron", node.place, message, help);
         return false;
     }
-    let parser =
-        CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
     let Err(error) = parser.parse(text) else { return true };
     let said = error.to_string();
     let said = said.split_once(": ").map_or(said.as_str(), |(_, it)| it).trim_end_matches('.');

@@ -165,13 +165,7 @@ fn is_short(source: &str, spot: Spot, reading: &Reading) -> Option<()> {
     None
 }
 
-fn record(
-    source: &str,
-    used_as: Use,
-    hashes: Vec<Vec<String>>,
-    spot: Spot,
-    reading: &Reading,
-) {
+fn record(source: &str, used_as: Use, hashes: Vec<Vec<String>>, spot: Spot, reading: &Reading) {
     let stage = reading.stage.borrow().clone();
     let source = source.to_owned();
     let occurrence = Occurrence { stage, used_as, source, hashes, spot };
@@ -194,7 +188,9 @@ fn refuse<T>(source: &str, error: &ExpressionError, spot: Spot, reading: &Readin
 /// What takes the place of a name that other engines have.
 fn foreign_root(shown: &str) -> Option<&'static str> {
     match shown.split('.').next()? {
-        "secrets" => Some("list it under `secrets:`; the commands get it as an environment variable"),
+        "secrets" => {
+            Some("list it under `secrets:`; the commands get it as an environment variable")
+        }
         "github" | "gitlab" | "CI" => Some("use `event`, `git` and `pull_request`"),
         "steps" | "jobs" => Some("outputs of other stages are `needs.<stage>.outputs`"),
         "vars" | "variables" => Some("use `env` or `inputs`"),

@@ -6,12 +6,12 @@ use super::measure::{Day, day_number};
 use super::scalar::{self, Early, Plain, check_variable, number, whole};
 use super::{Concurrency, Named, occurrence};
 use crate::model::{FailureClass, Milliseconds, UsdNanos};
+use crate::pipeline::Template;
 use crate::pipeline::plan::{
     AllowFailure, Approval, Budget, Gate, OnNew, RetryPolicy, SecretUse, SlotOrder,
 };
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Node, Value};
-use crate::pipeline::Template;
 
 pub(crate) const RETRY_KEYS: &[&str] = &["max", "on", "delay"];
 pub(crate) const ALLOW_FAILURE_KEYS: &[&str] = &["until", "reason"];

@@ -100,9 +100,8 @@ fn follows_a_dot(source: &str, at: usize) -> bool {
 
 fn reference(source: &str, start: usize, root_end: usize) -> Reference {
     let root = source.get(start..root_end).unwrap_or_default().to_owned();
-    let (member, end) = member_after(source, root_end).map_or((None, root_end), |(member, end)| {
-        (Some(member), end)
-    });
+    let (member, end) = member_after(source, root_end)
+        .map_or((None, root_end), |(member, end)| (Some(member), end));
     let rest: String = source.get(end..).unwrap_or_default().chars().take(80).collect();
     Reference { root, member, start, end, rest }
 }

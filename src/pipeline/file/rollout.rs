@@ -1,9 +1,9 @@
 //! `rollout`: how a release goes into an environment, step by step.
 
 use super::fields::{Fields, Read, choice};
+use super::occurrence;
 use super::policy::{is_metric, read_comparison};
 use super::scalar::{Plain, whole};
-use super::occurrence;
 use crate::model::Milliseconds;
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::Node;
@@ -71,7 +71,12 @@ impl Read for Step {
         fields.read::<Milliseconds>("hold");
         let Some(weight) = fields.find("weight") else {
             let message = format!("{label} has no `weight`");
-            reading.error("pipeline/missing-key", node.place, message, "add it, such as `weight: 10`");
+            reading.error(
+                "pipeline/missing-key",
+                node.place,
+                message,
+                "add it, such as `weight: 10`",
+            );
             return None;
         };
         Some(Self { weight: whole(weight, "`weight`", 0..=100, reading)? })

@@ -164,7 +164,8 @@ pub(crate) fn check_name(
     let message = format!(
         "{what}`{shown}` is no name: use 1 to {LONGEST_NAME} lower-case letters, digits, `_` and `-`"
     );
-    let fixed: String = name.trim().to_lowercase().chars().map(replaced).take(LONGEST_NAME).collect();
+    let fixed: String =
+        name.trim().to_lowercase().chars().map(replaced).take(LONGEST_NAME).collect();
     let help = if is_name(&fixed) { format!("such as `{fixed}`") } else { String::new() };
     reading.error("pipeline/name", place, message, help);
     false
@@ -240,9 +241,8 @@ pub(crate) fn environment(
     for entry in entries {
         let is_name = check_variable(&entry.key, entry.key_place, reading);
         let value = Loose::read(&entry.value, &format!("`{}`", entry.key), reading);
-        let value = value.and_then(|it| {
-            occurrence::template(&it.0, Use::Field, &entry.value, reading)
-        });
+        let value =
+            value.and_then(|it| occurrence::template(&it.0, Use::Field, &entry.value, reading));
         if let (true, Some(value)) = (is_name, value) {
             found.insert(entry.key.clone(), value);
         }
@@ -270,7 +270,8 @@ pub(crate) fn check_variable(
         return false;
     }
     if name.starts_with("TRUNKLINE_") {
-        let message = format!("`{name}`: variables that start with `TRUNKLINE_` are set by the engine");
+        let message =
+            format!("`{name}`: variables that start with `TRUNKLINE_` are set by the engine");
         reading.error("pipeline/env-name", place, message, "choose another name");
         return false;
     }

@@ -23,23 +23,69 @@ use crate::pipeline::yaml::{Entry, Node};
 use crate::pipeline::{Expression, Template};
 
 pub(crate) const KEYS: &[&str] = &[
-    "needs", "if", "matrix", "image", "run", "steps", "command", "uses", "with", "outputs", "approval",
-    "services", "cache", "artifacts", "env", "secrets", "gate", "budget", "allow_failure",
-    "environment", "concurrency", "rollout", "interruptible", "network", "timeout", "resources",
-    "retry", "inputs", "user", "read_only", "pull",
+    "needs",
+    "if",
+    "matrix",
+    "image",
+    "run",
+    "steps",
+    "command",
+    "uses",
+    "with",
+    "outputs",
+    "approval",
+    "services",
+    "cache",
+    "artifacts",
+    "env",
+    "secrets",
+    "gate",
+    "budget",
+    "allow_failure",
+    "environment",
+    "concurrency",
+    "rollout",
+    "interruptible",
+    "network",
+    "timeout",
+    "resources",
+    "retry",
+    "inputs",
+    "user",
+    "read_only",
+    "pull",
 ];
 
 pub(crate) const DEFAULTS_KEYS: &[&str] = &[
-    "image", "timeout", "resources", "retry", "env", "network", "user", "read_only", "pull",
+    "image",
+    "timeout",
+    "resources",
+    "retry",
+    "env",
+    "network",
+    "user",
+    "read_only",
+    "pull",
     "interruptible",
 ];
+
+/// Stages of a plan.
+pub(crate) const MOST_STAGES: usize = 1000;
 
 /// Keys that say what a stage does; it has exactly one.
 const WORK_KEYS: [&str; 5] = ["run", "steps", "command", "uses", "approval"];
 
 /// Keys that speak of the stage's own container.
 const CONTAINER_KEYS: [&str; 9] = [
-    "image", "services", "cache", "artifacts", "network", "resources", "user", "read_only", "pull",
+    "image",
+    "services",
+    "cache",
+    "artifacts",
+    "network",
+    "resources",
+    "user",
+    "read_only",
+    "pull",
 ];
 
 /// A stage of the file.
@@ -118,7 +164,12 @@ fn is_positive(timeout: Milliseconds, fields: &Fields<'_>, reading: &Reading) ->
     if timeout.0 == 0 {
         let place = fields.find("timeout").map_or(fields.place, |it| it.place);
         let message = "a `timeout` of zero ends the stage before it starts";
-        reading.error("pipeline/timeout", place, message, "write how long it may take, such as `15m`");
+        reading.error(
+            "pipeline/timeout",
+            place,
+            message,
+            "write how long it may take, such as `15m`",
+        );
     }
     timeout.0 > 0
 }
@@ -147,10 +198,13 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
     let work = read_work(&fields, &label, entry.key_place, reading);
     let stage = Stage {
         place: entry.key_place,
-        needs: fields.read_or("needs", Vec::new()),
+        needs: read_needs(&fields, reading),
         condition: fields.read("if"),
         matrix: fields.find("matrix").and_then(|it| matrix::read(it, reading)),
-        services: fields.find("services").and_then(|it| read_services(it, reading)).unwrap_or_default(),
+        services: fields
+            .find("services")
+            .and_then(|it| read_services(it, reading))
+            .unwrap_or_default(),
         caches: fields.read_or("cache", Vec::new()),
         artifacts: fields.read("artifacts"),
         secrets: fields.read_or("secrets", Vec::new()),
@@ -174,7 +228,12 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
     Some(stage)
 }
 
-fn read_work(fields: &Fields<'_>, label: &str, place: Place, reading: &Reading) -> Option<StageWork> {
+fn read_work(
+    fields: &Fields<'_>,
+    label: &str,
+    place: Place,
+    reading: &Reading,
+) -> Option<StageWork> {
     let given: Vec<&'static str> =
         WORK_KEYS.into_iter().filter(|key| fields.find(key).is_some()).collect();
     let [key] = given.as_slice() else {
@@ -208,7 +267,8 @@ fn refuse_work(given: &[&str], fields: &Fields<'_>, label: &str, place: Place, r
         return;
     }
     let words: Vec<String> = given.iter().map(|it| format!("`{it}`")).collect();
-    let message = format!("{label} has {}; only one of them can be what it does", words.join(" and "));
+    let message =
+        format!("{label} has {}; only one of them can be what it does", words.join(" and "));
     let second = given.get(1).and_then(|key| fields.entry(key)).map_or(place, |it| it.key_place);
     reading.error("pipeline/several-works", second, message, "split it into two stages");
 }
@@ -216,7 +276,10 @@ fn refuse_work(given: &[&str], fields: &Fields<'_>, label: &str, place: Place, r
 /// Keys that mean nothing beside this kind of work.
 fn refuse_foreign_keys(work: &str, fields: &Fields<'_>, label: &str, reading: &Reading) {
     let refused: &[&str] = match work {
-        "approval" => &["with", "outputs", "rollout", "gate", "env", "secrets", "retry", "budget", "timeout", "inputs"],
+        "approval" => &[
+            "with", "outputs", "rollout", "gate", "env", "secrets", "retry", "budget", "timeout",
+            "inputs",
+        ],
         "uses" => &[],
         _ => &["with", "outputs", "rollout"],
     };
@@ -241,8 +304,14 @@ fn check_builtin(builtin: &builtin::Builtin, fields: &Fields<'_>, label: &str, r
     let uses = fields.entry("uses").map_or(fields.place, |it| it.value.place);
     let is_rollout = builtin.name == "rollout";
     if let (false, Some(entry)) = (is_rollout, fields.entry("rollout")) {
-        let message = format!("`rollout` means nothing in {label}, which uses `builtin/{}`", builtin.name);
-        reading.error("pipeline/misplaced-key", entry.key_place, message, "write `uses: builtin/rollout`, or remove it");
+        let message =
+            format!("`rollout` means nothing in {label}, which uses `builtin/{}`", builtin.name);
+        reading.error(
+            "pipeline/misplaced-key",
+            entry.key_place,
+            message,
+            "write `uses: builtin/rollout`, or remove it",
+        );
     }
     if is_rollout && fields.find("rollout").is_none() {
         let message = format!("{label} uses `builtin/rollout` and has no `rollout`");
@@ -251,8 +320,24 @@ fn check_builtin(builtin: &builtin::Builtin, fields: &Fields<'_>, label: &str, r
     }
     if matches!(builtin.name, "rollout" | "deploy") && fields.find("environment").is_none() {
         let message = format!("{label} uses `builtin/{}` and has no `environment`", builtin.name);
-        reading.error("pipeline/missing-key", uses, message, "add `environment: { name: staging }`");
+        reading.error(
+            "pipeline/missing-key",
+            uses,
+            message,
+            "add `environment: { name: staging }`",
+        );
     }
+}
+
+fn read_needs(fields: &Fields<'_>, reading: &Reading) -> Vec<Need> {
+    let mut needs: Vec<Need> = fields.read_or("needs", Vec::new());
+    if needs.len() > MOST_STAGES {
+        let message = format!("there are {} needs; the limit is {MOST_STAGES}", needs.len());
+        let place = fields.find("needs").map_or(fields.place, |it| it.place);
+        reading.error("pipeline/limit", place, message, "remove those that others need anyway");
+        needs.truncate(MOST_STAGES);
+    }
+    needs
 }
 
 fn check_needs_once(stage: &Stage, reading: &Reading) {

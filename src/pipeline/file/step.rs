@@ -36,7 +36,8 @@ impl Read for Shell {
             let shown: String = shown.chars().take(60).collect();
             let place = inside(node, shown.as_str(), reading);
             let message = format!("`{shown}` is not replaced inside of a command");
-            let help = format!("add `env: {{ VALUE: \"{shown}\" }}` to the stage and write `$VALUE` here");
+            let help =
+                format!("add `env: {{ VALUE: \"{shown}\" }}` to the stage and write `$VALUE` here");
             reading.error("pipeline/template-in-run", place, message, help);
             return None;
         }
@@ -95,7 +96,14 @@ fn not_empty<T>(list: &[T], node: &Node, label: &str, reading: &Reading) -> Opti
 
 fn plain_step(run: String) -> Step {
     let name = first_line(&run);
-    Step { name, run, image: None, condition: None, timeout: None, env: std::collections::BTreeMap::new() }
+    Step {
+        name,
+        run,
+        image: None,
+        condition: None,
+        timeout: None,
+        env: std::collections::BTreeMap::new(),
+    }
 }
 
 fn first_line(run: &str) -> String {

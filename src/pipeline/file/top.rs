@@ -15,8 +15,18 @@ use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Entry, Node};
 
 pub(crate) const KEYS: &[&str] = &[
-    "version", "name", "team", "description", "on", "include", "release", "budget", "concurrency",
-    "timeout", "defaults", "stages",
+    "version",
+    "name",
+    "team",
+    "description",
+    "on",
+    "include",
+    "release",
+    "budget",
+    "concurrency",
+    "timeout",
+    "defaults",
+    "stages",
 ];
 pub(crate) const TEMPLATE_KEYS: &[&str] =
     &["version", "name", "description", "inputs", "include", "defaults", "stages"];
@@ -104,7 +114,8 @@ fn check_version(fields: &Fields<'_>, reading: &Reading) {
 fn read_body<'n>(fields: &Fields<'n>, reading: &'n Reading) -> Body<'n> {
     let includes = fields.find("include").map(|it| read_includes(it, reading)).unwrap_or_default();
     let stages = fields.find("stages");
-    let entries = stages.and_then(|it| mapping(it, "`stages`", STAGES_HELP, reading)).unwrap_or_default();
+    let entries =
+        stages.and_then(|it| mapping(it, "`stages`", STAGES_HELP, reading)).unwrap_or_default();
     let is_empty = stages.is_none_or(|it| matches!(&it.value, crate::pipeline::yaml::Value::Mapping(entries) if entries.is_empty()));
     if is_empty && includes.is_empty() && !fields.has_slip_of(&["stages", "include"]) {
         let message = "there are no `stages`";
@@ -149,7 +160,10 @@ fn read_sha256(node: &Node, reading: &Reading) -> Option<(String, Place)> {
     if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Some((digits, node.place));
     }
-    let message = format!("`sha256` must be 64 hexadecimal digits, found {} characters", text.chars().count());
+    let message = format!(
+        "`sha256` must be 64 hexadecimal digits, found {} characters",
+        text.chars().count()
+    );
     let help = "take what `sha256sum` prints for the file";
     reading.error("pipeline/sha256", node.place, message, help);
     None

@@ -108,7 +108,10 @@ impl Read for Triggers {
             push: fields.find("push").and_then(|it| read_push(it, reading)),
             pull_request: fields.find("pull_request").and_then(|it| read_request(it, reading)),
             schedules: fields.read_or("schedule", Vec::new()),
-            manual: fields.find("manual").and_then(|it| read_manual(it, reading)).unwrap_or_default(),
+            manual: fields
+                .find("manual")
+                .and_then(|it| read_manual(it, reading))
+                .unwrap_or_default(),
         };
         if let Some(node) = fields.find("schedule") {
             check_schedule_names(node, reading);
@@ -122,7 +125,9 @@ fn check_schedule_names(node: &Node, reading: &Reading) {
     let mut seen = BTreeMap::new();
     for item in items {
         let Value::Mapping(entries) = &item.value else { continue };
-        let Some(name) = entries.iter().find(|it| it.key == "name").map(|it| &it.value) else { continue };
+        let Some(name) = entries.iter().find(|it| it.key == "name").map(|it| &it.value) else {
+            continue;
+        };
         let Some(text) = scalar::text(name) else { continue };
         if let Some(line) = seen.insert(text, name.place.line) {
             let message = format!("there is already a schedule `{text}`, on line {line}");
@@ -174,14 +179,14 @@ fn read_push(node: &Node, reading: &Reading) -> Option<PushTrigger> {
 }
 
 fn read_request(node: &Node, reading: &Reading) -> Option<PullRequestTrigger> {
-    if is_empty(node) {
-        return Some(PullRequestTrigger::default());
-    }
     const FORKS: &[(&str, ForkPolicy)] = &[
         ("approval", ForkPolicy::Approval),
         ("allow", ForkPolicy::Allow),
         ("deny", ForkPolicy::Deny),
     ];
+    if is_empty(node) {
+        return Some(PullRequestTrigger::default());
+    }
     let fields = Fields::of(node, "`pull_request`", PULL_REQUEST_KEYS, reading)?;
     let forks = fields.find("forks").and_then(|it| choice(it, "`forks`", FORKS, reading));
     Some(PullRequestTrigger {

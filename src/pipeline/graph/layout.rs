@@ -16,6 +16,8 @@ const REDUCED_MAX: usize = 2000;
 /// More bends than this are not worth the time; longer lines then go straight.
 const BENDS_MAX: usize = 20_000;
 const SWEEPS: usize = 12;
+/// More items than this are left as the sweeps leave them.
+const SWAPPED_MAX: usize = 400;
 
 /// A box: a stage, or all cells of its matrix.
 #[derive(Debug)]
@@ -72,7 +74,9 @@ impl Drawing {
                 block.needs.push(Need { block: edge.source().index(), optional });
             }
         }
-        blocks.iter_mut().for_each(|it| it.needs.sort_unstable_by_key(|need| need.block));
+        for block in &mut blocks {
+            block.needs.sort_unstable_by_key(|it| it.block);
+        }
         let mut drawing = Self {
             items: (0..blocks.len()).map(Item::Block).collect(),
             blocks,
@@ -139,6 +143,9 @@ impl Drawing {
             }
         }
         self.layers = best.1;
+        if self.items.len() <= SWAPPED_MAX {
+            neighbors.swap(&mut self.layers);
+        }
     }
 }
 
@@ -184,6 +191,28 @@ impl Neighbors {
         layers.iter().zip(layers.iter().skip(1)).map(|(up, low)| self.between(up, low)).sum()
     }
 
+    /// Swaps items that lie next to each other as long as that removes crossings.
+    fn swap(&self, layers: &mut [Vec<usize>]) {
+        let mut crossings = self.crossings(layers);
+        for _ in 0..SWEEPS {
+            let before = crossings;
+            for layer in 0..layers.len() {
+                for place in 1..layers.get(layer).map_or(0, Vec::len) {
+                    swap_at(layers, layer, place);
+                    let swapped = self.crossings(layers);
+                    if swapped < crossings {
+                        crossings = swapped;
+                    } else {
+                        swap_at(layers, layer, place);
+                    }
+                }
+            }
+            if crossings == 0 || crossings == before {
+                return;
+            }
+        }
+    }
+
     fn between(&self, upper: &[usize], lower: &[usize]) -> usize {
         let places: HashMap<_, _> = lower.iter().enumerate().map(|(at, it)| (*it, at)).collect();
         let mut crossings = 0;
@@ -201,6 +230,12 @@ impl Neighbors {
             }
         }
         crossings
+    }
+}
+
+fn swap_at(layers: &mut [Vec<usize>], layer: usize, place: usize) {
+    if let Some(layer) = layers.get_mut(layer) {
+        layer.swap(place - 1, place);
     }
 }
 
@@ -226,7 +261,7 @@ fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
     }
     // A need counts as optional when it is for every cell.
     let mut needs: BTreeMap<(usize, usize), bool> = BTreeMap::new();
-    for edge in graph.graph.edge_references() {
+    for edge in graph.edges.edge_references() {
         let block = |it: NodeIndex| block_of.get(it.index()).copied();
         if let (Some(from), Some(to)) = (block(edge.source()), block(edge.target()))
             && from != to
@@ -235,7 +270,9 @@ fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
         }
     }
     let mut folded = DiGraph::with_capacity(blocks.len(), needs.len());
-    blocks.iter().for_each(|_| drop(folded.add_node(())));
+    for _ in &blocks {
+        folded.add_node(());
+    }
     for ((from, to), optional) in needs {
         folded.add_edge(NodeIndex::new(from), NodeIndex::new(to), Edge { optional });
     }

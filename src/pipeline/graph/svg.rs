@@ -24,20 +24,20 @@ const ICON: f64 = 20.0;
 const LETTER: f64 = 7.6;
 const NAME_LETTERS_MAX: usize = 32;
 
-/// Draws; `states` are in the order of the plan.
-pub(super) fn draw(pipeline: &str, drawing: &Drawing, states: Option<&[StageStatus]>) -> String {
-    let icon = if states.is_some() { ICON } else { 0.0 };
+/// Draws; `statuses` are in the order of the plan.
+pub(super) fn draw(pipeline: &str, drawing: &Drawing, statuses: Option<&[StageStatus]>) -> String {
+    let icon = if statuses.is_some() { ICON } else { 0.0 };
     let widths: Vec<_> = drawing.blocks.iter().map(|it| width(it) + icon).collect();
     let places = Places::of(drawing, &widths);
     let mut svg = opening(pipeline, drawing, &places);
     for line in &drawing.lines {
-        draw_line(&mut svg, line, &places, states.map(|it| status_of_source(drawing, line, it)));
+        draw_line(&mut svg, line, &places, statuses.map(|it| status_of_source(drawing, line, it)));
     }
     for (item, place) in places.items.iter().enumerate() {
         if let Some(Item::Block(block)) = drawing.items.get(item)
             && let Some(block) = drawing.blocks.get(*block)
         {
-            draw_block(&mut svg, block, place, states);
+            draw_block(&mut svg, block, place, statuses);
         }
     }
     svg.push_str("</svg>\n");
@@ -79,14 +79,17 @@ fn draw_line(svg: &mut String, line: &Line, places: &Places, source: Option<Stag
     write_to(svg, format_args!("<path class=\"line{optional}{done}\" d=\"{path}\"/>\n"));
 }
 
-fn draw_block(svg: &mut String, block: &Block, place: &Place, states: Option<&[StageStatus]>) {
-    let status = states.map(|it| status_of(block, it));
-    let class = status.map_or("", StageStatus::as_str);
+fn draw_block(svg: &mut String, block: &Block, place: &Place, statuses: Option<&[StageStatus]>) {
+    let shown = statuses.map(|it| status_of(block, it));
+    let class = shown.map_or("", StageStatus::as_str);
     let shape = if block.kind.as_deref() == Some("approval") { HEIGHT / 2.0 } else { 7.0 };
     let (x, y, width) = (place.x, place.y - HEIGHT / 2.0, place.width);
     write_to(
         svg,
-        format_args!("<g class=\"stage {class}\"><title>{}</title>", escaped(&told(block, states))),
+        format_args!(
+            "<g class=\"stage {class}\"><title>{}</title>",
+            escaped(&told(block, statuses))
+        ),
     );
     if block.cells.len() > 1 {
         let (x, y) = (x + 3.0, y + 3.0);
@@ -104,7 +107,7 @@ fn draw_block(svg: &mut String, block: &Block, place: &Place, states: Option<&[S
         ),
     );
     let mut text_x = x + PADDING;
-    if let Some(status) = status {
+    if let Some(status) = shown {
         draw_icon(svg, status, x + PADDING + 4.0, place.y);
         text_x += ICON;
     }
@@ -167,24 +170,24 @@ fn cell_count(block: &Block) -> Option<String> {
 }
 
 /// What a screen reader and the tip of a pointer say.
-fn told(block: &Block, states: Option<&[StageStatus]>) -> String {
-    let state = |stage: usize| states.and_then(|it| it.get(stage)).map(|it| it.as_str());
+fn told(block: &Block, statuses: Option<&[StageStatus]>) -> String {
+    let word = |at: usize| statuses.and_then(|it| it.get(at)).map(|it| it.as_str());
     let kind = block.kind.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-    let cell = |stage: usize, key: &str| match state(stage) {
-        Some(state) => format!("{key}: {state}"),
+    let cell = |at: usize, key: &str| match word(at) {
+        Some(word) => format!("{key}: {word}"),
         None => key.to_owned(),
     };
     match block.cells.as_slice() {
-        [(stage, key)] => format!("{}{kind}", cell(*stage, key)),
+        [(at, key)] => format!("{}{kind}", cell(*at, key)),
         cells => {
-            let lines: Vec<_> = cells.iter().map(|(stage, key)| cell(*stage, key)).collect();
+            let lines: Vec<_> = cells.iter().map(|(at, key)| cell(*at, key)).collect();
             format!("{}{kind}, {}\n{}", block.name, counted(cells.len(), "cell"), lines.join("\n"))
         }
     }
 }
 
 /// The state of a whole matrix: what most wants to be seen.
-fn status_of(block: &Block, states: &[StageStatus]) -> StageStatus {
+fn status_of(block: &Block, statuses: &[StageStatus]) -> StageStatus {
     let urgency = |status: StageStatus| match status {
         StageStatus::Failed => 8,
         StageStatus::Cancelled => 7,
@@ -196,13 +199,13 @@ fn status_of(block: &Block, states: &[StageStatus]) -> StageStatus {
         StageStatus::Passed => 1,
         StageStatus::Skipped => 0,
     };
-    let cells = block.cells.iter().filter_map(|(stage, _)| states.get(*stage).copied());
+    let cells = block.cells.iter().filter_map(|(stage, _)| statuses.get(*stage).copied());
     cells.max_by_key(|it| urgency(*it)).unwrap_or(StageStatus::Pending)
 }
 
-fn status_of_source(drawing: &Drawing, line: &Line, states: &[StageStatus]) -> StageStatus {
+fn status_of_source(drawing: &Drawing, line: &Line, statuses: &[StageStatus]) -> StageStatus {
     let source = line.items.first().and_then(|it| drawing.blocks.get(*it));
-    source.map_or(StageStatus::Pending, |it| status_of(it, states))
+    source.map_or(StageStatus::Pending, |it| status_of(it, statuses))
 }
 
 /// Text for XML; signs that XML 1.0 cannot carry are replaced.

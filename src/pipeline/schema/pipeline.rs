@@ -47,7 +47,7 @@ pub(super) struct PipelineFile {
 enum On {
     Event(EventWord),
     Events(Vec<EventWord>),
-    Triggers(Triggers),
+    Triggers(Box<Triggers>),
 }
 
 #[derive(JsonSchema)]

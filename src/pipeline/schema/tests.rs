@@ -63,7 +63,9 @@ fn the_schema_file_is_fresh() {
     if found != wanted {
         let new = format!("{path}.new");
         std::fs::write(&new, wanted).unwrap();
-        panic!("the format has changed: look at `pipelines/schema.json.new` and rename it to `pipelines/schema.json`");
+        panic!(
+            "the format has changed: look at `pipelines/schema.json.new` and rename it to `pipelines/schema.json`"
+        );
     }
 }
 
@@ -80,7 +82,9 @@ fn misfit(value: &Value, schema: &Value, root: &Value) -> Option<String> {
     if list("oneOf").is_some_and(|it| it.iter().filter(|it| fits(it)).count() != 1) {
         return Some(format!("not exactly one choice fits {value}"));
     }
-    if schema.get("const").is_some_and(|it| it != value) || list("enum").is_some_and(|it| !it.contains(value)) {
+    if schema.get("const").is_some_and(|it| it != value)
+        || list("enum").is_some_and(|it| !it.contains(value))
+    {
         return Some(format!("{value} is not one of the words"));
     }
     let kind = schema.get("type").and_then(Value::as_str);
@@ -97,7 +101,8 @@ fn misfit(value: &Value, schema: &Value, root: &Value) -> Option<String> {
     if !is_kind {
         return Some(format!("{value} is no {kind:?}"));
     }
-    let missing = list("required").into_iter().flatten().find(|it| value.get(it.as_str().unwrap()).is_none());
+    let missing =
+        list("required").into_iter().flatten().find(|it| value.get(it.as_str().unwrap()).is_none());
     if let Some(missing) = missing.filter(|_| value.is_object()) {
         return Some(format!("{missing} is missing"));
     }
@@ -158,7 +163,9 @@ fn no_key_of_the_schema_may_be_null() {
     fn has_null(value: &Value) -> bool {
         match value {
             Value::Object(entries) => entries.iter().any(|(key, value)| {
-                (key == "type" && (*value == "null" || value.as_array().is_some_and(|it| it.contains(&"null".into()))))
+                (key == "type"
+                    && (*value == "null"
+                        || value.as_array().is_some_and(|it| it.contains(&"null".into()))))
                     || has_null(value)
             }),
             Value::Array(items) => items.iter().any(has_null),

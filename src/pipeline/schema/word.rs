@@ -28,12 +28,15 @@ pub(super) struct Name(#[schemars(regex(pattern = r"^[a-z0-9_-]{1,63}$"))] Strin
 /// A span of time, such as `45s`, `15m`, `2h30m` or `14d`.
 #[derive(JsonSchema)]
 pub(super) struct Duration(
-    #[schemars(regex(pattern = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))] String,
+    #[schemars(regex(pattern = r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"))]
+    String,
 );
 
 /// A size, such as `512Mi` or `2Gi`.
 #[derive(JsonSchema)]
-pub(super) struct Size(#[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? *([KMGT]i|[KkMGT])$"))] String);
+pub(super) struct Size(
+    #[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)? *([KMGT]i|[KkMGT])$"))] String,
+);
 
 /// An amount of money, such as `4.00 USD`.
 #[derive(JsonSchema)]

@@ -32,11 +32,10 @@ impl Scalar {
 
     /// A value that stands in no file, such as an input of a template.
     pub(crate) fn from_json(value: &serde_json::Value) -> Self {
-        let (text, kind) = match value {
-            serde_json::Value::String(text) => (text.clone(), ScalarKind::Text),
-            other => (other.to_string(), resolve(&other.to_string())),
-        };
-        Self { text, kind, verbatim: None }
+        match value.as_str() {
+            Some(text) => Self { text: text.to_owned(), kind: ScalarKind::Text, verbatim: None },
+            None => Self::from_words(&value.to_string()),
+        }
     }
 
     /// A value that a person wrote on a command line.

@@ -16,7 +16,12 @@ pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool 
     if index == 0 && found == '\u{feff}' {
         let message = "the file starts with a byte order mark";
         let help = "save it as UTF-8 without BOM";
-        reading.error("yaml/byte-order-mark", reading.place(source, 0, found.len_utf8()), message, help);
+        reading.error(
+            "yaml/byte-order-mark",
+            reading.place(source, 0, found.len_utf8()),
+            message,
+            help,
+        );
         return false;
     }
     let message = format!("the file contains the invisible character U+{:04X}", u32::from(found));
@@ -37,7 +42,8 @@ pub(super) fn report(said: &str, at: usize, open: Option<Place>, text: &str, rea
     let source = open.map_or(0, |it| it.source);
     let (message, help) = explain(said);
     let mut message = message.unwrap_or_else(|| format!("this is not YAML: {said}"));
-    let opened = open.filter(|it| text.get(it.start..).is_some_and(|it| it.starts_with(['[', '{'])));
+    let opened =
+        open.filter(|it| text.get(it.start..).is_some_and(|it| it.starts_with(['[', '{'])));
     let is_flow = said.contains("flow") || said.contains("placement of ':'");
     if let (true, Some(open)) = (is_flow, opened) {
         message = format!("{message}, opened on line {}", open.line);
@@ -96,11 +102,7 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "close the brackets, and quote texts that contain `: `",
     ),
     ("tab", "a tab stands where only spaces may", "indent with spaces"),
-    (
-        "plain scalar cannot start with '-'",
-        "a text must not start with `-` here",
-        "quote it",
-    ),
+    ("plain scalar cannot start with '-'", "a text must not start with `-` here", "quote it"),
     (
         "flow mapping",
         "a `,` or `}` is missing in the `{ … }`",
@@ -142,16 +144,8 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "a list item `- ` is not possible here",
         "start the list on the line after its key",
     ),
-    (
-        "simple key expect",
-        "a `:` is missing after this key",
-        "write `key: value`",
-    ),
-    (
-        "simple key expected",
-        "a `:` is missing after this key",
-        "write `key: value`",
-    ),
+    ("simple key expect", "a `:` is missing after this key", "write `key: value`"),
+    ("simple key expected", "a `:` is missing after this key", "write `key: value`"),
     (
         "found unknown anchor",
         "no `&anchor` of this name stands before this alias",
@@ -167,21 +161,9 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "an escape with `\\` that YAML does not know",
         "use single quotes, in which `\\` is an ordinary character, or write `\\\\`",
     ),
-    (
-        "unexpected character: `@'",
-        "a text must not start with `@`",
-        "quote it",
-    ),
-    (
-        "unexpected character: ``'",
-        "a text must not start with a backtick",
-        "quote it",
-    ),
-    (
-        "unexpected character: `%'",
-        "a text must not start with `%`",
-        "quote it",
-    ),
+    ("unexpected character: `@'", "a text must not start with `@`", "quote it"),
+    ("unexpected character: ``'", "a text must not start with a backtick", "quote it"),
+    ("unexpected character: `%'", "a text must not start with `%`", "quote it"),
     (
         "block scalar, did not find expected comment",
         "a `|` or `>` starts a block of text, and something else follows on its line",
@@ -194,7 +176,19 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
     ),
     ("duplicated anchor", "this anchor is defined twice", "rename one of the two"),
     ("recursion limit", "lists and mappings are nested too deeply", "nest less"),
-    ("misplaced bracket", "a closing bracket without its opening one", "remove it, or quote the text"),
-    ("directive", "a line that starts with `%` is a YAML directive, which has no meaning here", "remove it"),
-    ("tag", "a `!` starts a YAML tag, which has no meaning here", "quote a text that starts with `!`"),
+    (
+        "misplaced bracket",
+        "a closing bracket without its opening one",
+        "remove it, or quote the text",
+    ),
+    (
+        "directive",
+        "a line that starts with `%` is a YAML directive, which has no meaning here",
+        "remove it",
+    ),
+    (
+        "tag",
+        "a `!` starts a YAML tag, which has no meaning here",
+        "quote a text that starts with `!`",
+    ),
 ];

@@ -14,14 +14,22 @@ fn json(text: &str) -> String {
     let (node, reading) = read(text);
     match node {
         Some(node) if reading.problem_count() == 0 => node.to_json().to_string(),
-        _ => reading.into_parts().1.iter().map(|it| format!("{} {}:{} ", it.code, it.line, it.column)).collect(),
+        _ => reading
+            .into_parts()
+            .1
+            .iter()
+            .map(|it| format!("{} {}:{} ", it.code, it.line, it.column))
+            .collect::<Vec<_>>()
+            .concat(),
     }
 }
 
 #[test]
 fn the_core_schema_of_yaml_1_2_decides_types() {
     assert_eq!(
-        json("[on, yes, no, true, ~, null, 3.10, 1e3, 012, 0x1F, 0o17, -7, +7, 1_000, .5, 1:30, 2027-03-31, v1]"),
+        json(
+            "[on, yes, no, true, ~, null, 3.10, 1e3, 012, 0x1F, 0o17, -7, +7, 1_000, .5, 1:30, 2027-03-31, v1]"
+        ),
         r#"["on","yes","no",true,null,null,3.1,1000.0,12,31,15,-7,7,"1_000",0.5,"1:30","2027-03-31","v1"]"#
     );
     assert_eq!(json("on: '1'\noff: \"true\"\na: |\n  2\n"), r#"{"a":"2\n","off":"true","on":"1"}"#);
@@ -57,6 +65,15 @@ fn places_are_bytes_lines_and_columns_of_characters() {
     assert_eq!(entries[1].key_place.line, 2);
 }
 
+fn inside(node: &Node, text: &str) -> bool {
+    text.get(node.place.start..node.place.start + node.place.len).is_some()
+        && match &node.value {
+            Value::Scalar(_) => true,
+            Value::Sequence(items) => items.iter().all(|it| inside(it, text)),
+            Value::Mapping(entries) => entries.iter().all(|it| inside(&it.value, text)),
+        }
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_with_places_inside_it(text in "[ \\-:{}\\[\\]&*!|>'\"%@`#,?a-c0-9äß\\n\\t\\\\]{0,80}") {
@@ -65,14 +82,6 @@ proptest! {
         prop_assert!(node.is_some() || !problems.is_empty());
         for problem in &problems {
             prop_assert!(problem.span.start <= text.len());
-        }
-        fn inside(node: &Node, text: &str) -> bool {
-            text.get(node.place.start..node.place.start + node.place.len).is_some()
-                && match &node.value {
-                    Value::Scalar(_) => true,
-                    Value::Sequence(items) => items.iter().all(|it| inside(it, text)),
-                    Value::Mapping(entries) => entries.iter().all(|it| inside(&it.value, text)),
-                }
         }
         prop_assert!(node.is_none_or(|node| inside(&node, &text)));
     }

@@ -2,9 +2,8 @@ use super::*;
 
 fn taken(pattern: &str, paths: &[&str]) -> Vec<String> {
     let pattern = Pattern::parse(pattern).unwrap();
-    let is_taken = |path: &&&str| {
-        pattern.takes(Path::new(path.trim_end_matches('/')), path.ends_with('/'))
-    };
+    let is_taken =
+        |path: &&&str| pattern.takes(Path::new(path.trim_end_matches('/')), path.ends_with('/'));
     paths.iter().filter(is_taken).map(|it| (*it).to_owned()).collect()
 }
 

@@ -2,7 +2,6 @@ use super::*;
 
 fn facts(config_user: &str) -> ImageFacts {
     ImageFacts {
-        id: "sha256:1".to_owned(),
         config_user: config_user.to_owned(),
         contents: Contents {
             has_shell: true,

@@ -7,7 +7,9 @@ fn durations_add_their_units_from_the_largest_down() {
     assert_eq!(read("2h30m"), Some(9_000_000));
     assert_eq!(read("14d"), Some(14 * 86_400_000));
     assert_eq!(read("1s500ms"), Some(1500));
-    for wrong in ["", "15", "m", "1h2h", "30m2h", "1 h", "-1s", "1.5h", "99999999999999999999s", "999999d"] {
+    for wrong in
+        ["", "15", "m", "1h2h", "30m2h", "1 h", "-1s", "1.5h", "99999999999999999999s", "999999d"]
+    {
         assert_eq!(read(wrong), None, "{wrong}");
     }
 }
@@ -28,7 +30,8 @@ fn days_are_counted_from_the_epoch() {
     assert_eq!(day_number("1970-01-01"), Some(0));
     assert_eq!(day_number("2000-02-29"), Some(11_016));
     assert_eq!(day_number("2027-03-31"), Some(20_908));
-    for wrong in ["2027-02-29", "2027-13-01", "2027-3-31", "31.3.2027", "2027-00-10", "1969-12-31"] {
+    for wrong in ["2027-02-29", "2027-13-01", "2027-3-31", "31.3.2027", "2027-00-10", "1969-12-31"]
+    {
         assert_eq!(day_number(wrong), None, "{wrong}");
     }
 }

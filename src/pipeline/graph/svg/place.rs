@@ -28,11 +28,11 @@ impl Places {
         for pull in 0..PULLS {
             if pull % 2 == 0 {
                 for layer in &drawing.layers {
-                    set_heights(&mut places, drawing, layer, &neighbors.above);
+                    set_heights(&mut places, drawing, layer, [&neighbors.above, &neighbors.below]);
                 }
             } else {
                 for layer in drawing.layers.iter().rev() {
-                    set_heights(&mut places, drawing, layer, &neighbors.below);
+                    set_heights(&mut places, drawing, layer, [&neighbors.below, &neighbors.above]);
                 }
             }
         }
@@ -41,7 +41,9 @@ impl Places {
         if places.is_empty() {
             return Self { items: places, width: 2.0 * MARGIN, height: 2.0 * MARGIN };
         }
-        places.iter_mut().for_each(|it| it.y += MARGIN + HEIGHT / 2.0 - top);
+        for place in &mut places {
+            place.y += MARGIN + HEIGHT / 2.0 - top;
+        }
         Self { items: places, width: right + MARGIN, height: bottom - top + HEIGHT + 2.0 * MARGIN }
     }
 }
@@ -65,8 +67,8 @@ fn set_columns(places: &mut [Place], drawing: &Drawing, widths: &[f64]) -> f64 {
     left - COLUMN_GAP
 }
 
-/// Moves the items of a layer to the mean of their neighbours, as far as order and gaps allow.
-fn set_heights(places: &mut [Place], drawing: &Drawing, layer: &[usize], near: &[Vec<usize>]) {
+/// Moves the items of a layer to the mean of their neighbours on the first side, else the second, as far as order and gaps allow.
+fn set_heights(places: &mut [Place], drawing: &Drawing, layer: &[usize], near: [&[Vec<usize>]; 2]) {
     let wanted: Vec<f64> = layer.iter().map(|it| wanted(places, *it, near)).collect();
     let gaps: Vec<f64> = layer
         .iter()
@@ -94,11 +96,9 @@ fn packed(wanted: impl Iterator<Item = f64>, gaps: impl Iterator<Item = f64>) ->
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a layer has few neighbours")]
-fn wanted(places: &[Place], item: usize, near: &[Vec<usize>]) -> f64 {
-    let near = near.get(item).map(Vec::as_slice).unwrap_or_default();
-    if near.is_empty() {
-        return places.get(item).map_or(0.0, |it| it.y);
-    }
+fn wanted(places: &[Place], item: usize, near: [&[Vec<usize>]; 2]) -> f64 {
+    let mut sides = near.iter().filter_map(|it| it.get(item)).filter(|it| !it.is_empty());
+    let Some(near) = sides.next() else { return places.get(item).map_or(0.0, |it| it.y) };
     near.iter().filter_map(|it| places.get(*it)).map(|it| it.y).sum::<f64>() / near.len() as f64
 }
 

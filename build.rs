@@ -1,0 +1,5 @@
+//! Tells Cargo that the migrations are part of the binary.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}

@@ -1,0 +1,232 @@
+//! A process that drives runs, is killed, shut down or stalled, and is followed by the next one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use trunkline::blobs::{Blobs, Logs};
+use trunkline::model::{RunId, RunStatus};
+use trunkline::runs::Runs;
+use trunkline::store::Store;
+use trunkline::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
+
+use crate::chance::{Dice, Seed};
+use crate::machine::Machine;
+use crate::place::Place;
+use crate::plans::SECRET;
+use crate::world::World;
+
+/// The label of everything that is made.
+pub(crate) const INSTANCE: &str = "simulated";
+/// How often a process is followed by another.
+const LIVES_MAX: u32 = 5;
+
+/// Some runs, and how they are driven.
+pub(crate) struct Process {
+    pub(crate) place: Arc<Place>,
+    pub(crate) world: Arc<World>,
+    pub(crate) store: Store,
+    /// The folder of the history.
+    pub(crate) folder: PathBuf,
+    pub(crate) name: String,
+    pub(crate) runs: Vec<RunId>,
+    pub(crate) seed: Seed,
+    pub(crate) is_mortal: bool,
+}
+
+/// How one life of the process ends before its runs do.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Lives,
+    Killed,
+    ShutDown,
+    /// It does nothing for a while, and finds itself replaced.
+    Stalled(Duration),
+}
+
+type Driven = (RunId, Result<Option<RunStatus>, WorkerError>);
+
+/// The logs that a driver with this name writes.
+pub(crate) fn logs_of(folder: &std::path::Path, owner: &str) -> PathBuf {
+    folder.join(format!("logs-{}", owner.rsplit('.').next().unwrap()))
+}
+
+impl Process {
+    /// Drives its runs to their end, however many lives that takes.
+    pub(crate) async fn live(self) {
+        let mut dice = self.seed.dice(("process", &self.name));
+        let mut machine = 0;
+        let mut zombies: JoinSet<Driven> = JoinSet::new();
+        for life in 0..LIVES_MAX {
+            let is_last = life + 1 == LIVES_MAX;
+            let fate = if is_last { Fate::Lives } else { self.fate(&mut dice) };
+            let after = Duration::from_millis(dice.between(0, 6_000));
+            let owner = format!("{}.{life}.{machine}", self.name);
+            let worker = self.worker(&owner, machine);
+            let (done, left) = self.spend_life(&worker, fate, after).await;
+            if done {
+                break;
+            }
+            if matches!(fate, Fate::Killed | Fate::Stalled(_)) {
+                self.world.state().ledger.dead.insert(owner);
+            }
+            if let Some(left) = left {
+                machine += 1;
+                self.world.state().youngest_machines.insert(self.name.clone(), machine);
+                absorb(&mut zombies, left);
+            }
+            if dice.percent(50) {
+                tokio::time::sleep(Duration::from_millis(dice.between(0, 4_000))).await;
+            }
+        }
+        self.watch_zombies(zombies).await;
+    }
+
+    fn fate(&self, dice: &mut Dice) -> Fate {
+        if !self.is_mortal {
+            return Fate::Lives;
+        }
+        let stall = Duration::from_millis(dice.between(10, 12_000));
+        dice.pick(&[Fate::Lives, Fate::Killed, Fate::Killed, Fate::ShutDown, Fate::Stalled(stall)])
+    }
+
+    /// True when all runs have ended; else what still goes on, if anything does.
+    async fn spend_life(
+        &self,
+        worker: &Worker<Machine>,
+        fate: Fate,
+        after: Duration,
+    ) -> (bool, Option<JoinSet<Driven>>) {
+        let begin = Instant::now();
+        let shutdown = CancellationToken::new();
+        let mut drives = JoinSet::new();
+        for run in self.unfinished().await {
+            let (worker, shutdown) = (worker.clone(), shutdown.clone());
+            let stall = if let Fate::Stalled(stall) = fate { stall } else { Duration::ZERO };
+            drives.spawn(async move {
+                let drive = worker.drive(&run, &shutdown);
+                let driven = stalled(Box::pin(drive), begin + after, begin + after + stall).await;
+                (run, driven)
+            });
+        }
+        let mut sweeps = JoinSet::new();
+        let sweeper = worker.clone();
+        sweeps.spawn(async move {
+            loop {
+                let _next_time_then = sweeper.sweep().await;
+                tokio::time::sleep(Duration::from_secs(5)).await;
+            }
+        });
+        let end = async {
+            tokio::time::sleep(after).await;
+            if matches!(fate, Fate::Lives) {
+                std::future::pending().await
+            }
+        };
+        let is_cut_short = tokio::select! {
+            () = self.finish(&mut drives) => false,
+            () = end => true,
+        };
+        sweeps.shutdown().await;
+        match fate {
+            _ if !is_cut_short => (true, None),
+            Fate::Lives => unreachable!("this life has no early end"),
+            Fate::Killed => {
+                drives.shutdown().await;
+                (false, None)
+            }
+            Fate::ShutDown => {
+                shutdown.cancel();
+                self.finish(&mut drives).await;
+                (false, None)
+            }
+            Fate::Stalled(_) => (false, Some(drives)),
+        }
+    }
+
+    async fn unfinished(&self) -> Vec<RunId> {
+        let rows = self.store.list_unfinished_runs().await.unwrap();
+        let ours = rows.into_iter().map(|it| it.id).filter(|it| self.runs.contains(it));
+        ours.collect()
+    }
+
+    /// Waits for all drives; each must end well.
+    async fn finish(&self, drives: &mut JoinSet<Driven>) {
+        while let Some(driven) = drives.join_next().await {
+            let (run, driven) = driven.unwrap();
+            if let Err(error) = driven {
+                self.world.blame(format!("driving {run} ended with: {error}"));
+            }
+        }
+    }
+
+    async fn watch_zombies(&self, mut zombies: JoinSet<Driven>) {
+        while let Some(driven) = zombies.join_next().await {
+            match driven.unwrap() {
+                (_, Ok(Some(_)) | Err(WorkerError::DrivenElsewhere { .. })) => (),
+                (run, other) => {
+                    self.world.blame(format!("a zombie that drove {run} ended with: {other:?}"));
+                }
+            }
+        }
+    }
+
+    fn worker(&self, owner: &str, machine: u32) -> Worker<Machine> {
+        let mut dice = self.seed.dice("settings");
+        let parts = WorkerParts {
+            runs: Runs::new(self.store.clone()),
+            blobs: Blobs::open(&self.place.blobs()).unwrap(),
+            logs: Logs::open(&logs_of(&self.folder, owner)).unwrap(),
+            executor: Machine {
+                world: self.world.clone(),
+                process: self.name.clone(),
+                number: machine,
+            },
+            clock: self.world.clone(),
+            secrets: BTreeMap::from([("TOKEN".to_owned(), SECRET.to_owned())]),
+        };
+        let settings = WorkerSettings {
+            instance: INSTANCE.to_owned(),
+            owner: owner.to_owned(),
+            state_folder: self.place.state_folder(machine),
+            slots: dice.count(1, 4),
+            look_ahead: dice.count(0, 3),
+            log_limit_bytes: 1 << 20,
+            keep_failed: false,
+            reuse: self.is_mortal && dice.percent(30),
+            is_shared: false,
+        };
+        Worker::new(parts, settings)
+    }
+}
+
+fn absorb(zombies: &mut JoinSet<Driven>, mut left: JoinSet<Driven>) {
+    zombies.spawn(async move {
+        let mut last = None;
+        while let Some(driven) = left.join_next().await {
+            let driven = driven.unwrap();
+            if !matches!(driven.1, Ok(Some(_)) | Err(WorkerError::DrivenElsewhere { .. })) {
+                return driven;
+            }
+            last = Some(driven);
+        }
+        last.unwrap()
+    });
+}
+
+/// Does not go on for a while, as a stopped process.
+async fn stalled<F: Future + Unpin>(mut future: F, from: Instant, until: Instant) -> F::Output {
+    if from < until {
+        tokio::select! {
+            biased;
+            output = &mut future => return output,
+            () = tokio::time::sleep_until(from) => (),
+        }
+        tokio::time::sleep_until(until).await;
+    }
+    future.await
+}

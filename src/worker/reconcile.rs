@@ -231,8 +231,10 @@ impl<E: Executor> Driver<'_, E> {
             self.wants_slot = true;
             return Ok(());
         }
-        if let Some(reuse) = self.find_reusable(stage).await? {
-            return self.record(&reuse).await;
+        if let Some(reuse) = self.find_reusable(stage).await?
+            && !self.try_record(&reuse).await?.is_empty()
+        {
+            return Ok(());
         }
         let epoch = self.lease.epoch;
         let events = self.try_record(&Command::StartAttempt { stage, epoch }).await?;

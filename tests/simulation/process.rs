@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,10 +68,12 @@ impl Process {
         for life in 0..LIVES_MAX {
             let is_last = life + 1 == LIVES_MAX;
             let fate = if is_last { Fate::Lives } else { self.fate(&mut dice) };
-            let after = Duration::from_millis(dice.between(0, 6_000));
+            let after = Duration::from_millis(dice.between(1, 6_000));
+            let polls = dice.between(0, 60);
             let owner = format!("{}.{life}.{machine}", self.name);
             let worker = self.worker(&owner, machine);
-            let (done, left) = self.spend_life(&worker, fate, after).await;
+            self.world.state().youngest_machines.insert(self.name.clone(), machine);
+            let (done, left) = self.spend_life(&worker, fate, (after, polls)).await;
             if done {
                 break;
             }
@@ -76,7 +82,6 @@ impl Process {
             }
             if let Some(left) = left {
                 machine += 1;
-                self.world.state().youngest_machines.insert(self.name.clone(), machine);
                 absorb(&mut zombies, left);
             }
             if dice.percent(50) {
@@ -99,16 +104,18 @@ impl Process {
         &self,
         worker: &Worker<Machine>,
         fate: Fate,
-        after: Duration,
+        (after, polls): (Duration, u64),
     ) -> (bool, Option<JoinSet<Driven>>) {
         let begin = Instant::now();
         let shutdown = CancellationToken::new();
+        let death = Arc::new(Death::new(matches!(fate, Fate::Killed), begin + after, polls));
         let mut drives = JoinSet::new();
         for run in self.unfinished().await {
             let (worker, shutdown) = (worker.clone(), shutdown.clone());
             let stall = if let Fate::Stalled(stall) = fate { stall } else { Duration::ZERO };
+            let death = death.clone();
             drives.spawn(async move {
-                let drive = worker.drive(&run, &shutdown);
+                let drive = death.may_strike(Box::pin(worker.drive(&run, &shutdown)));
                 let driven = stalled(Box::pin(drive), begin + after, begin + after + stall).await;
                 (run, driven)
             });
@@ -122,9 +129,10 @@ impl Process {
             }
         });
         let end = async {
-            tokio::time::sleep(after).await;
-            if matches!(fate, Fate::Lives) {
-                std::future::pending().await
+            match fate {
+                Fate::Lives => std::future::pending().await,
+                Fate::Killed => death.has_struck.notified().await,
+                Fate::ShutDown | Fate::Stalled(_) => tokio::time::sleep(after).await,
             }
         };
         let is_cut_short = tokio::select! {
@@ -218,15 +226,44 @@ fn absorb(zombies: &mut JoinSet<Driven>, mut left: JoinSet<Driven>) {
     });
 }
 
-/// Does not go on for a while, as a stopped process.
+/// Does not go on for a while, as a stopped process. It is never stopped in the middle of a call of the
+/// database: simulated time stands during those.
 async fn stalled<F: Future + Unpin>(mut future: F, from: Instant, until: Instant) -> F::Output {
     if from < until {
         tokio::select! {
             biased;
-            output = &mut future => return output,
             () = tokio::time::sleep_until(from) => (),
+            output = &mut future => return output,
         }
         tokio::time::sleep_until(until).await;
     }
     future.await
+}
+
+/// Ends a process between any two of its steps: some polls after a moment.
+struct Death {
+    is_due: bool,
+    from: Instant,
+    polls: AtomicU64,
+    has_struck: Notify,
+}
+
+impl Death {
+    fn new(is_due: bool, from: Instant, polls: u64) -> Self {
+        Self { is_due, from, polls: AtomicU64::new(polls), has_struck: Notify::new() }
+    }
+
+    async fn may_strike<F: Future + Unpin>(&self, mut future: F) -> F::Output {
+        std::future::poll_fn(|context| {
+            if self.is_due && self.from <= Instant::now() {
+                if self.polls.load(Ordering::Relaxed) == 0 {
+                    self.has_struck.notify_one();
+                    return Poll::Pending;
+                }
+                self.polls.fetch_sub(1, Ordering::Relaxed);
+            }
+            Pin::new(&mut future).poll(context)
+        })
+        .await
+    }
 }

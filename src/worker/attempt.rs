@@ -10,17 +10,17 @@ pub(in crate::worker) mod log;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::worker::Worker;
-use crate::worker::attempt::failure::Failure;
-use crate::worker::attempt::job::{Job, Setup, Task};
-use crate::worker::attempt::log::{AttemptLog, Pumped};
-use crate::worker::driver::look_ahead::Head;
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::{
     AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal,
     WorkspaceSpec,
 };
 use crate::model::{AttemptName, FailureClass};
+use crate::worker::Worker;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::job::{Job, Setup, Task};
+use crate::worker::attempt::log::{AttemptLog, Pumped};
+use crate::worker::driver::look_ahead::Head;
 
 /// What an attempt says while it is under way.
 #[derive(Debug)]
@@ -88,7 +88,11 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// Runs the attempt, or goes on with it, to its end.
-    pub(in crate::worker) async fn run(&self, job: Result<Job, Failure>, head: Head) -> AttemptOutcome {
+    pub(in crate::worker) async fn run(
+        &self,
+        job: Result<Job, Failure>,
+        head: Head,
+    ) -> AttemptOutcome {
         let job = match job {
             Ok(job) => job,
             Err(failure) => return failure.into(),

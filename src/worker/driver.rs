@@ -13,14 +13,14 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::worker::attempt::{Report, Stops};
-use crate::worker::driver::lease::{Lease, RENEW_EVERY};
-use crate::worker::driver::look_ahead::LookAhead;
-use crate::worker::{Worker, WorkerError};
 use crate::engine::{AttemptOutcome, Command, Event, Refused};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
 use crate::runs::{LoadedRun, RunsError};
+use crate::worker::attempt::{Report, Stops};
+use crate::worker::driver::lease::{Lease, RENEW_EVERY};
+use crate::worker::driver::look_ahead::LookAhead;
+use crate::worker::{Worker, WorkerError};
 
 /// Reports of attempts that may wait for the driver.
 const REPORTS_MAX: usize = 256;
@@ -73,7 +73,10 @@ enum Input {
 
 impl<'w, E: Executor> Driver<'w, E> {
     /// Takes the run's lease.
-    pub(in crate::worker) async fn start(worker: &'w Worker<E>, run: &RunId) -> Result<Self, WorkerError> {
+    pub(in crate::worker) async fn start(
+        worker: &'w Worker<E>,
+        run: &RunId,
+    ) -> Result<Self, WorkerError> {
         let mut loaded = worker.parts.runs.load(run).await?;
         let lease = worker.take_lease(&mut loaded).await?;
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);

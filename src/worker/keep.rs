@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::worker::driver::Driver;
-use crate::worker::{Worker, WorkerError};
 use crate::executor::Executor;
 use crate::model::{AttemptName, StageStatus};
 use crate::runs::RunsError;
+use crate::worker::driver::Driver;
+use crate::worker::{Worker, WorkerError};
 
 /// Failed attempts whose containers are kept, the newest ones.
 const KEPT_MAX: usize = 4;

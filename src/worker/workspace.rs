@@ -5,11 +5,11 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use crate::worker::attempt::job::Setup;
-use crate::worker::{Worker, WorkerError};
 use crate::executor::{Executor, ExecutorError, Label};
 use crate::runs::LoadedRun;
 use crate::source::{Checkout, Repository, Snapshot, SourceError};
+use crate::worker::attempt::job::Setup;
+use crate::worker::{Worker, WorkerError};
 
 /// A checkout that is made once and waited for by everybody else.
 pub(in crate::worker) type SharedCheckout = Arc<OnceCell<Checkout>>;
@@ -58,7 +58,10 @@ impl<E: Executor> Worker<E> {
     }
 
     /// All paths of a run's tree; read once for each tree.
-    pub(in crate::worker) async fn list_files(&self, loaded: &LoadedRun) -> Result<Files, WorkerError> {
+    pub(in crate::worker) async fn list_files(
+        &self,
+        loaded: &LoadedRun,
+    ) -> Result<Files, WorkerError> {
         let tree = loaded.row.tree.clone();
         let cell: Arc<OnceCell<Files>> = {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

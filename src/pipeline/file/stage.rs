@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use self::builtin::BuiltinUse;
 use self::container::{ImageName, read_services, read_user};
-use super::fields::{Fields, Read};
 use self::matrix::Matrix;
-use super::measure::{Glob, globs};
 use self::policy::{Need, StageGroup, Target, read_gates};
 use self::rollout::Rollout;
+use super::fields::{Fields, Read};
+use super::measure::{Glob, globs};
 use super::scalar::{check_name, environment};
 use super::{DefaultsChain, Named};
 use crate::model::Milliseconds;

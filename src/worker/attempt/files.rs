@@ -6,10 +6,6 @@ use std::path::{Path, PathBuf};
 use async_compression::tokio::bufread::{ZstdDecoder, ZstdEncoder};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::worker::attempt::Attempt;
-use crate::worker::attempt::failure::Failure;
-use crate::worker::attempt::job::{CacheUse, Job};
-use crate::worker::attempt::log::AttemptLog;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::engine::ArtifactRef;
 use crate::executor::{Executor, TarStream};
@@ -17,6 +13,10 @@ use crate::model::{AttemptName, Digest, Timestamp};
 use crate::pipeline::plan::Artifacts;
 use crate::store::artifacts::ArtifactRow;
 use crate::store::caches::CacheRow;
+use crate::worker::attempt::Attempt;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::job::{CacheUse, Job};
+use crate::worker::attempt::log::AttemptLog;
 
 /// The largest archive of one declared path.
 const ARCHIVE_MAX_BYTES: u64 = 16 << 30;
@@ -29,7 +29,11 @@ struct Archive {
 
 impl<E: Executor> Attempt<E> {
     /// Unpacks the artifacts of its needs and the caches it uses.
-    pub(in crate::worker) async fn bring_files(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Failure> {
+    pub(in crate::worker) async fn bring_files(
+        &self,
+        job: &Job,
+        log: &mut AttemptLog,
+    ) -> Result<(), Failure> {
         for artifact in &job.inherited {
             self.unpack(&artifact.path, &artifact.digest).await?;
         }
@@ -90,7 +94,8 @@ impl<E: Executor> Attempt<E> {
             }
         }
         let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
-        let rows: Vec<_> = refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
+        let rows: Vec<_> =
+            refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
         let inserted = self.worker.parts.runs.store().insert_artifacts(&rows).await;
         inserted.map_err(|error| Failure::infra("storing the artifacts", &error))?;
         Ok(refs)

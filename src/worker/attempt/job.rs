@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::worker::attempt::failure::Failure;
 use crate::engine::ArtifactRef;
 use crate::executor::spec::{NetworkSpec, ProbeSpec, Pull};
 use crate::executor::{CommandSpec, ProgramSpec, ServiceSpec, StepSpec};
@@ -16,6 +15,7 @@ use crate::pipeline::{Expression, ExpressionError, PlannedStage, Scope, Template
 use crate::runs::LoadedRun;
 use crate::secrets::Masker;
 use crate::source::Snapshot;
+use crate::worker::attempt::failure::Failure;
 
 /// The part of an attempt that can be known before its needs are done.
 #[derive(Debug, Clone)]
@@ -304,8 +304,7 @@ fn caches_of(caches: &[Cache], scope: &Scope<'_>) -> Resolved<Vec<CacheUse>> {
 
 /// The artifacts of its needs, in the order of the needs.
 fn inherited(loaded: &LoadedRun, planned: &PlannedStage) -> Vec<ArtifactRef> {
-    let outcomes =
-        planned.needs.iter().filter_map(|need| loaded.run.stage(need.stage)?.outcome());
+    let outcomes = planned.needs.iter().filter_map(|need| loaded.run.stage(need.stage)?.outcome());
     outcomes.flat_map(|outcome| outcome.artifacts.iter().cloned()).collect()
 }
 

@@ -9,13 +9,13 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use crate::worker::Worker;
-use crate::worker::attempt::{Attempt, Report};
-use crate::worker::attempt::failure::Failure;
 use crate::blobs::{BlobError, LogWriter};
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
 use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
+use crate::worker::Worker;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::{Attempt, Report};
 
 /// The longest that the end of a log is waited for after the end of its attempt.
 pub(in crate::worker) const END_GRACE: Duration = Duration::from_secs(5);

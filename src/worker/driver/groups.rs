@@ -1,18 +1,21 @@
 //! Concurrency groups: asking for admission and slots, giving them back, and what a newer run does to
 //! older ones.
 
-use crate::worker::WorkerError;
-use crate::worker::driver::Driver;
 use crate::engine::Command;
 use crate::executor::Executor;
 use crate::model::{RunId, RunStatus, StageIndex, Timestamp};
 use crate::pipeline::plan::{OnNew, SlotOrder};
 use crate::runs::RunsError;
 use crate::store::groups::{SlotAnswer, SlotRequest};
+use crate::worker::WorkerError;
+use crate::worker::driver::Driver;
 
 impl<E: Executor> Driver<'_, E> {
     /// Asks the run's group to let it in.
-    pub(in crate::worker) async fn request_admission(&mut self, now: Timestamp) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn request_admission(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
         self.asked.insert(None, now);
         let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
         let on_new = group.on_new;
@@ -45,9 +48,15 @@ impl<E: Executor> Driver<'_, E> {
             let mut loaded = runs.load(run).await?;
             let is_over = matches!(
                 loaded.run.status(),
-                RunStatus::Cancelling | RunStatus::Cancelled | RunStatus::Passed | RunStatus::Failed
+                RunStatus::Cancelling
+                    | RunStatus::Cancelled
+                    | RunStatus::Passed
+                    | RunStatus::Failed
             );
-            if is_over || loaded.row.number > self.loaded.row.number || !loaded.run.is_interruptible() {
+            if is_over
+                || loaded.row.number > self.loaded.row.number
+                || !loaded.run.is_interruptible()
+            {
                 continue;
             }
             let by = format!("run #{}", self.loaded.row.number);
@@ -61,7 +70,11 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Asks a stage's group for a slot.
-    pub(in crate::worker) async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn request_slot(
+        &mut self,
+        stage: StageIndex,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
         self.asked.insert(Some(stage), now);
         self.grouped.insert(stage);
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());

@@ -9,8 +9,8 @@ use crate::executor::Executor;
 use crate::model::{Milliseconds, RunId};
 use crate::runs::LoadedRun;
 
-use crate::worker::{Worker, WorkerError};
 use crate::engine::Command;
+use crate::worker::{Worker, WorkerError};
 
 /// How long a lease holds without being renewed.
 pub(in crate::worker) const LEASE: Milliseconds = Milliseconds::from_seconds(30);
@@ -27,7 +27,10 @@ pub(in crate::worker) struct Lease {
 
 impl<E: Executor> Worker<E> {
     /// Takes the lease of a run and records the new epoch in it.
-    pub(in crate::worker) async fn take_lease(&self, loaded: &mut LoadedRun) -> Result<Lease, WorkerError> {
+    pub(in crate::worker) async fn take_lease(
+        &self,
+        loaded: &mut LoadedRun,
+    ) -> Result<Lease, WorkerError> {
         let run = loaded.run.id().clone();
         let elsewhere = |owner: &str| WorkerError::DrivenElsewhere {
             run: run.clone(),
@@ -51,7 +54,11 @@ impl<E: Executor> Worker<E> {
     }
 
     /// Prolongs the lease; false when it was lost.
-    pub(in crate::worker) async fn renew_lease(&self, run: &RunId, epoch: u64) -> Result<bool, WorkerError> {
+    pub(in crate::worker) async fn renew_lease(
+        &self,
+        run: &RunId,
+        epoch: u64,
+    ) -> Result<bool, WorkerError> {
         let until = self.parts.clock.now().plus(LEASE);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         let renewed = self.parts.runs.store().renew_lease(run, epoch, until).await;

@@ -66,7 +66,11 @@ impl LookAhead {
     }
 
     /// It is ready, or could not be made; then the attempt tries for itself and says why.
-    pub(in crate::worker) fn prepared(&mut self, name: &AttemptName, result: &Result<(), ExecutorError>) {
+    pub(in crate::worker) fn prepared(
+        &mut self,
+        name: &AttemptName,
+        result: &Result<(), ExecutorError>,
+    ) {
         if let Err(error) = result {
             tracing::debug!(attempt = %name, %error, "could not look ahead");
         }

@@ -8,9 +8,9 @@ use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
 
 use crate::worker::WorkerError;
+use crate::worker::attempt::job::{Job, Setup};
 use crate::worker::attempt::{Attempt, Stops};
 use crate::worker::driver::{Driver, TaskEnd};
-use crate::worker::attempt::job::{Job, Setup};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
 const ASK_EVERY: Milliseconds = Milliseconds(500);
@@ -117,9 +117,8 @@ impl<E: Executor> Driver<'_, E> {
         }
         let room = self.look_ahead.room();
         // One that starts now makes its own container.
-        let is_new = |name: &AttemptName| {
-            !starting.contains(&name.stage) && !self.look_ahead.contains(name)
-        };
+        let is_new =
+            |name: &AttemptName| !starting.contains(&name.stage) && !self.look_ahead.contains(name);
         let ahead = self.loaded.run.look_ahead().filter(is_new);
         choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice

@@ -3,9 +3,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-use crate::worker::driver::Driver;
-use crate::worker::attempt::files;
-use crate::worker::{Worker, WorkerError};
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
@@ -13,6 +10,9 @@ use crate::pipeline::PlannedStage;
 use crate::pipeline::plan::{Program, Work};
 use crate::runs::{LoadedRun, RunsError};
 use crate::source::digest_of_globs;
+use crate::worker::attempt::files;
+use crate::worker::driver::Driver;
+use crate::worker::{Worker, WorkerError};
 
 /// Changes with what goes into the digest, so that old results are not found.
 const VERSION: &str = "inputs 1";
@@ -64,7 +64,10 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.
-    pub(in crate::worker) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn remember_result(
+        &mut self,
+        name: &AttemptName,
+    ) -> Result<(), WorkerError> {
         let Some(stage) = self.loaded.run.stage(name.stage) else { return Ok(()) };
         let attempt = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
         let outcome = stage.attempts.get(attempt).and_then(|it| it.outcome.clone());

@@ -10,8 +10,8 @@ use futures_util::TryStreamExt as _;
 use tar::Builder;
 use tokio_util::io::ReaderStream;
 
-use crate::executor::archive::{self, IgnoreFile};
 use super::registry;
+use crate::executor::archive::{self, IgnoreFile};
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::{BuildSpec, BuiltImage, ExecutorError, TarStream, control, folder};
 

@@ -2,8 +2,8 @@
 
 use super::super::fields::{Fields, Read, choice};
 use super::super::occurrence;
-use super::policy::{is_metric, read_comparison};
 use super::super::scalar::{Plain, whole};
+use super::policy::{is_metric, read_comparison};
 use crate::model::Milliseconds;
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::Node;

@@ -148,7 +148,12 @@ pub(crate) fn read_command(node: &Node, reading: &Reading) -> Option<Vec<Templat
         .iter()
         .filter_map(|item| {
             let text = scalar::Loose::read(item, "an item of `command`", reading)?.0;
-            super::super::occurrence::template(&text, super::super::occurrence::Use::Field, item, reading)
+            super::super::occurrence::template(
+                &text,
+                super::super::occurrence::Use::Field,
+                item,
+                reading,
+            )
         })
         .collect();
     (words.len() == items.len()).then_some(words)

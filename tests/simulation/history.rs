@@ -74,7 +74,7 @@ impl History {
     async fn create_runs(&mut self, dice: &mut Dice) {
         let count = dice.pick(&[1, 1, 1, 2, 3]);
         let mut plan = random_plan(dice, !self.is_calm);
-        let is_same = dice.percent(30);
+        let is_same = dice.percent(50);
         let runs = Runs::new(self.store.clone());
         for number in 0..count {
             if number > 0 && !is_same {

@@ -47,7 +47,8 @@ impl History {
         let weather = if is_calm { Weather::calm(seed) } else { Weather::stormy(seed) };
         let world = Arc::new(World::new(weather, Runs::new(store.clone())));
         let place = Arc::clone(place);
-        let mut history = Self { seed, is_calm, place, folder, store, world, runs: Vec::new() };
+        let mut history =
+            Self { seed, is_calm, place, folder, store, world, runs: Vec::new() };
         let played = tokio::time::timeout(PATIENCE, history.play_rounds()).await;
         if played.is_err() {
             history.world.blame("it does not come to an end".to_owned());
@@ -73,7 +74,7 @@ impl History {
     async fn create_runs(&mut self, dice: &mut Dice) {
         let count = dice.pick(&[1, 1, 1, 2, 3]);
         let mut plan = random_plan(dice, !self.is_calm);
-        let is_same = dice.percent(30);
+        let is_same = dice.percent(50);
         let runs = Runs::new(self.store.clone());
         for number in 0..count {
             if number > 0 && !is_same {
@@ -169,7 +170,11 @@ impl History {
             runs: Runs::new(self.store.clone()),
             blobs: Blobs::open(&self.place.blobs()).unwrap(),
             logs: Logs::open(&self.folder.join("logs-0")).unwrap(),
-            executor: Machine { world: self.world.clone(), process: "sweep".to_owned(), number: 0 },
+            executor: Machine {
+                world: self.world.clone(),
+                process: "sweep".to_owned(),
+                number: 0,
+            },
             clock: self.world.clone(),
             secrets: std::collections::BTreeMap::default(),
         };

@@ -70,6 +70,8 @@ pub(crate) struct Seen {
     pub(crate) runs: u64,
     pub(crate) drivers: u64,
     pub(crate) late_answers: u64,
+    /// Drivers that found themselves replaced.
+    pub(crate) replaced: u64,
     pub(crate) retries: u64,
     pub(crate) cancels: u64,
     pub(crate) reused: u64,
@@ -81,6 +83,7 @@ impl Seen {
         self.runs += other.runs;
         self.drivers += other.drivers;
         self.late_answers += other.late_answers;
+        self.replaced += other.replaced;
         self.retries += other.retries;
         self.cancels += other.cancels;
         self.reused += other.reused;
@@ -88,8 +91,8 @@ impl Seen {
     }
 
     pub(crate) fn is_everything(self) -> bool {
-        let Self { runs, drivers, late_answers, retries, cancels, reused, reruns } = self;
-        drivers > runs && [late_answers, retries, cancels, reused, reruns].iter().all(|it| *it > 0)
+        let often = [self.replaced, self.retries, self.cancels, self.reused, self.reruns];
+        self.drivers > self.runs && often.iter().all(|it| *it > 0)
     }
 }
 

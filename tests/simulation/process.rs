@@ -144,8 +144,8 @@ impl Process {
             let death = death.clone();
             drives.spawn(async move {
                 let drive = death.may_strike(Box::pin(worker.drive(&run, &shutdown)));
-                let driven = stalled(Box::pin(drive), stall).await;
-                (run, driven)
+                let end = stalled(Box::pin(drive), stall).await;
+                (run, end)
             });
         }
         let mut sweeps = JoinSet::new();
@@ -193,8 +193,8 @@ impl Process {
     /// Waits for all drives; each must end well.
     async fn finish(&self, drives: &mut JoinSet<Driven>) {
         while let Some(driven) = drives.join_next().await {
-            let (run, driven) = driven.unwrap();
-            if let Err(error) = driven {
+            let (run, end) = driven.unwrap();
+            if let Err(error) = end {
                 self.world.blame(format!("driving {run} ended with: {error}"));
             }
         }

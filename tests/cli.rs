@@ -100,7 +100,8 @@ fn a_good_file_passes_the_check() {
 
 #[test]
 fn a_bad_file_shows_every_problem_and_no_run_begins() {
-    let world = World::new("version: 1\nname: demo\nstages:\n  a: { rn: x }\n  b: { neds: [a], run: x }\n");
+    let world =
+        World::new("version: 1\nname: demo\nstages:\n  a: { rn: x }\n  b: { neds: [a], run: x }\n");
     let checked = world.says(2, &["check"]);
     assert!(checked.contains("unknown key `rn`"), "{checked}");
     assert!(checked.contains("did you mean `needs`?"), "{checked}");
@@ -299,7 +300,8 @@ fn ended(run: std::process::Child) -> Option<i32> {
 fn a_reader_that_goes_away_ends_the_command_quietly() {
     let world = World::new(PIPELINE);
     world.says(0, &["run", "--stage", "build"]);
-    let script = format!("{} logs last build | head -c 1 >/dev/null", env!("CARGO_BIN_EXE_trunkline"));
+    let script =
+        format!("{} logs last build | head -c 1 >/dev/null", env!("CARGO_BIN_EXE_trunkline"));
     let mut command = Command::new("sh");
     command.args(["-c", &script]).current_dir(world.repository());
     command.env("TRUNKLINE_STATE", world.folder.path().join("state"));

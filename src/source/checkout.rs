@@ -88,7 +88,6 @@ impl Request<'_> {
         git.write(part, &alternates, &warnings)?;
         writer.finish(&listing)
     }
-
 }
 
 /// The time all files get, in seconds since 1970: that of the checkout, as git does it. (The time of the

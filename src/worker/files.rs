@@ -90,7 +90,8 @@ impl<E: Executor> Attempt<E> {
             }
         }
         let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
-        let rows: Vec<_> = refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
+        let rows: Vec<_> =
+            refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
         let inserted = self.worker.parts.runs.store().insert_artifacts(&rows).await;
         inserted.map_err(|error| Failure::infra("storing the artifacts", &error))?;
         Ok(refs)

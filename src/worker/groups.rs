@@ -45,9 +45,15 @@ impl<E: Executor> Driver<'_, E> {
             let mut loaded = runs.load(run).await?;
             let is_over = matches!(
                 loaded.run.status(),
-                RunStatus::Cancelling | RunStatus::Cancelled | RunStatus::Passed | RunStatus::Failed
+                RunStatus::Cancelling
+                    | RunStatus::Cancelled
+                    | RunStatus::Passed
+                    | RunStatus::Failed
             );
-            if is_over || loaded.row.number > self.loaded.row.number || !loaded.run.is_interruptible() {
+            if is_over
+                || loaded.row.number > self.loaded.row.number
+                || !loaded.run.is_interruptible()
+            {
                 continue;
             }
             let by = format!("run #{}", self.loaded.row.number);
@@ -61,7 +67,11 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Asks a stage's group for a slot.
-    pub(super) async fn request_slot(&mut self, stage: StageIndex, now: Timestamp) -> Result<(), WorkerError> {
+    pub(super) async fn request_slot(
+        &mut self,
+        stage: StageIndex,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
         self.asked.insert(Some(stage), now);
         self.grouped.insert(stage);
         let planned = self.loaded.run.plan().stages.get(stage.as_usize());

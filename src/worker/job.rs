@@ -304,8 +304,7 @@ fn caches_of(caches: &[Cache], scope: &Scope<'_>) -> Resolved<Vec<CacheUse>> {
 
 /// The artifacts of its needs, in the order of the needs.
 fn inherited(loaded: &LoadedRun, planned: &PlannedStage) -> Vec<ArtifactRef> {
-    let outcomes =
-        planned.needs.iter().filter_map(|need| loaded.run.stage(need.stage)?.outcome());
+    let outcomes = planned.needs.iter().filter_map(|need| loaded.run.stage(need.stage)?.outcome());
     outcomes.flat_map(|outcome| outcome.artifacts.iter().cloned()).collect()
 }
 

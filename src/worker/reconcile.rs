@@ -117,9 +117,8 @@ impl<E: Executor> Driver<'_, E> {
         }
         let room = self.look_ahead.room();
         // One that starts now makes its own container.
-        let is_new = |name: &AttemptName| {
-            !starting.contains(&name.stage) && !self.look_ahead.contains(name)
-        };
+        let is_new =
+            |name: &AttemptName| !starting.contains(&name.stage) && !self.look_ahead.contains(name);
         let ahead = self.loaded.run.look_ahead().filter(is_new);
         choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice

@@ -49,8 +49,7 @@ fn too_much_memory_is_out_of_memory() {
     if !docker::is_here() {
         return;
     }
-    let story =
-        failing("  s: { resources: { memory: 32Mi }, run: tail /dev/zero }\n");
+    let story = failing("  s: { resources: { memory: 32Mi }, run: tail /dev/zero }\n");
     assert_story(
         &story,
         &["s: failed, out_of_memory: ", "of 32 MiB", "help: raise `resources.memory`"],

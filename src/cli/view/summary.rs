@@ -178,8 +178,7 @@ fn next(view: View<'_>) -> Vec<String> {
         if !stage.attempts.is_empty() {
             commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
         }
-        if view.keeps_containers && !line::steps_of(view.run, index).is_empty()
-        {
+        if view.keeps_containers && !line::steps_of(view.run, index).is_empty() {
             let what = "look around in its container";
             commands.push((format!("trunkline shell {number} {key}"), what));
         }

@@ -28,9 +28,9 @@ snapshots *filters:
 kill-test kills="100":
     KILLS={{ kills }} cargo nextest run --no-capture --test docker -E 'test(a_run_survives)'
 
-# whole lives of runs with faults, in paused time; `SIMULATION_SEED` repeats one
+# whole lives of runs with faults, in paused time; `SIM_SEED` repeats one
 simulate histories="10000":
-    SIMULATION_HISTORIES={{ histories }} cargo nextest run --no-capture --test simulation
+    SIM_HISTORIES={{ histories }} cargo nextest run --no-capture --test simulation
 
 # strange pipeline files for so many seconds; needs `cargo install cargo-fuzz` and a nightly toolchain
 fuzz seconds="600" toolchain="nightly":

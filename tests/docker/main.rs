@@ -1,12 +1,17 @@
-//! The whole binary on real Docker: how stages end, what containers may and get, files, and kills.
+//! The whole binary on real Docker: how stages end, what containers may and get, files, kills,
+//! loud logs and large repositories.
 
 #[path = "../support/bench.rs"]
 mod bench;
 #[path = "../support/docker.rs"]
 mod docker;
+#[path = "../support/large.rs"]
+mod large;
 
 mod containers;
 mod endings;
 mod files;
 mod flow;
 mod kill;
+mod logs;
+mod repository;

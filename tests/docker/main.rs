@@ -1,4 +1,5 @@
-//! The whole binary on real Docker: how stages end, what containers may and get, files, and kills.
+//! The whole binary on real Docker: how stages end, what containers may and get, files, and kills;
+//! and the examples.
 
 #[path = "../support/bench.rs"]
 mod bench;
@@ -7,6 +8,7 @@ mod docker;
 
 mod containers;
 mod endings;
+mod examples;
 mod files;
 mod flow;
 mod kill;

@@ -24,7 +24,7 @@ use crate::weather::Weather;
 use crate::world::{Seen, World};
 
 /// In simulated time; far more than any history needs.
-const PATIENCE: Duration = Duration::from_secs(7200);
+const PATIENCE: Duration = Duration::from_hours(2);
 
 pub(crate) struct History {
     pub(crate) seed: Seed,
@@ -47,8 +47,7 @@ impl History {
         let weather = if is_calm { Weather::calm(seed) } else { Weather::stormy(seed) };
         let world = Arc::new(World::new(weather, Runs::new(store.clone())));
         let place = Arc::clone(place);
-        let mut history =
-            Self { seed, is_calm, place, folder, store, world, runs: Vec::new() };
+        let mut history = Self { seed, is_calm, place, folder, store, world, runs: Vec::new() };
         let played = tokio::time::timeout(PATIENCE, history.play_rounds()).await;
         if played.is_err() {
             history.world.blame("it does not come to an end".to_owned());
@@ -170,11 +169,7 @@ impl History {
             runs: Runs::new(self.store.clone()),
             blobs: Blobs::open(&self.place.blobs()).unwrap(),
             logs: Logs::open(&self.folder.join("logs-0")).unwrap(),
-            executor: Machine {
-                world: self.world.clone(),
-                process: "sweep".to_owned(),
-                number: 0,
-            },
+            executor: Machine { world: self.world.clone(), process: "sweep".to_owned(), number: 0 },
             clock: self.world.clone(),
             secrets: std::collections::BTreeMap::default(),
         };

@@ -56,7 +56,10 @@ impl Growth {
     }
 
     /// Waits for the end of a log; `None` when it has stopped growing without one.
-    pub(in crate::worker) async fn end_of<T>(&self, mut log: impl Future<Output = T> + Unpin) -> Option<T> {
+    pub(in crate::worker) async fn end_of<T>(
+        &self,
+        mut log: impl Future<Output = T> + Unpin,
+    ) -> Option<T> {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             if let Ok(end) = tokio::time::timeout(END_GRACE, &mut log).await {

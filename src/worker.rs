@@ -14,22 +14,12 @@ use crate::model::{RunId, RunStatus, Timestamp};
 use crate::runs::{Runs, RunsError};
 use crate::source::SourceError;
 
-mod attempt;
-mod collect;
 mod driver;
-mod failure;
-mod files;
-mod groups;
-mod job;
-mod keep;
-mod lease;
-mod log;
-mod look_ahead;
-mod reconcile;
-mod reuse;
+mod attempt;
 mod workspace;
+mod keep;
 
-pub use log::OUTPUT_SECTION;
+pub use attempt::log::OUTPUT_SECTION;
 
 /// How long a killed container may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);

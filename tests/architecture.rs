@@ -100,7 +100,8 @@ fn files_stay_short_and_folders_small() {
     for module in modules() {
         for folder in folders_below(&Path::new("src").join(module)) {
             let files = entries(&folder).into_iter().filter(|it| is_production_code(it)).count();
-            if files > FOLDER_FILES {
+            // One subcommand, one file: their number is that of the product.
+            if files > FOLDER_FILES && !folder.ends_with("cli/command") {
                 broken.push(format!("{}: {files} files want a subject", folder.display()));
             }
         }

@@ -111,12 +111,11 @@ fn find_stages(loaded: &LoadedRun, wanted: &str) -> Result<Vec<StageIndex>, Usag
         .iter()
         .map(|it| it.key.as_str())
         .max_by(|left, right| similarity(left, wanted).total_cmp(&similarity(right, wanted)));
-    let help = match best.filter(|it| similarity(it, wanted) > 0.7) {
-        Some(best) => format!("did you mean `{best}`?"),
-        None => {
-            let keys: Vec<_> = stages.iter().take(20).map(|it| format!("`{}`", it.key)).collect();
-            format!("its stages are {}", keys.join(", "))
-        }
+    let help = if let Some(best) = best.filter(|it| similarity(it, wanted) > 0.7) {
+        format!("did you mean `{best}`?")
+    } else {
+        let keys: Vec<_> = stages.iter().take(20).map(|it| format!("`{}`", it.key)).collect();
+        format!("its stages are {}", keys.join(", "))
     };
     Err(Usage::new(format!("run #{} has no stage `{wanted}`", loaded.row.number), help))
 }

@@ -22,7 +22,7 @@ use super::session::Session;
 use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
-use crate::executor::Executor;
+use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus};
 use crate::runs::LoadedRun;
 use crate::store::runs::RunRow;
@@ -60,20 +60,72 @@ pub struct DriveArgs {
     pub report: report::ReportArgs,
 }
 
-/// What the caller knows about how to drive.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Whether green results of stages with `inputs` are reused.
-    pub reuse: bool,
+/// Whether an earlier green result may stand for a stage.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reuse {
+    /// Where the stage declares `inputs` and they are as they were.
+    #[default]
+    WhereUnchanged,
+    /// Every stage runs.
+    Never,
 }
 
-impl Default for Options {
-    fn default() -> Self {
-        Self { reuse: true }
+/// Everything that is needed to drive runs here: secrets are gathered, the executor is reached.
+pub struct Foreground<'a> {
+    session: &'a Session,
+    state: &'a State,
+    args: &'a DriveArgs,
+    secrets: BTreeMap<String, String>,
+    engine: Engine,
+}
+
+enum Engine {
+    Docker(DockerExecutor),
+    Host(HostExecutor),
+}
+
+/// Drives a run that is there already to its end, shows it, and gives the exit code.
+pub async fn drive(
+    session: &Session,
+    state: &State,
+    run: &RunId,
+    args: &DriveArgs,
+) -> anyhow::Result<Exit> {
+    let kind = executor::kind_for(session, state, run, args.executor);
+    let foreground = Foreground::open(session, state, args, kind).await?;
+    foreground.drive(run, Reuse::default()).await
+}
+
+impl<'a> Foreground<'a> {
+    /// Gathers secrets and connects; what is missing is told before anything begins.
+    pub async fn open(
+        session: &'a Session,
+        state: &'a State,
+        args: &'a DriveArgs,
+        kind: ExecutorKind,
+    ) -> anyhow::Result<Self> {
+        let secrets = secrets::gather(session, &args.secrets, &args.secrets_files)?;
+        let engine = match kind {
+            ExecutorKind::Docker => Engine::Docker(executor::docker(session, state).await?),
+            ExecutorKind::Host => Engine::Host(executor::host(session, state)?),
+        };
+        Ok(Self { session, state, args, secrets, engine })
+    }
+
+    /// Drives a run to its end, shows it, and gives the exit code.
+    pub async fn drive(self, run: &RunId, reuse: Reuse) -> anyhow::Result<Exit> {
+        let (session, state) = (self.session, self.state);
+        let settings = worker_settings(session, state, self.args, reuse);
+        let drive = Drive { session, state, run, report: self.args.report };
+        let parts = (self.secrets, settings);
+        match self.engine {
+            Engine::Docker(docker) => drive.with(worker(session, state, docker, parts)).await,
+            Engine::Host(host) => drive.with(worker(session, state, host, parts)).await,
+        }
     }
 }
 
-/// A run, and how to drive it.
+/// A run, and how to show it.
 #[derive(Debug, Clone)]
 struct Drive<'a> {
     session: &'a Session,
@@ -82,33 +134,10 @@ struct Drive<'a> {
     report: report::ReportArgs,
 }
 
-/// Drives a run to its end, shows it, and gives the exit code.
-pub async fn drive(
-    session: &Session,
-    state: &State,
-    run: &RunId,
-    args: &DriveArgs,
-    options: Options,
-) -> anyhow::Result<Exit> {
-    let secrets = secrets::gather(session, &args.secrets, &args.secrets_files)?;
-    let settings = worker_settings(session, state, args, options);
-    let drive = Drive { session, state, run, report: args.report };
-    match executor::kind_for(session, state, run, args.executor) {
-        ExecutorKind::Docker => {
-            let docker = executor::docker(session, state).await?;
-            drive.with(worker(session, state, docker, (secrets, settings))).await
-        }
-        ExecutorKind::Host => {
-            let host = executor::host(session, state)?;
-            drive.with(worker(session, state, host, (secrets, settings))).await
-        }
-    }
-}
-
 /// Removes what killed processes have left behind; gives how many attempts it belonged to. A machine
 /// without Docker has nothing left in it.
 pub async fn sweep(session: &Session, state: &State) -> usize {
-    let settings = || worker_settings(session, state, &DriveArgs::default(), Options::default());
+    let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
     let mut swept = 0;
     if let Ok(docker) = executor::docker(session, state).await {
         swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
@@ -169,7 +198,7 @@ pub fn worker_settings(
     session: &Session,
     state: &State,
     args: &DriveArgs,
-    options: Options,
+    reuse: Reuse,
 ) -> WorkerSettings {
     let slots = args.jobs.map_or(session.settings.slots, usize::from);
     WorkerSettings {
@@ -180,7 +209,7 @@ pub fn worker_settings(
         look_ahead: slots,
         log_limit_bytes: LOG_LIMIT_BYTES,
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
-        reuse: options.reuse,
+        reuse: reuse == Reuse::WhereUnchanged,
         is_shared: false,
     }
 }

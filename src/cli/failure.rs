@@ -125,13 +125,13 @@ fn as_text(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
         if !said.contains(&cause) {
-            text.push_str(&format!("\n  because: {cause}"));
+            text = text + "\n  because: " + &cause;
             said.push_str(&cause);
         }
     }
     let help = help_of(error);
     if !help.is_empty() {
-        text.push_str(&format!("\nhelp: {help}"));
+        text = text + "\nhelp: " + &help;
     }
     text
 }
@@ -161,6 +161,9 @@ fn help_of(error: &anyhow::Error) -> String {
         return store.help().unwrap_or_default().to_owned();
     }
     match runs_error(error) {
+        Some(RunsError::NotFound(reference)) if reference == "last" => {
+            "there are no runs yet; `trunkline run` makes one".to_owned()
+        }
         Some(RunsError::NotFound(_)) => "`trunkline runs` lists the runs there are".to_owned(),
         Some(RunsError::Ambiguous { .. }) => "give more of the id, or its number".to_owned(),
         Some(RunsError::Unreadable { .. }) => {

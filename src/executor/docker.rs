@@ -25,8 +25,6 @@ mod run;
 mod follow;
 mod files;
 mod sweep;
-mod build;
-mod registry;
 
 /// How long one request may take until its first answer; a container start on a busy machine is slow.
 const REQUEST_TIMEOUT_SECONDS: u64 = 120;

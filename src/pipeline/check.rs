@@ -96,7 +96,7 @@ fn stem_of(path: &str) -> String {
 }
 
 fn check_count(merged: &include::Merged, reading: &Reading) {
-    let cells = |matrix: &super::file::matrix::Matrix| {
+    let cells = |matrix: &super::file::stage::matrix::Matrix| {
         let cells = matrix.axes.iter().map(|(_, values)| values.len());
         cells.fold(1_usize, usize::saturating_mul).saturating_add(matrix.include.len())
     };

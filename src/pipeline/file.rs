@@ -11,19 +11,13 @@ use super::diagnostic::Place;
 use super::plan::{Budget, OnNew, Release};
 use crate::model::Milliseconds;
 
-pub(crate) mod builtin;
-pub(crate) mod container;
 pub(crate) mod fields;
 pub mod input;
-pub(crate) mod matrix;
 pub(crate) mod measure;
 pub(crate) mod occurrence;
-pub(crate) mod policy;
 pub(crate) mod reference;
-pub(crate) mod rollout;
 pub(crate) mod scalar;
 pub(crate) mod stage;
-pub(crate) mod step;
 pub(crate) mod top;
 pub mod trigger;
 

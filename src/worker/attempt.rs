@@ -1,24 +1,30 @@
 //! The life of one attempt, from its container to its outcome. Begun anew or adopted: every part of
 //! it can be done again after a crash and changes nothing that was done.
 
+pub(in crate::worker) mod collect;
+pub(in crate::worker) mod failure;
+pub(in crate::worker) mod files;
+pub(in crate::worker) mod job;
+pub(in crate::worker) mod log;
+
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::Worker;
-use super::failure::Failure;
-use super::job::{Job, Setup, Task};
-use super::log::{AttemptLog, Pumped};
-use super::look_ahead::Head;
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::{
     AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal,
     WorkspaceSpec,
 };
 use crate::model::{AttemptName, FailureClass};
+use crate::worker::Worker;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::job::{Job, Setup, Task};
+use crate::worker::attempt::log::{AttemptLog, Pumped};
+use crate::worker::driver::look_ahead::Head;
 
 /// What an attempt says while it is under way.
 #[derive(Debug)]
-pub(super) enum Report {
+pub(in crate::worker) enum Report {
     /// A step began.
     StepStarted { attempt: AttemptName, step: u32 },
     /// A step ended.
@@ -27,7 +33,7 @@ pub(super) enum Report {
 
 impl Report {
     /// As a word of the driver with this epoch.
-    pub(super) fn into_command(self, epoch: u64) -> Command {
+    pub(in crate::worker) fn into_command(self, epoch: u64) -> Command {
         match self {
             Self::StepStarted { attempt, step } => Command::StartStep { attempt, step, epoch },
             Self::StepFinished { attempt, step, exit_code } => {
@@ -39,21 +45,21 @@ impl Report {
 
 /// How an attempt is asked to end while no process can be signalled. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stops {
+pub(in crate::worker) struct Stops {
     stop: CancellationToken,
     kill: CancellationToken,
 }
 
 impl Stops {
-    pub(super) fn may_stop(&self) -> bool {
+    pub(in crate::worker) fn may_stop(&self) -> bool {
         !self.stop.is_cancelled()
     }
 
-    pub(super) fn may_kill(&self) -> bool {
+    pub(in crate::worker) fn may_kill(&self) -> bool {
         !self.kill.is_cancelled()
     }
 
-    pub(super) fn send(&self, signal: Signal) {
+    pub(in crate::worker) fn send(&self, signal: Signal) {
         self.stop.cancel();
         if signal == Signal::Kill {
             self.kill.cancel();
@@ -62,16 +68,16 @@ impl Stops {
 }
 
 /// One attempt.
-pub(super) struct Attempt<E> {
-    pub(super) worker: Worker<E>,
-    pub(super) name: AttemptName,
-    pub(super) reports: mpsc::Sender<Report>,
-    pub(super) stops: Stops,
+pub(in crate::worker) struct Attempt<E> {
+    pub(in crate::worker) worker: Worker<E>,
+    pub(in crate::worker) name: AttemptName,
+    pub(in crate::worker) reports: mpsc::Sender<Report>,
+    pub(in crate::worker) stops: Stops,
 }
 
 impl<E: Executor> Attempt<E> {
     /// Makes the container ready, so that it only waits for its go.
-    pub(super) async fn look_ahead(
+    pub(in crate::worker) async fn look_ahead(
         &self,
         setup: Result<Setup, Failure>,
     ) -> Result<(), ExecutorError> {
@@ -82,7 +88,11 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// Runs the attempt, or goes on with it, to its end.
-    pub(super) async fn run(&self, job: Result<Job, Failure>, head: Head) -> AttemptOutcome {
+    pub(in crate::worker) async fn run(
+        &self,
+        job: Result<Job, Failure>,
+        head: Head,
+    ) -> AttemptOutcome {
         let job = match job {
             Ok(job) => job,
             Err(failure) => return failure.into(),
@@ -156,7 +166,7 @@ impl<E: Executor> Attempt<E> {
     }
 
     async fn prepare(&self, setup: &Setup, log: &mut AttemptLog) -> Result<(), ExecutorError> {
-        let (lines, progress) = super::log::progress();
+        let (lines, progress) = log::progress();
         let prepare = async {
             let say = move |line: String| {
                 let _full = lines.try_send(line);
@@ -253,7 +263,7 @@ impl<E: Executor> Attempt<E> {
         let executor = &self.worker.parts.executor;
         let killed_in_vain = async {
             self.stops.kill.cancelled().await;
-            tokio::time::sleep(super::KILL_PATIENCE).await;
+            tokio::time::sleep(crate::worker::KILL_PATIENCE).await;
         };
         tokio::select! {
             exit = executor.wait(&self.name) => Ok(exit?),
@@ -279,7 +289,7 @@ impl<E: Executor> Attempt<E> {
         };
         self.prepare(&job.setup, log).await?;
         self.bring_files(job, log).await?;
-        let (lines, progress) = super::log::progress();
+        let (lines, progress) = log::progress();
         let build = async {
             let say = move |line: String| {
                 let _full = lines.try_send(line);

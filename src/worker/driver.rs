@@ -1,5 +1,11 @@
 //! The loop that drives one run: wait for one [`Input`], let the engine decide, act on what it wants.
 
+mod reconcile;
+mod groups;
+mod lease;
+pub(in crate::worker) mod look_ahead;
+mod reuse;
+
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
@@ -7,44 +13,44 @@ use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::attempt::{Report, Stops};
-use super::lease::{Lease, RENEW_EVERY};
-use super::look_ahead::LookAhead;
-use super::{Worker, WorkerError};
 use crate::engine::{AttemptOutcome, Command, Event, Refused};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
 use crate::runs::{LoadedRun, RunsError};
+use crate::worker::attempt::{Report, Stops};
+use crate::worker::driver::lease::{Lease, RENEW_EVERY};
+use crate::worker::driver::look_ahead::LookAhead;
+use crate::worker::{Worker, WorkerError};
 
 /// Reports of attempts that may wait for the driver.
 const REPORTS_MAX: usize = 256;
 
 /// Drives one run; lives as long as the lease.
-pub(super) struct Driver<'w, E> {
-    pub(super) worker: &'w Worker<E>,
-    pub(super) loaded: LoadedRun,
-    pub(super) lease: Lease,
+pub(in crate::worker) struct Driver<'w, E> {
+    pub(in crate::worker) worker: &'w Worker<E>,
+    pub(in crate::worker) loaded: LoadedRun,
+    pub(in crate::worker) lease: Lease,
     /// Attempts under way, with the means to stop them.
-    pub(super) attempts: HashMap<AttemptName, Stops>,
-    pub(super) look_ahead: LookAhead,
-    pub(super) tasks: JoinSet<TaskEnd>,
-    pub(super) names: HashMap<Id, AttemptName>,
-    pub(super) reports: mpsc::Sender<Report>,
+    pub(in crate::worker) attempts: HashMap<AttemptName, Stops>,
+    pub(in crate::worker) look_ahead: LookAhead,
+    pub(in crate::worker) tasks: JoinSet<TaskEnd>,
+    pub(in crate::worker) names: HashMap<Id, AttemptName>,
+    pub(in crate::worker) reports: mpsc::Sender<Report>,
     inbox: mpsc::Receiver<Report>,
     changes: broadcast::Receiver<RunId>,
     /// A slot that became free while a stage was waiting for it.
-    pub(super) spare_slot: Option<OwnedSemaphorePermit>,
-    pub(super) wants_slot: bool,
-    pub(super) wake_at: Option<Timestamp>,
+    pub(in crate::worker) spare_slot: Option<OwnedSemaphorePermit>,
+    pub(in crate::worker) wants_slot: bool,
+    pub(in crate::worker) wake_at: Option<Timestamp>,
     /// When each concurrency group was last asked; `None` is the run's own.
-    pub(super) asked: HashMap<Option<StageIndex>, Timestamp>,
+    pub(in crate::worker) asked: HashMap<Option<StageIndex>, Timestamp>,
     /// Stages that may have, or wait for, a slot of their concurrency group.
-    pub(super) grouped: BTreeSet<StageIndex>,
+    pub(in crate::worker) grouped: BTreeSet<StageIndex>,
     renewed: tokio::time::Instant,
 }
 
 /// How a task of the driver ended.
-pub(super) enum TaskEnd {
+pub(in crate::worker) enum TaskEnd {
     /// The attempt is over and its files are safe.
     Attempt(AttemptName, AttemptOutcome),
     /// A container was made ready before its turn.
@@ -67,7 +73,10 @@ enum Input {
 
 impl<'w, E: Executor> Driver<'w, E> {
     /// Takes the run's lease.
-    pub(super) async fn start(worker: &'w Worker<E>, run: &RunId) -> Result<Self, WorkerError> {
+    pub(in crate::worker) async fn start(
+        worker: &'w Worker<E>,
+        run: &RunId,
+    ) -> Result<Self, WorkerError> {
         let mut loaded = worker.parts.runs.load(run).await?;
         let lease = worker.take_lease(&mut loaded).await?;
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);
@@ -98,7 +107,7 @@ impl<'w, E: Executor> Driver<'w, E> {
 
     /// Drives the run to its end; `None` when `shutdown` came first. Dropping the future leaves the
     /// containers to be adopted.
-    pub(super) async fn drive(
+    pub(in crate::worker) async fn drive(
         mut self,
         shutdown: &CancellationToken,
     ) -> Result<Option<RunStatus>, WorkerError> {
@@ -257,12 +266,12 @@ impl<'w, E: Executor> Driver<'w, E> {
     }
 
     /// Decides and stores a command. A refusal is normal: others may have been faster.
-    pub(super) async fn record(&mut self, command: &Command) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn record(&mut self, command: &Command) -> Result<(), WorkerError> {
         self.try_record(command).await.map(drop)
     }
 
     /// As [`Self::record`]; gives the events that followed, none after a refusal.
-    pub(super) async fn try_record(
+    pub(in crate::worker) async fn try_record(
         &mut self,
         command: &Command,
     ) -> Result<Vec<Event>, WorkerError> {

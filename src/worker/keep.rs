@@ -5,11 +5,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::driver::Driver;
-use super::{Worker, WorkerError};
 use crate::executor::Executor;
 use crate::model::{AttemptName, StageStatus};
 use crate::runs::RunsError;
+use crate::worker::driver::Driver;
+use crate::worker::{Worker, WorkerError};
 
 /// Failed attempts whose containers are kept, the newest ones.
 const KEPT_MAX: usize = 4;
@@ -18,7 +18,7 @@ const KEPT_FOR: Duration = Duration::from_hours(24);
 
 impl<E: Executor> Driver<'_, E> {
     /// Whether the container of a finished attempt stays for a person to look at.
-    pub(super) fn keeps(&self, name: &AttemptName) -> bool {
+    pub(in crate::worker) fn keeps(&self, name: &AttemptName) -> bool {
         let stage = self.loaded.run.stage(name.stage);
         let has_failed = stage.is_some_and(|it| {
             it.status == StageStatus::Failed && it.attempts.len() == name.attempt as usize

@@ -5,28 +5,28 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::job::Setup;
-use super::{Worker, WorkerError};
 use crate::executor::{Executor, ExecutorError, Label};
 use crate::runs::LoadedRun;
 use crate::source::{Checkout, Repository, Snapshot, SourceError};
+use crate::worker::attempt::job::Setup;
+use crate::worker::{Worker, WorkerError};
 
 /// A checkout that is made once and waited for by everybody else.
-pub(super) type SharedCheckout = Arc<OnceCell<Checkout>>;
+pub(in crate::worker) type SharedCheckout = Arc<OnceCell<Checkout>>;
 
 /// User and group that own the files.
-pub(super) type Owner = Option<(u32, u32)>;
+pub(in crate::worker) type Owner = Option<(u32, u32)>;
 
 /// Paths of a tree with the ids of their contents.
-pub(super) type Files = Arc<Vec<(String, String)>>;
+pub(in crate::worker) type Files = Arc<Vec<(String, String)>>;
 
 impl<E: Executor> Worker<E> {
-    pub(super) fn label(&self, stage: &str) -> Label {
+    pub(in crate::worker) fn label(&self, stage: &str) -> Label {
         Label { instance: self.settings.instance.clone(), stage: stage.to_owned() }
     }
 
     /// The checked-out tree of a run, owned by `owner`.
-    pub(super) async fn checkout(
+    pub(in crate::worker) async fn checkout(
         &self,
         setup: &Setup,
         owner: Owner,
@@ -58,7 +58,10 @@ impl<E: Executor> Worker<E> {
     }
 
     /// All paths of a run's tree; read once for each tree.
-    pub(super) async fn list_files(&self, loaded: &LoadedRun) -> Result<Files, WorkerError> {
+    pub(in crate::worker) async fn list_files(
+        &self,
+        loaded: &LoadedRun,
+    ) -> Result<Files, WorkerError> {
         let tree = loaded.row.tree.clone();
         let cell: Arc<OnceCell<Files>> = {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);

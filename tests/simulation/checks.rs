@@ -39,6 +39,7 @@ pub(crate) async fn check(history: &History) {
         all.push(Told { loaded, events });
     }
     for told in &all {
+        count(history, told);
         let mut wrong = Vec::new();
         check_row(history, told, &mut wrong);
         if history.is_calm {
@@ -54,6 +55,23 @@ pub(crate) async fn check(history: &History) {
     for what in groups::check(&all, history.is_calm) {
         history.world.blame(what);
     }
+}
+
+/// What the history had to offer.
+fn count(history: &History, told: &Told) {
+    let mut state = history.world.state();
+    for stored in &told.events {
+        match &stored.event {
+            Event::LeaseTaken { .. } => state.ledger.seen.drivers += 1,
+            Event::AnswerIgnored { .. } => state.ledger.seen.late_answers += 1,
+            Event::RetryScheduled { .. } => state.ledger.seen.retries += 1,
+            Event::CancelRequested { .. } => state.ledger.seen.cancels += 1,
+            Event::StageReused { .. } => state.ledger.seen.reused += 1,
+            Event::RerunRequested { .. } => state.ledger.seen.reruns += 1,
+            _ => (),
+        }
+    }
+    state.ledger.seen.runs += 1;
 }
 
 /// The row follows the events, and nobody has the run any more.

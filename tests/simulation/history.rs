@@ -21,7 +21,7 @@ use crate::place::{Place, database_in, open};
 use crate::plans::random_plan;
 use crate::process::{INSTANCE, Process};
 use crate::weather::Weather;
-use crate::world::World;
+use crate::world::{Seen, World};
 
 /// In simulated time; far more than any history needs.
 const PATIENCE: Duration = Duration::from_secs(7200);
@@ -38,7 +38,7 @@ pub(crate) struct History {
 
 impl History {
     /// Plays the history of a seed and gives what was wrong with it.
-    pub(crate) async fn play(place: &Arc<Place>, number: u64) -> Vec<String> {
+    pub(crate) async fn play(place: &Arc<Place>, number: u64) -> (Vec<String>, Seen) {
         let folder = place.begin_history(number);
         let store = open(&database_in(&folder)).await.hold_time_while_working();
         tokio::time::pause();
@@ -52,10 +52,10 @@ impl History {
         if played.is_err() {
             history.world.blame("it does not come to an end".to_owned());
         }
-        let wrong = std::mem::take(&mut history.world.state().ledger.violations);
+        let ledger = std::mem::take(&mut history.world.state().ledger);
         history.store.close().await;
         std::fs::remove_dir_all(&history.folder).unwrap();
-        wrong
+        (ledger.violations, ledger.seen)
     }
 
     async fn play_rounds(&mut self) {
@@ -73,7 +73,7 @@ impl History {
     async fn create_runs(&mut self, dice: &mut Dice) {
         let count = dice.pick(&[1, 1, 1, 2, 3]);
         let mut plan = random_plan(dice, !self.is_calm);
-        let is_same = dice.percent(30);
+        let is_same = dice.percent(50);
         let runs = Runs::new(self.store.clone());
         for number in 0..count {
             if number > 0 && !is_same {

@@ -16,6 +16,9 @@ use crate::tape;
 use crate::weather::broken;
 use crate::world::{Begun, Container, Life, World};
 
+/// What a machine says that may make nothing any more. No answer that says this may count.
+pub(crate) const REPLACED: &str = "this machine was replaced";
+
 /// One machine's hold on the world. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Machine {
@@ -30,7 +33,8 @@ impl Machine {
     fn may_make(&self, call: &str) -> Result<(), ExecutorError> {
         let youngest = self.world.state().youngest_machines.get(&self.process).copied();
         let is_old = youngest.is_some_and(|it| self.number < it);
-        if is_old { Err(broken(call)) } else { Ok(()) }
+        let (operation, reason) = (call.to_owned(), REPLACED.to_owned());
+        if is_old { Err(ExecutorError::Infra { operation, reason }) } else { Ok(()) }
     }
 
     /// Waits for the next thing to happen to a container.

@@ -30,6 +30,7 @@ mod repository;
 
 use history::History;
 use place::Place;
+use world::Seen;
 
 /// How many histories are played unless somebody asks for more.
 const HISTORIES: u64 = 300;
@@ -43,6 +44,7 @@ fn every_run_ends_as_it_must_whatever_happens() {
     let (first, count) = seeds();
     let next = AtomicU64::new(first);
     let wrong = Mutex::new(Vec::new());
+    let seen = Mutex::new(Seen::default());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -52,7 +54,8 @@ fn every_run_ends_as_it_must_whatever_happens() {
                     if seed >= first + count || wrong.lock().unwrap().len() >= 10 {
                         break;
                     }
-                    let found = play(&place, seed);
+                    let (found, of_this) = play(&place, seed);
+                    seen.lock().unwrap().add(of_this);
                     if !found.is_empty() {
                         println!("SIM_SEED={seed}:\n  {}", found.join("\n  "));
                         wrong.lock().unwrap().push(seed);
@@ -63,9 +66,12 @@ fn every_run_ends_as_it_must_whatever_happens() {
     });
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} histories went wrong, see above", wrong.len());
+    let seen = seen.into_inner().unwrap();
+    println!("{count} histories: {seen:?}");
+    assert!(count < HISTORIES || seen.is_everything(), "something never happened: {seen:?}");
 }
 
-fn play(place: &Arc<Place>, seed: u64) -> Vec<String> {
+fn play(place: &Arc<Place>, seed: u64) -> (Vec<String>, Seen) {
     let begun = Instant::now();
     let (done, watched) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
@@ -80,7 +86,7 @@ fn play(place: &Arc<Place>, seed: u64) -> Vec<String> {
             block_on(History::play(place, seed))
         }));
         drop(done);
-        played.unwrap_or_else(|_| vec!["it broke, see above".to_owned()])
+        played.unwrap_or_else(|_| (vec!["it broke, see above".to_owned()], Seen::default()))
     })
 }
 

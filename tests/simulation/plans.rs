@@ -75,7 +75,7 @@ fn random_stage(dice: &mut Dice, key: &str) -> PlannedStage {
             .percent(10)
             .then(|| AllowFailure { until: None, reason: String::new() }),
         gates: if has_gate { vec![gate()] } else { Vec::new() },
-        inputs: dice.percent(10).then(|| vec!["**".to_owned()]),
+        inputs: dice.percent(20).then(|| vec!["**".to_owned()]),
         concurrency: has_group.then(|| StageConcurrency {
             group: group.to_owned(),
             limit,

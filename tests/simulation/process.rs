@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -44,8 +48,18 @@ enum Fate {
     Lives,
     Killed,
     ShutDown,
-    /// It does nothing for a while, and finds itself replaced.
+    /// It does nothing until so long after its successor began.
     Stalled(Duration),
+}
+
+/// A fate and its moment.
+struct End {
+    fate: Fate,
+    after: Duration,
+    /// How much a killed process still does.
+    polls: u64,
+    /// Ends a stall.
+    wake: CancellationToken,
 }
 
 type Driven = (RunId, Result<Option<RunStatus>, WorkerError>);
@@ -60,37 +74,56 @@ impl Process {
     pub(crate) async fn live(self) {
         let mut dice = self.seed.dice(("process", &self.name));
         let mut machine = 0;
-        let mut zombies: JoinSet<Driven> = JoinSet::new();
+        let mut zombies = Vec::new();
+        let mut wake_up: Option<(Duration, CancellationToken)> = None;
         for life in 0..LIVES_MAX {
             let is_last = life + 1 == LIVES_MAX;
             let fate = if is_last { Fate::Lives } else { self.fate(&mut dice) };
-            let after = Duration::from_millis(dice.between(0, 6_000));
+            let after = Duration::from_millis(dice.between(1, 6_000));
+            let polls = dice.between(0, 60);
             let owner = format!("{}.{life}.{machine}", self.name);
             let worker = self.worker(&owner, machine);
-            let (done, left) = self.spend_life(&worker, fate, after).await;
+            self.world.state().youngest_machines.insert(self.name.clone(), machine);
+            let mut alarms = JoinSet::new();
+            if let Some((late, wake)) = wake_up.take() {
+                alarms.spawn(async move {
+                    tokio::time::sleep(late).await;
+                    wake.cancel();
+                });
+            }
+            let wake = CancellationToken::new();
+            let end = End { fate, after, polls, wake: wake.clone() };
+            let (done, left) = self.spend_life(&worker, end).await;
+            while alarms.join_next().await.is_some() {}
             if done {
                 break;
+            }
+            if let Fate::Stalled(late) = fate {
+                wake_up = Some((late, wake));
             }
             if matches!(fate, Fate::Killed | Fate::Stalled(_)) {
                 self.world.state().ledger.dead.insert(owner);
             }
             if let Some(left) = left {
                 machine += 1;
-                self.world.state().youngest_machines.insert(self.name.clone(), machine);
-                absorb(&mut zombies, left);
+                zombies.push(left);
             }
             if dice.percent(50) {
                 tokio::time::sleep(Duration::from_millis(dice.between(0, 4_000))).await;
             }
         }
-        self.watch_zombies(zombies).await;
+        for zombies in zombies {
+            self.watch_zombies(zombies).await;
+        }
     }
 
     fn fate(&self, dice: &mut Dice) -> Fate {
         if !self.is_mortal {
             return Fate::Lives;
         }
-        let stall = Duration::from_millis(dice.between(10, 12_000));
+        // Soon enough for its answers to come before those of its successor, or much later.
+        let longest = dice.pick(&[40, 150, 10_000]);
+        let stall = Duration::from_millis(dice.between(0, longest));
         dice.pick(&[Fate::Lives, Fate::Killed, Fate::Killed, Fate::ShutDown, Fate::Stalled(stall)])
     }
 
@@ -98,18 +131,20 @@ impl Process {
     async fn spend_life(
         &self,
         worker: &Worker<Machine>,
-        fate: Fate,
-        after: Duration,
+        end: End,
     ) -> (bool, Option<JoinSet<Driven>>) {
+        let End { fate, after, polls, wake } = end;
         let begin = Instant::now();
         let shutdown = CancellationToken::new();
+        let death = Arc::new(Death::new(matches!(fate, Fate::Killed), begin + after, polls));
         let mut drives = JoinSet::new();
         for run in self.unfinished().await {
             let (worker, shutdown) = (worker.clone(), shutdown.clone());
-            let stall = if let Fate::Stalled(stall) = fate { stall } else { Duration::ZERO };
+            let stall = matches!(fate, Fate::Stalled(_)).then(|| (begin + after, wake.clone()));
+            let death = death.clone();
             drives.spawn(async move {
-                let drive = worker.drive(&run, &shutdown);
-                let driven = stalled(Box::pin(drive), begin + after, begin + after + stall).await;
+                let drive = death.may_strike(Box::pin(worker.drive(&run, &shutdown)));
+                let driven = stalled(Box::pin(drive), stall).await;
                 (run, driven)
             });
         }
@@ -122,9 +157,10 @@ impl Process {
             }
         });
         let end = async {
-            tokio::time::sleep(after).await;
-            if matches!(fate, Fate::Lives) {
-                std::future::pending().await
+            match fate {
+                Fate::Lives => std::future::pending().await,
+                Fate::Killed => death.has_struck.notified().await,
+                Fate::ShutDown | Fate::Stalled(_) => tokio::time::sleep(after).await,
             }
         };
         let is_cut_short = tokio::select! {
@@ -164,10 +200,14 @@ impl Process {
         }
     }
 
+    /// They stop when they learn that they were replaced, or that there is nothing left to do.
     async fn watch_zombies(&self, mut zombies: JoinSet<Driven>) {
         while let Some(driven) = zombies.join_next().await {
             match driven.unwrap() {
-                (_, Ok(Some(_)) | Err(WorkerError::DrivenElsewhere { .. })) => (),
+                (_, Ok(Some(_))) => (),
+                (_, Err(WorkerError::DrivenElsewhere { .. })) => {
+                    self.world.state().ledger.seen.replaced += 1;
+                }
                 (run, other) => {
                     self.world.blame(format!("a zombie that drove {run} ended with: {other:?}"));
                 }
@@ -197,36 +237,54 @@ impl Process {
             look_ahead: dice.count(0, 3),
             log_limit_bytes: 1 << 20,
             keep_failed: false,
-            reuse: self.is_mortal && dice.percent(30),
+            reuse: self.is_mortal && dice.percent(50),
             is_shared: false,
         };
         Worker::new(parts, settings)
     }
 }
 
-fn absorb(zombies: &mut JoinSet<Driven>, mut left: JoinSet<Driven>) {
-    zombies.spawn(async move {
-        let mut last = None;
-        while let Some(driven) = left.join_next().await {
-            let driven = driven.unwrap();
-            if !matches!(driven.1, Ok(Some(_)) | Err(WorkerError::DrivenElsewhere { .. })) {
-                return driven;
-            }
-            last = Some(driven);
-        }
-        last.unwrap()
-    });
-}
-
-/// Does not go on for a while, as a stopped process.
-async fn stalled<F: Future + Unpin>(mut future: F, from: Instant, until: Instant) -> F::Output {
-    if from < until {
+/// Does not go on for a while, as a stopped process. It is never stopped in the middle of a call of the
+/// database: simulated time stands during those.
+async fn stalled<F: Future + Unpin>(
+    mut future: F,
+    stall: Option<(Instant, CancellationToken)>,
+) -> F::Output {
+    if let Some((from, wake)) = stall {
         tokio::select! {
             biased;
-            output = &mut future => return output,
             () = tokio::time::sleep_until(from) => (),
+            output = &mut future => return output,
         }
-        tokio::time::sleep_until(until).await;
+        wake.cancelled().await;
     }
     future.await
+}
+
+/// Ends a process between any two of its steps: some polls after a moment.
+struct Death {
+    is_due: bool,
+    from: Instant,
+    polls: AtomicU64,
+    has_struck: Notify,
+}
+
+impl Death {
+    fn new(is_due: bool, from: Instant, polls: u64) -> Self {
+        Self { is_due, from, polls: AtomicU64::new(polls), has_struck: Notify::new() }
+    }
+
+    async fn may_strike<F: Future + Unpin>(&self, mut future: F) -> F::Output {
+        std::future::poll_fn(|context| {
+            if self.is_due && self.from <= Instant::now() {
+                if self.polls.load(Ordering::Relaxed) == 0 {
+                    self.has_struck.notify_one();
+                    return Poll::Pending;
+                }
+                self.polls.fetch_sub(1, Ordering::Relaxed);
+            }
+            Pin::new(&mut future).poll(context)
+        })
+        .await
+    }
 }

@@ -59,8 +59,41 @@ pub(crate) enum Life {
 pub(crate) struct Ledger {
     pub(crate) begun: BTreeMap<AttemptName, Begun>,
     pub(crate) violations: Vec<String>,
+    pub(crate) seen: Seen,
     /// Drivers that did not come to give anything back.
     pub(crate) dead: BTreeSet<String>,
+}
+
+/// How often something happened. What never happens is not tested.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct Seen {
+    pub(crate) runs: u64,
+    pub(crate) drivers: u64,
+    pub(crate) late_answers: u64,
+    /// Drivers that found themselves replaced.
+    pub(crate) replaced: u64,
+    pub(crate) retries: u64,
+    pub(crate) cancels: u64,
+    pub(crate) reused: u64,
+    pub(crate) reruns: u64,
+}
+
+impl Seen {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.drivers += other.drivers;
+        self.late_answers += other.late_answers;
+        self.replaced += other.replaced;
+        self.retries += other.retries;
+        self.cancels += other.cancels;
+        self.reused += other.reused;
+        self.reruns += other.reruns;
+    }
+
+    pub(crate) fn is_everything(self) -> bool {
+        let often = [self.replaced, self.retries, self.cancels, self.reused, self.reruns];
+        self.drivers > self.runs && often.iter().all(|it| *it > 0)
+    }
 }
 
 /// The go of an attempt.

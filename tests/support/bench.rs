@@ -1,7 +1,7 @@
 //! A repository, a state folder and the built binary: runs pipelines as a user does, and looks at what
 //! became of them through the library.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use trunkline::blobs::Logs;
@@ -11,23 +11,23 @@ use trunkline::store::Store;
 use trunkline::store::runs::RunFilter;
 
 /// A place to run pipelines in; gone with this value.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
 /// What the binary said.
-pub struct Finished {
+pub(crate) struct Finished {
     /// Its exit code.
-    pub code: i32,
+    pub(crate) code: i32,
     /// Standard output.
-    pub stdout: String,
+    pub(crate) stdout: String,
     /// Standard error.
-    pub stderr: String,
+    pub(crate) stderr: String,
 }
 
 impl Bench {
     /// An empty repository with a first commit.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir_all(bench.repository()).unwrap();
         bench.git(&["init", "-q", "-b", "main"]);
@@ -38,36 +38,36 @@ impl Bench {
     }
 
     /// Writes a file of the repository.
-    pub fn file(self, path: &str, text: &str) -> Self {
+    pub(crate) fn file(self, path: &str, text: &str) -> Self {
         self.write(path, text);
         self
     }
 
     /// Writes the pipeline: the stages, behind a head that every test shares.
-    pub fn stages(self, stages: &str) -> Self {
+    pub(crate) fn stages(self, stages: &str) -> Self {
         let head = "version: 1\nname: test\non: { push: {} }\ndefaults: { image: \"busybox:stable\", network: none }\nstages:\n";
         self.file(".trunkline.yml", &format!("{head}{stages}"))
     }
 
     /// Writes a file of the repository.
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.repository().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     }
 
     /// The repository's folder.
-    pub fn repository(&self) -> PathBuf {
+    pub(crate) fn repository(&self) -> PathBuf {
         self.folder.path().join("repository")
     }
 
     /// The state folder.
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("state")
     }
 
     /// Runs git in the repository.
-    pub fn git(&self, arguments: &[&str]) {
+    pub(crate) fn git(&self, arguments: &[&str]) {
         let git =
             Command::new("git").args(arguments).current_dir(self.repository()).output().unwrap();
         assert!(
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// The binary with these arguments, not started yet.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
         command.arg("--state").arg(self.state()).args(arguments).current_dir(self.repository());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -86,17 +86,17 @@ impl Bench {
     }
 
     /// Runs the binary to its end.
-    pub fn trunkline(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn trunkline(&self, arguments: &[&str]) -> Finished {
         Finished::from(self.command(arguments).output().unwrap())
     }
 
     /// `trunkline run` with these arguments.
-    pub fn run(&self, arguments: &[&str]) -> Finished {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Finished {
         self.trunkline(&[&["run"], arguments].concat())
     }
 
     /// The newest run, if there is one.
-    pub fn last_run(&self) -> Option<LoadedRun> {
+    pub(crate) fn last_run(&self) -> Option<LoadedRun> {
         block_on(async {
             let url = format!("sqlite:{}", self.state().join("state.db").display());
             let runs = Runs::new(Store::open(&url).await.unwrap());
@@ -107,7 +107,7 @@ impl Bench {
     }
 
     /// `<stage>: <status>`, and for the last attempt that failed `, <class>: <message>`; one line a stage.
-    pub fn story(&self) -> String {
+    pub(crate) fn story(&self) -> String {
         let loaded = self.last_run().unwrap();
         let mut lines = Vec::new();
         for (index, planned) in loaded.run.plan().stages.iter().enumerate() {
@@ -126,7 +126,7 @@ impl Bench {
     }
 
     /// The log of the last attempt of a stage of the newest run.
-    pub fn log(&self, stage: &str) -> String {
+    pub(crate) fn log(&self, stage: &str) -> String {
         let loaded = self.last_run().unwrap();
         let index = loaded.run.plan().stages.iter().position(|it| it.key == stage).unwrap();
         let attempts = loaded.run.stage(place(index)).unwrap().attempts.len();
@@ -135,7 +135,7 @@ impl Bench {
     }
 
     /// The log of an attempt.
-    pub fn log_of(&self, name: &AttemptName) -> String {
+    pub(crate) fn log_of(&self, name: &AttemptName) -> String {
         block_on(async {
             let reader =
                 Logs::open(&self.state().join("logs")).unwrap().reader(name).await.unwrap();
@@ -151,12 +151,12 @@ impl Bench {
     }
 
     /// The label of everything made for this state folder.
-    pub fn instance(&self) -> String {
+    pub(crate) fn instance(&self) -> String {
         std::fs::read_to_string(self.state().join("instance")).unwrap().trim().to_owned()
     }
 
     /// What the attempts left in the state folder.
-    pub fn attempt_folders(&self) -> Vec<PathBuf> {
+    pub(crate) fn attempt_folders(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.state().join("attempts"));
         entries.into_iter().flatten().map(|it| it.unwrap().path()).collect()
     }
@@ -175,14 +175,14 @@ impl From<Output> for Finished {
 impl Finished {
     /// Fails the test, with everything that was said, when the exit code is another.
     #[track_caller]
-    pub fn expect_code(self, code: i32) -> Self {
+    pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self
     }
 }
 
 /// The stage at this place.
-pub fn place(index: usize) -> StageIndex {
+pub(crate) fn place(index: usize) -> StageIndex {
     StageIndex(u32::try_from(index).unwrap())
 }
 
@@ -193,11 +193,6 @@ pub fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
 }
 
 /// Runs a future here and now.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
-}
-
-/// Whether a path exists, also as a dangling link.
-pub fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 /// Whether Docker answers. What is not there is skipped aloud on a laptop and fails in CI.
-pub fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     let output =
         Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]).output();
     let is_here = output.is_ok_and(|it| it.status.success());
@@ -20,14 +20,14 @@ fn is_ci() -> bool {
 }
 
 /// Address of this machine as containers of the default network see it.
-pub fn gateway() -> String {
+pub(crate) fn gateway() -> String {
     let format = "{{(index .IPAM.Config 0).Gateway}}";
     let address = docker(&["network", "inspect", "bridge", "--format", format]);
     if address.is_empty() { "172.17.0.1".to_owned() } else { address }
 }
 
 /// Names of the containers, volumes and networks with the label of this instance.
-pub fn things_of(instance: &str) -> Vec<String> {
+pub(crate) fn things_of(instance: &str) -> Vec<String> {
     let filter = format!("label=trunkline.instance={instance}");
     let containers = docker(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]);
     let volumes = docker(&["volume", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
@@ -47,12 +47,12 @@ fn docker(arguments: &[&str]) -> String {
 }
 
 /// Makes an image that has a program and no shell.
-pub fn image_without_shell(tag: &str) {
+pub(crate) fn image_without_shell(tag: &str) {
     build(tag, "FROM scratch\nCOPY --from=busybox:stable /bin/busybox /busybox\n");
 }
 
 /// Makes an image whose user is not root.
-pub fn image_with_user(tag: &str) {
+pub(crate) fn image_with_user(tag: &str) {
     let user = "RUN echo builder:x:1234:1234::/home/builder:/bin/sh >> /etc/passwd\nUSER builder\n";
     build(tag, &format!("FROM busybox:stable\nRUN mkdir -p /etc\n{user}"));
 }

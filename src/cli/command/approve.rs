@@ -64,9 +64,9 @@ pub async fn answer_with(
     let state = State::open(&session.settings).await?;
     let row = state.runs.find(&args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let stage = super::find_stage(&loaded, &args.stage)?;
-    state.runs.execute(&mut loaded, &command(stage), session.now()).await?;
-    let status = loaded.run.stage(stage).map(|it| it.status);
+    let index = super::find_stage(&loaded, &args.stage)?;
+    state.runs.execute(&mut loaded, &command(index), session.now()).await?;
+    let status = loaded.run.stage(index).map(|it| it.status);
     if session.output.json {
         let answer =
             serde_json::json!({ "run": row.id, "stage": args.stage, "stage_status": status });

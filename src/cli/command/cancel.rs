@@ -52,8 +52,7 @@ async fn finish_if_abandoned(
     loaded: &LoadedRun,
 ) -> anyhow::Result<()> {
     let args = DriveArgs::default();
-    let options = drive::Options::default();
-    let driven = drive::drive(session, state, &loaded.row.id, &args, options).await;
+    let driven = drive::drive(session, state, &loaded.row.id, &args).await;
     match driven {
         Err(error) if drive::is_elsewhere(&error) => Ok(()),
         other => other.map(|_exit| ()),

@@ -9,8 +9,8 @@ use crate::cli::local::pipeline_file;
 use crate::cli::output::Paint;
 use crate::cli::session::Session;
 use crate::cli::view::format;
-use crate::pipeline::Checked;
 use crate::pipeline::diagnostic::Diagnostic;
+use crate::pipeline::{Checked, Pipeline};
 
 /// Arguments of `trunkline check`.
 #[derive(Debug, clap::Args)]
@@ -72,7 +72,7 @@ fn files(session: &Session, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
 fn as_json((file, checked): &(String, Checked)) -> serde_json::Value {
     json!({
         "file": file,
-        "pipeline": checked.pipeline.as_ref().map(|it| it.name()),
+        "pipeline": checked.pipeline.as_ref().map(Pipeline::name),
         "problems": checked.diagnostics,
     })
 }

@@ -222,10 +222,9 @@ impl Show<'_> {
 
 /// From the step's section to the next one.
 fn part_of_step(sections: &[LogSection], step: u32, size: u64) -> Option<(u64, u64)> {
-    let place = sections.iter().position(|it| it.step == step)?;
-    let from = sections.get(place)?.offset;
-    let to = sections.get(place + 1).map_or(size, |it| it.offset);
-    Some((from, to))
+    let mut steps = sections.iter().filter(|it| it.step != OUTPUT_SECTION);
+    let from = steps.find(|it| it.step == step)?.offset;
+    Some((from, steps.next().map_or(size, |it| it.offset)))
 }
 
 /// Cuts bytes into lines and knows where each begins.
@@ -309,7 +308,7 @@ mod tests {
     #[test]
     fn a_step_ends_where_the_next_begins() {
         let section = |step, offset| LogSection { step, offset, started_at: Timestamp(0) };
-        let sections = [section(OUTPUT_SECTION, 10), section(0, 10), section(1, 30)];
+        let sections = [section(0, 10), section(OUTPUT_SECTION, 10), section(1, 30)];
         assert_eq!(part_of_step(&sections, 0, 50), Some((10, 30)));
         assert_eq!(part_of_step(&sections, 1, 50), Some((30, 50)));
         assert_eq!(part_of_step(&sections, 2, 50), None);

@@ -37,7 +37,7 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let command =
         Command::Rerun { scope: scope(&loaded, args)?, by: session.settings.user.clone() };
     state.runs.execute(&mut loaded, &command, session.now()).await?;
-    drive::drive(session, &state, &row.id, &args.drive, drive::Options::default()).await
+    drive::drive(session, &state, &row.id, &args.drive).await
 }
 
 fn scope(loaded: &LoadedRun, args: &RerunArgs) -> anyhow::Result<RerunScope> {

@@ -39,15 +39,14 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     }
     let mut exit = Exit::Passed;
     for row in rows {
-        let options = drive::Options::default();
-        let ended = match drive::drive(session, &state, &row.id, &args.drive, options).await {
+        let ended = match drive::drive(session, &state, &row.id, &args.drive).await {
             Err(error) if args.run.is_none() && drive::is_elsewhere(&error) => continue,
             other => other?,
         };
         match ended {
             Exit::Passed => (),
             Exit::Terminated => return Ok(ended),
-            _ => exit = ended,
+            Exit::RunFailed | Exit::Usage | Exit::Broken | Exit::Program(_) => exit = ended,
         }
     }
     Ok(exit)
@@ -83,8 +82,6 @@ async fn nothing_to_resume(
             .output
             .line(&format!("nothing to resume; run #{} is {}", row.number, row.status))?;
     }
-    Ok(match row.status {
-        RunStatus::Failed | RunStatus::Cancelled => Exit::RunFailed,
-        _ => Exit::Passed,
-    })
+    let has_failed = matches!(row.status, RunStatus::Failed | RunStatus::Cancelled);
+    Ok(if has_failed { Exit::RunFailed } else { Exit::Passed })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::cli::drive::{self, DriveArgs, executor};
+use crate::cli::drive::{DriveArgs, Foreground, Reuse, executor};
 use crate::cli::failure::{AlreadyShown, Exit, Usage};
 use crate::cli::local::{facts, pipeline_file};
 use crate::cli::session::Session;
@@ -11,7 +11,7 @@ use crate::config::ExecutorKind;
 use crate::model::RunId;
 use crate::pipeline::{Context, Plan, Selection, Template, file::Pipeline};
 use crate::runs::CreateRun;
-use crate::source::{Repository, Snapshot};
+use crate::source::Repository;
 
 /// Arguments of `trunkline run`.
 #[derive(Debug, clap::Args)]
@@ -49,26 +49,35 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let file = pipeline_file::find(repository.folder(), &session.folder, wanted)?;
     let pipeline = pipeline_file::checked(session, &file)?;
     let state = State::open(&session.settings).await?;
-    let objects = state.objects();
-    let (snapshot, mut context) = facts::gather(&repository, &objects, &pipeline, &args.facts)?;
+    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    // What is missing is told before there is a run that could not go on.
+    let foreground = Foreground::open(session, &state, &args.drive, kind).await?;
+    let create = create(session, &state, &repository, (&pipeline, args)).await?;
+    executor::remember(&state, &create.id, kind)?;
+    state.runs.create(&create).await?;
+    let reuse = if args.no_reuse { Reuse::Never } else { Reuse::WhereUnchanged };
+    foreground.drive(&create.id, reuse).await
+}
+
+async fn create(
+    session: &Session,
+    state: &State,
+    repository: &Repository,
+    (pipeline, args): (&Pipeline, &RunArgs),
+) -> anyhow::Result<CreateRun> {
+    let (snapshot, mut context) =
+        facts::gather(repository, &state.objects(), pipeline, &args.facts)?;
     let name = repository.folder().display().to_string();
     let branch = context.git.branch.clone();
     context.baselines = state.store.find_baselines(&name, pipeline.name(), &branch).await?;
-    let plan = plan(&pipeline, &context, args)?;
-    let create = CreateRun {
+    Ok(CreateRun {
         id: RunId(new_id(session)),
         repository: name,
-        tree: snapshot.tree.clone(),
-        plan,
+        tree: snapshot.tree,
+        plan: plan(pipeline, &context, args)?,
         context,
         created_at: session.now(),
-    };
-    warn_about(&snapshot);
-    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
-    executor::remember(&state, &create.id, kind)?;
-    state.runs.create(&create).await?;
-    let options = drive::Options { reuse: !args.no_reuse };
-    drive::drive(session, &state, &create.id, &args.drive, options).await
+    })
 }
 
 /// A ULID whose time is the session's clock.
@@ -99,15 +108,9 @@ pub(super) fn show_problems(problems: &[crate::pipeline::diagnostic::Diagnostic]
     match problems {
         [] => AlreadyShown.into(),
         [first, rest @ ..] => {
-            let rest = rest.iter().map(|it| format!("; {}", it.message)).collect::<String>();
-            let message = first.message.clone() + &rest;
+            let all = std::iter::once(first).chain(rest).map(|it| it.message.as_str());
+            let message = all.collect::<Vec<_>>().join("; ");
             Usage::new(message, first.help.clone().unwrap_or_default()).into()
         }
-    }
-}
-
-fn warn_about(snapshot: &Snapshot) {
-    if snapshot.commit.is_empty() {
-        tracing::info!("the repository has no commit yet; the working tree is used as it is");
     }
 }

@@ -42,15 +42,15 @@ pub async fn execute(session: &Session, args: &ShellArgs) -> anyhow::Result<Exit
     let state = State::open(&session.settings).await?;
     let row = state.runs.find(&args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
-    let stage = super::find_stage(&loaded, &args.stage)?;
+    let index = super::find_stage(&loaded, &args.stage)?;
     if executor::kind_for(session, &state, &row.id, None) == ExecutorKind::Host {
         let message = format!("run #{} ran on the host, without containers", row.number);
         return Err(Usage::new(message, "run its command in your own shell").into());
     }
     let docker = Docker { host: session.settings.docker_host.clone() };
-    let container = kept_container(&docker, &loaded, stage).await?;
+    let container = kept_container(&docker, &loaded, index).await?;
     let image = docker.answer(&["commit", &container]).await?;
-    let exit = enter(&docker, &image, &container, (&environment(&loaded, stage), args)).await;
+    let exit = enter(&docker, &image, &container, (&environment(&loaded, index), args)).await;
     // The image was only made to start from the state of the container.
     docker.answer(&["rmi", "--force", "--no-prune", &image]).await?;
     exit

@@ -120,7 +120,7 @@ impl Report {
             let stages = self.loaded.run.plan().stages.len() as u64;
             let stages = crate::cli::view::format::count(stages, "stage");
             let text = format!("{} #{} with {stages}", row.pipeline, row.number);
-            self.write_line(&style.line(self.session.now(), "run", &text)).await;
+            self.write_line(&style.line(row.created_at, "run", &text)).await;
         }
     }
 

@@ -16,9 +16,12 @@ pub fn load(root: &Path, wanted: &IncludeRef) -> Result<String, String> {
     }
     let shown = &wanted.file;
     let path = root.join(shown);
-    let inside = path.canonicalize().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => format!("the repository has no file `{shown}`"),
-        _ => format!("`{shown}` cannot be read: {error}"),
+    let inside = path.canonicalize().map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            format!("the repository has no file `{shown}`")
+        } else {
+            format!("`{shown}` cannot be read: {error}")
+        }
     })?;
     let root = root.canonicalize().map_err(|error| error.to_string())?;
     if !inside.starts_with(root) {

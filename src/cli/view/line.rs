@@ -133,7 +133,14 @@ fn stage_finished(
             Some(paint.yellow("is allowed to fail: the run goes on"))
         }
         StageStatus::Cancelled => Some(paint.yellow("cancelled")),
-        _ => None,
+        StageStatus::Pending
+        | StageStatus::Ready
+        | StageStatus::Running
+        | StageStatus::Delayed
+        | StageStatus::Waiting
+        | StageStatus::Passed
+        | StageStatus::Failed
+        | StageStatus::Skipped => None,
     }
 }
 

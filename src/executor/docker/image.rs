@@ -1,5 +1,8 @@
 //! Images: getting them, and what must be known about one before a container is made of it.
 
+mod build;
+mod registry;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +16,7 @@ use bollard::query_parameters::{
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 
-use crate::executor::docker::{DockerExecutor, fault, registry};
+use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::{ExecutorError, Pull, archive, control};
 
 /// An image's `/etc/passwd` is read up to this size.

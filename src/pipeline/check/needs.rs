@@ -7,7 +7,7 @@ use petgraph::graph::{DiGraph, NodeIndex};
 
 use super::include::Merged;
 use crate::pipeline::file::stage::Stage;
-use crate::pipeline::file::{Named, policy::Need};
+use crate::pipeline::file::{Named, stage::policy::Need};
 use crate::pipeline::reading::Reading;
 
 pub(super) fn check(merged: &Merged, reading: &Reading) {

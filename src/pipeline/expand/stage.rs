@@ -8,8 +8,8 @@ use super::{Draft, Pipeline};
 use crate::model::Milliseconds;
 use crate::pipeline::context::{Context, Scope};
 use crate::pipeline::diagnostic::Diagnostic;
-use crate::pipeline::file::builtin::BuiltinUse;
 use crate::pipeline::file::reference::references;
+use crate::pipeline::file::stage::builtin::BuiltinUse;
 use crate::pipeline::file::stage::{Defaults, Stage, StageWork};
 use crate::pipeline::plan::{
     Cache, ContainerWork, Environment, ImageWork, PlannedStage, Program, Resources, Service,

@@ -1,17 +1,24 @@
 //! One stage, and the defaults for all.
 
+pub(crate) mod builtin;
+pub(crate) mod container;
+pub(crate) mod matrix;
+pub(crate) mod policy;
+pub(crate) mod rollout;
+pub(crate) mod step;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::builtin::{self, BuiltinUse};
-use super::container::{ImageName, read_services, read_user};
+use self::builtin::BuiltinUse;
+use self::container::{ImageName, read_services, read_user};
+use self::matrix::Matrix;
+use self::policy::{Need, StageGroup, Target, read_gates};
+use self::rollout::Rollout;
 use super::fields::{Fields, Read};
-use super::matrix::{self, Matrix};
 use super::measure::{Glob, globs};
-use super::policy::{Need, StageGroup, Target, read_gates};
-use super::rollout::Rollout;
 use super::scalar::{check_name, environment};
-use super::{DefaultsChain, Named, step};
+use super::{DefaultsChain, Named};
 use crate::model::Milliseconds;
 use crate::pipeline::diagnostic::Place;
 use crate::pipeline::plan::{

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{pipeline, schema, stage};
 use crate::pipeline::diagnostic::SourceFile;
-use crate::pipeline::file::{container, input, policy, rollout, stage as read, step, top, trigger};
+use crate::pipeline::file::stage::{container, policy, rollout, step};
+use crate::pipeline::file::{input, stage as read, top, trigger};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml;
 

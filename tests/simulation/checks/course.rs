@@ -7,6 +7,7 @@ use trunkline::model::StageIndex;
 use trunkline::pipeline::plan::Work;
 
 use super::Told;
+use crate::machine::REPLACED;
 
 /// What has happened since the run began, or began again.
 #[derive(Default)]
@@ -35,7 +36,10 @@ pub(crate) fn check(told: &Told, wrong: &mut Vec<String>) {
                 check_start(told, &mut round, *stage, wrong);
                 open.insert((*stage, *attempt));
             }
-            Event::AttemptFinished { stage, attempt, .. } => {
+            Event::AttemptFinished { stage, attempt, outcome } => {
+                if outcome.message.contains(REPLACED) {
+                    wrong.push(format!("attempt {attempt} of {stage:?} has an answer of the past"));
+                }
                 if !open.remove(&(*stage, *attempt)) {
                     wrong.push(format!("attempt {attempt} of {stage:?} ended twice"));
                 }

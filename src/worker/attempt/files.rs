@@ -6,10 +6,6 @@ use std::path::{Path, PathBuf};
 use async_compression::tokio::bufread::{ZstdDecoder, ZstdEncoder};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufReader};
 
-use super::attempt::Attempt;
-use super::failure::Failure;
-use super::job::{CacheUse, Job};
-use super::log::AttemptLog;
 use crate::blobs::{BlobError, StoredBlob};
 use crate::engine::ArtifactRef;
 use crate::executor::{Executor, TarStream};
@@ -17,6 +13,10 @@ use crate::model::{AttemptName, Digest, Timestamp};
 use crate::pipeline::plan::Artifacts;
 use crate::store::artifacts::ArtifactRow;
 use crate::store::caches::CacheRow;
+use crate::worker::attempt::Attempt;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::job::{CacheUse, Job};
+use crate::worker::attempt::log::AttemptLog;
 
 /// The largest archive of one declared path.
 const ARCHIVE_MAX_BYTES: u64 = 16 << 30;
@@ -29,7 +29,11 @@ struct Archive {
 
 impl<E: Executor> Attempt<E> {
     /// Unpacks the artifacts of its needs and the caches it uses.
-    pub(super) async fn bring_files(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Failure> {
+    pub(in crate::worker) async fn bring_files(
+        &self,
+        job: &Job,
+        log: &mut AttemptLog,
+    ) -> Result<(), Failure> {
         for artifact in &job.inherited {
             self.unpack(&artifact.path, &artifact.digest).await?;
         }
@@ -73,7 +77,7 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// Stores the declared artifacts; rows first come with the blobs, so that nothing collects them.
-    pub(super) async fn store_artifacts(
+    pub(in crate::worker) async fn store_artifacts(
         &self,
         job: &Job,
         artifacts: &Artifacts,
@@ -98,7 +102,7 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// Stores the caches whose exact key is not there yet. A failure is only logged.
-    pub(super) async fn save_caches(&self, job: &Job) {
+    pub(in crate::worker) async fn save_caches(&self, job: &Job) {
         for cache in &job.caches {
             for path in &cache.paths {
                 if let Err(failure) = self.save_cache(job, cache, path).await {
@@ -149,7 +153,7 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// The content of the files that match a glob, by path; at most `limit_bytes` in all.
-    pub(super) async fn read_files(
+    pub(in crate::worker) async fn read_files(
         &self,
         pattern: &str,
         limit_bytes: u64,
@@ -168,7 +172,7 @@ impl<E: Executor> Attempt<E> {
 }
 
 /// The row that makes an attempt the owner of an archive.
-pub(super) fn row(
+pub(in crate::worker) fn row(
     attempt: &AttemptName,
     stage_key: &str,
     artifact: &ArtifactRef,

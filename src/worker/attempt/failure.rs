@@ -7,24 +7,24 @@ use crate::model::FailureClass;
 
 /// A failure class, and a message for a person. Becomes the outcome of the attempt.
 #[derive(Debug, Clone)]
-pub(super) struct Failure {
-    pub(super) class: FailureClass,
-    pub(super) message: String,
-    pub(super) exit_code: Option<i32>,
+pub(in crate::worker) struct Failure {
+    pub(in crate::worker) class: FailureClass,
+    pub(in crate::worker) message: String,
+    pub(in crate::worker) exit_code: Option<i32>,
 }
 
 impl Failure {
-    pub(super) fn new(class: FailureClass, message: impl Into<String>) -> Self {
+    pub(in crate::worker) fn new(class: FailureClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), exit_code: None }
     }
 
     /// What the user's file asks for cannot be.
-    pub(super) fn user(message: impl Into<String>) -> Self {
+    pub(in crate::worker) fn user(message: impl Into<String>) -> Self {
         Self::new(FailureClass::User, message)
     }
 
     /// Our own storage or machine failed.
-    pub(super) fn infra(operation: &str, error: &dyn std::error::Error) -> Self {
+    pub(in crate::worker) fn infra(operation: &str, error: &dyn std::error::Error) -> Self {
         let source = error.source().map_or(String::new(), |it| format!(": {it}"));
         Self::new(FailureClass::Infra, format!("{operation} failed: {error}{source}"))
     }

@@ -1,10 +1,10 @@
 //! The rules of a stage: retries, allowed failures, gates, budgets, concurrency, environments,
 //! approvals, needs and secrets.
 
-use super::fields::{Fields, Read, choice, mapping, wrong_type};
-use super::measure::{Day, day_number};
-use super::scalar::{self, Early, Plain, check_variable, number, whole};
-use super::{Concurrency, Named, occurrence};
+use super::super::fields::{Fields, Read, choice, mapping, wrong_type};
+use super::super::measure::{Day, day_number};
+use super::super::scalar::{self, Early, Plain, check_variable, number, whole};
+use super::super::{Concurrency, Named, occurrence};
 use crate::model::{FailureClass, Milliseconds, UsdNanos};
 use crate::pipeline::Template;
 use crate::pipeline::plan::{
@@ -126,7 +126,7 @@ impl Read for Concurrency {
         match fields.find("on_new") {
             None => {}
             Some(node) if matches!(node.value, Value::Mapping(_)) => {
-                let events = Fields::of(node, "`on_new`", super::trigger::EVENTS, reading)?;
+                let events = Fields::of(node, "`on_new`", super::super::trigger::EVENTS, reading)?;
                 for entry in events.entries {
                     if let Some(word) = choice(&entry.value, "`on_new`", ON_NEW, reading) {
                         on_new.insert(entry.key.clone(), word);

@@ -7,10 +7,10 @@ use crate::engine::{Command, Event, Wanted};
 use crate::executor::{Executor, Signal};
 use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
 
-use super::WorkerError;
-use super::attempt::{Attempt, Stops};
-use super::driver::{Driver, TaskEnd};
-use super::job::{Job, Setup};
+use crate::worker::WorkerError;
+use crate::worker::attempt::job::{Job, Setup};
+use crate::worker::attempt::{Attempt, Stops};
+use crate::worker::driver::{Driver, TaskEnd};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
 const ASK_EVERY: Milliseconds = Milliseconds(500);
@@ -56,7 +56,7 @@ impl Choice {
 
 impl<E: Executor> Driver<'_, E> {
     /// Acts until everything wanted is under way or waits for something.
-    pub(super) async fn reconcile(&mut self) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn reconcile(&mut self) -> Result<(), WorkerError> {
         loop {
             self.release_slots().await?;
             let now = self.worker.parts.clock.now();
@@ -235,7 +235,7 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Removes containers that were made ready for attempts that will not come.
-    pub(super) fn discard_unwanted(&mut self) {
+    pub(in crate::worker) fn discard_unwanted(&mut self) {
         let finished = self.loaded.run.status().is_finished();
         for name in self.look_ahead.names() {
             let stage = self.loaded.run.stage(name.stage);
@@ -249,7 +249,7 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Removes everything of an attempt, beside the loop.
-    pub(super) fn remove(&mut self, name: AttemptName) {
+    pub(in crate::worker) fn remove(&mut self, name: AttemptName) {
         let executor = self.worker.parts.executor.clone();
         self.tasks.spawn(async move {
             let result = executor.remove(&name).await;

@@ -9,7 +9,7 @@ use crate::model::AttemptName;
 
 /// The containers that wait. Bounded.
 #[derive(Debug)]
-pub(super) struct LookAhead {
+pub(in crate::worker) struct LookAhead {
     limit: usize,
     waiting: HashMap<AttemptName, Waiting>,
 }
@@ -28,7 +28,7 @@ enum Waiting {
 
 /// What an attempt learns about the container that was made for it.
 #[derive(Debug)]
-pub(super) enum Head {
+pub(in crate::worker) enum Head {
     /// Nothing was prepared.
     None,
     /// It is ready.
@@ -38,35 +38,39 @@ pub(super) enum Head {
 }
 
 impl LookAhead {
-    pub(super) fn new(limit: usize) -> Self {
+    pub(in crate::worker) fn new(limit: usize) -> Self {
         Self { limit, waiting: HashMap::new() }
     }
 
     /// No more containers.
-    pub(super) fn close(&mut self) {
+    pub(in crate::worker) fn close(&mut self) {
         self.limit = 0;
     }
 
     /// How many more there may be.
-    pub(super) fn room(&self) -> usize {
+    pub(in crate::worker) fn room(&self) -> usize {
         self.limit.saturating_sub(self.waiting.len())
     }
 
-    pub(super) fn contains(&self, name: &AttemptName) -> bool {
+    pub(in crate::worker) fn contains(&self, name: &AttemptName) -> bool {
         self.waiting.contains_key(name)
     }
 
-    pub(super) fn names(&self) -> Vec<AttemptName> {
+    pub(in crate::worker) fn names(&self) -> Vec<AttemptName> {
         self.waiting.keys().cloned().collect()
     }
 
     /// One more is being made ready.
-    pub(super) fn begin(&mut self, name: AttemptName) {
+    pub(in crate::worker) fn begin(&mut self, name: AttemptName) {
         self.waiting.insert(name, Waiting::UnderWay);
     }
 
     /// It is ready, or could not be made; then the attempt tries for itself and says why.
-    pub(super) fn prepared(&mut self, name: &AttemptName, result: &Result<(), ExecutorError>) {
+    pub(in crate::worker) fn prepared(
+        &mut self,
+        name: &AttemptName,
+        result: &Result<(), ExecutorError>,
+    ) {
         if let Err(error) = result {
             tracing::debug!(attempt = %name, %error, "could not look ahead");
         }
@@ -84,7 +88,7 @@ impl LookAhead {
     }
 
     /// Hands the container to its attempt.
-    pub(super) fn claim(&mut self, name: &AttemptName) -> Head {
+    pub(in crate::worker) fn claim(&mut self, name: &AttemptName) -> Head {
         match self.waiting.remove(name) {
             None | Some(Waiting::Failed) => Head::None,
             Some(Waiting::Ready) => Head::Ready,
@@ -97,7 +101,7 @@ impl LookAhead {
     }
 
     /// Forgets a container; false while it is still being made.
-    pub(super) fn discard(&mut self, name: &AttemptName) -> bool {
+    pub(in crate::worker) fn discard(&mut self, name: &AttemptName) -> bool {
         let is_over = matches!(self.waiting.get(name), Some(Waiting::Ready | Waiting::Failed));
         if is_over {
             self.waiting.remove(name);

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{choice, mapping, wrong_type};
-use super::scalar::{is_variable, loose_list};
-use super::trigger::EVENTS;
+use super::super::fields::{choice, mapping, wrong_type};
+use super::super::scalar::{is_variable, loose_list};
+use super::super::trigger::EVENTS;
 use crate::pipeline::reading::{Reading, known_words};
 use crate::pipeline::yaml::{Entry, Node, Value};
 

@@ -9,25 +9,28 @@ use crate::executor::Executor;
 use crate::model::{Milliseconds, RunId};
 use crate::runs::LoadedRun;
 
-use super::{Worker, WorkerError};
 use crate::engine::Command;
+use crate::worker::{Worker, WorkerError};
 
 /// How long a lease holds without being renewed.
-pub(super) const LEASE: Milliseconds = Milliseconds::from_seconds(30);
+pub(in crate::worker) const LEASE: Milliseconds = Milliseconds::from_seconds(30);
 /// How often it is renewed.
-pub(super) const RENEW_EVERY: Duration = Duration::from_secs(10);
+pub(in crate::worker) const RENEW_EVERY: Duration = Duration::from_secs(10);
 
 /// The right to drive one run, as long as this value lives.
 #[derive(Debug)]
-pub(super) struct Lease {
-    pub(super) epoch: u64,
+pub(in crate::worker) struct Lease {
+    pub(in crate::worker) epoch: u64,
     // Unlocked by the kernel when it is closed, whatever becomes of the process.
     _lock: File,
 }
 
 impl<E: Executor> Worker<E> {
     /// Takes the lease of a run and records the new epoch in it.
-    pub(super) async fn take_lease(&self, loaded: &mut LoadedRun) -> Result<Lease, WorkerError> {
+    pub(in crate::worker) async fn take_lease(
+        &self,
+        loaded: &mut LoadedRun,
+    ) -> Result<Lease, WorkerError> {
         let run = loaded.run.id().clone();
         let elsewhere = |owner: &str| WorkerError::DrivenElsewhere {
             run: run.clone(),
@@ -51,7 +54,11 @@ impl<E: Executor> Worker<E> {
     }
 
     /// Prolongs the lease; false when it was lost.
-    pub(super) async fn renew_lease(&self, run: &RunId, epoch: u64) -> Result<bool, WorkerError> {
+    pub(in crate::worker) async fn renew_lease(
+        &self,
+        run: &RunId,
+        epoch: u64,
+    ) -> Result<bool, WorkerError> {
         let until = self.parts.clock.now().plus(LEASE);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         let renewed = self.parts.runs.store().renew_lease(run, epoch, until).await;
@@ -59,7 +66,7 @@ impl<E: Executor> Worker<E> {
     }
 
     /// Gives the lease back. A failure only means that it runs out by itself.
-    pub(super) async fn release_lease(&self, run: &RunId, lease: Lease) {
+    pub(in crate::worker) async fn release_lease(&self, run: &RunId, lease: Lease) {
         let epoch = i64::try_from(lease.epoch).unwrap_or(i64::MAX);
         if let Err(error) = self.parts.runs.store().release_lease(run, epoch).await {
             tracing::warn!(%run, %error, "the lease could not be given back");

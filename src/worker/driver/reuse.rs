@@ -3,8 +3,6 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::driver::Driver;
-use super::{Worker, WorkerError, files};
 use crate::engine::{AttemptOutcome, Command};
 use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
@@ -12,13 +10,16 @@ use crate::pipeline::PlannedStage;
 use crate::pipeline::plan::{Program, Work};
 use crate::runs::{LoadedRun, RunsError};
 use crate::source::digest_of_globs;
+use crate::worker::attempt::files;
+use crate::worker::driver::Driver;
+use crate::worker::{Worker, WorkerError};
 
 /// Changes with what goes into the digest, so that old results are not found.
 const VERSION: &str = "inputs 1";
 
 impl<E: Executor> Driver<'_, E> {
     /// The command that lets an earlier green result stand for the stage, if there is one.
-    pub(super) async fn find_reusable(
+    pub(in crate::worker) async fn find_reusable(
         &self,
         stage: StageIndex,
     ) -> Result<Option<Command>, WorkerError> {
@@ -63,7 +64,10 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.
-    pub(super) async fn remember_result(&mut self, name: &AttemptName) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn remember_result(
+        &mut self,
+        name: &AttemptName,
+    ) -> Result<(), WorkerError> {
         let Some(stage) = self.loaded.run.stage(name.stage) else { return Ok(()) };
         let attempt = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
         let outcome = stage.attempts.get(attempt).and_then(|it| it.outcome.clone());

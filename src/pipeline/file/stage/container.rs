@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Fields, Read, choice, mapping, wrong_type};
-use super::measure::{Anywhere, Bytes, Cpu, Inside};
-use super::scalar::{Plain, check_name, environment, text, whole};
+use super::super::fields::{Fields, Read, choice, mapping, wrong_type};
+use super::super::measure::{Anywhere, Bytes, Cpu, Inside};
+use super::super::scalar::{Plain, check_name, environment, text, whole};
 use super::step::read_command;
 use crate::model::Milliseconds;
 use crate::pipeline::Template;

@@ -1,9 +1,9 @@
 //! `uses: builtin/…`: which there are, and the arguments of each.
 
-use super::fields::{Read, choice, mapping, wrong_type};
-use super::measure::{Inside, is_rate};
-use super::occurrence::{self, Use};
-use super::scalar::{Loose, Plain, number, whole};
+use super::super::fields::{Read, choice, mapping, wrong_type};
+use super::super::measure::{Inside, is_rate};
+use super::super::occurrence::{self, Use};
+use super::super::scalar::{Loose, Plain, number, whole};
 use crate::model::Milliseconds;
 use crate::pipeline::Template;
 use crate::pipeline::plan::ImageWork;

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::failure::Failure;
 use crate::engine::ArtifactRef;
 use crate::executor::spec::{NetworkSpec, ProbeSpec, Pull};
 use crate::executor::{CommandSpec, ProgramSpec, ServiceSpec, StepSpec};
@@ -16,38 +15,39 @@ use crate::pipeline::{Expression, ExpressionError, PlannedStage, Scope, Template
 use crate::runs::LoadedRun;
 use crate::secrets::Masker;
 use crate::source::Snapshot;
+use crate::worker::attempt::failure::Failure;
 
 /// The part of an attempt that can be known before its needs are done.
 #[derive(Debug, Clone)]
-pub(super) struct Setup {
-    pub(super) stage: String,
-    pub(super) program: ProgramSpec,
-    pub(super) image: String,
-    pub(super) pull: Pull,
-    pub(super) services: Vec<ServiceSpec>,
-    pub(super) network: NetworkSpec,
+pub(in crate::worker) struct Setup {
+    pub(in crate::worker) stage: String,
+    pub(in crate::worker) program: ProgramSpec,
+    pub(in crate::worker) image: String,
+    pub(in crate::worker) pull: Pull,
+    pub(in crate::worker) services: Vec<ServiceSpec>,
+    pub(in crate::worker) network: NetworkSpec,
     /// The container's other settings; `None` when there is no container.
-    pub(super) container: Option<Box<ContainerWork>>,
-    pub(super) repository: PathBuf,
-    pub(super) snapshot: Snapshot,
-    pub(super) masker: Masker,
+    pub(in crate::worker) container: Option<Box<ContainerWork>>,
+    pub(in crate::worker) repository: PathBuf,
+    pub(in crate::worker) snapshot: Snapshot,
+    pub(in crate::worker) masker: Masker,
 }
 
 /// Everything an attempt does.
 #[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub(super) setup: Setup,
-    pub(super) task: Task,
-    pub(super) env: Vec<(String, String)>,
-    pub(super) step_names: Vec<String>,
-    pub(super) inherited: Vec<ArtifactRef>,
-    pub(super) caches: Vec<CacheUse>,
-    pub(super) artifacts: Option<Artifacts>,
+pub(in crate::worker) struct Job {
+    pub(in crate::worker) setup: Setup,
+    pub(in crate::worker) task: Task,
+    pub(in crate::worker) env: Vec<(String, String)>,
+    pub(in crate::worker) step_names: Vec<String>,
+    pub(in crate::worker) inherited: Vec<ArtifactRef>,
+    pub(in crate::worker) caches: Vec<CacheUse>,
+    pub(in crate::worker) artifacts: Option<Artifacts>,
 }
 
 /// What is done in the workspace.
 #[derive(Debug, Clone)]
-pub(super) enum Task {
+pub(in crate::worker) enum Task {
     /// Something runs in a container.
     Command(CommandSpec),
     /// An image is built.
@@ -56,17 +56,17 @@ pub(super) enum Task {
 
 /// A cache with its keys resolved.
 #[derive(Debug, Clone)]
-pub(super) struct CacheUse {
-    pub(super) key: String,
-    pub(super) fallback: Vec<String>,
-    pub(super) paths: Vec<String>,
+pub(in crate::worker) struct CacheUse {
+    pub(in crate::worker) key: String,
+    pub(in crate::worker) fallback: Vec<String>,
+    pub(in crate::worker) paths: Vec<String>,
 }
 
 type Resolved<T> = Result<T, Failure>;
 
 impl Setup {
     /// What can be known now; fails while a part must wait for the results of needs.
-    pub(super) fn resolve(
+    pub(in crate::worker) fn resolve(
         loaded: &LoadedRun,
         stage: StageIndex,
         secrets: &BTreeMap<String, String>,
@@ -108,7 +108,7 @@ impl Setup {
 
 impl Job {
     /// Everything; only for a stage whose needs are done.
-    pub(super) fn resolve(
+    pub(in crate::worker) fn resolve(
         loaded: &LoadedRun,
         stage: StageIndex,
         secrets: &BTreeMap<String, String>,

@@ -1,9 +1,9 @@
 //! `rollout`: how a release goes into an environment, step by step.
 
-use super::fields::{Fields, Read, choice};
-use super::occurrence;
+use super::super::fields::{Fields, Read, choice};
+use super::super::occurrence;
+use super::super::scalar::{Plain, whole};
 use super::policy::{is_metric, read_comparison};
-use super::scalar::{Plain, whole};
 use crate::model::Milliseconds;
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::Node;

@@ -10,15 +10,16 @@ use futures_util::TryStreamExt as _;
 use tar::Builder;
 use tokio_util::io::ReaderStream;
 
+use super::registry;
 use crate::executor::archive::{self, IgnoreFile};
-use crate::executor::docker::{DockerExecutor, fault, names, registry};
+use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::{BuildSpec, BuiltImage, ExecutorError, TarStream, control, folder};
 
 /// Lines of a failed build that are repeated in its error.
 const SHOWN_LINES: usize = 20;
 
 impl DockerExecutor {
-    pub(super) async fn build_image(
+    pub(in crate::executor::docker) async fn build_image(
         &self,
         spec: &BuildSpec,
         progress: &(dyn Fn(String) + Send + Sync),

@@ -1,18 +1,21 @@
 //! Concurrency groups: asking for admission and slots, giving them back, and what a newer run does to
 //! older ones.
 
-use super::WorkerError;
-use super::driver::Driver;
 use crate::engine::Command;
 use crate::executor::Executor;
 use crate::model::{RunId, RunStatus, StageIndex, Timestamp};
 use crate::pipeline::plan::{OnNew, SlotOrder};
 use crate::runs::RunsError;
 use crate::store::groups::{SlotAnswer, SlotRequest};
+use crate::worker::WorkerError;
+use crate::worker::driver::Driver;
 
 impl<E: Executor> Driver<'_, E> {
     /// Asks the run's group to let it in.
-    pub(super) async fn request_admission(&mut self, now: Timestamp) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn request_admission(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<(), WorkerError> {
         self.asked.insert(None, now);
         let Some(group) = &self.loaded.run.plan().concurrency else { return Ok(()) };
         let on_new = group.on_new;
@@ -67,7 +70,7 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     /// Asks a stage's group for a slot.
-    pub(super) async fn request_slot(
+    pub(in crate::worker) async fn request_slot(
         &mut self,
         stage: StageIndex,
         now: Timestamp,
@@ -100,7 +103,7 @@ impl<E: Executor> Driver<'_, E> {
 
     /// Gives the slots of stages back that have ended, be it without an attempt or under an earlier
     /// driver. A request that nobody takes back would block the group.
-    pub(super) async fn release_slots(&mut self) -> Result<(), WorkerError> {
+    pub(in crate::worker) async fn release_slots(&mut self) -> Result<(), WorkerError> {
         let run = &self.loaded.run;
         let has_ended = |it: &StageIndex| run.stage(*it).is_some_and(|it| it.status.is_finished());
         let ended: Vec<_> = self.grouped.iter().copied().filter(has_ended).collect();

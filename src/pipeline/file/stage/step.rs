@@ -1,7 +1,7 @@
 //! What a stage runs: shell steps, or one program.
 
-use super::fields::{Fields, Read, wrong_type};
-use super::scalar::{self, environment};
+use super::super::fields::{Fields, Read, wrong_type};
+use super::super::scalar::{self, environment};
 use crate::pipeline::Template;
 use crate::pipeline::plan::Step;
 use crate::pipeline::reading::Reading;
@@ -148,7 +148,12 @@ pub(crate) fn read_command(node: &Node, reading: &Reading) -> Option<Vec<Templat
         .iter()
         .filter_map(|item| {
             let text = scalar::Loose::read(item, "an item of `command`", reading)?.0;
-            super::occurrence::template(&text, super::occurrence::Use::Field, item, reading)
+            super::super::occurrence::template(
+                &text,
+                super::super::occurrence::Use::Field,
+                item,
+                reading,
+            )
         })
         .collect();
     (words.len() == items.len()).then_some(words)

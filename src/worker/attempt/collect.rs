@@ -6,10 +6,10 @@ use crate::executor::{Executor, Exit};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Artifacts, ReportKind};
 
-use super::attempt::Attempt;
-use super::failure::Failure;
-use super::job::Job;
-use super::log::Pumped;
+use crate::worker::attempt::Attempt;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::job::Job;
+use crate::worker::attempt::log::Pumped;
 
 /// The largest sum of reports that one declared path may have.
 const REPORTS_MAX_BYTES: u64 = 64 << 20;
@@ -18,7 +18,7 @@ const FAILURES_SHOWN: usize = 10;
 
 impl<E: Executor> Attempt<E> {
     /// Reads what the attempt left behind and judges its exit.
-    pub(super) async fn collect(
+    pub(in crate::worker) async fn collect(
         &self,
         job: &Job,
         exit: &Exit,

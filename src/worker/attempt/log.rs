@@ -11,13 +11,13 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::Worker;
-use super::attempt::{Attempt, Report};
-use super::failure::Failure;
 use crate::blobs::{BlobError, LogWriter};
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
 use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
+use crate::worker::Worker;
+use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::{Attempt, Report};
 
 /// After the end of an attempt its log is waited for until it has been silent for so long. Docker hands
 /// on a log more slowly than a program prints it, so a log that still grows is not cut.
@@ -36,10 +36,10 @@ const GATHERED_MAX_BYTES: usize = 256 << 10;
 const SAME_TIME: Milliseconds = Milliseconds(250);
 
 /// The log of one attempt.
-pub(super) struct AttemptLog {
+pub(in crate::worker) struct AttemptLog {
     writer: LogWriter,
     masker: Masker,
-    clock: Arc<dyn super::Clock>,
+    clock: Arc<dyn crate::worker::Clock>,
     /// Where the output of the containers begins, once it has.
     output_at: Option<u64>,
     /// How much of the output was read.
@@ -48,7 +48,7 @@ pub(super) struct AttemptLog {
 
 /// Tells those who wait for a log whether it still grows. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Growth(Arc<AtomicU64>);
+pub(in crate::worker) struct Growth(Arc<AtomicU64>);
 
 impl Growth {
     fn reached(&self, offset: u64) {
@@ -56,7 +56,10 @@ impl Growth {
     }
 
     /// Waits for the end of a log; `None` when it has stopped growing without one.
-    pub(super) async fn end_of<T>(&self, mut log: impl Future<Output = T> + Unpin) -> Option<T> {
+    pub(in crate::worker) async fn end_of<T>(
+        &self,
+        mut log: impl Future<Output = T> + Unpin,
+    ) -> Option<T> {
         let mut seen = self.0.load(Ordering::Relaxed);
         loop {
             if let Ok(end) = tokio::time::timeout(END_GRACE, &mut log).await {
@@ -73,20 +76,20 @@ impl Growth {
 
 /// What came of reading the output.
 #[derive(Debug, Default)]
-pub(super) struct Pumped {
+pub(in crate::worker) struct Pumped {
     /// Exit code of each step that ended.
-    pub(super) steps: Vec<(u32, i32)>,
+    pub(in crate::worker) steps: Vec<(u32, i32)>,
     /// Whether the log was larger than allowed.
-    pub(super) over_limit: bool,
+    pub(in crate::worker) over_limit: bool,
 }
 
 /// A channel for lines of progress.
-pub(super) fn progress() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
+pub(in crate::worker) fn progress() -> (mpsc::Sender<String>, mpsc::Receiver<String>) {
     mpsc::channel(PROGRESS_MAX)
 }
 
 impl AttemptLog {
-    pub(super) async fn open<E: Executor>(
+    pub(in crate::worker) async fn open<E: Executor>(
         worker: &Worker<E>,
         name: &AttemptName,
         masker: Masker,
@@ -100,12 +103,12 @@ impl AttemptLog {
     }
 
     /// Whether it grows.
-    pub(super) fn growth(&self) -> Growth {
+    pub(in crate::worker) fn growth(&self) -> Growth {
         self.growth.clone()
     }
 
     /// Writes lines as they come, until the sender is gone.
-    pub(super) async fn say_all(
+    pub(in crate::worker) async fn say_all(
         &mut self,
         mut lines: mpsc::Receiver<String>,
     ) -> Result<(), Failure> {
@@ -116,7 +119,7 @@ impl AttemptLog {
     }
 
     /// Writes a line of the engine's own.
-    pub(super) async fn say(&mut self, line: &str) -> Result<(), Failure> {
+    pub(in crate::worker) async fn say(&mut self, line: &str) -> Result<(), Failure> {
         let line = format!("{}\n", self.masker.mask(line.trim_end()));
         let at = self.clock.now();
         self.writer.write_at(self.writer.len(), line.as_bytes(), at).await?;
@@ -124,17 +127,17 @@ impl AttemptLog {
     }
 
     /// As [`Self::say`], unless the containers' own part has begun.
-    pub(super) async fn say_before_output(&mut self, line: &str) -> Result<(), Failure> {
+    pub(in crate::worker) async fn say_before_output(&mut self, line: &str) -> Result<(), Failure> {
         if self.has_output() { Ok(()) } else { self.say(line).await }
     }
 
     /// Whether the containers' own part has begun.
-    pub(super) fn has_output(&self) -> bool {
+    pub(in crate::worker) fn has_output(&self) -> bool {
         self.output_at.is_some()
     }
 
     /// No more will come.
-    pub(super) async fn finish(&mut self) -> Result<(), Failure> {
+    pub(in crate::worker) async fn finish(&mut self) -> Result<(), Failure> {
         Ok(self.writer.finish().await?)
     }
 
@@ -152,7 +155,7 @@ impl AttemptLog {
 
 impl<E: Executor> Attempt<E> {
     /// Reads all output into the log; opens a broken stream again from its beginning.
-    pub(super) async fn pump(
+    pub(in crate::worker) async fn pump(
         &self,
         log: &mut AttemptLog,
         pumped: &mut Pumped,

@@ -1,5 +1,7 @@
 //! What must be true of every history, whatever has happened in it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "each check is about a few kinds of events")]
+
 use trunkline::engine::Event;
 use trunkline::model::{Milliseconds, RunId, Timestamp};
 use trunkline::runs::{LoadedRun, Runs};

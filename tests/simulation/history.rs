@@ -24,7 +24,7 @@ use crate::weather::Weather;
 use crate::world::{Seen, World};
 
 /// In simulated time; far more than any history needs.
-const PATIENCE: Duration = Duration::from_secs(7200);
+const PATIENCE: Duration = Duration::from_hours(2);
 
 pub(crate) struct History {
     pub(crate) seed: Seed,

@@ -163,13 +163,13 @@ impl Executor for Machine {
         tokio::time::sleep(mood.latency).await;
         mood.before("signal")?;
         let mut state = self.world.state();
-        if let Some(container) = state.containers.get_mut(name) {
-            if let Life::Begun(play, _) = &mut container.life {
-                play.interrupt(signal, self.world.now());
-                container.changed.notify_waiters();
-                let play = play.clone();
-                state.ledger.begun.get_mut(name).unwrap().play = play;
-            }
+        if let Some(container) = state.containers.get_mut(name)
+            && let Life::Begun(play, _) = &mut container.life
+        {
+            play.interrupt(signal, self.world.now());
+            container.changed.notify_waiters();
+            let play = play.clone();
+            state.ledger.begun.get_mut(name).unwrap().play = play;
         }
         drop(state);
         mood.after("signal", ())

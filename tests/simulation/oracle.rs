@@ -3,7 +3,7 @@
 
 use trunkline::model::{FailureClass, RunStatus, StageStatus};
 use trunkline::pipeline::plan::{ContainerWork, Program, Work};
-use trunkline::pipeline::{Plan, PlannedStage};
+use trunkline::pipeline::{Expression, Plan, PlannedStage};
 
 use crate::chance::Seed;
 use crate::person::Opinion;
@@ -40,7 +40,7 @@ fn foretell_stage(stage: &PlannedStage, needs: &[Foretold], seed: Seed) -> Foret
     let skips = |(need, planned): (&Foretold, &trunkline::pipeline::plan::PlannedNeed)| {
         need.is_bad || (need.status == StageStatus::Skipped && !planned.optional)
     };
-    let runs = match stage.condition.as_ref().map(|it| it.source()) {
+    let runs = match stage.condition.as_ref().map(Expression::source) {
         None => !needs.iter().zip(&stage.needs).any(skips),
         Some("always()") => true,
         Some("failed()") => is_after_bad,
@@ -58,7 +58,7 @@ fn foretell_stage(stage: &PlannedStage, needs: &[Foretold], seed: Seed) -> Foret
             Opinion::No => (false, 0),
             Opinion::None => (approval.approve_on_timeout, 0),
         },
-        other => panic!("no stage has the work {other:?}"),
+        other @ (Work::Image(_) | Work::Builtin { .. }) => panic!("no stage does {other:?}"),
     };
     let status = if passes { StageStatus::Passed } else { StageStatus::Failed };
     Foretold { status, attempts, is_bad: !passes && stage.allow_failure.is_none(), is_after_bad }
@@ -82,7 +82,7 @@ fn failure(stage: &PlannedStage, work: &ContainerWork, attempt: u32) -> Option<F
     let mut failed = None;
     let mut score = None;
     for step in steps {
-        let runs = match step.condition.as_ref().map(|it| it.source()) {
+        let runs = match step.condition.as_ref().map(Expression::source) {
             None => failed.is_none(),
             Some("always()") => true,
             Some("failed()") => failed.is_some(),

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use trunkline::model::{FailureClass, Milliseconds, StageIndex};
 use trunkline::pipeline::plan::{
-    AllowFailure, Approval, Artifacts, ContainerWork, Gate, Network, PlannedNeed, PlannedStage,
-    Program, PullPolicy, Resources, RetryPolicy, RunConcurrency, SecretUse, SlotOrder,
-    StageConcurrency, Step, Work,
+    AllowFailure, Approval, Artifacts, ContainerWork, Gate, Network, OnNew, PlannedNeed,
+    PlannedStage, Program, PullPolicy, Resources, RetryPolicy, RunConcurrency, SecretUse,
+    SlotOrder, StageConcurrency, Step, Work,
 };
 use trunkline::pipeline::{Expression, Plan, Template};
 
@@ -44,7 +44,7 @@ pub(crate) fn random_plan(dice: &mut Dice, may_time_out: bool) -> Plan {
         team: None,
         timeout: timeout.then(|| Milliseconds(dice.between(1_000, 30_000))),
         concurrency: is_grouped
-            .then(|| RunConcurrency { group: "runs".to_owned(), on_new: Default::default() }),
+            .then(|| RunConcurrency { group: "runs".to_owned(), on_new: OnNew::default() }),
         budget: None,
         release: None,
         stages: stages.into_iter().flatten().collect(),

@@ -1,5 +1,7 @@
 //! What a container does from its go to its end, known in advance but for signals.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use trunkline::executor::{BeginSpec, CommandSpec, Exit, LogItem, Signal, StepSpec};
 use trunkline::model::{AttemptName, Milliseconds, Timestamp};
@@ -59,7 +61,7 @@ impl Play {
         let code = if script.out_of_memory { 137 } else { script.exit(name.attempt) };
         self.items.push(LogItem::StepFinished { at: self.end, step, exit_code: code });
         if let Some(score) = script.score(name.attempt) {
-            self.metrics += &format!("{{\"score\": {score}}}\n");
+            writeln!(self.metrics, "{{\"score\": {score}}}").unwrap();
         }
         if self.exit.code == 0 {
             self.exit = Exit { code, out_of_memory: script.out_of_memory };

@@ -55,11 +55,18 @@ enum Fate {
 /// A fate and its moment.
 struct End {
     fate: Fate,
+    begin: Instant,
     after: Duration,
     /// How much a killed process still does.
     polls: u64,
     /// Ends a stall.
     wake: CancellationToken,
+}
+
+impl End {
+    fn moment(&self) -> Instant {
+        self.begin + self.after
+    }
 }
 
 type Driven = (RunId, Result<Option<RunStatus>, WorkerError>);
@@ -92,7 +99,8 @@ impl Process {
                 });
             }
             let wake = CancellationToken::new();
-            let end = End { fate, after, polls, wake: wake.clone() };
+            let begin = Instant::now();
+            let end = End { fate, begin, after, polls, wake: wake.clone() };
             let (done, left) = self.spend_life(&worker, end).await;
             while alarms.join_next().await.is_some() {}
             if done {
@@ -133,29 +141,11 @@ impl Process {
         worker: &Worker<Machine>,
         end: End,
     ) -> (bool, Option<JoinSet<Driven>>) {
-        let End { fate, after, polls, wake } = end;
-        let begin = Instant::now();
+        let End { fate, after, .. } = end;
         let shutdown = CancellationToken::new();
-        let death = Arc::new(Death::new(matches!(fate, Fate::Killed), begin + after, polls));
-        let mut drives = JoinSet::new();
-        for run in self.unfinished().await {
-            let (worker, shutdown) = (worker.clone(), shutdown.clone());
-            let stall = matches!(fate, Fate::Stalled(_)).then(|| (begin + after, wake.clone()));
-            let death = death.clone();
-            drives.spawn(async move {
-                let drive = death.may_strike(Box::pin(worker.drive(&run, &shutdown)));
-                let driven = stalled(Box::pin(drive), stall).await;
-                (run, driven)
-            });
-        }
-        let mut sweeps = JoinSet::new();
-        let sweeper = worker.clone();
-        sweeps.spawn(async move {
-            loop {
-                let _next_time_then = sweeper.sweep().await;
-                tokio::time::sleep(Duration::from_secs(5)).await;
-            }
-        });
+        let death = Arc::new(Death::new(&end));
+        let mut drives = self.begin_drives(worker, (&end, &death, &shutdown)).await;
+        let mut sweeps = begin_sweeps(worker.clone());
         let end = async {
             match fate {
                 Fate::Lives => std::future::pending().await,
@@ -184,6 +174,25 @@ impl Process {
         }
     }
 
+    async fn begin_drives(
+        &self,
+        worker: &Worker<Machine>,
+        (end, death, shutdown): (&End, &Arc<Death>, &CancellationToken),
+    ) -> JoinSet<Driven> {
+        let mut drives = JoinSet::new();
+        for run in self.unfinished().await {
+            let (worker, shutdown, death) = (worker.clone(), shutdown.clone(), death.clone());
+            let stall =
+                matches!(end.fate, Fate::Stalled(_)).then(|| (end.moment(), end.wake.clone()));
+            drives.spawn(async move {
+                let drive = death.may_strike(Box::pin(worker.drive(&run, &shutdown)));
+                let end = stalled(Box::pin(drive), stall).await;
+                (run, end)
+            });
+        }
+        drives
+    }
+
     async fn unfinished(&self) -> Vec<RunId> {
         let rows = self.store.list_unfinished_runs().await.unwrap();
         let ours = rows.into_iter().map(|it| it.id).filter(|it| self.runs.contains(it));
@@ -193,8 +202,8 @@ impl Process {
     /// Waits for all drives; each must end well.
     async fn finish(&self, drives: &mut JoinSet<Driven>) {
         while let Some(driven) = drives.join_next().await {
-            let (run, driven) = driven.unwrap();
-            if let Err(error) = driven {
+            let (run, end) = driven.unwrap();
+            if let Err(error) = end {
                 self.world.blame(format!("driving {run} ended with: {error}"));
             }
         }
@@ -244,6 +253,17 @@ impl Process {
     }
 }
 
+fn begin_sweeps(worker: Worker<Machine>) -> JoinSet<()> {
+    let mut sweeps = JoinSet::new();
+    sweeps.spawn(async move {
+        loop {
+            let _next_time_then = worker.sweep().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    });
+    sweeps
+}
+
 /// Does not go on for a while, as a stopped process. It is never stopped in the middle of a call of the
 /// database: simulated time stands during those.
 async fn stalled<F: Future + Unpin>(
@@ -270,8 +290,13 @@ struct Death {
 }
 
 impl Death {
-    fn new(is_due: bool, from: Instant, polls: u64) -> Self {
-        Self { is_due, from, polls: AtomicU64::new(polls), has_struck: Notify::new() }
+    fn new(end: &End) -> Self {
+        Self {
+            is_due: matches!(end.fate, Fate::Killed),
+            from: end.moment(),
+            polls: AtomicU64::new(end.polls),
+            has_struck: Notify::new(),
+        }
     }
 
     async fn may_strike<F: Future + Unpin>(&self, mut future: F) -> F::Output {

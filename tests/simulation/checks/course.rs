@@ -11,6 +11,7 @@ use crate::machine::REPLACED;
 
 /// What has happened since the run began, or began again.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Round {
     finished: BTreeSet<StageIndex>,
     attempts: BTreeMap<StageIndex, u32>,
@@ -45,7 +46,8 @@ pub(crate) fn check(told: &Told, wrong: &mut Vec<String>) {
                 }
             }
             Event::StepStarted { stage, attempt, step } => {
-                if !steps.insert((*stage, *attempt, *step)) || !open.contains(&(*stage, *attempt)) {
+                let is_new = steps.insert((*stage, *attempt, *step));
+                if !is_new || !open.contains(&(*stage, *attempt)) {
                     wrong.push(format!("step {step} of {stage:?} began out of order"));
                 }
             }

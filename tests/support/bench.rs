@@ -188,7 +188,7 @@ pub(crate) fn place(index: usize) -> StageIndex {
 
 /// A number from the environment: how much a trial does.
 #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
-pub fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub(crate) fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     std::env::var(name).ok()?.parse().ok()
 }
 

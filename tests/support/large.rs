@@ -10,27 +10,27 @@ use crate::bench::{Bench, block_on};
 
 /// How large a repository is.
 #[derive(Debug, Clone, Copy)]
-pub struct Size {
+pub(crate) struct Size {
     /// Bytes of all files together.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Files.
-    pub files: usize,
+    pub(crate) files: usize,
 }
 
 impl Size {
     /// A file for every 50 kB.
-    pub fn megabytes(megabytes: usize) -> Self {
+    pub(crate) fn megabytes(megabytes: usize) -> Self {
         Self { bytes: megabytes * 1_000_000, files: megabytes * 20 }
     }
 
     /// Bytes of each file.
-    pub fn file_bytes(self) -> usize {
+    pub(crate) fn file_bytes(self) -> usize {
         self.bytes / self.files
     }
 }
 
 /// Commits files `folder-<0 to 99>/file-<nth>`.
-pub fn fill(bench: &Bench, size: Size) {
+pub(crate) fn fill(bench: &Bench, size: Size) {
     let mut random = fastrand::Rng::with_seed(1);
     let mut content = vec![0; size.file_bytes()];
     for nth in 0..size.files {
@@ -44,7 +44,7 @@ pub fn fill(bench: &Bench, size: Size) {
 }
 
 /// From the run's creation to its first step.
-pub fn time_to_first_step(bench: &Bench, run: &LoadedRun) -> Milliseconds {
+pub(crate) fn time_to_first_step(bench: &Bench, run: &LoadedRun) -> Milliseconds {
     let url = format!("sqlite:{}", bench.state().join("state.db").display());
     let events = block_on(async {
         Store::open(&url).await.unwrap().list_events(&run.row.id, 0).await.unwrap()

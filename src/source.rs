@@ -109,6 +109,12 @@ impl Repository {
         self.place.folder()
     }
 
+    /// The repository itself as a folder of objects: enough to read commits, and nothing is written to it.
+    #[must_use]
+    pub fn own_objects(&self) -> &Path {
+        &self.place.common
+    }
+
     /// The working tree as it is, uncommitted and untracked (not ignored) files included. Objects that
     /// are not in the repository yet are written to `objects` (a folder that is made when missing, and
     /// may serve many repositories), never to the repository.

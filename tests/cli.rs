@@ -128,6 +128,21 @@ fn the_graph_is_text_or_a_drawing() {
 }
 
 #[test]
+fn the_graph_of_a_pipeline_that_looks_at_files_reads_the_last_commit() {
+    let stages = "stages:
+  a: { cache: [{ key: \"k-${{ hash('*.txt') }}\", paths: [c] }], run: 'true' }
+  b: { if: changed('*.txt'), run: 'true' }
+";
+    let head = "version: 1\nname: demo\ndefaults: { image: x }\n";
+    let world = World::new(&format!("{head}{stages}"));
+    world.write("a.txt", "a");
+    world.git(&["add", "."]);
+    world.git(&["commit", "--quiet", "--message", "Second"]);
+    let text = world.says(0, &["graph"]);
+    assert!(text.contains('a') && text.contains('b'), "{text}");
+}
+
+#[test]
 fn mistakes_name_what_is_known() {
     let world = World::new(PIPELINE);
     let told = [

@@ -11,6 +11,9 @@ use crate::source::{Checkout, Repository, Snapshot, SourceError};
 use crate::worker::attempt::job::Setup;
 use crate::worker::{Worker, WorkerError};
 
+/// Trees that are remembered. (One that was forgotten is found on disk again.)
+const REMEMBERED_MAX: usize = 64;
+
 /// A checkout that is made once and waited for by everybody else.
 pub(in crate::worker) type SharedCheckout = Arc<OnceCell<Checkout>>;
 
@@ -34,6 +37,9 @@ impl<E: Executor> Worker<E> {
         let key = (setup.snapshot.tree.clone(), owner);
         let cell: SharedCheckout = {
             let mut checkouts = self.checkouts.lock().unwrap_or_else(PoisonError::into_inner);
+            if checkouts.len() >= REMEMBERED_MAX {
+                checkouts.clear();
+            }
             checkouts.entry(key).or_default().clone()
         };
         let made = cell.get_or_try_init(|| self.make_checkout(setup, owner)).await?;
@@ -65,6 +71,9 @@ impl<E: Executor> Worker<E> {
         let tree = loaded.row.tree.clone();
         let cell: Arc<OnceCell<Files>> = {
             let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            if files.len() >= REMEMBERED_MAX {
+                files.clear();
+            }
             files.entry(tree.clone()).or_default().clone()
         };
         let list = || async {

@@ -159,7 +159,7 @@ fn a_matrix_runs_every_cell_and_a_junit_report_is_counted() {
     assert_eq!((tests.passed, tests.failed, tests.skipped), (2, 0, 1));
 }
 
-fn wait_until(bench: &Bench, status: RunStatus) {
+pub(crate) fn wait_until(bench: &Bench, status: RunStatus) {
     let started = Instant::now();
     while started.elapsed() < Duration::from_secs(30) {
         if bench.state().join("state.db").exists()

@@ -1,5 +1,5 @@
-//! The whole binary on real Docker: how stages end, what containers may and get, files, kills,
-//! loud logs and large repositories.
+//! The whole binary on real Docker: how stages end, what containers may and get, files, kills, loud
+//! logs, large repositories, and the examples.
 
 #[path = "../support/bench.rs"]
 mod bench;
@@ -10,6 +10,7 @@ mod large;
 
 mod containers;
 mod endings;
+mod examples;
 mod files;
 mod flow;
 mod kill;

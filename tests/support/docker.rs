@@ -19,6 +19,20 @@ fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|it| it == "true")
 }
 
+/// Whether Docker answers and has an image that `deploy/images/build` makes.
+pub(crate) fn has_image(image: &str) -> bool {
+    if !is_here() {
+        return false;
+    }
+    let found = Command::new("docker").args(["image", "inspect", image]).output();
+    let is_there = found.is_ok_and(|it| it.status.success());
+    if !is_there {
+        assert!(!is_ci(), "there is no image `{image}`; run `deploy/images/build`");
+        eprintln!("SKIPPED: there is no image `{image}`; `deploy/images/build` makes it");
+    }
+    is_there
+}
+
 /// Address of this machine as containers of the default network see it.
 pub(crate) fn gateway() -> String {
     let format = "{{(index .IPAM.Config 0).Gateway}}";

@@ -78,7 +78,7 @@ pub fn of_head(
 ) -> anyhow::Result<Context> {
     let head = repository.and_then(|it| Some((it, it.snapshot_head().ok()?)));
     if let Some((repository, snapshot)) = &head {
-        let objects = Path::new("");
+        let objects = repository.own_objects();
         let facts = Facts { repository, objects, snapshot, pipeline, args };
         return facts.context();
     }

@@ -50,8 +50,19 @@ pub fn time_of_day(at: Timestamp, utc_offset_seconds: i32) -> String {
 /// A metric's value without needless digits.
 #[must_use]
 pub fn number(value: f64) -> String {
-    let rounded = format!("{value:.4}");
+    let rounded = format!("{value:.*}", decimals(value));
     rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Four, and for what is less than one (a price, say) as many as show three digits.
+fn decimals(value: f64) -> usize {
+    let mut decimals = 4;
+    let mut scaled = value.abs() * 10.0;
+    while scaled > 0.0 && scaled < 1.0 && decimals < 15 {
+        scaled *= 10.0;
+        decimals += 1;
+    }
+    decimals
 }
 
 /// The text cut to this many columns, colours kept.

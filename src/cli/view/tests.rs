@@ -226,3 +226,9 @@ fn a_key_with_spaces_is_quoted_for_the_shell() {
     assert_eq!(shell_word("it's"), r"'it'\''s'");
     assert_eq!(shell_word("lint"), "lint");
 }
+
+#[test]
+fn a_small_price_keeps_its_digits() {
+    let shown = [0.0, 1.0, 0.900_413, 0.000_042_2, -0.05, 1234.567_89].map(format::number);
+    assert_eq!(shown, ["0", "1", "0.9004", "0.0000422", "-0.05", "1234.5679"]);
+}

@@ -116,6 +116,8 @@ impl World {
         );
         let left = docker::things_of(&self.bench.instance());
         assert!(left.is_empty(), "seed {seed}: left over: {left:?}");
+        let probes = docker::probes_of(&self.bench.state());
+        assert!(probes.is_empty(), "seed {seed}: left over: {probes:?}");
         let folders = self.bench.attempt_folders();
         assert!(folders.is_empty(), "seed {seed}: left over: {folders:?}");
     }

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -299,10 +300,12 @@ fn touch(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o644).open(path).map(drop)
 }
 
-/// Writes a file so that it is there as a whole or not at all.
+/// Writes a file so that it is there as a whole or not at all, also when others write it at the same time.
 pub(super) fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let (process, nth) = (std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed));
     let mut part = path.as_os_str().to_owned();
-    part.push(".part");
+    part.push(format!(".{process}-{nth}.part"));
     let part = PathBuf::from(part);
     let mut file =
         OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&part)?;

@@ -34,7 +34,9 @@ fn a_run_survives_kill_9_at_any_instant() {
     let mut done = 0;
     while done < kills {
         let world = World::new(random.u64(..));
-        done += world.run_with_kills(&mut random, kills - done);
+        let of_this_run = world.run_with_kills(&mut random, kills - done);
+        eprintln!("a run of {STAGES} stages ended after {of_this_run} kills");
+        done += of_this_run;
         world.check(seed);
     }
 }
@@ -95,7 +97,9 @@ impl World {
         for (index, stage) in expected(self.shape).iter().enumerate() {
             let state = loaded.run.stage(place(index)).unwrap();
             assert_eq!(state.status, stage.status, "seed {seed}: stage {}", stage.name);
-            assert_eq!(state.attempts.len(), stage.attempts, "seed {seed}: stage {}", stage.name);
+            let outcomes: Vec<_> = state.attempts.iter().map(|it| &it.outcome).collect();
+            let name = &stage.name;
+            assert_eq!(outcomes.len(), stage.attempts, "seed {seed}: stage {name}: {outcomes:?}");
             for attempt in (1..).take(stage.attempts) {
                 let name = AttemptName { run: loaded.row.id.clone(), stage: place(index), attempt };
                 let log = self.bench.log_of(&name);
@@ -112,6 +116,8 @@ impl World {
         );
         let left = docker::things_of(&self.bench.instance());
         assert!(left.is_empty(), "seed {seed}: left over: {left:?}");
+        let probes = docker::probes_of(&self.bench.state());
+        assert!(probes.is_empty(), "seed {seed}: left over: {probes:?}");
         let folders = self.bench.attempt_folders();
         assert!(folders.is_empty(), "seed {seed}: left over: {folders:?}");
     }

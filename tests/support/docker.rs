@@ -1,5 +1,6 @@
 //! What integration tests ask Docker about.
 
+use std::path::Path;
 use std::process::Command;
 
 /// Whether Docker answers. What is not there is skipped aloud on a laptop and fails in CI.
@@ -48,6 +49,13 @@ pub(crate) fn things_of(instance: &str) -> Vec<String> {
     let networks = docker(&["network", "ls", "--filter", &filter, "--format", "{{.Name}}"]);
     let all = [containers, volumes, networks].join("\n");
     all.lines().filter(|it| !it.is_empty()).map(str::to_owned).collect()
+}
+
+/// Names of the containers that were made to look into an image.
+pub(crate) fn probes_of(state_folder: &Path) -> Vec<String> {
+    let filter = format!("label=trunkline.probe={}", state_folder.display());
+    let names = docker(&["ps", "-a", "--filter", &filter, "--format", "{{.Names}}"]);
+    names.lines().map(str::to_owned).collect()
 }
 
 fn docker(arguments: &[&str]) -> String {

@@ -12,9 +12,9 @@ use crate::bench::{Bench, block_on};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Size {
     /// Bytes of all files together.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Files.
-    pub files: usize,
+    pub(crate) files: usize,
 }
 
 impl Size {

@@ -4,19 +4,20 @@ mod build;
 mod registry;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ImageInspect};
 use bollard::query_parameters::{
-    ContainerArchiveInfoOptions, CreateImageOptions, DownloadFromContainerOptions,
-    RemoveContainerOptions,
+    ContainerArchiveInfoOptions, CreateContainerOptions, CreateImageOptions,
+    DownloadFromContainerOptions, RemoveContainerOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
 
-use crate::executor::docker::{DockerExecutor, fault};
+use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::{ExecutorError, Pull, archive, control};
 
 /// An image's `/etc/passwd` is read up to this size.
@@ -25,7 +26,7 @@ const ACCOUNTS_LIMIT_BYTES: u64 = 1024 * 1024;
 /// What is known about images, by image id; the same is kept in files, for it takes a container to know.
 #[derive(Debug, Default)]
 pub(super) struct ImageCache {
-    known: Mutex<HashMap<String, Contents>>,
+    known: Mutex<HashMap<String, Arc<OnceCell<Contents>>>>,
 }
 
 /// What an image contains. Never changes, as an id stands for the content.
@@ -55,15 +56,33 @@ impl DockerExecutor {
         let inspect = self.ensure_image(image, pull, progress).await?;
         let id = inspect.id.unwrap_or_else(|| image.to_owned());
         let config_user = inspect.config.and_then(|it| it.user).unwrap_or_default();
-        if let Some(contents) = self.known_contents(&id) {
-            return Ok(ImageFacts { config_user, contents });
-        }
-        let contents = self
-            .look_into(&id)
-            .await
-            .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
-        self.remember_contents(&id, &contents)?;
+        // Many stages ask at once: one looks, the others wait for it.
+        let cell = {
+            let images = &self.inner.images;
+            let mut known = images.known.lock().unwrap_or_else(PoisonError::into_inner);
+            known.entry(id.clone()).or_default().clone()
+        };
+        let contents = cell.get_or_try_init(|| self.find_contents(image, &id)).await?.clone();
         Ok(ImageFacts { config_user, contents })
+    }
+
+    /// What an earlier process wrote down, or a look.
+    async fn find_contents(&self, image: &str, id: &str) -> Result<Contents, ExecutorError> {
+        let path = self.contents_path(id);
+        let written = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok());
+        if let Some(contents) = written {
+            return Ok(contents);
+        }
+        let mut looked = fault::retry(|| self.look_into(id)).await;
+        if looked.as_ref().is_err_and(|it| fault::is_not_found(it) || fault::is_conflict(it)) {
+            // Another process was looking, too, and has removed what both used.
+            looked = fault::retry(|| self.look_into(id)).await;
+        }
+        let contents = looked
+            .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
+        write_contents(&path, &contents)
+            .map_err(|error| control::failed("writing", &path, &error))?;
+        Ok(contents)
     }
 
     /// The id of an image that is here.
@@ -134,49 +153,32 @@ impl DockerExecutor {
         Ok(())
     }
 
-    fn known_contents(&self, id: &str) -> Option<Contents> {
-        let mut known = self.inner.images.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(contents) = known.get(id) {
-            return Some(contents.clone());
-        }
-        let text = std::fs::read(self.contents_path(id)).ok()?;
-        let contents: Contents = serde_json::from_slice(&text).ok()?;
-        known.insert(id.to_owned(), contents.clone());
-        Some(contents)
-    }
-
-    fn remember_contents(&self, id: &str, contents: &Contents) -> Result<(), ExecutorError> {
-        let path = self.contents_path(id);
-        let write = || {
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent)?;
-            }
-            control::write_whole(&path, &serde_json::to_vec(contents)?, 0o600)
-        };
-        write().map_err(|error| control::failed("writing", &path, &error))?;
-        let mut known = self.inner.images.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(id.to_owned(), contents.clone());
-        Ok(())
-    }
-
     fn contents_path(&self, id: &str) -> PathBuf {
         let file = id.replace(|it: char| !it.is_ascii_alphanumeric(), "-");
         self.inner.settings.state_folder.join("images").join(format!("{file}.json"))
     }
 
-    /// Makes a container that never starts, to read the image's files.
+    /// Makes a container that never starts, to read the image's files. Its name is always the same, so
+    /// that one which a killed process left behind is used, and removed, by the next.
     async fn look_into(&self, id: &str) -> Result<Contents, Error> {
+        let state_folder = self.inner.settings.state_folder.display().to_string();
         let config = ContainerCreateBody {
             image: Some(id.to_owned()),
             entrypoint: Some(vec!["-".to_owned()]),
-            labels: Some(HashMap::from([("trunkline.probe".to_owned(), "image".to_owned())])),
+            labels: Some(HashMap::from([(names::PROBE.to_owned(), state_folder.clone())])),
             ..ContainerCreateBody::default()
         };
-        let container = self.docker().create_container(None, config).await?.id;
-        let contents = self.read_contents(&container).await;
+        let name = names::probe(&state_folder, id);
+        let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
+        match self.docker().create_container(Some(options), config).await {
+            Err(error) if !fault::is_conflict(&error) => return Err(error),
+            Ok(_) | Err(_) => (),
+        }
+        let contents = self.read_contents(&name).await;
         let options =
             RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
-        drop(self.docker().remove_container(&container, Some(options)).await);
+        // Were it not there any more, files would seem to be missing that are not.
+        self.docker().remove_container(&name, Some(options)).await?;
         contents
     }
 
@@ -210,6 +212,13 @@ impl DockerExecutor {
         }
         Ok(archive::first_file(&tar).unwrap_or_default())
     }
+}
+
+fn write_contents(path: &Path, contents: &Contents) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    control::write_whole(path, &serde_json::to_vec(contents)?, 0o600)
 }
 
 /// What to do about a pull that failed.

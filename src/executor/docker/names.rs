@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::executor::Label;
-use crate::model::AttemptName;
+use crate::model::{AttemptName, Digest};
 
 /// Label with the state folder or server that made a thing.
 pub(super) const INSTANCE: &str = "trunkline.instance";
@@ -13,6 +13,15 @@ pub(super) const RUN: &str = "trunkline.run";
 pub(super) const ATTEMPT: &str = "trunkline.attempt";
 /// Label with the stage's key.
 pub(super) const STAGE: &str = "trunkline.stage";
+
+/// Label of a container that was made to look into an image, with the state folder it was made for.
+pub(super) const PROBE: &str = "trunkline.probe";
+
+/// The container that is made to look into an image.
+pub(super) fn probe(state_folder: &str, image_id: &str) -> String {
+    let both = Digest::of(format!("{state_folder}\n{image_id}").as_bytes());
+    format!("trunkline-probe-{}", both.hex())
+}
 
 pub(super) fn container(slug: &str, segment: u32) -> String {
     format!("trunkline-{slug}-{segment}")

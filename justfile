@@ -23,3 +23,26 @@ bench *names:
 # accepts what the snapshot tests print now
 snapshots *filters:
     INSTA_UPDATE=always cargo nextest run {{ filters }}
+
+# `kill -9` of the engine at random instants over real runs; `KILL_SEED` repeats a history
+kill-test kills="100":
+    KILLS={{ kills }} cargo nextest run --no-capture --test docker -E 'test(a_run_survives)'
+
+# whole lives of runs with faults, in paused time; `SIM_SEED` repeats one
+simulate histories="10000":
+    SIM_HISTORIES={{ histories }} cargo nextest run --no-capture --test simulation
+
+# strange pipeline files for so many seconds; needs `cargo install cargo-fuzz` and a nightly toolchain
+fuzz seconds="600" toolchain="nightly":
+    mkdir -p fuzz/corpus/pipeline_check
+    cargo +{{ toolchain }} fuzz run pipeline_check fuzz/corpus/pipeline_check tests/fixtures/pipelines/good \
+        tests/fixtures/pipelines/bad -- -max_total_time={{ seconds }} -timeout=10 -rss_limit_mb=2048 -print_final_stats=1
+
+# a log at full speed, with readers that stall
+log-trial mib="1024":
+    LOG_MIB={{ mib }} cargo nextest run --release --no-capture --test docker -E 'test(a_log_at_full_speed)'
+
+# a large repository: that it is whole and checked out once, then how soon a stage has it
+repository-trial megabytes="1000":
+    REPOSITORY_MB={{ megabytes }} cargo nextest run --release --no-capture --test docker -E 'test(a_large_repository)'
+    REPOSITORY_MB={{ megabytes }} cargo bench --locked --bench repository

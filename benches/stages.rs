@@ -53,7 +53,21 @@ fn main() {
         let ours = pair(name, 3, floor, || bench.run(&["--executor", "host", "--jobs", "2"]));
         println!("{:<44} {:>21.2} ms", "  a stage", ours.as_secs_f64() * 1000.0 / f64::from(count));
     }
+    println!("{:<44} {:>21.1} MiB", "memory while waiting for an approval", idle_mebibytes());
     println!("load after: {}", load());
+}
+
+/// Resident memory of a process whose run has passed a stage and waits for a person.
+fn idle_mebibytes() -> f64 {
+    let text = "version: 1\nname: bench\non: { push: {} }\nstages:\n  one: { network: none, image: \"busybox:stable\", run: \"true\" }\n  ok: { needs: [one], approval: { count: 1, timeout: 1h } }\n";
+    let bench = Bench::new(text);
+    let mut child = bench.command(&[]).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(10));
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let resident = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
+    resident.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
 }
 
 /// Times two things in turn and prints the medians; gives that of the second.

@@ -218,17 +218,18 @@ impl<E: Executor> Attempt<E> {
         })
     }
 
-    /// Follows the log and waits for the exit. The end of the log never delays the end of the attempt
-    /// for long.
+    /// Follows the log and waits for the exit. A log that has gone silent without an end never delays the
+    /// end of the attempt for long.
     async fn follow(&self, log: &mut AttemptLog) -> Result<(Exit, Pumped), Failure> {
         let mut pumped = Pumped::default();
+        let growth = log.growth();
         let exit = {
             let mut pump = std::pin::pin!(self.pump(log, &mut pumped));
             let mut wait = std::pin::pin!(self.wait());
             tokio::select! {
                 biased;
                 exit = &mut wait => {
-                    let _too_late = tokio::time::timeout(log::END_GRACE, &mut pump).await;
+                    self.warn_of(growth.end_of(&mut pump).await);
                     exit?
                 }
                 ended = &mut pump => {
@@ -246,6 +247,16 @@ impl<E: Executor> Attempt<E> {
             return Err(Failure { exit_code: Some(exit.code), ..Failure::user(message) });
         }
         Ok((exit, pumped))
+    }
+
+    /// The exit counts, however the log ended.
+    fn warn_of(&self, log_end: Option<Result<(), Failure>>) {
+        let reason = match log_end {
+            Some(Ok(())) => return,
+            Some(Err(failure)) => failure.message,
+            None => "it went silent without an end".to_owned(),
+        };
+        tracing::warn!(attempt = %self.name, reason, "the end of the log may be missing");
     }
 
     async fn wait(&self) -> Result<Exit, Failure> {

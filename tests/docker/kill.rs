@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use trunkline::model::{AttemptName, RunStatus, StageStatus};
 
-use crate::bench::{Bench, place};
+use crate::bench::{Bench, place, setting};
 use crate::docker;
 
 /// Stages of each run.
@@ -37,11 +37,6 @@ fn a_run_survives_kill_9_at_any_instant() {
         done += world.run_with_kills(&mut random, kills - done);
         world.check(seed);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::var(name).ok()?.parse().ok()
 }
 
 /// One run with everything around it.

@@ -186,6 +186,12 @@ pub(crate) fn place(index: usize) -> StageIndex {
     StageIndex(u32::try_from(index).unwrap())
 }
 
+/// A number from the environment: how much a trial does.
+#[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
+pub(crate) fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Runs a future here and now.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)

@@ -194,7 +194,9 @@ impl Report {
     }
 
     fn shows_logs(&self) -> bool {
-        matches!(self.mode, Mode::Plain { logs: true, .. } | Mode::Json { logs: true })
+        let wanted =
+            matches!(self.mode, Mode::Plain { logs: true, .. } | Mode::Json { logs: true });
+        wanted && !self.sink.is_abandoned()
     }
 
     async fn write_log(&self, name: &AttemptName, lines: &[String]) {

@@ -44,6 +44,11 @@ impl Sink {
         self.queue.try_send(piece).is_ok()
     }
 
+    /// Whether the reader went away.
+    pub fn is_abandoned(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Waits until everything is written.
     pub async fn close(self) {
         let Self { queue, thread } = self;

@@ -3,6 +3,8 @@
 //! attempt goes on at the offset where its log ends.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,8 +19,9 @@ use crate::worker::Worker;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::{Attempt, Report};
 
-/// The longest that the end of a log is waited for after the end of its attempt.
-pub(in crate::worker) const END_GRACE: Duration = Duration::from_secs(5);
+/// After the end of an attempt its log is waited for until it has been silent for so long. Docker hands
+/// on a log more slowly than a program prints it, so a log that still grows is not cut.
+const END_GRACE: Duration = Duration::from_secs(5);
 /// Section of a log that holds the output of the containers, as a step number no stage has.
 pub const OUTPUT_SECTION: u32 = u32::MAX;
 /// Lines of progress that may wait to be written.
@@ -36,9 +39,39 @@ const SAME_TIME: Milliseconds = Milliseconds(250);
 pub(in crate::worker) struct AttemptLog {
     writer: LogWriter,
     masker: Masker,
-    clock: std::sync::Arc<dyn crate::worker::Clock>,
+    clock: Arc<dyn crate::worker::Clock>,
     /// Where the output of the containers begins, once it has.
     output_at: Option<u64>,
+    /// How much of the output was read.
+    growth: Growth,
+}
+
+/// Tells those who wait for a log whether it still grows. Clones are the same.
+#[derive(Debug, Clone, Default)]
+pub(in crate::worker) struct Growth(Arc<AtomicU64>);
+
+impl Growth {
+    fn reached(&self, offset: u64) {
+        self.0.store(offset, Ordering::Relaxed);
+    }
+
+    /// Waits for the end of a log; `None` when it has stopped growing without one.
+    pub(in crate::worker) async fn end_of<T>(
+        &self,
+        mut log: impl Future<Output = T> + Unpin,
+    ) -> Option<T> {
+        let mut seen = self.0.load(Ordering::Relaxed);
+        loop {
+            if let Ok(end) = tokio::time::timeout(END_GRACE, &mut log).await {
+                return Some(end);
+            }
+            let now = self.0.load(Ordering::Relaxed);
+            if now == seen {
+                return None;
+            }
+            seen = now;
+        }
+    }
 }
 
 /// What came of reading the output.
@@ -65,7 +98,13 @@ impl AttemptLog {
         let sections = worker.parts.logs.reader(name).await?.sections().await?;
         let output = sections.iter().find(|it| it.step == OUTPUT_SECTION);
         let clock = worker.parts.clock.clone();
-        Ok(Self { writer, masker, clock, output_at: output.map(|it| it.offset) })
+        let output_at = output.map(|it| it.offset);
+        Ok(Self { writer, masker, clock, output_at, growth: Growth::default() })
+    }
+
+    /// Whether it grows.
+    pub(in crate::worker) fn growth(&self) -> Growth {
+        self.growth.clone()
     }
 
     /// Writes lines as they come, until the sender is gone.
@@ -158,6 +197,7 @@ impl<E: Executor> Attempt<E> {
                     let safe = masker.feed(&bytes);
                     log.writer.write_at(offset, &safe, at).await?;
                     offset += safe.len() as u64;
+                    log.growth.reached(offset);
                 }
                 LogItem::StepStarted { at, step } => {
                     last = at;

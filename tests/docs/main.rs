@@ -1,8 +1,9 @@
-//! What the documentation promises: its links lead somewhere, and its pipelines are valid.
+//! What the documentation promises: its links lead somewhere, its pipelines are valid, its commands exist.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+mod commands;
 mod links;
 mod pipelines;
 

@@ -62,16 +62,15 @@ fn read_file(file: &Path, text: &str) -> Result<BTreeMap<String, String>, Usage>
     Ok(secrets)
 }
 
+/// The names that a pipeline file may use, a path in a vault among them.
 fn checked_name(name: &str) -> Result<String, Usage> {
-    let is_letter = |it: char| it.is_ascii_alphabetic() || it == '_';
-    let is_fine =
-        name.starts_with(is_letter) && name.chars().all(|it| is_letter(it) || it.is_ascii_digit());
-    if is_fine {
+    let is_known = |it: u8| it.is_ascii_alphanumeric() || b"_-./".contains(&it);
+    if !name.is_empty() && name.bytes().all(is_known) {
         return Ok(name.to_owned());
     }
     Err(Usage::new(
         format!("`{name}` cannot be the name of a secret"),
-        "use letters, digits and `_`, and no digit at the beginning",
+        "use letters, digits, `_`, `-`, `.` and `/`",
     ))
 }
 
@@ -109,8 +108,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_cannot_be_a_variable_is_refused() {
-        let error = read_file(Path::new(".env"), "1A=x\n").unwrap_err();
-        assert_eq!(error.to_string(), "`1A` cannot be the name of a secret");
+    fn a_name_is_one_that_a_pipeline_may_use() {
+        let secrets = read_file(Path::new(".env"), "prod/api-key=x\n").unwrap();
+        assert_eq!(secrets.into_keys().collect::<Vec<_>>(), ["prod/api-key"]);
+        let error = read_file(Path::new(".env"), "a b=x\n").unwrap_err();
+        assert_eq!(error.to_string(), "`a b` cannot be the name of a secret");
     }
 }

@@ -54,7 +54,7 @@ pub fn number(value: f64) -> String {
     rounded.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// Four, and for what is less than one (a price, say) as many as show three digits.
+/// Four, and for what is less than one (a price, say) as many as show four digits.
 fn decimals(value: f64) -> usize {
     let mut decimals = 4;
     let mut scaled = value.abs() * 10.0;

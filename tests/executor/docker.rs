@@ -490,7 +490,7 @@ async fn processes_that_prepare_an_attempt_at_the_same_time_get_in_nobodys_way()
     run::<DockerWorld>(async |world| {
         let attempt = Attempt::new(world, &["echo once"]);
         let executors = [world.executor().await, world.executor().await, world.executor().await];
-        let [first, second, third] = executors.each_ref().map(|it| attempt.prepare(it));
+        let [first, second, third] = executors.each_ref().map(|it| Box::pin(attempt.prepare(it)));
         tokio::try_join!(first, second, third).unwrap();
         assert_eq!(attempt.run(&executors[0]).await.text(), "once\n");
     })

@@ -486,6 +486,18 @@ async fn a_waiting_container_that_somebody_removed_is_made_again() {
 }
 
 #[tokio::test]
+async fn processes_that_prepare_an_attempt_at_the_same_time_get_in_nobodys_way() {
+    run::<DockerWorld>(async |world| {
+        let attempt = Attempt::new(world, &["echo once"]);
+        let executors = [world.executor().await, world.executor().await, world.executor().await];
+        let [first, second, third] = executors.each_ref().map(|it| Box::pin(attempt.prepare(it)));
+        tokio::try_join!(first, second, third).unwrap();
+        assert_eq!(attempt.run(&executors[0]).await.text(), "once\n");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn root_may_do_what_builds_need_and_no_more() {
     run::<DockerWorld>(async |world| {
         let text = "touch f; chown 7:8 f; chmod 600 f; stat -c %u:%g f; su daemon -s /bin/sh -c 'id -un'\n\

@@ -237,7 +237,9 @@ impl DockerExecutor {
         Ok(found.map_or(Condition::Missing, |it| condition(it.state.as_ref())))
     }
 
-    /// Creates a container, or finds the one that has this name already.
+    /// Creates a container, or finds the one that has this name already. The daemon gives a name away
+    /// before there is a container of it, for instance to a process that was killed since, and takes it
+    /// back only when a container is all gone: then neither is there, and soon one of them is.
     pub(super) async fn find_or_create(
         &self,
         name: &str,
@@ -248,11 +250,22 @@ impl DockerExecutor {
                 CreateContainerOptions { name: Some(name.to_owned()), ..Default::default() };
             self.docker().create_container(Some(options), config.clone())
         };
-        match fault::retry(create).await {
-            Ok(_) => Ok(Origin::Created),
-            Err(error) if fault::is_conflict(&error) => Ok(Origin::Found),
-            Err(error) => Err(creating_failed(name, config, &error)),
+        for _ in 0..REMOVAL_TRIES {
+            match fault::retry(create).await {
+                Ok(_) => return Ok(Origin::Created),
+                Err(error) if fault::is_conflict(&error) => {
+                    if self.condition(name).await? != Condition::Missing {
+                        return Ok(Origin::Found);
+                    }
+                    tokio::time::sleep(REMOVAL_PAUSE).await;
+                }
+                Err(error) => return Err(creating_failed(name, config, &error)),
+            }
         }
+        Err(ExecutorError::Infra {
+            operation: format!("creating container `{name}`"),
+            reason: "the name is taken, and there is no container of this name".to_owned(),
+        })
     }
 
     /// Creates a container and starts it, or finds it. One that has run is left alone.

@@ -46,6 +46,7 @@ impl DockerExecutor {
             Program::Steps(_) => Some(MarkerParser::new(&layout.nonce)),
             Program::Command(_) | Program::Nothing => None,
         };
+        let is_verified = parser.is_some();
         let follower = Follower {
             executor: self.clone(),
             folder,
@@ -59,6 +60,7 @@ impl DockerExecutor {
             owes_line_end: false,
             at: Timestamp(0),
             ready: VecDeque::new(),
+            is_verified,
             is_over: false,
         };
         Ok(Box::pin(follower.into_stream()))
@@ -82,6 +84,9 @@ struct Follower {
     owes_line_end: bool,
     at: Timestamp,
     ready: VecDeque<LogItem>,
+    /// The log of the ended container was read once more. Docker's following may end before it has handed
+    /// on the last bytes; with steps the end marker tells, a program has none.
+    is_verified: bool,
     is_over: bool,
 }
 
@@ -186,6 +191,11 @@ impl Follower {
         self.frames = None;
         for _ in 0..END_TRIES {
             match self.executor.condition(&self.place().container()).await? {
+                Condition::Ended { .. } if !self.is_verified => {
+                    self.is_verified = true;
+                    self.read_again();
+                    return Ok(());
+                }
                 Condition::Ended { .. } if self.to_skip == 0 => return self.end_of_segment().await,
                 Condition::Missing => {
                     return Err(ExecutorError::Gone(self.folder.slug().to_owned()));
@@ -222,13 +232,18 @@ impl Follower {
         match self.executor.condition(&self.place().container()).await? {
             Condition::Missing => Err(ExecutorError::Gone(self.folder.slug().to_owned())),
             Condition::Ended { .. } => {
-                self.to_skip = self.read;
-                self.frames = Some(self.open(Mode::Read));
-                self.owes_line_end = false;
+                self.read_again();
                 Ok(())
             }
             Condition::Created | Condition::Running => self.executor.let_go(self.place()),
         }
+    }
+
+    /// Takes what there is, without following and without what was handed on.
+    fn read_again(&mut self) {
+        self.to_skip = self.read;
+        self.frames = Some(self.open(Mode::Read));
+        self.owes_line_end = false;
     }
 
     async fn end_of_segment(&mut self) -> Result<(), ExecutorError> {

@@ -4,14 +4,15 @@ mod build;
 mod registry;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::errors::Error;
 use bollard::models::{ContainerCreateBody, ImageInspect};
 use bollard::query_parameters::{
-    ContainerArchiveInfoOptions, CreateContainerOptions, CreateImageOptions,
-    DownloadFromContainerOptions, RemoveContainerOptions,
+    ContainerArchiveInfoOptions, CreateImageOptions, DownloadFromContainerOptions,
+    RemoveContainerOptions,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
@@ -62,25 +63,34 @@ impl DockerExecutor {
             let mut known = images.known.lock().unwrap_or_else(PoisonError::into_inner);
             known.entry(id.clone()).or_default().clone()
         };
-        let contents = cell.get_or_try_init(|| self.find_contents(image, &id)).await?.clone();
+        let contents = cell.get_or_try_init(|| self.find_contents(&id)).await?.clone();
         Ok(ImageFacts { config_user, contents })
     }
 
-    /// What an earlier process wrote down, or a look.
-    async fn find_contents(&self, image: &str, id: &str) -> Result<Contents, ExecutorError> {
+    /// What another process wrote down, or a look. One process looks at a time.
+    async fn find_contents(&self, id: &str) -> Result<Contents, ExecutorError> {
         let path = self.contents_path(id);
+        let lock_path = path.with_extension("lock");
+        let taken = tokio::task::spawn_blocking({
+            let path = lock_path.clone();
+            move || take_lock(&path)
+        });
+        let _lock = taken
+            .await
+            .unwrap_or_else(|error| Err(error.into()))
+            .map_err(|error| control::failed("locking", &lock_path, &error))?;
         let written = std::fs::read(&path).ok().and_then(|it| serde_json::from_slice(&it).ok());
         if let Some(contents) = written {
             return Ok(contents);
         }
-        let mut looked = fault::retry(|| self.look_into(id)).await;
-        if looked.as_ref().is_err_and(|it| fault::is_not_found(it) || fault::is_conflict(it)) {
-            // Another process was looking, too, and has removed what both used.
-            looked = fault::retry(|| self.look_into(id)).await;
-        }
-        let contents = looked
-            .map_err(|error| fault::infra(format!("looking into image `{image}`"), &error))?;
-        write_contents(&path, &contents)
+        let contents = match self.look_into(id).await {
+            Ok(contents) => contents,
+            // The daemon may just have carried out the removal of a process that was killed.
+            Err(_) => self.look_into(id).await?,
+        };
+        serde_json::to_vec(&contents)
+            .map_err(std::io::Error::from)
+            .and_then(|it| control::write_whole(&path, &it, 0o600))
             .map_err(|error| control::failed("writing", &path, &error))?;
         Ok(contents)
     }
@@ -160,7 +170,7 @@ impl DockerExecutor {
 
     /// Makes a container that never starts, to read the image's files. Its name is always the same, so
     /// that one which a killed process left behind is used, and removed, by the next.
-    async fn look_into(&self, id: &str) -> Result<Contents, Error> {
+    async fn look_into(&self, id: &str) -> Result<Contents, ExecutorError> {
         let state_folder = self.inner.settings.state_folder.display().to_string();
         let config = ContainerCreateBody {
             image: Some(id.to_owned()),
@@ -169,17 +179,14 @@ impl DockerExecutor {
             ..ContainerCreateBody::default()
         };
         let name = names::probe(&state_folder, id);
-        let options = CreateContainerOptions { name: Some(name.clone()), ..Default::default() };
-        match self.docker().create_container(Some(options), config).await {
-            Err(error) if !fault::is_conflict(&error) => return Err(error),
-            Ok(_) | Err(_) => (),
-        }
+        self.find_or_create(&name, &config).await?;
         let contents = self.read_contents(&name).await;
         let options =
             RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
         // Were it not there any more, files would seem to be missing that are not.
-        self.docker().remove_container(&name, Some(options)).await?;
-        contents
+        let removed = self.docker().remove_container(&name, Some(options)).await;
+        let contents = contents.and_then(|it| removed.map(|()| it));
+        contents.map_err(|error| fault::infra(format!("looking into image `{id}`"), &error))
     }
 
     async fn read_contents(&self, container: &str) -> Result<Contents, Error> {
@@ -214,11 +221,14 @@ impl DockerExecutor {
     }
 }
 
-fn write_contents(path: &Path, contents: &Contents) -> std::io::Result<()> {
+/// Nobody else has the lock until the file is closed, also by the end of this process.
+fn take_lock(path: &Path) -> std::io::Result<File> {
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent)?;
     }
-    control::write_whole(path, &serde_json::to_vec(contents)?, 0o600)
+    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    rustix::fs::flock(&file, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(file)
 }
 
 /// What to do about a pull that failed.

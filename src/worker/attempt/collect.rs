@@ -43,10 +43,11 @@ impl<E: Executor> Attempt<E> {
         let files = self.worker.parts.executor.published(&self.name).await?;
         let metrics = published::metrics(&files.metrics);
         let outputs = published::outputs(&files.outputs);
-        outcome.metrics.extend(metrics.values);
-        let masked =
-            outputs.values.into_iter().map(|(key, value)| (key, job.setup.masker.mask(&value)));
-        outcome.outputs.extend(masked);
+        let mask = |text: String| job.setup.masker.mask(&text);
+        let values = metrics.values.into_iter().map(|(name, value)| (mask(name), value));
+        outcome.metrics.extend(values);
+        let values = outputs.values.into_iter().map(|(name, value)| (mask(name), mask(value)));
+        outcome.outputs.extend(values);
         let of_metrics = metrics.problems.iter().map(|it| format!("$TRUNKLINE_METRICS: {it}"));
         let of_outputs = outputs.problems.iter().map(|it| format!("$TRUNKLINE_OUTPUTS: {it}"));
         let problems: Vec<_> = of_metrics.chain(of_outputs).collect();

@@ -56,6 +56,8 @@ pub enum ExecutorKind {
 pub struct Settings {
     /// Where state lives: database, logs, blobs, checkouts.
     pub state_folder: PathBuf,
+    /// Address of a server's database, when it is not a file in the state folder. Holds a password.
+    pub database_url: Option<String>,
     /// Address of the Docker daemon, when it is not the default one.
     pub docker_host: Option<String>,
     /// Docker's own configuration, with the credentials of registries.
@@ -111,6 +113,7 @@ impl Settings {
         };
         Ok(Self {
             state_folder,
+            database_url: get("DATABASE_URL").map(str::to_owned),
             docker_host: get("DOCKER_HOST").map(str::to_owned),
             docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,

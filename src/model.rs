@@ -1,6 +1,7 @@
 //! The words everything else is written in: ids, moments, digests, statuses, money.
 //! No module of ours is imported here; nothing here knows a clock or does I/O.
 
+pub mod access;
 pub mod digest;
 pub mod failure;
 pub mod id;
@@ -8,9 +9,10 @@ pub mod money;
 pub mod status;
 pub mod time;
 
+pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
 pub use digest::Digest;
 pub use failure::FailureClass;
 pub use id::{AttemptName, RunId, StageIndex};
 pub use money::UsdNanos;
 pub use status::{AttemptStatus, RunStatus, StageStatus};
-pub use time::{Milliseconds, Timestamp};
+pub use time::{Clock, Milliseconds, Timestamp};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use crate::engine::{Command, Event, Refused, Run};
-use crate::model::{RunId, Timestamp};
+use crate::model::{ProjectId, RunId, Timestamp};
 use crate::pipeline::{Context, Plan};
 use crate::store::runs::{Append, NewRun, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
@@ -74,6 +74,12 @@ pub struct CreateRun {
     pub repository: String,
     /// Git tree that is checked out.
     pub tree: String,
+    /// Whose run it is on a server; empty from a terminal.
+    pub project: ProjectId,
+    /// What asked for it, so that nothing asks twice; or empty.
+    pub cause: String,
+    /// First-parent commits up to the revision; 0 when not known.
+    pub height: i64,
     /// What it will do.
     pub plan: Plan,
     /// Its facts.
@@ -108,11 +114,16 @@ impl Runs {
             revision: create.context.git.sha.clone(),
             tree: create.tree.clone(),
             title: create.context.git.message.clone(),
+            project: create.project.clone(),
+            cause: create.cause.clone(),
+            height: create.height,
             plan: serde_json::to_string(&create.plan).map_err(unreadable)?,
             context: serde_json::to_string(&create.context).map_err(unreadable)?,
             created_at: create.created_at,
         };
-        Ok(self.store.insert_run(&new).await?)
+        let number = self.store.insert_run(&new).await?;
+        let _nobody_listens = self.changes.send(create.id.clone());
+        Ok(number)
     }
 
     /// The run a person means: `last`, a number (`12`, `#12`), an id, or the beginning of one.

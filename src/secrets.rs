@@ -4,3 +4,25 @@
 pub mod mask;
 
 pub use mask::Masker;
+
+use crate::model::Timestamp;
+
+/// Random bytes of the operating system.
+///
+/// # Panics
+/// When the system has none, which no program can go on without.
+#[must_use]
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    #[expect(clippy::expect_used, reason = "nothing safe can be done without randomness")]
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
+
+/// A new id: a ULID in lower case. Sorts by its moment.
+#[must_use]
+pub fn new_id(now: Timestamp) -> String {
+    let millis = u64::try_from(now.0).unwrap_or_default();
+    let random = u128::from_be_bytes(random_bytes());
+    ulid::Ulid::from_parts(millis, random).to_string().to_lowercase()
+}

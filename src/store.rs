@@ -2,6 +2,7 @@
 //! Writes that belong together are one method: a transaction never leaves this module.
 
 mod connection;
+pub mod access;
 pub mod runs;
 pub mod events;
 pub mod leases;
@@ -87,6 +88,14 @@ pub enum StoreError {
         /// The row, as a person would name it.
         what: String,
     },
+    /// There is one of this name already.
+    #[error("there is a {kind} `{name}` already")]
+    Taken {
+        /// `team`, `person`, `project`, …
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
     /// Only a finished run can be deleted.
     #[error("run `{run}` has not finished")]
     Unfinished {
@@ -147,6 +156,10 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    fn taken(kind: &'static str, name: &str) -> Self {
+        Self::Taken { kind, name: name.to_owned() }
+    }
+
     /// What a person can do about it, as a sentence.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {
@@ -155,6 +168,7 @@ impl StoreError {
             Self::UnknownDatabase { .. } => {
                 Some("Write `sqlite:<file>` or `postgres://<user>@<host>/<database>`.")
             }
+            Self::Taken { .. } => Some("Choose another name."),
             Self::NotADatabase { .. } => Some("Name another file, or move this one away."),
             Self::NewerSchema { .. } => {
                 Some("Use the newest version that has worked with this database.")
@@ -217,4 +231,13 @@ fn read_json<T: serde::de::DeserializeOwned>(
     text: &str,
 ) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|source| StoreError::Unreadable { what: what(), source })
+}
+
+/// Reads a single word of a row.
+fn read_word<T: serde::de::DeserializeOwned>(
+    what: impl FnOnce() -> String,
+    word: &str,
+) -> Result<T, StoreError> {
+    serde_json::from_value(word.into())
+        .map_err(|source| StoreError::Unreadable { what: what(), source })
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
-use crate::model::{RunId, RunStatus, Timestamp};
+use crate::model::{Clock, RunId, RunStatus, Timestamp};
 use crate::runs::{Runs, RunsError};
 use crate::source::SourceError;
 
@@ -18,17 +18,12 @@ mod driver;
 mod attempt;
 mod workspace;
 mod keep;
+mod pool;
 
 pub use attempt::log::OUTPUT_SECTION;
 
 /// How long a killed container may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where time comes from, so that tests can set it.
-pub trait Clock: std::fmt::Debug + Send + Sync {
-    /// The present moment.
-    fn now(&self) -> Timestamp;
-}
 
 /// The clock of this machine.
 #[derive(Debug, Clone, Copy, Default)]

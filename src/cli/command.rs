@@ -15,6 +15,7 @@ pub mod artifacts;
 pub mod shell;
 pub mod gc;
 pub mod doctor;
+pub mod serve;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -55,6 +56,8 @@ pub enum Subcommand {
     Gc(gc::GcArgs),
     /// Check that everything is there that a run needs
     Doctor(doctor::DoctorArgs),
+    /// Serve the API, and drive every run
+    Serve(Box<serve::ServeArgs>),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -77,6 +80,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Shell(args) => shell::execute(session, &args).await,
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
         Subcommand::Doctor(args) => doctor::execute(session, &args).await,
+        Subcommand::Serve(args) => Box::pin(serve::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use super::GlobalArgs;
 use super::output::Output;
 use crate::config::{self, Environment, Settings};
-use crate::model::Timestamp;
-use crate::worker::{Clock, SystemClock};
+use crate::model::{Clock, Timestamp};
+use crate::worker::SystemClock;
 
 /// One call of `trunkline`.
 #[derive(Debug, Clone)]

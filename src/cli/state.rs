@@ -36,12 +36,24 @@ pub struct State {
 impl State {
     /// Opens the state folder; makes it when it is not there.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        Self::open_with(settings, None).await
+    }
+
+    /// Opens the state folder of a server, whose database may be elsewhere (`DATABASE_URL`).
+    pub async fn open_server(settings: &Settings) -> anyhow::Result<Self> {
+        Self::open_with(settings, settings.database_url.as_deref()).await
+    }
+
+    async fn open_with(settings: &Settings, database_url: Option<&str>) -> anyhow::Result<Self> {
         let folder = settings.state_folder.clone();
         make_folders(&folder).map_err(|error| unusable(&folder, &error))?;
         let instance = instance(&folder)?;
-        let store = Store::open(&format!("sqlite:{}", folder.join("state.db").display()))
-            .await
-            .with_context(|| format!("`{}/state.db` could not be opened", folder.display()))?;
+        let store = match database_url {
+            Some(url) => Store::open(url).await?,
+            None => Store::open(&format!("sqlite:{}", folder.join("state.db").display()))
+                .await
+                .with_context(|| format!("`{}/state.db` could not be opened", folder.display()))?,
+        };
         Ok(Self {
             blobs: Blobs::open(&folder.join("blobs"))?,
             logs: Logs::open(&folder.join("logs"))?,

@@ -63,3 +63,9 @@ impl From<Milliseconds> for std::time::Duration {
         Self::from_millis(span.0)
     }
 }
+
+/// Where moments come from, so that tests can set them.
+pub trait Clock: std::fmt::Debug + Send + Sync {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}

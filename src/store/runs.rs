@@ -4,7 +4,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 pub use super::events::{Append, StoredEvent};
 use super::{Store, StoreError, in_transaction, with_db, with_writer};
-use crate::model::{RunId, RunStatus, Timestamp};
+use crate::model::{ProjectId, RunId, RunStatus, TeamId, Timestamp};
 
 /// A run to insert.
 #[derive(Debug, Clone)]
@@ -25,6 +25,12 @@ pub struct NewRun {
     pub tree: String,
     /// Subject line of the commit.
     pub title: String,
+    /// Whose run it is on a server; empty from a terminal.
+    pub project: ProjectId,
+    /// What asked for it, so that nothing asks twice (`delivery:…`, `schedule:…`); or empty.
+    pub cause: String,
+    /// First-parent commits up to the revision: the order of trunk. 0 when not known.
+    pub height: i64,
     /// The plan as JSON.
     pub plan: String,
     /// The context as JSON.
@@ -68,6 +74,12 @@ pub struct RunRow {
     pub created_at: Timestamp,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
+    /// Whose run it is on a server; empty from a terminal.
+    pub project: ProjectId,
+    /// What asked for it, or empty.
+    pub cause: String,
+    /// First-parent commits up to the revision; 0 when not known.
+    pub height: i64,
 }
 
 /// Which runs to list.
@@ -77,6 +89,16 @@ pub struct RunFilter {
     pub pipeline: Option<String>,
     /// Only this repository.
     pub repository: Option<String>,
+    /// Only this project.
+    pub project: Option<ProjectId>,
+    /// Only projects of these teams.
+    pub teams: Option<Vec<TeamId>>,
+    /// Only this branch.
+    pub branch: Option<String>,
+    /// Only this event.
+    pub event: Option<String>,
+    /// Only this revision.
+    pub revision: Option<String>,
     /// Only these statuses; all when empty.
     pub statuses: Vec<RunStatus>,
     /// Only runs created before this one (its id), for paging.
@@ -104,6 +126,9 @@ struct Record {
     lease_until: Timestamp,
     created_at: Timestamp,
     finished_at: Option<Timestamp>,
+    project: ProjectId,
+    cause: String,
+    height: i64,
 }
 
 impl TryFrom<Record> for RunRow {
@@ -130,11 +155,61 @@ impl TryFrom<Record> for RunRow {
             lease_until: record.lease_until,
             created_at: record.created_at,
             finished_at: record.finished_at,
+            project: record.project,
+            cause: record.cause,
+            height: record.height,
         })
     }
 }
 
+/// Adds a condition for each column whose filter is set.
+macro_rules! push_equals {
+    ($sql:ident, { $($column:ident: $value:expr),* $(,)? }) => {
+        $(if let Some(value) = &$value {
+            $sql.push(concat!(" AND ", stringify!($column), " = ")).push_bind(value);
+        })*
+    };
+}
+
+/// Adds the conditions that are no equalities. A macro, as the type of the builder differs by database.
+macro_rules! push_lists {
+    ($sql:ident, $filter:ident) => {
+        if let Some(teams) = &$filter.teams {
+            $sql.push(" AND project IN (SELECT id FROM projects WHERE team IN (''");
+            for team in teams {
+                $sql.push(", ").push_bind(team);
+            }
+            $sql.push("))");
+        }
+        if let Some(before) = &$filter.before {
+            $sql.push(" AND id < ").push_bind(before);
+        }
+        if !$filter.statuses.is_empty() {
+            let mut words = $sql.push(" AND status IN (").separated(", ");
+            for status in &$filter.statuses {
+                words.push_bind(status.as_str());
+            }
+            $sql.push(")");
+        }
+    };
+}
+
 impl Store {
+    /// The run of a project's pipeline that something has asked for.
+    pub async fn find_run_by_cause(
+        &self,
+        project: &ProjectId,
+        pipeline: &str,
+        cause: &str,
+    ) -> Result<Option<RunRow>, StoreError> {
+        const SQL: &str = "
+            SELECT * FROM runs WHERE project = $1 AND pipeline = $2 AND cause = $3 AND cause <> ''";
+        let record: Option<Record> = with_db!(self, db => {
+            sqlx::query_as(SQL).bind(project).bind(pipeline).bind(cause).fetch_optional(db).await?
+        });
+        record.map(RunRow::try_from).transpose()
+    }
+
     /// Adds a queued run with its plan and context; gives its number.
     pub async fn insert_run(&self, run: &NewRun) -> Result<i64, StoreError> {
         const NUMBER: &str =
@@ -153,6 +228,9 @@ impl Store {
                 .bind(&run.tree)
                 .bind(&run.title)
                 .bind(run.created_at)
+                .bind(&run.project)
+                .bind(&run.cause)
+                .bind(run.height)
                 .execute(&mut *tx)
                 .await?;
             sqlx::query(PLAN)
@@ -186,22 +264,15 @@ impl Store {
     pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
         let records: Vec<Record> = with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");
-            if let Some(pipeline) = &filter.pipeline {
-                sql.push(" AND pipeline = ").push_bind(pipeline);
-            }
-            if let Some(repository) = &filter.repository {
-                sql.push(" AND repository = ").push_bind(repository);
-            }
-            if let Some(before) = &filter.before {
-                sql.push(" AND id < ").push_bind(before);
-            }
-            if !filter.statuses.is_empty() {
-                let mut words = sql.push(" AND status IN (").separated(", ");
-                for status in &filter.statuses {
-                    words.push_bind(status.as_str());
-                }
-                sql.push(")");
-            }
+            push_equals!(sql, {
+                pipeline: filter.pipeline,
+                repository: filter.repository,
+                project: filter.project,
+                branch: filter.branch,
+                event: filter.event,
+                revision: filter.revision,
+            });
+            push_lists!(sql, filter);
             sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         });
@@ -241,6 +312,6 @@ impl Store {
 const INSERT: &str = "
     INSERT INTO runs (
         id, number, pipeline, repository, event, branch, revision, tree, title,
-        status, events, lease_epoch, lease_owner, lease_until, created_at
+        status, events, lease_epoch, lease_owner, lease_until, created_at, project, cause, height
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, '', 0, $10)";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, '', 0, $10, $11, $12, $13)";

@@ -3,7 +3,7 @@
 use futures_util::stream;
 use trunkline::executor::{ExecutorError, LogItem, LogStream};
 use trunkline::model::AttemptName;
-use trunkline::worker::Clock;
+use trunkline::model::Clock;
 
 use crate::chance::Dice;
 use crate::machine::Machine;

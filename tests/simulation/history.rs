@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use trunkline::blobs::{Blobs, Logs};
 use trunkline::engine::{Command, RerunScope};
+use trunkline::model::Clock;
 use trunkline::model::{RunId, StageIndex};
 use trunkline::pipeline::Context;
 use trunkline::runs::{CreateRun, LoadedRun, Runs, RunsError};
 use trunkline::store::Store;
-use trunkline::worker::{Clock, Worker, WorkerParts, WorkerSettings};
+use trunkline::worker::{Worker, WorkerParts, WorkerSettings};
 
 use crate::chance::{Dice, Seed};
 use crate::checks;
@@ -87,6 +88,9 @@ impl History {
                 id: id.clone(),
                 repository: self.place.repository(),
                 tree: snapshot.tree.clone(),
+                project: trunkline::model::ProjectId(String::new()),
+                cause: String::new(),
+                height: 0,
                 plan: plan.clone(),
                 context,
                 created_at: self.world.now(),

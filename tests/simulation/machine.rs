@@ -7,8 +7,8 @@ use trunkline::executor::{
     AttemptState, BeginSpec, BuildSpec, BuiltImage, Executor, ExecutorError, Exit, Found,
     LogStream, PrepareSpec, Published, Pull, Signal, TarStream,
 };
+use trunkline::model::Clock;
 use trunkline::model::{AttemptName, Milliseconds};
-use trunkline::worker::Clock;
 
 use crate::following::Following;
 use crate::play::Play;

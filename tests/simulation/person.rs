@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use trunkline::engine::Command;
+use trunkline::model::Clock;
 use trunkline::model::{RunId, StageIndex, StageStatus};
 use trunkline::pipeline::plan::{Approval, Work};
 use trunkline::runs::{LoadedRun, Runs, RunsError};
-use trunkline::worker::Clock;
 
 use crate::chance::Seed;
 use crate::world::World;

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use trunkline::executor::Label;
+use trunkline::model::Clock;
 use trunkline::model::{AttemptName, Timestamp};
 use trunkline::runs::Runs;
-use trunkline::worker::Clock;
 
 use crate::play::Play;
 use crate::weather::{Mood, Weather};

@@ -41,6 +41,9 @@ async fn a_new_run_is_found_by_id_and_by_number(store: Store, _: &Database) {
         lease_until: Timestamp(0),
         created_at: Timestamp(1007),
         finished_at: None,
+        project: new.project,
+        cause: new.cause,
+        height: 0,
     };
     assert_eq!(number, 1);
     assert_eq!(store.find_run(&run_id(7)).await.unwrap(), Some(expected.clone()));

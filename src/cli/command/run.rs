@@ -8,7 +8,7 @@ use crate::cli::local::{facts, pipeline_file};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
-use crate::model::RunId;
+use crate::model::{ProjectId, RunId};
 use crate::pipeline::{Context, Plan, Selection, Template, file::Pipeline};
 use crate::runs::CreateRun;
 use crate::source::Repository;
@@ -74,6 +74,9 @@ async fn create(
         id: RunId(new_id(session)),
         repository: name,
         tree: snapshot.tree,
+        project: ProjectId(String::new()),
+        cause: String::new(),
+        height: 0,
         plan: plan(pipeline, &context, args)?,
         context,
         created_at: session.now(),

@@ -39,7 +39,7 @@ const SAME_TIME: Milliseconds = Milliseconds(250);
 pub(in crate::worker) struct AttemptLog {
     writer: LogWriter,
     masker: Masker,
-    clock: Arc<dyn crate::worker::Clock>,
+    clock: Arc<dyn crate::model::Clock>,
     /// Where the output of the containers begins, once it has.
     output_at: Option<u64>,
     /// How much of the output was read.

@@ -1,0 +1,27 @@
+//! Projects: the repositories that a server builds.
+
+mod body;
+mod list_projects;
+mod create_project;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{App, Problem, Visitor};
+use crate::model::Role;
+use crate::store::access::projects::ProjectRow;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_projects::list_projects, create_project::create_project))
+}
+
+/// The project `team/name`, where the caller may know of it.
+pub(super) async fn find(app: &App, visitor: &Visitor, slug: &str) -> Result<ProjectRow, Problem> {
+    let what = "this project";
+    let (team, name) = slug.split_once('/').ok_or_else(|| Problem::not_found(what))?;
+    let found = app.store.find_project_by_name(team, name).await?;
+    let project = found.ok_or_else(|| Problem::not_found(what))?;
+    visitor.require(&project.team, Role::Viewer, what)?;
+    Ok(project)
+}

@@ -1,0 +1,24 @@
+//! `GET /api/v1/teams`: those the caller is in.
+
+use axum::Json;
+use axum::extract::State;
+
+use super::TeamBody;
+use crate::auth::Verdict;
+use crate::http::{App, Page, Problem, Visitor};
+use crate::model::Role;
+
+/// Lists teams.
+#[utoipa::path(
+    get, path = "/teams", tag = "teams",
+    responses((status = 200, body = Page<TeamBody>)),
+)]
+pub(super) async fn list_teams(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Json<Page<TeamBody>>, Problem> {
+    let all = app.store.list_teams().await?;
+    let visible =
+        all.into_iter().filter(|it| visitor.0.judge(&it.id, Role::Viewer) == Verdict::Allowed);
+    Ok(Json(Page { items: visible.map(TeamBody::from).collect(), next: None }))
+}

@@ -1,0 +1,130 @@
+//! Who calls, and what they may do. Knows no HTTP: the edge hands over what it was shown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::{Clock, PersonId, Role, TeamId};
+use crate::store::access::people::PersonRow;
+use crate::store::{Store, StoreError};
+
+mod setup;
+mod tokens;
+
+pub use setup::{NewOwner, SetupError};
+pub use tokens::{NewToken, Scope, Token};
+
+/// Sign-in and permissions of one installation. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    store: Store,
+    clock: Arc<dyn Clock>,
+}
+
+/// A person who calls, with what they may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Who they are.
+    pub person: PersonId,
+    /// Their login.
+    pub login: String,
+    /// Whether they own the whole installation: admin in every team.
+    pub is_owner: bool,
+    /// What they showed.
+    pub proof: Proof,
+    /// Their roles by team.
+    pub roles: BTreeMap<TeamId, Role>,
+}
+
+/// What a caller showed to prove who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// A session of the dashboard; its id.
+    Session(String),
+    /// An API token; its id and what it is good for.
+    Token(String, Vec<Scope>),
+}
+
+/// Why a caller is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// What was shown proves nothing: unknown, expired, revoked, or of a person who may not sign in.
+    #[error("what was shown does not prove who calls")]
+    Unproven,
+    /// Too many wrong tries; wait.
+    #[error("too many wrong tries")]
+    Locked {
+        /// How long, in seconds.
+        retry_after_seconds: u64,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a caller may do with something of a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may be done.
+    Allowed,
+    /// They may know of it, and may not do this.
+    Forbidden,
+    /// They may not even know that it is there.
+    Hidden,
+}
+
+impl Auth {
+    /// Sign-in on this store.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    async fn caller_of(&self, person: PersonRow, proof: Proof) -> Result<Caller, AuthError> {
+        if person.disabled_at.is_some() {
+            return Err(AuthError::Unproven);
+        }
+        let memberships = self.store.list_memberships(&person.id).await?;
+        let roles = memberships.into_iter().map(|it| (it.team, it.role)).collect();
+        let (login, is_owner) = (person.login, person.is_owner);
+        Ok(Caller { person: person.id, login, is_owner, proof, roles })
+    }
+}
+
+impl Caller {
+    /// Their role in a team; `None` for those who are not members.
+    #[must_use]
+    pub fn role_in(&self, team: &TeamId) -> Option<Role> {
+        if self.is_owner { Some(Role::Admin) } else { self.roles.get(team).copied() }
+    }
+
+    /// Whether they may do in this team what takes `needed`. A token may do less than its person.
+    #[must_use]
+    pub fn judge(&self, team: &TeamId, needed: Role) -> Verdict {
+        let scoped = match &self.proof {
+            Proof::Session(_) => Some(Role::Admin),
+            Proof::Token(_, scopes) => scopes.iter().filter_map(|it| it.reach(team)).max(),
+        };
+        match self.role_in(team).zip(scoped).map(|(role, scope)| role.min(scope)) {
+            None => Verdict::Hidden,
+            Some(role) if role >= needed => Verdict::Allowed,
+            Some(_) => Verdict::Forbidden,
+        }
+    }
+
+    /// The teams they may look at.
+    #[must_use]
+    pub fn visible_teams(&self) -> Vec<TeamId> {
+        let is_visible = |it: &&TeamId| self.judge(it, Role::Viewer) == Verdict::Allowed;
+        self.roles.keys().filter(is_visible).cloned().collect()
+    }
+
+    /// Whether they may do what concerns the whole installation.
+    #[must_use]
+    pub fn may_own(&self) -> bool {
+        let is_whole = match &self.proof {
+            Proof::Session(_) => true,
+            Proof::Token(_, scopes) => scopes.contains(&Scope::Owner),
+        };
+        self.is_owner && is_whole
+    }
+}

@@ -1,0 +1,71 @@
+//! `trunkline serve`: API, webhooks, scheduler and worker in one process.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::api;
+use crate::auth::Auth;
+use crate::cli::drive::signals::Signals;
+use crate::cli::drive::{self, DriveArgs, executor};
+use crate::cli::failure::Exit;
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::http::App;
+
+/// Arguments of `trunkline serve`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  trunkline serve                                   SQLite in the state folder, http://127.0.0.1:7080
+  trunkline serve --listen 0.0.0.0:7080
+  DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share")]
+pub struct ServeArgs {
+    /// Where to listen
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
+    pub listen: SocketAddr,
+    /// How runs are driven.
+    #[command(flatten)]
+    pub drive: DriveArgs,
+}
+
+/// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
+pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
+    let state = State::open_server(&session.settings).await?;
+    let docker = executor::docker(session, &state).await?;
+    let listener = TcpListener::bind(args.listen).await;
+    let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
+    let address = listener.local_addr()?;
+    let shutdown = CancellationToken::new();
+    let app = app(session, &state);
+    let (router, _document) = api::router();
+    let server = axum::serve(listener, router.with_state(app));
+    let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
+    let worker =
+        drive::worker(session, &state, docker, (std::collections::BTreeMap::new(), settings));
+    session.output.line(&format!("listening on http://{address}"))?;
+    let mut signals = Signals::listen()?;
+    let (served, worked, ()) =
+        tokio::join!(async { server.await }, worker.serve(&shutdown), async {
+            signals.next().await;
+            shutdown.cancel();
+        },);
+    served.context("the listener broke")?;
+    worked?;
+    Ok(Exit::Passed)
+}
+
+fn app(session: &Session, state: &State) -> App {
+    App {
+        store: state.store.clone(),
+        runs: state.runs.clone(),
+        blobs: state.blobs.clone(),
+        logs: state.logs.clone(),
+        auth: Auth::new(state.store.clone(), Arc::clone(&session.clock)),
+        clock: Arc::clone(&session.clock),
+    }
+}

@@ -1,0 +1,228 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457). Nothing internal leaves here.
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::auth::AuthError;
+use crate::blobs::BlobError;
+use crate::model::Role;
+use crate::runs::RunsError;
+use crate::store::StoreError;
+
+/// What went wrong, in words that clients may compare. New ones are added, old ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request cannot be understood.
+    BadRequest,
+    /// Nobody is signed in.
+    Unauthenticated,
+    /// The caller may not do this.
+    Forbidden,
+    /// There is no such thing, or the caller may not know of it.
+    NotFound,
+    /// There is one already, or somebody else was faster.
+    Conflict,
+    /// What is asked for cannot be done as things stand.
+    Refused,
+    /// The body is too large.
+    TooLarge,
+    /// Too many requests.
+    TooMany,
+    /// Something of ours broke.
+    Internal,
+    /// Something below us does not answer; try again.
+    Unavailable,
+}
+
+impl ProblemKind {
+    /// The last part of the problem's `type`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::Conflict => "conflict",
+            Self::Refused => "refused",
+            Self::TooLarge => "too-large",
+            Self::TooMany => "too-many-requests",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+        }
+    }
+
+    fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An error as the client sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    kind: ProblemKind,
+    title: String,
+    help: Option<String>,
+    retry_after_seconds: Option<u64>,
+}
+
+/// The form of RFC 9457, section 3, with `help` as an extension.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody {
+    /// Names the kind of problem; stable.
+    r#type: String,
+    /// What is wrong, for people.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+}
+
+impl Problem {
+    /// A problem of this kind.
+    pub fn new(kind: ProblemKind, title: impl Into<String>) -> Self {
+        Self { kind, title: title.into(), help: None, retry_after_seconds: None }
+    }
+
+    /// The request cannot be understood.
+    pub fn bad_request(title: impl Into<String>) -> Self {
+        Self::new(ProblemKind::BadRequest, title)
+    }
+
+    /// There is no such thing. Says the same of what the caller may not see.
+    #[must_use]
+    pub fn not_found(what: &str) -> Self {
+        Self::new(ProblemKind::NotFound, format!("{what} does not exist"))
+    }
+
+    /// The caller's role is not enough.
+    #[must_use]
+    pub fn forbidden(needed: Role) -> Self {
+        Self::new(ProblemKind::Forbidden, format!("this takes the role `{needed}` in the team"))
+            .with_help("Ask an admin of the team, or use a token with that scope.")
+    }
+
+    /// Nobody is signed in.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(ProblemKind::Unauthenticated, "this takes somebody who is signed in")
+            .with_help("Send `Authorization: Bearer <token>`, or sign in.")
+    }
+
+    /// Something of ours broke; the cause goes to the log, and not to the client.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error, "a request failed");
+        Self::new(ProblemKind::Internal, "something went wrong on our side")
+            .with_help("Look into the log of the server.")
+    }
+
+    /// The same problem with what to do about it.
+    #[must_use]
+    pub fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        let body = ProblemBody {
+            r#type: format!("/problems/{}", self.kind.as_str()),
+            title: self.title,
+            status: status.as_u16(),
+            help: self.help,
+        };
+        let mut response = (status, axum::Json(body)).into_response();
+        let headers = response.headers_mut();
+        let json = header::HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.kind == ProblemKind::Unauthenticated {
+            let bearer = header::HeaderValue::from_static("Bearer");
+            headers.insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Conflict { .. } => Self::new(ProblemKind::Conflict, error.to_string())
+                .with_help("Load it again, and decide anew."),
+            StoreError::Taken { .. } => Self::new(ProblemKind::Conflict, error.to_string())
+                .with_help("Choose another name."),
+            StoreError::Unfinished { .. } => Self::new(ProblemKind::Refused, error.to_string()),
+            StoreError::Unreachable { .. } | StoreError::Database(_) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the database failed");
+                Self::new(ProblemKind::Unavailable, "the database does not answer")
+                    .with_help("Try again in a moment.")
+            }
+            StoreError::UnknownDatabase { .. }
+            | StoreError::Folder { .. }
+            | StoreError::NotADatabase { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::Migration(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<RunsError> for Problem {
+    fn from(error: RunsError) -> Self {
+        match error {
+            RunsError::NotFound(_) => Self::not_found("this run"),
+            RunsError::Ambiguous { .. } => Self::bad_request(error.to_string()),
+            RunsError::Refused(refused) => Self::new(ProblemKind::Refused, refused.to_string()),
+            RunsError::Store(error) => error.into(),
+            RunsError::Unreadable { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unproven => Self::unauthenticated(),
+            AuthError::Locked { retry_after_seconds } => Self {
+                retry_after_seconds: Some(retry_after_seconds),
+                ..Self::new(ProblemKind::TooMany, "too many wrong tries")
+            },
+            AuthError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<BlobError> for Problem {
+    fn from(error: BlobError) -> Self {
+        match &error {
+            BlobError::NotFound(what) => Self::not_found(&format!("`{what}`")),
+            BlobError::TooLarge { .. } => Self::new(ProblemKind::TooLarge, error.to_string()),
+            BlobError::Corrupt(_) | BlobError::Gap { .. } | BlobError::Storage { .. } => {
+                Self::internal(&error)
+            }
+        }
+    }
+}

@@ -261,6 +261,7 @@ impl Store {
     }
 
     /// Runs, newest first.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
         let records: Vec<Record> = with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");

@@ -7,6 +7,7 @@ CREATE TABLE schedules (
     cron      TEXT    NOT NULL,
     timezone  TEXT    NOT NULL,
     missed    TEXT    NOT NULL,
+    branch    TEXT    NOT NULL, -- or empty: the default branch
     next_at   BIGINT  NOT NULL,
     last_at   BIGINT  NOT NULL, -- 0: never
     is_paused BOOLEAN NOT NULL,
@@ -19,6 +20,7 @@ CREATE TABLE known_refs (
     project  TEXT   NOT NULL REFERENCES projects (id) ON DELETE CASCADE,
     name     TEXT   NOT NULL,
     revision TEXT   NOT NULL,
+    delivery TEXT   NOT NULL, -- which has brought it, or empty
     seen_at  BIGINT NOT NULL,
     PRIMARY KEY (project, name)
 );

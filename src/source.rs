@@ -13,6 +13,9 @@ mod checkout;
 mod changes;
 mod globs;
 mod prune;
+mod mirror;
+
+pub use mirror::{CommitFacts, Credential, Mirror, Remote};
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]
@@ -195,6 +198,13 @@ impl Repository {
 #[must_use]
 pub fn digest_of_globs(files: &[(String, String)], globs: &[String]) -> Digest {
     globs::digest(files, globs)
+}
+
+/// Whether a path, or the name of a branch or tag, matches one of the globs. `*` and `?` do not match `/`,
+/// `**` does.
+#[must_use]
+pub fn matches_glob(globs: &[String], text: &str) -> bool {
+    globs::is_match(globs, text)
 }
 
 /// Removes the checkouts below `folder` that were last asked for before `unused_since` and whose tree

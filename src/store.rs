@@ -3,6 +3,7 @@
 
 mod connection;
 pub mod access;
+pub mod intake;
 pub mod runs;
 pub mod events;
 pub mod leases;

@@ -24,6 +24,11 @@ pub(super) fn digest(files: &[(String, String)], globs: &[String]) -> Digest {
     Digest::from_hash(&hash.finalize())
 }
 
+/// Whether a path, or the name of a branch or tag, matches one of the globs.
+pub(super) fn is_match(globs: &[String], text: &str) -> bool {
+    matcher(globs).is_match(text) || globs.iter().any(|glob| tidy(glob) == text)
+}
+
 fn matcher(globs: &[String]) -> GlobSet {
     let mut builder = GlobSetBuilder::new();
     for glob in globs {

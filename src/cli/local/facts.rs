@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::failure::Usage;
+use crate::facts::{Revision, hashes_of};
 use crate::pipeline::context::{GitContext, PullRequestContext};
 use crate::pipeline::{Context, file::Pipeline};
-use crate::source::{Repository, Snapshot, SourceError, digest_of_globs};
+use crate::source::{Repository, Snapshot, SourceError};
 
 /// An event that a person can play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -82,12 +83,10 @@ pub fn of_head(
         let facts = Facts { repository, objects, snapshot, pipeline, args };
         return facts.context();
     }
-    let hash =
-        |globs: Vec<String>| (globs.join("\n"), digest_of_globs(&[], &globs).hex().to_owned());
     Ok(Context {
         event: args.event.unwrap_or_else(|| default_event(pipeline)).as_str().to_owned(),
         inputs: inputs(pipeline, &args.inputs)?,
-        hashes: pipeline.hash_calls().into_iter().map(hash).collect(),
+        hashes: hashes_of(&[], pipeline),
         team: pipeline.team().map(str::to_owned),
         ..Context::default()
     })
@@ -107,14 +106,15 @@ impl Facts<'_> {
         let is_request = event == EventChoice::PullRequest;
         let base = self.args.base.clone();
         let base = base.or_else(|| self.repository.default_base(self.snapshot));
-        let git = git(self.snapshot, self.args.branch.as_deref());
+        let branch = self.args.branch.as_ref().map(|it| format!("refs/heads/{it}"));
+        let git = self.revision().git(branch.as_deref());
         Ok(Context {
             event: event.as_str().to_owned(),
             pull_request: is_request.then(|| pull_request(&git, base.as_deref())),
             git,
             inputs: inputs(self.pipeline, &self.args.inputs)?,
             changed_paths: self.changed_paths(base.as_deref())?,
-            hashes: self.hashes()?,
+            hashes: self.revision().hashes(self.pipeline)?,
             team: self.pipeline.team().map(str::to_owned),
             baselines: BTreeMap::new(),
         })
@@ -129,17 +129,9 @@ impl Facts<'_> {
         Ok(changed)
     }
 
-    fn hashes(&self) -> Result<BTreeMap<String, String>, SourceError> {
-        let calls = self.pipeline.hash_calls();
-        if calls.is_empty() {
-            return Ok(BTreeMap::new());
-        }
-        let files = self.repository.list_files(self.snapshot, self.objects)?;
-        let hash = |globs: Vec<String>| {
-            let digest = digest_of_globs(&files, &globs);
-            (globs.join("\n"), digest.hex().to_owned())
-        };
-        Ok(calls.into_iter().map(hash).collect())
+    fn revision(&self) -> Revision<'_> {
+        let Self { repository, objects, snapshot, .. } = *self;
+        Revision { repository, objects, snapshot }
     }
 }
 
@@ -149,19 +141,6 @@ fn default_event(pipeline: &Pipeline) -> EventChoice {
         EventChoice::Push
     } else {
         EventChoice::Manual
-    }
-}
-
-fn git(snapshot: &Snapshot, branch: Option<&str>) -> GitContext {
-    let full = branch.map_or_else(|| snapshot.r#ref.clone(), |it| format!("refs/heads/{it}"));
-    GitContext {
-        sha: snapshot.commit.clone(),
-        branch: full.strip_prefix("refs/heads/").unwrap_or_default().to_owned(),
-        tag: full.strip_prefix("refs/tags/").unwrap_or_default().to_owned(),
-        r#ref: full,
-        message: snapshot.title.clone(),
-        author: snapshot.author.clone(),
-        dirty: snapshot.dirty,
     }
 }
 

@@ -1,0 +1,235 @@
+//! Deliveries: stored once, answered at once, processed after, tried again when something was away.
+
+
+use tokio_util::sync::CancellationToken;
+
+use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
+use crate::forge::{self, Delivery, DeliveryKind, Push};
+use crate::model::{Digest, ForgeKind, Milliseconds, ProjectId, Timestamp};
+use crate::projects::ProjectError;
+use crate::source::SourceError;
+use crate::store::StoreError;
+use crate::store::access::projects::ProjectRow;
+use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus, NewDelivery};
+
+/// Projects whose deliveries are processed at the same time.
+const LANES: usize = 8;
+/// Deliveries that are looked at together.
+const BATCH: u32 = 100;
+/// How often a delivery is tried, with a growing delay: over about two hours.
+const TRIES: i64 = 10;
+/// How long a delivery is taken for; after it another process may try.
+const CLAIM: Milliseconds = Milliseconds::from_seconds(15 * 60);
+const DELAY_MIN: Milliseconds = Milliseconds::from_seconds(5);
+const DELAY_MAX: Milliseconds = Milliseconds::from_seconds(30 * 60);
+
+/// Whether a delivery is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Received {
+    /// It is, and has this id.
+    New(String),
+    /// It was stored before, under this id.
+    Before(String),
+}
+
+/// What came of a delivery: how it stands now, and a sentence for people.
+pub(super) type Outcome = (DeliveryStatus, String);
+
+/// A delivery to store.
+pub(super) struct Arrival {
+    pub(super) forge: ForgeKind,
+    pub(super) delivery: String,
+    pub(super) event: String,
+    pub(super) body: String,
+    pub(super) next_at: Timestamp,
+}
+
+impl Triggers {
+    /// Stores a delivery that was proved, and has it processed.
+    pub async fn receive(
+        &self,
+        project: &ProjectRow,
+        envelope: &forge::Envelope<'_>,
+    ) -> Result<Received, StoreError> {
+        let arrival = Arrival {
+            forge: project.forge,
+            delivery: envelope.delivery(project.forge),
+            event: envelope.event(project.forge),
+            body: String::from_utf8_lossy(envelope.body).into_owned(),
+            next_at: self.now(),
+        };
+        self.store_delivery(&project.id, arrival).await
+    }
+
+    /// Has a delivery processed once more. What it has started is not started again.
+    pub async fn replay(&self, delivery: &str) -> Result<(), StoreError> {
+        self.store().replay_delivery(delivery, self.now()).await?;
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    pub(super) async fn store_delivery(
+        &self,
+        project: &ProjectId,
+        arrival: Arrival,
+    ) -> Result<Received, StoreError> {
+        let now = self.now();
+        let new = NewDelivery {
+            id: crate::secrets::new_id(now),
+            project: project.clone(),
+            forge: arrival.forge,
+            delivery: arrival.delivery,
+            digest: Digest::of(arrival.body.as_bytes()).to_string(),
+            event: arrival.event,
+            // Postgres stores no NUL in a text; JSON has none but escaped ones.
+            body: arrival.body.replace('\0', ""),
+            next_at: arrival.next_at,
+            received_at: now,
+        };
+        let before = self.store().insert_delivery(&new).await?;
+        self.wake.notify_one();
+        Ok(before.map_or(Received::New(new.id), Received::Before))
+    }
+
+    pub(super) async fn process_deliveries(&self, shutdown: &CancellationToken) {
+        let mut lanes = Lanes::new(LANES);
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.take_deliveries(&mut lanes).await {
+                tracing::warn!(%error, "no deliveries could be taken");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => (),
+                () = lanes.ended() => (),
+                () = self.wake.notified() => (),
+                () = tokio::time::sleep(LOOK_EVERY) => (),
+            }
+        }
+        while !lanes.tasks.is_empty() {
+            lanes.ended().await;
+        }
+    }
+
+    async fn take_deliveries(&self, lanes: &mut Lanes) -> Result<(), StoreError> {
+        let now = self.now();
+        for row in self.store().list_due_deliveries(now, BATCH).await? {
+            if !lanes.is_free(&row.project) {
+                continue;
+            }
+            if self.store().claim_delivery(&row, now.plus(CLAIM)).await? {
+                let triggers = self.clone();
+                lanes.start(row.project.clone(), async move { triggers.process(row).await });
+            }
+        }
+        Ok(())
+    }
+
+    /// Processes a delivery and writes down what came of it.
+    async fn process(&self, row: DeliveryRow) {
+        let attempts = row.attempts + 1;
+        let outcome = match self.act(&row).await {
+            Ok(outcome) => outcome,
+            Err(error) if is_final(&error) || attempts >= TRIES => {
+                (DeliveryStatus::Failed, format!("given up after {attempts} tries: {error}"))
+            }
+            Err(error) => (DeliveryStatus::Received, format!("tried again soon: {error}")),
+        };
+        let now = self.now();
+        let next_at = now.plus(delay_after(attempts));
+        let (status, text) = (outcome.0, outcome.1.as_str());
+        if let Err(error) = self.store().save_outcome(&row.id, (status, text), next_at, now).await {
+            tracing::error!(delivery = row.id, %error, "what came of a delivery could not be stored");
+        }
+    }
+
+    async fn act(&self, row: &DeliveryRow) -> Result<Outcome, TriggerError> {
+        let failed = |reason: &str| (DeliveryStatus::Failed, reason.to_owned());
+        let Some(project) = self.store().find_project(&row.project).await? else {
+            return Ok(failed("the project is gone"));
+        };
+        if project.archived_at.is_some() {
+            return Ok((DeliveryStatus::Ignored, "the project is archived".to_owned()));
+        }
+        let body = self.store().find_delivery_body(&row.id).await?.unwrap_or_default();
+        match forge::read(row.forge, &row.event, &body) {
+            Ok(delivery) => self.act_on(&project, row, delivery).await,
+            Err(error) => Ok(failed(&error.to_string())),
+        }
+    }
+
+    async fn act_on(
+        &self,
+        project: &ProjectRow,
+        row: &DeliveryRow,
+        delivery: Delivery,
+    ) -> Result<Outcome, TriggerError> {
+        let ignored = |reason: String| Ok((DeliveryStatus::Ignored, reason));
+        let is_other = !delivery.repository.is_empty()
+            && !project.forge_path.is_empty()
+            && !delivery.repository.eq_ignore_ascii_case(&project.forge_path);
+        if is_other {
+            let (sent, ours) = (&delivery.repository, &project.forge_path);
+            return ignored(format!("it is about `{sent}`, and the project is `{ours}`"));
+        }
+        match delivery.kind {
+            DeliveryKind::Push(push) | DeliveryKind::Tag(push) => {
+                self.on_push(project, row, &push).await
+            }
+            DeliveryKind::PullRequest(request) => self.on_request(project, row, &request).await,
+            DeliveryKind::Comment(comment) => {
+                self.on_comment(project, &delivery.sender, &comment).await
+            }
+            DeliveryKind::Ping => {
+                Ok((DeliveryStatus::Processed, "the forge reaches this server".to_owned()))
+            }
+            DeliveryKind::Ignored(reason) => ignored(reason),
+        }
+    }
+
+    /// Starts what a push asks for, and then writes down where the ref is: in this order, so that a crash
+    /// between the two only makes the push be looked at again.
+    async fn on_push(
+        &self,
+        project: &ProjectRow,
+        row: &DeliveryRow,
+        push: &Push,
+    ) -> Result<Outcome, TriggerError> {
+        let known = self.store().find_known_ref(&project.id, &push.r#ref).await?;
+        let brought_by_other = |it: &crate::store::intake::known_refs::KnownRef| {
+            Some(&it.revision) == push.after.as_ref() && it.delivery != row.id
+        };
+        if known.is_some_and(|it| brought_by_other(&it)) {
+            let reason = format!("`{}` was known to be at that commit already", push.r#ref);
+            return Ok((DeliveryStatus::Ignored, reason));
+        }
+        let outcome = match &push.after {
+            Some(after) => self.start_push(project, &row.id, push, after).await?,
+            None => {
+                let reason = format!("`{}` was deleted: nothing is left to build", push.r#ref);
+                (DeliveryStatus::Ignored, reason)
+            }
+        };
+        let place = (push.r#ref.as_str(), push.after.as_deref());
+        self.store().save_known_ref(&project.id, place, &row.id, self.now()).await?;
+        Ok(outcome)
+    }
+}
+
+/// Whether another try can do no better.
+fn is_final(error: &TriggerError) -> bool {
+    match error {
+        TriggerError::Project(ProjectError::Source(error)) => {
+            matches!(error, SourceError::NotFound(_) | SourceError::MissingSubmodule { .. })
+        }
+        TriggerError::Project(_)
+        | TriggerError::Runs(_)
+        | TriggerError::Store(_)
+        | TriggerError::Broken(_) => false,
+    }
+}
+
+/// Doubles from try to try.
+pub(super) fn delay_after(attempts: i64) -> Milliseconds {
+    let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or_default();
+    Milliseconds(DELAY_MIN.0.saturating_mul(1 << doublings).min(DELAY_MAX.0))
+}
+

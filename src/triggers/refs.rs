@@ -1,0 +1,146 @@
+//! What a remote's refs tell: the news of a plain git remote, and what a forge's lost deliveries would have
+//! told. Both are one comparison, at another pace.
+
+use std::collections::BTreeMap;
+
+use tokio_util::sync::CancellationToken;
+
+use super::intake::Arrival;
+use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
+use crate::forge::{RefChange, describe_change};
+use crate::model::{ForgeKind, Milliseconds, ProjectId, Timestamp};
+use crate::store::StoreError;
+use crate::store::access::projects::ProjectRow;
+use crate::store::intake::known_refs::KnownRef;
+
+/// Remotes that are asked at the same time.
+const LANES: usize = 4;
+/// Changes that one look may bring; the rest is seen by the next one.
+const CHANGES_MAX: usize = 200;
+/// How long a delivery that is under way may take until its news are taken for lost.
+const UNDER_WAY: Milliseconds = Milliseconds::from_seconds(60);
+/// The shortest pace.
+const PACE_SECONDS_MIN: i64 = 5;
+
+impl Triggers {
+    /// Has a remote looked at now: what a `post-receive` hook asks for.
+    pub async fn notify(&self, project: &ProjectId) -> Result<(), StoreError> {
+        self.store().request_look(project).await?;
+        self.wake.notify_waiters();
+        Ok(())
+    }
+
+    pub(super) async fn watch_remotes(&self, shutdown: &CancellationToken) {
+        let mut lanes = Lanes::new(LANES);
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.take_looks(&mut lanes).await {
+                tracing::warn!(%error, "no remotes could be looked at");
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => (),
+                () = lanes.ended() => (),
+                () = self.wake.notified() => self.wake.notify_one(),
+                () = tokio::time::sleep(LOOK_EVERY) => (),
+            }
+        }
+        while !lanes.tasks.is_empty() {
+            lanes.ended().await;
+        }
+    }
+
+    async fn take_looks(&self, lanes: &mut Lanes) -> Result<(), StoreError> {
+        let now = self.now();
+        for (id, seen) in self.store().list_projects_to_look_at(now).await? {
+            if !lanes.is_free(&id) {
+                continue;
+            }
+            let Some(project) = self.store().find_project(&id).await? else { continue };
+            let next = now.plus(self.pace(&project));
+            if self.store().claim_look(&id, seen, next).await? {
+                let triggers = self.clone();
+                lanes.start(id, async move {
+                    if let Err(error) = triggers.look_at(&project).await {
+                        let project = project.slug();
+                        tracing::warn!(project, %error, "a remote could not be looked at");
+                    }
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn pace(&self, project: &ProjectRow) -> Milliseconds {
+        let seconds = match project.poll_seconds {
+            0 => self.settings.reread_seconds,
+            seconds => seconds,
+        };
+        Milliseconds::from_seconds(u64::try_from(seconds.max(PACE_SECONDS_MIN)).unwrap_or(u64::MAX))
+    }
+
+    /// Compares a remote with what is known of it, and stores every difference as a delivery.
+    pub(super) async fn look_at(&self, project: &ProjectRow) -> Result<(), TriggerError> {
+        let refs = self.projects.list_remote(project).await?;
+        let known = self.store().list_known_refs(&project.id).await?;
+        let now = self.now();
+        if known.is_empty() {
+            return self.first_look(project, &refs).await;
+        }
+        for (change, since) in differences(&known, &refs, now).into_iter().take(CHANGES_MAX) {
+            let (delivery, body) = describe_change(&change, since);
+            let is_told = project.forge != ForgeKind::Git && project.poll_seconds == 0;
+            let arrival = Arrival {
+                forge: ForgeKind::Git,
+                delivery,
+                event: "push".to_owned(),
+                body,
+                next_at: if is_told { now.plus(UNDER_WAY) } else { now },
+            };
+            self.store_delivery(&project.id, arrival).await?;
+        }
+        Ok(())
+    }
+
+    /// What was there before the project came is not built; its schedules count from now on.
+    async fn first_look(
+        &self,
+        project: &ProjectRow,
+        refs: &BTreeMap<String, String>,
+    ) -> Result<(), TriggerError> {
+        let trunk = refs.get(&format!("refs/heads/{}", project.default_branch));
+        if let Some(commit) = trunk {
+            self.projects.ensure(project, commit, None).await?;
+            self.read_schedules(project, commit).await?;
+        }
+        Ok(self.store().save_first_refs(&project.id, refs, self.now()).await?)
+    }
+}
+
+/// What differs, and since when the ref had been where it was; a ref that is new is new since now.
+fn differences(
+    known: &[KnownRef],
+    refs: &BTreeMap<String, String>,
+    now: Timestamp,
+) -> Vec<(RefChange, Timestamp)> {
+    let known: BTreeMap<&str, &KnownRef> = known.iter().map(|it| (it.name.as_str(), it)).collect();
+    let mut changes = Vec::new();
+    for (name, revision) in refs {
+        let before = known.get(name.as_str());
+        if before.is_some_and(|it| it.revision == *revision) {
+            continue;
+        }
+        let change = RefChange {
+            r#ref: name.clone(),
+            before: before.map(|it| it.revision.clone()),
+            after: Some(revision.clone()),
+        };
+        changes.push((change, before.map_or(now, |it| it.seen_at)));
+    }
+    for (name, before) in known {
+        if !refs.contains_key(name) {
+            let (r#ref, before_at) = (name.to_owned(), before.seen_at);
+            let change = RefChange { r#ref, before: Some(before.revision.clone()), after: None };
+            changes.push((change, before_at));
+        }
+    }
+    changes
+}

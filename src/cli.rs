@@ -5,6 +5,7 @@ pub mod failure;
 pub mod output;
 pub mod session;
 pub mod state;
+pub mod keys;
 pub mod view;
 pub mod local;
 pub mod drive;

@@ -60,7 +60,9 @@ impl Envelope<'_> {
     /// Whether it comes from somebody who knows the secret. In constant time.
     pub fn prove(&self, forge: ForgeKind, secret: &str, now: Timestamp) -> Result<(), Unproven> {
         match forge {
-            ForgeKind::Github => signature::prove_hex(self, "x-hub-signature-256", "sha256=", secret),
+            ForgeKind::Github => {
+                signature::prove_hex(self, "x-hub-signature-256", "sha256=", secret)
+            }
             ForgeKind::Gitea => signature::prove_hex(self, "x-gitea-signature", "", secret),
             ForgeKind::Gitlab => signature::prove_gitlab(self, secret, now),
             ForgeKind::Git => Err(Unproven::NoHook),

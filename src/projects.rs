@@ -2,15 +2,13 @@
 //! nothing about runs.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-
 use crate::forge::{Client, GithubApp, InstallationToken, OutgoingError, PostError};
 use crate::model::{Clock, ForgeKind, Milliseconds, ProjectId};
+use crate::secrets::{SealError, Sealer};
 use crate::source::{Credential, Mirror, Remote, SourceError};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::access::ProjectAccess;
@@ -27,28 +25,6 @@ const REMOTE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
 /// An App's token is renewed when it is good for less than this.
 const TOKEN_SPARE: Milliseconds = Milliseconds::from_seconds(5 * 60);
 
-/// Seals small texts, so that the database alone does not give them away.
-pub trait Seal: fmt::Debug + Send + Sync {
-    /// Seals a text; it opens for the same purpose only.
-    fn seal<'a>(
-        &'a self,
-        purpose: &'a str,
-        plain: &'a str,
-    ) -> BoxFuture<'a, Result<String, SealFailed>>;
-
-    /// Opens what was sealed.
-    fn open<'a>(
-        &'a self,
-        purpose: &'a str,
-        sealed: &'a str,
-    ) -> BoxFuture<'a, Result<String, SealFailed>>;
-}
-
-/// A text could not be sealed or opened.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("a stored secret cannot be used: {0}")]
-pub struct SealFailed(pub String);
-
 /// Why a repository or its forge cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
@@ -64,9 +40,12 @@ pub enum ProjectError {
     /// The forge gave no token.
     #[error(transparent)]
     Forge(#[from] PostError),
-    /// A stored secret cannot be opened.
+    /// A stored secret cannot be sealed or opened.
     #[error(transparent)]
-    Seal(#[from] SealFailed),
+    Seal(#[from] SealError),
+    /// A stored credential has a form that this version does not know.
+    #[error("the stored credential of the project cannot be read")]
+    Unreadable(#[source] serde_json::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,7 +57,7 @@ pub struct ProjectParts {
     /// The database.
     pub store: Store,
     /// Opens credentials.
-    pub seal: Arc<dyn Seal>,
+    pub sealer: Sealer,
     /// The state folder.
     pub state_folder: PathBuf,
     /// Which addresses may be fetched from.
@@ -101,6 +80,12 @@ impl Projects {
     #[must_use]
     pub fn new(parts: ProjectParts) -> Self {
         Self { parts: Arc::new(parts), tokens: Arc::default() }
+    }
+
+    /// Which addresses may be used.
+    #[must_use]
+    pub fn addresses(&self) -> &AddressRule {
+        &self.parts.addresses
     }
 
     /// Where checkouts look for objects beside those of the mirror.

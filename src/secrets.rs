@@ -1,9 +1,14 @@
-//! Secrets: masking them in everything that leaves an attempt. (Sealing and key providers come with
-//! the server.)
+//! Secrets: sealing them at rest under keys that the database never sees, and masking them in everything
+//! that leaves an attempt.
 
 pub mod mask;
+pub mod keys;
+mod envelope;
+mod sealer;
 
+pub use keys::{KeyError, Keyring};
 pub use mask::Masker;
+pub use sealer::{SealError, Sealer};
 
 use crate::model::Timestamp;
 

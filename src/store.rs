@@ -11,6 +11,7 @@ pub mod groups;
 pub mod artifacts;
 pub mod caches;
 pub mod results;
+pub mod sealed;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
+use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
 use crate::source::SourceError;
 
@@ -52,6 +53,8 @@ pub struct WorkerParts<E> {
     pub clock: Arc<dyn Clock>,
     /// Secrets by name.
     pub secrets: BTreeMap<String, String>,
+    /// The repositories of a server's projects; runs of a terminal need none.
+    pub projects: Option<Projects>,
 }
 
 /// How a worker works.
@@ -119,6 +122,9 @@ pub enum WorkerError {
     /// The repository cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The repository of a project cannot be fetched.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
 }
 
 impl<E: Executor> Worker<E> {

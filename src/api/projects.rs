@@ -3,6 +3,9 @@
 mod body;
 mod list_projects;
 mod create_project;
+mod rotate_hook_secret;
+mod set_credential;
+mod notify_project;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +17,9 @@ use crate::store::access::projects::ProjectRow;
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_projects::list_projects, create_project::create_project))
+        .routes(routes!(rotate_hook_secret::rotate_hook_secret))
+        .routes(routes!(set_credential::set_credential))
+        .routes(routes!(notify_project::notify_project))
 }
 
 /// The project `team/name`, where the caller may know of it.

@@ -24,6 +24,7 @@ use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus};
+use crate::projects::Projects;
 use crate::runs::LoadedRun;
 use crate::store::runs::RunRow;
 use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
@@ -175,6 +176,17 @@ pub fn is_driven(session: &Session, row: &RunRow) -> bool {
     !row.lease_owner.is_empty() && row.lease_until > session.now()
 }
 
+/// A worker of a server, which fetches what its projects' runs need.
+pub fn server_worker<E: Executor>(
+    session: &Session,
+    state: &State,
+    executor: E,
+    (projects, settings): (Projects, WorkerSettings),
+) -> Worker<E> {
+    let parts = parts(session, state, executor, BTreeMap::new());
+    Worker::new(WorkerParts { projects: Some(projects), ..parts }, settings)
+}
+
 /// A worker on this state folder.
 pub fn worker<E: Executor>(
     session: &Session,
@@ -182,15 +194,24 @@ pub fn worker<E: Executor>(
     executor: E,
     (secrets, settings): (BTreeMap<String, String>, WorkerSettings),
 ) -> Worker<E> {
-    let parts = WorkerParts {
+    Worker::new(parts(session, state, executor, secrets), settings)
+}
+
+fn parts<E: Executor>(
+    session: &Session,
+    state: &State,
+    executor: E,
+    secrets: BTreeMap<String, String>,
+) -> WorkerParts<E> {
+    WorkerParts {
         runs: state.runs.clone(),
         blobs: state.blobs.clone(),
         logs: state.logs.clone(),
         executor,
         clock: Arc::clone(&session.clock),
         secrets,
-    };
-    Worker::new(parts, settings)
+        projects: None,
+    }
 }
 
 /// How a worker of this process works.

@@ -10,7 +10,7 @@ pub mod summary;
 use std::collections::BTreeMap;
 
 use super::output::Paint;
-use crate::engine::{Run, SkipReason, Stage};
+use crate::engine::{Run, Stage};
 use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::PlannedStage;
 
@@ -100,17 +100,6 @@ pub fn shell_word(text: &str) -> String {
         text.to_owned()
     } else {
         format!("'{}'", text.replace('\'', r"'\''"))
-    }
-}
-
-/// Why a stage did not run, as the end of a sentence.
-fn reason_of(run: &Run, reason: &SkipReason) -> String {
-    match reason {
-        SkipReason::Condition { expression } => format!("`if: {expression}` is false"),
-        SkipReason::NeedSkipped { stage } => format!("`{}` was skipped", key_of(run, *stage)),
-        SkipReason::NeedFailed { stage } => format!("`{}` failed", key_of(run, *stage)),
-        SkipReason::Outdated { newer } => format!("{newer} has overtaken it"),
-        SkipReason::NotSelected => "not asked for".to_owned(),
     }
 }
 

@@ -260,6 +260,18 @@ impl Run {
         begun.all(|(index, _)| self.planned(index).is_none_or(|planned| planned.interruptible))
     }
 
+    /// Why a stage did not run, as the end of a sentence.
+    #[must_use]
+    pub fn explain_skip(&self, reason: &SkipReason) -> String {
+        match reason {
+            SkipReason::Condition { expression } => format!("`if: {expression}` is false"),
+            SkipReason::NeedSkipped { stage } => format!("`{}` was skipped", self.key(*stage)),
+            SkipReason::NeedFailed { stage } => format!("`{}` failed", self.key(*stage)),
+            SkipReason::Outdated { newer } => format!("{newer} has overtaken it"),
+            SkipReason::NotSelected => "not asked for".to_owned(),
+        }
+    }
+
     pub(super) fn planned(&self, stage: StageIndex) -> Option<&PlannedStage> {
         self.plan.stages.get(stage.as_usize())
     }

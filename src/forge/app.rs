@@ -54,7 +54,9 @@ impl std::fmt::Debug for GithubApp {
 
 impl std::fmt::Debug for InstallationToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InstallationToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+        f.debug_struct("InstallationToken")
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +89,9 @@ impl GithubApp {
         let path = format!("/app/installations/{}/access_tokens", installation.id);
         let answer: TokenAnswer = api.github(Method::POST, &path, None).await?.json()?;
         let expires_at = chrono::DateTime::parse_from_rfc3339(&answer.expires_at)
-            .map_or(now.plus(Milliseconds::from_seconds(600)), |it| Timestamp(it.timestamp_millis()));
+            .map_or(now.plus(Milliseconds::from_seconds(600)), |it| {
+                Timestamp(it.timestamp_millis())
+            });
         Ok(InstallationToken { token: answer.token, expires_at })
     }
 }

@@ -1,7 +1,9 @@
 //! GitLab's deliveries (<https://docs.gitlab.com/user/project/integrations/webhook_events/>).
 
 use super::UnreadableDelivery;
-use super::delivery::{Comment, Delivery, DeliveryKind, PullRequest, PullRequestAction, Push, Sender};
+use super::delivery::{
+    Comment, Delivery, DeliveryKind, PullRequest, PullRequestAction, Push, Sender,
+};
 use super::payload::Payload;
 
 /// The word of a body that says which event it is.

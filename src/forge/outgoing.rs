@@ -172,7 +172,8 @@ impl Resolve for Rule {
             let allowed: Vec<SocketAddr> =
                 found.filter(|it| is_named || !is_private(it.ip())).collect();
             if allowed.is_empty() {
-                let reason = "all its addresses are private, and `TRUNKLINE_PRIVATE_HOSTS` does not name it";
+                let reason =
+                    "all its addresses are private, and `TRUNKLINE_PRIVATE_HOSTS` does not name it";
                 return Err(reason.into());
             }
             Ok(Box::new(allowed.into_iter()) as Addrs)

@@ -42,9 +42,8 @@ fn standard_signature(key: &[u8], text: &str) -> String {
 fn githubs_signature_is_over_the_raw_body() {
     let header = "x-hub-signature-256";
     let good = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
-    let github = |value: &str, body: &str| {
-        prove(ForgeKind::Github, SECRET, &[(header, value)], body)
-    };
+    let github =
+        |value: &str, body: &str| prove(ForgeKind::Github, SECRET, &[(header, value)], body);
     assert_eq!(github(good, "Hello, World!"), "proved");
     assert_eq!(github(good, "Hello, World?"), "the `x-hub-signature-256` does not fit");
     assert_eq!(github(&good[7..], "Hello, World!"), "the `x-hub-signature-256` does not fit");

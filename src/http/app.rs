@@ -7,6 +7,7 @@ use crate::blobs::{Blobs, Logs};
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
 use crate::store::Store;
+use crate::triggers::Triggers;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct App {
     pub auth: Auth,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What starts runs.
+    pub triggers: Triggers,
 }
 
 impl App {

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{ProjectError, Projects, SealFailed};
+use super::{ProjectError, Projects};
 use crate::model::{ForgeKind, ProjectId};
 use crate::source::Credential;
 use crate::store::intake::access::ProjectAccess;
@@ -60,7 +60,7 @@ impl Projects {
     ) -> Result<String, ProjectError> {
         let fresh = || format!("whsec_{}", STANDARD.encode(crate::secrets::random_bytes::<32>()));
         let secret = given.unwrap_or_else(fresh);
-        let sealed = self.parts.seal.seal(&purpose("hook", project), &secret).await?;
+        let sealed = self.parts.sealer.seal(&purpose("hook", project), &secret).await?;
         let access = ProjectAccess { hook_secret: sealed, ..self.access(project).await? };
         self.parts.store.save_project_access(project, &access).await?;
         Ok(secret)
@@ -74,8 +74,8 @@ impl Projects {
     ) -> Result<(), ProjectError> {
         let sealed = match credential {
             Some(credential) => {
-                let text = serde_json::to_string(credential).map_err(unreadable)?;
-                self.parts.seal.seal(&purpose("credential", project), &text).await?
+                let text = serde_json::to_string(credential).map_err(ProjectError::Unreadable)?;
+                self.parts.sealer.seal(&purpose("credential", project), &text).await?
             }
             None => String::new(),
         };
@@ -90,21 +90,17 @@ impl Projects {
         let sealed = self.access(project).await?.credential;
         let text = self.open(&purpose("credential", project), &sealed).await?;
         let parsed = text.map(|it| serde_json::from_str(&it)).transpose();
-        parsed.map_err(|error| unreadable(error).into())
+        parsed.map_err(ProjectError::Unreadable)
     }
 
     async fn open(&self, purpose: &str, sealed: &str) -> Result<Option<String>, ProjectError> {
         if sealed.is_empty() {
             return Ok(None);
         }
-        Ok(Some(self.parts.seal.open(purpose, sealed).await?))
+        Ok(Some(self.parts.sealer.open(purpose, sealed).await?))
     }
 }
 
 fn purpose(what: &str, project: &ProjectId) -> String {
     format!("project:{}:{what}", project.0)
-}
-
-fn unreadable(error: serde_json::Error) -> SealFailed {
-    SealFailed(error.to_string())
 }

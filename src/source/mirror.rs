@@ -44,7 +44,10 @@ impl Mirror {
     }
 
     /// Branches and tags of the remote with what they point to; nothing is fetched.
-    pub fn list_remote(&self, remote: &Remote<'_>) -> Result<BTreeMap<String, String>, SourceError> {
+    pub fn list_remote(
+        &self,
+        remote: &Remote<'_>,
+    ) -> Result<BTreeMap<String, String>, SourceError> {
         let repository = self.open_or_make()?;
         let failed = || remote.failed("listing the refs of");
         let mut anonymous = repository.remote_anonymous(remote.address).map_err(failed())?;
@@ -178,7 +181,8 @@ impl Mirror {
                 return Err(failed()(error));
             }
         }
-        let place = Place::of_gitdir(&folder).ok_or_else(|| SourceError::failed(operation())("it is not there"))?;
+        let place = Place::of_gitdir(&folder)
+            .ok_or_else(|| SourceError::failed(operation())("it is not there"))?;
         place.open()
     }
 }

@@ -1,6 +1,5 @@
 //! Deliveries: stored once, answered at once, processed after, tried again when something was away.
 
-
 use tokio_util::sync::CancellationToken;
 
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
@@ -232,4 +231,3 @@ pub(super) fn delay_after(attempts: i64) -> Milliseconds {
     let doublings = u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or_default();
     Milliseconds(DELAY_MIN.0.saturating_mul(1 << doublings).min(DELAY_MAX.0))
 }
-

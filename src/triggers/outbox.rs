@@ -130,7 +130,12 @@ impl Tried {
     }
 
     fn given_up(row: &StatusRow, now: Timestamp, error: String) -> Self {
-        tracing::warn!(revision = row.revision, context = row.context, error, "a status is not posted");
+        tracing::warn!(
+            revision = row.revision,
+            context = row.context,
+            error,
+            "a status is not posted"
+        );
         let remote_id = row.remote_id.clone();
         Self { remote_id, is_done: true, error, next_at: now.plus(PACE), pause_until: None }
     }

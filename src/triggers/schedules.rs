@@ -109,7 +109,12 @@ impl Triggers {
             kind: HappeningKind::Schedule(row.pipeline.clone()),
         };
         let (_, outcome) = self.start(project, happening, None).await?;
-        tracing::info!(project = project.slug(), schedule = row.name, outcome, "a schedule was due");
+        tracing::info!(
+            project = project.slug(),
+            schedule = row.name,
+            outcome,
+            "a schedule was due"
+        );
         Ok(())
     }
 }

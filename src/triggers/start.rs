@@ -136,7 +136,8 @@ impl Triggers {
             // The base may be new too.
             self.projects.fetch(project).await?;
         }
-        let mirror = self.projects.ensure(project, &happening.commit, request_ref.as_deref()).await?;
+        let mirror =
+            self.projects.ensure(project, &happening.commit, request_ref.as_deref()).await?;
         let reader = Reader {
             mirror,
             objects: self.projects.objects(),

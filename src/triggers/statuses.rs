@@ -55,7 +55,7 @@ pub(super) fn wanted(loaded: &LoadedRun, with_stages: bool) -> Vec<WantedStatus>
     if with_stages {
         for (planned, (_, stage)) in run.plan().stages.iter().zip(run.stages()) {
             let context = format!("{pipeline}/{}", planned.key);
-            all.push(status(context, of_stage(stage), String::new()));
+            all.push(status(context, of_stage(run, stage), String::new()));
         }
     }
     all
@@ -63,16 +63,16 @@ pub(super) fn wanted(loaded: &LoadedRun, with_stages: bool) -> Vec<WantedStatus>
 
 fn of_run(run: &Run) -> (StatusState, String) {
     let keys = |wanted: StageStatus| {
-        let with_status = run.stages().filter(|(_, stage)| stage.status == wanted && !stage.allowed);
+        let with_status =
+            run.stages().filter(|(_, stage)| stage.status == wanted && !stage.allowed);
         let keys: Vec<_> = with_status
             .filter_map(|(index, _)| run.plan().stages.get(index.as_usize()))
             .map(|it| format!("`{}`", it.key))
             .collect();
         keys.join(", ")
     };
-    let count = |wanted: StageStatus| {
-        run.stages().filter(|(_, stage)| stage.status == wanted).count()
-    };
+    let count =
+        |wanted: StageStatus| run.stages().filter(|(_, stage)| stage.status == wanted).count();
     let total = run.stages().count();
     match run.status() {
         RunStatus::Queued => (StatusState::Pending, "queued".to_owned()),
@@ -87,8 +87,7 @@ fn of_run(run: &Run) -> (StatusState, String) {
         RunStatus::Cancelling => (StatusState::Running, "is being cancelled".to_owned()),
         RunStatus::Passed => {
             let (passed, skipped) = (count(StageStatus::Passed), count(StageStatus::Skipped));
-            let skipped =
-                if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
+            let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} skipped") };
             (StatusState::Success, format!("{passed} passed{skipped}"))
         }
         RunStatus::Failed => {
@@ -98,7 +97,7 @@ fn of_run(run: &Run) -> (StatusState, String) {
     }
 }
 
-fn of_stage(stage: &Stage) -> (StatusState, String) {
+fn of_stage(run: &Run, stage: &Stage) -> (StatusState, String) {
     let state = match stage.status {
         StageStatus::Pending | StageStatus::Ready => StatusState::Pending,
         StageStatus::Running | StageStatus::Delayed | StageStatus::Waiting => StatusState::Running,
@@ -107,11 +106,11 @@ fn of_stage(stage: &Stage) -> (StatusState, String) {
         StageStatus::Failed => StatusState::Failure,
         StageStatus::Cancelled => StatusState::Cancelled,
     };
-    (state, describe(stage))
+    (state, describe(run, stage))
 }
 
-fn describe(stage: &Stage) -> String {
-    let reason = stage.skip_reason.as_ref().map(ToString::to_string);
+fn describe(run: &Run, stage: &Stage) -> String {
+    let reason = stage.skip_reason.as_ref().map(|it| run.explain_skip(it));
     match (stage.status, reason) {
         (StageStatus::Skipped, Some(reason)) => format!("skipped: {reason}"),
         (StageStatus::Failed, _) => {
@@ -133,7 +132,7 @@ fn summary(run: &Run) -> String {
     let mut text = "| stage | |\n| --- | --- |\n".to_owned();
     let stages = run.plan().stages.iter().zip(run.stages());
     for (planned, (_, stage)) in stages.take(SUMMARY_STAGES_MAX) {
-        let line = describe(stage).replace('|', "\\|");
+        let line = describe(run, stage).replace('|', "\\|");
         text.push_str(&format!("| `{}` | {line} |\n", planned.key));
     }
     text

@@ -6,7 +6,9 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::OnceCell;
 
 use crate::executor::{Executor, ExecutorError, Label};
-use crate::runs::LoadedRun;
+use crate::forge::request_ref;
+use crate::model::ProjectId;
+use crate::runs::{LoadedRun, RunsError};
 use crate::source::{Checkout, Repository, Snapshot, SourceError};
 use crate::worker::attempt::job::Setup;
 use crate::worker::{Worker, WorkerError};
@@ -22,6 +24,28 @@ pub(in crate::worker) type Owner = Option<(u32, u32)>;
 
 /// Paths of a tree with the ids of their contents.
 pub(in crate::worker) type Files = Arc<Vec<(String, String)>>;
+
+/// Where the tree of a run comes from.
+#[derive(Debug, Clone)]
+pub(in crate::worker) struct Origin {
+    project: ProjectId,
+    /// A folder, or what stands for the project.
+    pub(in crate::worker) repository: PathBuf,
+    commit: String,
+    /// Number of the pull or merge request.
+    request: Option<u64>,
+}
+
+impl Origin {
+    pub(in crate::worker) fn of(loaded: &LoadedRun) -> Self {
+        Self {
+            project: loaded.row.project.clone(),
+            repository: PathBuf::from(&loaded.row.repository),
+            commit: loaded.row.revision.clone(),
+            request: loaded.run.context().pull_request.as_ref().map(|it| it.number),
+        }
+    }
+}
 
 impl<E: Executor> Worker<E> {
     pub(in crate::worker) fn label(&self, stage: &str) -> Label {
@@ -47,19 +71,28 @@ impl<E: Executor> Worker<E> {
     }
 
     async fn make_checkout(&self, setup: &Setup, owner: Owner) -> Result<Checkout, ExecutorError> {
-        let (repository, snapshot) = (setup.repository.clone(), setup.snapshot.clone());
+        let operation = || format!("checking out tree `{}`", setup.snapshot.tree);
+        let found = self.repository(&setup.origin).await;
+        let repository = found.map_err(|error| ExecutorError::Infra {
+            operation: operation(),
+            reason: error.to_string(),
+        })?;
+        let snapshot = setup.snapshot.clone();
         let (objects, folder) = (self.objects(), self.settings.state_folder.join("checkouts"));
         let made = tokio::task::spawn_blocking(move || {
             Repository::discover(&repository)?.checkout(&snapshot, &objects, &folder, owner)
         });
-        let operation = format!("checking out tree `{}`", setup.snapshot.tree);
         match made.await {
             Ok(Ok(checkout)) => Ok(checkout),
             Ok(Err(error @ SourceError::NotARepository(_))) => {
                 Err(ExecutorError::Rejected(error.to_string()))
             }
-            Ok(Err(error)) => Err(ExecutorError::Infra { operation, reason: error.to_string() }),
-            Err(error) => Err(ExecutorError::Infra { operation, reason: error.to_string() }),
+            Ok(Err(error)) => {
+                Err(ExecutorError::Infra { operation: operation(), reason: error.to_string() })
+            }
+            Err(error) => {
+                Err(ExecutorError::Infra { operation: operation(), reason: error.to_string() })
+            }
         }
     }
 
@@ -77,7 +110,8 @@ impl<E: Executor> Worker<E> {
             files.entry(tree.clone()).or_default().clone()
         };
         let list = || async {
-            let (repository, objects) = (PathBuf::from(&loaded.row.repository), self.objects());
+            let repository = self.repository(&Origin::of(loaded)).await?;
+            let objects = self.objects();
             let git = &loaded.run.context().git;
             let snapshot = Snapshot {
                 commit: git.sha.clone(),
@@ -97,6 +131,22 @@ impl<E: Executor> Worker<E> {
             Ok::<_, WorkerError>(Arc::new(listed?))
         };
         Ok(cell.get_or_try_init(list).await?.clone())
+    }
+
+    /// The folder that a run's tree is read from: where a person stood, or this machine's mirror of the
+    /// project, in which the commit is then.
+    async fn repository(&self, origin: &Origin) -> Result<PathBuf, WorkerError> {
+        let Some(projects) = self.parts.projects.as_ref().filter(|_| !origin.project.0.is_empty())
+        else {
+            return Ok(origin.repository.clone());
+        };
+        let store = self.parts.runs.store();
+        let found = store.find_project(&origin.project).await.map_err(RunsError::from)?;
+        let gone = || SourceError::NotFound(origin.repository.display().to_string());
+        let project = found.ok_or_else(gone)?;
+        let head = origin.request.and_then(|it| request_ref(project.forge, it));
+        let mirror = projects.ensure(&project, &origin.commit, head.as_deref()).await?;
+        Ok(mirror.folder())
     }
 
     /// Where objects of dirty working trees are kept.

@@ -176,6 +176,7 @@ impl History {
             executor: Machine { world: self.world.clone(), process: "sweep".to_owned(), number: 0 },
             clock: self.world.clone(),
             secrets: std::collections::BTreeMap::default(),
+            projects: None,
         };
         let settings = WorkerSettings {
             instance: INSTANCE.to_owned(),

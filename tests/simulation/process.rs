@@ -237,6 +237,7 @@ impl Process {
             },
             clock: self.world.clone(),
             secrets: BTreeMap::from([("TOKEN".to_owned(), SECRET.to_owned())]),
+            projects: None,
         };
         let settings = WorkerSettings {
             instance: INSTANCE.to_owned(),

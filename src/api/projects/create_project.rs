@@ -65,6 +65,8 @@ pub(super) async fn create_project(
     let bad_name = || Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`");
     is_name(&request.name).then_some(()).ok_or_else(bad_name)?;
     let bad_forge = || Problem::bad_request("`forge` is `github`, `gitlab`, `gitea` or `git`");
+    let rule = app.triggers.projects().addresses();
+    rule.admit_form(&request.address).map_err(|it| Problem::bad_request(it.to_string()))?;
     let row = ProjectRow {
         id: ProjectId(app.new_id()),
         team: team.id,

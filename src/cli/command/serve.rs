@@ -1,6 +1,7 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,9 +13,13 @@ use crate::auth::Auth;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
+use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::forge::{GithubApp, Outgoing};
 use crate::http::App;
+use crate::projects::{AddressRule, ProjectParts, Projects};
+use crate::triggers::{TriggerSettings, Triggers};
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -40,26 +45,65 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
-    let app = app(session, &state);
+    let projects = projects(session, &state)?;
+    let triggers = triggers(session, &state, projects.clone());
+    let app = app(session, &state, triggers.clone());
     let (router, _document) = api::router();
     let server = axum::serve(listener, router.with_state(app));
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker =
-        drive::worker(session, &state, docker, (std::collections::BTreeMap::new(), settings));
+    let worker = drive::server_worker(session, &state, docker, (projects, settings));
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
-    let (served, worked, ()) =
-        tokio::join!(async { server.await }, worker.serve(&shutdown), async {
-            signals.next().await;
-            shutdown.cancel();
-        },);
+    let stop = async {
+        signals.next().await;
+        shutdown.cancel();
+    };
+    let (served, worked, (), ()) = tokio::join!(
+        async { server.await },
+        worker.serve(&shutdown),
+        triggers.serve(&shutdown),
+        stop,
+    );
     served.context("the listener broke")?;
     worked?;
     Ok(Exit::Passed)
 }
 
-fn app(session: &Session, state: &State) -> App {
+/// The repositories and forges of the server's projects.
+fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
+    let settings = &session.settings;
+    let outgoing = Outgoing::new(settings.private_hosts.clone())?;
+    let app = match &settings.github_app {
+        Some((id, file)) => Some(github_app(id, file)?),
+        None => None,
+    };
+    Ok(Projects::new(ProjectParts {
+        store: state.store.clone(),
+        sealer: keys::sealer(session, state)?,
+        state_folder: state.folder.clone(),
+        addresses: AddressRule::new(outgoing, settings.repositories.clone()),
+        app,
+        clock: Arc::clone(&session.clock),
+    }))
+}
+
+fn github_app(id: &str, file: &Path) -> anyhow::Result<GithubApp> {
+    let shown = file.display();
+    let key = std::fs::read(file).with_context(|| format!("`{shown}` cannot be read"))?;
+    GithubApp::new(id.to_owned(), &key)
+        .with_context(|| format!("`{shown}` is no private RSA key in PEM form"))
+}
+
+fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
+    let settings = TriggerSettings {
+        public_url: session.settings.public_url.clone(),
+        ..TriggerSettings::default()
+    };
+    Triggers::new(state.runs.clone(), projects, settings, Arc::clone(&session.clock))
+}
+
+fn app(session: &Session, state: &State, triggers: Triggers) -> App {
     App {
         store: state.store.clone(),
         runs: state.runs.clone(),
@@ -67,5 +111,6 @@ fn app(session: &Session, state: &State) -> App {
         logs: state.logs.clone(),
         auth: Auth::new(state.store.clone(), Arc::clone(&session.clock)),
         clock: Arc::clone(&session.clock),
+        triggers,
     }
 }

@@ -1,6 +1,6 @@
 //! Events as plain lines, for logs of another system and for files.
 
-use super::{format, key_of, reason_of, shell_word};
+use super::{format, key_of, shell_word};
 use crate::cli::output::{Output, Paint};
 use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event, Run};
@@ -69,7 +69,7 @@ fn describe(
     let of_stage = |stage: &StageIndex, text: String| Some((Some(*stage), text));
     match &stored.event {
         Event::StageSkipped { stage, reason } => {
-            of_stage(stage, paint.dim(&format!("skipped: {}", reason_of(run, reason))))
+            of_stage(stage, paint.dim(&format!("skipped: {}", run.explain_skip(reason))))
         }
         Event::StageReused { stage, .. } => {
             of_stage(stage, paint.green("unchanged: an earlier result is reused"))

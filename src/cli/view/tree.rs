@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{View, format, line, reason_of};
+use super::{View, format, line};
 use crate::engine::Stage;
 use crate::engine::run::WaitsFor;
 use crate::model::{StageIndex, StageStatus};
@@ -214,7 +214,7 @@ fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Sta
         StageStatus::Passed => passed(view, stage),
         StageStatus::Failed => failed(view, stage),
         StageStatus::Skipped => {
-            let reason = stage.skip_reason.as_ref().map(|it| reason_of(view.run, it));
+            let reason = stage.skip_reason.as_ref().map(|it| view.run.explain_skip(it));
             view.paint.dim(&reason.unwrap_or_default())
         }
         StageStatus::Cancelled => view.paint.dim("cancelled"),

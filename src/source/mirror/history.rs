@@ -89,10 +89,7 @@ pub(super) fn read_file(
     Ok(Some(blob.content().to_vec()))
 }
 
-fn find<'a>(
-    repository: &'a git2::Repository,
-    name: &str,
-) -> Result<git2::Commit<'a>, SourceError> {
+fn find<'a>(repository: &'a git2::Repository, name: &str) -> Result<git2::Commit<'a>, SourceError> {
     repository
         .revparse_single(name)
         .and_then(|it| it.peel_to_commit())

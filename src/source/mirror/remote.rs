@@ -97,7 +97,9 @@ fn sign_in(
         Credential::SshKey(key) if allowed.contains(CredentialType::SSH_KEY) => {
             Cred::ssh_key_from_memory(user, None, key, None)
         }
-        Credential::Nothing => Err(git2::Error::from_str("it wants a credential, and the project has none")),
+        Credential::Nothing => {
+            Err(git2::Error::from_str("it wants a credential, and the project has none"))
+        }
         Credential::Token { .. } | Credential::SshKey(_) => {
             Err(git2::Error::from_str("it wants another kind of credential than the project has"))
         }

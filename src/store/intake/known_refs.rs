@@ -21,8 +21,7 @@ pub struct KnownRef {
 impl Store {
     /// All refs that are known of a project's remote.
     pub async fn list_known_refs(&self, project: &ProjectId) -> Result<Vec<KnownRef>, StoreError> {
-        const SQL: &str =
-            "SELECT name, revision, delivery, seen_at FROM known_refs WHERE project = $1 ORDER BY name";
+        const SQL: &str = "SELECT name, revision, delivery, seen_at FROM known_refs WHERE project = $1 ORDER BY name";
         Ok(with_db!(self, db => sqlx::query_as(SQL).bind(project).fetch_all(db).await?))
     }
 

@@ -76,7 +76,10 @@ impl Store {
     }
 
     /// The schedules of a project by pipeline and name.
-    pub async fn list_schedules(&self, project: &ProjectId) -> Result<Vec<ScheduleRow>, StoreError> {
+    pub async fn list_schedules(
+        &self,
+        project: &ProjectId,
+    ) -> Result<Vec<ScheduleRow>, StoreError> {
         const SQL: &str = "SELECT * FROM schedules WHERE project = $1 ORDER BY pipeline, name";
         Ok(with_db!(self, db => sqlx::query_as(SQL).bind(project).fetch_all(db).await?))
     }

@@ -108,7 +108,11 @@ impl Store {
     }
 
     /// Takes a status for a while, if nobody else has taken it since `row` was read.
-    pub async fn claim_status(&self, row: &StatusRow, until: Timestamp) -> Result<bool, StoreError> {
+    pub async fn claim_status(
+        &self,
+        row: &StatusRow,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
         const SQL: &str = "
             UPDATE commit_statuses SET next_at = $5, attempts = attempts + 1
             WHERE project = $1 AND revision = $2 AND context = $3 AND version = $4 AND next_at = $6
@@ -161,7 +165,9 @@ impl Store {
     ) -> Result<Vec<StatusRow>, StoreError> {
         const SQL: &str = "
             SELECT * FROM commit_statuses WHERE project = $1 AND revision = $2 ORDER BY context";
-        Ok(with_db!(self, db => sqlx::query_as(SQL).bind(project).bind(revision).fetch_all(db).await?))
+        Ok(
+            with_db!(self, db => sqlx::query_as(SQL).bind(project).bind(revision).fetch_all(db).await?),
+        )
     }
 
     /// Runs of projects with events that their statuses do not tell of yet.

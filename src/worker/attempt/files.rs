@@ -190,7 +190,7 @@ pub(in crate::worker) fn row(
 }
 
 fn cache_scope(job: &Job, path: &str) -> String {
-    format!("{}\n{path}", job.setup.repository.display())
+    format!("{}\n{path}", job.setup.origin.repository.display())
 }
 
 fn entries_of(tar: &[u8]) -> std::io::Result<Vec<(String, Vec<u8>)>> {

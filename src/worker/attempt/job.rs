@@ -1,7 +1,6 @@
 //! From a planned stage to what an executor is told: templates resolved, secrets filled in. No I/O.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use crate::engine::ArtifactRef;
 use crate::executor::spec::{NetworkSpec, ProbeSpec, Pull};
@@ -16,6 +15,7 @@ use crate::runs::LoadedRun;
 use crate::secrets::Masker;
 use crate::source::Snapshot;
 use crate::worker::attempt::failure::Failure;
+use crate::worker::workspace::Origin;
 
 /// The part of an attempt that can be known before its needs are done.
 #[derive(Debug, Clone)]
@@ -28,7 +28,7 @@ pub(in crate::worker) struct Setup {
     pub(in crate::worker) network: NetworkSpec,
     /// The container's other settings; `None` when there is no container.
     pub(in crate::worker) container: Option<Box<ContainerWork>>,
-    pub(in crate::worker) repository: PathBuf,
+    pub(in crate::worker) origin: Origin,
     pub(in crate::worker) snapshot: Snapshot,
     pub(in crate::worker) masker: Masker,
 }
@@ -99,7 +99,7 @@ impl Setup {
             services,
             network,
             container,
-            repository: PathBuf::from(&loaded.row.repository),
+            origin: Origin::of(loaded),
             snapshot: snapshot_of(loaded),
             masker: Masker::new(secrets.values().map(String::as_str)),
         })

@@ -1,0 +1,3 @@
+//! What is sealed, and with what.
+
+pub mod data_keys;

@@ -1,7 +1,11 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
+mod sign_in;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
 const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "USER", "TZ", "TMPDIR"];
@@ -58,6 +62,8 @@ pub struct Settings {
     pub state_folder: PathBuf,
     /// Address of a server's database, when it is not a file in the state folder. Holds a password.
     pub database_url: Option<String>,
+    /// How people sign in to a server.
+    pub sign_in: SignInSettings,
     /// Address of the Docker daemon, when it is not the default one.
     pub docker_host: Option<String>,
     /// Docker's own configuration, with the credentials of registries.
@@ -114,6 +120,7 @@ impl Settings {
         Ok(Self {
             state_folder,
             database_url: get("DATABASE_URL").map(str::to_owned),
+            sign_in: sign_in::read(environment)?,
             docker_host: get("DOCKER_HOST").map(str::to_owned),
             docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,

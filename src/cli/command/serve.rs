@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
-use crate::auth::Auth;
+use crate::cli::access;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
@@ -40,9 +40,10 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
-    let app = app(session, &state);
-    let (router, _document) = api::router();
-    let server = axum::serve(listener, router.with_state(app));
+    let app = app(session, &state)?;
+    announce_setup(session, &app).await?;
+    let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
     let worker =
@@ -59,13 +60,22 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     Ok(Exit::Passed)
 }
 
-fn app(session: &Session, state: &State) -> App {
-    App {
+/// Whoever reads this line may become the owner.
+async fn announce_setup(session: &Session, app: &App) -> anyhow::Result<()> {
+    if let Some(token) = app.auth.begin_setup().await? {
+        let token = token.0;
+        session.output.line(&format!("nobody owns this server yet; set-up token: {token}"))?;
+    }
+    Ok(())
+}
+
+fn app(session: &Session, state: &State) -> anyhow::Result<App> {
+    Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
         blobs: state.blobs.clone(),
         logs: state.logs.clone(),
-        auth: Auth::new(state.store.clone(), Arc::clone(&session.clock)),
+        auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
-    }
+    })
 }

@@ -18,7 +18,7 @@ CREATE TABLE sessions (
     id           TEXT   NOT NULL PRIMARY KEY,
     person       TEXT   NOT NULL REFERENCES people (id) ON DELETE CASCADE,
     refresh_hash TEXT   NOT NULL, -- of the newest refresh token
-    used_hash    TEXT   NOT NULL, -- of the one before: whoever shows it has stolen it
+    used_hash    TEXT   NOT NULL, -- of the one before, or empty
     address      TEXT   NOT NULL,
     agent        TEXT   NOT NULL,
     created_at   BIGINT NOT NULL,
@@ -34,6 +34,12 @@ CREATE TABLE sign_in_failures (
     subject  TEXT   NOT NULL PRIMARY KEY,
     failures BIGINT NOT NULL,
     last_at  BIGINT NOT NULL
+);
+
+-- Proof that somebody reads the log of a server that nobody owns yet. Gone with the first person.
+CREATE TABLE setup_tokens (
+    hash       TEXT   NOT NULL PRIMARY KEY,
+    created_at BIGINT NOT NULL
 );
 
 -- A sign-in that is under way at an identity provider.

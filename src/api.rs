@@ -1,16 +1,21 @@
 //! The JSON interface under `/api/v1`: parse, call, answer. No rules live here. One file an action.
 
+mod set_up;
+mod sessions;
+mod me;
+mod tokens;
+mod people;
 mod runs;
 mod teams;
 mod projects;
 mod deliveries;
 mod hooks;
 
-use axum::Router;
+use axum::{Router, middleware};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::App;
+use crate::http::{self, App};
 
 /// Where everything of this version is.
 pub const PREFIX: &str = "/api/v1";
@@ -27,6 +32,11 @@ struct Document;
 /// All routes, and the OpenAPI document that describes them.
 pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::new()
+        .merge(set_up::routes())
+        .merge(sessions::routes())
+        .merge(me::routes())
+        .merge(tokens::routes())
+        .merge(people::routes())
         .merge(runs::routes())
         .merge(teams::routes())
         .merge(projects::routes())
@@ -36,4 +46,11 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, routes).split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
     (router, document)
+}
+
+/// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls
+/// from where (`into_make_service_with_connect_info`).
+pub fn service(app: App) -> Router {
+    let (router, _document) = router();
+    router.layer(middleware::from_fn_with_state(app.clone(), http::secure)).with_state(app)
 }

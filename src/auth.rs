@@ -3,21 +3,48 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
+use crate::config::SignInSettings;
 use crate::model::{Clock, PersonId, Role, TeamId};
+use crate::secrets::{SealError, Sealer};
 use crate::store::access::people::PersonRow;
 use crate::store::{Store, StoreError};
 
+mod people;
+mod password;
 mod setup;
 mod tokens;
+mod keyring;
+mod sessions;
+mod lockout;
+mod limits;
+mod sign_in;
 
+use keyring::Keyring;
+use limits::Limits;
+
+pub use keyring::KeyError;
+pub use password::PasswordError;
+pub use people::{NewPerson, PersonChange, PersonError};
+pub use sessions::{Client, Csrf, SignedIn};
 pub use setup::{NewOwner, SetupError};
+pub use sign_in::SignIn;
 pub use tokens::{NewToken, Scope, Token};
+
+/// Passwords that are hashed at the same time: each takes 19 MiB.
+const HASHING_MAX: usize = 4;
 
 /// Sign-in and permissions of one installation. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Auth {
     store: Store,
     clock: Arc<dyn Clock>,
+    sealer: Sealer,
+    settings: Arc<SignInSettings>,
+    keys: Arc<Keyring>,
+    limits: Arc<Limits>,
+    hashing: Arc<Semaphore>,
 }
 
 /// A person who calls, with what they may do.
@@ -56,6 +83,15 @@ pub enum AuthError {
         /// How long, in seconds.
         retry_after_seconds: u64,
     },
+    /// A request with a cookie does not prove that our own page sent it.
+    #[error("another site may have sent this request")]
+    CrossSite,
+    /// Nothing can be signed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Something could not be sealed or opened.
+    #[error(transparent)]
+    Seal(#[from] SealError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,8 +111,29 @@ pub enum Verdict {
 impl Auth {
     /// Sign-in on this store.
     #[must_use]
-    pub fn new(store: Store, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock }
+    pub fn new(store: Store, clock: Arc<dyn Clock>, sealer: Sealer) -> Self {
+        let keys = Keyring::new(store.clone(), sealer.clone(), Arc::clone(&clock));
+        Self {
+            store,
+            clock,
+            sealer,
+            settings: Arc::default(),
+            keys: Arc::new(keys),
+            limits: Arc::default(),
+            hashing: Arc::new(Semaphore::new(HASHING_MAX)),
+        }
+    }
+
+    /// The same with the operator's settings.
+    #[must_use]
+    pub fn with_settings(self, settings: SignInSettings) -> Self {
+        Self { settings: Arc::new(settings), ..self }
+    }
+
+    /// The operator's settings.
+    #[must_use]
+    pub fn settings(&self) -> &SignInSettings {
+        &self.settings
     }
 
     async fn caller_of(&self, person: PersonRow, proof: Proof) -> Result<Caller, AuthError> {
@@ -126,5 +183,20 @@ impl Caller {
             Proof::Token(_, scopes) => scopes.contains(&Scope::Owner),
         };
         self.is_owner && is_whole
+    }
+
+    /// Whether they may hand this scope to a new token: a token makes none that can do more than itself.
+    #[must_use]
+    pub fn may_grant(&self, scope: &Scope) -> bool {
+        match &self.proof {
+            Proof::Session(_) => true,
+            Proof::Token(_, own) => own.iter().any(|it| it.covers(scope)),
+        }
+    }
+
+    /// Whether what they showed speaks for the person as a whole, and not only for a part of what they may do.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.may_grant(&Scope::Every(Role::Admin))
     }
 }

@@ -9,6 +9,8 @@ pub mod keys;
 pub mod view;
 pub mod local;
 pub mod drive;
+pub mod access;
+pub mod forges;
 pub mod command;
 
 use std::path::PathBuf;

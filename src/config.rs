@@ -1,7 +1,13 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod forges;
+mod sign_in;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+pub use forges::ForgeSettings;
+pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
 const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "USER", "TZ", "TMPDIR"];
@@ -58,14 +64,10 @@ pub struct Settings {
     pub state_folder: PathBuf,
     /// Address of a server's database, when it is not a file in the state folder. Holds a password.
     pub database_url: Option<String>,
-    /// Where people reach the server, without a slash at the end.
-    pub public_url: Option<String>,
-    /// Hosts in private networks that may be fetched from and called.
-    pub private_hosts: BTreeSet<String>,
-    /// The folder below which repositories may be fetched from by `file:`.
-    pub repositories: Option<PathBuf>,
-    /// A GitHub App: its id, and the file of its private key.
-    pub github_app: Option<(String, PathBuf)>,
+    /// How people sign in to a server.
+    pub sign_in: SignInSettings,
+    /// How the server reaches repositories and forges.
+    pub forges: ForgeSettings,
     /// Address of the Docker daemon, when it is not the default one.
     pub docker_host: Option<String>,
     /// Docker's own configuration, with the credentials of registries.
@@ -122,12 +124,8 @@ impl Settings {
         Ok(Self {
             state_folder,
             database_url: get("DATABASE_URL").map(str::to_owned),
-            public_url: get("TRUNKLINE_URL").map(|it| it.trim_end_matches('/').to_owned()),
-            private_hosts: words(get("TRUNKLINE_PRIVATE_HOSTS")),
-            repositories: get("TRUNKLINE_REPOSITORIES").map(PathBuf::from),
-            github_app: get("TRUNKLINE_GITHUB_APP_ID")
-                .map(str::to_owned)
-                .zip(get("TRUNKLINE_GITHUB_APP_KEY_FILE").map(PathBuf::from)),
+            sign_in: sign_in::read(environment)?,
+            forges: forges::read(environment),
             docker_host: get("DOCKER_HOST").map(str::to_owned),
             docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,
@@ -156,12 +154,6 @@ fn default_state_folder(environment: &Environment) -> Result<PathBuf, ConfigErro
 fn host_env(environment: &Environment) -> Vec<(String, String)> {
     let pair = |name: &str| Some((name.to_owned(), environment.get(name)?.to_owned()));
     HOST_VARIABLES.into_iter().filter_map(pair).collect()
-}
-
-/// Words that commas separate, in lower case.
-fn words(value: Option<&str>) -> BTreeSet<String> {
-    let words = value.unwrap_or_default().split(',').map(|it| it.trim().to_lowercase());
-    words.filter(|it| !it.is_empty()).collect()
 }
 
 fn docker_config(environment: &Environment) -> Option<PathBuf> {

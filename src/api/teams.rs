@@ -2,15 +2,32 @@
 
 mod create_team;
 mod list_teams;
+mod show_team;
+mod list_members;
+mod save_member;
+mod delete_member;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::App;
-use crate::store::access::teams::TeamRow;
+use crate::http::{App, Problem, Visitor};
+use crate::model::Role;
+use crate::store::access::teams::{MemberRow, TeamRow};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list_teams::list_teams, create_team::create_team))
+    OpenApiRouter::new()
+        .routes(routes!(list_teams::list_teams, create_team::create_team))
+        .routes(routes!(show_team::show_team))
+        .routes(routes!(list_members::list_members))
+        .routes(routes!(save_member::save_member, delete_member::delete_member))
+}
+
+/// The team of this name, for what takes `needed`.
+async fn find(app: &App, visitor: &Visitor, name: &str, needed: Role) -> Result<TeamRow, Problem> {
+    let what = "this team";
+    let team = app.store.find_team(name).await?.ok_or_else(|| Problem::not_found(what))?;
+    visitor.require(&team.id, needed, what)?;
+    Ok(team)
 }
 
 /// A team.
@@ -27,5 +44,20 @@ struct TeamBody {
 impl From<TeamRow> for TeamBody {
     fn from(row: TeamRow) -> Self {
         Self { id: row.id.0, name: row.name, title: row.title }
+    }
+}
+
+/// A member of a team.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct MemberBody {
+    /// Their login.
+    login: String,
+    /// `viewer`, `developer`, `approver` or `admin`.
+    role: String,
+}
+
+impl From<MemberRow> for MemberBody {
+    fn from(row: MemberRow) -> Self {
+        Self { login: row.login, role: row.role.to_string() }
     }
 }

@@ -45,6 +45,16 @@ impl Scope {
         }
     }
 
+    /// Whether it allows all that `other` does.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Owner, _) => true,
+            (Self::Every(own), Self::Every(role) | Self::Team(role, _)) => own >= role,
+            (Self::Team(own, team), Self::Team(role, other)) => team == other && own >= role,
+            (Self::Every(_) | Self::Team(..), Self::Owner) | (Self::Team(..), Self::Every(_)) => false,
+        }
+    }
+
     /// The most it allows in a team.
     pub(super) fn reach(&self, team: &TeamId) -> Option<Role> {
         match self {

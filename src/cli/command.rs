@@ -16,6 +16,9 @@ pub mod shell;
 pub mod gc;
 pub mod doctor;
 pub mod serve;
+pub mod person;
+pub mod team;
+pub mod token;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -58,6 +61,12 @@ pub enum Subcommand {
     Doctor(doctor::DoctorArgs),
     /// Serve the API, and drive every run
     Serve(Box<serve::ServeArgs>),
+    /// Add, list and shut out the people of a server
+    Person(person::PersonArgs),
+    /// Add and list the teams of a server
+    Team(team::TeamArgs),
+    /// Make, list and end API tokens of a server
+    Token(token::TokenArgs),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -81,6 +90,9 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
         Subcommand::Doctor(args) => doctor::execute(session, &args).await,
         Subcommand::Serve(args) => Box::pin(serve::execute(session, &args)).await,
+        Subcommand::Person(args) => person::execute(session, &args).await,
+        Subcommand::Team(args) => team::execute(session, &args).await,
+        Subcommand::Token(args) => token::execute(session, &args).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::auth::PersonError;
 use crate::config::ConfigError;
 use crate::runs::RunsError;
 use crate::source::SourceError;
@@ -102,6 +103,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         error.downcast_ref::<SourceError>(),
         Some(SourceError::NotARepository(_) | SourceError::NotFound(_))
     );
+    let is_wrong_person = error.downcast_ref::<PersonError>().is_some_and(is_wrong_name);
+    let is_taken = matches!(error.downcast_ref(), Some(StoreError::Taken { .. }));
+    let is_usage = is_usage || is_wrong_person || is_taken;
     if is_usage || is_wrong_source || runs_error(error).is_some_and(is_wrong_reference) {
         Exit::Usage
     } else {
@@ -118,6 +122,13 @@ fn runs_error(error: &anyhow::Error) -> Option<&RunsError> {
 
 fn is_wrong_reference(error: &RunsError) -> bool {
     matches!(error, RunsError::NotFound(_) | RunsError::Ambiguous { .. } | RunsError::Refused(_))
+}
+
+fn is_wrong_name(error: &PersonError) -> bool {
+    match error {
+        PersonError::Unknown { .. } | PersonError::BadLogin | PersonError::Password(_) => true,
+        PersonError::Store(error) => matches!(error, StoreError::Taken { .. }),
+    }
 }
 
 fn as_text(error: &anyhow::Error) -> String {

@@ -4,8 +4,10 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 
-use crate::auth::{Caller, Verdict};
-use crate::http::{App, Problem};
+use crate::auth::{AuthError, Caller, Csrf, Verdict};
+use crate::http::cookies::Cookies;
+use crate::http::cross_site::{self, CSRF_HEADER};
+use crate::http::{App, Problem, ProblemKind};
 use crate::model::{Role, TeamId};
 
 /// Somebody who is signed in, or shows a token.
@@ -16,6 +18,23 @@ pub struct Visitor(pub Caller);
 pub type MaybeCaller = Option<Visitor>;
 
 impl Visitor {
+    /// Refuses who does not own the installation.
+    pub fn require_owner(&self) -> Result<(), Problem> {
+        let title = "this takes an owner of the installation";
+        let refused = || Problem::new(ProblemKind::Forbidden, title);
+        self.0.may_own().then_some(()).ok_or_else(refused)
+    }
+
+    /// Refuses a token that speaks only for a part of what its person may do.
+    pub fn require_whole(&self) -> Result<(), Problem> {
+        let title = "this token is only good for a part of what its person may do";
+        let refused = || {
+            Problem::new(ProblemKind::Forbidden, title)
+                .with_help("Sign in, or use a token with the scope `admin`.")
+        };
+        self.0.is_whole().then_some(()).ok_or_else(refused)
+    }
+
     /// Refuses what the caller may not do in a team; what they may not know of is "not there".
     pub fn require(&self, team: &TeamId, needed: Role, what: &str) -> Result<(), Problem> {
         match self.0.judge(team, needed) {
@@ -30,8 +49,7 @@ impl FromRequestParts<App> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = bearer(parts).ok_or_else(Problem::unauthenticated)?;
-        Ok(Self(app.auth.caller_by_token(&token).await?))
+        caller(parts, app).await?.ok_or_else(Problem::unauthenticated)
     }
 }
 
@@ -39,10 +57,46 @@ impl OptionalFromRequestParts<App> for Visitor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Option<Self>, Problem> {
-        match bearer(parts) {
-            Some(token) => Ok(Some(Self(app.auth.caller_by_token(&token).await?))),
-            None => Ok(None),
-        }
+        caller(parts, app).await
+    }
+}
+
+/// By a token if one is shown, else by the cookie of a session.
+async fn caller(parts: &Parts, app: &App) -> Result<MaybeCaller, Problem> {
+    if parts.headers.contains_key(header::AUTHORIZATION) {
+        let token = bearer(parts).ok_or_else(Problem::unauthenticated)?;
+        return Ok(Some(Visitor(app.auth.caller_by_token(&token).await?)));
+    }
+    let settings = app.auth.settings();
+    let Some(session) = Cookies::new(settings.is_https()).session(&parts.headers) else {
+        return Ok(None);
+    };
+    let csrf = if cross_site::is_unsafe(&parts.method) {
+        SameOrigin::check(parts, app)?;
+        Csrf::Shown(parts.headers.get(CSRF_HEADER).and_then(|it| it.to_str().ok()))
+    } else {
+        Csrf::Safe
+    };
+    Ok(Some(Visitor(app.auth.caller_by_session(session, csrf).await?)))
+}
+
+/// Proof that no other site has sent a request, for what is done with a cookie alone.
+#[derive(Debug, Clone, Copy)]
+pub struct SameOrigin;
+
+impl SameOrigin {
+    fn check(parts: &Parts, app: &App) -> Result<Self, Problem> {
+        let public_url = app.auth.settings().public_url.as_deref();
+        let is_ours = cross_site::is_same_origin(&parts.headers, public_url);
+        is_ours.then_some(Self).ok_or_else(|| AuthError::CrossSite.into())
+    }
+}
+
+impl FromRequestParts<App> for SameOrigin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Self::check(parts, app)
     }
 }
 

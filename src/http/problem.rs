@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::auth::AuthError;
+use crate::auth::{AuthError, KeyError, PasswordError, PersonError, SetupError};
 use crate::blobs::BlobError;
 use crate::model::Role;
 use crate::runs::RunsError;
@@ -210,7 +210,35 @@ impl From<AuthError> for Problem {
                 retry_after_seconds: Some(retry_after_seconds),
                 ..Self::new(ProblemKind::TooMany, "too many wrong tries")
             },
-            AuthError::Store(error) => error.into(),
+            AuthError::CrossSite => Self::new(ProblemKind::Forbidden, error.to_string())
+                .with_help("Repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
+            AuthError::Key(KeyError::Store(error)) | AuthError::Store(error) => error.into(),
+            AuthError::Key(_) | AuthError::Seal(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<PersonError> for Problem {
+    fn from(error: PersonError) -> Self {
+        match error {
+            PersonError::Unknown { .. } => Self::new(ProblemKind::NotFound, error.to_string()),
+            PersonError::BadLogin | PersonError::Password(PasswordError::Length) => {
+                Self::bad_request(error.to_string())
+            }
+            PersonError::Password(PasswordError::Hash) => Self::internal(&error),
+            PersonError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<SetupError> for Problem {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Done => Self::new(ProblemKind::Conflict, error.to_string())
+                .with_help("Sign in, or ask an owner."),
+            SetupError::WrongToken => Self::new(ProblemKind::Forbidden, error.to_string())
+                .with_help("Take it from the log of the server; a restart prints a new one."),
+            SetupError::Person(error) => error.into(),
         }
     }
 }

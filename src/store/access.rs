@@ -1,6 +1,9 @@
-//! Who may do what: teams, people and their projects.
+//! Who may do what: teams, people and their projects, and how they prove who they are.
 
 pub mod teams;
 pub mod people;
 pub mod projects;
 pub mod tokens;
+pub mod sessions;
+pub mod sign_in;
+pub mod keys;

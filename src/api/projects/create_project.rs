@@ -51,6 +51,7 @@ fn main() -> String {
 /// Makes a project.
 #[utoipa::path(
     post, path = "/projects", tag = "projects",
+    extensions(("x-access" = json!("admin"))),
     request_body = CreateProject,
     responses((status = 201, body = ProjectBody)),
 )]

@@ -11,6 +11,7 @@ use crate::model::Role;
 /// Lists projects.
 #[utoipa::path(
     get, path = "/projects", tag = "projects",
+    extensions(("x-access" = json!("signed-in"))),
     responses((status = 200, body = Page<ProjectBody>)),
 )]
 pub(super) async fn list_projects(

@@ -20,6 +20,7 @@ pub(super) struct CancelRequest {
 /// Stops a run.
 #[utoipa::path(
     post, path = "/runs/{run}/cancel", tag = "runs",
+    extensions(("x-access" = json!("developer"))),
     params(("run" = String, Path, description = "Its id")),
     request_body = CancelRequest,
     responses((status = 200, body = RunWithStages)),

@@ -29,6 +29,7 @@ pub(super) struct RunsQuery {
 /// Lists runs of the caller's teams.
 #[utoipa::path(
     get, path = "/runs", tag = "runs",
+    extensions(("x-access" = json!("signed-in"))),
     params(RunsQuery, PageQuery),
     responses((status = 200, body = Page<RunBody>)),
 )]

@@ -10,6 +10,7 @@ use crate::model::Role;
 /// Shows a run.
 #[utoipa::path(
     get, path = "/runs/{run}", tag = "runs",
+    extensions(("x-access" = json!("viewer"))),
     params(("run" = String, Path, description = "Its id")),
     responses((status = 200, body = RunWithStages)),
 )]

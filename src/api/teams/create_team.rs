@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::TeamBody;
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
@@ -24,6 +24,7 @@ pub(super) struct CreateTeam {
 /// Makes a team.
 #[utoipa::path(
     post, path = "/teams", tag = "teams",
+    extensions(("x-access" = json!("owner"))),
     request_body = CreateTeam,
     responses((status = 201, body = TeamBody)),
 )]
@@ -32,12 +33,7 @@ pub(super) async fn create_team(
     visitor: Visitor,
     Json(request): Json<CreateTeam>,
 ) -> Result<(StatusCode, Json<TeamBody>), Problem> {
-    if !visitor.0.may_own() {
-        return Err(Problem::new(
-            ProblemKind::Forbidden,
-            "only owners of the installation make teams",
-        ));
-    }
+    visitor.require_owner()?;
     if !is_name(&request.name) {
         return Err(Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`"));
     }

@@ -11,6 +11,7 @@ use crate::model::Role;
 /// Lists teams.
 #[utoipa::path(
     get, path = "/teams", tag = "teams",
+    extensions(("x-access" = json!("signed-in"))),
     responses((status = 200, body = Page<TeamBody>)),
 )]
 pub(super) async fn list_teams(

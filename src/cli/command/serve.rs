@@ -1,7 +1,6 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,17 +8,15 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
-use crate::auth::Auth;
+use crate::cli::access;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
-use crate::cli::keys;
+use crate::cli::forges;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::forge::{GithubApp, Outgoing};
 use crate::http::App;
-use crate::projects::{AddressRule, ProjectParts, Projects};
-use crate::triggers::{TriggerSettings, Triggers};
+use crate::triggers::Triggers;
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -45,11 +42,12 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
-    let projects = projects(session, &state)?;
-    let triggers = triggers(session, &state, projects.clone());
-    let app = app(session, &state, triggers.clone());
-    let (router, _document) = api::router();
-    let server = axum::serve(listener, router.with_state(app));
+    let projects = forges::projects(session, &state)?;
+    let triggers = forges::triggers(session, &state, projects.clone());
+    let app = app(session, &state, triggers.clone())?;
+    announce_setup(session, &app).await?;
+    let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
     let worker = drive::server_worker(session, &state, docker, (projects, settings));
@@ -70,47 +68,23 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     Ok(Exit::Passed)
 }
 
-/// The repositories and forges of the server's projects.
-fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
-    let settings = &session.settings;
-    let outgoing = Outgoing::new(settings.private_hosts.clone())?;
-    let app = match &settings.github_app {
-        Some((id, file)) => Some(github_app(id, file)?),
-        None => None,
-    };
-    Ok(Projects::new(ProjectParts {
-        store: state.store.clone(),
-        sealer: keys::sealer(session, state)?,
-        state_folder: state.folder.clone(),
-        addresses: AddressRule::new(outgoing, settings.repositories.clone()),
-        app,
-        clock: Arc::clone(&session.clock),
-    }))
+/// Whoever reads this line may become the owner.
+async fn announce_setup(session: &Session, app: &App) -> anyhow::Result<()> {
+    if let Some(token) = app.auth.begin_setup().await? {
+        let token = token.0;
+        session.output.line(&format!("nobody owns this server yet; set-up token: {token}"))?;
+    }
+    Ok(())
 }
 
-fn github_app(id: &str, file: &Path) -> anyhow::Result<GithubApp> {
-    let shown = file.display();
-    let key = std::fs::read(file).with_context(|| format!("`{shown}` cannot be read"))?;
-    GithubApp::new(id.to_owned(), &key)
-        .with_context(|| format!("`{shown}` is no private RSA key in PEM form"))
-}
-
-fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
-    let settings = TriggerSettings {
-        public_url: session.settings.public_url.clone(),
-        ..TriggerSettings::default()
-    };
-    Triggers::new(state.runs.clone(), projects, settings, Arc::clone(&session.clock))
-}
-
-fn app(session: &Session, state: &State, triggers: Triggers) -> App {
-    App {
+fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
+    Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
         blobs: state.blobs.clone(),
         logs: state.logs.clone(),
-        auth: Auth::new(state.store.clone(), Arc::clone(&session.clock)),
+        auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
-    }
+    })
 }

@@ -1,0 +1,44 @@
+//! What the commands share that change people, teams and tokens on the server's machine.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use super::failure::Usage;
+use super::keys;
+use super::session::Session;
+use super::state::State;
+use crate::auth::Auth;
+use crate::store::access::people::PersonRow;
+
+/// Sign-in of this installation.
+pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {
+    let clock = std::sync::Arc::clone(&session.clock);
+    let auth = Auth::new(state.store.clone(), clock, keys::sealer(session, state)?);
+    Ok(auth.with_settings(session.settings.sign_in.clone()))
+}
+
+/// The person of this login.
+pub async fn find_person(state: &State, login: &str) -> anyhow::Result<PersonRow> {
+    let unknown = || {
+        Usage::new(format!("there is no person `{login}`"), "`trunkline person list` shows who is there")
+    };
+    Ok(state.store.find_person(&login.to_lowercase()).await?.ok_or_else(unknown)?)
+}
+
+/// A password: asked for twice on a terminal, else the first line of standard input.
+pub fn read_password() -> anyhow::Result<String> {
+    if !std::io::stdin().is_terminal() {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        return Ok(line.trim_end_matches(['\r', '\n']).to_owned());
+    }
+    let terminal = console::Term::stderr();
+    let ask = |prompt: &str| -> std::io::Result<String> {
+        terminal.write_str(prompt)?;
+        terminal.read_secure_line()
+    };
+    let password = ask("Password: ")?;
+    if ask("Again: ")? != password {
+        return Err(Usage::new("the passwords differ", "").into());
+    }
+    Ok(password)
+}

@@ -1,0 +1,22 @@
+//! The server over real HTTP: each test has a server of its own, on a port of its own, with a SQLite file.
+
+#[path = "server/support.rs"]
+mod support;
+
+#[path = "server/forge.rs"]
+mod forge;
+#[path = "server/remote.rs"]
+mod remote;
+
+#[path = "server/access.rs"]
+mod access;
+#[path = "server/accounts.rs"]
+mod accounts;
+#[path = "server/deliveries.rs"]
+mod deliveries;
+#[path = "server/remotes.rs"]
+mod remotes;
+#[path = "server/requests.rs"]
+mod requests;
+#[path = "server/sessions.rs"]
+mod sessions;

@@ -1,0 +1,83 @@
+//! A remote without a forge: what is pushed to it is seen when somebody says so, or by looking.
+
+use serde_json::json;
+
+use crate::deliveries::{PIPELINE, Scene, push_body};
+
+async fn runs_of(scene: &Scene, count: usize) -> Vec<serde_json::Value> {
+    for _ in 0..600 {
+        let runs = scene.runs().await;
+        if runs.len() >= count {
+            return runs;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("there are no {count} runs");
+}
+
+/// Waits until the remote has been looked at for the first time.
+async fn first_look(scene: &Scene) {
+    let project = trunkline::model::ProjectId(scene.project.clone());
+    for _ in 0..600 {
+        if !scene.server.app.store.list_known_refs(&project).await.unwrap().is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the remote was not looked at");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_to_a_plain_remote_starts_a_run_when_the_hook_says_so() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    first_look(&scene).await;
+    let after = scene.remote.commit("Sell", &[("src/shop.py", "x = 1")]);
+    scene.remote.push("main").await;
+    let path = "/api/v1/projects/shop/web/notify";
+    scene.server.post(&scene.token, path, json!({})).await;
+    let runs = runs_of(&scene, 1).await;
+    assert_eq!(runs[0]["revision"], json!(after));
+    assert!(scene.forge.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_that_was_lost_is_made_up_for_once() {
+    let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
+    first_look(&scene).await;
+    let before = scene.remote.head();
+    let lost = scene.remote.commit("Lost", &[("src/shop.py", "x = 1")]);
+    scene.remote.push("main").await;
+    scene.server.post(&scene.token, "/api/v1/projects/shop/web/notify", json!({})).await;
+    let path = "/api/v1/projects/shop/web/deliveries";
+    for _ in 0..600 {
+        let list = scene.server.get(&scene.token, path).await.json();
+        if !list["items"].as_array().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(scene.runs().await.is_empty(), "the forge has a minute to tell");
+    scene.server.clock.by_seconds(61);
+    assert_eq!(runs_of(&scene, 1).await[0]["revision"], json!(lost));
+
+    let late = scene.github("push", "d-1", &push_body(&before, &lost)).await;
+    let outcome = scene.outcome(late.json()["id"].as_str().unwrap()).await;
+    assert_eq!(outcome, "ignored: `refs/heads/main` was known to be at that commit already");
+    assert_eq!(scene.runs().await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_schedule_of_the_trunk_starts_once_for_each_moment() {
+    let nightly =
+        PIPELINE.replace("on: {", "on: { schedule: [{ name: nightly, cron: '0 2 * * *' }],");
+    let scene = Scene::start("git", &[("pipelines/ci.yml", &nightly)]).await;
+    first_look(&scene).await;
+    let project = trunkline::model::ProjectId(scene.project.clone());
+    let schedules = scene.server.app.store.list_schedules(&project).await.unwrap();
+    assert_eq!((schedules.len(), schedules[0].name.as_str()), (1, "nightly"));
+    scene.server.clock.by_seconds(24 * 60 * 60);
+    let runs = runs_of(&scene, 1).await;
+    assert_eq!(runs[0]["event"], "schedule");
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(scene.runs().await.len(), 1);
+}

@@ -14,6 +14,8 @@ mod caches;
 mod events;
 #[path = "store/groups.rs"]
 mod groups;
+#[path = "store/intake.rs"]
+mod intake;
 #[path = "store/leases.rs"]
 mod leases;
 #[path = "store/opening.rs"]

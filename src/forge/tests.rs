@@ -146,23 +146,23 @@ const PUSH: &str = r#"{
 #[test]
 fn pushes_deletions_and_force_pushes_are_told_apart() {
     let zeros = "0".repeat(40);
-    assert_snapshot!(show(read(ForgeKind::Github, "push", PUSH)), @"");
+    assert_snapshot!(show(read(ForgeKind::Github, "push", PUSH)), @r#"shop/web by ada#7: Push(Push { ref: "refs/heads/main", before: Some("1111111111111111111111111111111111111111"), after: Some("2222222222222222222222222222222222222222"), is_forced: true })"#);
     let deleted = PUSH.replace(&"2".repeat(40), &zeros);
-    assert_snapshot!(show(read(ForgeKind::Github, "push", &deleted)), @"");
+    assert_snapshot!(show(read(ForgeKind::Github, "push", &deleted)), @r#"shop/web by ada#7: Push(Push { ref: "refs/heads/main", before: Some("1111111111111111111111111111111111111111"), after: None, is_forced: true })"#);
     let tag = PUSH.replace("refs/heads/main", "refs/tags/v1").replace(&"1".repeat(40), &zeros);
-    assert_snapshot!(show(read(ForgeKind::Gitea, "push", &tag)), @"");
+    assert_snapshot!(show(read(ForgeKind::Gitea, "push", &tag)), @r#"shop/web by ada#7: Tag(Push { ref: "refs/tags/v1", before: None, after: Some("2222222222222222222222222222222222222222"), is_forced: true })"#);
     let note = PUSH.replace("refs/heads/main", "refs/notes/x");
-    assert_snapshot!(show(read(ForgeKind::Gitea, "push", &note)), @"");
+    assert_snapshot!(show(read(ForgeKind::Gitea, "push", &note)), @r#"shop/web by ada#7: Ignored("`refs/notes/x` is neither a branch nor a tag")"#);
 }
 
 #[test]
 fn what_cannot_be_read_names_the_field() {
     let shown = |event: &str, body: &str| show(read(ForgeKind::Github, event, body));
-    assert_snapshot!(shown("push", "no JSON"), @"");
-    assert_snapshot!(shown("push", r#"{"ref": "refs/heads/main"}"#), @"");
-    assert_snapshot!(shown("push", &PUSH.replace(&"2".repeat(40), "HEAD")), @"");
-    assert_snapshot!(shown("pull_request", r#"{"action": "opened"}"#), @"");
-    assert_snapshot!(shown("star", "{}"), @"");
+    assert_snapshot!(shown("push", "no JSON"), @r#"UNREADABLE the body is no JSON: expected ident at line 1 column 2"#);
+    assert_snapshot!(shown("push", r#"{"ref": "refs/heads/main"}"#), @r#"UNREADABLE the `push` delivery has no `before`"#);
+    assert_snapshot!(shown("push", &PUSH.replace(&"2".repeat(40), "HEAD")), @r#"UNREADABLE the `push` delivery has no `after`"#);
+    assert_snapshot!(shown("pull_request", r#"{"action": "opened"}"#), @r#"UNREADABLE the `pull_request` delivery has no `pull_request.base.repo.full_name`"#);
+    assert!(shown("star", "{}").ends_with("Ignored(\"nothing starts by `star`\")"));
 }
 
 #[test]
@@ -204,7 +204,10 @@ fn a_change_of_a_ref_reads_as_a_push() {
     };
     let (name, body) = describe_change(&change, Timestamp(5));
     assert_eq!(name, format!("refs/heads/main@{}..{}#5", "0".repeat(40), "2".repeat(40)));
-    assert_snapshot!(show(read(ForgeKind::Git, "push", &body)), @"");
+    let DeliveryKind::Push(push) = read(ForgeKind::Git, "push", &body).unwrap().kind else {
+        panic!()
+    };
+    assert_eq!((push.r#ref, push.before, push.after), (change.r#ref, change.before, change.after));
 }
 
 #[test]

@@ -74,10 +74,10 @@ fn moments(cron: &str, after: &str, count: usize) -> String {
 /// On 28 March 2027 clocks go from 02:00 to 03:00, on 31 October 2027 from 03:00 back to 02:00.
 #[test]
 fn a_schedule_counts_in_its_time_zone_when_clocks_change() {
-    assert_snapshot!(moments("30 2 * * *", "2027-03-27T00:00:00Z", 3), @"");
-    assert_snapshot!(moments("30 2 * * *", "2027-10-30T00:00:00Z", 3), @"");
-    assert_snapshot!(moments("*/30 * * * *", "2027-03-28T00:00:00Z", 4), @"");
-    assert_snapshot!(moments("*/30 * * * *", "2027-10-31T00:00:00Z", 6), @"");
+    assert_snapshot!(moments("30 2 * * *", "2027-03-27T00:00:00Z", 3), @"27 01:30, 28 01:00, 29 00:30");
+    assert_snapshot!(moments("30 2 * * *", "2027-10-30T00:00:00Z", 3), @"30 00:30, 31 00:30, 01 01:30");
+    assert_snapshot!(moments("*/30 * * * *", "2027-03-28T00:00:00Z", 4), @"28 00:30, 28 01:00, 28 01:30, 28 02:00");
+    assert_snapshot!(moments("*/30 * * * *", "2027-10-31T00:00:00Z", 6), @"31 00:30, 31 01:00, 31 01:30, 31 02:00, 31 02:30, 31 03:00");
 }
 
 #[test]

@@ -70,12 +70,13 @@ async fn a_delivery_that_was_lost_is_made_up_for_once() {
 async fn a_schedule_of_the_trunk_starts_once_for_each_moment() {
     let nightly =
         PIPELINE.replace("on: {", "on: { schedule: [{ name: nightly, cron: '0 2 * * *' }],");
-    let scene = Scene::start("git", &[("pipelines/ci.yml", &nightly)]).await;
+    let mut scene = Scene::start("git", &[("pipelines/ci.yml", &nightly)]).await;
     first_look(&scene).await;
     let project = trunkline::model::ProjectId(scene.project.clone());
     let schedules = scene.server.app.store.list_schedules(&project).await.unwrap();
     assert_eq!((schedules.len(), schedules[0].name.as_str()), (1, "nightly"));
     scene.server.clock.by_seconds(24 * 60 * 60);
+    scene.token = scene.server.token("ada", &["owner"]).await;
     let runs = runs_of(&scene, 1).await;
     assert_eq!(runs[0]["event"], "schedule");
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;

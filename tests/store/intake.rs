@@ -1,0 +1,242 @@
+//! Deliveries, refs, schedules and statuses: each is stored once, and taken by one.
+
+use std::collections::BTreeMap;
+
+use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, TeamId, Timestamp};
+use trunkline::store::Store;
+use trunkline::store::access::projects::ProjectRow;
+use trunkline::store::access::teams::TeamRow;
+use trunkline::store::intake::access::ProjectAccess;
+use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};
+use trunkline::store::intake::schedules::ScheduleRow;
+use trunkline::store::intake::statuses::WantedStatus;
+
+use crate::databases::{Database, on_each_database};
+use crate::samples::{new_run, run_id, set_status};
+
+on_each_database![
+    a_delivery_is_stored_once_by_its_id_and_by_its_body,
+    a_delivery_is_taken_by_one_and_can_be_replayed,
+    deliveries_come_in_pages_newest_first,
+    refs_are_known_until_they_are_gone,
+    a_look_at_a_remote_is_taken_by_one,
+    a_schedule_stays_due_unless_its_words_change,
+    a_schedule_is_moved_on_by_one,
+    only_the_newest_state_of_a_status_waits,
+    an_older_run_does_not_overwrite_a_newer_ones_status,
+    a_run_is_told_of_until_its_statuses_have_all_events,
+    access_of_a_project_is_kept_apart,
+];
+
+const NOW: Timestamp = Timestamp(1000);
+
+fn project() -> ProjectId {
+    ProjectId("p1".to_owned())
+}
+
+async fn insert_project(store: &Store) {
+    let (team, at) = (TeamId("t1".to_owned()), NOW);
+    let (name, title) = ("shop".to_owned(), "Shop".to_owned());
+    let row = TeamRow { id: team.clone(), name, title, weight: 1, created_at: at };
+    store.insert_team(&row).await.unwrap();
+    let row = ProjectRow {
+        id: project(),
+        team,
+        team_name: "shop".to_owned(),
+        name: "web".to_owned(),
+        address: "https://forge.example/shop/web.git".to_owned(),
+        forge: ForgeKind::Github,
+        forge_url: String::new(),
+        forge_path: "shop/web".to_owned(),
+        default_branch: "main".to_owned(),
+        priority: 0,
+        poll_seconds: 0,
+        created_at: at,
+        archived_at: None,
+    };
+    store.insert_project(&row).await.unwrap();
+}
+
+fn delivery(n: u32, name: &str, digest: &str) -> NewDelivery {
+    NewDelivery {
+        id: format!("01d{n:023}"),
+        project: project(),
+        forge: ForgeKind::Github,
+        delivery: name.to_owned(),
+        digest: digest.to_owned(),
+        event: "push".to_owned(),
+        body: "{}".to_owned(),
+        next_at: NOW,
+        received_at: NOW,
+    }
+}
+
+async fn a_delivery_is_stored_once_by_its_id_and_by_its_body(store: Store, _: &Database) {
+    let first = delivery(1, "a", "x");
+    assert_eq!(store.insert_delivery(&first).await.unwrap(), None);
+    for again in [delivery(2, "a", "y"), delivery(3, "b", "x")] {
+        assert_eq!(store.insert_delivery(&again).await.unwrap(), Some(first.id.clone()));
+    }
+    let other = NewDelivery { project: ProjectId("p2".to_owned()), ..delivery(4, "a", "x") };
+    assert_eq!(store.insert_delivery(&other).await.unwrap(), None);
+    assert_eq!(store.find_delivery_body(&first.id).await.unwrap().unwrap(), "{}");
+}
+
+async fn a_delivery_is_taken_by_one_and_can_be_replayed(store: Store, _: &Database) {
+    let new = delivery(1, "a", "x");
+    store.insert_delivery(&new).await.unwrap();
+    assert!(store.list_due_deliveries(Timestamp(999), 9).await.unwrap().is_empty());
+    let row = store.list_due_deliveries(NOW, 9).await.unwrap().remove(0);
+    assert!(store.claim_delivery(&row, Timestamp(5000)).await.unwrap());
+    assert!(!store.claim_delivery(&row, Timestamp(5000)).await.unwrap());
+    assert!(store.list_due_deliveries(NOW, 9).await.unwrap().is_empty());
+
+    let outcome = (DeliveryStatus::Failed, "given up");
+    store.save_outcome(&new.id, outcome, NOW, Timestamp(2000)).await.unwrap();
+    let row = store.find_delivery(&new.id).await.unwrap().unwrap();
+    assert_eq!((row.status, row.attempts), (DeliveryStatus::Failed, 1));
+    assert_eq!((row.outcome.as_str(), row.processed_at), ("given up", Some(Timestamp(2000))));
+    store.replay_delivery(&new.id, Timestamp(3000)).await.unwrap();
+    let row = store.list_due_deliveries(Timestamp(3000), 9).await.unwrap().remove(0);
+    assert_eq!((row.attempts, row.processed_at), (0, None));
+}
+
+async fn deliveries_come_in_pages_newest_first(store: Store, _: &Database) {
+    for n in 1..=3 {
+        store.insert_delivery(&delivery(n, &n.to_string(), &n.to_string())).await.unwrap();
+    }
+    let first = store.list_deliveries(&project(), None, 2).await.unwrap();
+    let names: Vec<_> = first.iter().map(|it| it.delivery.as_str()).collect();
+    assert_eq!(names, ["3", "2"]);
+    let rest = store.list_deliveries(&project(), Some(&first[1].id), 2).await.unwrap();
+    assert_eq!(rest.len(), 1);
+}
+
+async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {
+    insert_project(&store).await;
+    let (main, topic) = ("refs/heads/main", "refs/heads/topic");
+    let refs: BTreeMap<_, _> = [main, topic].map(|it| (it.to_owned(), "c1".to_owned())).into();
+    store.save_first_refs(&project(), &refs, NOW).await.unwrap();
+    store.save_known_ref(&project(), (main, Some("c2")), "d1", Timestamp(2)).await.unwrap();
+    store.save_known_ref(&project(), (topic, None), "d2", Timestamp(2)).await.unwrap();
+    let known = store.list_known_refs(&project()).await.unwrap();
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].revision.as_str(), known[0].delivery.as_str()), ("c2", "d1"));
+    assert!(store.find_known_ref(&project(), topic).await.unwrap().is_none());
+    assert_eq!(store.find_known_ref(&project(), main).await.unwrap().as_ref(), known.first());
+}
+
+async fn a_look_at_a_remote_is_taken_by_one(store: Store, _: &Database) {
+    insert_project(&store).await;
+    let due = store.list_projects_to_look_at(NOW).await.unwrap();
+    assert_eq!(due, [(project(), Timestamp(0))]);
+    assert!(store.claim_look(&project(), Timestamp(0), Timestamp(9000)).await.unwrap());
+    assert!(!store.claim_look(&project(), Timestamp(0), Timestamp(9000)).await.unwrap());
+    assert!(store.list_projects_to_look_at(NOW).await.unwrap().is_empty());
+    store.request_look(&project()).await.unwrap();
+    assert_eq!(store.list_projects_to_look_at(NOW).await.unwrap().len(), 1);
+}
+
+fn schedule(name: &str, cron: &str, next_at: i64) -> ScheduleRow {
+    ScheduleRow {
+        project: project(),
+        pipeline: "ci".to_owned(),
+        name: name.to_owned(),
+        cron: cron.to_owned(),
+        timezone: "UTC".to_owned(),
+        missed: "skip".to_owned(),
+        branch: String::new(),
+        next_at: Timestamp(next_at),
+        last_at: Timestamp(0),
+        is_paused: false,
+    }
+}
+
+async fn a_schedule_stays_due_unless_its_words_change(store: Store, _: &Database) {
+    insert_project(&store).await;
+    let rows = [schedule("a", "0 1 * * *", 10), schedule("b", "0 2 * * *", 20)];
+    store.save_schedules(&project(), &rows).await.unwrap();
+    let rows = [schedule("a", "0 1 * * *", 99), schedule("c", "0 3 * * *", 30)];
+    store.save_schedules(&project(), &rows).await.unwrap();
+    let listed = store.list_schedules(&project()).await.unwrap();
+    assert_eq!(listed, [schedule("a", "0 1 * * *", 10), schedule("c", "0 3 * * *", 30)]);
+    let rows = [schedule("a", "5 1 * * *", 99)];
+    store.save_schedules(&project(), &rows).await.unwrap();
+    assert_eq!(store.list_schedules(&project()).await.unwrap(), rows);
+}
+
+async fn a_schedule_is_moved_on_by_one(store: Store, _: &Database) {
+    insert_project(&store).await;
+    store.save_schedules(&project(), &[schedule("a", "0 1 * * *", 10)]).await.unwrap();
+    assert!(store.list_due_schedules(Timestamp(9)).await.unwrap().is_empty());
+    let row = store.list_due_schedules(Timestamp(10)).await.unwrap().remove(0);
+    assert!(store.advance_schedule(&row, Timestamp(50), row.next_at).await.unwrap());
+    assert!(!store.advance_schedule(&row, Timestamp(50), row.next_at).await.unwrap());
+    let row = store.list_schedules(&project()).await.unwrap().remove(0);
+    assert_eq!((row.next_at, row.last_at), (Timestamp(50), Timestamp(10)));
+}
+
+fn status(run: u32, state: &str) -> WantedStatus {
+    WantedStatus {
+        project: project(),
+        revision: "c1".to_owned(),
+        context: "trunkline/ci".to_owned(),
+        run: run_id(run),
+        state: state.to_owned(),
+        description: String::new(),
+        summary: String::new(),
+    }
+}
+
+async fn only_the_newest_state_of_a_status_waits(store: Store, _: &Database) {
+    store.save_statuses(&[status(1, "pending")], NOW).await.unwrap();
+    let row = store.list_statuses_to_post(NOW, 9).await.unwrap().remove(0);
+    assert!(store.claim_status(&row, Timestamp(9000)).await.unwrap());
+    assert!(!store.claim_status(&row, Timestamp(9000)).await.unwrap());
+    // While it is posted it changes twice.
+    for state in ["running", "success"] {
+        store.save_statuses(&[status(1, state)], NOW).await.unwrap();
+    }
+    let mut done = row.clone();
+    (done.posted, done.next_at) = (row.version, Timestamp(3000));
+    store.save_post(&done, NOW).await.unwrap();
+    assert!(store.list_statuses_to_post(Timestamp(2999), 9).await.unwrap().is_empty());
+    let next = store.list_statuses_to_post(Timestamp(3000), 9).await.unwrap().remove(0);
+    assert_eq!((next.state.as_str(), next.version, next.attempts), ("success", 3, 0));
+    // What stands so already changes nothing.
+    store.save_statuses(&[status(1, "success")], NOW).await.unwrap();
+    assert_eq!(store.list_statuses(&project(), "c1").await.unwrap()[0].version, 3);
+}
+
+async fn an_older_run_does_not_overwrite_a_newer_ones_status(store: Store, _: &Database) {
+    store.save_statuses(&[status(2, "pending")], NOW).await.unwrap();
+    store.save_statuses(&[status(1, "failure")], NOW).await.unwrap();
+    let rows = store.list_statuses(&project(), "c1").await.unwrap();
+    assert_eq!((rows[0].state.as_str(), &rows[0].run), ("pending", &run_id(2)));
+}
+
+async fn a_run_is_told_of_until_its_statuses_have_all_events(store: Store, _: &Database) {
+    let run: RunId = run_id(1);
+    store
+        .insert_run(&trunkline::store::runs::NewRun { project: project(), ..new_run(1) })
+        .await
+        .unwrap();
+    store.insert_run(&new_run(2)).await.unwrap();
+    assert_eq!(store.list_runs_to_tell(9).await.unwrap(), [run.clone()]);
+    store.save_told(&run, 0).await.unwrap();
+    assert!(store.list_runs_to_tell(9).await.unwrap().is_empty());
+    set_status(&store, &run, RunStatus::Passed).await;
+    assert_eq!(store.list_runs_to_tell(9).await.unwrap(), [run]);
+}
+
+async fn access_of_a_project_is_kept_apart(store: Store, _: &Database) {
+    insert_project(&store).await;
+    let access = ProjectAccess {
+        hook_secret: "sealed-1".to_owned(),
+        credential: "sealed-2".to_owned(),
+        fetch_depth: 5,
+        stage_statuses: true,
+    };
+    store.save_project_access(&project(), &access).await.unwrap();
+    assert_eq!(store.find_project_access(&project()).await.unwrap(), Some(access));
+}

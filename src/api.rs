@@ -1,5 +1,6 @@
 //! The JSON interface under `/api/v1`: parse, call, answer. No rules live here. One file an action.
 
+mod well_known;
 mod set_up;
 mod sessions;
 mod me;
@@ -29,8 +30,7 @@ struct Document;
 
 /// All routes, and the OpenAPI document that describes them.
 pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let routes =
-        OpenApiRouter::new()
+    let routes = OpenApiRouter::new()
         .merge(set_up::routes())
         .merge(sessions::routes())
         .merge(me::routes())
@@ -39,8 +39,10 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(runs::routes())
         .merge(teams::routes())
         .merge(projects::routes());
-    let (router, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, routes).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(well_known::routes())
+        .nest(PREFIX, routes)
+        .split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
     (router, document)
 }

@@ -1,5 +1,7 @@
 //! The server over real HTTP: each test has a server of its own, on a port of its own, with a SQLite file.
 
+#[path = "server/provider.rs"]
+mod provider;
 #[path = "server/support.rs"]
 mod support;
 
@@ -7,5 +9,9 @@ mod support;
 mod access;
 #[path = "server/accounts.rs"]
 mod accounts;
+#[path = "server/identity.rs"]
+mod identity;
+#[path = "server/oidc.rs"]
+mod oidc;
 #[path = "server/sessions.rs"]
 mod sessions;

@@ -1,7 +1,7 @@
 //! People of the installation: made, changed and shut out by its owners.
 
-use crate::auth::password::{self, PasswordError};
 use crate::auth::Auth;
+use crate::auth::password::{self, PasswordError};
 use crate::model::access::is_name;
 use crate::model::{PersonId, Timestamp};
 use crate::store::StoreError;

@@ -58,7 +58,11 @@ impl Auth {
     }
 
     /// Makes the first person, who owns the installation and has shown a set-up token; uses up all tokens.
-    pub async fn finish_setup(&self, token: &str, owner: NewOwner) -> Result<PersonRow, SetupError> {
+    pub async fn finish_setup(
+        &self,
+        token: &str,
+        owner: NewOwner,
+    ) -> Result<PersonRow, SetupError> {
         let shown = tokens::hash(token);
         let good = self.store.list_setup_tokens(oldest(self.clock.now())).await?;
         if good.is_empty() && !self.store.list_people().await?.is_empty() {

@@ -30,8 +30,7 @@ impl Auth {
         self.claim_try(&by_address).await?;
         self.claim_try(&by_login).await?;
         let person = self.store.find_person(&login).await?;
-        let person =
-            person.filter(|it| it.disabled_at.is_none() && !it.password_hash.is_empty());
+        let person = person.filter(|it| it.disabled_at.is_none() && !it.password_hash.is_empty());
         let kept = person.as_ref().map(|it| it.password_hash.clone());
         let is_right = {
             let turn = self.hashing.acquire().await;

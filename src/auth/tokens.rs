@@ -51,7 +51,9 @@ impl Scope {
             (Self::Owner, _) => true,
             (Self::Every(own), Self::Every(role) | Self::Team(role, _)) => own >= role,
             (Self::Team(own, team), Self::Team(role, other)) => team == other && own >= role,
-            (Self::Every(_) | Self::Team(..), Self::Owner) | (Self::Team(..), Self::Every(_)) => false,
+            (Self::Every(_) | Self::Team(..), Self::Owner) | (Self::Team(..), Self::Every(_)) => {
+                false
+            }
         }
     }
 

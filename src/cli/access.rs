@@ -19,7 +19,10 @@ pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {
 /// The person of this login.
 pub async fn find_person(state: &State, login: &str) -> anyhow::Result<PersonRow> {
     let unknown = || {
-        Usage::new(format!("there is no person `{login}`"), "`trunkline person list` shows who is there")
+        Usage::new(
+            format!("there is no person `{login}`"),
+            "`trunkline person list` shows who is there",
+        )
     };
     Ok(state.store.find_person(&login.to_lowercase()).await?.ok_or_else(unknown)?)
 }

@@ -155,7 +155,10 @@ mod tests {
         assert!(settings.is_https());
         assert_eq!(settings.trusted_proxies.len(), 2);
         let provider = settings.provider.unwrap();
-        assert_eq!((provider.domains.as_slice(), &*provider.groups_claim), (&["example.org".to_owned()][..], "groups"));
+        assert_eq!(
+            (provider.domains.as_slice(), &*provider.groups_claim),
+            (&["example.org".to_owned()][..], "groups")
+        );
         let grants = provider.grants.iter().map(|it| (&*it.group, &*it.team, it.role));
         assert_eq!(
             grants.collect::<Vec<_>>(),

@@ -36,7 +36,8 @@ mod tests {
     use super::*;
 
     fn is_ours(headers: &[(&'static str, &str)]) -> bool {
-        let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let pairs =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         is_same_origin(&pairs.collect(), Some("https://ci.example.org"))
     }
 
@@ -45,7 +46,9 @@ mod tests {
         assert!(is_ours(&[("origin", "https://ci.example.org")]));
         assert!(is_ours(&[("sec-fetch-site", "same-origin")]));
         assert!(!is_ours(&[]));
-        for origin in ["null", "http://ci.example.org", "https://ci.example.org:444", "https://evil"] {
+        for origin in
+            ["null", "http://ci.example.org", "https://ci.example.org:444", "https://evil"]
+        {
             assert!(!is_ours(&[("origin", origin)]), "{origin}");
             assert!(!is_ours(&[("origin", origin), ("sec-fetch-site", "same-origin")]), "{origin}");
         }

@@ -10,8 +10,9 @@ use crate::http::App;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// JSON loads nothing, and stands in no frame. A page that brings its own policy keeps it.
-const DEFAULT_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+const DEFAULT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+);
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
@@ -29,7 +30,8 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// The layer that says it.
 pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
     let id = app.new_id();
-    let span = tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();
     headers.extend(ALWAYS);

@@ -58,7 +58,8 @@ async fn a_disabled_person_is_out_at_once_with_sessions_and_tokens() {
     let server = Server::start().await;
     server.person("ada", true).await;
     server.person("grace", false).await;
-    let (owner, grace) = (server.token("ada", &["owner"]).await, server.token("grace", &["admin"]).await);
+    let (owner, grace) =
+        (server.token("ada", &["owner"]).await, server.token("grace", &["admin"]).await);
     assert_eq!(server.get(&grace, "/api/v1/me").await.status, 200);
 
     let body = Some(json!({ "is_disabled": true }));
@@ -79,7 +80,8 @@ async fn an_admin_of_a_team_makes_members_and_changes_their_role() {
     server.person("grace", false).await;
     let team = server.team("search").await;
     server.member(&team, "ada", Role::Admin).await;
-    let (ada, grace) = (server.token("ada", &["admin"]).await, server.token("grace", &["admin"]).await);
+    let (ada, grace) =
+        (server.token("ada", &["admin"]).await, server.token("grace", &["admin"]).await);
     assert_eq!(server.get(&grace, "/api/v1/teams/search").await.status, 404);
 
     let path = "/api/v1/teams/search/members/grace";

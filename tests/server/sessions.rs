@@ -30,7 +30,9 @@ async fn a_session_is_a_strict_cookie_that_ends_after_ten_minutes() {
     let set = answer.set_cookie("trunkline");
     assert!(set.ends_with("; Path=/; Max-Age=600; HttpOnly; SameSite=Strict"), "{set}");
     let set = answer.set_cookie("trunkline-refresh");
-    assert!(set.contains("; Path=/api/v1/session; ") && set.contains("; HttpOnly; SameSite=Strict"));
+    assert!(
+        set.contains("; Path=/api/v1/session; ") && set.contains("; HttpOnly; SameSite=Strict")
+    );
     assert!(!answer.set_cookie("trunkline-csrf").contains("HttpOnly"));
     assert_eq!(answer.json()["csrf"], answer.cookie("trunkline-csrf"));
     assert!(!answer.text.contains(&answer.cookie("trunkline")));
@@ -104,7 +106,8 @@ async fn the_csrf_token_of_one_session_is_no_good_for_another() {
     let (mine, other) =
         (server.sign_in("ada", PASSWORD).await, server.sign_in("ada", PASSWORD).await);
     let end = with_cookie(&server, Method::DELETE, "/api/v1/session", &mine.cookie("trunkline"));
-    let end = end.header("origin", &server.url).header("x-csrf-token", other.cookie("trunkline-csrf"));
+    let end =
+        end.header("origin", &server.url).header("x-csrf-token", other.cookie("trunkline-csrf"));
     assert_eq!(send(end).await.status, 403);
 }
 
@@ -115,7 +118,8 @@ async fn signing_out_works_at_once() {
     let answer = server.sign_in("ada", PASSWORD).await;
     let session = answer.cookie("trunkline");
     let end = with_cookie(&server, Method::DELETE, "/api/v1/session", &session);
-    let end = end.header("origin", &server.url).header("x-csrf-token", answer.cookie("trunkline-csrf"));
+    let end =
+        end.header("origin", &server.url).header("x-csrf-token", answer.cookie("trunkline-csrf"));
     let ended = send(end).await;
     assert_eq!((ended.status.as_u16(), &*ended.cookie("trunkline")), (204, ""));
     assert_eq!(send(with_cookie(&server, Method::GET, "/api/v1/me", &session)).await.status, 401);

@@ -118,7 +118,8 @@ async fn list(session: &Session, state: &State) -> anyhow::Result<()> {
         return Ok(());
     }
     for (team, members) in all {
-        let members: Vec<_> = members.iter().map(|(login, role)| format!("{login} ({role})")).collect();
+        let members: Vec<_> =
+            members.iter().map(|(login, role)| format!("{login} ({role})")).collect();
         session.output.line(&format!("{:20}  {}  {}", team.name, team.id, members.join(", ")))?;
     }
     Ok(())

@@ -58,7 +58,8 @@ struct CreateArgs {
 }
 
 fn scope(word: &str) -> Result<Scope, Usage> {
-    let known = "must be viewer, developer, approver or admin, each also with `:<team id>`, or owner";
+    let known =
+        "must be viewer, developer, approver or admin, each also with `:<team id>`, or owner";
     Scope::parse(word).ok_or_else(|| Usage::new(known, ""))
 }
 

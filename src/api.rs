@@ -1,5 +1,6 @@
 //! The JSON interface under `/api/v1`: parse, call, answer. No rules live here. One file an action.
 
+mod well_known;
 mod set_up;
 mod sessions;
 mod me;
@@ -42,8 +43,10 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(projects::routes())
         .merge(deliveries::routes())
         .merge(hooks::routes());
-    let (router, document) =
-        OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, routes).split_for_parts();
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(well_known::routes())
+        .nest(PREFIX, routes)
+        .split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
     (router, document)
 }

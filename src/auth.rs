@@ -20,17 +20,21 @@ mod sessions;
 mod lockout;
 mod limits;
 mod sign_in;
+mod oidc;
+mod workload;
 
 use keyring::Keyring;
 use limits::Limits;
 
 pub use keyring::KeyError;
+pub use oidc::{Begun, OIDC_SECONDS, OidcError, Returned};
 pub use password::PasswordError;
 pub use people::{NewPerson, PersonChange, PersonError};
 pub use sessions::{Client, Csrf, SignedIn};
 pub use setup::{NewOwner, SetupError};
 pub use sign_in::SignIn;
 pub use tokens::{NewToken, Scope, Token};
+pub use workload::WorkloadClaims;
 
 /// Passwords that are hashed at the same time: each takes 19 MiB.
 const HASHING_MAX: usize = 4;
@@ -86,6 +90,15 @@ pub enum AuthError {
     /// A request with a cookie does not prove that our own page sent it.
     #[error("another site may have sent this request")]
     CrossSite,
+    /// Clouds could not find us.
+    #[error("`TRUNKLINE_PUBLIC_URL` is not set, so stages have no identity")]
+    NoPublicUrl,
+    /// There is no provider to sign in at.
+    #[error("`TRUNKLINE_OIDC_ISSUER` is not set, so nobody signs in at a provider")]
+    NoProvider,
+    /// Sign-in at the provider failed.
+    #[error(transparent)]
+    Oidc(#[from] OidcError),
     /// Nothing can be signed.
     #[error(transparent)]
     Key(#[from] KeyError),

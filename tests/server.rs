@@ -1,5 +1,7 @@
 //! The server over real HTTP: each test has a server of its own, on a port of its own, with a SQLite file.
 
+#[path = "server/provider.rs"]
+mod provider;
 #[path = "server/support.rs"]
 mod support;
 
@@ -18,5 +20,9 @@ mod deliveries;
 mod remotes;
 #[path = "server/requests.rs"]
 mod requests;
+#[path = "server/identity.rs"]
+mod identity;
+#[path = "server/oidc.rs"]
+mod oidc;
 #[path = "server/sessions.rs"]
 mod sessions;

@@ -1,6 +1,7 @@
 //! Sign-in and the sessions of the person who calls.
 
 mod sign_in;
+mod oidc;
 mod refresh_session;
 mod end_session;
 mod list_sessions;
@@ -16,6 +17,8 @@ use crate::http::{App, Cookies, SetCookies};
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(sign_in::sign_in))
+        .routes(routes!(oidc::begin_oidc))
+        .routes(routes!(oidc::finish_oidc))
         .routes(routes!(refresh_session::refresh_session))
         .routes(routes!(end_session::end_session))
         .routes(routes!(list_sessions::list_sessions))

@@ -3,7 +3,7 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::auth::{AuthError, KeyError, PasswordError, PersonError, SetupError};
+use crate::auth::{AuthError, KeyError, OidcError, PasswordError, PersonError, SetupError};
 use crate::blobs::BlobError;
 use crate::model::Role;
 use crate::runs::RunsError;
@@ -212,8 +212,31 @@ impl From<AuthError> for Problem {
             },
             AuthError::CrossSite => Self::new(ProblemKind::Forbidden, error.to_string())
                 .with_help("Repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
+            AuthError::Oidc(error) => error.into(),
+            AuthError::NoProvider | AuthError::NoPublicUrl => {
+                Self::new(ProblemKind::NotFound, error.to_string())
+            }
             AuthError::Key(KeyError::Store(error)) | AuthError::Store(error) => error.into(),
             AuthError::Key(_) | AuthError::Seal(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<OidcError> for Problem {
+    fn from(error: OidcError) -> Self {
+        let cause = &error as &dyn std::error::Error;
+        match &error {
+            OidcError::Unreachable { .. } | OidcError::Answer { .. } => {
+                tracing::error!(error = cause, "the provider failed");
+                Self::new(ProblemKind::Unavailable, "the provider does not answer as it should")
+                    .with_help("Try again in a moment; the server's log says more.")
+            }
+            OidcError::Token(_) => {
+                tracing::warn!(error = cause, "a sign-in was refused");
+                Self::new(ProblemKind::Unauthenticated, "the provider's answer proves nothing")
+                    .with_help("Begin again; the server's log says more.")
+            }
+            OidcError::NotAllowed(reason) => Self::new(ProblemKind::Forbidden, *reason),
         }
     }
 }

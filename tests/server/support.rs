@@ -18,6 +18,7 @@ use trunkline::forge::Outgoing;
 use trunkline::http::App;
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
+use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::runs::Runs;
 use trunkline::secrets::keys::{KeyFile, KeyProvider};
 use trunkline::secrets::{Keyring, Sealer, new_id};
@@ -52,7 +53,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<Ahead>,
     pub(crate) client: reqwest::Client,
     /// Of the state folder; goes with the server.
-    pub(crate) folder: TempDir,
+    _folder: TempDir,
     _tasks: JoinSet<()>,
 }
 
@@ -89,7 +90,7 @@ impl Server {
         tasks.spawn(async move { axum::serve(listener, service).await.unwrap() });
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = client.build().unwrap();
-        Self { url, app, clock, client, folder, _tasks: tasks }
+        Self { url, app, clock, client, _folder: folder, _tasks: tasks }
     }
 
     /// Somebody with the usual password.
@@ -220,4 +221,13 @@ impl Answer {
         let mut found = lines.filter(|it| it.starts_with(&format!("{name}=")));
         found.next().unwrap_or_else(|| panic!("no cookie `{name}`: {self:?}")).to_owned()
     }
+}
+
+/// The plan of a pipeline file for a push.
+pub(crate) fn plan_of(text: &str) -> Plan {
+    let file = SourceFile { name: "ci.yml".to_owned(), text: text.to_owned() };
+    let checked = pipeline::check(file, &|it| Err(format!("no file `{}`", it.file)));
+    let pipeline = checked.pipeline.unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
+    let context = Context { event: "push".to_owned(), ..Context::default() };
+    pipeline.plan(&context, &Selection::All).unwrap()
 }

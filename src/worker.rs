@@ -1,6 +1,6 @@
 //! Makes happen what the engine wants, and tells the engine what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
 use crate::runs::{Runs, RunsError};
+use crate::secrets::SecretSource;
 use crate::source::SourceError;
 
 mod driver;
@@ -50,8 +51,8 @@ pub struct WorkerParts<E> {
     pub executor: E,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Secrets by name.
-    pub secrets: BTreeMap<String, String>,
+    /// Where the secrets of stages come from.
+    pub secrets: SecretSource,
 }
 
 /// How a worker works.

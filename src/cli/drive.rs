@@ -25,6 +25,7 @@ use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus};
 use crate::runs::LoadedRun;
+use crate::secrets::{Given, SecretSource};
 use crate::store::runs::RunRow;
 use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
 
@@ -117,7 +118,7 @@ impl<'a> Foreground<'a> {
         let (session, state) = (self.session, self.state);
         let settings = worker_settings(session, state, self.args, reuse);
         let drive = Drive { session, state, run, report: self.args.report };
-        let parts = (self.secrets, settings);
+        let parts = (SecretSource::Given(Given(self.secrets)), settings);
         match self.engine {
             Engine::Docker(docker) => drive.with(worker(session, state, docker, parts)).await,
             Engine::Host(host) => drive.with(worker(session, state, host, parts)).await,
@@ -140,10 +141,22 @@ pub async fn sweep(session: &Session, state: &State) -> usize {
     let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
     let mut swept = 0;
     if let Ok(docker) = executor::docker(session, state).await {
-        swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
+        swept += sweep_with(&worker(
+            session,
+            state,
+            docker,
+            (SecretSource::Given(Given::default()), settings()),
+        ))
+        .await;
     }
     if let Ok(host) = executor::host(session, state) {
-        swept += sweep_with(&worker(session, state, host, (BTreeMap::new(), settings()))).await;
+        swept += sweep_with(&worker(
+            session,
+            state,
+            host,
+            (SecretSource::Given(Given::default()), settings()),
+        ))
+        .await;
     }
     swept
 }
@@ -180,7 +193,7 @@ pub fn worker<E: Executor>(
     session: &Session,
     state: &State,
     executor: E,
-    (secrets, settings): (BTreeMap<String, String>, WorkerSettings),
+    (secrets, settings): (SecretSource, WorkerSettings),
 ) -> Worker<E> {
     let parts = WorkerParts {
         runs: state.runs.clone(),

@@ -6,6 +6,7 @@ use crate::auth::Auth;
 use crate::blobs::{Blobs, Logs};
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
+use crate::secrets::TeamSecrets;
 use crate::store::Store;
 
 /// Everything a handler may use. Cheap to clone.
@@ -23,6 +24,8 @@ pub struct App {
     pub auth: Auth,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// The secrets of teams.
+    pub secrets: TeamSecrets,
 }
 
 impl App {

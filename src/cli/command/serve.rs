@@ -12,9 +12,11 @@ use crate::auth::Auth;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
+use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::http::App;
+use crate::secrets::{Sealer, SecretSource, TeamSecrets};
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -40,13 +42,14 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
     let address = listener.local_addr()?;
     let shutdown = CancellationToken::new();
-    let app = app(session, &state);
+    let sealer = keys::sealer(session, &state)?;
+    let app = app(session, &state, &sealer);
+    let source = SecretSource::Team(app.secrets.clone());
     let (router, _document) = api::router();
     let server = axum::serve(listener, router.with_state(app));
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker =
-        drive::worker(session, &state, docker, (std::collections::BTreeMap::new(), settings));
+    let worker = drive::worker(session, &state, docker, (source, settings));
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
     let (served, worked, ()) =
@@ -59,7 +62,8 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     Ok(Exit::Passed)
 }
 
-fn app(session: &Session, state: &State) -> App {
+fn app(session: &Session, state: &State, sealer: &Sealer) -> App {
+    let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
     App {
         store: state.store.clone(),
         runs: state.runs.clone(),
@@ -67,5 +71,6 @@ fn app(session: &Session, state: &State) -> App {
         logs: state.logs.clone(),
         auth: Auth::new(state.store.clone(), Arc::clone(&session.clock)),
         clock: Arc::clone(&session.clock),
+        secrets: TeamSecrets::new(store, sealer.clone(), clock),
     }
 }

@@ -2,12 +2,14 @@
 
 mod forges;
 mod sign_in;
+pub mod keys;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use forges::ForgeSettings;
 pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
+use keys::KeySettings;
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
 const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "USER", "TZ", "TMPDIR"];
@@ -88,6 +90,8 @@ pub struct Settings {
     pub color: Option<bool>,
     /// Whether the terminal can move its cursor.
     pub is_dumb_terminal: bool,
+    /// What a server seals with.
+    pub keys: KeySettings,
 }
 
 /// Why the settings cannot be used.
@@ -98,6 +102,12 @@ pub enum ConfigError {
         "no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set"
     )]
     NoStateFolder,
+    /// A variable that is needed has no value.
+    #[error("`{name}` is not set")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+    },
     /// A variable has a value that it cannot have.
     #[error("`{name}` is `{value}`, and must be {expected}")]
     BadValue {
@@ -136,6 +146,7 @@ impl Settings {
             log_json: get("TRUNKLINE_LOG_FORMAT") == Some("json"),
             color: color(environment),
             is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
+            keys: KeySettings::read(environment)?,
         })
     }
 }

@@ -5,10 +5,15 @@ pub mod mask;
 pub mod keys;
 mod envelope;
 mod sealer;
+pub mod rules;
+pub mod team;
+mod source;
 
 pub use keys::{KeyError, Keyring};
 pub use mask::Masker;
 pub use sealer::{SealError, Sealer};
+pub use source::{Delivered, Given, SecretSource};
+pub use team::{SecretRequest, TeamSecrets, TeamSecretsError};
 
 use crate::model::Timestamp;
 

@@ -12,6 +12,7 @@ pub mod artifacts;
 pub mod caches;
 pub mod results;
 pub mod sealed;
+pub mod audit;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! Makes happen what the engine wants, and tells the engine what came of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::executor::{Executor, ExecutorError};
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
+use crate::secrets::SecretSource;
 use crate::source::SourceError;
 
 mod driver;
@@ -51,10 +52,10 @@ pub struct WorkerParts<E> {
     pub executor: E,
     /// The time.
     pub clock: Arc<dyn Clock>,
-    /// Secrets by name.
-    pub secrets: BTreeMap<String, String>,
     /// The repositories of a server's projects; runs of a terminal need none.
     pub projects: Option<Projects>,
+    /// Where the secrets of stages come from.
+    pub secrets: SecretSource,
 }
 
 /// How a worker works.

@@ -26,6 +26,7 @@ use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus};
 use crate::projects::Projects;
 use crate::runs::LoadedRun;
+use crate::secrets::{Given, SecretSource};
 use crate::store::runs::RunRow;
 use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
 
@@ -118,7 +119,7 @@ impl<'a> Foreground<'a> {
         let (session, state) = (self.session, self.state);
         let settings = worker_settings(session, state, self.args, reuse);
         let drive = Drive { session, state, run, report: self.args.report };
-        let parts = (self.secrets, settings);
+        let parts = (SecretSource::Given(Given(self.secrets)), settings);
         match self.engine {
             Engine::Docker(docker) => drive.with(worker(session, state, docker, parts)).await,
             Engine::Host(host) => drive.with(worker(session, state, host, parts)).await,
@@ -141,10 +142,22 @@ pub async fn sweep(session: &Session, state: &State) -> usize {
     let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
     let mut swept = 0;
     if let Ok(docker) = executor::docker(session, state).await {
-        swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
+        swept += sweep_with(&worker(
+            session,
+            state,
+            docker,
+            (SecretSource::Given(Given::default()), settings()),
+        ))
+        .await;
     }
     if let Ok(host) = executor::host(session, state) {
-        swept += sweep_with(&worker(session, state, host, (BTreeMap::new(), settings()))).await;
+        swept += sweep_with(&worker(
+            session,
+            state,
+            host,
+            (SecretSource::Given(Given::default()), settings()),
+        ))
+        .await;
     }
     swept
 }
@@ -181,9 +194,9 @@ pub fn server_worker<E: Executor>(
     session: &Session,
     state: &State,
     executor: E,
-    (projects, settings): (Projects, WorkerSettings),
+    (projects, secrets, settings): (Projects, SecretSource, WorkerSettings),
 ) -> Worker<E> {
-    let parts = parts(session, state, executor, BTreeMap::new());
+    let parts = parts(session, state, executor, secrets);
     Worker::new(WorkerParts { projects: Some(projects), ..parts }, settings)
 }
 
@@ -192,7 +205,7 @@ pub fn worker<E: Executor>(
     session: &Session,
     state: &State,
     executor: E,
-    (secrets, settings): (BTreeMap<String, String>, WorkerSettings),
+    (secrets, settings): (SecretSource, WorkerSettings),
 ) -> Worker<E> {
     Worker::new(parts(session, state, executor, secrets), settings)
 }
@@ -201,7 +214,7 @@ fn parts<E: Executor>(
     session: &Session,
     state: &State,
     executor: E,
-    secrets: BTreeMap<String, String>,
+    secrets: SecretSource,
 ) -> WorkerParts<E> {
     WorkerParts {
         runs: state.runs.clone(),

@@ -6,6 +6,7 @@ use crate::auth::Auth;
 use crate::blobs::{Blobs, Logs};
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
+use crate::secrets::TeamSecrets;
 use crate::store::Store;
 use crate::triggers::Triggers;
 
@@ -26,6 +27,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// What starts runs.
     pub triggers: Triggers,
+    /// The secrets of teams.
+    pub secrets: TeamSecrets,
 }
 
 impl App {

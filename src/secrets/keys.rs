@@ -1,12 +1,18 @@
 //! Where the keys are that data keys are wrapped with. None of them ever stands in the database.
 
 mod file;
+mod transit;
+mod aws_kms;
+mod sigv4;
+mod remote;
 
 use std::path::PathBuf;
 
 use super::envelope::Key;
 
+pub use aws_kms::AwsKms;
 pub use file::KeyFile;
+pub use transit::Transit;
 
 /// A data key as it may be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +28,10 @@ pub struct Wrapped {
 pub enum KeyProvider {
     /// A file on this machine.
     File(KeyFile),
+    /// The transit engine of OpenBao or Vault.
+    Transit(Transit),
+    /// AWS KMS.
+    AwsKms(AwsKms),
 }
 
 /// The provider that new data keys are wrapped with, and those that old ones may still need.
@@ -48,6 +58,26 @@ pub enum KeyError {
     /// What is to be unwrapped was changed, or belongs elsewhere.
     #[error("the wrapped data key `{0}` was changed, or is another one's")]
     Changed(String),
+    /// The provider does not answer, or not as it should.
+    #[error("{provider} did not answer `{operation}`: {reason}")]
+    Unreachable {
+        /// Who.
+        provider: &'static str,
+        /// What was asked.
+        operation: String,
+        /// What is known.
+        reason: String,
+    },
+    /// The provider says no.
+    #[error("{provider} refused `{operation}`: {reason}")]
+    Refused {
+        /// Who.
+        provider: &'static str,
+        /// What was asked.
+        operation: String,
+        /// What it said.
+        reason: String,
+    },
     /// The key file cannot be used.
     #[error("the key file `{path}` cannot be used: {reason}")]
     File {
@@ -70,6 +100,10 @@ impl KeyError {
                 Some("Give its settings as well, until `trunkline key rotate` is through.")
             }
             Self::File { .. } => Some("Only the server's user may read it: `chmod 600`."),
+            Self::Unreachable { .. } => Some("Check its address, and that it runs."),
+            Self::Refused { .. } => {
+                Some("Check the key's name, and that the token or access key may use it.")
+            }
             Self::Changed(_) => Some("Restore the database from a backup."),
         }
     }
@@ -81,12 +115,17 @@ impl KeyProvider {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::File(_) => "file",
+            Self::Transit(_) => "transit",
+            Self::AwsKms(_) => "aws_kms",
         }
     }
 
     /// A fresh data key, and what may be stored of it. `data_key` is its id, bound to it where the
     /// provider can do that.
     pub(super) async fn new_key(&self, data_key: &str) -> Result<(Key, Wrapped), KeyError> {
+        if let Self::AwsKms(kms) = self {
+            return kms.new_key(data_key).await;
+        }
         let key = Key::new(super::random_bytes());
         let wrapped = self.wrap(data_key, &key).await?;
         Ok((key, wrapped))
@@ -95,12 +134,37 @@ impl KeyProvider {
     async fn wrap(&self, data_key: &str, key: &Key) -> Result<Wrapped, KeyError> {
         match self {
             Self::File(file) => file.wrap(data_key, key).await,
+            Self::Transit(transit) => transit.wrap(key).await,
+            Self::AwsKms(kms) => kms.wrap(data_key, key).await,
         }
     }
 
     async fn unwrap(&self, data_key: &str, wrapped: &Wrapped) -> Result<Key, KeyError> {
         match self {
             Self::File(file) => file.unwrap(data_key, wrapped).await,
+            Self::Transit(transit) => transit.unwrap(data_key, wrapped).await,
+            Self::AwsKms(kms) => kms.unwrap(data_key, wrapped).await,
+        }
+    }
+
+    /// Makes a new version of the wrapping key and gives its name. AWS makes those itself, on the
+    /// schedule that is set there: the answer is the key.
+    async fn rotate(&self) -> Result<String, KeyError> {
+        match self {
+            Self::File(file) => file.rotate().await,
+            Self::Transit(transit) => transit.rotate().await,
+            Self::AwsKms(kms) => Ok(kms.key().to_owned()),
+        }
+    }
+
+    async fn rewrap(&self, data_key: &str, wrapped: &Wrapped) -> Result<Wrapped, KeyError> {
+        match self {
+            Self::File(file) => {
+                let key = file.unwrap(data_key, wrapped).await?;
+                file.wrap(data_key, &key).await
+            }
+            Self::Transit(transit) => transit.rewrap(wrapped).await,
+            Self::AwsKms(kms) => kms.rewrap(data_key, wrapped).await,
         }
     }
 }
@@ -132,5 +196,24 @@ impl Keyring {
         wrapped: &Wrapped,
     ) -> Result<Key, KeyError> {
         self.find(provider)?.unwrap(data_key, wrapped).await
+    }
+
+    /// A new version of the wrapping key; its name.
+    pub(super) async fn rotate(&self) -> Result<String, KeyError> {
+        self.primary.rotate().await
+    }
+
+    /// The same data key under the newest wrapping key of the primary provider, whoever wrapped it before.
+    pub(super) async fn rewrap(
+        &self,
+        provider: &str,
+        data_key: &str,
+        wrapped: &Wrapped,
+    ) -> Result<Wrapped, KeyError> {
+        if provider == self.primary.as_str() {
+            return self.primary.rewrap(data_key, wrapped).await;
+        }
+        let key = self.unwrap(provider, data_key, wrapped).await?;
+        self.primary.wrap(data_key, &key).await
     }
 }

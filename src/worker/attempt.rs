@@ -6,6 +6,7 @@ pub(in crate::worker) mod failure;
 pub(in crate::worker) mod files;
 pub(in crate::worker) mod job;
 pub(in crate::worker) mod log;
+pub(in crate::worker) mod secrets;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::executor::{
     WorkspaceSpec,
 };
 use crate::model::{AttemptName, FailureClass};
+use crate::secrets::SecretRequest;
 use crate::worker::Worker;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::job::{Job, Setup, Task};
@@ -91,14 +93,24 @@ impl<E: Executor> Attempt<E> {
     pub(in crate::worker) async fn run(
         &self,
         job: Result<Job, Failure>,
-        head: Head,
+        (request, head): (SecretRequest, Head),
     ) -> AttemptOutcome {
-        let job = match job {
+        let job = match self.with_secrets(job, &request).await {
             Ok(job) => job,
             Err(failure) => return failure.into(),
         };
         let outcome = self.try_run(&job, head).await.unwrap_or_else(AttemptOutcome::from);
         AttemptOutcome { message: job.setup.masker.mask(&outcome.message), ..outcome }
+    }
+
+    async fn with_secrets(
+        &self,
+        job: Result<Job, Failure>,
+        request: &SecretRequest,
+    ) -> Result<Job, Failure> {
+        let mut job = job?;
+        job.add_secrets(secrets::deliver(&self.worker.parts.secrets, request).await?);
+        Ok(job)
     }
 
     async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Failure> {

@@ -11,6 +11,7 @@ use trunkline::model::Clock;
 use trunkline::model::{RunId, StageIndex};
 use trunkline::pipeline::Context;
 use trunkline::runs::{CreateRun, LoadedRun, Runs, RunsError};
+use trunkline::secrets::{Given, SecretSource};
 use trunkline::store::Store;
 use trunkline::worker::{Worker, WorkerParts, WorkerSettings};
 
@@ -175,8 +176,8 @@ impl History {
             logs: Logs::open(&self.folder.join("logs-0")).unwrap(),
             executor: Machine { world: self.world.clone(), process: "sweep".to_owned(), number: 0 },
             clock: self.world.clone(),
-            secrets: std::collections::BTreeMap::default(),
             projects: None,
+            secrets: SecretSource::Given(Given::default()),
         };
         let settings = WorkerSettings {
             instance: INSTANCE.to_owned(),

@@ -1,6 +1,5 @@
 //! A process that drives runs, is killed, shut down or stalled, and is followed by the next one.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use trunkline::blobs::{Blobs, Logs};
 use trunkline::model::{RunId, RunStatus};
 use trunkline::runs::Runs;
+use trunkline::secrets::{Given, SecretSource};
 use trunkline::store::Store;
 use trunkline::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
 
@@ -236,8 +236,8 @@ impl Process {
                 number: machine,
             },
             clock: self.world.clone(),
-            secrets: BTreeMap::from([("TOKEN".to_owned(), SECRET.to_owned())]),
             projects: None,
+            secrets: SecretSource::Given(Given([("TOKEN".to_owned(), SECRET.to_owned())].into())),
         };
         let settings = WorkerSettings {
             instance: INSTANCE.to_owned(),

@@ -13,9 +13,11 @@ use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
 use crate::cli::forges;
+use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::http::App;
+use crate::secrets::{SecretSource, TeamSecrets};
 use crate::triggers::Triggers;
 
 /// Arguments of `trunkline serve`.
@@ -46,11 +48,12 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let triggers = forges::triggers(session, &state, projects.clone());
     let app = app(session, &state, triggers.clone())?;
     announce_setup(session, &app).await?;
+    let source = SecretSource::Team(app.secrets.clone());
     let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker = drive::server_worker(session, &state, docker, (projects, settings));
+    let worker = drive::server_worker(session, &state, docker, (projects, source, settings));
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
     let stop = async {
@@ -78,6 +81,7 @@ async fn announce_setup(session: &Session, app: &App) -> anyhow::Result<()> {
 }
 
 fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
+    let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
     Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
@@ -86,5 +90,6 @@ fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<A
         auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
+        secrets: TeamSecrets::new(store, keys::sealer(session, state)?, clock),
     })
 }

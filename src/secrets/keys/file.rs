@@ -67,6 +67,18 @@ impl KeyFile {
         to_key(&plain.ok_or_else(changed)?).ok_or_else(changed)
     }
 
+    /// Adds a key, which is used from now on, and gives its name.
+    pub(super) async fn rotate(&self) -> Result<String, KeyError> {
+        let mut keys = self.load().await?;
+        let fresh = new_key();
+        let id = fresh.id.clone();
+        keys.push(fresh);
+        let file = self.clone();
+        let written = tokio::task::spawn_blocking(move || file.write(&keys, Write::Anew)).await;
+        written.map_err(|_| self.fault("it was not written to its end"))??;
+        Ok(id)
+    }
+
     /// Read anew each time: another process may have rotated it, and data keys are cached above.
     async fn load(&self) -> Result<Vec<NamedKey>, KeyError> {
         let file = self.clone();
@@ -94,6 +106,7 @@ impl KeyFile {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
                 linked => linked,
             },
+            Write::Anew => fs::rename(&draft, &self.path),
         });
         let _gone_already = fs::remove_file(&draft);
         written.map_err(|error| self.fault(&error.to_string()))
@@ -107,6 +120,7 @@ impl KeyFile {
 #[derive(Clone, Copy)]
 enum Write {
     First,
+    Anew,
 }
 
 fn write_whole(draft: &Path, keys: &[NamedKey]) -> std::io::Result<()> {

@@ -58,4 +58,46 @@ impl Store {
         const SQL: &str = "SELECT * FROM data_keys ORDER BY created_at, id";
         Ok(with_db!(self, db => sqlx::query_as(SQL).fetch_all(db).await?))
     }
+
+    /// Notes who wraps a data key now; false when it was wrapped anew meanwhile.
+    pub async fn rewrap_data_key(
+        &self,
+        old: &DataKeyRow,
+        new: &DataKeyRow,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            UPDATE data_keys SET provider = $3, wrapped_by = $4, wrapped_key = $5
+            WHERE id = $1 AND wrapped_key = $2";
+        let changed = with_writer!(self, db => {
+            sqlx::query(SQL)
+                .bind(&old.id)
+                .bind(&old.wrapped_key)
+                .bind(&new.provider)
+                .bind(&new.wrapped_by)
+                .bind(&new.wrapped_key)
+                .execute(db)
+                .await?
+                .rows_affected()
+        });
+        Ok(changed > 0)
+    }
+
+    /// Retires every data key but this one.
+    pub async fn retire_data_keys_but(
+        &self,
+        current: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE data_keys SET retired_at = $2 WHERE id <> $1 AND retired_at IS NULL";
+        with_writer!(self, db => { sqlx::query(SQL).bind(current).bind(now).execute(db).await?; });
+        Ok(())
+    }
+
+    /// Removes a data key for good.
+    pub async fn delete_data_key(&self, id: &str) -> Result<(), StoreError> {
+        const SQL: &str = "DELETE FROM data_keys WHERE id = $1 AND retired_at IS NOT NULL";
+        with_writer!(self, db => { sqlx::query(SQL).bind(id).execute(db).await?; });
+        Ok(())
+    }
 }

@@ -12,7 +12,7 @@ use crate::pipeline::plan::{
 };
 use crate::pipeline::{Expression, ExpressionError, PlannedStage, Scope, Template};
 use crate::runs::LoadedRun;
-use crate::secrets::Masker;
+use crate::secrets::{Delivered, Masker, SecretSource};
 use crate::source::Snapshot;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::workspace::Origin;
@@ -39,6 +39,8 @@ pub(in crate::worker) struct Job {
     pub(in crate::worker) setup: Setup,
     pub(in crate::worker) task: Task,
     pub(in crate::worker) env: Vec<(String, String)>,
+    /// The variables its secrets stand in, in their order.
+    secret_names: Vec<String>,
     pub(in crate::worker) step_names: Vec<String>,
     pub(in crate::worker) inherited: Vec<ArtifactRef>,
     pub(in crate::worker) caches: Vec<CacheUse>,
@@ -69,7 +71,7 @@ impl Setup {
     pub(in crate::worker) fn resolve(
         loaded: &LoadedRun,
         stage: StageIndex,
-        secrets: &BTreeMap<String, String>,
+        secrets: &SecretSource,
     ) -> Resolved<Self> {
         let planned = planned(loaded, stage)?;
         let scope = loaded.run.scope(stage);
@@ -101,35 +103,41 @@ impl Setup {
             container,
             origin: Origin::of(loaded),
             snapshot: snapshot_of(loaded),
-            masker: Masker::new(secrets.values().map(String::as_str)),
+            masker: Masker::new(secrets.known()),
         })
     }
 }
 
 impl Job {
-    /// Everything; only for a stage whose needs are done.
+    /// Everything but its secrets; only for a stage whose needs are done.
     pub(in crate::worker) fn resolve(
         loaded: &LoadedRun,
         stage: StageIndex,
-        secrets: &BTreeMap<String, String>,
+        secrets: &SecretSource,
     ) -> Resolved<Self> {
         let setup = Setup::resolve(loaded, stage, secrets)?;
         let planned = planned(loaded, stage)?;
         let scope = loaded.run.scope(stage);
         let mut env = facts(loaded, planned);
         env.extend(pairs(&planned.env, "env", &scope)?);
-        env.extend(secrets_of(planned, secrets)?);
         let container = setup.container.as_deref();
         let (task, step_names) = task_of(&planned.work, &scope)?;
         Ok(Self {
             task,
             step_names,
             env,
+            secret_names: planned.secrets.iter().map(|it| it.env.clone()).collect(),
             inherited: inherited(loaded, planned),
             caches: caches_of(container.map_or(&[], |it| &it.caches), &scope)?,
             artifacts: container.and_then(|it| it.artifacts.clone()),
             setup,
         })
+    }
+
+    /// Fills in the secrets, which win over `env`, and masks them from now on.
+    pub(in crate::worker) fn add_secrets(&mut self, delivered: Delivered) {
+        self.setup.masker = Masker::new(delivered.masked.iter().map(String::as_str));
+        self.env.extend(self.secret_names.iter().cloned().zip(delivered.values));
     }
 }
 
@@ -182,23 +190,6 @@ fn facts(loaded: &LoadedRun, planned: &PlannedStage) -> Vec<(String, String)> {
         facts.push(("TRUNKLINE_PULL_REQUEST_HEAD", request.head.clone()));
     }
     facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn secrets_of(
-    planned: &PlannedStage,
-    secrets: &BTreeMap<String, String>,
-) -> Resolved<Vec<(String, String)>> {
-    let secret = |wanted: &crate::pipeline::plan::SecretUse| {
-        let value = secrets.get(&wanted.name).ok_or_else(|| {
-            let message = format!(
-                "secret `{0}` is not set\nhelp: give it with `--secret {0}=…`, or in a `--secrets-file`",
-                wanted.name
-            );
-            Failure::user(message)
-        })?;
-        Ok((wanted.env.clone(), value.clone()))
-    };
-    planned.secrets.iter().map(secret).collect()
 }
 
 fn task_of(work: &Work, scope: &Scope<'_>) -> Resolved<(Task, Vec<String>)> {

@@ -49,6 +49,9 @@ pub struct DriveArgs {
     /// Stages at the same time [default: the number of CPUs, at least 2]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub jobs: Option<u16>,
+    /// Containers made ready while their needs still run; 0 for none [default: as many as `--jobs`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub look_ahead: Option<u16>,
     /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
     #[arg(long, overrides_with = "no_keep")]
     pub keep: bool,
@@ -206,7 +209,7 @@ pub fn worker_settings(
         owner: format!("process {} of {}", std::process::id(), session.settings.user),
         state_folder: state.folder.clone(),
         slots,
-        look_ahead: slots,
+        look_ahead: args.look_ahead.map_or(slots, usize::from),
         log_limit_bytes: LOG_LIMIT_BYTES,
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,

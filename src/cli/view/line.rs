@@ -8,6 +8,8 @@ use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::StoredEvent;
 
+/// What a run is called that has not ended and that nobody goes on with.
+pub const INTERRUPTED: &str = "interrupted";
 /// Columns that a stage's key takes at most before its lines go out of step.
 const KEY_LIMIT: usize = 24;
 

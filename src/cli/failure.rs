@@ -7,6 +7,7 @@ use super::drive::is_elsewhere;
 use super::output::Paint;
 use super::view::terminal;
 use crate::config::ConfigError;
+use crate::engine::Refused;
 use crate::runs::RunsError;
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -176,7 +177,24 @@ fn help_of(error: &anyhow::Error) -> String {
         None if is_elsewhere(error) => {
             "`trunkline logs --follow` follows it, `trunkline cancel` stops it".to_owned()
         }
-        Some(RunsError::Refused(_)) | None => String::new(),
+        Some(RunsError::Refused(refused)) => help_of_refused(refused).to_owned(),
+        None => String::new(),
+    }
+}
+
+fn help_of_refused(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::AlreadyFinished => "`trunkline show` says how; `trunkline rerun` runs it again",
+        Refused::NotFinished => {
+            "wait for its end, stop it with `trunkline cancel`, or go on with `trunkline resume`"
+        }
+        Refused::NothingToRerun => "`trunkline rerun` without `--failed` runs every stage again",
+        Refused::WrongStatus { .. }
+        | Refused::NoSuchStage(_)
+        | Refused::Duplicate
+        | Refused::StaleEpoch
+        | Refused::MayNotApprove(_)
+        | Refused::NotReusable(_) => "",
     }
 }
 
@@ -191,6 +209,17 @@ mod tests {
         assert_eq!(
             as_text(&error),
             "error: there is no run `99`\nhelp: `trunkline runs --all` lists the runs there are"
+        );
+    }
+
+    #[test]
+    fn what_a_run_refuses_names_the_way_on() {
+        let error = anyhow::Error::from(RunsError::Refused(Refused::NothingToRerun));
+        assert_eq!(exit_of(&error), Exit::Usage);
+        assert_eq!(
+            as_text(&error),
+            "error: no stage of the run failed\n\
+             help: `trunkline rerun` without `--failed` runs every stage again"
         );
     }
 

@@ -32,10 +32,10 @@ pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exi
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
     ask(session, &state, (&mut loaded, args)).await?;
-    if !loaded.run.status().is_finished() {
+    if drive::is_interrupted(&state, &row.id, loaded.run.status()) {
         finish_if_abandoned(session, &state, &loaded).await?;
     }
-    tell(session, &state, &loaded).await?;
+    tell(session, &state, (&loaded, args)).await?;
     Ok(Exit::Passed)
 }
 
@@ -79,13 +79,21 @@ async fn finish_if_abandoned(
     }
 }
 
-async fn tell(session: &Session, state: &State, loaded: &LoadedRun) -> anyhow::Result<()> {
+async fn tell(
+    session: &Session,
+    state: &State,
+    (loaded, args): (&LoadedRun, &CancelArgs),
+) -> anyhow::Result<()> {
     let status = state.runs.load(&loaded.row.id).await?.run.status();
     if session.output.json {
         let answer = serde_json::json!({ "run": loaded.row.id, "number": loaded.row.number, "status": status });
         session.output.json(&answer)?;
     } else {
-        session.output.line(&format!("run #{} is {status}", loaded.row.number))?;
+        let number = loaded.row.number;
+        let is_patient = status == RunStatus::Cancelling && !args.force;
+        let hint = format!("; `trunkline cancel {number} --force` ends it at once");
+        let hint = if is_patient { hint } else { String::new() };
+        session.output.line(&format!("run #{number} is {status}{hint}"))?;
     }
     Ok(())
 }

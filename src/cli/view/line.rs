@@ -82,8 +82,9 @@ fn describe(
         Event::StepStarted { stage, step, .. } => {
             of_stage(stage, step_name(run, *stage, *step).filter(|_| run_has_steps(run, *stage))?)
         }
-        Event::StopRequested { stage, message, .. } => {
-            of_stage(stage, paint.yellow(&format!("stopping: {message}")))
+        Event::StopRequested { stage, message, kill_at, .. } => {
+            let how = if *kill_at <= stored.at { "killing" } else { "stopping" };
+            of_stage(stage, paint.yellow(&format!("{how}: {message}")))
         }
         Event::AttemptFinished { stage, attempt, outcome } => {
             of_stage(stage, finished(run, *stage, *attempt, (outcome, paint)))

@@ -25,8 +25,7 @@ use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus};
 use crate::runs::LoadedRun;
-use crate::store::runs::RunRow;
-use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
+use crate::worker::{self, Worker, WorkerError, WorkerParts, WorkerSettings};
 
 use report::Report;
 use signals::{Asked, Signals};
@@ -73,6 +72,14 @@ pub enum Reuse {
     Never,
 }
 
+impl Reuse {
+    /// What `--no-reuse` says.
+    #[must_use]
+    pub fn unless(is_forbidden: bool) -> Self {
+        if is_forbidden { Self::Never } else { Self::WhereUnchanged }
+    }
+}
+
 /// Everything that is needed to drive runs here: secrets are gathered, the executor is reached.
 pub struct Foreground<'a> {
     session: &'a Session,
@@ -87,16 +94,14 @@ enum Engine {
     Host(HostExecutor),
 }
 
-/// Drives a run that is there already to its end, shows it, and gives the exit code.
+/// Drives a run that is there already to its end, as [`Foreground::drive`] does.
 pub async fn drive(
     session: &Session,
     state: &State,
     run: &RunId,
     args: &DriveArgs,
 ) -> anyhow::Result<Exit> {
-    let kind = executor::kind_for(session, state, run, args.executor);
-    let foreground = Foreground::open(session, state, args, kind).await?;
-    foreground.drive(run, Reuse::default()).await
+    Foreground::open_for(session, state, args, run).await?.drive(run, Reuse::default()).await
 }
 
 impl<'a> Foreground<'a> {
@@ -113,6 +118,17 @@ impl<'a> Foreground<'a> {
             ExecutorKind::Host => Engine::Host(executor::host(session, state)?),
         };
         Ok(Self { session, state, args, secrets, engine })
+    }
+
+    /// The same, with the executor that the run was created with unless another is asked for.
+    pub async fn open_for(
+        session: &'a Session,
+        state: &'a State,
+        args: &'a DriveArgs,
+        run: &RunId,
+    ) -> anyhow::Result<Self> {
+        let kind = executor::kind_for(session, state, run, args.executor);
+        Self::open(session, state, args, kind).await
     }
 
     /// Drives a run to its end, shows it, and gives the exit code.
@@ -172,10 +188,10 @@ pub fn is_elsewhere(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(WorkerError::DrivenElsewhere { .. }))
 }
 
-/// Whether a living process seems to drive the run: its lease has not run out.
+/// Whether a run has not ended, and no living process goes on with it.
 #[must_use]
-pub fn is_driven(session: &Session, row: &RunRow) -> bool {
-    !row.lease_owner.is_empty() && row.lease_until > session.now()
+pub fn is_interrupted(state: &State, run: &RunId, status: RunStatus) -> bool {
+    !status.is_finished() && !worker::is_driven_here(&state.folder, run)
 }
 
 /// A worker on this state folder.

@@ -49,8 +49,19 @@ pub struct ArtifactRef {
     pub digest: Digest,
     /// Size of the archive.
     pub size_bytes: u64,
+    /// Size of the files in it; older versions did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked_bytes: Option<u64>,
     /// Files in it.
     pub files: u64,
+}
+
+impl ArtifactRef {
+    /// The size that means something to a person: of the files, or of the archive where only that is known.
+    #[must_use]
+    pub fn shown_bytes(&self) -> u64 {
+        self.unpacked_bytes.unwrap_or(self.size_bytes)
+    }
 }
 
 /// Tests counted in reports.

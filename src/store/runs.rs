@@ -79,6 +79,8 @@ pub struct RunFilter {
     pub repository: Option<String>,
     /// Only these statuses; all when empty.
     pub statuses: Vec<RunStatus>,
+    /// Only runs whose id begins so.
+    pub id_prefix: Option<String>,
     /// Only runs created before this one (its id), for paging.
     pub before: Option<RunId>,
     /// At most this many, newest first.
@@ -191,6 +193,11 @@ impl Store {
             }
             if let Some(repository) = &filter.repository {
                 sql.push(" AND repository = ").push_bind(repository);
+            }
+            if let Some(prefix) = &filter.id_prefix {
+                let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
+                sql.push(" AND substr(id, 1, ").push_bind(length);
+                sql.push(") = ").push_bind(prefix);
             }
             if let Some(before) = &filter.before {
                 sql.push(" AND id < ").push_bind(before);

@@ -2,7 +2,7 @@
 
 mod reconcile;
 mod groups;
-mod lease;
+pub(in crate::worker) mod lease;
 pub(in crate::worker) mod look_ahead;
 mod reuse;
 

@@ -4,11 +4,11 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use super::include;
 use crate::cli::failure::{AlreadyShown, Usage};
+use crate::cli::output::Paint;
 use crate::cli::session::Session;
+use crate::cli::view::terminal;
 use crate::pipeline::diagnostic::SourceFile;
 use crate::pipeline::{Checked, check, file::Pipeline};
 
@@ -63,16 +63,18 @@ pub fn checked(session: &Session, path: &Path) -> anyhow::Result<Pipeline> {
     let mut err = std::io::stderr().lock();
     for diagnostic in &checked.diagnostics {
         let shown = diagnostic.render(&checked.sources);
-        writeln!(err, "{}\n", shown.trim_end())?;
+        writeln!(err, "{}\n", terminal::safe(shown.trim_end(), Paint::default()))?;
     }
     checked.pipeline.ok_or_else(|| AlreadyShown.into())
 }
 
 /// Reads and checks a file.
-pub fn read(session: &Session, path: &Path) -> anyhow::Result<Checked> {
+pub fn read(session: &Session, path: &Path) -> Result<Checked, Usage> {
     let root = root(session);
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("`{}` cannot be read", shown(&root, path)))?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        let message = format!("`{}` cannot be read: {error}", shown(&root, path));
+        Usage::new(message, "give the path of a pipeline file")
+    })?;
     let source = SourceFile { name: shown(&root, path), text };
     Ok(check(source, &|wanted| include::load(&root, wanted)))
 }

@@ -50,6 +50,10 @@ fn verdict(view: View<'_>) -> String {
         RunStatus::Queued | RunStatus::Running => ("●", super::Paint::cyan),
     };
     let (name, time) = (&view.run.plan().pipeline, format::duration(view.time_of_run()));
+    if view.is_interrupted {
+        let number = view.number;
+        return view.paint.yellow(&format!("■ {name} #{number} was {}", line::INTERRUPTED));
+    }
     let ended = if status.is_finished() { "in" } else { "for" };
     paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.number))
 }
@@ -152,7 +156,7 @@ fn artifacts(view: View<'_>) -> Vec<String> {
         let outcome = stage.outcome();
         for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
             let files = format::count(artifact.files, "file");
-            let size = format::bytes(artifact.size_bytes);
+            let size = format::bytes(artifact.shown_bytes());
             lines.push(format!("  {}: {} ({files}, {size})", planned.key, artifact.path));
         }
     }
@@ -182,6 +186,9 @@ fn next(view: View<'_>) -> Vec<String> {
             let what = "look around in its container";
             commands.push((format!("trunkline shell {number} {key}"), what));
         }
+    }
+    if view.is_interrupted {
+        commands.push((format!("trunkline resume {number}"), "go on with it"));
     }
     if matches!(view.run.status(), RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";

@@ -93,7 +93,16 @@ impl World {
     fn view<'a>(&'a self, tails: &'a BTreeMap<StageIndex, String>) -> View<'a> {
         let paint = Paint::default();
         let (run, now) = (&self.run, self.now);
-        View { run, number: 12, now, tails, paint, keeps_containers: true, columns: 100 }
+        View {
+            run,
+            number: 12,
+            now,
+            tails,
+            paint,
+            keeps_containers: true,
+            is_interrupted: false,
+            columns: 100,
+        }
     }
 
     fn tree(&self, height: usize) -> String {
@@ -150,7 +159,8 @@ fn at_the_end() -> World {
     let artifact = crate::engine::ArtifactRef {
         path: "out/".to_owned(),
         digest: Digest::of(b""),
-        size_bytes: 12_345,
+        size_bytes: 345,
+        unpacked_bytes: Some(12_345),
         files: 3,
     };
     let metrics = [("f1", 0.8125), ("cost", 0.004)].map(|(name, it)| (name.to_owned(), it));
@@ -189,6 +199,21 @@ fn no_line_of_the_tree_is_wider_than_the_terminal() {
 #[test]
 fn the_summary_says_what_failed_and_what_to_do() {
     insta::assert_snapshot!(at_the_end().summary());
+}
+
+#[test]
+fn an_interrupted_run_says_how_it_goes_on() {
+    let (world, tails) = (in_the_middle(), BTreeMap::new());
+    let view = View { is_interrupted: true, ..world.view(&tails) };
+    let tree = tree::lines(view, usize::MAX);
+    assert_eq!(
+        tree.last().unwrap(),
+        "3 of 9 done, interrupted, 1 running, 1 waiting for approval, 1 failed, 1 skipped"
+    );
+    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
+    assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
+    assert_eq!(json::run(view, "/repository")["interrupted"], true);
 }
 
 #[test]

@@ -21,10 +21,17 @@ use crate::worker::attempt::log::AttemptLog;
 /// The largest archive of one declared path.
 const ARCHIVE_MAX_BYTES: u64 = 16 << 30;
 
-/// Something stored, and how many files are in it.
+/// Something stored, and what is in it.
 struct Archive {
     blob: StoredBlob,
+    content: Content,
+}
+
+/// What is in an archive. Folders do not count.
+#[derive(Debug, Clone, Copy, Default)]
+struct Content {
     files: u64,
+    bytes: u64,
 }
 
 impl<E: Executor> Attempt<E> {
@@ -89,7 +96,8 @@ impl<E: Executor> Attempt<E> {
                     path: path.clone(),
                     digest: archive.blob.digest,
                     size_bytes: archive.blob.size_bytes,
-                    files: archive.files,
+                    unpacked_bytes: Some(archive.content.bytes),
+                    files: archive.content.files,
                 });
             }
         }
@@ -143,13 +151,13 @@ impl<E: Executor> Attempt<E> {
         let spool = Spool::fill(&self.worker.settings.state_folder, tar)
             .await
             .map_err(|error| Failure::infra(&format!("reading `{path}`"), &error))?;
-        let files = spool.count_files().await?;
-        if files == 0 {
+        let content = spool.content().await?;
+        if content.files == 0 {
             return Ok(None);
         }
         let packed = ZstdEncoder::new(BufReader::new(spool.file));
         let blob = self.worker.parts.blobs.put(Box::pin(packed), ARCHIVE_MAX_BYTES).await?;
-        Ok(Some(Archive { blob, files }))
+        Ok(Some(Archive { blob, content }))
     }
 
     /// The content of the files that match a glob, by path; at most `limit_bytes` in all.
@@ -229,21 +237,25 @@ impl Spool {
         Ok(Self { file })
     }
 
-    async fn count_files(&self) -> Result<u64, Failure> {
+    async fn content(&self) -> Result<Content, Failure> {
         let file = self
             .file
             .try_clone()
             .await
             .map_err(|error| Failure::infra("counting files", &error))?;
         let mut file = file.into_std().await;
-        let counted = tokio::task::spawn_blocking(move || -> std::io::Result<u64> {
+        let counted = tokio::task::spawn_blocking(move || -> std::io::Result<Content> {
             use std::io::Seek as _;
-            let mut files = 0;
+            let mut content = Content::default();
             for entry in tar::Archive::new(&file).entries_with_seek()? {
-                files += u64::from(!entry?.header().entry_type().is_dir());
+                let entry = entry?;
+                if !entry.header().entry_type().is_dir() {
+                    content.files += 1;
+                    content.bytes += entry.size();
+                }
             }
             file.rewind()?;
-            Ok(files)
+            Ok(content)
         });
         match counted.await {
             Ok(counted) => counted.map_err(|error| Failure::infra("counting files", &error)),

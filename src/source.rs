@@ -1,5 +1,5 @@
 //! Git: what a run is made from. Reads a repository, snapshots a dirty working tree without touching
-//! it, checks trees out for workspaces, and tells which paths changed.
+//! it, checks trees out for workspaces, tells which paths changed, and keeps mirrors of others.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,9 @@ mod checkout;
 mod changes;
 mod globs;
 mod prune;
+mod mirror;
+
+pub use mirror::{Address, Mirror, NoAddress, is_commit};
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]
@@ -107,6 +110,20 @@ impl Repository {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.place.folder()
+    }
+
+    /// The URL of the remote `origin` as it is configured, without user settings that replace it; a
+    /// relative path becomes an absolute one.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        let repository = self.place.open().ok()?;
+        let url = repository.find_remote("origin").ok()?.url().ok()?.to_owned();
+        let is_relative = url.starts_with("./") || url.starts_with("../");
+        if !is_relative {
+            return Some(url);
+        }
+        let path = std::fs::canonicalize(self.folder().join(&url)).ok()?;
+        Some(path.display().to_string())
     }
 
     /// The repository itself as a folder of objects: enough to read commits, and nothing is written to it.

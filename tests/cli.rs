@@ -138,6 +138,32 @@ fn a_bad_file_shows_every_problem_and_no_run_begins() {
 }
 
 #[test]
+fn a_file_that_is_no_text_is_a_problem_and_the_others_are_checked_all_the_same() {
+    let world = World::new(PIPELINE);
+    std::fs::create_dir(world.repository().join("pipelines")).unwrap();
+    std::fs::write(world.repository().join("pipelines/a.yml"), b"name: gr\xfcn\n").unwrap();
+    let told = world.says(2, &["check"]);
+    assert!(told.contains("the byte 0xFC at offset 8 is not UTF-8 text"), "{told}");
+    assert!(told.contains("--> pipelines/a.yml:1:9"), "{told}");
+    assert!(told.contains("✓ .trunkline.yml: fine, 4 stages"), "{told}");
+    let told = world.says(2, &["check", "nothing.yml", ".trunkline.yml"]);
+    assert!(told.contains("`nothing.yml` cannot be read: No such file"), "{told}");
+    assert!(told.contains("✓ .trunkline.yml: fine, 4 stages"), "{told}");
+}
+
+#[test]
+fn two_pipelines_of_one_name_are_refused_by_check_and_run() {
+    let world = World::new(PIPELINE);
+    std::fs::create_dir(world.repository().join("pipelines")).unwrap();
+    world.write("pipelines/demo.yml", "stages: { a: { image: busybox, run: 'true' } }\n");
+    let told = world.says(2, &["check"]);
+    assert!(told.contains("`pipelines/demo.yml` is called `demo` too"), "{told}");
+    assert!(told.contains("--> .trunkline.yml:2:7"), "{told}");
+    assert!(told.contains("`.trunkline.yml` is called `demo` too"), "{told}");
+    assert!(world.complains(2, &["run", ".trunkline.yml"]).contains("is called `demo` too"));
+}
+
+#[test]
 fn the_schema_is_json() {
     let schema = World::new(PIPELINE).json(0, &["check", "--schema"]);
     assert!(schema.get("properties").is_some(), "{schema}");

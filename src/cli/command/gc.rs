@@ -7,10 +7,12 @@ use serde::Serialize;
 use crate::blobs::garbage::{GRACE, garbage};
 use crate::cli::drive::{self, executor};
 use crate::cli::failure::Exit;
+use crate::cli::local::include;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
 use crate::model::{RunId, Timestamp};
+use crate::source::{SourceError, prune_checkouts};
 use crate::store::StoreError;
 use crate::store::runs::{RunFilter, RunRow};
 
@@ -21,6 +23,8 @@ const DAY: u64 = 24 * 3600;
 const RESULTS_DAYS: u64 = 90;
 /// How long a checkout that nobody asked for is kept.
 const CHECKOUT_DAYS: u64 = 3;
+/// How long a mirror of a repository is kept from which nothing was included.
+const MIRROR_DAYS: u64 = 30;
 
 /// Arguments of `trunkline gc`.
 #[derive(Debug, clap::Args)]
@@ -181,15 +185,18 @@ impl Gc<'_> {
         Ok((count, bytes))
     }
 
-    /// Checkouts that were not asked for lately, but for those of unfinished runs.
+    /// Checkouts that were not asked for lately, but for those of unfinished runs; and mirrors of
+    /// repositories that nothing includes any more.
     async fn checkouts(&self) -> anyhow::Result<u64> {
         let rows = self.all_runs().await?;
         let keep: Vec<_> =
             rows.iter().filter(|it| !it.status.is_finished()).map(|it| it.tree.clone()).collect();
         let folder = self.state.folder.join("checkouts");
-        let before = self.days_ago(CHECKOUT_DAYS);
+        let mirrors = include::mirrors(&self.state.folder);
+        let (before, unused) = (self.days_ago(CHECKOUT_DAYS), self.days_ago(MIRROR_DAYS));
         let pruned = tokio::task::spawn_blocking(move || {
-            crate::source::prune_checkouts(&folder, &keep, before)
+            let checkouts = prune_checkouts(&folder, &keep, before)?;
+            Ok::<_, SourceError>(checkouts + prune_checkouts(&mirrors, &[], unused)?)
         });
         Ok(pruned.await?? as u64)
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, pipeline_file};
 use crate::cli::session::Session;
 use crate::pipeline::graph::Graph;
@@ -57,7 +58,7 @@ pub fn write(session: &Session, svg: &str, file: &Path) -> anyhow::Result<Exit> 
 fn plan(session: &Session, args: &GraphArgs) -> anyhow::Result<Plan> {
     let root = pipeline_file::root(session);
     let file = pipeline_file::find(&root, &session.folder, args.pipeline.as_deref())?;
-    let pipeline = pipeline_file::checked(session, &file)?;
+    let pipeline = pipeline_file::checked(session, &file, Freshness::Known)?;
     let repository = Repository::discover(&session.folder).ok();
     let context = facts::of_head(repository.as_ref(), &pipeline, &args.facts)?;
     let plan = pipeline.plan(&context, &Selection::All);

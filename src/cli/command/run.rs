@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cli::drive::{DriveArgs, Foreground, Reuse, executor};
 use crate::cli::failure::{AlreadyShown, Exit, Usage};
+use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, pipeline_file};
 use crate::cli::session::{Session, repository_name};
 use crate::cli::state::State;
@@ -47,7 +48,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let repository = Repository::discover(&session.folder)?;
     let wanted = args.pipeline.as_deref();
     let file = pipeline_file::find(repository.folder(), &session.folder, wanted)?;
-    let pipeline = pipeline_file::checked(session, &file)?;
+    let pipeline = pipeline_file::checked(session, &file, Freshness::Newest)?;
     let state = State::open(&session.settings).await?;
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
     // What is missing is told before there is a run that could not go on.

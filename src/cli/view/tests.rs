@@ -21,7 +21,7 @@ stages:
     run: evaluate
     gate: { f1: ">= 0.85", cost: "<= 0.01" }
   scan: { run: scan, allow_failure: { reason: later } }
-  approve: { needs: [scan], approval: { by: [], count: 1 } }
+  approve: { needs: [scan], approval: { count: 1 } }
   deploy: { needs: [unit, eval, approve], run: deploy }
 "#;
 

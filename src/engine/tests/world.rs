@@ -389,7 +389,8 @@ fn set_run(plan: &mut Plan, setting: &str) {
 fn set_stage(stage: &mut PlannedStage, setting: &str) {
     let (word, value) = setting.split_once(' ').unwrap_or((setting, ""));
     match word {
-        "if" => stage.condition = Some(Expression::parse(value).unwrap()),
+        // As stored: what only shows in the run must be told there.
+        "if" => stage.condition = Some(serde_json::from_value(value.into()).unwrap()),
         "retry" => {
             let mut words = value.split(' ');
             stage.retry.max = number(words.next().unwrap());

@@ -13,6 +13,7 @@ mod checkout;
 mod changes;
 mod globs;
 mod prune;
+mod objects;
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]
@@ -205,4 +206,14 @@ pub fn prune_checkouts(
     unused_since: Timestamp,
 ) -> Result<usize, SourceError> {
     prune::prune(folder, keep, unused_since)
+}
+
+/// Removes what [`Repository::snapshot_working_tree`] wrote to `objects` and no tree of `keep` consists of,
+/// unless it was written after `unused_since`. Returns how many objects went.
+pub fn prune_objects(
+    objects: &Path,
+    keep: &[String],
+    unused_since: Timestamp,
+) -> Result<usize, SourceError> {
+    objects::prune(objects, keep, unused_since)
 }

@@ -20,6 +20,7 @@ mod workspace;
 mod keep;
 
 pub use attempt::log::OUTPUT_SECTION;
+pub use keep::{BuiltImages, Swept};
 
 /// How long a killed container may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);

@@ -14,6 +14,7 @@ mod changes;
 mod globs;
 mod prune;
 mod mirror;
+mod objects;
 
 pub use mirror::{Address, Mirror, NoAddress, is_commit};
 
@@ -222,4 +223,14 @@ pub fn prune_checkouts(
     unused_since: Timestamp,
 ) -> Result<usize, SourceError> {
     prune::prune(folder, keep, unused_since)
+}
+
+/// Removes what [`Repository::snapshot_working_tree`] wrote to `objects` and no tree of `keep` consists of,
+/// unless it was written after `unused_since`. Returns how many objects went.
+pub fn prune_objects(
+    objects: &Path,
+    keep: &[String],
+    unused_since: Timestamp,
+) -> Result<usize, SourceError> {
+    objects::prune(objects, keep, unused_since)
 }

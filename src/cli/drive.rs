@@ -23,15 +23,19 @@ use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
-use crate::model::{AttemptName, RunId, RunStatus};
+use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
 use crate::runs::LoadedRun;
-use crate::worker::{self, Worker, WorkerError, WorkerParts, WorkerSettings};
+use crate::worker::{
+    self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings,
+};
 
 use report::Report;
 use signals::{Asked, Signals};
 
 /// The longest log of one attempt.
 const LOG_LIMIT_BYTES: u64 = 4 << 30;
+/// What seems to have no state folder any more is left alone for so long.
+const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
 /// Options of the commands that drive runs.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -153,24 +157,35 @@ struct Drive<'a> {
     report: report::ReportArgs,
 }
 
-/// Removes what killed processes have left behind; gives how many attempts it belonged to. A machine
+/// Removes what killed processes, and state folders that are no more, have left behind. A machine
 /// without Docker has nothing left in it.
-pub async fn sweep(session: &Session, state: &State) -> usize {
+pub async fn sweep(session: &Session, state: &State) -> Swept {
     let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
-    let mut swept = 0;
+    let mut swept = Swept::default();
     if let Ok(docker) = executor::docker(session, state).await {
-        swept += sweep_with(&worker(session, state, docker, (BTreeMap::new(), settings()))).await;
+        let orphans = docker.remove_orphans(Timestamp(session.now().0 - DAY_MILLISECONDS)).await;
+        if let Err(error) = orphans {
+            tracing::warn!(%error, "what other state folders left could not be removed");
+        }
+        let worker = worker(session, state, docker, (BTreeMap::new(), settings()));
+        add(&mut swept, sweep_with(&worker).await);
     }
     if let Ok(host) = executor::host(session, state) {
-        swept += sweep_with(&worker(session, state, host, (BTreeMap::new(), settings()))).await;
+        let worker = worker(session, state, host, (BTreeMap::new(), settings()));
+        add(&mut swept, sweep_with(&worker).await);
     }
     swept
 }
 
-async fn sweep_with<E: Executor>(worker: &Worker<E>) -> usize {
-    worker.sweep().await.unwrap_or_else(|error| {
+fn add(sum: &mut Swept, more: Swept) {
+    sum.attempts += more.attempts;
+    sum.images += more.images;
+}
+
+async fn sweep_with<E: Executor>(worker: &Worker<E>) -> Swept {
+    worker.sweep(BuiltImages::KeepFailed).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what is left over could not be removed; the next sweep tries again");
-        0
+        Swept::default()
     })
 }
 
@@ -274,7 +289,7 @@ impl Drive<'_> {
         driving.spawn(async move {
             let ended = drive_and_sweep(&worker, &run, &token).await;
             if had_driver && matches!(ended, Ok(Some(_))) {
-                sweep_with(&worker).await;
+                let _swept = worker.sweep(BuiltImages::KeepRecent).await;
             }
             ended
         });
@@ -306,7 +321,13 @@ async fn drive_and_sweep<E: Executor>(
     run: &RunId,
     shutdown: &CancellationToken,
 ) -> Result<Option<RunStatus>, WorkerError> {
-    let (ended, _swept) = tokio::join!(worker.drive(run, shutdown), sweep_with(worker));
+    let done = CancellationToken::new();
+    let drive = async {
+        let ended = worker.drive(run, shutdown).await;
+        done.cancel();
+        ended
+    };
+    let (ended, ()) = tokio::join!(drive, worker.keep_swept(&done));
     ended
 }
 

@@ -64,6 +64,11 @@ impl AttemptFolder {
         &self.root
     }
 
+    /// The folder that has the folders of all attempts.
+    pub(super) fn state_folder(&self) -> &Path {
+        self.root.ancestors().nth(2).unwrap_or(&self.root)
+    }
+
     /// What a container sees as `/trunkline`: its scripts and the marker.
     pub(super) fn control(&self, segment: u32) -> PathBuf {
         self.root.join(format!("control-{segment}"))

@@ -133,7 +133,9 @@ impl HostExecutor {
         let process = self.process(&folder);
         loop {
             match process.standing(&layout, &self.inner.boot)? {
-                Standing::Ended(code) => return Ok(Exit { code, out_of_memory: false }),
+                Standing::Ended(code) => {
+                    return Ok(Exit { code, out_of_memory: false, ended_at: None });
+                }
                 Standing::Lost => return Err(ExecutorError::Gone(name.slug())),
                 Standing::NotBegun => tokio::time::sleep(process::PAUSE).await,
                 Standing::Unborn => {
@@ -299,12 +301,18 @@ impl Executor for HostExecutor {
         Ok(match self.process(&folder).standing(&layout, &self.inner.boot)? {
             Standing::NotBegun => AttemptState::Prepared,
             Standing::Unborn | Standing::Running(_) => AttemptState::Begun,
-            Standing::Ended(code) => AttemptState::Exited(Exit { code, out_of_memory: false }),
+            Standing::Ended(code) => {
+                AttemptState::Exited(Exit { code, out_of_memory: false, ended_at: None })
+            }
             Standing::Lost => AttemptState::Lost,
         })
     }
 
     async fn image_digest(&self, _: &str) -> Result<Option<String>, ExecutorError> {
         Ok(None)
+    }
+    async fn tidy(&self) -> Result<(), ExecutorError> {
+        overlay::remove_old_probes(&self.inner.settings.state_folder);
+        Ok(())
     }
 }

@@ -253,12 +253,16 @@ impl<'w, E: Executor> Driver<'w, E> {
         outcome: AttemptOutcome,
     ) -> Result<(), WorkerError> {
         self.attempts.remove(&name);
+        if !outcome.is_passed() {
+            self.keep_for_now(&name);
+        }
         let command =
             Command::FinishAttempt { attempt: name.clone(), outcome, epoch: self.lease.epoch };
         self.record(&command).await?;
         self.remember_result(&name).await?;
         // Only now is its exit durable, and its container may go.
         if !self.keeps(&name) {
+            self.worker.forget(&name);
             self.remove(name);
         }
         self.discard_unwanted();

@@ -23,6 +23,19 @@ pub(in crate::worker) type Owner = Option<(u32, u32)>;
 /// Paths of a tree with the ids of their contents.
 pub(in crate::worker) type Files = Arc<Vec<(String, String)>>;
 
+/// The revision that a run sees.
+pub(in crate::worker) fn snapshot_of(loaded: &LoadedRun) -> Snapshot {
+    let git = &loaded.run.context().git;
+    Snapshot {
+        commit: git.sha.clone(),
+        tree: loaded.row.tree.clone(),
+        r#ref: git.r#ref.clone(),
+        title: git.message.clone(),
+        author: git.author.clone(),
+        dirty: git.dirty,
+    }
+}
+
 impl<E: Executor> Worker<E> {
     pub(in crate::worker) fn label(&self, stage: &str) -> Label {
         Label { instance: self.settings.instance.clone(), stage: stage.to_owned() }
@@ -74,19 +87,11 @@ impl<E: Executor> Worker<E> {
             if files.len() >= REMEMBERED_MAX {
                 files.clear();
             }
-            files.entry(tree.clone()).or_default().clone()
+            files.entry(tree).or_default().clone()
         };
         let list = || async {
             let (repository, objects) = (PathBuf::from(&loaded.row.repository), self.objects());
-            let git = &loaded.run.context().git;
-            let snapshot = Snapshot {
-                commit: git.sha.clone(),
-                tree,
-                r#ref: git.r#ref.clone(),
-                title: git.message.clone(),
-                author: git.author.clone(),
-                dirty: git.dirty,
-            };
+            let snapshot = snapshot_of(loaded);
             let listed = tokio::task::spawn_blocking(move || {
                 Repository::discover(&repository)?.list_files(&snapshot, &objects)
             });

@@ -57,6 +57,8 @@ struct Removed {
     blob_bytes: u64,
     checkouts: u64,
     containers: u64,
+    images: u64,
+    objects: u64,
 }
 
 /// Collects the garbage.
@@ -73,7 +75,9 @@ pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
         removed.results = state.store.delete_old_results(gc.days_ago(RESULTS_DAYS)).await?;
         removed.caches = state.store.delete_unused_caches(quota).await?;
         removed.checkouts = gc.checkouts().await?;
-        removed.containers = drive::sweep(session, &state).await as u64;
+        removed.objects = gc.objects().await?;
+        let swept = drive::sweep(session, &state).await;
+        (removed.containers, removed.images) = (swept.attempts as u64, swept.images as u64);
     }
     (removed.blobs, removed.blob_bytes) = gc.blobs().await?;
     if session.output.json {
@@ -93,6 +97,8 @@ fn as_text(removed: &Removed) -> String {
         (removed.caches, "unused cache"),
         (removed.checkouts, "checkout"),
         (removed.containers, "left-over attempt"),
+        (removed.images, "built image"),
+        (removed.objects, "git object"),
     ] {
         if number > 0 {
             parts.push(format::count(number, noun));
@@ -197,6 +203,16 @@ impl Gc<'_> {
         let pruned = tokio::task::spawn_blocking(move || {
             let checkouts = prune_checkouts(&folder, &keep, before)?;
             Ok::<_, SourceError>(checkouts + prune_checkouts(&mirrors, &[], unused)?)
+        });
+        Ok(pruned.await?? as u64)
+    }
+    /// Objects of working trees that no run was made from, or none that is still known.
+    async fn objects(&self) -> anyhow::Result<u64> {
+        let keep: Vec<_> = self.all_runs().await?.into_iter().map(|it| it.tree).collect();
+        let folder = self.state.folder.join("objects");
+        let before = Timestamp(self.now.0.saturating_sub_unsigned(GRACE.0));
+        let pruned = tokio::task::spawn_blocking(move || {
+            crate::source::prune_objects(&folder, &keep, before)
         });
         Ok(pruned.await?? as u64)
     }

@@ -34,6 +34,7 @@ pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<St
     }
     lines.extend(gates(view));
     lines.extend(tests(view));
+    lines.extend(warnings(view));
     lines.extend(artifacts(view));
     lines.extend(next(view));
     lines
@@ -78,8 +79,14 @@ fn failure(
     let name = view.paint.bold(&planned.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
     lines.extend(message.lines().map(|it| format!("  {it}")));
+    // An attempt that never began has the message in its log, which is said already.
+    let is_said = |line: &&String| message.lines().any(|it| it == line.as_str());
     let log = log.map(Vec::as_slice).unwrap_or_default();
-    lines.extend(log.iter().map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))));
+    lines.extend(
+        log.iter()
+            .filter(|it| !is_said(it))
+            .map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))),
+    );
     lines
 }
 
@@ -135,6 +142,18 @@ fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
     };
     let glyph = if gate.passed { view.paint.green("✓") } else { view.paint.red("✗") };
     format!("{glyph} {key}: {} is {value} (must be {}{baseline})", gate.metric, gate.comparison)
+}
+
+/// What stages that did not fail for it should look at.
+fn warnings(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, planned, stage) in view.stages() {
+        for warning in stage.outcome().map(|it| it.warnings.as_slice()).unwrap_or_default() {
+            let (glyph, key) = (view.paint.yellow("!"), &planned.key);
+            lines.push(format!("  {glyph} {key}: {}", format::tame(warning)));
+        }
+    }
+    with_title("warnings", lines)
 }
 
 fn tests(view: View<'_>) -> Vec<String> {

@@ -257,3 +257,19 @@ fn a_small_price_keeps_its_digits() {
     let shown = [0.0, 1.0, 0.900_413, 0.000_042_2, -0.05, 1_234.567_89].map(format::number);
     assert_eq!(shown, ["0", "1", "0.9004", "0.0000422", "-0.05", "1234.5679"]);
 }
+
+#[test]
+fn the_end_shows_warnings_and_says_nothing_twice() {
+    let mut world = World::new();
+    for key in ["unit (3.10)", "scan"] {
+        world.start(key);
+    }
+    let warnings = vec!["no file matches the artifact `*.whl`".to_owned()];
+    world.finish("unit (3.10)", AttemptOutcome { warnings, ..passed() });
+    // Its log has nothing else than this message, as of an attempt that never began.
+    let message = "service `db` did not get ready\n\tFileNotFoundError: models.lock";
+    world.finish("scan", AttemptOutcome::failed(FailureClass::User, message));
+    let summary = world.summary();
+    assert!(summary.contains("! unit (3.10): no file matches the artifact `*.whl`"), "{summary}");
+    assert_eq!(summary.matches("FileNotFoundError").count(), 1, "{summary}");
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bollard::models::ContainerCreateBody;
 
-use crate::executor::archive;
+use crate::executor::archive::{self, Target};
 use crate::executor::control::{self, AttemptFolder};
 use crate::executor::docker::container::{Condition, Origin, Shape};
 use crate::executor::docker::image::ImageFacts;
@@ -188,7 +188,7 @@ impl DockerExecutor {
         match self.condition(name).await? {
             Condition::Running => Ok(()),
             Condition::Created => self.start_created(name).await,
-            Condition::Ended { .. } | Condition::Missing => {
+            Condition::Ended(_) | Condition::Missing => {
                 self.remove_container(name).await?;
                 self.find_or_create(name, config).await?;
                 self.start_created(name).await
@@ -230,7 +230,8 @@ impl DockerExecutor {
                 .await
                 .map_err(|error| control::failed("reading", checkout, &error))?;
             if let Some(tar) = tar {
-                let owned = archive::moved_to(tar, PathBuf::new(), user);
+                let target = Target { directory: PathBuf::new(), owner: user, closes_links: false };
+                let owned = archive::moved_to(tar, target);
                 self.put_archive(container, "/workspace", owned).await?;
             }
         }

@@ -95,7 +95,7 @@ impl<E: Executor> Attempt<E> {
     ) -> Result<(), Failure> {
         let was_passed = outcome.is_passed();
         for path in &artifacts.paths {
-            let packed = self.pack(path, links_of(path, Links::Inside)).await?;
+            let packed = self.pack(path, links_of(path)).await?;
             collect::note_left_out(outcome, path, &packed.left_out, was_passed);
             if let Some(archive) = packed.archive {
                 outcome.artifacts.push(ArtifactRef {
@@ -137,7 +137,7 @@ impl<E: Executor> Attempt<E> {
         if found.map_err(|error| Failure::infra("reading the caches", &error))?.is_some() {
             return Ok(());
         }
-        let packed = self.pack(path, links_of(path, Links::InsideOrAbsolute)).await?;
+        let packed = self.pack(path, links_of(path)).await?;
         for LeftOut { path, reason } in &packed.left_out {
             tracing::warn!(attempt = %self.name, path = %path.display(), reason, "not in the cache");
         }
@@ -214,8 +214,8 @@ pub(in crate::worker) fn row(
 }
 
 /// Whatever an absolute path stands for lies in `/`, and so does what its links lead to.
-fn links_of(path: &str, relative: Links) -> Links {
-    if path.starts_with('/') { Links::All } else { relative }
+fn links_of(path: &str) -> Links {
+    if path.starts_with('/') { Links::All } else { Links::InsideOrAbsolute }
 }
 
 fn cache_scope(job: &Job, path: &str) -> String {

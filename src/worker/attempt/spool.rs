@@ -18,10 +18,20 @@ const WORKSPACE: &str = "/workspace";
 pub(in crate::worker) enum Links {
     /// Those that stay in the workspace.
     Inside,
-    /// Those, and absolute ones: a cache comes back into the same image.
+    /// Those, and absolute ones, which lead into an image: a virtual environment has some. The first entry
+    /// is what was asked for, and may not be one.
     InsideOrAbsolute,
     /// All: the archive is relative to `/`.
     All,
+}
+
+impl Links {
+    fn of_first(self) -> Self {
+        match self {
+            Self::Inside | Self::InsideOrAbsolute => Self::Inside,
+            Self::All => Self::All,
+        }
+    }
 }
 
 /// Something of a workspace that is not kept.
@@ -86,8 +96,9 @@ fn look_through(
 ) -> io::Result<(std::fs::File, Content, Vec<LeftOut>)> {
     let (mut content, mut left_out) = (Content::default(), Vec::new());
     file.rewind()?;
-    for entry in Archive::new(&file).entries_with_seek()? {
+    for (place, entry) in Archive::new(&file).entries_with_seek()?.enumerate() {
         let entry = entry?;
+        let links = if place == 0 { links.of_first() } else { links };
         match objection(&entry, links)? {
             Some(reason) => left_out.push(LeftOut { path: entry.path()?.into_owned(), reason }),
             None if entry.header().entry_type().is_dir() => (),

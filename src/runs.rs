@@ -1,5 +1,6 @@
 //! Use cases on a run: create, load, decide, commit, announce. The only module that writes run events.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,15 @@ const WATCH_POLL: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Runs {
     store: Store,
-    changes: broadcast::Sender<RunId>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Says that this process has changed a run.
+#[derive(Debug, Clone)]
+pub struct Change {
+    run: RunId,
+    /// Sequence number of the next event.
+    seq: i64,
 }
 
 /// A run as it stood when it was read.
@@ -180,10 +189,24 @@ impl Runs {
         command: &Command,
         now: Timestamp,
     ) -> Result<Vec<Event>, RunsError> {
+        let (events, refused) = self.execute_all(loaded, slice::from_ref(command), now).await?;
+        refused.into_iter().next().map_or(Ok(events), |it| Err(it.into()))
+    }
+
+    /// As [`Self::execute`], for commands that came together: their events are stored at once. Gives
+    /// also what was refused, for one that is refused does not keep the others back.
+    pub async fn execute_all(
+        &self,
+        loaded: &mut LoadedRun,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> Result<(Vec<Event>, Vec<Refused>), RunsError> {
         let mut tries = 0;
         loop {
-            let events = loaded.run.decide(command, now)?;
-            let Err(error) = self.commit(loaded, &events, now).await else { return Ok(events) };
+            let (events, refused) = decide_all(&mut loaded.run, commands, now);
+            let Err(error) = self.commit(loaded, &events, now).await else {
+                return Ok((events, refused));
+            };
             // The state in memory is ahead of the store: only what is stored counts.
             *loaded = self.load(&loaded.row.id).await?;
             let is_conflict = matches!(error, RunsError::Store(StoreError::Conflict { .. }));
@@ -194,12 +217,13 @@ impl Runs {
         }
     }
 
-    /// Waits until something may have happened to the run: an announcement, or a short while.
-    pub async fn changed(&self, changes: &mut broadcast::Receiver<RunId>, id: &RunId) {
+    /// Waits until something may have happened to the run that is not known yet: an announcement, or a
+    /// short while.
+    pub async fn changed(&self, changes: &mut broadcast::Receiver<Change>, known: &LoadedRun) {
         let announced = async {
             loop {
                 match changes.recv().await {
-                    Ok(run) if run == *id => return,
+                    Ok(change) if change.run == known.row.id && change.seq > known.seq => return,
                     Ok(_) => (),
                     Err(broadcast::error::RecvError::Lagged(_)) => return,
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
@@ -211,10 +235,11 @@ impl Runs {
 
     /// Announcements of changes made by this process.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<RunId> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
+    /// Stores events that were applied.
     async fn commit(
         &self,
         loaded: &mut LoadedRun,
@@ -223,9 +248,6 @@ impl Runs {
     ) -> Result<(), RunsError> {
         if events.is_empty() {
             return Ok(());
-        }
-        for event in events {
-            loaded.run.apply(event, now);
         }
         let append = Append {
             run: &loaded.row.id,
@@ -237,7 +259,8 @@ impl Runs {
         };
         self.store.append_events(&append).await?;
         loaded.seq += i64::try_from(events.len()).unwrap_or(0);
-        let _nobody_listens = self.changes.send(loaded.row.id.clone());
+        let change = Change { run: loaded.row.id.clone(), seq: loaded.seq };
+        let _nobody_listens = self.changes.send(change);
         Ok(())
     }
 }
@@ -255,6 +278,23 @@ fn told(candidates: &[(i64, RunId)]) -> String {
     let named = candidates.iter().take(shown).map(|(number, id)| format!("#{number} `{id}`"));
     let more = if candidates.len() > shown { " and more" } else { "" };
     named.collect::<Vec<_>>().join(", ") + more
+}
+
+/// Decides each command on what those before it have left.
+fn decide_all(run: &mut Run, commands: &[Command], now: Timestamp) -> (Vec<Event>, Vec<Refused>) {
+    let (mut events, mut refused) = (Vec::new(), Vec::new());
+    for command in commands {
+        match run.decide(command, now) {
+            Ok(decided) => {
+                for event in &decided {
+                    run.apply(event, now);
+                }
+                events.extend(decided);
+            }
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    (events, refused)
 }
 
 #[cfg(test)]

@@ -150,7 +150,8 @@ impl Repository {
 
     /// Checks a snapshot out below `folder` (once for each tree, commit and owner; complete or not there
     /// at all), submodules included, owned by `owner` (uid, gid) where this process may do that; where it
-    /// may not, everybody may write. All times are that of the commit.
+    /// may not, everybody may write. Files get the time of the checkout; those that are the same in the
+    /// checkout that was used last are shared with it and keep theirs.
     ///
     /// Its `.git` is enough for `git log`, `status`, `describe` and `diff` with a detached `HEAD`, where
     /// [`Checkout::objects`] are mounted. Where the checkout belongs to another user than git runs as,

@@ -25,9 +25,7 @@ use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
 use crate::runs::LoadedRun;
-use crate::worker::{
-    self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings,
-};
+use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
 
 use report::Report;
 use signals::{Asked, Signals};

@@ -214,7 +214,7 @@ impl Show<'_> {
                 return Ok(Exit::Passed);
             }
             if is_quiet {
-                self.state.runs.changed(&mut changes, &loaded.row.id).await;
+                self.state.runs.changed(&mut changes, &loaded).await;
             }
         }
     }

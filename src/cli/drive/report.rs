@@ -85,7 +85,6 @@ impl Report {
     /// Shows the run until `done`.
     pub async fn show(mut self, done: &CancellationToken) -> anyhow::Result<Self> {
         let mut changes = self.state.runs.subscribe();
-        let id = self.loaded.row.id.clone();
         let runs = self.state.runs.clone();
         self.adopt_running();
         loop {
@@ -101,7 +100,7 @@ impl Report {
                 }
                 tokio::select! {
                     () = done.cancelled() => (),
-                    () = runs.changed(&mut changes, &id) => (),
+                    () = runs.changed(&mut changes, &self.loaded) => (),
                 }
             }
         }

@@ -196,19 +196,31 @@ impl DockerExecutor {
         }
     }
 
-    /// Whether the attempt has begun and goes on; fails if it has begun and is lost.
+    /// Whether the attempt has begun and goes on, or all of it waits; fails if it has begun and is lost.
     async fn is_under_way(
         &self,
         folder: &AttemptFolder,
         spec: &PrepareSpec,
     ) -> Result<bool, ExecutorError> {
         if !folder.is_begun(0) {
-            return Ok(false);
+            return self.is_waiting(folder).await;
         }
         if self.attempt_state(&spec.name).await? == AttemptState::Lost {
             return Err(ExecutorError::Gone(spec.name.slug()));
         }
         Ok(true)
+    }
+
+    /// Whether the attempt was prepared, to its end, and its one container waits. With several of them
+    /// each is looked at.
+    async fn is_waiting(&self, folder: &AttemptFolder) -> Result<bool, ExecutorError> {
+        let Some(layout) = folder.read_layout()? else { return Ok(false) };
+        let is_plain = matches!(layout.program, Program::Steps(_))
+            && layout.segment_count() == 1
+            && layout.services.is_empty()
+            && layout.boot == self.inner.boot;
+        let container = names::container(folder.slug(), 0);
+        Ok(is_plain && self.condition(&container).await? == Condition::Running)
     }
 
     /// Copies the checkout into a workspace that is no overlay.

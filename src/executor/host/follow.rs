@@ -10,6 +10,7 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::executor::host::Now;
 use crate::executor::host::process::{PAUSE, Process, Standing};
+use crate::executor::host::started::Role;
 use crate::executor::layout::{Layout, Program};
 use crate::executor::markers::{MarkerParser, Reader, push_output, stream_of};
 use crate::executor::{ExecutorError, LogItem, LogStream, control};
@@ -137,8 +138,9 @@ impl Follower {
             if is_whole {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            self.process.wait_for_writer().await;
         }
+        self.process.forget(Role::Writer);
         if let Some(parser) = &mut self.parser {
             parser.finish((self.now)(), &mut self.ready);
         }

@@ -96,10 +96,8 @@ impl AttemptLog {
         masker: Masker,
     ) -> Result<Self, BlobError> {
         let writer = worker.parts.logs.writer(name).await?;
-        let sections = worker.parts.logs.reader(name).await?.sections().await?;
-        let output = sections.iter().find(|it| it.step == OUTPUT_SECTION);
+        let output_at = writer.section(OUTPUT_SECTION);
         let clock = worker.parts.clock.clone();
-        let output_at = output.map(|it| it.offset);
         Ok(Self { writer, masker, clock, output_at, growth: Growth::default() })
     }
 

@@ -194,7 +194,7 @@ fn an_artifact_that_was_not_made_fails_its_stage_and_a_glob_only_warns() {
     artifacts: [out/, missing.txt]
   report:
     run: "true"
-    artifacts: { paths: [], reports: { junit: out/junit.xml } }
+    artifacts: { reports: { junit: out/junit.xml } }
 "#,
     );
     bench.run(&["--jobs", "2"]).expect_code(1);

@@ -1,8 +1,8 @@
 //! What only Docker does, and the contract on it.
 
 use trunkline::executor::{
-    AttemptState, BuildSpec, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec,
-    Pull, ServiceSpec,
+    AttemptState, BuildSpec, Executor as _, ExecutorError, LogItem, NetworkSpec, ProbeSpec,
+    ProgramSpec, Pull, ServiceSpec,
 };
 use trunkline::model::{FailureClass, Milliseconds};
 
@@ -571,9 +571,8 @@ async fn the_log_of_a_service_is_told_once() {
 async fn an_attempt_knows_when_it_ended() {
     run::<DockerWorld>(async |world| {
         let outcome = Attempt::new(world, &["echo a"]).run(&world.executor().await).await;
-        let last = outcome.log.iter().filter_map(|item| match item {
-            trunkline::executor::LogItem::Output { at, .. } => Some(*at),
-            _ => None,
+        let last = outcome.log.iter().filter_map(|item| {
+            if let LogItem::Output { at, .. } = item { Some(*at) } else { None }
         });
         let (printed, ended) = (last.last().unwrap(), outcome.exit.ended_at.unwrap());
         assert!(ended >= printed && ended.since(printed).0 < 60_000, "{ended:?} {printed:?}");

@@ -13,10 +13,11 @@ mod checkout;
 mod changes;
 mod globs;
 mod prune;
-mod mirror;
+mod library;
+mod program;
 mod objects;
 
-pub use mirror::{Address, Mirror, NoAddress, is_commit};
+pub use library::{Address, Library, NoAddress, is_commit};
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]

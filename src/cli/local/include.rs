@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::Digest;
 use crate::pipeline::IncludeRef;
-use crate::source::{Address, Mirror, Repository, SourceError, is_commit};
+use crate::source::{Address, Library, Repository, SourceError, is_commit};
 
 /// Whether what a mirror holds of a branch or tag is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +50,12 @@ impl Includes {
     fn load_remote(&self, from: &str, r#ref: &str, wanted: &IncludeRef) -> Result<Vec<u8>, String> {
         let address = Address::resolve(from, self.origin().as_deref());
         let address = address.map_err(|error| error.to_string())?;
-        let mirror = Mirror::of(address.clone(), &self.mirrors);
+        let library = Library::of(address.clone(), &self.mirrors);
         let key = (address, r#ref.to_owned());
         let is_fetched = self.fetched.borrow().contains(&key);
-        let known = mirror.find(r#ref).map_err(|error| error.to_string())?;
+        let known = library.find(r#ref).map_err(|error| error.to_string())?;
         if let Some(commit) = &known {
-            let found = mirror.read_file(commit, &wanted.file).map_err(|it| it.to_string())?;
+            let found = library.read_file(commit, &wanted.file).map_err(|it| it.to_string())?;
             if let Some(bytes) = found.filter(|it| is_fetched || self.is_enough(wanted, it)) {
                 return Ok(bytes);
             }
@@ -63,10 +63,10 @@ impl Includes {
         let is_known = known.is_some();
         let commit = match known.filter(|it| is_fetched || it == r#ref) {
             Some(commit) => commit,
-            None => mirror.fetch(r#ref).map_err(|error| not_fetched(&error, is_known))?,
+            None => library.fetch(r#ref).map_err(|error| not_fetched(&error, is_known))?,
         };
         self.fetched.borrow_mut().insert(key);
-        let found = mirror.read_file(&commit, &wanted.file).map_err(|error| error.to_string())?;
+        let found = library.read_file(&commit, &wanted.file).map_err(|error| error.to_string())?;
         found.ok_or_else(|| format!("the repository has no file `{}` at `{}`", wanted.file, r#ref))
     }
 

@@ -2,30 +2,35 @@
 //! state of it that was fetched once can be read without the network.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::access::Place;
 use super::checkout::lock::Lock;
+use super::program::{Call, is_missing_ref};
 use super::{SourceError, listing};
 use crate::model::Digest;
 
 mod address;
-mod fetch;
 
 pub use address::{Address, NoAddress};
 
 /// Where what was fetched is found again: one ref for each that was asked for.
 const REFS: &str = "refs/includes/";
+/// The longest a fetch may take.
+const TIME_MAX: Duration = Duration::from_mins(2);
+/// The most that a mirror may take on the disk.
+const BYTES_MAX: u64 = 512 << 20;
 
-/// A bare mirror of another repository, made when it is first fetched.
+/// A repository that pipelines include files from; its mirror is made when it is first fetched.
 #[derive(Debug, Clone)]
-pub struct Mirror {
+pub struct Library {
     address: Address,
     /// The folder of all mirrors.
     mirrors: PathBuf,
     name: String,
 }
 
-impl Mirror {
+impl Library {
     /// The mirror of a repository below the folder of all mirrors.
     #[must_use]
     pub fn of(address: Address, mirrors: &Path) -> Self {
@@ -52,9 +57,7 @@ impl Mirror {
         let folder = self.folder();
         let failed = || SourceError::failed(format!("making the mirror `{}`", folder.display()));
         git2::Repository::init_bare(&folder).map_err(failed())?;
-        let kept_as = kept_as(r#ref);
-        fetch::Fetch { mirror: &folder, url: self.address.url(), r#ref, kept_as: &kept_as }
-            .carry_out()?;
+        self.fetch_into(&folder, r#ref)?;
         let place = Place::of_gitdir(&folder);
         let commit = place.map_or(Ok(None), |it| commit_of(&it, r#ref))?;
         commit.ok_or_else(|| SourceError::NotFound(r#ref.to_owned()))
@@ -68,6 +71,22 @@ impl Mirror {
             .ok_or_else(|| SourceError::NotARepository(folder.display().to_string()))?;
         let tree = tree_of(&place, commit)?;
         listing::read_file(&place, &folder, &tree, path)
+    }
+
+    fn fetch_into(&self, folder: &Path, r#ref: &str) -> Result<(), SourceError> {
+        let url = self.address.url();
+        let operation = format!("fetching `{ref}` of `{url}`");
+        let call = Call { folder, operation, time_max: TIME_MAX, bytes_max: BYTES_MAX };
+        let set_up = |git: &mut std::process::Command| {
+            git.env("GIT_ALLOW_PROTOCOL", "https:ssh:file");
+            git.args(["fetch", "--quiet", "--no-progress", "--depth=1", "--no-tags", "--force"]);
+            git.args(["--no-recurse-submodules", "--no-write-fetch-head", "--end-of-options"]);
+            // A path as a URL, as only that takes a depth.
+            git.arg(if url.starts_with('/') { format!("file://{url}") } else { url.to_owned() });
+            git.arg(format!("+{ref}:{}", kept_as(r#ref)));
+        };
+        let missing = || SourceError::NotFound(r#ref.to_owned());
+        call.carry_out(set_up, |complaint| is_missing_ref(complaint).then(missing)).map(drop)
     }
 
     fn folder(&self) -> PathBuf {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 pub use forges::ForgeSettings;
-pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 use keys::KeySettings;
+pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
 const HOST_VARIABLES: [&str; 7] = ["PATH", "HOME", "LANG", "LC_ALL", "USER", "TZ", "TMPDIR"];

@@ -27,6 +27,7 @@ pub mod docker;
 pub mod host;
 pub mod fake;
 
+pub use archive::is_glob;
 pub use docker::{DockerExecutor, DockerSettings};
 pub use error::ExecutorError;
 pub use fake::FakeExecutor;
@@ -142,6 +143,29 @@ pub trait Executor: Clone + Send + Sync + 'static {
         &self,
         image: &str,
     ) -> impl Future<Output = Result<Option<String>, ExecutorError>> + Send;
+
+    /// Attempts of this instance whose built images are still here. They outlive their attempts: later
+    /// stages run in them.
+    fn list_images(
+        &self,
+        _instance: &str,
+    ) -> impl Future<Output = Result<Vec<AttemptName>, ExecutorError>> + Send {
+        async { Ok(Vec::new()) }
+    }
+
+    /// Removes the image that an attempt has built, unless something uses it; false if it stays or there
+    /// is none.
+    fn remove_image(
+        &self,
+        _name: &AttemptName,
+    ) -> impl Future<Output = Result<bool, ExecutorError>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Removes what killed processes left behind that belongs to no attempt.
+    fn tidy(&self) -> impl Future<Output = Result<(), ExecutorError>> + Send {
+        async { Ok(()) }
+    }
 }
 
 /// A piece of an attempt's log.
@@ -179,6 +203,8 @@ pub struct Exit {
     pub code: i32,
     /// Whether the kernel ended a process for want of memory.
     pub out_of_memory: bool,
+    /// When its last process ended, if that is known.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// What is left of an attempt.

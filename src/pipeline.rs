@@ -16,7 +16,7 @@ pub mod expand;
 mod schema;
 pub mod graph;
 
-pub use check::{Checked, IncludeRef, check};
+pub use check::{Checked, IncludeRef, check, check_bytes, name_of, unreadable};
 pub use context::{Context, Scope};
 pub use diagnostic::{Diagnostic, Severity, SourceFile};
 pub use expand::Selection;

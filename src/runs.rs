@@ -1,5 +1,6 @@
 //! Use cases on a run: create, load, decide, commit, announce. The only module that writes run events.
 
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use tokio::sync::broadcast;
 use crate::engine::{Command, Event, Refused, Run};
 use crate::model::{ProjectId, RunId, Timestamp};
 use crate::pipeline::{Context, Plan};
-use crate::store::runs::{Append, NewRun, RunRow, StoredEvent};
+use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
 
 /// How often a commit is tried when others append to the same run at the same time.
 const COMMIT_TRIES: u32 = 20;
+/// Runs that are named when the beginning of an id means several.
+const CANDIDATES_SHOWN: u32 = 5;
 /// How long a watcher sleeps when nobody in this process announces a change.
 const WATCH_POLL: Duration = Duration::from_millis(250);
 
@@ -20,7 +23,15 @@ const WATCH_POLL: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone)]
 pub struct Runs {
     store: Store,
-    changes: broadcast::Sender<RunId>,
+    changes: broadcast::Sender<Change>,
+}
+
+/// Says that this process has changed a run.
+#[derive(Debug, Clone)]
+pub struct Change {
+    run: RunId,
+    /// Sequence number of the next event.
+    seq: i64,
 }
 
 /// A run as it stood when it was read.
@@ -41,12 +52,13 @@ pub enum RunsError {
     #[error("there is no run `{0}`")]
     NotFound(String),
     /// More than one run is meant.
-    #[error("`{reference}` is the beginning of {count} runs")]
+    #[error("`{reference}` is the beginning of several ids: {}", told(candidates))]
     Ambiguous {
         /// What was asked for.
         reference: String,
-        /// How many match.
-        count: usize,
+        /// Number and id of the runs that may be meant, newest first; one more than are named when there
+        /// are too many.
+        candidates: Vec<(i64, RunId)>,
     },
     /// The run refuses the command.
     #[error(transparent)]
@@ -122,22 +134,38 @@ impl Runs {
             created_at: create.created_at,
         };
         let number = self.store.insert_run(&new).await?;
-        let _nobody_listens = self.changes.send(create.id.clone());
+        let _nobody_listens = self.changes.send(Change { run: create.id.clone(), seq: 0 });
         Ok(number)
     }
 
-    /// The run a person means: `last`, a number (`12`, `#12`), an id, or the beginning of one.
-    pub async fn find(&self, reference: &str) -> Result<RunRow, RunsError> {
+    /// The run a person means: `last`, a number (`12`, `#12`), an id, or the beginning of one that no
+    /// other id has. `last` is the newest run of `repository`, or of all when that is `None`.
+    pub async fn find(
+        &self,
+        reference: &str,
+        repository: Option<&str>,
+    ) -> Result<RunRow, RunsError> {
         let not_found = || RunsError::NotFound(reference.to_owned());
         if reference == "last" {
-            let filter = crate::store::runs::RunFilter { limit: 1, ..Default::default() };
-            return self.store.list_runs(&filter).await?.into_iter().next().ok_or_else(not_found);
+            let repository = repository.map(str::to_owned);
+            let filter = RunFilter { repository, limit: 1, ..RunFilter::default() };
+            return self.store.list_runs(&filter).await?.pop().ok_or_else(not_found);
         }
-        if let Ok(number) = reference.trim_start_matches('#').parse() {
+        if let Some(number) = number(reference) {
             return self.store.find_run_by_number(number).await?.ok_or_else(not_found);
         }
-        let id = RunId(reference.to_lowercase());
-        self.store.find_run(&id).await?.ok_or_else(not_found)
+        if reference.is_empty() {
+            return Err(not_found());
+        }
+        let id_prefix = Some(reference.to_lowercase());
+        let limit = CANDIDATES_SHOWN + 1;
+        let filter = RunFilter { id_prefix, limit, ..RunFilter::default() };
+        let mut rows = self.store.list_runs(&filter).await?;
+        if rows.len() > 1 {
+            let candidates = rows.into_iter().map(|it| (it.number, it.id)).collect();
+            return Err(RunsError::Ambiguous { reference: reference.to_owned(), candidates });
+        }
+        rows.pop().ok_or_else(not_found)
     }
 
     /// Reads a run with everything that has happened to it.
@@ -172,10 +200,24 @@ impl Runs {
         command: &Command,
         now: Timestamp,
     ) -> Result<Vec<Event>, RunsError> {
+        let (events, refused) = self.execute_all(loaded, slice::from_ref(command), now).await?;
+        refused.into_iter().next().map_or(Ok(events), |it| Err(it.into()))
+    }
+
+    /// As [`Self::execute`], for commands that came together: their events are stored at once. Gives
+    /// also what was refused, for one that is refused does not keep the others back.
+    pub async fn execute_all(
+        &self,
+        loaded: &mut LoadedRun,
+        commands: &[Command],
+        now: Timestamp,
+    ) -> Result<(Vec<Event>, Vec<Refused>), RunsError> {
         let mut tries = 0;
         loop {
-            let events = loaded.run.decide(command, now)?;
-            let Err(error) = self.commit(loaded, &events, now).await else { return Ok(events) };
+            let (events, refused) = decide_all(&mut loaded.run, commands, now);
+            let Err(error) = self.commit(loaded, &events, now).await else {
+                return Ok((events, refused));
+            };
             // The state in memory is ahead of the store: only what is stored counts.
             *loaded = self.load(&loaded.row.id).await?;
             let is_conflict = matches!(error, RunsError::Store(StoreError::Conflict { .. }));
@@ -186,12 +228,13 @@ impl Runs {
         }
     }
 
-    /// Waits until something may have happened to the run: an announcement, or a short while.
-    pub async fn changed(&self, changes: &mut broadcast::Receiver<RunId>, id: &RunId) {
+    /// Waits until something may have happened to the run that is not known yet: an announcement, or a
+    /// short while.
+    pub async fn changed(&self, changes: &mut broadcast::Receiver<Change>, known: &LoadedRun) {
         let announced = async {
             loop {
                 match changes.recv().await {
-                    Ok(run) if run == *id => return,
+                    Ok(change) if change.run == known.row.id && change.seq > known.seq => return,
                     Ok(_) => (),
                     Err(broadcast::error::RecvError::Lagged(_)) => return,
                     Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
@@ -203,10 +246,11 @@ impl Runs {
 
     /// Announcements of changes made by this process.
     #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<RunId> {
+    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
+    /// Stores events that were applied.
     async fn commit(
         &self,
         loaded: &mut LoadedRun,
@@ -215,9 +259,6 @@ impl Runs {
     ) -> Result<(), RunsError> {
         if events.is_empty() {
             return Ok(());
-        }
-        for event in events {
-            loaded.run.apply(event, now);
         }
         let append = Append {
             run: &loaded.row.id,
@@ -229,7 +270,59 @@ impl Runs {
         };
         self.store.append_events(&append).await?;
         loaded.seq += i64::try_from(events.len()).unwrap_or(0);
-        let _nobody_listens = self.changes.send(loaded.row.id.clone());
+        let change = Change { run: loaded.row.id.clone(), seq: loaded.seq };
+        let _nobody_listens = self.changes.send(change);
         Ok(())
+    }
+}
+
+/// A run's number: digits that do not begin with a zero, as all ids of this millennium do.
+fn number(reference: &str) -> Option<i64> {
+    let digits = reference.strip_prefix('#').unwrap_or(reference);
+    let is_number = digits.bytes().all(|it| it.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| is_number || digits != reference)
+}
+
+/// `#7 01k9…, #5 01k8… and more`
+fn told(candidates: &[(i64, RunId)]) -> String {
+    let shown = usize::try_from(CANDIDATES_SHOWN).unwrap_or(usize::MAX);
+    let named = candidates.iter().take(shown).map(|(number, id)| format!("#{number} `{id}`"));
+    let more = if candidates.len() > shown { " and more" } else { "" };
+    named.collect::<Vec<_>>().join(", ") + more
+}
+
+/// Decides each command on what those before it have left.
+fn decide_all(run: &mut Run, commands: &[Command], now: Timestamp) -> (Vec<Event>, Vec<Refused>) {
+    let (mut events, mut refused) = (Vec::new(), Vec::new());
+    for command in commands {
+        match run.decide(command, now) {
+            Ok(decided) => {
+                for event in &decided {
+                    run.apply(event, now);
+                }
+                events.extend(decided);
+            }
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    (events, refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_a_number_unless_they_begin_as_ids_do() {
+        let numbers = ["12", "#12", "#012", "012", "01k3", "#01k3", "-1", "", "#"].map(number);
+        assert_eq!(numbers, [Some(12), Some(12), Some(12), None, None, None, None, None, None]);
+    }
+
+    #[test]
+    fn five_candidates_are_named() {
+        let ids =
+            |count: i64| (0..count).map(|it| (it, RunId(format!("r{it}")))).collect::<Vec<_>>();
+        assert_eq!(told(&ids(2)), "#0 `r0`, #1 `r1`");
+        assert_eq!(told(&ids(6)), "#0 `r0`, #1 `r1`, #2 `r2`, #3 `r3`, #4 `r4` and more");
     }
 }

@@ -1,5 +1,5 @@
 //! Git: what a run is made from. Reads a repository, snapshots a dirty working tree without touching
-//! it, checks trees out for workspaces, and tells which paths changed.
+//! it, checks trees out for workspaces, tells which paths changed, and keeps mirrors of others.
 
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,12 @@ mod checkout;
 mod changes;
 mod globs;
 mod prune;
+mod library;
 mod mirror;
+mod program;
+mod objects;
 
+pub use library::{Address, Library, NoAddress, is_commit};
 pub use mirror::{CommitFacts, Credential, Mirror, Remote};
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
@@ -112,6 +116,20 @@ impl Repository {
         self.place.folder()
     }
 
+    /// The URL of the remote `origin` as it is configured, without user settings that replace it; a
+    /// relative path becomes an absolute one.
+    #[must_use]
+    pub fn origin(&self) -> Option<String> {
+        let repository = self.place.open().ok()?;
+        let url = repository.find_remote("origin").ok()?.url().ok()?.to_owned();
+        let is_relative = url.starts_with("./") || url.starts_with("../");
+        if !is_relative {
+            return Some(url);
+        }
+        let path = std::fs::canonicalize(self.folder().join(&url)).ok()?;
+        Some(path.display().to_string())
+    }
+
     /// The repository itself as a folder of objects: enough to read commits, and nothing is written to it.
     #[must_use]
     pub fn own_objects(&self) -> &Path {
@@ -135,7 +153,8 @@ impl Repository {
 
     /// Checks a snapshot out below `folder` (once for each tree, commit and owner; complete or not there
     /// at all), submodules included, owned by `owner` (uid, gid) where this process may do that; where it
-    /// may not, everybody may write. All times are that of the commit.
+    /// may not, everybody may write. Files get the time of the checkout; those that are the same in the
+    /// checkout that was used last are shared with it and keep theirs.
     ///
     /// Its `.git` is enough for `git log`, `status`, `describe` and `diff` with a detached `HEAD`, where
     /// [`Checkout::objects`] are mounted. Where the checkout belongs to another user than git runs as,
@@ -215,4 +234,14 @@ pub fn prune_checkouts(
     unused_since: Timestamp,
 ) -> Result<usize, SourceError> {
     prune::prune(folder, keep, unused_since)
+}
+
+/// Removes what [`Repository::snapshot_working_tree`] wrote to `objects` and no tree of `keep` consists of,
+/// unless it was written after `unused_since`. Returns how many objects went.
+pub fn prune_objects(
+    objects: &Path,
+    keep: &[String],
+    unused_since: Timestamp,
+) -> Result<usize, SourceError> {
+    objects::prune(objects, keep, unused_since)
 }

@@ -23,6 +23,8 @@ mod keep;
 mod pool;
 
 pub use attempt::log::OUTPUT_SECTION;
+pub use driver::lease::is_driven_here;
+pub use keep::{BuiltImages, Swept};
 
 /// How long a killed container may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);

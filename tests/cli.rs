@@ -5,6 +5,13 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/references.rs"]
+mod references;
+#[path = "cli/endings.rs"]
+mod endings;
+#[path = "cli/output.rs"]
+mod output;
+
 const PIPELINE: &str = r#"version: 1
 name: demo
 on: { push: {} }
@@ -32,11 +39,7 @@ struct World {
 impl World {
     fn new(pipeline: &str) -> Self {
         let world = Self { folder: tempfile::tempdir().unwrap() };
-        std::fs::create_dir(world.repository()).unwrap();
-        world.write(".trunkline.yml", pipeline);
-        world.git(&["init", "--quiet", "--initial-branch", "main"]);
-        world.git(&["add", "."]);
-        world.git(&["commit", "--quiet", "--message", "First"]);
+        make_repository(&world.repository(), pipeline);
         world
     }
 
@@ -49,9 +52,7 @@ impl World {
     }
 
     fn git(&self, arguments: &[&str]) {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]);
-        assert!(git.args(arguments).current_dir(self.repository()).status().unwrap().success());
+        git(&self.repository(), arguments);
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -87,6 +88,29 @@ impl World {
     fn json(&self, code: i32, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.says(code, arguments)).unwrap()
     }
+
+    /// Waits until a run of the list stands so.
+    fn wait_until(&self, status: &str) {
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !self.says(0, &["runs"]).contains(status) {
+            assert!(std::time::Instant::now() < until, "no run is ever `{status}`");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+}
+
+fn make_repository(folder: &Path, pipeline: &str) {
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join(".trunkline.yml"), pipeline).unwrap();
+    git(folder, &["init", "--quiet", "--initial-branch", "main"]);
+    git(folder, &["add", "."]);
+    git(folder, &["commit", "--quiet", "--message", "First"]);
+}
+
+fn git(folder: &Path, arguments: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]);
+    assert!(git.args(arguments).current_dir(folder).status().unwrap().success());
 }
 
 #[test]
@@ -110,7 +134,33 @@ fn a_bad_file_shows_every_problem_and_no_run_begins() {
         assert!(problems[0].get(key).is_some(), "no `{key}` in {problems}");
     }
     assert!(world.complains(2, &["run"]).contains("unknown key `rn`"));
-    assert_eq!(world.says(0, &["runs"]), "no runs; `trunkline run` makes one\n");
+    assert_eq!(world.says(0, &["runs", "--all"]), "no runs; `trunkline run` makes one\n");
+}
+
+#[test]
+fn a_file_that_is_no_text_is_a_problem_and_the_others_are_checked_all_the_same() {
+    let world = World::new(PIPELINE);
+    std::fs::create_dir(world.repository().join("pipelines")).unwrap();
+    std::fs::write(world.repository().join("pipelines/a.yml"), b"name: gr\xfcn\n").unwrap();
+    let told = world.says(2, &["check"]);
+    assert!(told.contains("the byte 0xFC at offset 8 is not UTF-8 text"), "{told}");
+    assert!(told.contains("--> pipelines/a.yml:1:9"), "{told}");
+    assert!(told.contains("✓ .trunkline.yml: fine, 4 stages"), "{told}");
+    let told = world.says(2, &["check", "nothing.yml", ".trunkline.yml"]);
+    assert!(told.contains("`nothing.yml` cannot be read: No such file"), "{told}");
+    assert!(told.contains("✓ .trunkline.yml: fine, 4 stages"), "{told}");
+}
+
+#[test]
+fn two_pipelines_of_one_name_are_refused_by_check_and_run() {
+    let world = World::new(PIPELINE);
+    std::fs::create_dir(world.repository().join("pipelines")).unwrap();
+    world.write("pipelines/demo.yml", "stages: { a: { image: busybox, run: 'true' } }\n");
+    let told = world.says(2, &["check"]);
+    assert!(told.contains("`pipelines/demo.yml` is called `demo` too"), "{told}");
+    assert!(told.contains("--> .trunkline.yml:2:7"), "{told}");
+    assert!(told.contains("`.trunkline.yml` is called `demo` too"), "{told}");
+    assert!(world.complains(2, &["run", ".trunkline.yml"]).contains("is called `demo` too"));
 }
 
 #[test]
@@ -150,6 +200,9 @@ fn mistakes_name_what_is_known() {
         world.complains(2, &["run", "--stage", "buidl"]),
         world.complains(2, &["run", "--input", "level=1"]),
         world.complains(2, &["run", "--env", "X"]),
+        world.complains(2, &["run", "--env", "A B=c"]),
+        world.complains(2, &["run", "--secrets-file", "nowhere.env"]),
+        world.says(2, &["check", "nowhere.yml"]),
         world.complains(2, &["run", "--secret", "TOKEN"]),
         world.complains(2, &["show", "7"]),
         world.complains(2, &["logs"]),
@@ -209,6 +262,9 @@ fn artifacts_are_listed_and_unpacked() {
     let listed = world.json(0, &["artifacts", "--json"]);
     assert_eq!(listed[0]["stage_key"], "build");
     assert_eq!(listed[0]["files"], 1);
+    assert_eq!(listed[0]["unpacked_bytes"], 5, "the size of the file, not of its archive");
+    assert!(world.says(0, &["artifacts"]).contains("out/  1 file, 5 B, kept until "));
+    assert!(world.says(0, &["show"]).contains("build: out/ (1 file, 5 B)"));
     world.says(0, &["artifacts", "last", "build", "--download", "got"]);
     let file = world.repository().join("got/build/out/a.txt");
     assert_eq!(std::fs::read_to_string(file).unwrap(), "made\n");
@@ -259,11 +315,7 @@ fn an_approval_waits_for_a_person() {
          go: { needs: [ok], image: x, run: echo went }\n",
     );
     let mut run = world.command(&["run"]).stdout(Stdio::piped()).spawn().unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    while !world.says(0, &["runs"]).contains("waiting") {
-        assert!(std::time::Instant::now() < until, "the run never waits");
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
+    world.wait_until("waiting");
     let refused = world.complains(2, &["approve", "last", "ok"]);
     assert!(refused.contains("ada") || refused.contains("ops"), "{refused}");
     world.says(0, &["approve", "last", "ok", "--team", "ops", "-m", "fine"]);
@@ -287,10 +339,35 @@ fn interrupting_cancels_and_terminating_leaves_the_run_to_be_resumed() {
     let left = started(&world, "one");
     signal(&left, "TERM");
     assert_eq!(ended(left), Some(143));
-    assert!(world.says(0, &["runs"]).contains("running"));
+    assert!(world.says(0, &["runs"]).contains("interrupted"));
     world.says(0, &["cancel", "last"]);
     assert_eq!(world.json(0, &["show", "last", "--json"])["status"], "cancelled");
-    assert!(world.says(1, &["resume"]).contains("nothing to resume"));
+}
+
+#[test]
+fn an_approval_by_two_says_after_the_first_that_one_more_is_needed() {
+    let world = World::new(
+        "version: 1\nname: demo\non: { push: {} }\nstages:\n  ok: { approval: { count: 2 } }\n",
+    );
+    let mut run = world.command(&["run"]).stdout(Stdio::piped()).spawn().unwrap();
+    world.wait_until("waiting");
+    let told = world.says(0, &["approve", "last", "ok", "--by", "ada"]);
+    assert_eq!(told, "`ok` of run #1 has 1 of 2 approvals; needs one more\n");
+    let told = world.json(0, &["approve", "last", "ok", "--by", "bob", "--json"]);
+    assert_eq!(told["missing_approvals"], 0);
+    assert_eq!(told["approvals"], serde_json::json!(["ada", "bob"]));
+    assert_eq!(run.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_rerun_reuses_what_is_unchanged_unless_that_is_forbidden() {
+    let world = World::new(
+        "version: 1\nname: demo\non: { push: {} }\nstages:\n  \
+         a: { image: x, inputs: ['*.yml'], run: echo once }\n",
+    );
+    world.says(0, &["run"]);
+    assert!(world.says(0, &["rerun", "1"]).contains("an earlier result is reused"));
+    assert!(world.says(0, &["rerun", "1", "--no-reuse"]).contains("a   | once"));
 }
 
 /// A run whose stage has printed `text`.
@@ -331,7 +408,7 @@ fn garbage_is_counted_before_it_is_removed() {
     let dry = world.json(0, &["gc", "--dry-run", "--runs-older-than", "0", "--json"]);
     assert_eq!((&dry["runs"], &dry["dry_run"]), (&1.into(), &true.into()));
     assert_eq!(world.json(0, &["gc", "--runs-older-than", "0", "--json"])["runs"], 1);
-    assert_eq!(world.says(0, &["runs"]), "no runs; `trunkline run` makes one\n");
+    assert_eq!(world.says(0, &["runs", "--all"]), "no runs; `trunkline run` makes one\n");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use trunkline::pipeline::context::GitContext;
-use trunkline::pipeline::{Checked, Context, IncludeRef, Selection, SourceFile, check};
+use trunkline::pipeline::{Checked, Context, IncludeRef, Selection, check_bytes};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pipelines").join(name)
@@ -25,12 +25,12 @@ fn files(name: &str) -> Vec<PathBuf> {
 /// Included files lie in `templates/` beside the file, whatever repository they name.
 fn check_file(path: &Path) -> Checked {
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-    let text = String::from_utf8_lossy(&std::fs::read(path).unwrap()).into_owned();
+    let bytes = std::fs::read(path).unwrap();
     let load = |wanted: &IncludeRef| {
         let path = path.parent().unwrap().join("templates").join(&wanted.file);
         std::fs::read_to_string(path).map_err(|_| "there is no such file".to_owned())
     };
-    check(SourceFile { name, text }, &load)
+    check_bytes(name, bytes, &load)
 }
 
 fn rendered(checked: &Checked) -> String {

@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 
 use trunkline::model::Timestamp;
 use trunkline::source::{
-    Checkout, Repository, Snapshot, SourceError, digest_of_globs, prune_checkouts,
+    Checkout, Repository, Snapshot, SourceError, digest_of_globs, prune_checkouts, prune_objects,
 };
 
 use repository::{Repo, git_in};
 
+#[path = "source/earlier.rs"]
+mod earlier;
 #[path = "support/repository.rs"]
 mod repository;
 
@@ -362,7 +364,7 @@ fn git_sees_from_the_index_alone_that_a_file_is_unchanged() {
     let stat = fs::metadata(checkout.folder.join("a")).unwrap();
     assert!(index.contains(&format!("ino: {}", stat.ino())), "{index}");
     assert!(index.contains(&format!("mtime: {}:0", stat.mtime())), "{index}");
-    assert!(index.contains(&format!("ctime: {}:{}", stat.ctime(), stat.ctime_nsec())), "{index}");
+    assert_eq!(git_in(&checkout.folder, &["config", "core.trustctime"]), "false");
 }
 
 #[test]
@@ -689,6 +691,25 @@ fn unused_checkouts_are_removed_and_others_stay() {
     let again = setting.try_checkout(&checkouts[0].1).unwrap();
     assert_eq!(show(&again.folder), "a: 0");
     assert_eq!(prune_checkouts(&setting.repo.beside("nothing"), &[], future).unwrap(), 0);
+}
+
+#[test]
+fn objects_that_no_run_needs_are_removed() {
+    let setting = Setting::of(Repo::new().file("a", "1").file("b/c", "2").commit("first"));
+    let mut snapshots = Vec::new();
+    for nth in 0..3 {
+        setting.repo.write("b/d", format!("dirty {nth}"));
+        snapshots.push(setting.snapshot());
+    }
+    let keep = [snapshots[1].tree.clone()];
+    let future = Timestamp(i64::MAX);
+    assert_eq!(prune_objects(&setting.objects, &keep, Timestamp(0)).unwrap(), 0);
+    // Of two snapshots: the file, the folder it is in, and the one above.
+    assert_eq!(prune_objects(&setting.objects, &keep, future).unwrap(), 6);
+    let kept = setting.try_checkout(&snapshots[1]).unwrap();
+    assert_eq!(fs::read_to_string(kept.folder.join("b/d")).unwrap(), "dirty 1");
+    assert!(setting.try_checkout(&snapshots[0]).is_err());
+    assert_eq!(prune_objects(&setting.repo.beside("nothing"), &[], future).unwrap(), 0);
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod samples;
 mod artifacts;
 #[path = "store/caches.rs"]
 mod caches;
+#[path = "store/commands.rs"]
+mod commands;
 #[path = "store/events.rs"]
 mod events;
 #[path = "store/groups.rs"]

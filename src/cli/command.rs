@@ -9,8 +9,7 @@ pub mod logs;
 pub mod cancel;
 pub mod rerun;
 pub mod resume;
-pub mod approve;
-pub mod reject;
+pub mod answer;
 pub mod artifacts;
 pub mod shell;
 pub mod gc;
@@ -23,8 +22,12 @@ pub mod completions;
 
 use super::failure::{Exit, Usage};
 use super::session::Session;
+use super::state::State;
 use crate::model::StageIndex;
-use crate::runs::LoadedRun;
+use crate::runs::{LoadedRun, RunsError};
+use crate::store::runs::RunRow;
+
+use answer::Answer;
 
 /// What `trunkline` can do.
 #[derive(Debug, clap::Subcommand)]
@@ -35,7 +38,7 @@ pub enum Subcommand {
     Check(check::CheckArgs),
     /// Show the graph of a pipeline's stages
     Graph(graph::GraphArgs),
-    /// List runs
+    /// List the runs of this repository, or of all
     Runs(runs::RunsArgs),
     /// Show one run with its stages, gates, tests and artifacts
     Show(show::ShowArgs),
@@ -48,9 +51,11 @@ pub enum Subcommand {
     /// Go on with runs whose process was stopped
     Resume(resume::ResumeArgs),
     /// Say yes to a stage that waits for approval
-    Approve(approve::ApproveArgs),
+    #[command(after_help = answer::APPROVE_EXAMPLES)]
+    Approve(answer::AnswerArgs),
     /// Say no to a stage that waits for approval
-    Reject(reject::RejectArgs),
+    #[command(after_help = answer::REJECT_EXAMPLES)]
+    Reject(answer::AnswerArgs),
     /// List or download the artifacts of a run
     Artifacts(artifacts::ArtifactsArgs),
     /// Enter the kept container of a failed stage
@@ -83,8 +88,8 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Cancel(args) => Box::pin(cancel::execute(session, &args)).await,
         Subcommand::Rerun(args) => Box::pin(rerun::execute(session, &args)).await,
         Subcommand::Resume(args) => Box::pin(resume::execute(session, &args)).await,
-        Subcommand::Approve(args) => approve::execute(session, &args).await,
-        Subcommand::Reject(args) => reject::execute(session, &args).await,
+        Subcommand::Approve(args) => answer::execute(session, &args, Answer::Approve).await,
+        Subcommand::Reject(args) => answer::execute(session, &args, Answer::Reject).await,
         Subcommand::Artifacts(args) => artifacts::execute(session, &args).await,
         Subcommand::Shell(args) => shell::execute(session, &args).await,
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
@@ -95,6 +100,11 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Token(args) => token::execute(session, &args).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
+}
+
+/// The run a person means: `last` is the newest one of the repository they stand in.
+async fn find_run(session: &Session, state: &State, reference: &str) -> Result<RunRow, RunsError> {
+    state.runs.find(reference, session.repository().as_deref()).await
 }
 
 /// The stage a person means: its key, or its name where that means only one.

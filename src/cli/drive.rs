@@ -23,18 +23,19 @@ use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
-use crate::model::{AttemptName, RunId, RunStatus};
+use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
 use crate::projects::Projects;
 use crate::runs::LoadedRun;
 use crate::secrets::{Given, SecretSource};
-use crate::store::runs::RunRow;
-use crate::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
+use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
 
 use report::Report;
 use signals::{Asked, Signals};
 
 /// The longest log of one attempt.
 const LOG_LIMIT_BYTES: u64 = 4 << 30;
+/// What seems to have no state folder any more is left alone for so long.
+const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
 /// Options of the commands that drive runs.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -51,6 +52,9 @@ pub struct DriveArgs {
     /// Stages at the same time [default: the number of CPUs, at least 2]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub jobs: Option<u16>,
+    /// Containers made ready while their needs still run; 0 for none [default: as many as `--jobs`]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub look_ahead: Option<u16>,
     /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
     #[arg(long, overrides_with = "no_keep")]
     pub keep: bool,
@@ -72,6 +76,14 @@ pub enum Reuse {
     Never,
 }
 
+impl Reuse {
+    /// What `--no-reuse` says.
+    #[must_use]
+    pub fn unless(is_forbidden: bool) -> Self {
+        if is_forbidden { Self::Never } else { Self::WhereUnchanged }
+    }
+}
+
 /// Everything that is needed to drive runs here: secrets are gathered, the executor is reached.
 pub struct Foreground<'a> {
     session: &'a Session,
@@ -86,16 +98,14 @@ enum Engine {
     Host(HostExecutor),
 }
 
-/// Drives a run that is there already to its end, shows it, and gives the exit code.
+/// Drives a run that is there already to its end, as [`Foreground::drive`] does.
 pub async fn drive(
     session: &Session,
     state: &State,
     run: &RunId,
     args: &DriveArgs,
 ) -> anyhow::Result<Exit> {
-    let kind = executor::kind_for(session, state, run, args.executor);
-    let foreground = Foreground::open(session, state, args, kind).await?;
-    foreground.drive(run, Reuse::default()).await
+    Foreground::open_for(session, state, args, run).await?.drive(run, Reuse::default()).await
 }
 
 impl<'a> Foreground<'a> {
@@ -112,6 +122,17 @@ impl<'a> Foreground<'a> {
             ExecutorKind::Host => Engine::Host(executor::host(session, state)?),
         };
         Ok(Self { session, state, args, secrets, engine })
+    }
+
+    /// The same, with the executor that the run was created with unless another is asked for.
+    pub async fn open_for(
+        session: &'a Session,
+        state: &'a State,
+        args: &'a DriveArgs,
+        run: &RunId,
+    ) -> anyhow::Result<Self> {
+        let kind = executor::kind_for(session, state, run, args.executor);
+        Self::open(session, state, args, kind).await
     }
 
     /// Drives a run to its end, shows it, and gives the exit code.
@@ -136,36 +157,35 @@ struct Drive<'a> {
     report: report::ReportArgs,
 }
 
-/// Removes what killed processes have left behind; gives how many attempts it belonged to. A machine
+/// Removes what killed processes, and state folders that are no more, have left behind. A machine
 /// without Docker has nothing left in it.
-pub async fn sweep(session: &Session, state: &State) -> usize {
+pub async fn sweep(session: &Session, state: &State) -> Swept {
     let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
-    let mut swept = 0;
+    let mut swept = Swept::default();
     if let Ok(docker) = executor::docker(session, state).await {
-        swept += sweep_with(&worker(
-            session,
-            state,
-            docker,
-            (SecretSource::Given(Given::default()), settings()),
-        ))
-        .await;
+        let orphans = docker.remove_orphans(Timestamp(session.now().0 - DAY_MILLISECONDS)).await;
+        if let Err(error) = orphans {
+            tracing::warn!(%error, "what other state folders left could not be removed");
+        }
+        let worker = worker(session, state, docker, (nothing_secret(), settings()));
+        add(&mut swept, sweep_with(&worker).await);
     }
     if let Ok(host) = executor::host(session, state) {
-        swept += sweep_with(&worker(
-            session,
-            state,
-            host,
-            (SecretSource::Given(Given::default()), settings()),
-        ))
-        .await;
+        let worker = worker(session, state, host, (nothing_secret(), settings()));
+        add(&mut swept, sweep_with(&worker).await);
     }
     swept
 }
 
-async fn sweep_with<E: Executor>(worker: &Worker<E>) -> usize {
-    worker.sweep().await.unwrap_or_else(|error| {
+fn add(sum: &mut Swept, more: Swept) {
+    sum.attempts += more.attempts;
+    sum.images += more.images;
+}
+
+async fn sweep_with<E: Executor>(worker: &Worker<E>) -> Swept {
+    worker.sweep(BuiltImages::KeepFailed).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what is left over could not be removed; the next sweep tries again");
-        0
+        Swept::default()
     })
 }
 
@@ -183,10 +203,14 @@ pub fn is_elsewhere(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(WorkerError::DrivenElsewhere { .. }))
 }
 
-/// Whether a living process seems to drive the run: its lease has not run out.
+/// Whether a run has not ended, and no living process goes on with it.
 #[must_use]
-pub fn is_driven(session: &Session, row: &RunRow) -> bool {
-    !row.lease_owner.is_empty() && row.lease_until > session.now()
+pub fn is_interrupted(state: &State, run: &RunId, status: RunStatus) -> bool {
+    !status.is_finished() && !worker::is_driven_here(&state.folder, run)
+}
+
+fn nothing_secret() -> SecretSource {
+    SecretSource::Given(Given::default())
 }
 
 /// A worker of a server, which fetches what its projects' runs need.
@@ -240,7 +264,7 @@ pub fn worker_settings(
         owner: format!("process {} of {}", std::process::id(), session.settings.user),
         state_folder: state.folder.clone(),
         slots,
-        look_ahead: slots,
+        look_ahead: args.look_ahead.map_or(slots, usize::from),
         log_limit_bytes: LOG_LIMIT_BYTES,
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,
@@ -289,7 +313,7 @@ impl Drive<'_> {
         driving.spawn(async move {
             let ended = drive_and_sweep(&worker, &run, &token).await;
             if had_driver && matches!(ended, Ok(Some(_))) {
-                sweep_with(&worker).await;
+                let _swept = worker.sweep(BuiltImages::KeepRecent).await;
             }
             ended
         });
@@ -321,7 +345,13 @@ async fn drive_and_sweep<E: Executor>(
     run: &RunId,
     shutdown: &CancellationToken,
 ) -> Result<Option<RunStatus>, WorkerError> {
-    let (ended, _swept) = tokio::join!(worker.drive(run, shutdown), sweep_with(worker));
+    let done = CancellationToken::new();
+    let drive = async {
+        let ended = worker.drive(run, shutdown).await;
+        done.cancel();
+        ended
+    };
+    let (ended, ()) = tokio::join!(drive, worker.keep_swept(&done));
     ended
 }
 

@@ -3,8 +3,12 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use super::drive::is_elsewhere;
+use super::output::Paint;
+use super::view::terminal;
 use crate::auth::PersonError;
 use crate::config::ConfigError;
+use crate::engine::Refused;
 use crate::runs::RunsError;
 use crate::source::SourceError;
 use crate::store::StoreError;
@@ -88,6 +92,7 @@ pub fn report(error: &anyhow::Error, json: bool) -> Exit {
         return exit;
     }
     let text = if json { as_json(error, exit) } else { as_text(error) };
+    let text = terminal::safe(&text, Paint::default());
     let _nobody_reads = writeln!(std::io::stderr().lock(), "{text}");
     exit
 }
@@ -106,11 +111,8 @@ fn exit_of(error: &anyhow::Error) -> Exit {
     let is_wrong_person = error.downcast_ref::<PersonError>().is_some_and(is_wrong_name);
     let is_taken = matches!(error.downcast_ref(), Some(StoreError::Taken { .. }));
     let is_usage = is_usage || is_wrong_person || is_taken;
-    if is_usage || is_wrong_source || runs_error(error).is_some_and(is_wrong_reference) {
-        Exit::Usage
-    } else {
-        Exit::Broken
-    }
+    let is_wrong_run = is_elsewhere(error) || runs_error(error).is_some_and(is_wrong_reference);
+    if is_usage || is_wrong_source || is_wrong_run { Exit::Usage } else { Exit::Broken }
 }
 
 fn runs_error(error: &anyhow::Error) -> Option<&RunsError> {
@@ -173,15 +175,37 @@ fn help_of(error: &anyhow::Error) -> String {
     }
     match runs_error(error) {
         Some(RunsError::NotFound(reference)) if reference == "last" => {
-            "there are no runs yet; `trunkline run` makes one".to_owned()
+            "no run was made here yet; `trunkline run` makes one, `trunkline runs --all` lists those \
+             of all repositories"
+                .to_owned()
         }
-        Some(RunsError::NotFound(_)) => "`trunkline runs` lists the runs there are".to_owned(),
-        Some(RunsError::Ambiguous { .. }) => "give more of the id, or its number".to_owned(),
+        Some(RunsError::NotFound(_)) => "`trunkline runs --all` lists the runs there are".to_owned(),
+        Some(RunsError::Ambiguous { .. }) => "give more of the id, or the number of the run".to_owned(),
         Some(RunsError::Unreadable { .. }) => {
             "read it with the version of `trunkline` that made it".to_owned()
         }
         Some(RunsError::Store(store)) => store.help().unwrap_or_default().to_owned(),
-        Some(RunsError::Refused(_)) | None => String::new(),
+        None if is_elsewhere(error) => {
+            "`trunkline logs --follow` follows it, `trunkline cancel` stops it".to_owned()
+        }
+        Some(RunsError::Refused(refused)) => help_of_refused(refused).to_owned(),
+        None => String::new(),
+    }
+}
+
+fn help_of_refused(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::AlreadyFinished => "`trunkline show` says how; `trunkline rerun` runs it again",
+        Refused::NotFinished => {
+            "wait for its end, stop it with `trunkline cancel`, or go on with `trunkline resume`"
+        }
+        Refused::NothingToRerun => "`trunkline rerun` without `--failed` runs every stage again",
+        Refused::WrongStatus { .. }
+        | Refused::NoSuchStage(_)
+        | Refused::Duplicate
+        | Refused::StaleEpoch
+        | Refused::MayNotApprove(_)
+        | Refused::NotReusable(_) => "",
     }
 }
 
@@ -195,7 +219,18 @@ mod tests {
         assert_eq!(exit_of(&error), Exit::Usage);
         assert_eq!(
             as_text(&error),
-            "error: there is no run `99`\nhelp: `trunkline runs` lists the runs there are"
+            "error: there is no run `99`\nhelp: `trunkline runs --all` lists the runs there are"
+        );
+    }
+
+    #[test]
+    fn what_a_run_refuses_names_the_way_on() {
+        let error = anyhow::Error::from(RunsError::Refused(Refused::NothingToRerun));
+        assert_eq!(exit_of(&error), Exit::Usage);
+        assert_eq!(
+            as_text(&error),
+            "error: no stage of the run failed\n\
+             help: `trunkline rerun` without `--failed` runs every stage again"
         );
     }
 

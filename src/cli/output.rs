@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write as _};
 
 use serde::Serialize;
 
+use super::view::terminal;
 use crate::config::Settings;
 use crate::model::Timestamp;
 
@@ -52,17 +53,14 @@ impl Output {
         }
     }
 
-    /// Writes one line, or several.
+    /// Writes one line, or several, without what a terminal would obey.
     pub fn line(&self, text: &str) -> std::io::Result<()> {
-        let mut out = std::io::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.write_all(b"\n")?;
-        out.flush()
+        self.bytes(format!("{}\n", terminal::safe(text, self.paint)).as_bytes())
     }
 
     /// Writes one value as JSON in one line.
     pub fn json(&self, value: &impl Serialize) -> std::io::Result<()> {
-        self.line(&serde_json::to_string(value)?)
+        self.bytes(format!("{}\n", serde_json::to_string(value)?).as_bytes())
     }
 
     /// Writes bytes as they are.

@@ -9,6 +9,7 @@ use super::GlobalArgs;
 use super::output::Output;
 use crate::config::{self, Environment, Settings};
 use crate::model::{Clock, Timestamp};
+use crate::source::Repository;
 use crate::worker::SystemClock;
 
 /// One call of `trunkline`.
@@ -37,9 +38,21 @@ impl Session {
         Ok(Self { settings, environment, folder, output, clock: Arc::new(SystemClock) })
     }
 
+    /// The repository a person stands in, as its runs name it.
+    #[must_use]
+    pub fn repository(&self) -> Option<String> {
+        Repository::discover(&self.folder).ok().as_ref().map(repository_name)
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+/// What the runs of a repository on this machine call it.
+#[must_use]
+pub fn repository_name(repository: &Repository) -> String {
+    repository.folder().display().to_string()
 }

@@ -1,6 +1,7 @@
 //! Text and JSON from the state of a run. Pure: no clock, no terminal, no disk, so every picture can
 //! be a test.
 
+pub mod terminal;
 pub mod format;
 pub mod tree;
 pub mod line;
@@ -29,6 +30,8 @@ pub struct View<'a> {
     pub paint: Paint,
     /// Whether containers of failed stages are kept, so that a person can enter them.
     pub keeps_containers: bool,
+    /// Whether nobody goes on with the run although it has not ended.
+    pub is_interrupted: bool,
     /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
     pub columns: usize,
 }

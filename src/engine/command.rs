@@ -94,8 +94,8 @@ pub enum Command {
         /// Why.
         comment: String,
     },
-    /// Stop: first politely, and after the grace by force. A second one does not wait for
-    /// `always()` stages either.
+    /// Stop: first politely, and after the grace by force. A second one waits neither for the grace
+    /// nor for `always()` stages.
     Cancel {
         /// Who or what asked.
         by: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, FailureClass};
+use crate::model::{Digest, FailureClass, Timestamp};
 
 /// What came of an attempt. `class: None` means it passed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,16 @@ pub struct AttemptOutcome {
     pub artifacts: Vec<ArtifactRef>,
     /// Tests counted in the reports, if any.
     pub tests: Option<TestCounts>,
+    /// What does not fail the attempt and should be looked at, one sentence each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// When its process ended, if that is known: its log may be read, and its files stored, long after.
+    /// Counts when it is judged and is not stored.
+    #[serde(skip)]
+    pub ended_at: Option<Timestamp>,
+    /// Whether another attempt would end the same way, so that none is made. Not stored either.
+    #[serde(skip)]
+    pub is_final: bool,
 }
 
 impl AttemptOutcome {
@@ -49,8 +59,19 @@ pub struct ArtifactRef {
     pub digest: Digest,
     /// Size of the archive.
     pub size_bytes: u64,
+    /// Size of the files in it; older versions did not write it down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpacked_bytes: Option<u64>,
     /// Files in it.
     pub files: u64,
+}
+
+impl ArtifactRef {
+    /// The size that means something to a person: of the files, or of the archive where only that is known.
+    #[must_use]
+    pub fn shown_bytes(&self) -> u64 {
+        self.unpacked_bytes.unwrap_or(self.size_bytes)
+    }
 }
 
 /// Tests counted in reports.

@@ -75,7 +75,7 @@ pub struct Stage {
     pub reused_from: Option<AttemptName>,
     /// The result that was reused, if so.
     pub reused_outcome: Option<Box<AttemptOutcome>>,
-    /// How many of its needs have not ended.
+    /// How many of its needs are not over: they have not ended, or something before them has not.
     pub unmet_needs: u32,
     /// Whether a stage before it, near or far, failed and was not allowed to.
     pub failed_before: bool,

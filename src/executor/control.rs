@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{CWD, Mode, OFlags};
+use rustix::fs::{CWD, IFlags, Mode, OFlags};
 
 use crate::executor::layout::Layout;
 use crate::executor::script::{self, Places, Steps};
@@ -39,7 +39,23 @@ pub(super) fn create_attempts_folder(state_folder: &Path) -> Result<(), Executor
         .recursive(true)
         .mode(0o700)
         .create(&folder)
-        .map_err(|error| failed("creating folder", &folder, &error))
+        .map_err(|error| failed("creating folder", &folder, &error))?;
+    spread_folders_in(&folder);
+    Ok(())
+}
+
+/// Makes ext4 put the folders in this one far from each other. Without a journal it is slow to make a
+/// file near many that were removed in the last minute (`recently_deleted` in `fs/ext4/ialloc.c`), and
+/// attempts come and go. Other filesystems know no such flag, and need none.
+fn spread_folders_in(folder: &Path) {
+    let spread = || -> io::Result<()> {
+        let file = File::open(folder)?;
+        let flags = rustix::fs::ioctl_getflags(&file)?;
+        Ok(rustix::fs::ioctl_setflags(&file, flags | IFlags::TOPDIR)?)
+    };
+    if let Err(error) = spread() {
+        tracing::debug!(folder = %folder.display(), %error, "the folders in it are not spread");
+    }
 }
 
 /// An [`ExecutorError`] for a file of ours.
@@ -64,6 +80,11 @@ impl AttemptFolder {
         &self.root
     }
 
+    /// The folder that has the folders of all attempts.
+    pub(super) fn state_folder(&self) -> &Path {
+        self.root.ancestors().nth(2).unwrap_or(&self.root)
+    }
+
     /// What a container sees as `/trunkline`: its scripts and the marker.
     pub(super) fn control(&self, segment: u32) -> PathBuf {
         self.root.join(format!("control-{segment}"))
@@ -84,6 +105,12 @@ impl AttemptFolder {
         self.try_create(segments).map_err(|error| failed("creating folder", &self.root, &error))
     }
 
+    /// As [`Self::create`], for what runs without a container: nothing is mounted, and nothing waits.
+    pub(super) fn create_with_control(&self) -> Result<(), ExecutorError> {
+        let create = || self.try_create(0).and_then(|()| make_control(&self.control(0)));
+        create().map_err(|error| failed("creating folder", &self.root, &error))
+    }
+
     fn try_create(&self, segments: u32) -> io::Result<()> {
         make_folder(&self.root)?;
         for path in [self.metrics(), self.outputs()] {
@@ -92,8 +119,7 @@ impl AttemptFolder {
         }
         for segment in 0..segments {
             let control = self.control(segment);
-            make_folder(&control)?;
-            fs::set_permissions(&control, fs::Permissions::from_mode(0o755))?;
+            make_control(&control)?;
             // Places on which the published files are mounted, as this folder is mounted read-only.
             touch(&control.join("metrics"))?;
             touch(&control.join("outputs"))?;
@@ -285,6 +311,11 @@ fn make_folder(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         result => result,
     }
+}
+
+fn make_control(path: &Path) -> io::Result<()> {
+    make_folder(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 fn make_fifo(path: &Path) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! Runs attempts in Docker containers. What exists is asked of the daemon and of the attempt's folder,
 //! never remembered: a new process goes on where an old one stopped.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ mod run;
 mod follow;
 mod files;
 mod sweep;
+mod remains;
 
 /// How long one request may take until its first answer; a container start on a busy machine is slow.
 const REQUEST_TIMEOUT_SECONDS: u64 = 120;
@@ -111,6 +113,10 @@ impl DockerExecutor {
 
     fn folder(&self, name: &AttemptName) -> AttemptFolder {
         AttemptFolder::new(&self.inner.settings.state_folder, name)
+    }
+
+    fn labels(&self, spec: &PrepareSpec) -> HashMap<String, String> {
+        names::labels(&spec.name, &spec.label, &self.inner.settings.state_folder)
     }
 
     /// The layout of an attempt that must have been prepared.
@@ -200,5 +206,17 @@ impl Executor for DockerExecutor {
 
     async fn image_digest(&self, image: &str) -> Result<Option<String>, ExecutorError> {
         self.local_image_id(image).await
+    }
+    async fn list_images(&self, instance: &str) -> Result<Vec<AttemptName>, ExecutorError> {
+        self.images_of(instance).await
+    }
+
+    async fn remove_image(&self, name: &AttemptName) -> Result<bool, ExecutorError> {
+        self.remove_built(name).await
+    }
+
+    async fn tidy(&self) -> Result<(), ExecutorError> {
+        overlay::remove_old_probes(&self.inner.settings.state_folder);
+        self.remove_probes().await
     }
 }

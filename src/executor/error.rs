@@ -12,6 +12,8 @@ pub enum ExecutorError {
         image: String,
         /// What the registry or daemon said, and what to do.
         reason: String,
+        /// Whether that was an answer (no such image, no permission), which asking again does not change.
+        is_definite: bool,
     },
     /// The user's file asks for something that cannot be: no shell, no such user, no such command.
     #[error("{0}")]
@@ -27,6 +29,14 @@ pub enum ExecutorError {
     /// No trace of the attempt is left.
     #[error("the container of attempt {0} is gone and its exit code with it")]
     Gone(String),
+    /// The machine below did not answer; it may in a moment.
+    #[error("{operation} failed: {reason}")]
+    Unavailable {
+        /// What was tried, and on what.
+        operation: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// The machine below failed.
     #[error("{operation} failed: {reason}")]
     Infra {
@@ -44,7 +54,12 @@ impl ExecutorError {
         match self {
             Self::Image { .. } => FailureClass::ImagePull,
             Self::Rejected(_) | Self::Service { .. } => FailureClass::User,
-            Self::Gone(_) | Self::Infra { .. } => FailureClass::Infra,
+            Self::Gone(_) | Self::Unavailable { .. } | Self::Infra { .. } => FailureClass::Infra,
         }
+    }
+    /// Whether another attempt would end the same way, whatever its class.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Image { is_definite: true, .. })
     }
 }

@@ -270,7 +270,7 @@ fn only_step(run: String) -> StepSpec {
 fn refuse_missing(image: &str) -> Result<(), ExecutorError> {
     if image.contains("missing") {
         let reason = "the registry does not know it".to_owned();
-        return Err(ExecutorError::Image { image: image.to_owned(), reason });
+        return Err(ExecutorError::Image { image: image.to_owned(), reason, is_definite: false });
     }
     Ok(())
 }

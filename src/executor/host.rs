@@ -16,8 +16,10 @@ use crate::model::{AttemptName, Timestamp};
 
 mod follow;
 mod process;
+mod started;
 
 use process::{Process, Standing};
+use started::{Role, Started};
 
 /// Tells the time.
 pub type Now = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -44,6 +46,7 @@ struct Inner {
     settings: HostSettings,
     overlay_folder: Option<PathBuf>,
     boot: String,
+    started: Arc<Started>,
 }
 
 impl HostExecutor {
@@ -60,7 +63,8 @@ impl HostExecutor {
         let overlay_folder = overlay::is_available(&settings.state_folder)
             .then(|| overlay::safe_alias(&settings.state_folder))
             .flatten();
-        Ok(Self { inner: Arc::new(Inner { settings, overlay_folder, boot: layout::boot() }) })
+        let (boot, started) = (layout::boot(), Arc::default());
+        Ok(Self { inner: Arc::new(Inner { settings, overlay_folder, boot, started }) })
     }
 
     fn folder(&self, name: &AttemptName) -> AttemptFolder {
@@ -79,7 +83,8 @@ impl HostExecutor {
 
     fn process(&self, folder: &AttemptFolder) -> Process {
         let workspace = self.workspace(folder).path().to_owned();
-        Process::of(folder, workspace, self.inner.settings.env.clone())
+        let (env, started) = (self.inner.settings.env.clone(), Arc::clone(&self.inner.started));
+        Process::of(folder, workspace, env, started)
     }
 
     fn describe(&self, spec: &PrepareSpec, former: Option<Layout>) -> Layout {
@@ -128,12 +133,29 @@ impl HostExecutor {
         folder.write_scripts(0, &scripts)
     }
 
+    fn remove_folder(&self, name: &AttemptName) -> Result<(), ExecutorError> {
+        let folder = self.folder(name);
+        let process = self.process(&folder);
+        if let Some(layout) = folder.read_layout()?
+            && matches!(process.standing(&layout, &self.inner.boot)?, Standing::Running(_))
+        {
+            process.signal(Signal::Kill);
+        }
+        process.forget(Role::Shell);
+        process.forget(Role::Writer);
+        self.workspace(&folder).unmount()?;
+        folder.remove()
+    }
+
     async fn wait_for(&self, name: &AttemptName) -> Result<Exit, ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
         let process = self.process(&folder);
         loop {
             match process.standing(&layout, &self.inner.boot)? {
-                Standing::Ended(code) => return Ok(Exit { code, out_of_memory: false }),
+                Standing::Ended(code) => {
+                    process.forget(Role::Shell);
+                    return Ok(Exit { code, out_of_memory: false, ended_at: None });
+                }
                 Standing::Lost => return Err(ExecutorError::Gone(name.slug())),
                 Standing::NotBegun => tokio::time::sleep(process::PAUSE).await,
                 Standing::Unborn => {
@@ -169,7 +191,7 @@ impl Executor for HostExecutor {
             progress("the host executor does not limit the network".to_owned());
         }
         let folder = self.folder(&spec.name);
-        folder.create(1)?;
+        folder.create_with_control()?;
         if folder.is_begun(0) {
             return Ok(());
         }
@@ -240,17 +262,15 @@ impl Executor for HostExecutor {
     }
 
     async fn remove(&self, name: &AttemptName) -> Result<(), ExecutorError> {
-        let folder = self.folder(name);
-        if let Some(layout) = folder.read_layout()?
-            && matches!(
-                self.process(&folder).standing(&layout, &self.inner.boot)?,
-                Standing::Running(_)
-            )
-        {
-            self.process(&folder).signal(Signal::Kill);
-        }
-        self.workspace(&folder).unmount()?;
-        folder.remove()
+        let executor = self.clone();
+        let slug = name.slug();
+        let name = name.clone();
+        // An unmount and many files: what drives the run does not wait for the kernel meanwhile.
+        let work = tokio::task::spawn_blocking(move || executor.remove_folder(&name));
+        work.await.map_err(|error| ExecutorError::Infra {
+            operation: format!("removing the files of attempt {slug}"),
+            reason: error.to_string(),
+        })?
     }
 
     async fn list(&self, instance: &str) -> Result<Vec<Found>, ExecutorError> {
@@ -299,12 +319,18 @@ impl Executor for HostExecutor {
         Ok(match self.process(&folder).standing(&layout, &self.inner.boot)? {
             Standing::NotBegun => AttemptState::Prepared,
             Standing::Unborn | Standing::Running(_) => AttemptState::Begun,
-            Standing::Ended(code) => AttemptState::Exited(Exit { code, out_of_memory: false }),
+            Standing::Ended(code) => {
+                AttemptState::Exited(Exit { code, out_of_memory: false, ended_at: None })
+            }
             Standing::Lost => AttemptState::Lost,
         })
     }
 
     async fn image_digest(&self, _: &str) -> Result<Option<String>, ExecutorError> {
         Ok(None)
+    }
+    async fn tidy(&self) -> Result<(), ExecutorError> {
+        overlay::remove_old_probes(&self.inner.settings.state_folder);
+        Ok(())
     }
 }

@@ -5,8 +5,9 @@
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::stream;
 
-use crate::executor::LogItem;
+use crate::executor::{ExecutorError, LogItem, LogStream};
 use crate::model::Timestamp;
 
 /// First byte of a marker: the record separator of ASCII, which programs do not print.
@@ -132,6 +133,36 @@ pub(super) fn push_output(items: &mut VecDeque<LogItem>, at: Timestamp, bytes: B
         return;
     }
     items.push_back(LogItem::Output { at, bytes });
+}
+
+/// Reads the log of an attempt, wherever it lies.
+pub(super) trait Reader: Send + 'static {
+    /// What was read and not handed on yet.
+    fn take_ready(&mut self) -> Option<LogItem>;
+
+    /// Whether nothing more will come.
+    fn is_over(&self) -> bool;
+
+    /// Reads what has arrived, or waits for it.
+    fn advance(&mut self) -> impl Future<Output = Result<(), ExecutorError>> + Send;
+}
+
+/// What a reader reads, up to its end or an error.
+pub(super) fn stream_of(reader: impl Reader) -> LogStream {
+    Box::pin(stream::unfold(Some(reader), async |reader| {
+        let mut reader = reader?;
+        loop {
+            if let Some(item) = reader.take_ready() {
+                return Some((Ok(item), Some(reader)));
+            }
+            if reader.is_over() {
+                return None;
+            }
+            if let Err(error) = reader.advance().await {
+                return Some((Err(error), None));
+            }
+        }
+    }))
 }
 
 #[cfg(test)]

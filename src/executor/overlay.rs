@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::mount::{MountFlags, UnmountFlags};
 
+/// Folders in which it is tried whether overlays can be mounted begin with this; then the process.
+const PROBE: &str = "overlay-probe-";
+
 /// The layers of one overlay, all in one folder: `lower` (a symlink to what is below), `upper`, `work`.
 #[derive(Debug, Clone)]
 pub(super) struct Layers {
@@ -78,10 +81,23 @@ pub(super) fn is_available(state_folder: &Path) -> bool {
     let Some(state_folder) = safe_alias(state_folder) else {
         return false;
     };
-    let probe = state_folder.join(format!("overlay-probe-{}", std::process::id()));
+    let probe = state_folder.join(format!("{PROBE}{}", std::process::id()));
     let mounted = try_mount(&probe).is_ok();
     drop(fs::remove_dir_all(&probe));
     mounted
+}
+
+/// Removes the trials of processes that were killed in the middle of one.
+pub(super) fn remove_old_probes(state_folder: &Path) {
+    for entry in fs::read_dir(state_folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let process = name.to_str().and_then(|it| it.strip_prefix(PROBE)?.parse::<u32>().ok());
+        let is_alive = |id: u32| Path::new("/proc").join(id.to_string()).exists();
+        if process.is_some_and(|id| !is_alive(id)) {
+            drop(unmount(&entry.path().join("merged")));
+            drop(fs::remove_dir_all(entry.path()));
+        }
+    }
 }
 
 fn try_mount(probe: &Path) -> io::Result<()> {
@@ -106,5 +122,23 @@ pub(super) fn safe_alias(folder: &Path) -> Option<PathBuf> {
     match std::os::unix::fs::symlink(folder, &alias) {
         Ok(()) => Some(alias),
         Err(_) => (fs::read_link(&alias).ok()? == folder).then_some(alias),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trial_of_a_killed_process_goes_and_that_of_a_living_one_stays() {
+        let state = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = state.path().join(format!("{PROBE}{}", child.id()));
+        child.wait().unwrap();
+        let alive = state.path().join(format!("{PROBE}{}", std::process::id()));
+        fs::create_dir_all(dead.join("merged")).unwrap();
+        fs::create_dir_all(&alive).unwrap();
+        remove_old_probes(state.path());
+        assert!(!dead.exists() && alive.exists());
     }
 }

@@ -2,18 +2,21 @@
 //! stages are known. Every problem is reported, not only the first.
 
 use std::collections::BTreeMap;
+use std::string::FromUtf8Error;
 
-use super::diagnostic::{Diagnostic, SourceFile};
+use super::diagnostic::{Diagnostic, Severity, SourceFile, Span};
 use super::file::stage::MOST_STAGES;
 use super::file::top::{self, Top};
 use super::file::{Pipeline, scalar};
 use super::reading::Reading;
-use super::yaml::{self, Node};
+use super::yaml::{self, Node, Value};
 
+mod artifacts;
 mod include;
 mod needs;
 mod references;
 mod substitute;
+mod surroundings;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +43,80 @@ pub struct Checked {
     pub diagnostics: Vec<Diagnostic>,
     /// The file and what it includes.
     pub sources: Vec<SourceFile>,
+}
+
+/// Checks the bytes of a pipeline file, which may not even be text.
+pub fn check_bytes(
+    name: String,
+    bytes: Vec<u8>,
+    load: &dyn Fn(&IncludeRef) -> Result<String, String>,
+) -> Checked {
+    match String::from_utf8(bytes) {
+        Ok(text) => check(SourceFile { name, text }, load),
+        Err(error) => not_text(name, &error),
+    }
+}
+
+/// What is said about a file that cannot be read at all.
+pub fn unreadable(name: String, reason: &str) -> Checked {
+    let reading = Reading::default();
+    let message = format!("`{name}` cannot be read: {reason}");
+    let source = reading.add_source(SourceFile { name, text: String::new() });
+    let place = reading.place(source, 0, 0);
+    reading.error("pipeline/unreadable", place, message, "check the path and its permissions");
+    refused(reading)
+}
+
+fn not_text(name: String, error: &FromUtf8Error) -> Checked {
+    let reading = Reading::default();
+    let (bytes, offset) = (error.as_bytes(), error.utf8_error().valid_up_to());
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let source = reading.add_source(SourceFile { name, text });
+    let place = reading.place(source, offset, offset + char::REPLACEMENT_CHARACTER.len_utf8());
+    let byte = bytes.get(offset).copied().unwrap_or_default();
+    let message = format!("the byte 0x{byte:02X} at offset {offset} is not UTF-8 text");
+    let help = if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
+        "the file is UTF-16: save it as UTF-8"
+    } else {
+        "save the file as UTF-8"
+    };
+    reading.error("yaml/not-utf8", place, message, help);
+    refused(reading)
+}
+
+fn refused(reading: Reading) -> Checked {
+    let (sources, diagnostics, _) = reading.into_parts();
+    Checked { pipeline: None, diagnostics, sources }
+}
+
+impl Checked {
+    /// Refuses a pipeline whose name another file has too, as runs are told apart by it.
+    pub fn refuse_name_of(&mut self, other: &str) {
+        let Some(pipeline) = self.pipeline.take() else { return };
+        let Pipeline { name, name_place, source_names, .. } = &pipeline;
+        let file = source_names.first().cloned().unwrap_or_default();
+        self.diagnostics.push(Diagnostic {
+            code: "pipeline/duplicate-name",
+            severity: Severity::Error,
+            message: format!(
+                "`{other}` is called `{name}` too, and pipelines are told apart by name"
+            ),
+            help: Some("give one of the two another `name`".to_owned()),
+            file,
+            span: Span { start: name_place.start, len: name_place.len },
+            line: name_place.line,
+            column: name_place.column,
+        });
+    }
+}
+
+/// The name of the pipeline in a file, without checking more than that it is YAML.
+pub fn name_of(path: &str, text: &str) -> Option<String> {
+    let quiet = Reading::default();
+    let tree = yaml::parse(text, 0, &quiet)?;
+    let Value::Mapping(entries) = &tree.value else { return None };
+    let name = entries.iter().find(|it| it.key == "name").and_then(|it| scalar::text(&it.value));
+    Some(name.map_or_else(|| stem_of(path), str::to_owned))
 }
 
 /// Checks a pipeline file. `load` gives the text of an included file, or why it cannot.
@@ -70,10 +147,13 @@ fn read(
     let inputs: Vec<&str> = top.triggers.manual.inputs.keys().map(String::as_str).collect();
     needs::check(&merged, reading);
     references::check(&merged, &inputs, reading);
+    artifacts::check(&merged, reading);
+    surroundings::check(&merged, top.timeout, reading);
     check_count(&merged, reading);
     let Top { name, team, triggers, timeout, release, budget, concurrency, .. } = top;
     Some(Pipeline {
-        name: name.unwrap_or(stem),
+        name_place: name.as_ref().map_or(tree.place.beginning(), |it| it.place),
+        name: name.map_or(stem, |it| it.name),
         team,
         triggers,
         timeout,

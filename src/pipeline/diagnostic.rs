@@ -92,6 +92,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The first byte of this place.
+    pub(crate) fn beginning(self) -> Self {
+        Self { len: self.len.min(1), ..self }
+    }
+
     /// A part of this place that lies on its first line.
     pub(crate) fn part(self, offset: usize, len: usize, column_offset: usize) -> Self {
         let column = self.column + column_offset;

@@ -16,6 +16,7 @@ mod memory;
 mod numbers;
 mod template;
 mod tokens;
+mod types;
 mod view;
 mod words;
 
@@ -26,6 +27,7 @@ pub use gate::judge_gate;
 pub use template::Template;
 
 use compile::Compiled;
+use types::Wanted;
 
 /// A CEL expression that has been parsed and whose names are known. Stored as its source.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,10 +87,12 @@ impl Reference {
 }
 
 impl Expression {
-    /// Parses CEL and checks that every name and function exists.
+    /// Parses CEL and checks that every name and function exists, and that it is true or false as far as
+    /// types can be known.
     pub fn parse(source: &str) -> Result<Self, ExpressionError> {
         let compiled = memory::compiled(source)?;
         words::check_condition(&compiled.references)?;
+        compiled.check_types(Wanted::Truth)?;
         Ok(Self { source: source.to_owned() })
     }
 
@@ -97,6 +101,7 @@ impl Expression {
     pub fn parse_gate(source: &str) -> Result<Self, ExpressionError> {
         let compiled = memory::compiled(source)?;
         words::check_gate(&compiled.references)?;
+        compiled.check_types(Wanted::Truth)?;
         Ok(Self { source: source.to_owned() })
     }
 

@@ -12,6 +12,7 @@ use super::plan::{Budget, OnNew, Release};
 use crate::model::Milliseconds;
 
 pub(crate) mod fields;
+pub(crate) mod image;
 pub mod input;
 pub(crate) mod measure;
 pub(crate) mod occurrence;
@@ -33,6 +34,8 @@ use occurrence::Occurrence;
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     pub(crate) name: String,
+    /// Where it is called that; the beginning of a file that names it only by its own name.
+    pub(crate) name_place: Place,
     pub(crate) team: Option<String>,
     pub(crate) triggers: Triggers,
     pub(crate) timeout: Option<Milliseconds>,

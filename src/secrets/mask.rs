@@ -63,7 +63,7 @@ impl Masker {
     }
 
     /// Takes a piece of the stream and gives what is safe to show. Holds back only a tail that may be the
-    /// beginning of a secret: always shorter than the longest form of a secret.
+    /// beginning of a secret: always shorter than the longest form of a secret with all its line ends.
     pub fn feed(&mut self, bytes: &[u8]) -> Vec<u8> {
         if self.tail.is_empty() {
             return self.advance(bytes, false);

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use super::access::Place;
 use super::listing::{Entry, Kind, Listing, Submodules};
 use super::{Checkout, Snapshot, SourceError};
+use earlier::Earlier;
 use files::{Rights, Writer};
 use lock::Lock;
 
+mod earlier;
 mod files;
 mod git_folder;
 pub(super) mod lock;
@@ -72,8 +74,13 @@ impl Request<'_> {
         let tree = &self.snapshot.tree;
         let listing = Listing::of(self.place, self.objects, tree, Submodules::Enter)?;
         let mut warnings = submodule_warnings(&listing)?;
-        let rights = Rights::of(self.owner);
-        let writer = Writer { root: part, store: self.objects, rights, time: time_of(part)? };
+        let writer = Writer {
+            root: part,
+            store: self.objects,
+            earlier: Earlier::find(self, &listing),
+            rights: Rights::of(self.owner),
+            time: time_of(part)?,
+        };
         let written = writer.write(&listing)?;
         warnings.extend(pointer_warning(&written.pointers));
         let git = git_folder::GitFolder {
@@ -90,7 +97,7 @@ impl Request<'_> {
     }
 }
 
-/// The time all files get, in seconds since 1970: that of the checkout, as git does it. (The time of the
+/// The time that written files get, in seconds since 1970: that of the checkout, as git does it. (The time of the
 /// commit would be reproducible, but it can lie before that of build outputs which a cache brings
 /// from an older revision, and build tools would take those for up to date.)
 fn time_of(part: &Path) -> Result<i64, SourceError> {

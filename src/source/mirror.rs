@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use git2::{AutotagOption, FetchOptions, FetchPrune, RemoteRedirect};
-
 use super::access::Place;
 use super::checkout::lock::Lock;
 use super::{Repository, Snapshot, SourceError};
 
 mod remote;
-mod hosts;
 mod history;
 
 pub use history::CommitFacts;
@@ -22,6 +19,14 @@ pub use remote::{Credential, Remote};
 const REFSPECS: [&str; 2] = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
 /// Where a commit that no branch leads to is kept.
 const KEPT: &str = "refs/trunkline/commits/";
+
+/// Which refs of the mirror are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prune {
+    /// Those that are gone at the remote.
+    Gone,
+    Nothing,
+}
 
 /// The copy of one project's repository. Cheap to clone; it may not have been made yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,24 +53,20 @@ impl Mirror {
         &self,
         remote: &Remote<'_>,
     ) -> Result<BTreeMap<String, String>, SourceError> {
-        let repository = self.open_or_make()?;
-        let failed = || remote.failed("listing the refs of");
-        let mut anonymous = repository.remote_anonymous(remote.address).map_err(failed())?;
-        let connection = anonymous
-            .connect_auth(git2::Direction::Fetch, Some(remote.callbacks(&self.parent)), None)
-            .map_err(failed())?;
-        let heads = connection.list().map_err(failed())?;
-        let named = heads.iter().filter(|it| {
-            let is_wanted =
-                it.name().starts_with("refs/heads/") || it.name().starts_with("refs/tags/");
-            is_wanted && !it.name().ends_with("^{}")
-        });
-        Ok(named.map(|it| (it.name().to_owned(), it.oid().to_string())).collect())
+        self.open_or_make()?;
+        let before = ["ls-remote", "--quiet", "--heads", "--tags", "--refs"];
+        let folders = (self.parent.as_path(), self.folder());
+        let listed = remote.call((folders.0, &folders.1), "listing the refs of", (&before, &[]))?;
+        let line = |it: &str| {
+            let (id, name) = it.split_once('\t')?;
+            Some((name.to_owned(), id.to_owned()))
+        };
+        Ok(listed.lines().filter_map(line).collect())
     }
 
     /// Fetches what is new of branches and tags, and forgets those that are gone.
     pub fn fetch(&self, remote: &Remote<'_>) -> Result<(), SourceError> {
-        self.fetch_refs(remote, &REFSPECS, FetchPrune::On)
+        self.fetch_refs(remote, &REFSPECS, Prune::Gone)
     }
 
     /// Sees to it that a commit is here: by what is new, then by `ref` (a pull request's), then by itself,
@@ -81,11 +82,11 @@ impl Mirror {
         }
         let mut last = self.fetch(remote);
         if let (false, Some(name)) = (self.has(commit), r#ref) {
-            last = self.fetch_refs(remote, &[&format!("+{name}:{name}")], FetchPrune::Off);
+            last = self.fetch_refs(remote, &[&format!("+{name}:{name}")], Prune::Nothing);
         }
         if !self.has(commit) && git2::Oid::from_str(commit).is_ok() {
             let refspec = format!("+{commit}:{KEPT}{commit}");
-            last = self.fetch_refs(remote, &[&refspec], FetchPrune::Off);
+            last = self.fetch_refs(remote, &[&refspec], Prune::Nothing);
         }
         match last {
             _ if self.has(commit) => Ok(()),
@@ -144,23 +145,21 @@ impl Mirror {
         &self,
         remote: &Remote<'_>,
         refspecs: &[&str],
-        prune: FetchPrune,
+        prune: Prune,
     ) -> Result<(), SourceError> {
+        self.open_or_make()?;
         let _lock = Lock::take(&self.parent, &self.name)?;
-        let repository = self.open_or_make()?;
-        let failed = || remote.failed("fetching from");
-        let mut options = FetchOptions::new();
-        options
-            .remote_callbacks(remote.callbacks(&self.parent))
-            .download_tags(AutotagOption::None)
-            .follow_redirects(RemoteRedirect::None)
-            .update_fetchhead(false)
-            .prune(prune);
+        let mut before = vec!["fetch", "--quiet", "--no-progress", "--no-tags", "--force"];
+        before.extend(["--no-recurse-submodules", "--no-write-fetch-head"]);
+        let depth = format!("--depth={}", remote.depth);
         if remote.depth > 0 {
-            options.depth(i32::try_from(remote.depth).unwrap_or(i32::MAX));
+            before.push(&depth);
         }
-        let mut anonymous = repository.remote_anonymous(remote.address).map_err(failed())?;
-        anonymous.fetch(refspecs, Some(&mut options), None).map_err(failed())
+        if prune == Prune::Gone {
+            before.push("--prune");
+        }
+        let folder = self.folder();
+        remote.call((&self.parent, &folder), "fetching from", (&before, refspecs)).map(drop)
     }
 
     /// Opens the bare repository; whoever makes it first makes it whole, under another name.

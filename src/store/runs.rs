@@ -101,6 +101,8 @@ pub struct RunFilter {
     pub revision: Option<String>,
     /// Only these statuses; all when empty.
     pub statuses: Vec<RunStatus>,
+    /// Only runs whose id begins so.
+    pub id_prefix: Option<String>,
     /// Only runs created before this one (its id), for paging.
     pub before: Option<RunId>,
     /// At most this many, newest first.
@@ -180,6 +182,11 @@ macro_rules! push_lists {
                 $sql.push(", ").push_bind(team);
             }
             $sql.push("))");
+        }
+        if let Some(prefix) = &$filter.id_prefix {
+            let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
+            $sql.push(" AND substr(id, 1, ").push_bind(length);
+            $sql.push(") = ").push_bind(prefix);
         }
         if let Some(before) = &$filter.before {
             $sql.push(" AND id < ").push_bind(before);

@@ -6,7 +6,10 @@ pub(in crate::worker) mod failure;
 pub(in crate::worker) mod files;
 pub(in crate::worker) mod job;
 pub(in crate::worker) mod log;
+mod nearby;
+mod patience;
 pub(in crate::worker) mod secrets;
+mod spool;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +25,7 @@ use crate::worker::Worker;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::job::{Job, Setup, Task};
 use crate::worker::attempt::log::{AttemptLog, Pumped};
+use crate::worker::attempt::patience::patiently;
 use crate::worker::driver::look_ahead::Head;
 
 /// What an attempt says while it is under way.
@@ -100,7 +104,9 @@ impl<E: Executor> Attempt<E> {
             Err(failure) => return failure.into(),
         };
         let outcome = self.try_run(&job, head).await.unwrap_or_else(AttemptOutcome::from);
-        AttemptOutcome { message: job.setup.masker.mask(&outcome.message), ..outcome }
+        let mask = |text: &String| job.setup.masker.mask(text);
+        let warnings = outcome.warnings.iter().map(mask).collect();
+        AttemptOutcome { message: mask(&outcome.message), warnings, ..outcome }
     }
 
     async fn with_secrets(
@@ -114,11 +120,12 @@ impl<E: Executor> Attempt<E> {
     }
 
     async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Failure> {
-        self.wait_for_head(head).await;
+        let known = self.wait_for_head(head).await;
         let mut log = self.open_log(&job.setup).await?;
-        let outcome = match &job.task {
-            Task::Command(_) => self.run_command(job, &mut log).await,
-            Task::Build { .. } => self.build(job, &mut log).await,
+        let outcome = match (known, &job.task) {
+            (Some(error), _) => Err(error.into()),
+            (None, Task::Command(_)) => self.run_command(job, &mut log).await,
+            (None, Task::Build { .. }) => self.build(job, &mut log).await,
         };
         if let Err(ended) = &outcome
             && !log.has_output()
@@ -129,13 +136,16 @@ impl<E: Executor> Attempt<E> {
         outcome
     }
 
-    /// A container that is being made ready is found, not made twice.
-    async fn wait_for_head(&self, head: Head) {
-        if let Head::Soon(soon) = head {
-            tokio::select! {
-                () = self.stops.stop.cancelled() => (),
-                _found_by_prepare = soon => (),
-            }
+    /// A container that is being made ready is found, not made twice; the error if it is known that the
+    /// attempt cannot begin.
+    async fn wait_for_head(&self, head: Head) -> Option<ExecutorError> {
+        match head {
+            Head::None | Head::Ready => None,
+            Head::Failed(error) => Some(error),
+            Head::Soon(soon) => tokio::select! {
+                () = self.stops.stop.cancelled() => None,
+                known = soon => known.ok().flatten(),
+            },
         }
     }
 
@@ -151,13 +161,15 @@ impl<E: Executor> Attempt<E> {
         log: &mut AttemptLog,
     ) -> Result<AttemptOutcome, Failure> {
         let executor = &self.worker.parts.executor;
-        match executor.state(&self.name).await? {
+        match patiently(|| executor.state(&self.name)).await? {
             AttemptState::Absent | AttemptState::Prepared => self.begin(job, log).await?,
             AttemptState::Begun | AttemptState::Exited(_) => (),
             AttemptState::Lost => return Err(ExecutorError::Gone(self.name.slug()).into()),
         }
         let (exit, pumped) = self.follow(log).await?;
-        self.collect(job, &exit, &pumped).await
+        let outcome = self.collect(job, &exit, &pumped).await?;
+        log.warn_after_output(&outcome.warnings).await?;
+        Ok(outcome)
     }
 
     async fn begin(&self, job: &Job, log: &mut AttemptLog) -> Result<(), Failure> {
@@ -168,7 +180,8 @@ impl<E: Executor> Attempt<E> {
             let mut env = job.env.clone();
             env.push(("TRUNKLINE_ATTEMPT".to_owned(), self.name.attempt.to_string()));
             let spec = BeginSpec { command: command.clone(), env };
-            Ok::<_, Failure>(self.worker.parts.executor.begin(&self.name, &spec).await?)
+            let executor = &self.worker.parts.executor;
+            Ok::<_, Failure>(patiently(|| executor.begin(&self.name, &spec)).await?)
         };
         tokio::select! {
             biased;
@@ -278,7 +291,7 @@ impl<E: Executor> Attempt<E> {
             tokio::time::sleep(crate::worker::KILL_PATIENCE).await;
         };
         tokio::select! {
-            exit = executor.wait(&self.name) => Ok(exit?),
+            exit = patiently(|| executor.wait(&self.name)) => Ok(exit?),
             () = killed_in_vain => Err(Failure::new(
                 FailureClass::Infra,
                 "the container does not end although it was killed\nhelp: is Docker healthy? `trunkline doctor`",

@@ -2,7 +2,7 @@
 
 mod reconcile;
 mod groups;
-mod lease;
+pub(in crate::worker) mod lease;
 pub(in crate::worker) mod look_ahead;
 mod reuse;
 
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::engine::{AttemptOutcome, Command, Event, Refused};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
-use crate::runs::{LoadedRun, RunsError};
+use crate::runs::{Change, LoadedRun, RunsError};
 use crate::worker::attempt::{Report, Stops};
 use crate::worker::driver::lease::{Lease, RENEW_EVERY};
 use crate::worker::driver::look_ahead::LookAhead;
@@ -37,7 +37,7 @@ pub(in crate::worker) struct Driver<'w, E> {
     pub(in crate::worker) names: HashMap<Id, AttemptName>,
     pub(in crate::worker) reports: mpsc::Sender<Report>,
     inbox: mpsc::Receiver<Report>,
-    changes: broadcast::Receiver<RunId>,
+    changes: broadcast::Receiver<Change>,
     /// A slot that became free while a stage was waiting for it.
     pub(in crate::worker) spare_slot: Option<OwnedSemaphorePermit>,
     pub(in crate::worker) wants_slot: bool,
@@ -158,14 +158,17 @@ impl<'w, E: Executor> Driver<'w, E> {
             Some(report) = self.inbox.recv() => Input::Report(report),
             Some(ended) = self.tasks.join_next_with_id() => Input::Ended(ended),
             Ok(slot) = slots.acquire_owned(), if wants_slot => Input::SlotFree(slot),
-            () = runs.changed(&mut self.changes, &self.loaded.row.id) => Input::Changed,
+            () = runs.changed(&mut self.changes, &self.loaded) => Input::Changed,
             () = tokio::time::sleep(nap) => Input::TimePassed,
         }
     }
 
     async fn handle(&mut self, input: Input) -> Result<(), WorkerError> {
         match input {
-            Input::Report(report) => self.record(&report.into_command(self.lease.epoch)).await?,
+            Input::Report(report) => {
+                let commands = self.commands_of(Some(report));
+                self.record_all(&commands).await?;
+            }
             Input::Ended(ended) => self.handle_end(ended).await?,
             Input::SlotFree(slot) => self.spare_slot = Some(slot),
             Input::Changed => {
@@ -205,10 +208,6 @@ impl<'w, E: Executor> Driver<'w, E> {
         &mut self,
         ended: Result<(Id, TaskEnd), JoinError>,
     ) -> Result<(), WorkerError> {
-        // What the task said before it ended comes first.
-        while let Ok(report) = self.inbox.try_recv() {
-            self.record(&report.into_command(self.lease.epoch)).await?;
-        }
         let (id, end) = match ended {
             Ok((id, end)) => (id, end),
             Err(error) => {
@@ -253,16 +252,43 @@ impl<'w, E: Executor> Driver<'w, E> {
         outcome: AttemptOutcome,
     ) -> Result<(), WorkerError> {
         self.attempts.remove(&name);
-        let command =
-            Command::FinishAttempt { attempt: name.clone(), outcome, epoch: self.lease.epoch };
-        self.record(&command).await?;
+        if !outcome.is_passed() {
+            self.keep_for_now(&name);
+        }
+        // What the task said before it ended comes first.
+        let mut commands = self.commands_of(None);
+        let (attempt, epoch) = (name.clone(), self.lease.epoch);
+        commands.push(Command::FinishAttempt { attempt, outcome, epoch });
+        self.record_all(&commands).await?;
         self.remember_result(&name).await?;
         // Only now is its exit durable, and its container may go.
         if !self.keeps(&name) {
+            self.worker.forget(&name);
             self.remove(name);
         }
         self.discard_unwanted();
         Ok(())
+    }
+
+    /// What attempts have said by now, in order.
+    fn commands_of(&mut self, first: Option<Report>) -> Vec<Command> {
+        let epoch = self.lease.epoch;
+        let rest = std::iter::from_fn(|| self.inbox.try_recv().ok());
+        first.into_iter().chain(rest).map(|it| it.into_command(epoch)).collect()
+    }
+
+    /// Decides and stores commands that came together, in one transaction.
+    async fn record_all(&mut self, commands: &[Command]) -> Result<(), WorkerError> {
+        let now = self.worker.parts.clock.now();
+        let runs = &self.worker.parts.runs;
+        let (_, refusals) = runs.execute_all(&mut self.loaded, commands, now).await?;
+        if refusals.iter().any(|it| matches!(it, Refused::StaleEpoch)) {
+            return Err(self.driven_elsewhere());
+        }
+        for refused in refusals {
+            tracing::debug!(%refused, "the run refused a command");
+        }
+        self.check_lease()
     }
 
     /// Decides and stores a command. A refusal is normal: others may have been faster.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
 use crate::model::{RunId, RunStatus};
-use crate::runs::RunsError;
+use crate::runs::{Change, RunsError};
 use crate::worker::{Worker, WorkerError};
 
 /// Between two looks for runs that nobody has announced here.
@@ -58,7 +58,7 @@ impl<E: Executor> Worker<E> {
 }
 
 /// Waits for an announcement of this process.
-async fn pool_news(changes: &mut broadcast::Receiver<RunId>) {
+async fn pool_news(changes: &mut broadcast::Receiver<Change>) {
     if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {
         std::future::pending::<()>().await;
     }

@@ -47,6 +47,19 @@ impl Origin {
     }
 }
 
+/// The revision that a run sees.
+pub(in crate::worker) fn snapshot_of(loaded: &LoadedRun) -> Snapshot {
+    let git = &loaded.run.context().git;
+    Snapshot {
+        commit: git.sha.clone(),
+        tree: loaded.row.tree.clone(),
+        r#ref: git.r#ref.clone(),
+        title: git.message.clone(),
+        author: git.author.clone(),
+        dirty: git.dirty,
+    }
+}
+
 impl<E: Executor> Worker<E> {
     pub(in crate::worker) fn label(&self, stage: &str) -> Label {
         Label { instance: self.settings.instance.clone(), stage: stage.to_owned() }
@@ -107,20 +120,12 @@ impl<E: Executor> Worker<E> {
             if files.len() >= REMEMBERED_MAX {
                 files.clear();
             }
-            files.entry(tree.clone()).or_default().clone()
+            files.entry(tree).or_default().clone()
         };
         let list = || async {
             let repository = self.repository(&Origin::of(loaded)).await?;
             let objects = self.objects();
-            let git = &loaded.run.context().git;
-            let snapshot = Snapshot {
-                commit: git.sha.clone(),
-                tree,
-                r#ref: git.r#ref.clone(),
-                title: git.message.clone(),
-                author: git.author.clone(),
-                dirty: git.dirty,
-            };
+            let snapshot = snapshot_of(loaded);
             let listed = tokio::task::spawn_blocking(move || {
                 Repository::discover(&repository)?.list_files(&snapshot, &objects)
             });

@@ -61,9 +61,8 @@ fn a_missing_image_is_image_pull_and_says_where_it_looked() {
     if !docker::is_here() {
         return;
     }
-    let story = failing(
-        "  s: { image: '127.0.0.1:1/no/such:image', retry: { max: 0, on: [] }, run: 'true' }\n",
-    );
+    let story =
+        failing("  s: { image: '127.0.0.1:1/no/such:image', retry: { max: 0 }, run: 'true' }\n");
     let start = "s: failed, image_pull: image `127.0.0.1:1/no/such:image` is not on this machine";
     assert!(story.starts_with(start), "{story}");
 }

@@ -175,3 +175,166 @@ fn submodules_symlinks_and_git_are_there() {
     assert!(log.starts_with(start), "{log}");
     assert!(log.contains("\n.gitmodules\n"), "{log}");
 }
+
+#[test]
+fn an_artifact_that_was_not_made_fails_its_stage_and_a_glob_only_warns() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().stages(
+        r#"
+  literal:
+    run: mkdir -p dist/css; touch dist/main.js dist/css/a
+    artifacts: [dist/app.js, "logs/*.log"]
+  glob:
+    run: echo fine
+    artifacts: { paths: ["dist/*.js"], reports: { junit: "out/*.xml" } }
+  failed:
+    run: mkdir -p out; touch out/kept; exit 3
+    artifacts: [out/, missing.txt]
+  report:
+    run: "true"
+    artifacts: { reports: { junit: out/junit.xml } }
+"#,
+    );
+    bench.run(&["--jobs", "2"]).expect_code(1);
+    insta::assert_snapshot!(bench.story(), @r"
+    literal: failed, user: the artifact `dist/app.js` is not there after the last step
+    help: `dist` has `main.js`, `css/`; correct the path under `artifacts`, or let a step make the file
+    glob: passed
+    failed: failed, user: step `mkdir -p out; touch out/kept; exit 3` exited with 3
+    report: failed, user: the JUnit report `out/junit.xml` is not there after the last step
+    help: the workspace has `.git/`, `.trunkline.yml`; correct the path under `artifacts`, or let a step make the file
+    ");
+    let log = bench.log("glob");
+    let warnings = "fine\nwarning: no file matches the JUnit report `out/*.xml`\n\
+                    warning: no file matches the artifact `dist/*.js`\n";
+    assert!(log.ends_with(warnings), "{log}");
+    let shown = bench.trunkline(&["show", "last"]).expect_code(0).stdout;
+    assert!(shown.contains("glob: no file matches the artifact `dist/*.js`"), "{shown}");
+    let kept = bench.trunkline(&["artifacts", "last", "failed"]).expect_code(0).stdout;
+    assert!(kept.contains("out/"), "{kept}");
+}
+
+#[test]
+fn a_link_out_of_the_workspace_is_the_makers_mistake() {
+    if !docker::is_here() {
+        return;
+    }
+    for target in ["../../../../etc/shadow", "/etc/shadow"] {
+        let bench = Bench::new().stages(&format!(
+            r"
+  make:
+    run: ln -s {target} stolen
+    artifacts: [stolen]
+  use: {{ needs: [make], run: cat stolen }}
+"
+        ));
+        bench.run(&[]).expect_code(1);
+        let story = bench.story();
+        let wanted =
+            format!("make: failed, user: the artifact `stolen` links to `{target}`, outside");
+        assert!(story.starts_with(&wanted) && story.contains("use: skipped"), "{story}");
+    }
+}
+
+#[test]
+fn what_cannot_be_handed_on_is_left_out_with_a_warning() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().stages(
+        r#"
+  make:
+    run: |
+      mkdir -p a/out
+      cd a/out
+      echo one > first
+      ln first same
+      ln -s first near
+      ln -s /workspace/a/out/first whole
+      ln -s ../../../etc/shadow up
+      mkfifo pipe
+      mknod disk b 1 1 2>/dev/null || true
+    artifacts: [a/out, "a/out/s*"]
+  use:
+    needs: [make]
+    run: |
+      ls a/out
+      cat a/out/same a/out/near a/out/whole
+"#,
+    );
+    bench.run(&[]).expect_code(0);
+    assert_eq!(bench.log("use"), "first\nnear\nsame\nwhole\none\none\none\n");
+    let log = bench.log("make");
+    let up =
+        "warning: `a/out/up` of artifact `a/out` is left out: it links to `../../../etc/shadow`";
+    assert!(log.contains(up), "{log}");
+    let pipe = "warning: `a/out/pipe` of artifact `a/out` is left out: it is a FIFO or socket";
+    assert!(log.contains(pipe), "{log}");
+}
+
+#[test]
+fn artifacts_are_not_unpacked_through_a_link() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().stages(
+        r#"
+  make:
+    run: |
+      rm out; mkdir out; echo x > out/passwd
+    artifacts: ["out/*"]
+  use:
+    needs: [make]
+    run: |
+      cat out/passwd
+      test ! -L out
+      ! grep -qs '^x$' /etc/passwd
+"#,
+    );
+    std::os::unix::fs::symlink("/etc", bench.repository().join("out")).unwrap();
+    bench.git(&["add", "."]);
+    bench.git(&["commit", "-qm", "a link"]);
+    bench.run(&[]).expect_code(0);
+    assert_eq!(bench.log("use"), "x\n");
+}
+
+#[test]
+fn gc_removes_what_ended_and_removed_runs_have_left() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().file("Dockerfile", "FROM busybox:stable\nRUN true\n").stages(
+        r"
+  image: { uses: builtin/image, with: { context: . } }
+",
+    );
+    bench.run(&[]).expect_code(0);
+    assert_eq!(docker::images_of(&bench.instance()).len(), 1);
+    let again = bench.trunkline(&["gc", "--json"]).expect_code(0).stdout;
+    assert!(again.contains(r#""images":1"#), "{again}");
+    assert!(docker::images_of(&bench.instance()).is_empty());
+
+    let bench = Bench::new().file("new", "never committed").stages("  s: { run: exit 1 }\n");
+    bench.run(&["--keep"]).expect_code(1);
+    assert!(!docker::things_of(&bench.instance()).is_empty());
+    bench.trunkline(&["gc"]).expect_code(0);
+    assert!(!docker::things_of(&bench.instance()).is_empty(), "kept for a person");
+    let objects = bench.state().join("objects/objects");
+    let mut files = Vec::new();
+    find(&objects, &mut files);
+    assert!(!files.is_empty());
+    for file in files {
+        let long_ago = std::time::UNIX_EPOCH;
+        std::fs::File::open(file).unwrap().set_modified(long_ago).unwrap();
+    }
+    let probe = bench.state().join("overlay-probe-4000000");
+    std::fs::create_dir_all(&probe).unwrap();
+    bench.trunkline(&["gc", "--runs-older-than", "0"]).expect_code(0);
+    assert_eq!(docker::things_of(&bench.instance()), [] as [&str; 0]);
+    let mut left = Vec::new();
+    find(&objects, &mut left);
+    assert_eq!(left, [] as [&str; 0]);
+    assert!(!probe.exists());
+}

@@ -1,8 +1,8 @@
 //! What only Docker does, and the contract on it.
 
 use trunkline::executor::{
-    AttemptState, BuildSpec, Executor as _, ExecutorError, NetworkSpec, ProbeSpec, ProgramSpec,
-    Pull, ServiceSpec,
+    AttemptState, BuildSpec, Executor as _, ExecutorError, LogItem, NetworkSpec, ProbeSpec,
+    ProgramSpec, Pull, ServiceSpec,
 };
 use trunkline::model::{FailureClass, Milliseconds};
 
@@ -524,6 +524,104 @@ async fn big_workspaces_cost_nothing_until_they_change() {
         assert_eq!(attempt.run(&executor).await.exit.code, 0);
         let got = downloaded(&executor, attempt.name(), "deep/**").await;
         assert_eq!(got, ["deep/er/other 644 new"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_a_definite_no_is_final() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let error_of = async |image: &str, pull| {
+            let mut attempt = Attempt::new(world, &["true"]);
+            (attempt.prepare.image, attempt.prepare.pull) = (image.to_owned(), pull);
+            attempt.prepare(&executor).await.unwrap_err()
+        };
+        assert!(error_of("trunkline.invalid/none:1", Pull::Never).await.is_final());
+        assert!(!error_of("127.0.0.1:9/none:1", Pull::IfMissing).await.is_final());
+        let Some(registry) = Registry::start(world.place().folder()).await else {
+            return;
+        };
+        let error = error_of(&format!("{}/none:1", registry.address), Pull::IfMissing).await;
+        assert_eq!(error.class(), FailureClass::ImagePull);
+        assert!(error.is_final(), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_log_of_a_service_is_told_once() {
+    run::<DockerWorld>(async |world| {
+        let mut attempt = Attempt::new(world, &["true"]);
+        let probe = ProbeSpec::Tcp(1);
+        attempt.prepare.services = vec![service("echo no such table; exit 7", probe, 60_000)];
+        let lines = std::sync::Mutex::new(Vec::new());
+        let progress = |line: String| lines.lock().unwrap().push(line);
+        let prepared = world.executor().await.prepare(&attempt.prepare, &progress).await;
+        let error = prepared.unwrap_err();
+        assert_eq!(error.class(), FailureClass::User);
+        assert_eq!(error.to_string().matches("no such table").count(), 1, "{error}");
+        let lines = lines.into_inner().unwrap().join("\n");
+        assert!(!lines.contains("no such table"), "{lines}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_knows_when_it_ended() {
+    run::<DockerWorld>(async |world| {
+        let outcome = Attempt::new(world, &["echo a"]).run(&world.executor().await).await;
+        let last = outcome.log.iter().filter_map(|item| {
+            if let LogItem::Output { at, .. } = item { Some(*at) } else { None }
+        });
+        let (printed, ended) = (last.last().unwrap(), outcome.exit.ended_at.unwrap());
+        assert!(ended >= printed && ended.since(printed).0 < 60_000, "{ended:?} {printed:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_state_folder_that_is_gone_has_left_is_removed() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        let gone = world.place().folder().join("gone");
+        let mut attempt = Attempt::program(world, &["true"]);
+        attempt.prepare.network = NetworkSpec::Gateway;
+        let settings = trunkline::executor::DockerSettings {
+            overlays: false,
+            ..trunkline::executor::DockerSettings::new(gone.clone())
+        };
+        let other = trunkline::executor::DockerExecutor::connect(settings).await.unwrap();
+        attempt.prepare(&other).await.unwrap();
+        let future = trunkline::model::Timestamp(i64::MAX);
+        let find = || {
+            let name = format!("name=trunkline-{}", attempt.name().slug());
+            let containers = docker(&["ps", "-aq", "--filter", &name]);
+            let volumes = docker(&["volume", "ls", "-q", "--filter", &name]);
+            containers + &volumes + &docker(&["network", "ls", "-q", "--filter", &name])
+        };
+        executor.remove_orphans(future).await.unwrap();
+        assert_eq!(find().lines().count(), 3, "its state folder is there");
+        std::fs::remove_dir_all(&gone).unwrap();
+        executor.remove_orphans(trunkline::model::Timestamp(0)).await.unwrap();
+        assert_eq!(find().lines().count(), 3, "it is too young");
+        executor.remove_orphans(future).await.unwrap();
+        assert_eq!(find(), "");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_container_that_looked_into_an_image_for_a_killed_process_is_removed() {
+    run::<DockerWorld>(async |world| {
+        let executor = world.executor().await;
+        Attempt::new(world, &["true"]).prepare(&executor).await.unwrap();
+        let label = format!("trunkline.probe={}", world.place().state_folder().display());
+        docker(&["create", "--label", &label, "busybox:stable", "true"]);
+        let find = || docker(&["ps", "-aq", "--filter", &format!("label={label}")]);
+        assert_eq!(find().lines().count(), 1);
+        executor.tidy().await.unwrap();
+        assert_eq!(find(), "");
     })
     .await;
 }

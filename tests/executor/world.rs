@@ -76,6 +76,9 @@ pub(crate) async fn run<W: World>(test: impl AsyncFnOnce(&W)) {
     for found in executor.list(&world.place().instance).await.unwrap() {
         executor.remove(&found.name).await.unwrap();
     }
+    for name in executor.list_images(&world.place().instance).await.unwrap() {
+        executor.remove_image(&name).await.unwrap();
+    }
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }

@@ -13,7 +13,7 @@ use trunkline::pipeline::Context;
 use trunkline::runs::{CreateRun, LoadedRun, Runs, RunsError};
 use trunkline::secrets::{Given, SecretSource};
 use trunkline::store::Store;
-use trunkline::worker::{Worker, WorkerParts, WorkerSettings};
+use trunkline::worker::{BuiltImages, Worker, WorkerParts, WorkerSettings};
 
 use crate::chance::{Dice, Seed};
 use crate::checks;
@@ -191,12 +191,12 @@ impl History {
             is_shared: false,
         };
         let found = self.world.state().containers.len();
-        let swept = Worker::new(parts, settings).sweep().await.unwrap();
+        let swept = Worker::new(parts, settings).sweep(BuiltImages::KeepFailed).await.unwrap();
         if self.is_calm && found > 0 {
             self.world.blame(format!("{found} containers were left to the sweep"));
         }
         let left: Vec<_> = self.world.state().containers.keys().cloned().collect();
-        if !left.is_empty() || swept != found {
+        if !left.is_empty() || swept.attempts != found {
             self.world.blame(format!("of {found} containers, {left:?} are left"));
         }
     }

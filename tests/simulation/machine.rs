@@ -251,7 +251,11 @@ impl Executor for Machine {
     ) -> Result<(u32, u32), ExecutorError> {
         let mood = self.world.mood("image_user", image);
         tokio::time::sleep(mood.latency).await;
-        let refused = |_| ExecutorError::Image { image: image.to_owned(), reason: "rain".into() };
+        let refused = |_| ExecutorError::Image {
+            image: image.to_owned(),
+            reason: "rain".into(),
+            is_definite: false,
+        };
         mood.before("image_user").map_err(refused)?;
         mood.after("image_user", (1000, 1000))
     }

@@ -16,7 +16,7 @@ use trunkline::model::{RunId, RunStatus};
 use trunkline::runs::Runs;
 use trunkline::secrets::{Given, SecretSource};
 use trunkline::store::Store;
-use trunkline::worker::{Worker, WorkerError, WorkerParts, WorkerSettings};
+use trunkline::worker::{BuiltImages, Worker, WorkerError, WorkerParts, WorkerSettings};
 
 use crate::chance::{Dice, Seed};
 use crate::machine::Machine;
@@ -258,7 +258,7 @@ fn begin_sweeps(worker: Worker<Machine>) -> JoinSet<()> {
     let mut sweeps = JoinSet::new();
     sweeps.spawn(async move {
         loop {
-            let _next_time_then = worker.sweep().await;
+            let _next_time_then = worker.sweep(BuiltImages::KeepRecent).await;
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
     });

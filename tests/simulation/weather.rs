@@ -86,5 +86,6 @@ impl Mood {
 }
 
 pub(crate) fn broken(call: &str) -> ExecutorError {
-    ExecutorError::Infra { operation: call.to_owned(), reason: "the weather is bad".to_owned() }
+    let (operation, reason) = (call.to_owned(), "the weather is bad".to_owned());
+    ExecutorError::Unavailable { operation, reason }
 }

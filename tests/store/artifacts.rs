@@ -91,6 +91,7 @@ async fn a_blob_is_referred_to_by_artifacts_caches_and_results(store: Store, _: 
         path: "out".into(),
         digest: digest.clone(),
         size_bytes: 1,
+        unpacked_bytes: None,
         files: 1,
     };
     let artifacts = vec![reference(&result), reference(&shared), reference(&result)];

@@ -122,6 +122,10 @@ async fn every_filter_narrows_the_list(store: Store, _: &Database) {
     assert_eq!(list(&store, pipeline).await, [run_id(2)]);
     let repository = RunFilter { repository: Some("/srv/shop".into()), ..all.clone() };
     assert_eq!(list(&store, repository.clone()).await, [run_id(2), run_id(1)]);
+    let prefix = |it: &str| RunFilter { id_prefix: Some(it.into()), ..all.clone() };
+    assert_eq!(list(&store, prefix("01k")).await, [run_id(3), run_id(2), run_id(1)]);
+    assert_eq!(list(&store, prefix(&run_id(2).0)).await, [run_id(2)]);
+    assert_eq!(list(&store, prefix("01%")).await, [], "no pattern");
     let statuses = vec![RunStatus::Failed, RunStatus::Queued];
     let filter = RunFilter { statuses, ..all.clone() };
     assert_eq!(list(&store, filter.clone()).await, [run_id(3), run_id(1)]);

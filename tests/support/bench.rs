@@ -15,6 +15,29 @@ pub(crate) struct Bench {
     folder: tempfile::TempDir,
 }
 
+impl Drop for Bench {
+    /// What the state folder's runs have left on purpose, such as images they built, goes with it.
+    fn drop(&mut self) {
+        let Ok(instance) = std::fs::read_to_string(self.state().join("instance")) else { return };
+        let instance = instance.trim();
+        let image = format!("label=trunkline.image.instance={instance}");
+        let other = format!("label=trunkline.instance={instance}");
+        remove_listed(&["ps", "-aq", "--filter", &other], &["rm", "-fv"]);
+        remove_listed(&["volume", "ls", "-q", "--filter", &other], &["volume", "rm", "-f"]);
+        remove_listed(&["network", "ls", "-q", "--filter", &other], &["network", "rm"]);
+        remove_listed(&["images", "-q", "--filter", &image], &["rmi", "-f"]);
+    }
+}
+
+fn remove_listed(list: &[&str], remove: &[&str]) {
+    let Ok(listed) = Command::new("docker").args(list).output() else { return };
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let names: Vec<&str> = listed.lines().collect();
+    if !names.is_empty() {
+        let _left_to_a_person = Command::new("docker").args(remove).args(names).output();
+    }
+}
+
 /// What the binary said.
 pub(crate) struct Finished {
     /// Its exit code.

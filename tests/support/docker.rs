@@ -51,6 +51,13 @@ pub(crate) fn things_of(instance: &str) -> Vec<String> {
     all.lines().filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
+/// Ids of the images that runs of this instance have built.
+pub(crate) fn images_of(instance: &str) -> Vec<String> {
+    let filter = format!("label=trunkline.image.instance={instance}");
+    let ids = docker(&["images", "-q", "--filter", &filter]);
+    ids.lines().map(str::to_owned).collect()
+}
+
 /// Names of the containers that were made to look into an image.
 pub(crate) fn probes_of(state_folder: &Path) -> Vec<String> {
     let filter = format!("label=trunkline.probe={}", state_folder.display());

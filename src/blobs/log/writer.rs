@@ -106,6 +106,13 @@ impl LogWriter {
         self.change(move |state| append(state, &new)).await
     }
 
+    /// Where the section of a step begins, if it has begun.
+    #[must_use]
+    pub fn section(&self, step: u32) -> Option<u64> {
+        let state = lock(&self.state);
+        state.known_sections.iter().find(|it| it.number == u64::from(step)).map(|it| it.offset)
+    }
+
     /// Marks that a section begins at `offset` (a step, by its place in the stage). A step that has
     /// its mark keeps it.
     pub async fn start_section(
@@ -115,16 +122,29 @@ impl LogWriter {
         at: Timestamp,
     ) -> Result<(), BlobError> {
         let section = Record { number: u64::from(step), offset, at };
-        self.change(move |state| state.add_section(section)).await
+        self.add_section(|_| section).await
     }
 
     /// Marks the log as complete: followers end.
     pub async fn finish(&mut self) -> Result<(), BlobError> {
-        self.change(|state| {
-            let end = Record { number: END, offset: state.end.offset, at: Timestamp::default() };
-            state.add_section(end)
-        })
-        .await
+        let end = |state: &State| Record {
+            number: END,
+            offset: state.end.offset,
+            at: Timestamp::default(),
+        };
+        self.add_section(end).await
+    }
+
+    /// A record is as quickly written as a line.
+    async fn add_section(&self, section: impl FnOnce(&State) -> Record) -> Result<(), BlobError> {
+        tokio::task::coop::consume_budget().await;
+        let done = {
+            let mut state = lock(&self.state);
+            let section = section(&state);
+            state.add_section(section)
+        };
+        self.wake_readers();
+        done.map_err(|source| BlobError::storage(self.writing(), source))
     }
 
     /// Changes the files, then wakes the readers.

@@ -11,16 +11,17 @@ use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
+use crate::engine::{ArtifactRef, Run};
 use crate::store::artifacts::ArtifactRow;
 
 /// Arguments of `trunkline artifacts`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline artifacts                    of the newest run
+  trunkline artifacts                    of the newest run of this repository
   trunkline artifacts 12 unit --download out")]
 pub struct ArtifactsArgs {
-    /// The run: `last`, its number, or the beginning of its id
+    /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
     pub run: String,
     /// Only those of this stage
@@ -33,10 +34,10 @@ pub struct ArtifactsArgs {
 /// Lists or downloads.
 pub async fn execute(session: &Session, args: &ArtifactsArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let run = state.runs.find(&args.run).await?;
+    let run = super::find_run(session, &state, &args.run).await?;
     let mut rows = state.store.list_artifacts(&run.id).await?;
+    let loaded = state.runs.load(&run.id).await?;
     if let Some(wanted) = &args.stage {
-        let loaded = state.runs.load(&run.id).await?;
         let stages = super::find_stages(&loaded, wanted)?;
         rows.retain(|it| stages.contains(&it.attempt.stage));
     }
@@ -46,9 +47,14 @@ pub async fn execute(session: &Session, args: &ArtifactsArgs) -> anyhow::Result<
             let message = format!("run #{} has no artifacts", run.number);
             return Err(Usage::new(message, "a stage declares them with `artifacts:`").into());
         }
-        return download(session, &state, &rows, &session.folder.join(folder)).await;
+        download(session, &state, &rows, &session.folder.join(folder)).await?;
+    } else if !session.output.json {
+        list(session, &loaded.run, &rows)?;
     }
-    list(session, &rows)?;
+    if session.output.json {
+        let rows: Vec<_> = rows.iter().map(|it| as_json(&loaded.run, it)).collect();
+        session.output.json(&rows)?;
+    }
     Ok(Exit::Passed)
 }
 
@@ -62,19 +68,23 @@ fn keep_newest(rows: &mut Vec<ArtifactRow>) {
     rows.retain(|it| newest(it, &all));
 }
 
-fn list(session: &Session, rows: &[ArtifactRow]) -> anyhow::Result<()> {
-    if session.output.json {
-        let rows: Vec<_> = rows.iter().map(as_json).collect();
-        session.output.json(&rows)?;
-        return Ok(());
-    }
+/// What the run says of an artifact; the table knows only the size of its archive.
+fn find<'a>(run: &'a Run, row: &ArtifactRow) -> Option<&'a ArtifactRef> {
+    let stage = run.stage(row.attempt.stage)?;
+    let outcomes = stage.attempts.iter().filter_map(|it| it.outcome.as_ref());
+    let mut refs = outcomes.chain(stage.reused_outcome.as_deref()).flat_map(|it| &it.artifacts);
+    refs.find(|it| it.path == row.path && it.digest == row.digest)
+}
+
+fn list(session: &Session, run: &Run, rows: &[ArtifactRow]) -> anyhow::Result<()> {
     if rows.is_empty() {
         session.output.line("no artifacts")?;
     }
     let columns = rows.iter().map(|it| format::width(&it.stage_key)).max().unwrap_or(0);
     for row in rows {
         let files = format::count(u64::try_from(row.files).unwrap_or(0), "file");
-        let size = format::bytes(u64::try_from(row.size_bytes).unwrap_or(0));
+        let packed = u64::try_from(row.size_bytes).unwrap_or(0);
+        let size = format::bytes(find(run, row).map_or(packed, ArtifactRef::shown_bytes));
         let until = session.output.date_time(row.expires_at);
         let key = format::pad(&row.stage_key, columns);
         session
@@ -84,13 +94,14 @@ fn list(session: &Session, rows: &[ArtifactRow]) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn as_json(row: &ArtifactRow) -> serde_json::Value {
+fn as_json(run: &Run, row: &ArtifactRow) -> serde_json::Value {
     serde_json::json!({
         "stage_key": row.stage_key,
         "attempt": row.attempt.attempt,
         "path": row.path,
         "digest": row.digest,
         "size_bytes": row.size_bytes,
+        "unpacked_bytes": find(run, row).and_then(|it| it.unpacked_bytes),
         "files": row.files,
         "expires_at": row.expires_at,
     })
@@ -101,7 +112,7 @@ async fn download(
     state: &State,
     rows: &[ArtifactRow],
     folder: &Path,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<()> {
     for row in rows {
         let place = folder.join(folder_name(&row.stage_key));
         let reader = state.blobs.get(&row.digest).await.with_context(|| {
@@ -116,10 +127,7 @@ async fn download(
             session.output.line(&format!("{}  {}", place.display(), row.path))?;
         }
     }
-    if session.output.json {
-        session.output.json(&rows.iter().map(as_json).collect::<Vec<_>>())?;
-    }
-    Ok(Exit::Passed)
+    Ok(())
 }
 
 /// A stage's key as the name of a folder.

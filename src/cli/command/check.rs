@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
 use crate::cli::output::Paint;
 use crate::cli::session::Session;
@@ -39,7 +40,8 @@ pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
     let files = files(session, args)?;
     let mut results = Vec::new();
     for file in &files {
-        results.push((pipeline_file::shown(&root, file), pipeline_file::read(session, file)?));
+        let checked = pipeline_file::read(session, file, Freshness::Known);
+        results.push((pipeline_file::shown(&root, file), checked));
     }
     if session.output.json {
         session.output.json(&results.iter().map(as_json).collect::<Vec<_>>())?;

@@ -7,10 +7,12 @@ use serde::Serialize;
 use crate::blobs::garbage::{GRACE, garbage};
 use crate::cli::drive::{self, executor};
 use crate::cli::failure::Exit;
+use crate::cli::local::include;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
 use crate::model::{RunId, Timestamp};
+use crate::source::{SourceError, prune_checkouts};
 use crate::store::StoreError;
 use crate::store::runs::{RunFilter, RunRow};
 
@@ -21,6 +23,8 @@ const DAY: u64 = 24 * 3600;
 const RESULTS_DAYS: u64 = 90;
 /// How long a checkout that nobody asked for is kept.
 const CHECKOUT_DAYS: u64 = 3;
+/// How long a mirror of a repository is kept from which nothing was included.
+const MIRROR_DAYS: u64 = 30;
 
 /// Arguments of `trunkline gc`.
 #[derive(Debug, clap::Args)]
@@ -53,6 +57,8 @@ struct Removed {
     blob_bytes: u64,
     checkouts: u64,
     containers: u64,
+    images: u64,
+    objects: u64,
 }
 
 /// Collects the garbage.
@@ -69,7 +75,9 @@ pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
         removed.results = state.store.delete_old_results(gc.days_ago(RESULTS_DAYS)).await?;
         removed.caches = state.store.delete_unused_caches(quota).await?;
         removed.checkouts = gc.checkouts().await?;
-        removed.containers = drive::sweep(session, &state).await as u64;
+        removed.objects = gc.objects().await?;
+        let swept = drive::sweep(session, &state).await;
+        (removed.containers, removed.images) = (swept.attempts as u64, swept.images as u64);
     }
     (removed.blobs, removed.blob_bytes) = gc.blobs().await?;
     if session.output.json {
@@ -89,6 +97,8 @@ fn as_text(removed: &Removed) -> String {
         (removed.caches, "unused cache"),
         (removed.checkouts, "checkout"),
         (removed.containers, "left-over attempt"),
+        (removed.images, "built image"),
+        (removed.objects, "git object"),
     ] {
         if number > 0 {
             parts.push(format::count(number, noun));
@@ -181,15 +191,28 @@ impl Gc<'_> {
         Ok((count, bytes))
     }
 
-    /// Checkouts that were not asked for lately, but for those of unfinished runs.
+    /// Checkouts that were not asked for lately, but for those of unfinished runs; and mirrors of
+    /// repositories that nothing includes any more.
     async fn checkouts(&self) -> anyhow::Result<u64> {
         let rows = self.all_runs().await?;
         let keep: Vec<_> =
             rows.iter().filter(|it| !it.status.is_finished()).map(|it| it.tree.clone()).collect();
         let folder = self.state.folder.join("checkouts");
-        let before = self.days_ago(CHECKOUT_DAYS);
+        let mirrors = include::mirrors(&self.state.folder);
+        let (before, unused) = (self.days_ago(CHECKOUT_DAYS), self.days_ago(MIRROR_DAYS));
         let pruned = tokio::task::spawn_blocking(move || {
-            crate::source::prune_checkouts(&folder, &keep, before)
+            let checkouts = prune_checkouts(&folder, &keep, before)?;
+            Ok::<_, SourceError>(checkouts + prune_checkouts(&mirrors, &[], unused)?)
+        });
+        Ok(pruned.await?? as u64)
+    }
+    /// Objects of working trees that no run was made from, or none that is still known.
+    async fn objects(&self) -> anyhow::Result<u64> {
+        let keep: Vec<_> = self.all_runs().await?.into_iter().map(|it| it.tree).collect();
+        let folder = self.state.folder.join("objects");
+        let before = Timestamp(self.now.0.saturating_sub_unsigned(GRACE.0));
+        let pruned = tokio::task::spawn_blocking(move || {
+            crate::source::prune_objects(&folder, &keep, before)
         });
         Ok(pruned.await?? as u64)
     }

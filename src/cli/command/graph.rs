@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
-use crate::cli::failure::Exit;
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, pipeline_file};
 use crate::cli::session::Session;
 use crate::pipeline::graph::Graph;
@@ -46,8 +45,10 @@ pub fn write(session: &Session, svg: &str, file: &Path) -> anyhow::Result<Exit> 
     if file == Path::new("-") {
         session.output.line(svg.trim_end())?;
     } else {
-        std::fs::write(session.folder.join(file), svg)
-            .with_context(|| format!("`{}` cannot be written", file.display()))?;
+        std::fs::write(session.folder.join(file), svg).map_err(|error| {
+            let message = format!("`{}` cannot be written: {error}", file.display());
+            Usage::new(message, "give the path of a file in a folder that is there")
+        })?;
     }
     Ok(Exit::Passed)
 }
@@ -57,7 +58,7 @@ pub fn write(session: &Session, svg: &str, file: &Path) -> anyhow::Result<Exit> 
 fn plan(session: &Session, args: &GraphArgs) -> anyhow::Result<Plan> {
     let root = pipeline_file::root(session);
     let file = pipeline_file::find(&root, &session.folder, args.pipeline.as_deref())?;
-    let pipeline = pipeline_file::checked(session, &file)?;
+    let pipeline = pipeline_file::checked(session, &file, Freshness::Known)?;
     let repository = Repository::discover(&session.folder).ok();
     let context = facts::of_head(repository.as_ref(), &pipeline, &args.facts)?;
     let plan = pipeline.plan(&context, &Selection::All);

@@ -7,24 +7,27 @@ use crate::cli::drive::follower::Follower;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{format, json, line};
-use crate::model::{AttemptName, StageIndex, StageStatus};
+use crate::cli::view::{format, json, line, terminal};
+use crate::model::{AttemptName, StageIndex, StageStatus, Timestamp};
 use crate::runs::LoadedRun;
 use crate::worker::OUTPUT_SECTION;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// A line longer than this is shown in pieces.
+const LINE_LIMIT_BYTES: usize = 1024 * 1024;
 
 /// Arguments of `trunkline logs`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline logs                         the failed stage of the newest run, or all of its stages
+  trunkline logs                         what failed in the newest run here, or all of it
   trunkline logs 12 unit
   trunkline logs last -f                 follow a run of another terminal
-  trunkline logs 12 unit --attempt 1 --step 2 --timestamps")]
+  trunkline logs 12 unit --attempt 1 --step 2 --timestamps
+  trunkline logs 12 unit --raw > unit.log    every byte as it was printed")]
 pub struct LogsArgs {
-    /// The run: `last`, its number, or the beginning of its id
+    /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
     pub run: String,
     /// The stage [default: the one that failed, or the only one; else all, each line with its stage]
@@ -41,12 +44,15 @@ pub struct LogsArgs {
     /// Put the time before each line
     #[arg(short, long)]
     pub timestamps: bool,
+    /// Write the log of one stage byte for byte, control sequences included
+    #[arg(long, conflicts_with_all = ["follow", "timestamps"])]
+    pub raw: bool,
 }
 
 /// Shows the logs.
 pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let row = state.runs.find(&args.run).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
     let stages = match &args.stage {
         Some(wanted) => super::find_stages(&loaded, wanted)?,
@@ -61,10 +67,25 @@ pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit>
     if names.is_empty() {
         return Err(nothing_printed(&loaded, args).into());
     }
+    if args.raw {
+        check_raw(session, &names)?;
+    }
     for name in &names {
         show.whole(&loaded, name, names.len() > 1).await?;
     }
     Ok(Exit::Passed)
+}
+
+/// Bytes as they are cannot say which stage they are of.
+fn check_raw(session: &Session, names: &[AttemptName]) -> Result<(), Usage> {
+    if session.output.json {
+        return Err(Usage::new("`--raw` and `--json` exclude each other", "leave one of them out"));
+    }
+    if names.len() > 1 {
+        let message = format!("`--raw` writes one log, and these are {}", names.len());
+        return Err(Usage::new(message, "name the stage"));
+    }
+    Ok(())
 }
 
 /// What failed; else everything that has run.
@@ -123,8 +144,7 @@ impl Show<'_> {
             other => other?,
         };
         let (from, to) = self.part(&reader).await?;
-        let is_raw = !with_key && !self.args.timestamps && !self.session.output.json;
-        if is_raw {
+        if self.args.raw {
             return self.raw(&reader, from, to).await;
         }
         let printer = Printer::new(self, loaded, name, with_key);
@@ -135,14 +155,9 @@ impl Show<'_> {
             if bytes.is_empty() {
                 break;
             }
-            for (offset, text) in lines.push(&bytes) {
-                printer.print(&reader, offset, &text).await?;
-            }
+            printer.print(&reader, &lines.push(&bytes)).await?;
         }
-        if !lines.partial.is_empty() {
-            printer.print(&reader, lines.offset, &String::from_utf8_lossy(&lines.partial)).await?;
-        }
-        Ok(())
+        printer.print(&reader, &lines.take_rest()).await
     }
 
     async fn raw(&self, reader: &LogReader, from: u64, to: u64) -> anyhow::Result<()> {
@@ -199,7 +214,7 @@ impl Show<'_> {
                 return Ok(Exit::Passed);
             }
             if is_quiet {
-                self.state.runs.changed(&mut changes, &loaded.row.id).await;
+                self.state.runs.changed(&mut changes, &loaded).await;
             }
         }
     }
@@ -211,11 +226,10 @@ impl Show<'_> {
         follower: &mut Follower,
         (name, with_key): (&AttemptName, bool),
     ) -> anyhow::Result<bool> {
-        let lines = follower.read(name).await?;
+        let lines = follower.read(name, u64::MAX).await?;
         let printer = Printer::new(self, loaded, name, with_key);
-        for text in &lines {
-            printer.line(None, text)?;
-        }
+        let shown = lines.iter().map(|it| printer.line(None, it)).collect::<Result<String, _>>()?;
+        self.session.output.bytes(shown.as_bytes())?;
         Ok(!lines.is_empty())
     }
 }
@@ -250,7 +264,19 @@ impl Lines {
             self.offset += line.len() as u64;
         }
         self.partial = rest;
+        if self.partial.len() > LINE_LIMIT_BYTES {
+            lines.extend(self.take_rest());
+        }
         lines
+    }
+
+    /// A last line without its end, or what there is of one that is too long.
+    fn take_rest(&mut self) -> Vec<(u64, String)> {
+        let rest = std::mem::take(&mut self.partial);
+        let offset = self.offset;
+        self.offset += rest.len() as u64;
+        let text = String::from_utf8_lossy(&rest).into_owned();
+        if rest.is_empty() { Vec::new() } else { vec![(offset, text)] }
     }
 }
 
@@ -269,16 +295,21 @@ impl<'a> Printer<'a> {
         Self { session: show.session, loaded, name, style, timestamps: show.args.timestamps }
     }
 
-    async fn print(&self, reader: &LogReader, offset: u64, text: &str) -> anyhow::Result<()> {
-        let at = if self.timestamps || self.session.output.json {
-            reader.time_at(offset).await?
-        } else {
-            None
-        };
-        self.line(at, text)
+    /// Writes lines at once; each with its place in the log.
+    async fn print(&self, reader: &LogReader, lines: &[(u64, String)]) -> anyhow::Result<()> {
+        let mut shown = String::new();
+        for (offset, text) in lines {
+            let at = if self.timestamps || self.session.output.json {
+                reader.time_at(*offset).await?
+            } else {
+                None
+            };
+            shown.push_str(&self.line(at, text)?);
+        }
+        Ok(self.session.output.bytes(shown.as_bytes())?)
     }
 
-    fn line(&self, at: Option<crate::model::Timestamp>, text: &str) -> anyhow::Result<()> {
+    fn line(&self, at: Option<Timestamp>, text: &str) -> serde_json::Result<String> {
         let output = self.session.output;
         if output.json {
             let mut value =
@@ -286,24 +317,22 @@ impl<'a> Printer<'a> {
             if let (Some(object), Some(at)) = (value.as_object_mut(), at) {
                 object.insert("at".to_owned(), serde_json::json!(at));
             }
-            output.json(&value)?;
-            return Ok(());
+            return Ok(serde_json::to_string(&value)? + "\n");
         }
         let time = at.map(|it| output.paint.dim(&output.date_time(it)) + " ").unwrap_or_default();
         let key = self.loaded.run.plan().stages.get(self.name.stage.as_usize());
+        let text = terminal::safe(text, output.paint);
         let text = match (&self.style, key) {
-            (Some(style), Some(stage)) => style.log_line(&stage.key, text),
-            _ => text.to_owned(),
+            (Some(style), Some(stage)) => style.log_line(&stage.key, &text),
+            _ => text.into_owned(),
         };
-        output.line(&(time + &text))?;
-        Ok(())
+        Ok(time + &text + "\n")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Timestamp;
 
     #[test]
     fn a_step_ends_where_the_next_begins() {
@@ -320,5 +349,8 @@ mod tests {
         assert_eq!(lines.push(b"ab\nc"), [(100, "ab".to_owned())]);
         assert_eq!(lines.push(b"d\n\n"), [(103, "cd".to_owned()), (106, String::new())]);
         assert_eq!(lines.end(), 107);
+        assert_eq!(lines.push(b"rest"), []);
+        assert_eq!(lines.take_rest(), [(107, "rest".to_owned())]);
+        assert_eq!((lines.end(), lines.take_rest()), (111, Vec::new()));
     }
 }

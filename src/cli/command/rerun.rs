@@ -1,6 +1,6 @@
 //! `trunkline rerun`: tries a finished run's stages again; what was green and is not touched stays.
 
-use crate::cli::drive::{self, DriveArgs};
+use crate::cli::drive::{DriveArgs, Foreground, Reuse};
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -13,9 +13,10 @@ use crate::runs::LoadedRun;
 Examples:
   trunkline rerun --failed last          what failed, and what follows from it
   trunkline rerun 12 --stage unit
-  trunkline rerun 12                     every stage")]
+  trunkline rerun 12                     every stage; one with unchanged `inputs` reuses its result
+  trunkline rerun 12 --no-reuse          every stage, whatever was unchanged")]
 pub struct RerunArgs {
-    /// The run: `last`, its number, or the beginning of its id
+    /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
     pub run: String,
     /// Only what failed or was cancelled, and what was skipped because of that
@@ -24,6 +25,9 @@ pub struct RerunArgs {
     /// Only this stage and what follows from it (repeatable)
     #[arg(short, long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
+    /// Run stages although nothing they depend on has changed
+    #[arg(long)]
+    pub no_reuse: bool,
     /// How it is driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -32,12 +36,14 @@ pub struct RerunArgs {
 /// Asks for the re-run and drives it.
 pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let row = state.runs.find(&args.run).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
     let command =
         Command::Rerun { scope: scope(&loaded, args)?, by: session.settings.user.clone() };
+    // What is missing is told before the run has begun again and could not go on.
+    let foreground = Foreground::open_for(session, &state, &args.drive, &row.id).await?;
     state.runs.execute(&mut loaded, &command, session.now()).await?;
-    drive::drive(session, &state, &row.id, &args.drive).await
+    foreground.drive(&row.id, Reuse::unless(args.no_reuse)).await
 }
 
 fn scope(loaded: &LoadedRun, args: &RerunArgs) -> anyhow::Result<RerunScope> {

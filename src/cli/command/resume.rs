@@ -1,9 +1,10 @@
 //! `trunkline resume`: goes on with runs whose process was stopped or killed.
 
 use crate::cli::drive::{self, DriveArgs};
-use crate::cli::failure::Exit;
+use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::cli::view::json;
 use crate::model::RunStatus;
 use crate::store::runs::{RunFilter, RunRow};
 
@@ -14,13 +15,15 @@ const PAGE: u32 = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Containers that went on meanwhile are adopted: no step runs twice. Secrets are kept nowhere, so give them
-again. The exit code is that of the resumed runs; with nothing to resume, that of the newest run.
+again. The exit code is that of the runs that were resumed, and 0 when there was nothing to resume; of a run
+that is named and has ended, it is that of the run.
 
 Examples:
-  trunkline resume                       every run that was interrupted
+  trunkline resume                       every run that was interrupted, in any repository
   trunkline resume 12 --secret API_KEY")]
 pub struct ResumeArgs {
-    /// The run: `last`, its number, or the beginning of its id [default: all that were interrupted]
+    /// The run: `last` (of this repository), its number, or the beginning of its id [default: all that
+    /// were interrupted]
     pub run: Option<String>,
     /// How they are driven.
     #[command(flatten)]
@@ -30,17 +33,20 @@ pub struct ResumeArgs {
 /// Drives what is not finished and not driven by another process.
 pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let rows = match &args.run {
-        Some(reference) => vec![state.runs.find(reference).await?],
-        None => unfinished(&state).await?,
-    };
-    if rows.iter().all(|it| it.status.is_finished()) {
-        return nothing_to_resume(session, &state, rows).await;
+    if let Some(reference) = &args.run {
+        let row = super::find_run(session, &state, reference).await?;
+        return resume_one(session, &state, (&row, args)).await;
+    }
+    let unfinished = unfinished(&state).await?;
+    let is_interrupted = |it: &RunRow| drive::is_interrupted(&state, &it.id, it.status);
+    let (interrupted, driven): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(is_interrupted);
+    if interrupted.is_empty() {
+        return nothing_to_resume(session, &state, &driven).await;
     }
     let mut exit = Exit::Passed;
-    for row in rows {
+    for row in interrupted {
         let ended = match drive::drive(session, &state, &row.id, &args.drive).await {
-            Err(error) if args.run.is_none() && drive::is_elsewhere(&error) => continue,
+            Err(error) if drive::is_elsewhere(&error) => continue,
             other => other?,
         };
         match ended {
@@ -52,7 +58,26 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     Ok(exit)
 }
 
-/// Unfinished runs, oldest first. Those that another process drives are left to it.
+async fn resume_one(
+    session: &Session,
+    state: &State,
+    (row, args): (&RunRow, &ResumeArgs),
+) -> anyhow::Result<Exit> {
+    if row.status.is_finished() {
+        return ended(session, state, row).await;
+    }
+    if !drive::is_interrupted(state, &row.id, row.status) {
+        let number = row.number;
+        let message = format!("run #{number} is driven by {}", driver(row));
+        let help = format!(
+            "`trunkline logs {number} --follow` follows it, `trunkline cancel {number}` stops it"
+        );
+        return Err(Usage::new(message, help).into());
+    }
+    drive::drive(session, state, &row.id, &args.drive).await
+}
+
+/// Unfinished runs, oldest first.
 async fn unfinished(state: &State) -> anyhow::Result<Vec<RunRow>> {
     let statuses =
         vec![RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
@@ -66,22 +91,31 @@ async fn unfinished(state: &State) -> anyhow::Result<Vec<RunRow>> {
 async fn nothing_to_resume(
     session: &Session,
     state: &State,
-    rows: Vec<RunRow>,
+    driven: &[RunRow],
 ) -> anyhow::Result<Exit> {
     drive::sweep(session, state).await;
-    let newest = match rows.into_iter().next() {
-        Some(row) => Some(row),
-        None => state.store.list_runs(&RunFilter { limit: 1, ..RunFilter::default() }).await?.pop(),
-    };
-    let Some(row) = newest else {
-        session.output.line("there are no runs")?;
-        return Ok(Exit::Passed);
-    };
     if !session.output.json {
-        session
-            .output
-            .line(&format!("nothing to resume; run #{} is {}", row.number, row.status))?;
+        let mut text = "nothing to resume".to_owned();
+        for row in driven {
+            text = format!("{text}; run #{} is driven by {}", row.number, driver(row));
+        }
+        session.output.line(&text)?;
     }
-    let has_failed = matches!(row.status, RunStatus::Failed | RunStatus::Cancelled);
-    Ok(if has_failed { Exit::RunFailed } else { Exit::Passed })
+    Ok(Exit::Passed)
+}
+
+async fn ended(session: &Session, state: &State, row: &RunRow) -> anyhow::Result<Exit> {
+    drive::sweep(session, state).await;
+    if session.output.json {
+        session.output.json(&json::row(row, false))?;
+    } else {
+        let verb = if row.status == RunStatus::Cancelled { "was" } else { "has" };
+        let text = format!("nothing to resume: run #{} {verb} {}", row.number, row.status);
+        session.output.line(&text)?;
+    }
+    Ok(if row.status == RunStatus::Passed { Exit::Passed } else { Exit::RunFailed })
+}
+
+fn driver(row: &RunRow) -> &str {
+    if row.lease_owner.is_empty() { "another process" } else { &row.lease_owner }
 }

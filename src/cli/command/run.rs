@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::cli::drive::{DriveArgs, Foreground, Reuse, executor};
 use crate::cli::failure::{AlreadyShown, Exit, Usage};
+use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, pipeline_file};
-use crate::cli::session::Session;
+use crate::cli::session::{Session, repository_name};
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::model::{ProjectId, RunId};
@@ -47,7 +48,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let repository = Repository::discover(&session.folder)?;
     let wanted = args.pipeline.as_deref();
     let file = pipeline_file::find(repository.folder(), &session.folder, wanted)?;
-    let pipeline = pipeline_file::checked(session, &file)?;
+    let pipeline = pipeline_file::checked(session, &file, Freshness::Newest)?;
     let state = State::open(&session.settings).await?;
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
     // What is missing is told before there is a run that could not go on.
@@ -55,8 +56,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let create = create(session, &state, &repository, (&pipeline, args)).await?;
     executor::remember(&state, &create.id, kind)?;
     state.runs.create(&create).await?;
-    let reuse = if args.no_reuse { Reuse::Never } else { Reuse::WhereUnchanged };
-    foreground.drive(&create.id, reuse).await
+    foreground.drive(&create.id, Reuse::unless(args.no_reuse)).await
 }
 
 async fn create(
@@ -67,7 +67,7 @@ async fn create(
 ) -> anyhow::Result<CreateRun> {
     let (snapshot, mut context) =
         facts::gather(repository, &state.objects(), pipeline, &args.facts)?;
-    let name = repository.folder().display().to_string();
+    let name = repository_name(repository);
     let branch = context.git.branch.clone();
     context.baselines = state.store.find_baselines(&name, pipeline.name(), &branch).await?;
     Ok(CreateRun {
@@ -99,7 +99,7 @@ fn plan(pipeline: &Pipeline, context: &Context, args: &RunArgs) -> anyhow::Resul
         Ok(plan) => plan,
         Err(problems) => return Err(show_problems(&problems)),
     };
-    let env = facts::pairs("--env", &args.env)?;
+    let env = facts::variables("--env", &args.env)?;
     for stage in &mut plan.stages {
         stage.env.extend(env.iter().map(|(name, value)| (name.clone(), Template::literal(value))));
     }

@@ -1,5 +1,6 @@
-//! `trunkline runs`: the runs of this state folder, newest first.
+//! `trunkline runs`: the runs of a repository or of the whole state folder, newest first.
 
+use crate::cli::drive;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
@@ -8,18 +9,25 @@ use crate::cli::view::{format, json, line};
 use crate::model::{RunStatus, Timestamp};
 use crate::store::runs::{RunFilter, RunRow};
 
+/// Columns of a status.
+const STATUS_COLUMNS: usize = line::INTERRUPTED.len();
+
 /// Arguments of `trunkline runs`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline runs
+  trunkline runs                         of the repository you stand in; elsewhere all
+  trunkline runs --all
   trunkline runs --pipeline ci --status failed --limit 5
   trunkline runs --json | jq '.[0].status'")]
 pub struct RunsArgs {
+    /// Runs of all repositories
+    #[arg(short, long)]
+    pub all: bool,
     /// Only runs of this pipeline
     #[arg(long, value_name = "NAME")]
     pub pipeline: Option<String>,
-    /// Only runs that stand so: queued, running, waiting, cancelling, passed, failed, cancelled
+    /// Only runs that stand so (repeatable): queued, running, waiting, cancelling, passed, failed, cancelled
     #[arg(long = "status", value_name = "STATUS", value_parser = status)]
     pub statuses: Vec<RunStatus>,
     /// At most this many
@@ -32,51 +40,109 @@ fn status(word: &str) -> Result<RunStatus, Usage> {
     RunStatus::parse(word).ok_or_else(|| Usage::new(format!("must be one of {known}"), ""))
 }
 
+/// A run, and whether nobody goes on with it.
+struct Listed {
+    row: RunRow,
+    is_interrupted: bool,
+}
+
 /// Lists the runs.
 pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
+    let repository = session.repository().filter(|_| !args.all);
     let filter = RunFilter {
         pipeline: args.pipeline.clone(),
+        repository: repository.clone(),
         statuses: args.statuses.clone(),
         limit: args.limit,
         ..RunFilter::default()
     };
-    let rows = state.store.list_runs(&filter).await?;
+    let listed = |row: RunRow| {
+        let is_interrupted = drive::is_interrupted(&state, &row.id, row.status);
+        Listed { row, is_interrupted }
+    };
+    let rows: Vec<_> = state.store.list_runs(&filter).await?.into_iter().map(listed).collect();
     if session.output.json {
-        session.output.json(&rows.iter().map(json::row).collect::<Vec<_>>())?;
+        let rows = rows.iter().map(|it| json::row(&it.row, it.is_interrupted));
+        session.output.json(&rows.collect::<Vec<_>>())?;
     } else if rows.is_empty() {
-        session.output.line("no runs; `trunkline run` makes one")?;
+        session.output.line(none(args, repository.is_some()))?;
     } else {
-        session.output.line(&table(&rows, session.now(), session.output).join("\n"))?;
+        let table = Table { now: session.now(), output: session.output, repository };
+        session.output.line(&table.lines(&rows).join("\n"))?;
     }
     Ok(Exit::Passed)
 }
 
-fn table(rows: &[RunRow], now: Timestamp, output: Output) -> Vec<String> {
-    let columns = rows.iter().map(|it| format::width(&it.pipeline)).max().unwrap_or(0).max(8);
-    let head = format!(
-        "{:>5}  {:10}  {}  {:19}  {:>7}  {}",
-        "run",
-        "status",
-        format::pad("pipeline", columns),
-        "created",
-        "time",
-        "revision"
-    );
-    let row = |it: &RunRow| {
-        let time = it.finished_at.unwrap_or(now).since(it.created_at);
-        let short = it.revision.get(..8).unwrap_or(&it.revision);
-        let revision = [it.branch.as_str(), short, it.title.as_str()];
+fn none(args: &RunsArgs, is_here: bool) -> &'static str {
+    match (args.pipeline.is_some() || !args.statuses.is_empty(), is_here) {
+        (true, true) => "no such runs of this repository; `trunkline runs --all` looks at all",
+        (true, false) => "no such runs",
+        (false, true) => {
+            "no runs of this repository; `trunkline run` makes one, `trunkline runs --all` lists all"
+        }
+        (false, false) => "no runs; `trunkline run` makes one",
+    }
+}
+
+struct Table {
+    now: Timestamp,
+    output: Output,
+    /// The one repository that all runs are of, which then need not be shown.
+    repository: Option<String>,
+}
+
+impl Table {
+    /// The head, a line for each run, and what to do about those that were interrupted.
+    fn lines(&self, rows: &[Listed]) -> Vec<String> {
+        let widest =
+            |of: fn(&RunRow) -> &str| rows.iter().map(|it| format::width(of(&it.row))).max();
+        let pipeline = widest(|it| &it.pipeline).unwrap_or(0).max("pipeline".len());
+        let place = widest(|it| &it.repository).unwrap_or(0).max("repository".len());
+        let head = self.line(
+            ["run", "status", "pipeline", "repository", "created", "time"],
+            "revision",
+            (pipeline, place),
+        );
+        let mut lines = vec![self.output.paint.dim(&head)];
+        lines.extend(rows.iter().map(|it| self.row(it, (pipeline, place))));
+        let interrupted = rows.iter().filter(|it| it.is_interrupted);
+        lines.extend(interrupted.map(|it| {
+            let number = it.row.number;
+            format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
+        }));
+        lines
+    }
+
+    fn row(&self, Listed { row, is_interrupted }: &Listed, columns: (usize, usize)) -> String {
+        let time = row.finished_at.unwrap_or(self.now).since(row.created_at);
+        let time = if *is_interrupted { String::new() } else { format::duration(time) };
+        let short = row.revision.get(..8).unwrap_or(&row.revision);
+        let revision = [row.branch.as_str(), short, row.title.as_str()];
         let revision: Vec<_> = revision.into_iter().filter(|it| !it.is_empty()).collect();
-        format!(
-            "{:>5}  {}  {}  {}  {:>7}  {}",
-            format!("#{}", it.number),
-            format::pad(&line::status_word(it.status, output.paint), 10),
-            format::pad(&it.pipeline, columns),
-            output.date_time(it.created_at),
-            format::duration(time),
-            format::fit(&revision.join(" "), 60),
-        )
-    };
-    std::iter::once(output.paint.dim(&head)).chain(rows.iter().map(row)).collect()
+        let status = if *is_interrupted {
+            self.output.paint.yellow(line::INTERRUPTED)
+        } else {
+            line::status_word(row.status, self.output.paint)
+        };
+        let number = format!("#{}", row.number);
+        let created = self.output.date_time(row.created_at);
+        let cells = [&number, &status, &row.pipeline, &row.repository, &created, &time];
+        self.line(cells.map(String::as_str), &format::fit(&revision.join(" "), 60), columns)
+    }
+
+    fn line(
+        &self,
+        [run, status, pipeline, repository, created, time]: [&str; 6],
+        revision: &str,
+        (pipeline_columns, repository_columns): (usize, usize),
+    ) -> String {
+        let status = format::pad(status, STATUS_COLUMNS);
+        let pipeline = format::pad(pipeline, pipeline_columns);
+        let repository = match self.repository {
+            Some(_) => String::new(),
+            None => format!("{}  ", format::pad(repository, repository_columns)),
+        };
+        format!("{run:>5}  {status}  {pipeline}  {repository}{created:19}  {time:>7}  {revision}")
+    }
 }

@@ -28,7 +28,7 @@ Examples:
   trunkline shell last unit
   trunkline shell 12 'unit (3.11)' -- ls -la out")]
 pub struct ShellArgs {
-    /// The run: `last`, its number, or the beginning of its id
+    /// The run: `last` (of this repository), its number, or the beginning of its id
     pub run: String,
     /// The stage
     pub stage: String,
@@ -40,7 +40,7 @@ pub struct ShellArgs {
 /// Enters the container.
 pub async fn execute(session: &Session, args: &ShellArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let row = state.runs.find(&args.run).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
     let index = super::find_stage(&loaded, &args.stage)?;
     if executor::kind_for(session, &state, &row.id, None) == ExecutorKind::Host {

@@ -13,12 +13,12 @@ use crate::pipeline::graph::Graph;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  trunkline show                         the newest run
+  trunkline show                         the newest run of this repository
   trunkline show 12
   trunkline show 12 --json | jq '.stages[] | {key, status}'
   trunkline show 12 --svg run.svg        its graph with the status of each stage")]
 pub struct ShowArgs {
-    /// The run: `last`, its number, or the beginning of its id
+    /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
     pub run: String,
     /// Draw its graph into this SVG file (`-` for standard output)
@@ -29,7 +29,7 @@ pub struct ShowArgs {
 /// Shows the run.
 pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit> {
     let state = State::open(&session.settings).await?;
-    let row = state.runs.find(&args.run).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
     let tails = BTreeMap::new();
     let view = View {
@@ -39,6 +39,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         tails: &tails,
         paint: session.output.paint,
         keeps_containers: drive::keeps_some(&state, &row.id),
+        is_interrupted: drive::is_interrupted(&state, &row.id, loaded.run.status()),
         columns: usize::MAX,
     };
     if let Some(file) = &args.svg {

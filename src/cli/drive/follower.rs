@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::blobs::{BlobError, LogReader, Logs};
 use crate::model::AttemptName;
+use crate::worker::OUTPUT_SECTION;
 
 /// Bytes read at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -33,20 +34,39 @@ impl Follower {
         Self { logs, open: BTreeMap::new() }
     }
 
-    /// The next lines of a log, at most a chunk of them; empty when there is nothing new.
-    pub async fn read(&mut self, name: &AttemptName) -> Result<Vec<String>, BlobError> {
+    /// The next lines of a log that lie before `end`, at most a chunk of them; empty when there is
+    /// nothing new.
+    pub async fn read(&mut self, name: &AttemptName, end: u64) -> Result<Vec<String>, BlobError> {
         let Some(position) = self.position(name).await? else { return Ok(Vec::new()) };
-        let bytes = position.reader.read_at(position.offset, CHUNK_BYTES).await?;
-        position.offset += bytes.len() as u64;
-        position.partial.extend_from_slice(&bytes);
-        Ok(take_lines(&mut position.partial))
+        let left = usize::try_from(end.saturating_sub(position.offset)).unwrap_or(CHUNK_BYTES);
+        if left > 0 {
+            let left = left.min(CHUNK_BYTES);
+            let bytes = position.reader.read_at(position.offset, left).await?;
+            position.offset += bytes.len() as u64;
+            position.partial.extend_from_slice(&bytes);
+        }
+        let mut lines = take_lines(&mut position.partial);
+        if position.offset == end {
+            lines.extend(position.take_rest());
+        }
+        Ok(lines)
+    }
+
+    /// Where the first of the steps begins that `is_wanted`; the end of all things when none has begun.
+    pub async fn start_of(
+        &mut self,
+        name: &AttemptName,
+        is_wanted: impl Fn(u32) -> bool,
+    ) -> Result<u64, BlobError> {
+        let Some(position) = self.position(name).await? else { return Ok(u64::MAX) };
+        let sections = position.reader.sections().await?;
+        let mut steps = sections.iter().filter(|it| it.step != OUTPUT_SECTION);
+        Ok(steps.find(|it| is_wanted(it.step)).map_or(u64::MAX, |it| it.offset))
     }
 
     /// A last line without its line feed; the log is not followed any more.
     pub fn finish(&mut self, name: &AttemptName) -> Option<String> {
-        let position = self.open.remove(name)?;
-        let rest = String::from_utf8_lossy(&position.partial).into_owned();
-        (!rest.is_empty()).then_some(rest)
+        self.open.remove(name)?.take_rest()
     }
 
     async fn position(&mut self, name: &AttemptName) -> Result<Option<&mut Position>, BlobError> {
@@ -60,6 +80,14 @@ impl Follower {
             self.open.insert(name.clone(), position);
         }
         Ok(self.open.get_mut(name))
+    }
+}
+
+impl Position {
+    /// A line that has no line feed.
+    fn take_rest(&mut self) -> Option<String> {
+        let rest = std::mem::take(&mut self.partial);
+        (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
     }
 }
 
@@ -108,6 +136,7 @@ pub async fn last_lines(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{RunId, StageIndex, Timestamp};
 
     #[test]
     fn lines_come_out_whole_however_they_were_cut() {
@@ -124,5 +153,28 @@ mod tests {
         let lines = take_lines(&mut partial);
         assert_eq!(lines.iter().map(String::len).collect::<Vec<_>>(), [LINE_LIMIT_BYTES; 2]);
         assert_eq!(partial.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_step_is_read_up_to_where_the_next_one_begins() {
+        let folder = tempfile::tempdir().unwrap();
+        let logs = Logs::open(folder.path()).unwrap();
+        let name = AttemptName { run: RunId("r".to_owned()), stage: StageIndex(0), attempt: 1 };
+        let mut writer = logs.writer(&name).await.unwrap();
+        let at = Timestamp(0);
+        for (text, section) in [("made", OUTPUT_SECTION), ("one", 0), ("two", 1)] {
+            writer.start_section(writer.len(), section, at).await.unwrap();
+            writer.write_at(writer.len(), text.as_bytes(), at).await.unwrap();
+        }
+
+        let mut follower = Follower::new(logs);
+        let first = follower.start_of(&name, |it| it == 0).await.unwrap();
+        let second = follower.start_of(&name, |it| it > 0).await.unwrap();
+        assert_eq!(follower.start_of(&name, |it| it > 1).await.unwrap(), u64::MAX);
+        assert_eq!(follower.read(&name, first).await.unwrap(), ["made"]);
+        assert_eq!(follower.read(&name, second).await.unwrap(), ["one"]);
+        assert!(follower.read(&name, second).await.unwrap().is_empty());
+        assert!(follower.read(&name, u64::MAX).await.unwrap().is_empty(), "more may come");
+        assert_eq!(follower.finish(&name), Some("two".to_owned()));
     }
 }

@@ -10,7 +10,7 @@ use super::live::Live;
 use super::sink::Sink;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, json, line, summary, tree};
+use crate::cli::view::{View, json, line, summary, terminal, tree};
 use crate::engine::Event;
 use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
@@ -85,7 +85,6 @@ impl Report {
     /// Shows the run until `done`.
     pub async fn show(mut self, done: &CancellationToken) -> anyhow::Result<Self> {
         let mut changes = self.state.runs.subscribe();
-        let id = self.loaded.row.id.clone();
         let runs = self.state.runs.clone();
         self.adopt_running();
         loop {
@@ -101,7 +100,7 @@ impl Report {
                 }
                 tokio::select! {
                     () = done.cancelled() => (),
-                    () = runs.changed(&mut changes, &id) => (),
+                    () = runs.changed(&mut changes, &self.loaded) => (),
                 }
             }
         }
@@ -138,17 +137,43 @@ impl Report {
             self.draw().await?;
             return Ok(false);
         }
+        if !self.shows_logs() {
+            return Ok(false);
+        }
         let mut is_behind = false;
         for name in self.followed.clone() {
-            is_behind |= self.show_log(&name, TURN).await?;
+            let end = self.next_heading(&name).await?;
+            is_behind |= self.show_log(&name, (end, TURN)).await?;
         }
         Ok(is_behind)
+    }
+
+    /// What was printed before the step, so that its heading stands where it begins.
+    async fn show_log_before(&mut self, name: &AttemptName, step: u32) -> anyhow::Result<()> {
+        if !self.shows_logs() {
+            return Ok(());
+        }
+        let end = self.follower.start_of(name, |it| it == step).await?;
+        while end < u64::MAX && self.show_log(name, (end, TURN)).await? {}
+        Ok(())
+    }
+
+    /// Where the first step begins that has not been announced: what it prints comes after its heading.
+    async fn next_heading(&mut self, name: &AttemptName) -> anyhow::Result<u64> {
+        let place = usize::try_from(name.attempt).unwrap_or(usize::MAX).saturating_sub(1);
+        let attempt = self.loaded.run.stage(name.stage).and_then(|it| it.attempts.get(place));
+        let is_new = |step| attempt.is_none_or(|it| !it.steps.contains_key(&step));
+        Ok(self.follower.start_of(name, is_new).await?)
     }
 
     async fn show_event(&mut self, stored: &StoredEvent) -> anyhow::Result<()> {
         if let Event::AttemptFinished { stage, attempt, .. } = &stored.event {
             let name = self.attempt_name(*stage, *attempt);
             self.finish_log(&name).await?;
+        }
+        if let Event::StepStarted { stage, attempt, step } = &stored.event {
+            let name = self.attempt_name(*stage, *attempt);
+            self.show_log_before(&name, *step).await?;
         }
         let shown = match &self.mode {
             Mode::Live(_) => None,
@@ -169,13 +194,17 @@ impl Report {
         AttemptName { run: self.loaded.row.id.clone(), stage, attempt }
     }
 
-    /// Shows at most `turns` chunks of a log; says whether there may be more.
-    async fn show_log(&mut self, name: &AttemptName, turns: usize) -> anyhow::Result<bool> {
+    /// Shows at most `turns` chunks of a log up to `end`; says whether there may be more.
+    async fn show_log(
+        &mut self,
+        name: &AttemptName,
+        (end, turns): (u64, usize),
+    ) -> anyhow::Result<bool> {
         if !self.shows_logs() {
             return Ok(false);
         }
         for _ in 0..turns {
-            let lines = self.follower.read(name).await?;
+            let lines = self.follower.read(name, end).await?;
             if lines.is_empty() {
                 return Ok(false);
             }
@@ -185,7 +214,7 @@ impl Report {
     }
 
     async fn finish_log(&mut self, name: &AttemptName) -> anyhow::Result<()> {
-        while self.show_log(name, TURN).await? {}
+        while self.show_log(name, (u64::MAX, TURN)).await? {}
         if let Some(rest) = self.follower.finish(name) {
             self.write_log(name, &[rest]).await;
         }
@@ -206,7 +235,9 @@ impl Report {
         for it in lines {
             match &self.mode {
                 Mode::Live(_) => (),
-                Mode::Plain { style, .. } => text.push_str(&style.log_line(key, it)),
+                Mode::Plain { style, .. } => {
+                    text.push_str(&style.log_line(key, &terminal::safe(it, style.paint)));
+                }
                 Mode::Json { .. } => {
                     text.push_str(&json::log_line(run, name.stage, name.attempt, it).to_string());
                 }
@@ -217,6 +248,10 @@ impl Report {
     }
 
     async fn write_line(&self, text: &str) {
+        let text = match &self.mode {
+            Mode::Json { .. } => text.into(),
+            Mode::Live(_) | Mode::Plain { .. } => terminal::safe(text, self.session.output.paint),
+        };
         self.sink.write(format!("{text}\n").into_bytes()).await;
     }
 
@@ -225,6 +260,8 @@ impl Report {
         let (rows, columns) = console::Term::stdout().size();
         let view = self.view(&tails, usize::from(columns));
         let lines = tree::lines(view, usize::from(rows).saturating_sub(1));
+        let paint = self.session.output.paint;
+        let lines = lines.iter().map(|it| terminal::safe(it, paint).into_owned()).collect();
         if let Mode::Live(live) = &mut self.mode {
             // A terminal that is behind misses a picture, not the last one.
             let before = live.clone();
@@ -244,6 +281,7 @@ impl Report {
             tails,
             paint: self.session.output.paint,
             keeps_containers: super::keeps_some(&self.state, &self.loaded.row.id),
+            is_interrupted: false,
             columns,
         }
     }
@@ -278,13 +316,16 @@ impl Report {
             Mode::Live(live) => Some(live.clear()),
             Mode::Plain { .. } | Mode::Json { .. } => None,
         };
-        let view = self.view(&tails, usize::MAX);
+        let (run, status) = (&self.loaded.row.id, self.loaded.run.status());
+        let is_interrupted = super::is_interrupted(&self.state, run, status);
+        let view = View { is_interrupted, ..self.view(&tails, usize::MAX) };
         let lines = match &self.mode {
             Mode::Json { .. } => vec![json::run(view, &self.loaded.row.repository).to_string()],
             Mode::Plain { .. } => summary::lines(view, &ends),
             Mode::Live(_) => [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat(),
         };
-        self.write_line(&(clear.unwrap_or_default() + &lines.join("\n"))).await;
+        self.sink.write(clear.unwrap_or_default().into_bytes()).await;
+        self.write_line(&lines.join("\n")).await;
         self.sink.close().await;
         Ok(self.loaded.row.number)
     }

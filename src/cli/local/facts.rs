@@ -183,3 +183,20 @@ pub fn pairs(option: &str, given: &[String]) -> Result<BTreeMap<String, String>,
     };
     given.iter().map(pair).collect()
 }
+
+/// Reads `NAME=VALUE` arguments whose names a shell can hold.
+pub fn variables(option: &str, given: &[String]) -> Result<BTreeMap<String, String>, Usage> {
+    let variables = pairs(option, given)?;
+    match variables.keys().find(|it| !is_variable(it)) {
+        None => Ok(variables),
+        Some(name) => Err(Usage::new(
+            format!("`{name}` of `{option}` cannot be the name of a variable"),
+            "use letters, digits and `_`, and no digit at the beginning",
+        )),
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    let is_word = |it: u8| it.is_ascii_alphanumeric() || it == b'_';
+    name.bytes().all(is_word) && !name.starts_with(|it: char| it.is_ascii_digit())
+}

@@ -1,20 +1,22 @@
 //! Finds the pipeline a person means, reads it and shows its problems.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
-use super::include;
+use super::include::{Freshness, Includes};
 use crate::cli::failure::{AlreadyShown, Usage};
+use crate::cli::output::Paint;
 use crate::cli::session::Session;
-use crate::pipeline::diagnostic::SourceFile;
-use crate::pipeline::{Checked, check, file::Pipeline};
+use crate::cli::view::terminal;
+use crate::pipeline::{Checked, check_bytes, file::Pipeline, name_of, unreadable};
 
 /// The folder of pipelines, and the file that stands for it in a small repository.
 const FOLDER: &str = "pipelines";
 const SINGLE: &str = ".trunkline.yml";
+
+/// The most that is read of a file: above the limit of the format, which the check tells.
+const BYTES_MAX: u64 = 4 << 20;
 
 /// The folder in which pipelines are looked for: the top of the repository, or where a person stands.
 #[must_use]
@@ -58,23 +60,52 @@ pub fn list(root: &Path) -> Vec<PathBuf> {
 }
 
 /// Reads and checks a file; problems are shown, and errors end the command.
-pub fn checked(session: &Session, path: &Path) -> anyhow::Result<Pipeline> {
-    let checked = read(session, path)?;
+pub fn checked(session: &Session, path: &Path, freshness: Freshness) -> anyhow::Result<Pipeline> {
+    let checked = read(session, path, freshness);
     let mut err = std::io::stderr().lock();
     for diagnostic in &checked.diagnostics {
         let shown = diagnostic.render(&checked.sources);
-        writeln!(err, "{}\n", shown.trim_end())?;
+        writeln!(err, "{}\n", terminal::safe(shown.trim_end(), Paint::default()))?;
     }
     checked.pipeline.ok_or_else(|| AlreadyShown.into())
 }
 
-/// Reads and checks a file.
-pub fn read(session: &Session, path: &Path) -> anyhow::Result<Checked> {
+/// Reads and checks a file, and that no other one of the repository has its name.
+#[must_use]
+pub fn read(session: &Session, path: &Path, freshness: Freshness) -> Checked {
     let root = root(session);
-    let text = fs::read_to_string(path)
-        .with_context(|| format!("`{}` cannot be read", shown(&root, path)))?;
-    let source = SourceFile { name: shown(&root, path), text };
-    Ok(check(source, &|wanted| include::load(&root, wanted)))
+    let name = shown(&root, path);
+    let bytes = match read_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return unreadable(name, &error.to_string()),
+    };
+    let includes = Includes::new(&root, &session.settings.state_folder, freshness);
+    let mut checked = check_bytes(name, bytes, &|wanted| includes.load(wanted));
+    let pipeline = checked.pipeline.as_ref().map(|it| it.name().to_owned());
+    if let Some(other) = pipeline.and_then(|it| namesake(&root, path, &it)) {
+        checked.refuse_name_of(&shown(&root, &other));
+    }
+    checked
+}
+
+/// At most a little more than a pipeline file may have, so that the check says it is too large.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Another pipeline file of the repository with this name of a pipeline.
+fn namesake(root: &Path, path: &Path, name: &str) -> Option<PathBuf> {
+    let files = list(root);
+    let is_it = |it: &PathBuf| it == path || it.canonicalize().ok() == path.canonicalize().ok();
+    let others = files.iter().filter(|it| !is_it(it));
+    let has_name = |it: &&PathBuf| {
+        let text = read_bytes(it).ok().and_then(|it| String::from_utf8(it).ok());
+        text.is_some_and(|text| name_of(&shown(root, it), &text).as_deref() == Some(name))
+    };
+    let found = others.clone().find(has_name).cloned();
+    found.filter(|_| files.iter().any(is_it))
 }
 
 /// The path as a person would write it: relative to the top of the repository where that is possible.
@@ -87,14 +118,10 @@ fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|it| it == "yml" || it == "yaml")
 }
 
-/// Whether the file says that this is its name. A glance, no parser: the file is checked later.
+/// Whether the file says that this is its name.
 fn is_called(path: &Path, name: &str) -> bool {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    let value = text.lines().find_map(|line| line.strip_prefix("name:"));
-    value.is_some_and(|it| {
-        let it = it.split(" #").next().unwrap_or(it).trim();
-        it.trim_matches(['"', '\'']) == name
-    })
+    let text = read_bytes(path).ok().and_then(|it| String::from_utf8(it).ok());
+    text.is_some_and(|it| name_of(&path.display().to_string(), &it).as_deref() == Some(name))
 }
 
 fn only(root: &Path, files: Vec<PathBuf>) -> Result<PathBuf, Usage> {

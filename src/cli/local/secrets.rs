@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use crate::cli::failure::Usage;
 use crate::cli::session::Session;
 
@@ -13,12 +11,14 @@ pub fn gather(
     session: &Session,
     given: &[String],
     files: &[PathBuf],
-) -> anyhow::Result<BTreeMap<String, String>> {
+) -> Result<BTreeMap<String, String>, Usage> {
     let mut secrets = BTreeMap::new();
     for file in files {
         let path = session.folder.join(file);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("the secrets file `{}` cannot be read", file.display()))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let message = format!("the secrets file `{}` cannot be read: {error}", file.display());
+            Usage::new(message, "give the path of a file with `NAME=value` lines")
+        })?;
         secrets.extend(read_file(file, &text)?);
     }
     for it in given {

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::terminal;
+use crate::cli::output::Paint;
 use crate::model::{Milliseconds, Timestamp};
 
 /// `0.3s`, `12.3s`, `2m05s`, `1h02m`.
@@ -89,9 +91,7 @@ pub fn width(text: &str) -> usize {
 pub fn tame(line: &str) -> String {
     let shown = line.trim_end_matches(['\r', '\n']);
     let shown = shown.rsplit('\r').next().unwrap_or(shown);
-    let plain = console::strip_ansi_codes(shown);
-    let spaced = plain.replace('\t', "    ");
-    spaced.chars().filter(|it| !it.is_control()).collect()
+    terminal::safe(shown, Paint::default()).replace('\t', "    ")
 }
 
 #[cfg(test)]

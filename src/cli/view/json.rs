@@ -39,7 +39,7 @@ pub fn log_line(run: &Run, stage: StageIndex, attempt: u32, text: &str) -> Value
 
 /// A row of a list of runs.
 #[must_use]
-pub fn row(row: &RunRow) -> Value {
+pub fn row(row: &RunRow, is_interrupted: bool) -> Value {
     json!({
         "id": row.id,
         "number": row.number,
@@ -50,6 +50,7 @@ pub fn row(row: &RunRow) -> Value {
         "revision": row.revision,
         "title": row.title,
         "status": row.status,
+        "interrupted": is_interrupted,
         "created_at": row.created_at,
         "finished_at": row.finished_at,
     })
@@ -71,6 +72,7 @@ pub fn run(view: View<'_>, repository: &str) -> Value {
         "revision": context.git.sha,
         "dirty": context.git.dirty,
         "status": view.run.status(),
+        "interrupted": view.is_interrupted,
         "started_at": started_at,
         "finished_at": finished_at,
         "duration_ms": view.time_of_run(),

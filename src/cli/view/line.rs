@@ -8,6 +8,8 @@ use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::StoredEvent;
 
+/// What a run is called that has not ended and that nobody goes on with.
+pub const INTERRUPTED: &str = "interrupted";
 /// Columns that a stage's key takes at most before its lines go out of step.
 const KEY_LIMIT: usize = 24;
 
@@ -80,8 +82,9 @@ fn describe(
         Event::StepStarted { stage, step, .. } => {
             of_stage(stage, step_name(run, *stage, *step).filter(|_| run_has_steps(run, *stage))?)
         }
-        Event::StopRequested { stage, message, .. } => {
-            of_stage(stage, paint.yellow(&format!("stopping: {message}")))
+        Event::StopRequested { stage, message, kill_at, .. } => {
+            let how = if *kill_at <= stored.at { "killing" } else { "stopping" };
+            of_stage(stage, paint.yellow(&format!("{how}: {message}")))
         }
         Event::AttemptFinished { stage, attempt, outcome } => {
             of_stage(stage, finished(run, *stage, *attempt, (outcome, paint)))

@@ -34,6 +34,7 @@ pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<St
     }
     lines.extend(gates(view));
     lines.extend(tests(view));
+    lines.extend(warnings(view));
     lines.extend(artifacts(view));
     lines.extend(next(view));
     lines
@@ -50,6 +51,10 @@ fn verdict(view: View<'_>) -> String {
         RunStatus::Queued | RunStatus::Running => ("●", super::Paint::cyan),
     };
     let (name, time) = (&view.run.plan().pipeline, format::duration(view.time_of_run()));
+    if view.is_interrupted {
+        let number = view.number;
+        return view.paint.yellow(&format!("■ {name} #{number} was {}", line::INTERRUPTED));
+    }
     let ended = if status.is_finished() { "in" } else { "for" };
     paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.number))
 }
@@ -74,8 +79,14 @@ fn failure(
     let name = view.paint.bold(&planned.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
     lines.extend(message.lines().map(|it| format!("  {it}")));
+    // An attempt that never began has the message in its log, which is said already.
+    let is_said = |line: &&String| message.lines().any(|it| it == line.as_str());
     let log = log.map(Vec::as_slice).unwrap_or_default();
-    lines.extend(log.iter().map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))));
+    lines.extend(
+        log.iter()
+            .filter(|it| !is_said(it))
+            .map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))),
+    );
     lines
 }
 
@@ -133,6 +144,18 @@ fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
     format!("{glyph} {key}: {} is {value} (must be {}{baseline})", gate.metric, gate.comparison)
 }
 
+/// What stages that did not fail for it should look at.
+fn warnings(view: View<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (_, planned, stage) in view.stages() {
+        for warning in stage.outcome().map(|it| it.warnings.as_slice()).unwrap_or_default() {
+            let (glyph, key) = (view.paint.yellow("!"), &planned.key);
+            lines.push(format!("  {glyph} {key}: {}", format::tame(warning)));
+        }
+    }
+    with_title("warnings", lines)
+}
+
 fn tests(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for (_, planned, stage) in view.stages() {
@@ -152,7 +175,7 @@ fn artifacts(view: View<'_>) -> Vec<String> {
         let outcome = stage.outcome();
         for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
             let files = format::count(artifact.files, "file");
-            let size = format::bytes(artifact.size_bytes);
+            let size = format::bytes(artifact.shown_bytes());
             lines.push(format!("  {}: {} ({files}, {size})", planned.key, artifact.path));
         }
     }
@@ -182,6 +205,9 @@ fn next(view: View<'_>) -> Vec<String> {
             let what = "look around in its container";
             commands.push((format!("trunkline shell {number} {key}"), what));
         }
+    }
+    if view.is_interrupted {
+        commands.push((format!("trunkline resume {number}"), "go on with it"));
     }
     if matches!(view.run.status(), RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";

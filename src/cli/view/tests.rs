@@ -21,7 +21,7 @@ stages:
     run: evaluate
     gate: { f1: ">= 0.85", cost: "<= 0.01" }
   scan: { run: scan, allow_failure: { reason: later } }
-  approve: { needs: [scan], approval: { by: [], count: 1 } }
+  approve: { needs: [scan], approval: { count: 1 } }
   deploy: { needs: [unit, eval, approve], run: deploy }
 "#;
 
@@ -93,7 +93,16 @@ impl World {
     fn view<'a>(&'a self, tails: &'a BTreeMap<StageIndex, String>) -> View<'a> {
         let paint = Paint::default();
         let (run, now) = (&self.run, self.now);
-        View { run, number: 12, now, tails, paint, keeps_containers: true, columns: 100 }
+        View {
+            run,
+            number: 12,
+            now,
+            tails,
+            paint,
+            keeps_containers: true,
+            is_interrupted: false,
+            columns: 100,
+        }
     }
 
     fn tree(&self, height: usize) -> String {
@@ -150,7 +159,8 @@ fn at_the_end() -> World {
     let artifact = crate::engine::ArtifactRef {
         path: "out/".to_owned(),
         digest: Digest::of(b""),
-        size_bytes: 12_345,
+        size_bytes: 345,
+        unpacked_bytes: Some(12_345),
         files: 3,
     };
     let metrics = [("f1", 0.8125), ("cost", 0.004)].map(|(name, it)| (name.to_owned(), it));
@@ -189,6 +199,21 @@ fn no_line_of_the_tree_is_wider_than_the_terminal() {
 #[test]
 fn the_summary_says_what_failed_and_what_to_do() {
     insta::assert_snapshot!(at_the_end().summary());
+}
+
+#[test]
+fn an_interrupted_run_says_how_it_goes_on() {
+    let (world, tails) = (in_the_middle(), BTreeMap::new());
+    let view = View { is_interrupted: true, ..world.view(&tails) };
+    let tree = tree::lines(view, usize::MAX);
+    assert_eq!(
+        tree.last().unwrap(),
+        "3 of 9 done, interrupted, 1 running, 1 waiting for approval, 1 failed, 1 skipped"
+    );
+    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
+    assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
+    assert_eq!(json::run(view, "/repository")["interrupted"], true);
 }
 
 #[test]
@@ -231,4 +256,20 @@ fn a_key_with_spaces_is_quoted_for_the_shell() {
 fn a_small_price_keeps_its_digits() {
     let shown = [0.0, 1.0, 0.900_413, 0.000_042_2, -0.05, 1_234.567_89].map(format::number);
     assert_eq!(shown, ["0", "1", "0.9004", "0.0000422", "-0.05", "1234.5679"]);
+}
+
+#[test]
+fn the_end_shows_warnings_and_says_nothing_twice() {
+    let mut world = World::new();
+    for key in ["unit (3.10)", "scan"] {
+        world.start(key);
+    }
+    let warnings = vec!["no file matches the artifact `*.whl`".to_owned()];
+    world.finish("unit (3.10)", AttemptOutcome { warnings, ..passed() });
+    // Its log has nothing else than this message, as of an attempt that never began.
+    let message = "service `db` did not get ready\n\tFileNotFoundError: models.lock";
+    world.finish("scan", AttemptOutcome::failed(FailureClass::User, message));
+    let summary = world.summary();
+    assert!(summary.contains("! unit (3.10): no file matches the artifact `*.whl`"), "{summary}");
+    assert_eq!(summary.matches("FileNotFoundError").count(), 1, "{summary}");
 }

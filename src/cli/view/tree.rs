@@ -63,6 +63,9 @@ fn foot(view: View<'_>) -> String {
         done += usize::from(stage.status.is_finished());
     }
     let mut parts = vec![format!("{done} of {total} done")];
+    if view.is_interrupted {
+        parts.push(line::INTERRUPTED.to_owned());
+    }
     for (statuses, word) in [
         (&[StageStatus::Running][..], "running"),
         (&[StageStatus::Waiting], "waiting for approval"),
@@ -75,8 +78,10 @@ fn foot(view: View<'_>) -> String {
             parts.push(format!("{number} {word}"));
         }
     }
-    let time = format::duration(view.time_of_run());
-    view.paint.dim(&format!("{}  {time}", parts.join(", ")))
+    // Nothing says until when an interrupted run went on.
+    let time = format!("  {}", format::duration(view.time_of_run()));
+    let time = if view.is_interrupted { String::new() } else { time };
+    view.paint.dim(&format!("{}{time}", parts.join(", ")))
 }
 
 fn lay_out(view: View<'_>, row: &Row, name_columns: usize) -> String {

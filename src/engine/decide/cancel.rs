@@ -1,4 +1,5 @@
-//! Stopping a run, in two phases: first all but what must always run, then that as well.
+//! Stopping a run, in two phases: first politely and all but what must always run, then at once and
+//! that as well.
 
 use super::GRACE;
 use super::decision::Decision;
@@ -42,18 +43,25 @@ pub(super) fn stop_stages(decision: &mut Decision<'_>, class: FailureClass, mess
     }
 }
 
-/// Asks the attempt under way to end, unless it was asked before.
+/// Asks the attempt under way to end. One that was asked before ends for its first reason, but sooner
+/// when the run is cancelled by force: then nothing is waited for.
 pub(super) fn stop_attempt(
     decision: &mut Decision<'_>,
     stage: StageIndex,
     class: FailureClass,
     message: &str,
 ) {
+    let is_forced = decision.halt == Some(Halt::Force);
+    let kill_at = if is_forced { decision.now } else { decision.now.plus(GRACE) };
     let open = decision.run.stage(stage).and_then(|stage| stage.open_attempt());
-    if let Some((attempt, _)) = open.filter(|(_, open)| open.stop.is_none()) {
-        let (kill_at, message) = (decision.now.plus(GRACE), message.to_owned());
-        decision.record(Event::StopRequested { stage, attempt, class, message, kill_at });
-    }
+    let Some((attempt, open)) = open else { return };
+    let (class, message) = match &open.stop {
+        None => (class, message),
+        Some(stop) if is_forced && kill_at < stop.kill_at => (stop.class, stop.message.as_str()),
+        Some(_) => return,
+    };
+    let message = message.to_owned();
+    decision.record(Event::StopRequested { stage, attempt, class, message, kill_at });
 }
 
 /// What a first cancel leaves alone: stages that must always run, once there is something they may

@@ -1,5 +1,6 @@
 //! The end of an attempt or a step: what it is called, whether the gates let it pass, what follows.
 
+use super::GRACE;
 use super::decision::Decision;
 use super::retry;
 use super::start::find_attempt;
@@ -51,6 +52,7 @@ pub(super) fn finish_attempt(
     decision.record(Event::AttemptFinished { stage, attempt: number, outcome: judged });
     match class {
         None => decision.pass(stage),
+        Some(class) if outcome.is_final => decision.fail(stage, class, None),
         Some(class) => match retry::retry_at(run, stage, class, now) {
             Some(retry_at) => decision.record(Event::RetryScheduled { stage, retry_at }),
             None => decision.fail(stage, class, None),
@@ -68,7 +70,9 @@ fn judged(
     outcome: &AttemptOutcome,
 ) -> AttemptOutcome {
     let mut judged = outcome.clone();
-    if let Some(stop) = &attempt.stop {
+    if let Some(stop) = &attempt.stop
+        && !has_ended_in_time(run, stage, attempt, outcome)
+    {
         judged.class = Some(stop.class);
         judged.message.clone_from(&stop.message);
     } else if outcome.is_passed()
@@ -78,6 +82,22 @@ fn judged(
         judged.message = missed;
     }
     judged
+}
+
+/// Whether its process had ended by itself before its time was up. Its log may be read, and its files
+/// stored, when that time has passed: that is no fault of the process.
+fn has_ended_in_time(
+    run: &Run,
+    stage: StageIndex,
+    attempt: &Attempt,
+    outcome: &AttemptOutcome,
+) -> bool {
+    let (Some(stop), Some(ended_at)) = (&attempt.stop, outcome.ended_at) else { return false };
+    let span = run.planned(stage).map(|planned| planned.timeout).unwrap_or_default();
+    stop.class == FailureClass::Timeout
+        && run.halt.is_none()
+        && ended_at.plus(GRACE) < stop.kill_at
+        && ended_at <= attempt.started_at.plus(span)
 }
 
 /// What every gate that is missed has to say, one line for each; `None` when all are passed. Until a

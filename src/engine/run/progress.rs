@@ -122,8 +122,8 @@ impl Standings for Forecast<'_> {
     }
 }
 
-/// Moves the standings as this fact says. `met` is told of each stage whose last need has just
-/// come to its end.
+/// Moves the standings as this fact says. `met` is told of each stage whose last need is over now:
+/// it has come to its end, and so has everything before it.
 pub(in crate::engine) fn advance(
     standings: &mut impl Standings,
     graph: &Graph,
@@ -194,24 +194,41 @@ fn finish(
     standings: &mut impl Standings,
     graph: &Graph,
     ending: &Ending,
-    mut met: impl FnMut(StageIndex),
+    met: impl FnMut(StageIndex),
 ) {
     let before = change(standings, ending.stage, |standing| {
         standing.status = ending.status;
         standing.allowed = ending.allowed;
     });
-    let Some(before) = before else { return };
-    if before.status.is_finished() {
-        return; // Its followers have been told already.
+    // One that had ended before has told its followers, or will once its needs are over.
+    if before.is_some_and(|it| !it.status.is_finished() && it.unmet_needs == 0) {
+        tell_followers(standings, graph, ending.stage, met);
     }
-    let failed = before.failed_before || (ending.status == StageStatus::Failed && !ending.allowed);
-    for follower in graph.followers(ending.stage) {
-        let Some(mut standing) = standings.standing(*follower) else { continue };
-        standing.unmet_needs = standing.unmet_needs.saturating_sub(1);
-        standing.failed_before |= failed;
-        standings.put(*follower, standing);
-        if standing.unmet_needs == 0 {
-            met(*follower);
+}
+
+/// Counts a stage that is over as a met need of its followers. One of them that had ended already, as a
+/// cancelled one does, is over now too: nothing starts while anything before it, near or far, goes on.
+/// Each edge is walked once, and without recursion.
+fn tell_followers(
+    standings: &mut impl Standings,
+    graph: &Graph,
+    stage: StageIndex,
+    mut met: impl FnMut(StageIndex),
+) {
+    let mut over = vec![stage];
+    while let Some(stage) = over.pop() {
+        let failed =
+            standings.standing(stage).is_some_and(|it| it.failed_before || it.has_failed());
+        for follower in graph.followers(stage) {
+            let Some(mut standing) = standings.standing(*follower) else { continue };
+            standing.unmet_needs = standing.unmet_needs.saturating_sub(1);
+            standing.failed_before |= failed;
+            standings.put(*follower, standing);
+            match standing.unmet_needs {
+                0 if standing.status.is_finished() => over.push(*follower),
+                0 => met(*follower),
+                _ => (),
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Why a stage does not run yet, for a person who asks.
 
+use std::collections::BTreeSet;
+
 use super::Run;
 use crate::model::{StageIndex, StageStatus, Timestamp};
 
@@ -13,7 +15,7 @@ pub enum WaitsFor {
         /// Its name.
         group: String,
     },
-    /// These needs.
+    /// These needs, near or far.
     Needs(Vec<StageIndex>),
     /// A slot of its concurrency group.
     Slot {
@@ -66,12 +68,25 @@ impl Run {
         match &self.plan.concurrency {
             _ if self.epoch == 0 => WaitsFor::Driver,
             Some(group) if !self.admitted => WaitsFor::Admission { group: group.group.clone() },
-            _ => {
-                let is_open = |need: &StageIndex| {
-                    self.stage(*need).is_some_and(|stage| !stage.status.is_finished())
-                };
-                WaitsFor::Needs(self.graph.needs(index).iter().copied().filter(is_open).collect())
+            _ => WaitsFor::Needs(self.open_needs(index).into_iter().collect()),
+        }
+    }
+
+    /// The needs that have not ended, and behind those that have ended too early (a cancelled stage may
+    /// while what it waited for is still stopping) the ones before them.
+    fn open_needs(&self, index: StageIndex) -> BTreeSet<StageIndex> {
+        let (mut open, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let mut todo = vec![index];
+        while let Some(index) = todo.pop() {
+            for need in self.graph.needs(index) {
+                let Some(stage) = self.stage(*need) else { continue };
+                if !stage.status.is_finished() {
+                    open.insert(*need);
+                } else if stage.unmet_needs > 0 && seen.insert(*need) {
+                    todo.push(*need);
+                }
             }
         }
+        open
     }
 }

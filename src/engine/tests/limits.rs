@@ -98,3 +98,14 @@ fn a_run_that_takes_too_long_stops_everything_and_fails() {
     wanted: wake 160s, start a, start b, prepare a#2, prepare b#1
     ");
 }
+
+#[test]
+fn what_ended_in_time_has_not_timed_out_however_long_its_log_is_read() {
+    let pass = |ended| story("a; timeout 60", &format!("lease 1, start a, wait 70, tick, {ended}"));
+    assert!(pass("pass a ended@59").contains("a passed"), "{}", pass("pass a ended@59"));
+    assert!(pass("fail a user ended@59").contains("a#1 failed, user"));
+    assert!(pass("pass a ended@61").contains("a#1 failed, timeout"));
+    assert!(pass("pass a ended@71").contains("a#1 failed, timeout"));
+    let cancelled = story("a", "lease 1, start a, wait 5, cancel, pass a ended@1");
+    assert!(cancelled.contains("a#1 failed, cancelled"), "{cancelled}");
+}

@@ -62,3 +62,11 @@ fn a_retry_that_passes_lets_the_run_go_on() {
     wanted: start b, prepare b#1
     ");
 }
+
+#[test]
+fn what_would_only_happen_again_is_not_tried_again() {
+    let plan = "a; retry 3 5 image_pull";
+    let told = story(plan, "lease 1, start a, fail a image_pull final");
+    assert!(told.trim_end().ends_with("a failed; run failed"), "{told}");
+    assert!(story(plan, "lease 1, start a, fail a image_pull").contains("a again at"));
+}

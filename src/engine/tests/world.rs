@@ -144,7 +144,7 @@ impl World {
             },
             "fail" => Command::FinishAttempt {
                 attempt: attempt(),
-                outcome: outcome(Some(class(word(1))), &[]),
+                outcome: outcome(Some(class(word(1))), &words[2..]),
                 epoch,
             },
             "approve" | "reject" => {
@@ -274,11 +274,16 @@ fn class(word: &str) -> FailureClass {
     *FailureClass::ALL.iter().find(|class| class.as_str() == word).unwrap()
 }
 
-/// An outcome with words such as `f1=0.9` (a metric) and `tag:v1` (an output).
+/// An outcome with words such as `f1=0.9` (a metric), `tag:v1` (an output), `ended@9` (its process, in seconds)
+/// and `final`.
 fn outcome(class: Option<FailureClass>, words: &[&str]) -> AttemptOutcome {
     let mut outcome = AttemptOutcome { class, ..AttemptOutcome::default() };
     for word in words {
-        if let Some((name, value)) = word.split_once('=') {
+        if let Some(second) = word.strip_prefix("ended@") {
+            outcome.ended_at = Some(Timestamp(second.parse::<i64>().unwrap() * 1000));
+        } else if *word == "final" {
+            outcome.is_final = true;
+        } else if let Some((name, value)) = word.split_once('=') {
             outcome.metrics.insert(name.to_owned(), value.parse().unwrap());
         } else if let Some((name, value)) = word.split_once(':') {
             outcome.outputs.insert(name.to_owned(), value.to_owned());
@@ -389,7 +394,8 @@ fn set_run(plan: &mut Plan, setting: &str) {
 fn set_stage(stage: &mut PlannedStage, setting: &str) {
     let (word, value) = setting.split_once(' ').unwrap_or((setting, ""));
     match word {
-        "if" => stage.condition = Some(Expression::parse(value).unwrap()),
+        // As stored: what only shows in the run must be told there.
+        "if" => stage.condition = Some(serde_json::from_value(value.into()).unwrap()),
         "retry" => {
             let mut words = value.split(' ');
             stage.retry.max = number(words.next().unwrap());

@@ -16,6 +16,12 @@ pub(in crate::executor) struct Pattern {
     is_absolute: bool,
 }
 
+/// Whether a declared path is a glob, which may match nothing; else it names one file or folder.
+#[must_use]
+pub fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{', '\\'])
+}
+
 impl Pattern {
     /// Fails for a glob that cannot be read, and for a path that climbs out with `..`.
     pub(in crate::executor) fn parse(text: &str) -> Result<Self, ExecutorError> {
@@ -33,8 +39,7 @@ impl Pattern {
                 Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
             }
         }
-        let is_wild = |part: &String| part.contains(['*', '?', '[', '{', '\\']);
-        let Some(first_wild) = parts.iter().position(is_wild) else {
+        let Some(first_wild) = parts.iter().position(|part| is_glob(part)) else {
             return Ok(Self { prefix: parts.iter().collect(), glob: None, is_absolute });
         };
         let glob = GlobBuilder::new(&parts.join("/"))
@@ -57,9 +62,11 @@ impl Pattern {
     /// Whether the file or folder at `path` (relative like the prefix) is meant. A folder that only lies
     /// on the way to what is meant is not.
     pub(in crate::executor) fn takes(&self, path: &Path, is_folder: bool) -> bool {
+        if path.as_os_str().is_empty() {
+            return false; // the workspace itself, which `*` matches
+        }
         let Some(glob) = &self.glob else {
-            let is_all = self.prefix.as_os_str().is_empty();
-            return path.starts_with(&self.prefix) && !(is_all && path.as_os_str().is_empty());
+            return path.starts_with(&self.prefix);
         };
         if glob.is_match(path) {
             // `**` matches folders on the way as well; those come with the files in them.

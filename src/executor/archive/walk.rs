@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -77,7 +77,7 @@ fn has_no_link_above(root: &Path, path: &Path) -> bool {
         .all(|it| fs::symlink_metadata(root.join(it)).is_ok_and(|metadata| !metadata.is_symlink()))
 }
 
-/// Adds one file, folder or symlink to an archive.
+/// Adds one file, folder or symlink to an archive; of anything else only the entry.
 pub(in crate::executor) fn append<W: Write>(
     out: &mut Builder<W>,
     root: &Path,
@@ -97,7 +97,13 @@ pub(in crate::executor) fn append<W: Write>(
         return out.append_data(&mut header, file.path, io::empty());
     }
     if !kind.is_file() {
-        return Ok(());
+        header.set_entry_type(match kind {
+            _ if kind.is_block_device() => EntryType::Block,
+            _ if kind.is_char_device() => EntryType::Char,
+            _ => EntryType::Fifo,
+        });
+        header.set_size(0);
+        return out.append_data(&mut header, file.path, io::empty());
     }
     // The size of the header holds even if somebody still writes to the file.
     let opened = open_beneath(root, file.path)?;

@@ -12,11 +12,12 @@ use bollard::models::{
 use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
 
 use crate::executor::control::AttemptFolder;
+use crate::executor::docker::follow::read_time;
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::layout::Workspace;
 use crate::executor::overlay::Layers;
 use crate::executor::script;
-use crate::executor::{ExecutorError, PrepareSpec};
+use crate::executor::{ExecutorError, Exit, PrepareSpec};
 
 /// Where a container sees its control folder.
 pub(super) const CONTROL: &str = "/trunkline";
@@ -85,7 +86,7 @@ impl Shape<'_> {
             user,
             env: Some(Vec::new()),
             working_dir: Some(WORKSPACE.to_owned()),
-            labels: Some(names::labels(&spec.name, &spec.label)),
+            labels: Some(self.labels()),
             healthcheck: Some(no_health_check()),
             tty: Some(false),
             host_config: Some(HostConfig {
@@ -101,6 +102,10 @@ impl Shape<'_> {
             }),
             ..ContainerCreateBody::default()
         }
+    }
+
+    fn labels(&self) -> HashMap<String, String> {
+        names::labels(&self.spec.name, &self.spec.label, self.folder.state_folder())
     }
 
     fn files(&self) -> Vec<Mount> {
@@ -126,7 +131,7 @@ impl Shape<'_> {
             typ: Some(MountType::VOLUME),
             volume_options: Some(MountVolumeOptions {
                 no_copy: Some(true),
-                labels: Some(names::labels(&self.spec.name, &self.spec.label)),
+                labels: Some(self.labels()),
                 driver_config: overlay,
                 ..MountVolumeOptions::default()
             }),
@@ -200,7 +205,7 @@ pub(super) enum Condition {
     Missing,
     Created,
     Running,
-    Ended { code: i32, out_of_memory: bool },
+    Ended(Exit),
 }
 
 pub(super) fn condition(state: Option<&ContainerState>) -> Condition {
@@ -212,10 +217,11 @@ pub(super) fn condition(state: Option<&ContainerState>) -> Condition {
         Some(Status::RUNNING | Status::PAUSED | Status::RESTARTING) => Condition::Running,
         // A start that failed leaves the container `created`, with an error and a code.
         Some(Status::CREATED) => Condition::Created,
-        Some(Status::EXITED | Status::DEAD) => Condition::Ended {
+        Some(Status::EXITED | Status::DEAD) => Condition::Ended(Exit {
             code: state.exit_code.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1),
             out_of_memory: state.oom_killed.unwrap_or(false),
-        },
+            ended_at: state.finished_at.as_deref().and_then(read_time),
+        }),
         Some(Status::REMOVING | Status::STOPPING | Status::EMPTY) | None => Condition::Missing,
     }
 }
@@ -342,7 +348,7 @@ fn creating_failed(name: &str, config: &ContainerCreateBody, error: &Error) -> E
     let image = config.image.clone().unwrap_or_default();
     if fault::is_not_found(error) {
         let reason = format!("{}. It was removed a moment ago", fault::message(error));
-        return ExecutorError::Image { image, reason };
+        return ExecutorError::Image { image, reason, is_definite: false };
     }
     if fault::status(error) == Some(400) {
         return ExecutorError::Rejected(format!(

@@ -12,11 +12,14 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 
 /// The error for a request that failed.
 pub(super) fn infra(operation: impl Into<String>, error: &Error) -> ExecutorError {
-    let mut reason = said(error);
+    let (operation, mut reason) = (operation.into(), said(error));
     if is_connection(error) {
         reason.push_str(". Is Docker running? `trunkline doctor` looks closer");
     }
-    ExecutorError::Infra { operation: operation.into(), reason }
+    if is_passing(error) {
+        return ExecutorError::Unavailable { operation, reason };
+    }
+    ExecutorError::Infra { operation, reason }
 }
 
 /// What the daemon said, or what happened instead.
@@ -86,6 +89,11 @@ pub(super) fn is_connection(error: &Error) -> bool {
     )
 }
 
+/// Whether the daemon may answer in a moment.
+fn is_passing(error: &Error) -> bool {
+    is_connection(error) || matches!(status(error), Some(502..=504))
+}
+
 /// Asks again, a few times with a growing delay, when the connection broke or the daemon was in trouble.
 /// `request` must do no harm when it is done twice.
 pub(super) async fn retry<T, F>(request: impl Fn() -> F) -> Result<T, Error>
@@ -95,7 +103,7 @@ where
     let mut delay = FIRST_DELAY;
     for _ in 1..TRIES {
         match request().await {
-            Err(error) if is_connection(&error) || status(&error) == Some(503) => {
+            Err(error) if is_passing(&error) => {
                 tokio::time::sleep(delay).await;
                 delay *= 2;
             }

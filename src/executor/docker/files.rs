@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-use crate::executor::archive::{self, Pattern};
+use crate::executor::archive::{self, Fetch, Pattern, Target};
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::layout::{Layout, Program};
 use crate::executor::{ExecutorError, TarStream, folder};
@@ -34,7 +34,12 @@ impl DockerExecutor {
         }
         let below = Pattern::parse(directory)?;
         let root = if below.is_absolute() { "/" } else { "/workspace" };
-        let tar = archive::moved_to(tar, below.prefix().to_owned(), layout.user);
+        let target = Target {
+            directory: below.prefix().to_owned(),
+            owner: layout.user,
+            closes_links: !below.is_absolute(),
+        };
+        let tar = archive::moved_to(tar, target);
         self.put_archive(&files_container(attempt.slug(), &layout), root, tar).await
     }
 
@@ -73,11 +78,20 @@ impl DockerExecutor {
         let Some(tar) = self.get_archive(&container, &from).await? else {
             return Ok(None);
         };
-        archive::selected(tar, pattern.prefix().to_owned(), pattern).await.map_err(|error| {
-            ExecutorError::Infra {
-                operation: format!("getting files of container `{container}`"),
-                reason: error.to_string(),
-            }
+        let fetch = self.fetch_of(container.clone(), PathBuf::from(root));
+        let chosen = archive::selected(tar, pattern.prefix().to_owned(), (pattern, fetch)).await;
+        chosen.map_err(|error| ExecutorError::Infra {
+            operation: format!("getting files of container `{container}`"),
+            reason: error.to_string(),
+        })
+    }
+
+    fn fetch_of(&self, container: String, root: PathBuf) -> Fetch {
+        let (executor, handle) = (self.clone(), tokio::runtime::Handle::current());
+        Box::new(move |path| {
+            let file = root.join(path);
+            let tar = executor.get_archive(&container, &file);
+            handle.block_on(tar).map_err(io::Error::other)
         })
     }
 

@@ -7,15 +7,15 @@ use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::query_parameters::LogsOptions;
 use bytes::{Buf as _, Bytes};
+use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use futures_util::{Stream, StreamExt as _};
 
 use crate::executor::control::AttemptFolder;
 use crate::executor::docker::container::Condition;
 use crate::executor::docker::run::Place;
 use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::layout::{Layout, Program};
-use crate::executor::markers::{MarkerParser, push_output};
+use crate::executor::markers::{MarkerParser, Reader, push_output, stream_of};
 use crate::executor::{ExecutorError, LogItem, LogStream};
 use crate::model::{AttemptName, Timestamp};
 
@@ -63,7 +63,7 @@ impl DockerExecutor {
             is_verified,
             is_over: false,
         };
-        Ok(Box::pin(follower.into_stream()))
+        Ok(stream_of(follower))
     }
 }
 
@@ -90,35 +90,27 @@ struct Follower {
     is_over: bool,
 }
 
+impl Reader for Follower {
+    fn take_ready(&mut self) -> Option<LogItem> {
+        self.ready.pop_front()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn advance(&mut self) -> impl Future<Output = Result<(), ExecutorError>> + Send {
+        self.read_on()
+    }
+}
+
 impl Follower {
-    fn into_stream(self) -> impl Stream<Item = Result<LogItem, ExecutorError>> + Send {
-        stream::unfold(self, async |mut follower| {
-            let next = follower.next().await?;
-            Some((next, follower))
-        })
-    }
-
-    async fn next(&mut self) -> Option<Result<LogItem, ExecutorError>> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
-            }
-            if self.is_over {
-                return None;
-            }
-            if let Err(error) = self.advance().await {
-                self.is_over = true;
-                return Some(Err(error));
-            }
-        }
-    }
-
     fn place(&self) -> Place<'_> {
         Place { folder: &self.folder, segment: self.segment }
     }
 
     /// Takes what has arrived, or finds out why nothing does.
-    async fn advance(&mut self) -> Result<(), ExecutorError> {
+    async fn read_on(&mut self) -> Result<(), ExecutorError> {
         if self.frames.is_none() {
             self.executor.let_go(self.place())?;
             self.frames = Some(self.open(Mode::Follow));
@@ -191,16 +183,16 @@ impl Follower {
         self.frames = None;
         for _ in 0..END_TRIES {
             match self.executor.condition(&self.place().container()).await? {
-                Condition::Ended { .. } if !self.is_verified => {
+                Condition::Ended(_) if !self.is_verified => {
                     self.is_verified = true;
                     self.read_again();
                     return Ok(());
                 }
-                Condition::Ended { .. } if self.to_skip == 0 => return self.end_of_segment().await,
+                Condition::Ended(_) if self.to_skip == 0 => return self.end_of_segment().await,
                 Condition::Missing => {
                     return Err(ExecutorError::Gone(self.folder.slug().to_owned()));
                 }
-                Condition::Ended { .. } | Condition::Created => break,
+                Condition::Ended(_) | Condition::Created => break,
                 Condition::Running => tokio::time::sleep(END_PAUSE).await,
             }
         }
@@ -216,7 +208,7 @@ impl Follower {
     async fn again(&mut self, why: &str) -> Result<(), ExecutorError> {
         self.barren += 1;
         if self.barren > BARREN_TRIES {
-            return Err(ExecutorError::Infra {
+            return Err(ExecutorError::Unavailable {
                 operation: format!("reading the log of container `{}`", self.place().container()),
                 reason: why.to_owned(),
             });
@@ -231,7 +223,7 @@ impl Follower {
     async fn after_silence(&mut self) -> Result<(), ExecutorError> {
         match self.executor.condition(&self.place().container()).await? {
             Condition::Missing => Err(ExecutorError::Gone(self.folder.slug().to_owned())),
-            Condition::Ended { .. } => {
+            Condition::Ended(_) => {
                 self.read_again();
                 Ok(())
             }
@@ -279,7 +271,7 @@ fn split_time(mut frame: Bytes) -> (Option<Timestamp>, Bytes) {
 }
 
 /// Reads RFC 3339 in UTC.
-fn read_time(text: &str) -> Option<Timestamp> {
+pub(super) fn read_time(text: &str) -> Option<Timestamp> {
     let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
     let days = days_since_epoch(number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let seconds = ((days * 24 + number(11, 13)?) * 60 + number(14, 16)?) * 60 + number(17, 19)?;

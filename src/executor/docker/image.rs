@@ -95,6 +95,14 @@ impl DockerExecutor {
         Ok(contents)
     }
 
+    /// The right to look into an image, if nobody has it.
+    pub(super) fn try_lock_image(&self, id: &str) -> Option<File> {
+        let path = self.contents_path(id).with_extension("lock");
+        let file = File::options().create(true).truncate(false).write(true).open(path).ok()?;
+        let how = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+        rustix::fs::flock(&file, how).ok().map(|()| file)
+    }
+
     /// The id of an image that is here.
     pub(super) async fn local_image_id(
         &self,
@@ -114,16 +122,22 @@ impl DockerExecutor {
         {
             return Ok(found);
         }
-        let missing = |reason: String| ExecutorError::Image { image: image.to_owned(), reason };
+        let missing = |reason: String, is_definite: bool| ExecutorError::Image {
+            image: image.to_owned(),
+            reason,
+            is_definite,
+        };
         if pull == Pull::Never {
-            return Err(missing(format!(
+            let reason = format!(
                 "`pull: never` forbids it. Build or load it on this machine (`docker image ls` lists \
                  what is here), or write `pull: if_missing`; looked for `{image}`"
-            )));
+            );
+            return Err(missing(reason, true));
         }
-        self.pull(image, progress).await.map_err(|error| missing(advice(&error)))?;
+        let pulled = self.pull(image, progress).await;
+        pulled.map_err(|error| missing(advice(&error), is_answer(&fault::said(&error))))?;
         let found = self.find_image(image).await?;
-        found.ok_or_else(|| missing("the registry sent something else".to_owned()))
+        found.ok_or_else(|| missing("the registry sent something else".to_owned(), false))
     }
 
     async fn find_image(&self, image: &str) -> Result<Option<ImageInspect>, ExecutorError> {
@@ -242,6 +256,17 @@ fn advice(error: &Error) -> String {
         "Check that this machine reaches the registry, or load the image with `docker load`"
     };
     format!("{said}. {help}")
+}
+
+/// Whether the registry itself has answered, and not the way to it.
+fn is_answer(said: &str) -> bool {
+    const ON_THE_WAY: [&str; 7] =
+        ["dial tcp", "no such host", "timeout", "connection", "tls", "toomanyrequests", "eof"];
+    const ANSWERS: [&str; 5] =
+        ["unauthorized", "denied", "not found", "manifest unknown", "no basic auth"];
+    let said = said.to_lowercase();
+    let has_any = |words: &[&str]| words.iter().any(|it| said.contains(it));
+    has_any(&ANSWERS) && !has_any(&ON_THE_WAY)
 }
 
 impl ImageFacts {

@@ -1,6 +1,7 @@
 //! Names and labels of what belongs to an attempt.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use crate::executor::Label;
 use crate::model::{AttemptName, Digest};
@@ -13,6 +14,17 @@ pub(super) const RUN: &str = "trunkline.run";
 pub(super) const ATTEMPT: &str = "trunkline.attempt";
 /// Label with the stage's key.
 pub(super) const STAGE: &str = "trunkline.stage";
+
+/// Label with the state folder, so that what it leaves behind is known when it is gone.
+pub(super) const STATE: &str = "trunkline.state";
+
+/// The name of built images; their tag is the slug of the attempt.
+pub(super) const BUILT: &str = "trunkline.invalid/built";
+/// Label of a built image with the instance. Containers inherit the labels of their image, so these are
+/// not those by which containers are found.
+pub(super) const IMAGE_INSTANCE: &str = "trunkline.image.instance";
+/// Label of a built image with the state folder.
+pub(super) const IMAGE_STATE: &str = "trunkline.image.state";
 
 /// Label of a container that was made to look into an image, with the state folder it was made for.
 pub(super) const PROBE: &str = "trunkline.probe";
@@ -44,11 +56,33 @@ pub(super) fn network(slug: &str) -> String {
     format!("trunkline-{slug}")
 }
 
-pub(super) fn labels(name: &AttemptName, label: &Label) -> HashMap<String, String> {
+pub(super) fn built(slug: &str) -> String {
+    format!("{BUILT}:{slug}")
+}
+
+pub(super) fn labels(
+    name: &AttemptName,
+    label: &Label,
+    state_folder: &Path,
+) -> HashMap<String, String> {
     HashMap::from([
         (INSTANCE.to_owned(), label.instance.clone()),
         (RUN.to_owned(), name.run.to_string()),
         (ATTEMPT.to_owned(), name.slug()),
         (STAGE.to_owned(), label.stage.clone()),
+        (STATE.to_owned(), state_folder.display().to_string()),
     ])
+}
+
+/// Filters of list requests.
+pub(super) type Filters = HashMap<String, Vec<String>>;
+
+/// What has a label with this value.
+pub(super) fn filter(label: &str, value: &str) -> Filters {
+    any(&format!("{label}={value}"))
+}
+
+/// What has a label.
+pub(super) fn any(label: &str) -> Filters {
+    HashMap::from([("label".to_owned(), vec![label.to_owned()])])
 }

@@ -47,7 +47,7 @@ impl DockerExecutor {
             name: name.clone(),
             driver: Some("bridge".to_owned()),
             internal: Some(spec.network != NetworkSpec::Full),
-            labels: Some(names::labels(&spec.name, &spec.label)),
+            labels: Some(self.labels(spec)),
             ..NetworkCreateRequest::default()
         };
         match self.docker().create_network(request).await {

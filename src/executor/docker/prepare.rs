@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bollard::models::ContainerCreateBody;
 
-use crate::executor::archive;
+use crate::executor::archive::{self, Target};
 use crate::executor::control::{self, AttemptFolder};
 use crate::executor::docker::container::{Condition, Origin, Shape};
 use crate::executor::docker::image::ImageFacts;
@@ -188,7 +188,7 @@ impl DockerExecutor {
         match self.condition(name).await? {
             Condition::Running => Ok(()),
             Condition::Created => self.start_created(name).await,
-            Condition::Ended { .. } | Condition::Missing => {
+            Condition::Ended(_) | Condition::Missing => {
                 self.remove_container(name).await?;
                 self.find_or_create(name, config).await?;
                 self.start_created(name).await
@@ -196,19 +196,31 @@ impl DockerExecutor {
         }
     }
 
-    /// Whether the attempt has begun and goes on; fails if it has begun and is lost.
+    /// Whether the attempt has begun and goes on, or all of it waits; fails if it has begun and is lost.
     async fn is_under_way(
         &self,
         folder: &AttemptFolder,
         spec: &PrepareSpec,
     ) -> Result<bool, ExecutorError> {
         if !folder.is_begun(0) {
-            return Ok(false);
+            return self.is_waiting(folder).await;
         }
         if self.attempt_state(&spec.name).await? == AttemptState::Lost {
             return Err(ExecutorError::Gone(spec.name.slug()));
         }
         Ok(true)
+    }
+
+    /// Whether the attempt was prepared, to its end, and its one container waits. With several of them
+    /// each is looked at.
+    async fn is_waiting(&self, folder: &AttemptFolder) -> Result<bool, ExecutorError> {
+        let Some(layout) = folder.read_layout()? else { return Ok(false) };
+        let is_plain = matches!(layout.program, Program::Steps(_))
+            && layout.segment_count() == 1
+            && layout.services.is_empty()
+            && layout.boot == self.inner.boot;
+        let container = names::container(folder.slug(), 0);
+        Ok(is_plain && self.condition(&container).await? == Condition::Running)
     }
 
     /// Copies the checkout into a workspace that is no overlay.
@@ -230,7 +242,8 @@ impl DockerExecutor {
                 .await
                 .map_err(|error| control::failed("reading", checkout, &error))?;
             if let Some(tar) = tar {
-                let owned = archive::moved_to(tar, PathBuf::new(), user);
+                let target = Target { directory: PathBuf::new(), owner: user, closes_links: false };
+                let owned = archive::moved_to(tar, target);
                 self.put_archive(container, "/workspace", owned).await?;
             }
         }

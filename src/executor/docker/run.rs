@@ -110,13 +110,13 @@ impl DockerExecutor {
 
     pub(super) async fn wait_attempt(&self, name: &AttemptName) -> Result<Exit, ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
-        let mut exit = Exit { code: 0, out_of_memory: false };
+        let mut exit = Exit { code: 0, out_of_memory: false, ended_at: None };
         for segment in 0..layout.segment_count() {
             let place = Place { folder: &folder, segment };
             let ended = self.wait_segment(place).await?;
-            exit =
-                Exit { code: ended.code, out_of_memory: exit.out_of_memory || ended.out_of_memory };
-            self.go_on_after(place, &layout, ended.code)?;
+            let code = ended.code;
+            exit = Exit { out_of_memory: exit.out_of_memory || ended.out_of_memory, ..ended };
+            self.go_on_after(place, &layout, code)?;
         }
         self.inner.pokes.forget(&folder);
         Ok(exit)
@@ -151,9 +151,7 @@ impl DockerExecutor {
                 Condition::Missing => {
                     return Err(ExecutorError::Gone(place.folder.slug().to_owned()));
                 }
-                Condition::Ended { code, out_of_memory } => {
-                    return self.judge(place, Exit { code, out_of_memory }).await;
-                }
+                Condition::Ended(exit) => return self.judge(place, exit).await,
                 // Its start was lost with an engine; a container starts but once before it ends.
                 Condition::Created => self.start(&container).await?,
                 Condition::Running => {}
@@ -244,14 +242,13 @@ impl DockerExecutor {
             match condition {
                 Condition::Missing => return Ok(AttemptState::Lost),
                 Condition::Created | Condition::Running => return Ok(AttemptState::Begun),
-                Condition::Ended { code, out_of_memory } => {
-                    out_of_memory_before |= out_of_memory;
-                    let exit = Exit { code, out_of_memory };
+                Condition::Ended(exit) => {
+                    out_of_memory_before |= exit.out_of_memory;
                     if !folder.is_stopped() && self.is_killed_from_outside(place, &exit).await? {
                         return Ok(AttemptState::Lost);
                     }
                     if segment + 1 == count {
-                        let exit = Exit { code, out_of_memory: out_of_memory_before };
+                        let exit = Exit { out_of_memory: out_of_memory_before, ..exit };
                         return Ok(AttemptState::Exited(exit));
                     }
                 }
@@ -355,6 +352,6 @@ fn not_begun(segment: u32, layout: &Layout, condition: &Condition, boot: &str) -
         Condition::Missing if is_command => AttemptState::Prepared,
         // The marker may have been lost when the machine went down, the run of the steps not.
         _ if layout.boot != boot => AttemptState::Lost,
-        Condition::Missing | Condition::Ended { .. } => AttemptState::Absent,
+        Condition::Missing | Condition::Ended(_) => AttemptState::Absent,
     }
 }

@@ -51,11 +51,7 @@ impl DockerExecutor {
         };
         progress(format!("waiting for service {}", service.name));
         let waiting = Waiting { service: &service.name, container: &container, probe };
-        let result = self.wait_until_ready(&waiting, *limit).await;
-        if let Err(ExecutorError::Service { reason, .. }) = &result {
-            reason.lines().for_each(|line| progress(format!("{}: {line}", service.name)));
-        }
-        result
+        self.wait_until_ready(&waiting, *limit).await
     }
 
     fn service_config(&self, spec: &PrepareSpec, service: &ServiceSpec) -> ContainerCreateBody {
@@ -66,7 +62,7 @@ impl DockerExecutor {
             hostname: Some(service.name.clone()),
             env: Some(env),
             cmd: (!service.command.is_empty()).then(|| service.command.clone()),
-            labels: Some(names::labels(&spec.name, &spec.label)),
+            labels: Some(self.labels(spec)),
             healthcheck: Some(no_health_check()),
             networking_config: Some(network::alias(&network, &service.name)),
             host_config: Some(HostConfig {
@@ -88,8 +84,8 @@ impl DockerExecutor {
         loop {
             let found = self.inspect(waiting.container).await?;
             let found = found.ok_or_else(|| ExecutorError::Gone(waiting.container.to_owned()))?;
-            if let Condition::Ended { code, .. } = condition(found.state.as_ref()) {
-                let reason = format!("it ended with exit code {code}");
+            if let Condition::Ended(exit) = condition(found.state.as_ref()) {
+                let reason = format!("it ended with exit code {}", exit.code);
                 return Err(self.not_ready(waiting, reason).await);
             }
             let answer = timeout(PROBE_LIMIT, self.ask(waiting, &found)).await;

@@ -1,6 +1,6 @@
 //! Removing all of an attempt, and finding what is left of any.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use bollard::query_parameters::{
     ListContainersOptions, ListNetworksOptions, ListVolumesOptions, RemoveVolumeOptions,
@@ -11,16 +11,13 @@ use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::{ExecutorError, Found, folder};
 use crate::model::AttemptName;
 
-/// Filters of list requests.
-type Filters = HashMap<String, Vec<String>>;
-
 impl DockerExecutor {
     pub(super) async fn remove_attempt(&self, name: &AttemptName) -> Result<(), ExecutorError> {
         let attempt = self.folder(name);
         let slug = attempt.slug();
         let mut containers = expected_containers(&attempt)?;
         if containers.is_empty() {
-            containers = self.labelled_containers(&filter(names::ATTEMPT, slug)).await?;
+            containers = self.labelled_containers(&names::filter(names::ATTEMPT, slug)).await?;
         }
         let removals = containers.iter().map(|it| self.remove_container(it));
         futures_util::future::try_join_all(removals).await?;
@@ -47,14 +44,17 @@ impl DockerExecutor {
         }
     }
 
-    async fn labelled_containers(&self, filters: &Filters) -> Result<Vec<String>, ExecutorError> {
+    async fn labelled_containers(
+        &self,
+        filters: &names::Filters,
+    ) -> Result<Vec<String>, ExecutorError> {
         let found = self.containers(filters).await?;
         Ok(found.into_iter().filter_map(|it| it.id).collect())
     }
 
-    async fn containers(
+    pub(super) async fn containers(
         &self,
-        filters: &Filters,
+        filters: &names::Filters,
     ) -> Result<Vec<bollard::models::ContainerSummary>, ExecutorError> {
         let list = || {
             let options = ListContainersOptions {
@@ -68,7 +68,7 @@ impl DockerExecutor {
     }
 
     pub(super) async fn list_attempts(&self, instance: &str) -> Result<Vec<Found>, ExecutorError> {
-        let filters = filter(names::INSTANCE, instance);
+        let filters = names::filter(names::INSTANCE, instance);
         let mut found: BTreeMap<String, bool> = BTreeMap::new();
         for container in self.containers(&filters).await? {
             let is_running =
@@ -93,18 +93,25 @@ impl DockerExecutor {
         Ok(found.into_iter().filter_map(read).collect())
     }
 
-    async fn volumes(&self, filters: &Filters) -> Result<Vec<String>, ExecutorError> {
+    async fn volumes(&self, filters: &names::Filters) -> Result<Vec<String>, ExecutorError> {
+        let volumes = self.volumes_with(filters).await?;
+        Ok(volumes.into_iter().filter_map(|mut it| it.labels.remove(names::ATTEMPT)).collect())
+    }
+
+    pub(super) async fn volumes_with(
+        &self,
+        filters: &names::Filters,
+    ) -> Result<Vec<bollard::models::Volume>, ExecutorError> {
         let list = || {
             let options = ListVolumesOptions { filters: Some(filters.clone()) };
             self.docker().list_volumes(Some(options))
         };
         let found =
             fault::retry(list).await.map_err(|error| fault::infra("listing volumes", &error))?;
-        let volumes = found.volumes.unwrap_or_default();
-        Ok(volumes.into_iter().filter_map(|mut it| it.labels.remove(names::ATTEMPT)).collect())
+        Ok(found.volumes.unwrap_or_default())
     }
 
-    async fn networks(&self, filters: &Filters) -> Result<Vec<String>, ExecutorError> {
+    async fn networks(&self, filters: &names::Filters) -> Result<Vec<String>, ExecutorError> {
         let list = || {
             let options = ListNetworksOptions { filters: Some(filters.clone()) };
             self.docker().list_networks(Some(options))
@@ -142,8 +149,4 @@ fn expected_containers(attempt: &AttemptFolder) -> Result<Vec<String>, ExecutorE
     }
     containers.extend(layout.services.iter().map(|it| names::service(slug, it)));
     Ok(containers)
-}
-
-fn filter(label: &str, value: &str) -> Filters {
-    HashMap::from([("label".to_owned(), vec![format!("{label}={value}")])])
 }

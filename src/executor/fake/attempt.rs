@@ -137,7 +137,10 @@ impl Attempt {
     /// How it ended, or when it will.
     pub(super) fn end(&self) -> Result<Exit, Option<Instant>> {
         match &self.life {
-            Some(life) if life.begun.elapsed() >= life.end => Ok(life.exit.clone()),
+            Some(life) if life.begun.elapsed() >= life.end => {
+                let ended_at = Some(Timestamp(life.begun_at.0 + millis(life.end)));
+                Ok(Exit { ended_at, ..life.exit.clone() })
+            }
             Some(life) => Err(Some(life.begun + life.end)),
             None => Err(None),
         }
@@ -190,7 +193,7 @@ impl Life {
     fn cut(&mut self, now: Duration, code: i32) {
         self.events.retain(|(after, _)| *after <= now);
         self.end = now;
-        self.exit = Exit { code, out_of_memory: false };
+        self.exit = Exit { code, out_of_memory: false, ended_at: None };
     }
 
     fn terminate(&mut self, now: Duration) {
@@ -247,7 +250,7 @@ struct Plan {
 
 impl Plan {
     fn new(files: Files, has_markers: bool) -> Self {
-        let exit = Exit { code: 0, out_of_memory: false };
+        let exit = Exit { code: 0, out_of_memory: false, ended_at: None };
         Self { files, has_markers, clock: Duration::ZERO, events: Vec::new(), exit }
     }
 

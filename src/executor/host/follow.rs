@@ -6,12 +6,13 @@ use std::time::Duration;
 use std::{fs::File, io};
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 
 use crate::executor::host::Now;
 use crate::executor::host::process::{PAUSE, Process, Standing};
+use crate::executor::host::started::Role;
 use crate::executor::layout::{Layout, Program};
-use crate::executor::markers::{MarkerParser, push_output};
+use crate::executor::markers::{MarkerParser, Reader, push_output, stream_of};
 use crate::executor::{ExecutorError, LogItem, LogStream, control};
 
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -39,7 +40,7 @@ pub(super) fn follow(process: Process, layout: Layout, boot: String, now: Now) -
         ready: VecDeque::new(),
         is_over: false,
     };
-    Box::pin(follower.into_stream())
+    stream_of(follower)
 }
 
 struct Follower {
@@ -55,30 +56,22 @@ struct Follower {
     is_over: bool,
 }
 
+impl Reader for Follower {
+    fn take_ready(&mut self) -> Option<LogItem> {
+        self.ready.pop_front()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    fn advance(&mut self) -> impl Future<Output = Result<(), ExecutorError>> + Send {
+        self.read_on()
+    }
+}
+
 impl Follower {
-    fn into_stream(self) -> impl Stream<Item = Result<LogItem, ExecutorError>> + Send {
-        stream::unfold(self, async |mut follower| {
-            let next = follower.next().await?;
-            Some((next, follower))
-        })
-    }
-
-    async fn next(&mut self) -> Option<Result<LogItem, ExecutorError>> {
-        loop {
-            if let Some(item) = self.ready.pop_front() {
-                return Some(Ok(item));
-            }
-            if self.is_over {
-                return None;
-            }
-            if let Err(error) = self.advance().await {
-                self.is_over = true;
-                return Some(Err(error));
-            }
-        }
-    }
-
-    async fn advance(&mut self) -> Result<(), ExecutorError> {
+    async fn read_on(&mut self) -> Result<(), ExecutorError> {
         if self.take()? {
             self.pause = PAUSE;
             return Ok(());
@@ -145,8 +138,9 @@ impl Follower {
             if is_whole {
                 break;
             }
-            tokio::time::sleep(PAUSE).await;
+            self.process.wait_for_writer().await;
         }
+        self.process.forget(Role::Writer);
         if let Some(parser) = &mut self.parser {
             parser.finish((self.now)(), &mut self.ready);
         }

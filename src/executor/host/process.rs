@@ -5,18 +5,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::fs::FlockOperation;
-use rustix::process::{Pid, PidfdFlags};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::process::Pid;
 use tokio::process::Command;
 
 use crate::executor::control::{self, AttemptFolder};
+use crate::executor::host::started::{Role, Started, Watched};
 use crate::executor::layout::Layout;
 use crate::executor::{ExecutorError, Signal};
 
@@ -33,6 +32,7 @@ pub(super) struct Process {
     control: PathBuf,
     workspace: PathBuf,
     env: Vec<(String, String)>,
+    started: Arc<Started>,
 }
 
 /// Where an attempt stands.
@@ -51,8 +51,9 @@ impl Process {
         folder: &AttemptFolder,
         workspace: PathBuf,
         env: Vec<(String, String)>,
+        started: Arc<Started>,
     ) -> Self {
-        Self { folder: folder.clone(), control: folder.control(0), workspace, env }
+        Self { folder: folder.clone(), control: folder.control(0), workspace, env, started }
     }
 
     pub(super) fn slug(&self) -> &str {
@@ -64,6 +65,8 @@ impl Process {
     }
 
     pub(super) fn standing(&self, layout: &Layout, boot: &str) -> Result<Standing, ExecutorError> {
+        // First: one that has ended before has written all that is looked at next.
+        let started = self.started.find(self.slug(), Role::Shell);
         if let Some(code) = self.exit_code() {
             return Ok(Standing::Ended(code));
         }
@@ -76,7 +79,7 @@ impl Process {
             return Ok(Standing::NotBegun);
         }
         let Some(id) = self.id() else {
-            return Ok(Standing::Unborn);
+            return Ok(started.map_or(Standing::Unborn, |it| Standing::Running(Running(it))));
         };
         if let Some(running) = self.running(id)? {
             return Ok(Standing::Running(running));
@@ -106,20 +109,37 @@ impl Process {
             Err(error) => return Err(error.into()),
         }
         let (reader, writer) = io::pipe()?;
-        let mut cat = Command::new("cat");
-        cat.env_clear().env("PATH", self.path()).process_group(0);
-        drop(cat.stdin(reader).stdout(log).stderr(Stdio::null()).spawn()?);
+        // By its whole path: to look for it, the engine would be copied with all its memory.
+        let mut cat = Command::new(self.find_program("cat"));
+        cat.env_clear().process_group(0);
+        let writing = cat.stdin(reader).stdout(log).stderr(Stdio::null()).spawn()?;
+        self.started.insert(self.slug(), Role::Writer, &writing)?;
         drop(cat);
         let mut shell = Command::new("/bin/sh");
         shell.arg(self.control.join("main.sh")).env_clear().envs(self.env.iter().cloned());
         shell.env(COOKIE, self.folder.path()).current_dir(&self.workspace).process_group(0);
         shell.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        shell.spawn().map(drop)
+        self.started.insert(self.slug(), Role::Shell, &shell.spawn()?)
     }
 
-    fn path(&self) -> &str {
+    fn find_program(&self, name: &str) -> PathBuf {
         let found = self.env.iter().find(|(name, _)| name == "PATH");
-        found.map_or("/usr/bin:/bin", |(_, value)| value)
+        let path = found.map_or("/usr/bin:/bin", |(_, value)| value);
+        let mut places = path.split(':').map(|folder| Path::new(folder).join(name));
+        places.find(|it| it.is_absolute() && it.is_file()).unwrap_or_else(|| PathBuf::from(name))
+    }
+
+    /// Waits a moment for the end of the log, which follows that of the shell.
+    pub(super) async fn wait_for_writer(&self) {
+        match self.started.find(self.slug(), Role::Writer) {
+            Some(writer) => writer.end_within(PAUSE).await,
+            None => tokio::time::sleep(PAUSE).await,
+        }
+    }
+
+    /// The attempt has ended: what is written down about it is enough.
+    pub(super) fn forget(&self, role: Role) {
+        self.started.forget(self.slug(), role);
     }
 
     /// Whether nothing more is written to the log.
@@ -166,40 +186,25 @@ impl Process {
     }
 
     fn running(&self, id: Pid) -> Result<Option<Running>, ExecutorError> {
-        let fd = match rustix::process::pidfd_open(id, PidfdFlags::empty()) {
-            Ok(fd) => fd,
-            Err(rustix::io::Errno::SRCH) => return Ok(None),
-            Err(error) => {
-                return Err(control::failed("watching process of", &self.control, &error.into()));
-            }
-        };
+        let watched = Watched::open(id)
+            .map_err(|error| control::failed("watching process of", &self.control, &error))?;
         // An ended process that nobody has waited for has no environment any more.
-        Ok(self.is_ours(id).then_some(Running { id, fd }))
+        Ok(watched.filter(|_| self.is_ours(id)).map(Running))
     }
 }
 
 /// A shell that runs.
-pub(super) struct Running {
-    id: Pid,
-    fd: OwnedFd,
-}
+pub(super) struct Running(Watched);
 
 impl Running {
     /// Waits for its end, and then ends what it left behind in its group.
     pub(super) async fn end(self) -> Result<(), ExecutorError> {
-        #[expect(
-            deprecated,
-            reason = "its unsafe successor is for types whose descriptor may change"
-        )]
-        let watch = async {
-            let fd = AsyncFd::with_interest(self.fd, Interest::READABLE)?;
-            fd.readable().await.map(drop)
-        };
-        watch.await.map_err(|error: io::Error| ExecutorError::Infra {
-            operation: format!("watching process {}", self.id.as_raw_nonzero()),
+        let id = self.0.id;
+        self.0.end().await.map_err(|error| ExecutorError::Infra {
+            operation: format!("watching process {}", id.as_raw_nonzero()),
             reason: error.to_string(),
         })?;
-        rustix::process::kill_process_group(self.id, rustix::process::Signal::KILL).ok();
+        rustix::process::kill_process_group(id, rustix::process::Signal::KILL).ok();
         Ok(())
     }
 }

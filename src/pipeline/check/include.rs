@@ -94,6 +94,7 @@ impl Merge<'_> {
         if !self.has_digest(include, &text) {
             return;
         }
+        self.warn_about_moving(include, &text);
         let source =
             self.reading.add_source(SourceFile { name: show(&wanted), text: text.clone() });
         let Some(tree) = yaml::parse(&text, source, self.reading) else { return };
@@ -118,7 +119,7 @@ impl Merge<'_> {
             r#ref: if is_local {
                 outer.and_then(|it| it.r#ref.clone())
             } else {
-                include.r#ref.clone()
+                include.r#ref.as_ref().map(|(name, _)| name.clone())
             },
             file: include.file.clone(),
             sha256: include.sha256.as_ref().map(|(digits, _)| digits.clone()),
@@ -153,11 +154,34 @@ impl Merge<'_> {
         if digest.hex() == wanted {
             return true;
         }
-        let message = format!("`{}` has another content than `sha256` says", include.file);
-        let help = format!("look at what has changed; its digest is `{}`", digest.hex());
+        let message = format!(
+            "`{}` has the digest `{}`, and `sha256` says `{wanted}`",
+            include.file,
+            digest.hex()
+        );
+        let help = "look at what has changed in it, and write its digest when it is right";
         self.reading.error("pipeline/sha256", *place, message, help);
         false
     }
+}
+
+impl Merge<'_> {
+    /// A branch moves, and a tag can be moved; only a commit or a digest stays.
+    fn warn_about_moving(&self, include: &Include<'_>, text: &str) {
+        let (Some(from), Some((r#ref, place))) = (&include.from, &include.r#ref) else { return };
+        if include.sha256.is_some() || is_commit(r#ref) {
+            return;
+        }
+        let message =
+            format!("`{ref}` of `{from}` can move: another run may include something else");
+        let digest = Digest::of(text.as_bytes());
+        let help = format!("pin what it is now: `sha256: {}`", digest.hex());
+        self.reading.warn("pipeline/moving-ref", *place, message, help);
+    }
+}
+
+fn is_commit(r#ref: &str) -> bool {
+    matches!(r#ref.len(), 40 | 64) && r#ref.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
 fn show(wanted: &IncludeRef) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::include::Merged;
 use crate::pipeline::file::occurrence::{Occurrence, Use};
 use crate::pipeline::file::reference::{Reference, inner_expressions, references};
-use crate::pipeline::file::stage::Stage;
+use crate::pipeline::file::stage::{Stage, StageWork, builtin};
 use crate::pipeline::reading::Reading;
 
 pub(super) fn check(merged: &Merged, inputs: &[&str], reading: &Reading) {
@@ -101,6 +101,7 @@ impl Check<'_> {
         };
         let needs: Vec<&str> = stage.needs.iter().map(|it| it.stage.name.as_str()).collect();
         if needs.contains(&name) {
+            self.output(name, reference, occurrence);
             return;
         }
         let dashed = self.dashed(name, &reference.rest);
@@ -115,6 +116,25 @@ impl Check<'_> {
             (message, self.reading.suggest(name, "needs", &needs))
         };
         self.refuse("pipeline/not-needed", reference, occurrence, (message, help));
+    }
+
+    /// What a built-in publishes is known.
+    fn output(&self, name: &str, reference: &Reference, occurrence: &Occurrence) {
+        let work = self.stages.get(name).map(|it| &it.work);
+        let Some(StageWork::Builtin(builtin)) = work else { return };
+        let Some(rest) = reference.rest.strip_prefix(".outputs.") else { return };
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+        let output = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+        let known = builtin::outputs_of(builtin.name);
+        if known.is_empty() || output.is_empty() || known.contains(&output) {
+            return;
+        }
+        let message =
+            format!("`{name}` uses `builtin/{}`, which has no output `{output}`", builtin.name);
+        let help = self.reading.suggest(output, "outputs", known);
+        let mut whole = reference.clone();
+        whole.end += ".outputs.".len() + output.len();
+        self.refuse("pipeline/unknown-output", &whole, occurrence, (message, help));
     }
 
     /// `unit-tests` when `needs.unit-tests` is written and there is such a stage.

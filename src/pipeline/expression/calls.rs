@@ -69,12 +69,23 @@ fn globs(call: &CallExpr) -> Result<Vec<String>, ExpressionError> {
     };
     let globs: Option<Vec<_>> = call.args.iter().map(|it| constant(&it.expr)).collect();
     match globs {
-        Some(globs) if !globs.is_empty() => Ok(globs),
+        Some(globs) if !globs.is_empty() => {
+            globs.iter().try_for_each(|it| check_start(it))?;
+            Ok(globs)
+        }
         Some(_) => Err(ExpressionError::new(format!("`{name}()` needs at least one glob"))
             .help(format!("name the files, such as `{name}(\"src/**\")`"))),
         None => Err(ExpressionError::new(format!("`{name}` takes constant strings only"))
             .help(format!("name the files, such as `{name}(\"src/**\")`"))),
     }
+}
+
+fn check_start(glob: &str) -> Result<(), ExpressionError> {
+    let Some(bare) = glob.strip_prefix("./").or_else(|| glob.strip_prefix('/')) else {
+        return Ok(());
+    };
+    let error = format!("`{glob}` matches nothing: paths are relative to the repository");
+    Err(ExpressionError::new(error).help(format!("write `\"{bare}\"`")))
 }
 
 /// `**` crosses folders, `*` and `?` do not.

@@ -7,6 +7,7 @@ use cel::parser::{ParseErrors, PrattParser};
 
 use super::calls::{self, Call};
 use super::tokens::{self, Prepared};
+use super::types::{self, Wanted};
 use super::view::View;
 use super::{ExpressionError, Reference, Scope, explain, numbers, words};
 
@@ -49,6 +50,15 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ExpressionError> {
 }
 
 impl Compiled {
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Refuses an expression that has no value of the wanted type in any run.
+    pub(super) fn check_types(&self, wanted: Wanted) -> Result<(), ExpressionError> {
+        types::check(&self.program.expr, self, wanted)
+    }
+
     /// The value in `scope`.
     pub(super) fn value(&self, scope: &Scope<'_>) -> Result<cel::Value, ExpressionError> {
         let view = View::new(scope, self);

@@ -5,6 +5,7 @@
 use cel::Value;
 use cel::parser::pratt_parser::{Lexer, LexerPosition, TokenKind};
 
+use super::types::Wanted;
 use super::{ExpressionError, Reference, Scope, memory, words};
 
 const OPEN: &str = "${{";
@@ -42,6 +43,7 @@ impl Template {
             if let Part::Value { expression, start, .. } = part {
                 let compiled = memory::compiled(expression).map_err(|it| moved(it, start))?;
                 words::check_condition(&compiled.references).map_err(|it| moved(it, start))?;
+                compiled.check_types(Wanted::Text).map_err(|it| moved(it, start))?;
             }
         }
         Ok(Self { source: source.to_owned() })

@@ -148,6 +148,13 @@ impl Prepared {
         Some(self.span(token.start, token.end))
     }
 
+    /// The place of a word or sign that stands there once.
+    pub(super) fn find_only(&self, word: &str) -> Option<(usize, usize)> {
+        let mut found = self.tokens.iter().filter(|it| self.text_of(**it) == word);
+        let token = found.next()?;
+        found.next().is_none().then(|| self.span(token.start, token.end))
+    }
+
     /// Everything that is read from the roots and from these metrics.
     pub(super) fn references(&self, metrics: &[String]) -> Vec<Reference> {
         let mut found = Vec::new();

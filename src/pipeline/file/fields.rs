@@ -70,6 +70,17 @@ impl<'n> Fields<'n> {
         self.read(key).unwrap_or(default)
     }
 
+    /// The list below a key; an empty one is refused, as it would do something else than it seems to.
+    pub(crate) fn read_filled<T: Read>(&self, key: &str, help: &str) -> Option<Vec<T>> {
+        let node = self.find(key)?;
+        if items(node).is_empty() {
+            let message = format!("`{key}` is an empty list");
+            self.reading.error("pipeline/empty-list", node.place, message, help);
+            return None;
+        }
+        self.read(key)
+    }
+
     /// The value below a key that must be there.
     pub(crate) fn require<T: Read>(&self, key: &str, example: &str) -> Option<T> {
         if self.find(key).is_some() {
@@ -94,6 +105,14 @@ pub(crate) fn mapping<'n>(
     }
     wrong_type(node, label, "a mapping (`key: value`)", reading, help);
     None
+}
+
+/// The items of a list; a single value counts as a list of one.
+pub(crate) fn items(node: &Node) -> &[Node] {
+    match &node.value {
+        Value::Sequence(items) => items,
+        Value::Scalar(_) | Value::Mapping(_) => std::slice::from_ref(node),
+    }
 }
 
 /// Records that something else was expected.

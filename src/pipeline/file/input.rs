@@ -141,6 +141,11 @@ fn read_one(node: &Node, label: &str, reading: &Reading) -> Option<Input> {
         reading.error("pipeline/input", fields.place, message, help);
         return None;
     }
+    if let Some(twice) = first_twice(&input.options) {
+        let place = fields.find("options").map_or(fields.place, |it| it.place);
+        let message = format!("{label} has the option `{twice}` twice");
+        reading.error("pipeline/input", place, message, "remove one of the two");
+    }
     if let Some(default) = fields.find("default") {
         let is_flag = input.kind == InputKind::Boolean;
         if is_flag && bool::read(default, "`default`", reading).is_none() {
@@ -156,6 +161,14 @@ fn read_one(node: &Node, label: &str, reading: &Reading) -> Option<Input> {
         }
     }
     Some(input)
+}
+
+fn first_twice(words: &[String]) -> Option<&String> {
+    words
+        .iter()
+        .enumerate()
+        .find(|(at, word)| words.iter().take(*at).any(|it| it == *word))
+        .map(|it| it.1)
 }
 
 /// Values of inputs from the words of a person.

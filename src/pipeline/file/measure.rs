@@ -28,6 +28,22 @@ impl Read for Milliseconds {
     }
 }
 
+/// A span of time that is longer than zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Positive(pub(crate) Milliseconds);
+
+impl Read for Positive {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let span = Milliseconds::read(node, label, reading)?;
+        if span.0 == 0 {
+            let message = format!("{label} must be longer than zero");
+            let help = "write how long, such as `15m`, or remove the key";
+            reading.error("pipeline/zero-duration", node.place, message, help);
+        }
+        (span.0 > 0).then_some(Self(span))
+    }
+}
+
 /// Reads `2h30m`: numbers with units, the largest first.
 pub(crate) fn duration(text: &str) -> Option<Milliseconds> {
     const UNITS: [(&str, u64); 5] =
@@ -190,12 +206,7 @@ pub(crate) fn day_number(text: &str) -> Option<i64> {
     };
     let (year, month, day) = (next(4)?, next(2)?, next(2)?);
     let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let longest = match month {
-        2 => 28 + i64::from(is_leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
+    let longest = longest_month(month, is_leap);
     if !(1970..=9999).contains(&year) || !(1..=longest).contains(&day) {
         return None;
     }
@@ -205,6 +216,16 @@ pub(crate) fn day_number(text: &str) -> Option<i64> {
     let day_of_year = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     Some(era * 146_097 + day_of_era - 719_468)
+}
+
+/// Days of a month; none of one that does not exist.
+fn longest_month(month: i64, is_leap: bool) -> i64 {
+    match month {
+        2 => 28 + i64::from(is_leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    }
 }
 
 /// A glob that compiles.
@@ -235,6 +256,27 @@ impl Read for Glob {
 /// A list of globs as plain texts.
 pub(crate) fn globs(list: Vec<Glob>) -> Vec<String> {
     list.into_iter().map(|it| it.0).collect()
+}
+
+/// A glob for paths of the repository, which begin with neither `/` nor `./`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tracked(pub(crate) String);
+
+impl Read for Tracked {
+    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
+        let Glob(text) = Glob::read(node, label, reading)?;
+        let Some(bare) = text.strip_prefix("./").or_else(|| text.strip_prefix('/')) else {
+            return Some(Self(text));
+        };
+        let message = format!("`{text}` matches nothing: paths are relative to the repository");
+        reading.error("pipeline/glob", node.place, message, format!("write `{bare}`"));
+        None
+    }
+}
+
+/// Globs for paths of the repository as plain texts.
+pub(crate) fn tracked(list: Option<Vec<Tracked>>) -> Vec<String> {
+    list.unwrap_or_default().into_iter().map(|it| it.0).collect()
 }
 
 /// A path or glob inside the workspace.
@@ -298,13 +340,32 @@ pub(crate) fn check_cron(text: &str, node: &Node, reading: &Reading) -> bool {
         return false;
     }
     let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-    let Err(error) = parser.parse(text) else { return true };
+    let error = match parser.parse(text) {
+        Ok(_) if never_comes(text) => {
+            let message = format!("`{text}` never comes: no such month has so many days");
+            let help = "minute hour day month weekday; February has at most 29 days";
+            reading.error("pipeline/cron", node.place, message, help);
+            return false;
+        }
+        Ok(_) => return true,
+        Err(error) => error,
+    };
     let said = error.to_string();
     let said = said.split_once(": ").map_or(said.as_str(), |(_, it)| it).trim_end_matches('.');
     let message = format!("`{text}` is not a `cron`: {said}");
     let help = "minute hour day month weekday, such as `0 2 * * *`";
     reading.error("pipeline/cron", node.place, message, help);
     false
+}
+
+/// Whether a day of the month is asked for that none of the months has. Only plain numbers are looked at.
+fn never_comes(cron: &str) -> bool {
+    let fields: Vec<&str> = cron.split_whitespace().collect();
+    let [_, _, days, months, "*"] = fields.as_slice() else { return false };
+    let numbers =
+        |list: &str| -> Option<Vec<i64>> { list.split(',').map(|it| it.parse().ok()).collect() };
+    let (Some(days), Some(months)) = (numbers(days), numbers(months)) else { return false };
+    !months.iter().any(|month| days.iter().any(|day| *day <= longest_month(*month, true)))
 }
 
 /// Checks the name of a time zone.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::fields::{Read, mapping, wrong_type};
 use super::occurrence::{self, Use};
 use crate::pipeline::reading::Reading;
-use crate::pipeline::yaml::{Node, Scalar, ScalarKind, Value};
+use crate::pipeline::yaml::{Entry, Node, Scalar, ScalarKind, Value};
 use crate::pipeline::{Expression, Template};
 
 /// Characters of the longest name.
@@ -243,11 +243,31 @@ pub(crate) fn environment(
         let value = Loose::read(&entry.value, &format!("`{}`", entry.key), reading);
         let value =
             value.and_then(|it| occurrence::template(&it.0, Use::Field, &entry.value, reading));
+        warn_about_itself(entry, reading);
         if let (true, Some(value)) = (is_name, value) {
             found.insert(entry.key.clone(), value);
         }
     }
     Some(found)
+}
+
+/// `PATH: /opt/bin:$PATH` looks like a shell's, but no shell reads it.
+fn warn_about_itself(entry: &Entry, reading: &Reading) {
+    let text = text(&entry.value).unwrap_or_default();
+    let name = &entry.key;
+    let is_itself = text.split('$').skip(1).any(|rest| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        rest.strip_prefix(name.as_str()).is_some_and(|after| !after.starts_with(is_variable_part))
+    });
+    if is_itself {
+        let message = format!("`${name}` is plain text here: no shell reads the values of `env`");
+        let help = format!("write `export {name}=…` in the command");
+        reading.warn("pipeline/env-value", entry.value.place, message, help);
+    }
+}
+
+fn is_variable_part(sign: char) -> bool {
+    sign.is_ascii_alphanumeric() || sign == '_'
 }
 
 /// Whether a word can be an environment variable.

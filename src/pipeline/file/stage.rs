@@ -1,22 +1,26 @@
 //! One stage, and the defaults for all.
 
+pub(crate) mod approval;
 pub(crate) mod builtin;
 pub(crate) mod container;
 pub(crate) mod matrix;
 pub(crate) mod policy;
 pub(crate) mod rollout;
+pub(crate) mod secret;
 pub(crate) mod step;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use self::builtin::BuiltinUse;
-use self::container::{ImageName, read_services, read_user};
+use self::container::{read_services, read_user};
 use self::matrix::Matrix;
 use self::policy::{Need, StageGroup, Target, read_gates};
 use self::rollout::Rollout;
+use self::secret::read_secrets;
 use super::fields::{Fields, Read};
-use super::measure::{Glob, globs};
+use super::image::ImageName;
+use super::measure::{Positive, tracked};
 use super::scalar::{check_name, environment};
 use super::{DefaultsChain, Named};
 use crate::model::Milliseconds;
@@ -78,6 +82,9 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
 
 /// Stages of a plan.
 pub(crate) const MOST_STAGES: usize = 1000;
+
+const INPUTS_HELP: &str =
+    "name the files that the result depends on, such as `inputs: [\"src/**\"]`, or remove the key";
 
 /// Keys that say what a stage does; it has exactly one.
 const WORK_KEYS: [&str; 5] = ["run", "steps", "command", "uses", "approval"];
@@ -149,7 +156,7 @@ impl Defaults {
         let env = fields.find("env").and_then(|it| environment(it, "`env`", reading));
         Self {
             image: fields.find("image").map(|it| image_or_blank(it, reading)),
-            timeout: fields.read("timeout").filter(|it| is_positive(*it, fields, reading)),
+            timeout: fields.read::<Positive>("timeout").map(|it| it.0),
             resources: fields.read("resources"),
             retry: fields.read("retry"),
             env: env.unwrap_or_default(),
@@ -165,20 +172,6 @@ impl Defaults {
 /// An image that cannot be read counts as given, so that it is not missed as well.
 fn image_or_blank(node: &Node, reading: &Reading) -> Template {
     ImageName::read(node, "`image`", reading).map_or_else(Template::default, |it| it.0)
-}
-
-fn is_positive(timeout: Milliseconds, fields: &Fields<'_>, reading: &Reading) -> bool {
-    if timeout.0 == 0 {
-        let place = fields.find("timeout").map_or(fields.place, |it| it.place);
-        let message = "a `timeout` of zero ends the stage before it starts";
-        reading.error(
-            "pipeline/timeout",
-            place,
-            message,
-            "write how long it may take, such as `15m`",
-        );
-    }
-    timeout.0 > 0
 }
 
 /// Reads `defaults`.
@@ -214,14 +207,17 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
             .unwrap_or_default(),
         caches: fields.read_or("cache", Vec::new()),
         artifacts: fields.read("artifacts"),
-        secrets: fields.read_or("secrets", Vec::new()),
+        secrets: fields
+            .find("secrets")
+            .map(|it| read_secrets(it, &settings.env, reading))
+            .unwrap_or_default(),
         gates: gates.unwrap_or_default(),
         budget: fields.read("budget"),
         allow_failure: fields.read("allow_failure"),
         environment: fields.read("environment"),
         concurrency: fields.read("concurrency"),
         rollout: fields.read("rollout"),
-        inputs: fields.read::<Vec<Glob>>("inputs").map(globs),
+        inputs: fields.find("inputs").map(|_| tracked(fields.read_filled("inputs", INPUTS_HELP))),
         defaults: defaults.clone(),
         name,
         settings,

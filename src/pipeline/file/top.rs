@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::fields::{Fields, Read, mapping};
 use super::input::{self, Input};
-use super::measure::{Glob, Inside, globs};
+use super::measure::{Inside, Positive, tracked};
 use super::scalar::{Name, Plain, whole};
 use super::stage::{Defaults, read_defaults};
-use super::{Concurrency, Triggers};
+use super::{Concurrency, Named, Triggers};
 use crate::model::Milliseconds;
 use crate::pipeline::diagnostic::Place;
 use crate::pipeline::plan::{Budget, Release};
@@ -41,7 +41,7 @@ const STAGES_HELP: &str =
 
 /// A file without its includes.
 pub(crate) struct Top<'n> {
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Named>,
     pub(crate) team: Option<String>,
     pub(crate) triggers: Triggers,
     pub(crate) timeout: Option<Milliseconds>,
@@ -61,7 +61,7 @@ pub(crate) struct Body<'n> {
 /// One entry of `include`.
 pub(crate) struct Include<'n> {
     pub(crate) from: Option<String>,
-    pub(crate) r#ref: Option<String>,
+    pub(crate) r#ref: Option<(String, Place)>,
     pub(crate) file: String,
     pub(crate) sha256: Option<(String, Place)>,
     pub(crate) with: Option<&'n Node>,
@@ -74,15 +74,19 @@ pub(crate) fn read<'n>(node: &'n Node, reading: &'n Reading) -> Option<Top<'n>> 
     check_version(&fields, reading);
     fields.read::<Plain>("description");
     Some(Top {
-        name: fields.read::<Name>("name").map(|it| it.0),
+        name: fields.read::<Name>("name").zip(fields.find("name")).map(named),
         team: fields.read::<Name>("team").map(|it| it.0),
         triggers: fields.read_or("on", Triggers::default()),
-        timeout: fields.read("timeout"),
+        timeout: fields.read::<Positive>("timeout").map(|it| it.0),
         release: fields.find("release").and_then(|it| read_release(it, reading)),
         budget: fields.read("budget"),
         concurrency: fields.read("concurrency"),
         body: read_body(&fields, reading),
     })
+}
+
+fn named((name, node): (Name, &Node)) -> Named {
+    Named { name: name.0, place: node.place }
 }
 
 /// The inputs that an included file declares.
@@ -139,7 +143,8 @@ fn read_includes<'n>(node: &'n Node, reading: &'n Reading) -> Vec<Include<'n>> {
 fn read_include<'n>(node: &'n Node, reading: &'n Reading) -> Option<Include<'n>> {
     let fields = Fields::of(node, "an item of `include`", INCLUDE_KEYS, reading)?;
     let from = fields.read::<Plain>("from").map(|it| it.0);
-    let r#ref = fields.read::<Plain>("ref").map(|it| it.0);
+    let r#ref = fields.read::<Plain>("ref").zip(fields.find("ref"));
+    let r#ref = r#ref.map(|(name, node)| (name.0, node.place));
     if fields.find("from").is_some() != fields.find("ref").is_some() {
         let message = "`from` and `ref` belong together: which repository, and which state of it";
         let help = "add the one that is missing, or remove both for a file of this repository";
@@ -171,7 +176,7 @@ fn read_sha256(node: &Node, reading: &Reading) -> Option<(String, Place)> {
 
 fn read_release(node: &Node, reading: &Reading) -> Option<Release> {
     let fields = Fields::of(node, "`release`", RELEASE_KEYS, reading)?;
-    let list = |key| globs(fields.read_or(key, Vec::<Glob>::new()));
+    let list = |key| tracked(fields.read(key));
     Some(Release {
         code: list("code"),
         infra: list("infra"),

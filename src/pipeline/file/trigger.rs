@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::fields::{Fields, Read, choice, wrong_type};
+use super::fields::{Fields, Read, choice, items, wrong_type};
 use super::input::{self, Input};
-use super::measure::{self, Glob, globs};
+use super::measure::{self, Glob, globs, tracked};
 use super::scalar::{self, Name, Plain};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Node, Scalar, ScalarKind, Value};
@@ -172,10 +172,26 @@ fn read_push(node: &Node, reading: &Reading) -> Option<PushTrigger> {
     }
     let fields = Fields::of(node, "`push`", PUSH_KEYS, reading)?;
     Some(PushTrigger {
-        branches: globs(fields.read_or("branches", Vec::<Glob>::new())),
-        tags: globs(fields.read_or("tags", Vec::<Glob>::new())),
-        paths: globs(fields.read_or("paths", Vec::<Glob>::new())),
+        branches: branches(&fields, "branches", reading),
+        tags: branches(&fields, "tags", reading),
+        paths: tracked(fields.read_filled("paths", FILTER_HELP)),
     })
+}
+
+const FILTER_HELP: &str = "name what starts a run, or remove the key for everything";
+
+/// Globs for names of branches or tags, which are written without `refs/…`.
+fn branches(fields: &Fields<'_>, key: &str, reading: &Reading) -> Vec<String> {
+    let found = globs(fields.read_filled::<Glob>(key, FILTER_HELP).unwrap_or_default());
+    for item in fields.find(key).map(items).unwrap_or_default() {
+        let text = scalar::text(item).unwrap_or_default();
+        let bare = text.strip_prefix("refs/heads/").or_else(|| text.strip_prefix("refs/tags/"));
+        if let Some(bare) = bare {
+            let message = format!("`{text}` matches nothing: `{key}` are names without `refs/…`");
+            reading.error("pipeline/glob", item.place, message, format!("write `{bare}`"));
+        }
+    }
+    found
 }
 
 fn read_request(node: &Node, reading: &Reading) -> Option<PullRequestTrigger> {
@@ -190,8 +206,8 @@ fn read_request(node: &Node, reading: &Reading) -> Option<PullRequestTrigger> {
     let fields = Fields::of(node, "`pull_request`", PULL_REQUEST_KEYS, reading)?;
     let forks = fields.find("forks").and_then(|it| choice(it, "`forks`", FORKS, reading));
     Some(PullRequestTrigger {
-        branches: globs(fields.read_or("branches", Vec::<Glob>::new())),
-        paths: globs(fields.read_or("paths", Vec::<Glob>::new())),
+        branches: branches(&fields, "branches", reading),
+        paths: tracked(fields.read_filled("paths", FILTER_HELP)),
         forks: forks.unwrap_or_default(),
     })
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{pipeline, schema, stage};
 use crate::pipeline::diagnostic::SourceFile;
-use crate::pipeline::file::stage::{container, policy, rollout, step};
+use crate::pipeline::file::stage::{approval, container, policy, rollout, secret, step};
 use crate::pipeline::file::{input, stage as read, top, trigger};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml;
@@ -37,14 +37,14 @@ fn the_schema_knows_the_keys_that_the_readers_know() {
     same::<stage::Stage>(read::KEYS);
     same::<stage::Defaults>(read::DEFAULTS_KEYS);
     same::<stage::Step>(step::KEYS);
-    same::<stage::Approval>(policy::APPROVAL_KEYS);
+    same::<stage::Approval>(approval::KEYS);
     same::<stage::Service>(container::SERVICE_KEYS);
     same::<stage::Ready>(container::READY_KEYS);
     same::<stage::Http>(container::HTTP_KEYS);
     same::<stage::Cache>(container::CACHE_KEYS);
     same::<stage::Artifacts>(container::ARTIFACT_KEYS);
     same::<stage::Reports>(container::REPORT_KEYS);
-    same::<stage::Secret>(policy::SECRET_KEYS);
+    same::<stage::Secret>(secret::KEYS);
     same::<stage::Budget>(policy::BUDGET_KEYS);
     same::<stage::AllowFailure>(policy::ALLOW_FAILURE_KEYS);
     same::<stage::Environment>(policy::ENVIRONMENT_KEYS);

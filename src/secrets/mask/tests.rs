@@ -99,6 +99,39 @@ fn base64_that_a_tool_has_wrapped_is_hidden_line_by_line() {
 }
 
 #[test]
+fn an_encoding_is_hidden_wherever_it_is_wrapped() {
+    use base64::Engine as _;
+
+    let secret = "correct horse battery staple";
+    for before in ["", "u", "user:"] {
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("{before}{secret}"));
+        let digits = hex::encode(format!("{before}{secret}"));
+        for text in [&encoded, &digits] {
+            for (width, end) in (1..40).flat_map(|width| [(width, "\n"), (width, "\r\n")]) {
+                let lines: Vec<_> = text
+                    .as_bytes()
+                    .chunks(width)
+                    .map(|it| std::str::from_utf8(it).unwrap())
+                    .collect();
+                let output = masked(&[secret], &lines.join(end));
+                let left = output.split_once("***").expect("something is hidden").0;
+                let (left, most) = (left.replace(end, ""), before.len() * 2);
+                assert!(left.len() <= most && output.ends_with("***"), "{width}: {output}");
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_of_a_secret_that_tell_nothing_are_hidden_only_with_the_rest() {
+    let key = "{\n  \"id\": \"k9\",\n  \"pin\": \"1234\"\n}\n-----\n";
+    assert_eq!(masked(&[key], key), "***");
+    assert_eq!(masked(&[key], "{\n----- }\n"), "{\n----- }\n");
+    assert_eq!(masked(&[key], "got \"pin\": \"1234\""), "got ***");
+    assert_eq!(masked(&["first\nlast\n"], "last one"), "*** one");
+}
+
+#[test]
 fn every_usual_encoding_is_hidden() {
     let secret = "p@ss/w\"o'r d$\\é<&>\n2nd";
     let forms = [
@@ -167,12 +200,15 @@ fn secrets() -> impl Strategy<Value = Vec<String>> {
 fn stream(secrets: &[String]) -> impl Strategy<Value = Vec<u8>> + use<> {
     let mut all = forms::Forms::default();
     secrets.iter().filter(|it| it.trim().len() >= 4).for_each(|it| all.add_secret(it));
-    let mut list = all.into_list();
+    let mut list: Vec<Vec<u8>> = all.into_list().into_iter().map(|it| it.bytes).collect();
     list.push(b"ab".to_vec());
-    let part = (prop::sample::select(list), 0_usize..40, any::<bool>()).prop_map(
-        |(mut form, length, is_whole)| {
+    let part = (prop::sample::select(list), 0_usize..40, any::<bool>(), 0_usize..12).prop_map(
+        |(mut form, length, is_whole, width)| {
             form.truncate(if is_whole { form.len() } else { length });
-            form
+            // From 2 on it is wrapped, which only some forms bear.
+            let lines: Vec<&[u8]> =
+                form.chunks(if width < 2 { usize::MAX } else { width }).collect();
+            lines.join(if width % 3 == 0 { b"\r\n".as_slice() } else { b"\n" })
         },
     );
     let noise = prop::collection::vec(prop::sample::select(b"abc'\" \n/x".to_vec()), 0..6);
@@ -186,12 +222,31 @@ fn secrets_and_stream() -> impl Strategy<Value = (Vec<String>, Vec<u8>)> {
     })
 }
 
+/// How much of the text is the form, where it begins with it.
+fn length_of(form: &forms::Form, text: &[u8]) -> Option<usize> {
+    if !form.wraps {
+        return text.starts_with(&form.bytes).then_some(form.bytes.len());
+    }
+    let line_end = |at: usize| {
+        [2, 1].into_iter().find(|length| {
+            let part = text.get(at..at + length);
+            part == Some(b"\r\n".as_slice()) || part == Some(b"\n".as_slice())
+        })
+    };
+    let mut at = 0;
+    for (place, byte) in form.bytes.iter().enumerate() {
+        at += line_end(at).filter(|_| place > 0).unwrap_or(0);
+        text.get(at).filter(|it| *it == byte)?;
+        at += 1;
+    }
+    Some(at)
+}
+
 /// The definition, written the slow way: every byte of every occurrence is hidden.
-fn masked_slowly(list: &[Vec<u8>], text: &[u8]) -> Vec<u8> {
+fn masked_slowly(list: &[forms::Form], text: &[u8]) -> Vec<u8> {
     let (mut output, mut covered) = (Vec::new(), 0);
     for start in 0..text.len() {
-        let longest =
-            list.iter().filter(|it| text[start..].starts_with(it)).map(Vec::len).max().unwrap_or(0);
+        let longest = list.iter().filter_map(|it| length_of(it, &text[start..])).max().unwrap_or(0);
         if longest > 0 && start >= covered {
             output.extend_from_slice(MASK);
         }
@@ -229,8 +284,8 @@ proptest! {
         secrets.iter().filter(|it| it.trim().len() >= 4).for_each(|it| all.add_secret(it));
         let names: Vec<&str> = secrets.iter().map(String::as_str).collect();
         let output = streamed(&names, &[&text]);
-        for form in all.into_list().iter().filter(|form| !form.contains(&b'*')) {
-            prop_assert!(!contains(&output, form));
+        for form in all.into_list().iter().filter(|form| !form.bytes.contains(&b'*')) {
+            prop_assert!(!contains(&output, &form.bytes));
         }
     }
 
@@ -244,11 +299,12 @@ proptest! {
     fn what_is_held_back_is_shorter_than_the_longest_form((secrets, text) in secrets_and_stream()) {
         let mut all = forms::Forms::default();
         secrets.iter().filter(|it| it.trim().len() >= 4).for_each(|it| all.add_secret(it));
-        let longest = all.into_list().iter().map(Vec::len).max().unwrap_or(1);
+        let longest = all.into_list().iter().map(|it| it.bytes.len()).max().unwrap_or(1);
         let mut masker = Masker::new(secrets.iter().map(String::as_str));
         for piece in text.chunks(3) {
             masker.feed(piece);
-            prop_assert!(masker.tail.len() < longest.max(1));
+            // With a line end of two bytes between all of its bytes.
+            prop_assert!(masker.tail.len() < longest * 3);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Writes the files of a tree, some threads at once. Symbolic links come last, so that nothing is ever
-//! written through one.
+//! Writes the files of a tree, some threads at once, but for those that an earlier checkout has.
+//! Symbolic links come last, so that nothing is ever written through one.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use super::super::SourceError;
 use super::super::listing::{Entry, Kind, Listing};
+use super::earlier::Earlier;
 
 /// More threads do not make a disk faster.
 const THREADS_MAX: usize = 4;
@@ -24,6 +25,9 @@ const BATCH: usize = 32;
 /// A Git LFS pointer file begins so and is short: <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
 const POINTER_START: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
 const POINTER_MAX_BYTES: usize = 1024;
+
+/// Id of the file without content.
+const EMPTY_BLOB: &str = "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391";
 
 /// Who may do what with the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,8 +64,10 @@ impl Rights {
 pub(super) struct Writer<'a> {
     pub(super) root: &'a Path,
     pub(super) store: &'a Path,
+    /// Whose files are taken where they are the same.
+    pub(super) earlier: Option<Earlier>,
     pub(super) rights: Rights,
-    /// Time of all files, in seconds since 1970.
+    /// Time of all that is written, in seconds since 1970.
     pub(super) time: i64,
 }
 
@@ -155,12 +161,18 @@ impl Writer<'_> {
         entry: &Entry,
         pointers: &mut Vec<PathBuf>,
     ) -> Result<fs::Metadata, SourceError> {
+        let path = self.root.join(&entry.path);
+        if let Some(stat) = self.share_file(entry, &path) {
+            if is_pointer_file(&path, stat.len()).map_err(writing(&entry.path))? {
+                pointers.push(entry.path.clone());
+            }
+            return Ok(stat);
+        }
         let blob = repository.find_blob(entry.id).map_err(writing(&entry.path))?;
         let content = blob.content();
-        if content.len() < POINTER_MAX_BYTES && content.starts_with(POINTER_START) {
+        if is_pointer(content) {
             pointers.push(entry.path.clone());
         }
-        let path = self.root.join(&entry.path);
         match entry.kind {
             Kind::Link => self.write_link(&path, content),
             Kind::File | Kind::Executable | Kind::Folder | Kind::Submodule { .. } => {
@@ -168,6 +180,32 @@ impl Writer<'_> {
             }
         }
         .map_err(writing(&entry.path))
+    }
+
+    /// Gives a file of an earlier checkout a second name here; `None` when it must be written.
+    fn share_file(&self, entry: &Entry, path: &Path) -> Option<fs::Metadata> {
+        fs::hard_link(self.earlier.as_ref()?.same_as(entry)?, path).ok()?;
+        match fs::symlink_metadata(path) {
+            Ok(stat) if self.is_as_written(entry, &stat) => Some(stat),
+            Ok(_) | Err(_) => {
+                // Should it stay, writing the file fails and tells why.
+                fs::remove_file(path).ok();
+                None
+            }
+        }
+    }
+
+    /// Whether somebody else has left it alone. A file without content is what is left of one that was
+    /// written shortly before the machine lost its power.
+    fn is_as_written(&self, entry: &Entry, stat: &fs::Metadata) -> bool {
+        let owner = match self.rights {
+            Rights::GivenTo(uid, gid) => (uid, gid),
+            Rights::Ours | Rights::Everybody => (stat.uid(), stat.gid()),
+        };
+        stat.is_file()
+            && stat.mode() & 0o7777 == self.rights.mode(entry.kind == Kind::Executable)
+            && (stat.uid(), stat.gid()) == owner
+            && (stat.len() > 0 || entry.id.to_string() == EMPTY_BLOB)
     }
 
     fn write_file(
@@ -234,6 +272,15 @@ impl Writer<'_> {
         rustix::fs::futimens(&file, &times(self.time))?;
         Ok(())
     }
+}
+
+fn is_pointer(content: &[u8]) -> bool {
+    content.len() < POINTER_MAX_BYTES && content.starts_with(POINTER_START)
+}
+
+fn is_pointer_file(path: &Path, size_bytes: u64) -> io::Result<bool> {
+    let may_be = size_bytes < POINTER_MAX_BYTES as u64 && size_bytes >= POINTER_START.len() as u64;
+    Ok(may_be && is_pointer(&fs::read(path)?))
 }
 
 fn times(seconds: i64) -> Timestamps {

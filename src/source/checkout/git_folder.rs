@@ -15,10 +15,12 @@ use super::super::snapshot::MODE_SUBMODULE;
 use super::super::{Snapshot, SourceError};
 use super::files::index_entry;
 
-/// Objects are mounted read-only, so git must not tidy them up.
+/// Objects are mounted read-only, so git must not tidy them up. A file that a later checkout shares gets
+/// another time of change, which says nothing about its content.
 const CONFIG: &str = "\
 [core]
 \trepositoryformatversion = 0
+\ttrustctime = false
 \tfilemode = true
 \tbare = false
 \tlogallrefupdates = false

@@ -1,8 +1,10 @@
 //! From an exit to an outcome: failure class and message, metrics, outputs, reports, artifacts.
 
+use std::path::Path;
+
 use crate::checks::{self, Report, published};
 use crate::engine::{AttemptOutcome, TestCounts};
-use crate::executor::{Executor, Exit};
+use crate::executor::{Executor, Exit, is_glob};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Artifacts, ReportKind};
 
@@ -10,11 +12,15 @@ use crate::worker::attempt::Attempt;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::job::Job;
 use crate::worker::attempt::log::Pumped;
+use crate::worker::attempt::patience::patiently;
+use crate::worker::attempt::spool::LeftOut;
 
 /// The largest sum of reports that one declared path may have.
 const REPORTS_MAX_BYTES: u64 = 64 << 20;
 /// Failures of reports that are named in the message of an attempt.
 const FAILURES_SHOWN: usize = 10;
+/// Files that are named as left out of one declared path.
+const LEFT_OUT_SHOWN: usize = 5;
 
 impl<E: Executor> Attempt<E> {
     /// Reads what the attempt left behind and judges its exit.
@@ -25,11 +31,12 @@ impl<E: Executor> Attempt<E> {
         pumped: &Pumped,
     ) -> Result<AttemptOutcome, Failure> {
         let mut outcome = judge(job, exit, pumped);
+        outcome.ended_at = exit.ended_at;
         self.read_published(job, &mut outcome).await?;
         if let Some(artifacts) = &job.artifacts {
             self.read_reports(artifacts, &mut outcome).await?;
             if outcome.is_passed() || artifacts.on_failure {
-                outcome.artifacts = self.store_artifacts(job, artifacts).await?;
+                self.store_artifacts(job, artifacts, &mut outcome).await?;
             }
         }
         if outcome.is_passed() {
@@ -40,7 +47,8 @@ impl<E: Executor> Attempt<E> {
 
     async fn read_published(&self, job: &Job, outcome: &mut AttemptOutcome) -> Result<(), Failure> {
         // Where these are gone the attempt has not passed: later stages would miss what it published.
-        let files = self.worker.parts.executor.published(&self.name).await?;
+        let executor = &self.worker.parts.executor;
+        let files = patiently(|| executor.published(&self.name)).await?;
         let metrics = published::metrics(&files.metrics);
         let outputs = published::outputs(&files.outputs);
         let mask = |text: String| job.setup.masker.mask(&text);
@@ -63,12 +71,12 @@ impl<E: Executor> Attempt<E> {
         outcome: &mut AttemptOutcome,
     ) -> Result<(), Failure> {
         let mut all = Report::default();
+        let was_passed = outcome.is_passed();
         for (kind, patterns) in &artifacts.reports {
             for pattern in patterns {
                 let files = self.read_files(pattern, REPORTS_MAX_BYTES).await?;
-                if files.is_empty() && outcome.is_passed() {
-                    let kind = kind_word(*kind);
-                    fail(outcome, &format!("no file matches the {kind} report `{pattern}`"));
+                if files.is_empty() {
+                    self.note_missing(outcome, (kind_word(*kind), pattern), was_passed).await;
                 }
                 for (path, bytes) in files {
                     match parse(*kind, &path, &bytes) {
@@ -81,13 +89,58 @@ impl<E: Executor> Attempt<E> {
         add(outcome, &all);
         Ok(())
     }
+
+    /// A glob may match nothing, and that is worth a warning; a path that an attempt has not made fails
+    /// it. One that has failed anyway has reasons enough.
+    pub(in crate::worker) async fn note_missing(
+        &self,
+        outcome: &mut AttemptOutcome,
+        (what, declared): (&str, &str),
+        was_passed: bool,
+    ) {
+        if is_glob(declared) {
+            outcome.warnings.push(format!("no file matches the {what} `{declared}`"));
+        } else if was_passed {
+            let nearby = self.tell_nearby(declared).await;
+            let problem = format!(
+                "the {what} `{declared}` is not there after the last step\n\
+                 help: {nearby}; correct the path under `artifacts`, or let a step make the file"
+            );
+            fail(outcome, &problem);
+        }
+    }
+}
+
+/// Files that were found and are not handed on. A declared path that is such a file itself is a mistake
+/// of the stage that made it: later stages count on it.
+pub(in crate::worker) fn note_left_out(
+    outcome: &mut AttemptOutcome,
+    declared: &str,
+    left_out: &[LeftOut],
+    was_passed: bool,
+) {
+    let is_declared =
+        |it: &&LeftOut| it.path == Path::new(declared.trim_matches('/')) && was_passed;
+    if let Some(LeftOut { reason, .. }) = left_out.iter().find(is_declared) {
+        let help = "help: hand on a file or folder of the workspace, or copy what is linked";
+        return fail(outcome, &format!("the artifact `{declared}` {reason}\n{help}"));
+    }
+    for LeftOut { path, reason } in left_out.iter().take(LEFT_OUT_SHOWN) {
+        let path = path.display();
+        outcome
+            .warnings
+            .push(format!("`{path}` of artifact `{declared}` is left out: it {reason}"));
+    }
+    if let Some(more) = left_out.len().checked_sub(LEFT_OUT_SHOWN).filter(|it| *it > 0) {
+        outcome.warnings.push(format!("{more} more files of artifact `{declared}` are left out"));
+    }
 }
 
 fn kind_word(kind: ReportKind) -> &'static str {
     match kind {
-        ReportKind::Junit => "JUnit",
-        ReportKind::Sarif => "SARIF",
-        ReportKind::Cobertura => "Cobertura",
+        ReportKind::Junit => "JUnit report",
+        ReportKind::Sarif => "SARIF report",
+        ReportKind::Cobertura => "Cobertura report",
     }
 }
 

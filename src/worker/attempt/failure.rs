@@ -11,11 +11,13 @@ pub(in crate::worker) struct Failure {
     pub(in crate::worker) class: FailureClass,
     pub(in crate::worker) message: String,
     pub(in crate::worker) exit_code: Option<i32>,
+    /// Whether another attempt would end the same way.
+    pub(in crate::worker) is_final: bool,
 }
 
 impl Failure {
     pub(in crate::worker) fn new(class: FailureClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), exit_code: None }
+        Self { class, message: message.into(), exit_code: None, is_final: false }
     }
 
     /// What the user's file asks for cannot be.
@@ -32,13 +34,14 @@ impl Failure {
 
 impl From<Failure> for AttemptOutcome {
     fn from(failure: Failure) -> Self {
-        Self { exit_code: failure.exit_code, ..Self::failed(failure.class, failure.message) }
+        let Failure { class, message, exit_code, is_final } = failure;
+        Self { exit_code, is_final, ..Self::failed(class, message) }
     }
 }
 
 impl From<ExecutorError> for Failure {
     fn from(error: ExecutorError) -> Self {
-        Self::new(error.class(), error.to_string())
+        Self { is_final: error.is_final(), ..Self::new(error.class(), error.to_string()) }
     }
 }
 

@@ -1,30 +1,39 @@
 //! Files in and out of workspaces: artifacts of needs and caches before the attempt, artifacts and
 //! caches after it. Archives are zstd-compressed tar.
 
-use std::path::{Path, PathBuf};
-
 use async_compression::tokio::bufread::{ZstdDecoder, ZstdEncoder};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, BufReader};
 
 use crate::blobs::{BlobError, StoredBlob};
-use crate::engine::ArtifactRef;
+use crate::engine::{ArtifactRef, AttemptOutcome};
 use crate::executor::{Executor, TarStream};
 use crate::model::{AttemptName, Digest, Timestamp};
 use crate::pipeline::plan::Artifacts;
 use crate::store::artifacts::ArtifactRow;
 use crate::store::caches::CacheRow;
-use crate::worker::attempt::Attempt;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::job::{CacheUse, Job};
 use crate::worker::attempt::log::AttemptLog;
+use crate::worker::attempt::patience::patiently;
+use crate::worker::attempt::spool::{Content, LeftOut, Links, Spool};
+use crate::worker::attempt::{Attempt, collect};
 
 /// The largest archive of one declared path.
 const ARCHIVE_MAX_BYTES: u64 = 16 << 30;
 
-/// Something stored, and how many files are in it.
+/// Something stored, and what is in it.
 struct Archive {
     blob: StoredBlob,
-    files: u64,
+    content: Content,
+}
+
+/// What came of a declared path.
+#[derive(Default)]
+struct Packed {
+    archive: Option<Archive>,
+    /// Whether anything matches, if only an empty folder.
+    is_there: bool,
+    left_out: Vec<LeftOut>,
 }
 
 impl<E: Executor> Attempt<E> {
@@ -77,28 +86,36 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// Stores the declared artifacts; rows first come with the blobs, so that nothing collects them.
+    /// A file that a passed attempt should have made and has not fails it.
     pub(in crate::worker) async fn store_artifacts(
         &self,
         job: &Job,
         artifacts: &Artifacts,
-    ) -> Result<Vec<ArtifactRef>, Failure> {
-        let mut refs = Vec::new();
+        outcome: &mut AttemptOutcome,
+    ) -> Result<(), Failure> {
+        let was_passed = outcome.is_passed();
         for path in &artifacts.paths {
-            if let Some(archive) = self.pack(path).await? {
-                refs.push(ArtifactRef {
+            let packed = self.pack(path, links_of(path)).await?;
+            collect::note_left_out(outcome, path, &packed.left_out, was_passed);
+            if let Some(archive) = packed.archive {
+                outcome.artifacts.push(ArtifactRef {
                     path: path.clone(),
                     digest: archive.blob.digest,
                     size_bytes: archive.blob.size_bytes,
-                    files: archive.files,
+                    unpacked_bytes: Some(archive.content.bytes),
+                    files: archive.content.files,
                 });
+            } else if packed.is_there && packed.left_out.is_empty() {
+                outcome.warnings.push(format!("the artifact `{path}` has no files in it"));
+            } else if !packed.is_there {
+                self.note_missing(outcome, ("artifact", path), was_passed).await;
             }
         }
         let expires_at = self.worker.parts.clock.now().plus(artifacts.expire);
-        let rows: Vec<_> =
-            refs.iter().map(|it| row(&self.name, &job.setup.stage, it, expires_at)).collect();
+        let row = |it| row(&self.name, &job.setup.stage, it, expires_at);
+        let rows: Vec<_> = outcome.artifacts.iter().map(row).collect();
         let inserted = self.worker.parts.runs.store().insert_artifacts(&rows).await;
-        inserted.map_err(|error| Failure::infra("storing the artifacts", &error))?;
-        Ok(refs)
+        inserted.map_err(|error| Failure::infra("storing the artifacts", &error))
     }
 
     /// Stores the caches whose exact key is not there yet. A failure is only logged.
@@ -120,7 +137,11 @@ impl<E: Executor> Attempt<E> {
         if found.map_err(|error| Failure::infra("reading the caches", &error))?.is_some() {
             return Ok(());
         }
-        let Some(archive) = self.pack(path).await? else { return Ok(()) };
+        let packed = self.pack(path, links_of(path)).await?;
+        for LeftOut { path, reason } in &packed.left_out {
+            tracing::warn!(attempt = %self.name, path = %path.display(), reason, "not in the cache");
+        }
+        let Some(archive) = packed.archive else { return Ok(()) };
         let row = CacheRow {
             scope,
             key: cache.key.clone(),
@@ -136,20 +157,22 @@ impl<E: Executor> Attempt<E> {
         Ok(())
     }
 
-    /// Packs what matches a declared path into the blob store; `None` when nothing does.
-    async fn pack(&self, path: &str) -> Result<Option<Archive>, Failure> {
-        let downloaded = self.worker.parts.executor.download(&self.name, path).await;
-        let Some(tar) = downloaded? else { return Ok(None) };
-        let spool = Spool::fill(&self.worker.settings.state_folder, tar)
+    /// Packs what matches a declared path into the blob store.
+    async fn pack(&self, path: &str, links: Links) -> Result<Packed, Failure> {
+        let executor = &self.worker.parts.executor;
+        let Some(tar) = patiently(|| executor.download(&self.name, path)).await? else {
+            return Ok(Packed::default());
+        };
+        let spool = Spool::fill(&self.worker.settings.state_folder, tar, links)
             .await
             .map_err(|error| Failure::infra(&format!("reading `{path}`"), &error))?;
-        let files = spool.count_files().await?;
-        if files == 0 {
-            return Ok(None);
+        let (content, left_out) = (spool.content, spool.left_out);
+        if content.files == 0 {
+            return Ok(Packed { archive: None, is_there: true, left_out });
         }
         let packed = ZstdEncoder::new(BufReader::new(spool.file));
         let blob = self.worker.parts.blobs.put(Box::pin(packed), ARCHIVE_MAX_BYTES).await?;
-        Ok(Some(Archive { blob, files }))
+        Ok(Packed { archive: Some(Archive { blob, content }), is_there: true, left_out })
     }
 
     /// The content of the files that match a glob, by path; at most `limit_bytes` in all.
@@ -158,7 +181,8 @@ impl<E: Executor> Attempt<E> {
         pattern: &str,
         limit_bytes: u64,
     ) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-        let downloaded = self.worker.parts.executor.download(&self.name, pattern).await;
+        let executor = &self.worker.parts.executor;
+        let downloaded = patiently(|| executor.download(&self.name, pattern)).await;
         let Some(tar) = downloaded? else { return Ok(Vec::new()) };
         let mut bytes = Vec::new();
         let read = tar.take(limit_bytes + 1).read_to_end(&mut bytes).await;
@@ -189,6 +213,11 @@ pub(in crate::worker) fn row(
     }
 }
 
+/// Whatever an absolute path stands for lies in `/`, and so does what its links lead to.
+fn links_of(path: &str) -> Links {
+    if path.starts_with('/') { Links::All } else { Links::InsideOrAbsolute }
+}
+
 fn cache_scope(job: &Job, path: &str) -> String {
     format!("{}\n{path}", job.setup.origin.repository.display())
 }
@@ -206,48 +235,4 @@ fn entries_of(tar: &[u8]) -> std::io::Result<Vec<(String, Vec<u8>)>> {
         }
     }
     Ok(files)
-}
-
-/// A tar archive in an unnamed temporary file, so that it can be counted before it is packed and is gone
-/// with this process.
-struct Spool {
-    file: tokio::fs::File,
-}
-
-impl Spool {
-    async fn fill(state_folder: &Path, mut tar: TarStream) -> std::io::Result<Self> {
-        let folder: PathBuf = state_folder.join("tmp");
-        tokio::fs::create_dir_all(&folder).await?;
-        let path = folder.join(format!("spool-{:016x}", fastrand::u64(..)));
-        let mut options = tokio::fs::OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).open(&path).await?;
-        tokio::fs::remove_file(&path).await?;
-        let mut file = file;
-        tokio::io::copy(&mut tar, &mut file).await?;
-        file.flush().await?;
-        file.rewind().await?;
-        Ok(Self { file })
-    }
-
-    async fn count_files(&self) -> Result<u64, Failure> {
-        let file = self
-            .file
-            .try_clone()
-            .await
-            .map_err(|error| Failure::infra("counting files", &error))?;
-        let mut file = file.into_std().await;
-        let counted = tokio::task::spawn_blocking(move || -> std::io::Result<u64> {
-            use std::io::Seek as _;
-            let mut files = 0;
-            for entry in tar::Archive::new(&file).entries_with_seek()? {
-                files += u64::from(!entry?.header().entry_type().is_dir());
-            }
-            file.rewind()?;
-            Ok(files)
-        });
-        match counted.await {
-            Ok(counted) => counted.map_err(|error| Failure::infra("counting files", &error)),
-            Err(error) => Err(Failure::infra("counting files", &error)),
-        }
-    }
 }

@@ -15,7 +15,7 @@ use crate::runs::LoadedRun;
 use crate::secrets::{Delivered, Masker, SecretSource};
 use crate::source::Snapshot;
 use crate::worker::attempt::failure::Failure;
-use crate::worker::workspace::Origin;
+use crate::worker::workspace::{Origin, snapshot_of};
 
 /// The part of an attempt that can be known before its needs are done.
 #[derive(Debug, Clone)]
@@ -297,18 +297,6 @@ fn caches_of(caches: &[Cache], scope: &Scope<'_>) -> Resolved<Vec<CacheUse>> {
 fn inherited(loaded: &LoadedRun, planned: &PlannedStage) -> Vec<ArtifactRef> {
     let outcomes = planned.needs.iter().filter_map(|need| loaded.run.stage(need.stage)?.outcome());
     outcomes.flat_map(|outcome| outcome.artifacts.iter().cloned()).collect()
-}
-
-fn snapshot_of(loaded: &LoadedRun) -> Snapshot {
-    let git = &loaded.run.context().git;
-    Snapshot {
-        commit: git.sha.clone(),
-        tree: loaded.row.tree.clone(),
-        r#ref: git.r#ref.clone(),
-        title: git.message.clone(),
-        author: git.author.clone(),
-        dirty: git.dirty,
-    }
 }
 
 fn pull_of(pull: PullPolicy) -> Pull {

@@ -17,6 +17,7 @@ use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
 use crate::worker::Worker;
 use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::patience::Patience;
 use crate::worker::attempt::{Attempt, Report};
 
 /// After the end of an attempt its log is waited for until it has been silent for so long. Docker hands
@@ -95,10 +96,8 @@ impl AttemptLog {
         masker: Masker,
     ) -> Result<Self, BlobError> {
         let writer = worker.parts.logs.writer(name).await?;
-        let sections = worker.parts.logs.reader(name).await?.sections().await?;
-        let output = sections.iter().find(|it| it.step == OUTPUT_SECTION);
+        let output_at = writer.section(OUTPUT_SECTION);
         let clock = worker.parts.clock.clone();
-        let output_at = output.map(|it| it.offset);
         Ok(Self { writer, masker, clock, output_at, growth: Growth::default() })
     }
 
@@ -131,6 +130,18 @@ impl AttemptLog {
         if self.has_output() { Ok(()) } else { self.say(line).await }
     }
 
+    /// Writes warnings behind the output, at the place where it ends: an attempt that is adopted
+    /// writes them there again.
+    pub(in crate::worker) async fn warn_after_output(
+        &mut self,
+        warnings: &[String],
+    ) -> Result<(), Failure> {
+        let lines: String = warnings.iter().map(|it| format!("warning: {it}\n")).collect();
+        let (masked, at) = (self.masker.mask(&lines), self.clock.now());
+        let end = self.growth.0.load(Ordering::Relaxed);
+        Ok(self.writer.write_at(end, masked.as_bytes(), at).await?)
+    }
+
     /// Whether the containers' own part has begun.
     pub(in crate::worker) fn has_output(&self) -> bool {
         self.output_at.is_some()
@@ -160,8 +171,9 @@ impl<E: Executor> Attempt<E> {
         log: &mut AttemptLog,
         pumped: &mut Pumped,
     ) -> Result<(), Failure> {
-        let mut tries = 0;
+        let (mut tries, mut patience) = (0, Patience::new());
         loop {
+            let start = log.growth.0.load(Ordering::Relaxed);
             let read = match self.worker.parts.executor.follow(&self.name).await {
                 Ok(stream) => self.pump_once(log, stream, pumped).await,
                 Err(error) => Err(Broken::Stream(error)),
@@ -169,6 +181,12 @@ impl<E: Executor> Attempt<E> {
             match read {
                 Ok(()) => return Ok(()),
                 Err(Broken::Log(error)) => return Err(error.into()),
+                Err(Broken::Stream(error @ ExecutorError::Unavailable { .. })) => {
+                    if log.growth.0.load(Ordering::Relaxed) > start {
+                        patience.renew();
+                    }
+                    patience.bear(error).await?;
+                }
                 Err(Broken::Stream(error)) if tries == FOLLOW_TRIES => return Err(error.into()),
                 Err(Broken::Stream(error)) => {
                     tries += 1;
@@ -289,5 +307,6 @@ async fn flush(
 ) -> Result<u64, BlobError> {
     let rest = masker.finish();
     log.writer.write_at(offset, &rest, at).await?;
+    log.growth.reached(offset + rest.len() as u64);
     Ok(offset + rest.len() as u64)
 }

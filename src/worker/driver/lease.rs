@@ -17,6 +17,12 @@ pub(in crate::worker) const LEASE: Milliseconds = Milliseconds::from_seconds(30)
 /// How often it is renewed.
 pub(in crate::worker) const RENEW_EVERY: Duration = Duration::from_secs(10);
 
+/// Folder of the locks in the state folder.
+const LOCKS: &str = "locks";
+/// How often a lock is tried: one that somebody only looks at is free again at once.
+const LOCK_TRIES: u32 = 5;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// The right to drive one run, as long as this value lives.
 #[derive(Debug)]
 pub(in crate::worker) struct Lease {
@@ -36,7 +42,8 @@ impl<E: Executor> Worker<E> {
             run: run.clone(),
             owner: owner.to_owned(),
         };
-        let lock = lock_file(&self.settings.state_folder.join("locks"), &run)
+        let lock = wait_for_lock(&self.settings.state_folder.join(LOCKS), &run)
+            .await
             .map_err(|reason| WorkerError::Lock { run: run.clone(), reason })?
             .ok_or_else(|| elsewhere(&loaded.row.lease_owner))?;
         let now = self.parts.clock.now();
@@ -71,9 +78,26 @@ impl<E: Executor> Worker<E> {
         if let Err(error) = self.parts.runs.store().release_lease(run, epoch).await {
             tracing::warn!(%run, %error, "the lease could not be given back");
         }
-        let folder = self.settings.state_folder.join("locks");
+        let folder = self.settings.state_folder.join(LOCKS);
         let _stays = fs::remove_file(folder.join(run.to_string()));
     }
+}
+
+/// Whether a living process of this machine drives the run.
+#[must_use]
+pub fn is_driven_here(state_folder: &Path, run: &RunId) -> bool {
+    let file = File::open(state_folder.join(LOCKS).join(run.to_string()));
+    file.is_ok_and(|it| matches!(it.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+}
+
+async fn wait_for_lock(folder: &Path, run: &RunId) -> Result<Option<File>, String> {
+    for _ in 1..LOCK_TRIES {
+        if let Some(lock) = lock_file(folder, run)? {
+            return Ok(Some(lock));
+        }
+        tokio::time::sleep(LOCK_PAUSE).await;
+    }
+    lock_file(folder, run)
 }
 
 /// Locks the run's file; `None` when a living process has it.

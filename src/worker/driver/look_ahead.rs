@@ -19,11 +19,11 @@ enum Waiting {
     /// Being made ready.
     UnderWay,
     /// Being made ready, and an attempt already waits for it.
-    Claimed(oneshot::Sender<bool>),
+    Claimed(oneshot::Sender<Option<ExecutorError>>),
     /// Ready.
     Ready,
-    /// It could not be made; not tried again before its turn.
-    Failed,
+    /// It could not be made; not tried again before its turn, and then only without a definite error.
+    Failed(Option<ExecutorError>),
 }
 
 /// What an attempt learns about the container that was made for it.
@@ -33,8 +33,11 @@ pub(in crate::worker) enum Head {
     None,
     /// It is ready.
     Ready,
-    /// It is being made ready; true comes when it is.
-    Soon(oneshot::Receiver<bool>),
+    /// It was tried, and the attempt would only fail the same way.
+    Failed(ExecutorError),
+    /// It is being made ready; something comes when it is over: an error if the attempt would only fail
+    /// the same way.
+    Soon(oneshot::Receiver<Option<ExecutorError>>),
 }
 
 impl LookAhead {
@@ -74,13 +77,13 @@ impl LookAhead {
         if let Err(error) = result {
             tracing::debug!(attempt = %name, %error, "could not look ahead");
         }
-        let is_ready = result.is_ok();
+        let definite = result.as_ref().err().filter(|it| is_definite(it)).cloned();
         match self.waiting.remove(name) {
             Some(Waiting::Claimed(attempt)) => {
-                let _nobody_waits = attempt.send(is_ready);
+                let _nobody_waits = attempt.send(definite);
             }
-            Some(Waiting::UnderWay | Waiting::Ready | Waiting::Failed) => {
-                let state = if is_ready { Waiting::Ready } else { Waiting::Failed };
+            Some(Waiting::UnderWay | Waiting::Ready | Waiting::Failed(_)) => {
+                let state = if result.is_ok() { Waiting::Ready } else { Waiting::Failed(definite) };
                 self.waiting.insert(name.clone(), state);
             }
             None => (),
@@ -90,7 +93,8 @@ impl LookAhead {
     /// Hands the container to its attempt.
     pub(in crate::worker) fn claim(&mut self, name: &AttemptName) -> Head {
         match self.waiting.remove(name) {
-            None | Some(Waiting::Failed) => Head::None,
+            None | Some(Waiting::Failed(None)) => Head::None,
+            Some(Waiting::Failed(Some(error))) => Head::Failed(error),
             Some(Waiting::Ready) => Head::Ready,
             Some(Waiting::UnderWay | Waiting::Claimed(_)) => {
                 let (sender, receiver) = oneshot::channel();
@@ -102,10 +106,16 @@ impl LookAhead {
 
     /// Forgets a container; false while it is still being made.
     pub(in crate::worker) fn discard(&mut self, name: &AttemptName) -> bool {
-        let is_over = matches!(self.waiting.get(name), Some(Waiting::Ready | Waiting::Failed));
+        let is_over = matches!(self.waiting.get(name), Some(Waiting::Ready | Waiting::Failed(_)));
         if is_over {
             self.waiting.remove(name);
         }
         is_over
     }
+}
+
+/// Whether it is the attempt's own end. All else may be better when the attempt's needs are done: one of
+/// them may make the image that is missing now.
+fn is_definite(error: &ExecutorError) -> bool {
+    matches!(error, ExecutorError::Service { .. })
 }

@@ -37,8 +37,25 @@ impl<E: Executor> Driver<'_, E> {
                 return Ok(None);
             }
         }
+        if !self.has_image(stage, &outcome).await? {
+            return Ok(None);
+        }
         self.own_artifacts(stage, &outcome).await?;
         Ok(Some(Command::Reuse { stage, from, outcome }))
+    }
+
+    /// Whether the image that the stage built then is still here; true for a stage that builds none.
+    async fn has_image(
+        &self,
+        stage: StageIndex,
+        outcome: &AttemptOutcome,
+    ) -> Result<bool, WorkerError> {
+        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
+        if !planned.is_some_and(|it| matches!(it.work, Work::Image(_))) {
+            return Ok(true);
+        }
+        let Some(reference) = outcome.outputs.get("reference") else { return Ok(false) };
+        Ok(self.worker.parts.executor.image_digest(reference).await?.is_some())
     }
 
     /// The artifacts belong to this run too: they stay when the run that made them goes.

@@ -83,16 +83,24 @@ pub(crate) fn check(told: &Told, wrong: &mut Vec<String>) {
 
 fn check_start(told: &Told, round: &mut Round, stage: StageIndex, wrong: &mut Vec<String>) {
     let planned = &told.loaded.run.plan().stages[stage.as_usize()];
-    for need in &planned.needs {
-        if !round.finished.contains(&need.stage) {
-            wrong.push(format!("{stage:?} began before {:?} had ended", need.stage));
-        }
+    for before in all_before(told, stage).difference(&round.finished) {
+        wrong.push(format!("{stage:?} began before {before:?} had ended"));
     }
     let made = round.attempts.entry(stage).or_default();
     *made += 1;
     if *made > planned.retry.max + 1 {
         wrong.push(format!("{stage:?} had {made} attempts; allowed: {}", planned.retry.max + 1));
     }
+}
+
+/// Its needs, theirs, and so on.
+fn all_before(told: &Told, stage: StageIndex) -> BTreeSet<StageIndex> {
+    let (mut before, mut todo) = (BTreeSet::new(), vec![stage]);
+    while let Some(stage) = todo.pop() {
+        let needs = told.loaded.run.plan().stages[stage.as_usize()].needs.iter();
+        todo.extend(needs.map(|it| it.stage).filter(|it| before.insert(*it)));
+    }
+    before
 }
 
 fn is_always(told: &Told, stage: StageIndex) -> bool {

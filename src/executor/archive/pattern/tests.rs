@@ -32,6 +32,14 @@ fn a_glob_that_names_folders_means_all_below_them() {
 }
 
 #[test]
+fn the_workspace_itself_is_never_meant() {
+    for pattern in ["*", "**", ".", "out"] {
+        assert!(!Pattern::parse(pattern).unwrap().takes(Path::new(""), true), "{pattern}");
+    }
+    assert_eq!(taken("*", PATHS).len(), PATHS.len());
+}
+
+#[test]
 fn a_dot_is_everything() {
     assert_eq!(taken(".", PATHS).len(), PATHS.len());
 }

@@ -24,15 +24,15 @@ impl DockerExecutor {
         spec: &BuildSpec,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<BuiltImage, ExecutorError> {
-        let (attempt, _) = self.prepared(&spec.name)?;
+        let (attempt, layout) = self.prepared(&spec.name)?;
         let workspace = folder::Workspace::of(&attempt, self.inner.overlay_folder.as_deref());
         workspace.ensure_mounted()?;
         let below = archive::Pattern::parse(&spec.context)?;
         let context = workspace.path().join(below.prefix());
         check_context(spec, &context)?;
-        let reference = format!("trunkline.invalid/built:{}", spec.name.slug());
+        let reference = names::built(&spec.name.slug());
         let tar = pack_context(context, spec.dockerfile.clone())?;
-        self.run_build(spec, (&reference, tar), progress).await?;
+        self.run_build((spec, &layout.instance), (&reference, tar), progress).await?;
         for tag in &spec.tags {
             self.tag(&reference, tag).await?;
         }
@@ -48,11 +48,15 @@ impl DockerExecutor {
 
     async fn run_build(
         &self,
-        spec: &BuildSpec,
+        (spec, instance): (&BuildSpec, &str),
         (reference, tar): (&str, TarStream),
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), ExecutorError> {
-        let labels = HashMap::from([(names::ATTEMPT.to_owned(), spec.name.slug())]);
+        let state_folder = self.inner.settings.state_folder.display().to_string();
+        let labels = HashMap::from([
+            (names::IMAGE_INSTANCE.to_owned(), instance.to_owned()),
+            (names::IMAGE_STATE.to_owned(), state_folder),
+        ]);
         let options = BuildImageOptions {
             dockerfile: spec.dockerfile.clone(),
             t: Some(reference.to_owned()),
@@ -158,7 +162,12 @@ fn pack_context(context: PathBuf, dockerfile: String) -> Result<TarStream, Execu
         let mut out = Builder::new(writer);
         archive::walk(&context, Path::new(""), &mut |file| {
             let is_root = file.path.as_os_str().is_empty();
-            if is_root || (ignored.ignores(file.path) && !needed.iter().any(|it| it == file.path)) {
+            let kind = file.metadata.file_type();
+            let is_special = !(kind.is_file() || kind.is_dir() || kind.is_symlink());
+            if is_root
+                || is_special
+                || (ignored.ignores(file.path) && !needed.iter().any(|it| it == file.path))
+            {
                 return Ok(());
             }
             archive::append_file(&mut out, &context, &file)

@@ -1,14 +1,14 @@
 //! `uses: builtin/…`: which there are, and the arguments of each.
 
-use super::super::fields::{Read, choice, mapping, wrong_type};
-use super::super::measure::{Inside, is_rate};
+use super::super::fields::{Read, choice, items, mapping, wrong_type};
+use super::super::image::ImageTag;
+use super::super::measure::{Inside, Positive, is_rate};
 use super::super::occurrence::{self, Use};
 use super::super::scalar::{Loose, Plain, number, whole};
-use crate::model::Milliseconds;
 use crate::pipeline::Template;
 use crate::pipeline::plan::ImageWork;
 use crate::pipeline::reading::{Reading, known_words};
-use crate::pipeline::yaml::{Node, Value};
+use crate::pipeline::yaml::{Entry, Node, Value};
 
 /// The type of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Rate,
     /// Texts with `${{ }}`.
     Texts,
+    /// Names for an image.
+    Tags,
     /// Texts by name.
     Map,
     /// One of these words.
@@ -53,7 +55,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         with: &[
             ("context", Kind::Path),
             ("dockerfile", Kind::Path),
-            ("tags", Kind::Texts),
+            ("tags", Kind::Tags),
             ("args", Kind::Map),
             ("target", Kind::Word),
             ("push", Kind::Flag),
@@ -167,6 +169,11 @@ pub(crate) fn find(node: &Node, reading: &Reading) -> Option<&'static Builtin> {
     None
 }
 
+/// What a built-in publishes; nothing when any name may be.
+pub(crate) fn outputs_of(name: &str) -> &'static [&'static str] {
+    BUILTINS.iter().find(|it| it.name == name).map_or(&[], |it| it.outputs)
+}
+
 /// Reads `with` for a built-in.
 pub(crate) fn read_with(
     builtin: &'static Builtin,
@@ -196,9 +203,21 @@ pub(crate) fn read_with(
             reading.error("pipeline/missing-key", place, message, help);
         }
     }
+    check_push(builtin, entries, reading);
     let json = with.map_or_else(|| serde_json::json!({}), Node::to_json);
     let image = (builtin.name == "image").then(|| image_work(with, reading));
     Some(BuiltinUse { name: builtin.name, with: json, image })
+}
+
+fn check_push(builtin: &Builtin, entries: &[Entry], reading: &Reading) {
+    let find = |key: &str| entries.iter().find(|it| it.key == key).map(|it| &it.value);
+    let Some(push) = find("push").filter(|_| builtin.name == "image") else { return };
+    let is_asked = bool::read(push, "`push`", reading) == Some(true);
+    if is_asked && find("tags").is_none_or(|it| items(it).is_empty()) {
+        let message = "`push` has nothing to push: there are no `tags`";
+        let help = "add `tags: [\"registry.example.com/app:${{ git.sha }}\"]`";
+        reading.error("pipeline/missing-key", push.place, message, help);
+    }
 }
 
 fn check(kind: Kind, node: &Node, label: &str, reading: &Reading) {
@@ -209,8 +228,9 @@ fn check(kind: Kind, node: &Node, label: &str, reading: &Reading) {
         Kind::Count => drop(whole(node, label, 1..=i64::MAX, reading)),
         Kind::Number => drop(number(node, label, reading)),
         Kind::Flag => drop(bool::read(node, label, reading)),
-        Kind::Duration => drop(Milliseconds::read(node, label, reading)),
+        Kind::Duration => drop(Positive::read(node, label, reading)),
         Kind::Texts => drop(Vec::<Template>::read(node, label, reading)),
+        Kind::Tags => drop(Vec::<ImageTag>::read(node, label, reading)),
         Kind::Map => drop(texts_by_name(node, label, reading)),
         Kind::Rate => {
             let text = Plain::read(node, label, reading);
@@ -232,7 +252,7 @@ fn texts_by_name(
     reading: &Reading,
 ) -> Option<std::collections::BTreeMap<String, Template>> {
     let entries = mapping(node, label, "", reading)?;
-    let read = |entry: &crate::pipeline::yaml::Entry| {
+    let read = |entry: &Entry| {
         let label = format!("`{}`", entry.key);
         let text = Loose::read(&entry.value, &label, reading)?.0;
         let template = occurrence::template(&text, Use::Field, &entry.value, reading)?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::fields::{Fields, Read, choice, mapping, wrong_type};
-use super::super::measure::{Anywhere, Bytes, Cpu, Inside};
+use super::super::fields::{Fields, Read, choice, items, mapping, wrong_type};
+use super::super::image::ImageName;
+use super::super::measure::{Anywhere, Bytes, Cpu, Inside, Positive};
 use super::super::scalar::{Plain, check_name, environment, text, whole};
 use super::step::read_command;
 use crate::model::Milliseconds;
@@ -24,6 +25,8 @@ pub(crate) const REPORT_KEYS: &[&str] = &["junit", "sarif", "cobertura"];
 
 /// A service gets this long to become ready unless it says otherwise.
 const READY_TIMEOUT: Milliseconds = Milliseconds::from_seconds(60);
+
+const PATHS_HELP: &str = "name the files to hand on, such as `paths: [out/]`";
 
 /// Artifacts are kept this long unless they say otherwise: 30 days.
 const EXPIRE: Milliseconds = Milliseconds::from_seconds(30 * 86_400);
@@ -66,26 +69,6 @@ impl Read for Network {
     }
 }
 
-/// An image reference.
-#[derive(Debug, Clone)]
-pub(crate) struct ImageName(pub(crate) Template);
-
-impl Read for ImageName {
-    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
-        let template = Template::read(node, label, reading)?;
-        let source = template.source();
-        let is_open = source.contains("${{");
-        let is_fine = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
-        if !is_open && (!source.chars().all(is_fine) || source.ends_with([':', '/', '@'])) {
-            let message = format!("`{source}` is not the name of an image");
-            let help = "write `name`, `name:tag` or `registry/name@sha256:…`";
-            reading.error("pipeline/image", node.place, message, help);
-            return None;
-        }
-        Some(Self(template))
-    }
-}
-
 /// Reads `services`: containers by their host name.
 pub(crate) fn read_services(node: &Node, reading: &Reading) -> Option<BTreeMap<String, Service>> {
     const MOST: usize = 20;
@@ -103,6 +86,11 @@ pub(crate) fn read_services(node: &Node, reading: &Reading) -> Option<BTreeMap<S
     for entry in entries {
         let label = format!("service `{}`", entry.key);
         check_name(&entry.key, "service", entry.key_place, reading);
+        if entry.key == "localhost" {
+            let message = "a service cannot be called `localhost`, which is the stage itself";
+            let help = "give it another host name, such as `db`";
+            reading.error("pipeline/name", entry.key_place, message, help);
+        }
         if let Some(service) = read_service(&entry.value, &label, reading) {
             services.insert(entry.key.clone(), service);
         }
@@ -129,14 +117,14 @@ fn read_service(node: &Node, label: &str, reading: &Reading) -> Option<Service> 
 
 fn read_ready(node: &Node, reading: &Reading) -> Option<Readiness> {
     let fields = Fields::of(node, "`ready`", READY_KEYS, reading)?;
-    let timeout = fields.read_or("timeout", READY_TIMEOUT);
+    let timeout = fields.read::<Positive>("timeout").map_or(READY_TIMEOUT, |it| it.0);
     let given: Vec<&str> =
         ["tcp", "http", "exec"].into_iter().filter(|key| fields.find(key).is_some()).collect();
     let probe = match given.as_slice() {
         ["tcp"] => Probe::Tcp(read_port(fields.find("tcp")?, "`tcp`", reading)?),
         ["http"] => read_http(fields.find("http")?, reading)?,
         ["exec"] => {
-            let words = fields.read::<Vec<Plain>>("exec")?;
+            let words = fields.read_filled::<Plain>("exec", "name the program")?;
             Probe::Exec(words.into_iter().map(|it| it.0).collect())
         }
         _ => {
@@ -174,7 +162,8 @@ impl Read for Cache {
         let fields = Fields::of(node, label, CACHE_KEYS, reading)?;
         let key = fields.require::<Template>("key", "\"pip-${{ hash('requirements.lock') }}\"");
         let fallback = fields.read_or("fallback", Vec::<Template>::new());
-        let paths = fields.require::<Vec<Anywhere>>("paths", "[.cache/pip]")?;
+        fields.require::<Vec<Anywhere>>("paths", "[.cache/pip]")?;
+        let paths = fields.read_filled::<Anywhere>("paths", "name the folders to keep")?;
         Some(Self { key: key?, fallback, paths: paths.into_iter().map(|it| it.0).collect() })
     }
 }
@@ -182,6 +171,10 @@ impl Read for Cache {
 impl Read for Artifacts {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         if !matches!(node.value, Value::Mapping(_)) {
+            if items(node).is_empty() {
+                let message = format!("{label} is an empty list");
+                reading.error("pipeline/empty-list", node.place, message, PATHS_HELP);
+            }
             let paths = insides(Vec::<Inside>::read(node, label, reading)?);
             let reports = BTreeMap::new();
             return Some(Self { paths, expire: EXPIRE, reports, on_failure: true });
@@ -194,8 +187,8 @@ impl Read for Artifacts {
             reading.error("pipeline/missing-key", node.place, message, help);
         }
         Some(Self {
-            paths: insides(fields.read_or("paths", Vec::new())),
-            expire: fields.read_or("expire", EXPIRE),
+            paths: insides(fields.read_filled("paths", PATHS_HELP).unwrap_or_default()),
+            expire: fields.read::<Positive>("expire").map_or(EXPIRE, |it| it.0),
             reports: reports.unwrap_or_default(),
             on_failure: fields.read_or("on_failure", true),
         })
@@ -214,7 +207,7 @@ fn read_reports(node: &Node, reading: &Reading) -> Option<BTreeMap<ReportKind, V
     ];
     let fields = Fields::of(node, "`reports`", REPORT_KEYS, reading)?;
     let read = |(key, kind): (&str, ReportKind)| {
-        let paths = fields.read::<Vec<Inside>>(key)?;
+        let paths = fields.read_filled::<Inside>(key, "name the files of the report")?;
         Some((kind, insides(paths)))
     };
     Some(KINDS.into_iter().filter_map(read).collect())

@@ -1,15 +1,13 @@
-//! The rules of a stage: retries, allowed failures, gates, budgets, concurrency, environments,
-//! approvals, needs and secrets.
+//! The rules of a stage: retries, allowed failures, gates, budgets, concurrency, environments
+//! and needs.
 
 use super::super::fields::{Fields, Read, choice, mapping, wrong_type};
-use super::super::measure::{Day, day_number};
-use super::super::scalar::{self, Early, Plain, check_variable, number, whole};
+use super::super::measure::{Day, Positive, day_number};
+use super::super::scalar::{self, Early, Plain, number, whole};
 use super::super::{Concurrency, Named, occurrence};
-use crate::model::{FailureClass, Milliseconds, UsdNanos};
+use crate::model::{FailureClass, UsdNanos};
 use crate::pipeline::Template;
-use crate::pipeline::plan::{
-    AllowFailure, Approval, Budget, Gate, OnNew, RetryPolicy, SecretUse, SlotOrder,
-};
+use crate::pipeline::plan::{AllowFailure, Budget, Gate, OnNew, RetryPolicy, SlotOrder};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Node, Value};
 
@@ -19,12 +17,7 @@ pub(crate) const BUDGET_KEYS: &[&str] = &["per_run", "tokens_per_run", "on_excee
 pub(crate) const RUN_CONCURRENCY_KEYS: &[&str] = &["group", "on_new"];
 pub(crate) const STAGE_CONCURRENCY_KEYS: &[&str] = &["group", "limit", "order", "skip_outdated"];
 pub(crate) const ENVIRONMENT_KEYS: &[&str] = &["name", "regions", "freeze", "auto_stop", "url"];
-pub(crate) const APPROVAL_KEYS: &[&str] = &["by", "count", "not_author", "timeout", "on_timeout"];
 pub(crate) const NEED_KEYS: &[&str] = &["stage", "optional"];
-pub(crate) const SECRET_KEYS: &[&str] = &["name", "env"];
-
-/// An approval waits this long unless it says otherwise.
-const APPROVAL_TIMEOUT: Milliseconds = Milliseconds::from_seconds(7 * 86_400);
 
 /// A stage that another waits for, before it is known to exist.
 #[derive(Debug, Clone)]
@@ -68,7 +61,7 @@ impl Read for RetryPolicy {
         let fields = Fields::of(node, label, RETRY_KEYS, reading)?;
         Some(Self {
             max: fields.find("max").and_then(max).unwrap_or(default.max),
-            on: fields.read_or("on", default.on),
+            on: fields.read_filled("on", "write `max: 0` for no retries").unwrap_or(default.on),
             delay: fields.read_or("delay", default.delay),
         })
     }
@@ -187,8 +180,8 @@ impl Read for Target {
         }
         let fields = Fields::of(node, label, ENVIRONMENT_KEYS, reading)?;
         let name = fields.require::<Early>("name", "staging");
-        fields.read::<Vec<scalar::Name>>("regions");
-        fields.read::<Milliseconds>("auto_stop");
+        fields.read_filled::<scalar::Name>("regions", "name one, or remove the key");
+        fields.read::<Positive>("auto_stop");
         fields.read::<Template>("url");
         if let Some(freeze) = fields.find("freeze") {
             check_freeze(freeze, reading);
@@ -218,60 +211,18 @@ fn check_freeze(node: &Node, reading: &Reading) {
     }
 }
 
-impl Read for Approval {
-    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
-        let fields = Fields::of(node, label, APPROVAL_KEYS, reading)?;
-        let count = fields.find("count").and_then(|it| whole(it, "`count`", 1..=100, reading));
-        let words = [("reject", false), ("approve", true)];
-        let on_timeout = fields.find("on_timeout");
-        let approves = on_timeout.and_then(|it| choice(it, "`on_timeout`", &words, reading));
-        let by = fields.read_or("by", Vec::<Plain>::new());
-        Some(Self {
-            by: by.into_iter().map(|it| it.0).collect(),
-            count: count.and_then(|it| u32::try_from(it).ok()).unwrap_or(1),
-            not_author: fields.read_or("not_author", false),
-            timeout: fields.read_or("timeout", APPROVAL_TIMEOUT),
-            approve_on_timeout: approves.unwrap_or(false),
-        })
-    }
-}
-
-impl Read for SecretUse {
-    fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
-        let is_mapping = matches!(node.value, Value::Mapping(_));
-        let fields = is_mapping.then(|| Fields::of(node, label, SECRET_KEYS, reading));
-        let (name, name_place, env) = match fields {
-            None => (Plain::read(node, label, reading)?.0, node.place, None),
-            Some(fields) => {
-                let fields = fields?;
-                let place = fields.find("name").map_or(node.place, |it| it.place);
-                let env = fields.find("env").zip(fields.read::<Plain>("env"));
-                (fields.require::<Plain>("name", "API_KEY")?.0, place, env)
-            }
-        };
-        let is_secret_name = name.len() <= 200
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./".contains(&b));
-        if !is_secret_name {
-            let message = format!("`{name}` cannot be the name of a secret");
-            let help = "use letters, digits, `_`, `-`, `.` and `/`";
-            reading.error("pipeline/secret-name", name_place, message, help);
-            return None;
-        }
-        if env.is_none() && !scalar::is_variable(&name) {
-            let message = format!("the secret `{name}` needs the name of an environment variable");
-            let help = format!("write `{{ name: {name}, env: SOME_NAME }}`");
-            reading.error("pipeline/secret-name", name_place, message, help);
-            return None;
-        }
-        let (place, env) =
-            env.map_or_else(|| (name_place, name.clone()), |(node, env)| (node.place, env.0));
-        check_variable(&env, place, reading).then_some(Self { name, env })
-    }
-}
-
 /// Reads `gate: { metric: ">= 0.85" }`.
 pub(crate) fn read_gates(node: &Node, reading: &Reading) -> Option<Vec<Gate>> {
     let entries = mapping(node, "`gate`", "such as `gate: { f1: \">= 0.85\" }`", reading)?;
+    if entries.is_empty() {
+        let message = "`gate` asks for nothing, and passes always";
+        reading.warn(
+            "pipeline/gate",
+            node.place,
+            message,
+            "name a metric: `gate: { f1: \">= 0.85\" }`",
+        );
+    }
     let mut gates = Vec::new();
     for entry in entries {
         let Some(comparison) = read_comparison(&entry.value, &entry.key, reading) else { continue };

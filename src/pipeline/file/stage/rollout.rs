@@ -1,6 +1,7 @@
 //! `rollout`: how a release goes into an environment, step by step.
 
 use super::super::fields::{Fields, Read, choice};
+use super::super::measure::Positive;
 use super::super::occurrence;
 use super::super::scalar::{Plain, whole};
 use super::policy::{is_metric, read_comparison};
@@ -89,7 +90,7 @@ impl Read for Analysis {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         let fields = Fields::of(node, label, ANALYSIS_KEYS, reading)?;
         let metric = fields.require::<Plain>("metric", "p95_ms");
-        fields.require::<Milliseconds>("every", "1m");
+        fields.require::<Positive>("every", "1m");
         if let Some(limit) = fields.find("limit") {
             whole(limit, "`limit`", 1..=1000, reading);
         }

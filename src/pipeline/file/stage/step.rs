@@ -1,6 +1,8 @@
 //! What a stage runs: shell steps, or one program.
 
 use super::super::fields::{Fields, Read, wrong_type};
+use super::super::image::ImageName;
+use super::super::measure::Positive;
 use super::super::scalar::{self, environment};
 use crate::pipeline::Template;
 use crate::pipeline::plan::Step;
@@ -122,9 +124,9 @@ impl Read for Step {
         }
         let fields = Fields::of(node, label, KEYS, reading)?;
         let name = fields.read::<scalar::Plain>("name");
-        let image = fields.read::<Template>("image");
+        let image = fields.read::<ImageName>("image").map(|it| it.0);
         let condition = fields.read("if");
-        let timeout = fields.read("timeout");
+        let timeout = fields.read::<Positive>("timeout").map(|it| it.0);
         let env = fields.find("env").and_then(|it| environment(it, "`env`", reading));
         let run = fields.require::<Shell>("run", "make test")?.0;
         let name = name.map_or_else(|| first_line(&run), |it| it.0);

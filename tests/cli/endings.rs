@@ -1,0 +1,95 @@
+//! Runs that were stopped or left behind, and what goes on with them.
+
+use std::process::Child;
+
+use trunkline::engine::GRACE;
+
+use crate::{PIPELINE, World, ended, signal, started};
+
+/// A stage that prints `one`, and `two` once there is a file.
+fn waiting() -> World {
+    let world = World::new(PIPELINE);
+    let go = world.folder.path().join("go").display().to_string();
+    world.write(
+        ".trunkline.yml",
+        &format!(
+            "version: 1\nname: demo\non: {{ push: {{}} }}\nstages:\n  \
+             a: {{ image: x, run: 'echo one; while [ ! -e {go} ]; do sleep 0.1; done; echo two' }}\n"
+        ),
+    );
+    world
+}
+
+fn kill(mut run: Child) {
+    run.kill().unwrap();
+    run.wait().unwrap();
+}
+
+#[test]
+fn a_run_whose_process_is_dead_is_shown_as_interrupted_until_it_is_resumed() {
+    let world = waiting();
+    let run = started(&world, "one");
+    assert!(world.says(0, &["runs"]).contains("#1  running"));
+    assert_eq!(world.json(0, &["show", "--json"])["interrupted"], false);
+    kill(run);
+
+    let runs = world.says(0, &["runs"]);
+    assert!(runs.contains("#1  interrupted  demo"), "{runs}");
+    assert!(runs.ends_with("run #1 was interrupted: `trunkline resume 1` goes on\n"), "{runs}");
+    let shown = world.says(0, &["show"]);
+    assert!(shown.contains("■ demo #1 was interrupted\n"), "{shown}");
+    assert!(shown.contains("  trunkline resume 1  go on with it"), "{shown}");
+    for json in [world.json(0, &["runs", "--json"])[0].clone(), world.json(0, &["show", "--json"])]
+    {
+        assert_eq!((&json["status"], &json["interrupted"]), (&"running".into(), &true.into()));
+    }
+
+    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    let resumed = world.says(0, &["resume"]);
+    assert!(resumed.contains("a   | two"), "{resumed}");
+    assert_eq!(world.json(0, &["show", "--json"])["interrupted"], false);
+}
+
+#[test]
+fn resume_says_why_there_is_nothing_to_do() {
+    let world = waiting();
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
+    let run = started(&world, "one");
+    let driver = format!("run #1 is driven by process {} of ada", run.id());
+    assert_eq!(
+        world.complains(2, &["resume", "1"]),
+        format!(
+            "error: {driver}\n\
+             help: `trunkline logs 1 --follow` follows it, `trunkline cancel 1` stops it\n"
+        )
+    );
+    assert_eq!(world.says(0, &["resume"]), format!("nothing to resume; {driver}\n"));
+    signal(&run, "INT");
+    assert_eq!(ended(run), Some(1));
+    assert_eq!(world.says(1, &["resume", "1"]), "nothing to resume: run #1 was cancelled\n");
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n", "that one has ended");
+    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    world.says(0, &["run"]);
+    assert_eq!(world.says(0, &["resume", "last"]), "nothing to resume: run #2 has passed\n");
+}
+
+#[test]
+fn a_cancel_by_force_waits_for_nothing() {
+    let world = World::new(
+        "version: 1\nname: demo\non: { push: {} }\nstages:\n  \
+         a: { image: x, run: 'trap \"\" TERM; echo one; while :; do sleep 0.1; done' }\n",
+    );
+    let told = |force: &[&str]| world.says(0, &[&["cancel", "last"], force].concat());
+    for polite in [&[][..], &["asked politely before"]] {
+        let run = started(&world, "one");
+        for _ in polite {
+            let answer = "run #2 is cancelling; `trunkline cancel 2 --force` ends it at once\n";
+            assert_eq!([told(&[]), told(&[])], [answer; 2], "asking again does not force it");
+        }
+        told(&["--force"]);
+        assert_eq!(ended(run), Some(1));
+        let shown = world.json(0, &["show", "--json"]);
+        assert_eq!(shown["status"], "cancelled");
+        assert!(shown["duration_ms"].as_u64().unwrap() < GRACE.0, "{shown}");
+    }
+}

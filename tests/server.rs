@@ -9,6 +9,8 @@ mod support;
 mod access;
 #[path = "server/accounts.rs"]
 mod accounts;
+#[path = "server/command.rs"]
+mod command;
 #[path = "server/identity.rs"]
 mod identity;
 #[path = "server/oidc.rs"]

@@ -22,3 +22,5 @@ mod opening;
 mod results;
 #[path = "store/runs.rs"]
 mod runs;
+#[path = "store/sign_in.rs"]
+mod sign_in;

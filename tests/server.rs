@@ -20,6 +20,8 @@ mod deliveries;
 mod remotes;
 #[path = "server/requests.rs"]
 mod requests;
+#[path = "server/command.rs"]
+mod command;
 #[path = "server/identity.rs"]
 mod identity;
 #[path = "server/oidc.rs"]

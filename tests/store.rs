@@ -26,3 +26,5 @@ mod opening;
 mod results;
 #[path = "store/runs.rs"]
 mod runs;
+#[path = "store/sign_in.rs"]
+mod sign_in;

@@ -76,7 +76,11 @@ fn remembered(seen: Option<Failures>, now: Timestamp) -> Failures {
 
 /// How long the next try has to wait.
 fn wait_seconds(seen: Failures, free: i64, now: Timestamp) -> Option<u64> {
-    let over = u32::try_from(seen.failures.saturating_sub(free)).ok()?;
+    let over = seen.failures.saturating_sub(free);
+    if over < 0 {
+        return None;
+    }
+    let over = u32::try_from(over).unwrap_or(u32::MAX);
     let delay = 2u64.saturating_pow(over).min(WAIT_SECONDS_MAX);
     let passed = now.since(seen.last_at).0;
     let left = (delay * 1000).checked_sub(passed).filter(|it| *it > 0)?;

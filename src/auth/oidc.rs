@@ -145,7 +145,7 @@ impl Auth {
         }
         let oldest = oldest(self.clock.now());
         let row = self.store.claim_sign_in_state(&tokens::hash(returned.state)).await?;
-        Ok(row.filter(|it| it.created_at >= oldest).ok_or(AuthError::Unproven)?)
+        row.filter(|it| it.created_at >= oldest).ok_or(AuthError::Unproven)
     }
 
     fn provider(&self) -> Result<&ProviderSettings, AuthError> {

@@ -43,7 +43,6 @@ impl Cookies {
     }
 
     /// Sets the cookies of a session.
-    #[must_use]
     pub fn set(self, signed_in: &SignedIn) -> SetCookies {
         let SignedIn { access, access_seconds, refresh, refresh_seconds, csrf, .. } = signed_in;
         let (session, shown) = (self.host("trunkline"), self.host("trunkline-csrf"));
@@ -59,7 +58,6 @@ impl Cookies {
     }
 
     /// Clears them.
-    #[must_use]
     pub fn clear(self) -> SetCookies {
         let (session, shown) = (self.host("trunkline"), self.host("trunkline-csrf"));
         self.all([
@@ -73,7 +71,6 @@ impl Cookies {
     }
 
     /// Sets what a sign-in at a provider comes back with: `Lax`, as the provider sends the browser back.
-    #[must_use]
     pub fn set_state(self, state: &str, seconds: i64) -> SetCookies {
         let name = self.host("trunkline-state");
         self.all([format!("{name}={state}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax")])

@@ -109,7 +109,7 @@ async fn the_next_key_is_published_two_days_before_it_signs() {
         keys.keys.into_iter().map(|it| it.common.key_id.unwrap()).collect::<Vec<_>>()
     };
     let first = sign().await;
-    assert_eq!(published().await, [first.clone()]);
+    assert_eq!(published().await, std::slice::from_ref(&first));
     let day = 24 * 3600;
     server.clock.by_seconds(28 * day + 60);
     assert_eq!(sign().await, first);

@@ -60,7 +60,7 @@ async fn come_back(server: &Server, code: &str, state: &str, cookie: &str) -> An
 /// The whole way, for somebody of whom the provider says this.
 async fn sign_in(server: &Server, provider: &Provider, claims: Value) -> Answer {
     let begun = begin(server, "/").await;
-    let (code, state) = provider.authorize(begun.header("location"), claims);
+    let (code, state) = provider.authorize(begun.header("location"), &claims);
     come_back(server, &code, &state, &begun.cookie("trunkline-state")).await
 }
 
@@ -76,7 +76,7 @@ async fn a_person_signs_in_at_the_provider_and_comes_back_to_where_they_were() {
     server.team("search").await;
     let begun = begin(&server, "/runs%3Fa%3D1%26b%3D2").await;
     assert!(begun.set_cookie("trunkline-state").ends_with("; HttpOnly; SameSite=Lax"));
-    let (code, state) = provider.authorize(begun.header("location"), ada());
+    let (code, state) = provider.authorize(begun.header("location"), &ada());
     let answer = come_back(&server, &code, &state, &begun.cookie("trunkline-state")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert!(answer.text.contains("0;url=/runs?a=1&amp;b=2"), "{answer:?}");
@@ -152,13 +152,13 @@ async fn somebody_who_is_shut_out_here_stays_out() {
 async fn nobody_is_signed_in_by_a_link_of_somebody_else() {
     let (server, provider) = start().await;
     let (mine, theirs) = (begin(&server, "/").await, begin(&server, "/").await);
-    let (code, state) = provider.authorize(theirs.header("location"), ada());
+    let (code, state) = provider.authorize(theirs.header("location"), &ada());
     for cookie in [mine.cookie("trunkline-state"), String::new()] {
         let answer = come_back(&server, &code, &state, &cookie).await;
         assert_eq!(answer.status, 403, "{answer:?}");
     }
     // A code of another sign-in does not fit the verifier of mine.
-    let (_, state) = provider.authorize(mine.header("location"), ada());
+    let (_, state) = provider.authorize(mine.header("location"), &ada());
     let answer = come_back(&server, &code, &state, &mine.cookie("trunkline-state")).await;
     assert_eq!(answer.status, 503, "{answer:?}");
 }
@@ -167,7 +167,7 @@ async fn nobody_is_signed_in_by_a_link_of_somebody_else() {
 async fn a_sign_in_that_takes_too_long_is_refused() {
     let (server, provider) = start().await;
     let begun = begin(&server, "/").await;
-    let (code, state) = provider.authorize(begun.header("location"), ada());
+    let (code, state) = provider.authorize(begun.header("location"), &ada());
     server.clock.by_seconds(601);
     let answer = come_back(&server, &code, &state, &begun.cookie("trunkline-state")).await;
     assert_eq!(answer.status, 401);
@@ -177,7 +177,7 @@ async fn a_sign_in_that_takes_too_long_is_refused() {
 async fn a_return_to_another_site_goes_to_the_front_page() {
     let (server, provider) = start().await;
     let begun = begin(&server, "//evil.example").await;
-    let (code, state) = provider.authorize(begun.header("location"), ada());
+    let (code, state) = provider.authorize(begun.header("location"), &ada());
     let answer = come_back(&server, &code, &state, &begun.cookie("trunkline-state")).await;
     assert!(answer.text.contains("0;url=/\""), "{answer:?}");
 }

@@ -31,7 +31,7 @@ pub(crate) struct Provider {
     /// Grants by code: challenge, redirect address, claims.
     grants: Mutex<HashMap<String, (String, String, Value)>>,
     forge: Mutex<Option<Forge>>,
-    _tasks: Mutex<JoinSet<()>>,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl Provider {
@@ -46,7 +46,7 @@ impl Provider {
             public: pair.public_key().as_ref().to_vec(),
             grants: Mutex::default(),
             forge: Mutex::default(),
-            _tasks: Mutex::default(),
+            tasks: Mutex::default(),
         });
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
@@ -54,12 +54,12 @@ impl Provider {
             .route("/token", post(token))
             .with_state(provider.clone());
         let serve = async move { axum::serve(listener, router).await.unwrap() };
-        provider._tasks.lock().unwrap().spawn(serve);
+        provider.tasks.lock().unwrap().spawn(serve);
         provider
     }
 
     /// The person signs in at `location` and is sent back with a code; these are the claims about them.
-    pub(crate) fn authorize(&self, location: &str, claims: Value) -> (String, String) {
+    pub(crate) fn authorize(&self, location: &str, claims: &Value) -> (String, String) {
         let url = reqwest::Url::parse(location).unwrap();
         let query: HashMap<_, _> = url.query_pairs().into_owned().collect();
         assert!(location.starts_with(&format!("{}/authorize?", self.issuer)), "{location}");

@@ -30,11 +30,14 @@ pub(super) async fn sign_in(
     Json(request): Json<SignInRequest>,
 ) -> Result<(SetCookies, Json<SessionStarted>), Problem> {
     let attempt = SignIn { login: request.login, password: request.password, client };
-    let signed_in = app.auth.sign_in(attempt).await.map_err(|error| match error {
-        AuthError::Unproven => {
-            Problem::new(ProblemKind::Unauthenticated, "the login or the password is wrong")
+    let refused = |error: AuthError| {
+        if matches!(error, AuthError::Unproven) {
+            let title = "the login or the password is wrong";
+            Problem::new(ProblemKind::Unauthenticated, title)
+        } else {
+            error.into()
         }
-        error => error.into(),
-    })?;
+    };
+    let signed_in = app.auth.sign_in(attempt).await.map_err(refused)?;
     Ok(answer(&app, signed_in))
 }

@@ -53,8 +53,7 @@ fn is_fitting(key: &Jwk, algorithm: Algorithm) -> bool {
         AlgorithmParameters::RSA(_) => AlgorithmFamily::Rsa,
         AlgorithmParameters::EllipticCurve(_) => AlgorithmFamily::Ec,
         AlgorithmParameters::OctetKeyPair(_) => AlgorithmFamily::Ed,
-        // A secret key, or what is not known.
-        _ => return false,
+        AlgorithmParameters::OctetKey(_) | AlgorithmParameters::Other(_) | _ => return false,
     };
     let is_for_signing =
         key.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);

@@ -1,0 +1,174 @@
+//! Sessions, wrong tries, set-up and keys.
+
+use trunkline::model::{PersonId, Timestamp};
+use trunkline::store::Store;
+use trunkline::store::access::keys::KeyRow;
+use trunkline::store::access::people::PersonRow;
+use trunkline::store::access::sessions::{Rotation, SessionRow};
+use trunkline::store::access::sign_in::{Failures, SignInState};
+
+use crate::databases::{Database, on_each_database};
+
+on_each_database!(
+    a_session_is_rotated_by_its_newest_token_only,
+    sessions_are_revoked_alone_and_together,
+    a_wrong_try_is_counted_on_what_was_seen,
+    a_sign_in_under_way_is_claimed_once,
+    only_one_of_many_sets_up,
+    keys_are_listed_while_they_serve,
+);
+
+fn person(id: &str) -> PersonRow {
+    PersonRow {
+        id: PersonId(id.to_owned()),
+        login: id.to_owned(),
+        name: String::new(),
+        email: String::new(),
+        password_hash: String::new(),
+        is_owner: true,
+        created_at: Timestamp(1),
+        disabled_at: None,
+    }
+}
+
+fn session(id: &str, person: &str) -> SessionRow {
+    SessionRow {
+        id: id.to_owned(),
+        person: PersonId(person.to_owned()),
+        refresh_hash: "first".to_owned(),
+        used_hash: String::new(),
+        address: "192.0.2.1".to_owned(),
+        agent: "Mozilla/5.0 (☂)".to_owned(),
+        created_at: Timestamp(10),
+        refreshed_at: Timestamp(10),
+        expires_at: Timestamp(100),
+        revoked_at: None,
+    }
+}
+
+async fn insert_sessions(store: &Store) {
+    store.insert_person(&person("ada")).await.unwrap();
+    store.insert_person(&person("eve")).await.unwrap();
+    for (id, person) in [("s1", "ada"), ("s2", "ada"), ("s3", "eve")] {
+        store.insert_session(&session(id, person)).await.unwrap();
+    }
+}
+
+async fn a_session_is_rotated_by_its_newest_token_only(store: Store, _: &Database) {
+    insert_sessions(&store).await;
+    assert_eq!(store.find_session("s1").await.unwrap(), Some(session("s1", "ada")));
+    let rotate = async |shown: &str, next: &str, now: i64| {
+        let rotation = Rotation {
+            session: "s1".to_owned(),
+            shown_hash: shown.to_owned(),
+            next_hash: next.to_owned(),
+            now: Timestamp(now),
+            expires_at: Timestamp(200),
+        };
+        store.rotate_session(&rotation).await.unwrap()
+    };
+    assert!(rotate("first", "second", 50).await);
+    assert!(!rotate("first", "third", 50).await);
+    let row = store.find_session("s1").await.unwrap().unwrap();
+    assert_eq!((&*row.refresh_hash, &*row.used_hash), ("second", "first"));
+    assert_eq!((row.refreshed_at, row.expires_at), (Timestamp(50), Timestamp(200)));
+    assert!(!rotate("second", "third", 200).await, "it has ended");
+    assert_eq!(store.find_session("s2").await.unwrap().unwrap().refresh_hash, "first");
+}
+
+async fn sessions_are_revoked_alone_and_together(store: Store, _: &Database) {
+    insert_sessions(&store).await;
+    let (ada, eve) = (PersonId("ada".to_owned()), PersonId("eve".to_owned()));
+    let ids = async |person: &PersonId, now: i64| {
+        let rows = store.list_sessions(person, Timestamp(now)).await.unwrap();
+        rows.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&ada, 99).await, ["s2", "s1"]);
+    assert!(ids(&ada, 100).await.is_empty());
+    assert!(!store.revoke_session(&eve, "s1", Timestamp(20)).await.unwrap());
+    assert!(store.revoke_session(&ada, "s1", Timestamp(20)).await.unwrap());
+    assert!(!store.revoke_session(&ada, "s1", Timestamp(21)).await.unwrap());
+    store.insert_session(&session("s4", "ada")).await.unwrap();
+    store.revoke_sessions(&ada, Timestamp(30)).await.unwrap();
+    assert!(ids(&ada, 40).await.is_empty());
+    assert_eq!(ids(&eve, 40).await, ["s3"]);
+    let revoked_at = store.find_session("s1").await.unwrap().unwrap().revoked_at;
+    assert_eq!(revoked_at, Some(Timestamp(20)), "the first time counts");
+    assert_eq!(store.delete_sessions_before(Timestamp(100)).await.unwrap(), 0);
+    assert_eq!(store.delete_sessions_before(Timestamp(101)).await.unwrap(), 4);
+}
+
+async fn a_wrong_try_is_counted_on_what_was_seen(store: Store, _: &Database) {
+    let failures = |failures, at| Failures { failures, last_at: Timestamp(at) };
+    let (first, second) = (failures(1, 10), failures(2, 20));
+    assert_eq!(store.find_failures("login:ada").await.unwrap(), None);
+    assert!(store.save_failure("login:ada", None, first).await.unwrap());
+    assert!(!store.save_failure("login:ada", None, first).await.unwrap());
+    assert!(store.save_failure("login:ada", Some(first), second).await.unwrap());
+    assert!(!store.save_failure("login:ada", Some(first), second).await.unwrap());
+    assert_eq!(store.find_failures("login:ada").await.unwrap(), Some(second));
+    for left in [1, 0, 0] {
+        store.forgive_failure("login:ada").await.unwrap();
+        assert_eq!(store.find_failures("login:ada").await.unwrap().unwrap().failures, left);
+    }
+    assert_eq!(store.delete_failures_before(Timestamp(20)).await.unwrap(), 0);
+    store.delete_failures("login:ada").await.unwrap();
+    assert_eq!(store.find_failures("login:ada").await.unwrap(), None);
+}
+
+async fn a_sign_in_under_way_is_claimed_once(store: Store, _: &Database) {
+    let state = |state: &str, at| SignInState {
+        state: state.to_owned(),
+        provider: "https://id.example.org".to_owned(),
+        nonce: "n".to_owned(),
+        verifier: "sealed".to_owned(),
+        return_to: "/".to_owned(),
+        created_at: Timestamp(at),
+    };
+    store.insert_sign_in_state(&state("old", 1), Timestamp(0)).await.unwrap();
+    store.insert_sign_in_state(&state("new", 10), Timestamp(5)).await.unwrap();
+    assert_eq!(store.claim_sign_in_state("old").await.unwrap(), None);
+    assert_eq!(store.claim_sign_in_state("new").await.unwrap(), Some(state("new", 10)));
+    assert_eq!(store.claim_sign_in_state("new").await.unwrap(), None);
+}
+
+async fn only_one_of_many_sets_up(store: Store, _: &Database) {
+    assert!(!store.claim_setup(&person("early")).await.unwrap(), "no token was made");
+    store.insert_setup_token("old", Timestamp(1), Timestamp(0)).await.unwrap();
+    for (token, at) in [("a", 10), ("b", 11)] {
+        store.insert_setup_token(token, Timestamp(at), Timestamp(5)).await.unwrap();
+    }
+    let mut tokens = store.list_setup_tokens(Timestamp(5)).await.unwrap();
+    tokens.sort();
+    assert_eq!(tokens, ["a", "b"]);
+    let people: Vec<_> = (0..8).map(|number| person(&format!("p{number}"))).collect();
+    let claims = people.iter().map(|it| store.claim_setup(it));
+    let claimed = futures_util::future::join_all(claims).await;
+    assert_eq!(claimed.iter().filter(|it| matches!(it, Ok(true))).count(), 1, "{claimed:?}");
+    assert_eq!(store.list_people().await.unwrap().len(), 1);
+    assert!(store.list_setup_tokens(Timestamp(0)).await.unwrap().is_empty());
+}
+
+async fn keys_are_listed_while_they_serve(store: Store, _: &Database) {
+    let key = |id: &str, purpose: &str, at: i64| KeyRow {
+        id: id.to_owned(),
+        purpose: purpose.to_owned(),
+        algorithm: "ES256".to_owned(),
+        private_key: "sealed".to_owned(),
+        public_key: "{}".to_owned(),
+        created_at: Timestamp(at),
+        signs_until: Timestamp(at + 10),
+        serves_until: Timestamp(at + 20),
+    };
+    for row in [key("b", "workload", 5), key("a", "workload", 0), key("c", "session", 0)] {
+        store.insert_signing_key(&row).await.unwrap();
+    }
+    let ids = async |now: i64| {
+        let rows = store.list_signing_keys("workload", Timestamp(now)).await.unwrap();
+        rows.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(19).await, ["a", "b"]);
+    assert_eq!(ids(20).await, ["b"]);
+    store.insert_signing_key(&key("d", "workload", 23)).await.unwrap();
+    assert_eq!(ids(0).await, ["b", "d"], "what serves nobody is forgotten");
+}

@@ -3,6 +3,8 @@
 mod runs;
 mod teams;
 mod projects;
+mod secrets;
+mod audit;
 
 use axum::Router;
 use utoipa::OpenApi as _;
@@ -24,8 +26,12 @@ struct Document;
 
 /// All routes, and the OpenAPI document that describes them.
 pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let routes =
-        OpenApiRouter::new().merge(runs::routes()).merge(teams::routes()).merge(projects::routes());
+    let routes = OpenApiRouter::new()
+        .merge(runs::routes())
+        .merge(teams::routes())
+        .merge(projects::routes())
+        .merge(secrets::routes())
+        .merge(audit::routes());
     let (router, document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(PREFIX, routes).split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));

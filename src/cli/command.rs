@@ -16,6 +16,7 @@ pub mod shell;
 pub mod gc;
 pub mod doctor;
 pub mod serve;
+pub mod key;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -58,6 +59,8 @@ pub enum Subcommand {
     Doctor(doctor::DoctorArgs),
     /// Serve the API, and drive every run
     Serve(Box<serve::ServeArgs>),
+    /// Rotate the keys that a server seals with, or show how they stand
+    Key(key::KeyArgs),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -81,6 +84,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
         Subcommand::Doctor(args) => doctor::execute(session, &args).await,
         Subcommand::Serve(args) => Box::pin(serve::execute(session, &args)).await,
+        Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -16,7 +17,10 @@ use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::http::App;
-use crate::secrets::{Sealer, SecretSource, TeamSecrets};
+use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
+
+/// Between two looks whether the keys are to be rotated.
+const ROTATION_LOOK: Duration = Duration::from_secs(3600);
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -52,14 +56,38 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let worker = drive::worker(session, &state, docker, (source, settings));
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
-    let (served, worked, ()) =
-        tokio::join!(async { server.await }, worker.serve(&shutdown), async {
+    let (served, worked, (), ()) = tokio::join!(
+        async { server.await },
+        worker.serve(&shutdown),
+        rotate_monthly(&sealer, &shutdown),
+        async {
             signals.next().await;
             shutdown.cancel();
-        },);
+        },
+    );
     served.context("the listener broke")?;
     worked?;
     Ok(Exit::Passed)
+}
+
+/// Looks every hour whether the keys are to be rotated. One process does it; a failure waits for the next
+/// look.
+async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
+    let owner = format!("process {} {}", std::process::id(), hex::encode(random_bytes::<4>()));
+    while !shutdown.is_cancelled() {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            rotated = sealer.rotate_when_due(&owner) => match rotated {
+                Ok(Some(rotated)) => tracing::info!(?rotated, "the keys were rotated"),
+                Ok(None) => (),
+                Err(error) => tracing::error!(%error, "the keys could not be rotated"),
+            },
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = tokio::time::sleep(ROTATION_LOOK) => (),
+        }
+    }
 }
 
 fn app(session: &Session, state: &State, sealer: &Sealer) -> App {

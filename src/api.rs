@@ -11,6 +11,8 @@ mod teams;
 mod projects;
 mod deliveries;
 mod hooks;
+mod secrets;
+mod audit;
 
 use axum::{Router, middleware};
 use utoipa::OpenApi as _;
@@ -42,7 +44,9 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(teams::routes())
         .merge(projects::routes())
         .merge(deliveries::routes())
-        .merge(hooks::routes());
+        .merge(hooks::routes())
+        .merge(secrets::routes())
+        .merge(audit::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(well_known::routes())
         .nest(PREFIX, routes)

@@ -8,6 +8,7 @@ mod sealer;
 pub mod rules;
 pub mod team;
 mod source;
+pub mod rotation;
 
 pub use keys::{KeyError, Keyring};
 pub use mask::Masker;

@@ -18,6 +18,7 @@ pub mod serve;
 pub mod person;
 pub mod team;
 pub mod token;
+pub mod key;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -72,6 +73,8 @@ pub enum Subcommand {
     Team(team::TeamArgs),
     /// Make, list and end API tokens of a server
     Token(token::TokenArgs),
+    /// Rotate the keys that a server seals with, or show how they stand
+    Key(key::KeyArgs),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -98,6 +101,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Person(args) => person::execute(session, &args).await,
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,
+        Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -10,6 +10,7 @@ use crate::auth::PersonError;
 use crate::config::ConfigError;
 use crate::engine::Refused;
 use crate::runs::RunsError;
+use crate::secrets::{KeyError, SealError};
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::worker::WorkerError;
@@ -169,6 +170,12 @@ fn help_of(error: &anyhow::Error) -> String {
     }
     if let Some(source) = error.downcast_ref::<SourceError>() {
         return source.help().unwrap_or_default().to_owned();
+    }
+    if let Some(seal) = error.downcast_ref::<SealError>() {
+        return seal.help().unwrap_or_default().to_owned();
+    }
+    if let Some(key) = error.downcast_ref::<KeyError>() {
+        return key.help().unwrap_or_default().to_owned();
     }
     if let Some(store) = error.downcast_ref::<StoreError>() {
         return store.help().unwrap_or_default().to_owned();

@@ -7,6 +7,7 @@ use crate::auth::{AuthError, KeyError, OidcError, PasswordError, PersonError, Se
 use crate::blobs::BlobError;
 use crate::model::Role;
 use crate::runs::RunsError;
+use crate::secrets::{KeyError, SealError, TeamSecretsError};
 use crate::store::StoreError;
 
 /// What went wrong, in words that clients may compare. New ones are added, old ones stay.
@@ -198,6 +199,25 @@ impl From<RunsError> for Problem {
             RunsError::Refused(refused) => Self::new(ProblemKind::Refused, refused.to_string()),
             RunsError::Store(error) => error.into(),
             RunsError::Unreadable { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TeamSecretsError> for Problem {
+    fn from(error: TeamSecretsError) -> Self {
+        match error {
+            TeamSecretsError::NotSet { .. } => Self::not_found("this secret"),
+            TeamSecretsError::Denied { .. } => Self::new(ProblemKind::Refused, error.to_string()),
+            TeamSecretsError::Invalid(reason) => Self::bad_request(reason),
+            TeamSecretsError::Store(error) | TeamSecretsError::Seal(SealError::Store(error)) => {
+                error.into()
+            }
+            TeamSecretsError::Seal(SealError::Key(KeyError::Unreachable { .. })) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the keys are away");
+                Self::new(ProblemKind::Unavailable, "the key provider does not answer")
+                    .with_help("Try again in a moment.")
+            }
+            TeamSecretsError::Seal(error) => Self::internal(&error),
         }
     }
 }

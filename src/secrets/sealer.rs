@@ -17,7 +17,7 @@ mod tests;
 /// How long an unwrapped data key stays in memory.
 const KEY_KEPT: Milliseconds = Milliseconds::from_seconds(300);
 /// How long it may take until a process seals with a new data key.
-pub(super) const CURRENT_KEPT: Milliseconds = Milliseconds::from_seconds(30);
+const CURRENT_KEPT: Milliseconds = Milliseconds::from_seconds(30);
 /// Unwrapped data keys in memory; there are more only after years of rotations.
 const KEYS_MAX: usize = 32;
 
@@ -48,6 +48,9 @@ pub enum SealError {
     /// The data key is gone.
     #[error("the data key `{0}` is not in the database")]
     NoDataKey(String),
+    /// Another process rotates the keys.
+    #[error("another process rotates the keys")]
+    UnderWay,
     /// The key provider failed.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -64,6 +67,7 @@ impl SealError {
             Self::Changed { .. } | Self::NoDataKey(_) => {
                 Some("Set the value anew, or restore the database from a backup.")
             }
+            Self::UnderWay => Some("Wait until it is done: `trunkline key status`."),
             Self::Key(error) => error.help(),
             Self::Store(error) => error.help(),
         }
@@ -130,6 +134,18 @@ impl Sealer {
         self.store.insert_data_key(&row).await?;
         self.keep(&id, key);
         Ok(id)
+    }
+
+    /// The same text under the data key of now.
+    pub(super) async fn sealed_anew(&self, sealed: &str) -> Result<String, SealError> {
+        let purpose = Envelope::parse(sealed).map(|it| it.purpose).unwrap_or_default();
+        let plain = zeroize::Zeroizing::new(self.open(&purpose, sealed).await?);
+        self.seal(&purpose, &plain).await
+    }
+
+    /// The next text is sealed with the newest data key.
+    pub(super) fn forget_current(&self) {
+        self.unwrapped().current = None;
     }
 
     async fn key(&self, data_key: &str) -> Result<Key, SealError> {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::net::TcpListener;
@@ -17,8 +18,11 @@ use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::http::App;
-use crate::secrets::{SecretSource, TeamSecrets};
+use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::triggers::Triggers;
+
+/// Between two looks whether the keys are to be rotated.
+const ROTATION_LOOK: Duration = Duration::from_secs(3600);
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -60,10 +64,12 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
         signals.next().await;
         shutdown.cancel();
     };
-    let (served, worked, (), ()) = tokio::join!(
+    let sealer = keys::sealer(session, &state)?;
+    let (served, worked, (), (), ()) = tokio::join!(
         async { server.await },
         worker.serve(&shutdown),
         triggers.serve(&shutdown),
+        rotate_monthly(&sealer, &shutdown),
         stop,
     );
     served.context("the listener broke")?;
@@ -78,6 +84,26 @@ async fn announce_setup(session: &Session, app: &App) -> anyhow::Result<()> {
         session.output.line(&format!("nobody owns this server yet; set-up token: {token}"))?;
     }
     Ok(())
+}
+
+/// Looks every hour whether the keys are to be rotated. One process does it; a failure waits for the next
+/// look.
+async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
+    let owner = format!("process {} {}", std::process::id(), hex::encode(random_bytes::<4>()));
+    while !shutdown.is_cancelled() {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            rotated = sealer.rotate_when_due(&owner) => match rotated {
+                Ok(Some(rotated)) => tracing::info!(?rotated, "the keys were rotated"),
+                Ok(None) => (),
+                Err(error) => tracing::error!(%error, "the keys could not be rotated"),
+            },
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = tokio::time::sleep(ROTATION_LOOK) => (),
+        }
+    }
 }
 
 fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {

@@ -1,0 +1,132 @@
+//! `GET /api/v1/audit`: newest first; owners see all of it, admins what concerns their team.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use crate::http::{App, Page, PageQuery, Problem, ProblemKind, Visitor};
+use crate::model::{Role, TeamId, Timestamp};
+use crate::store::audit::{AuditFilter, AuditRow};
+
+/// Which part of the log.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct AuditQuery {
+    /// Name of a team; only owners may leave it out.
+    team: Option<String>,
+    /// Id of a project.
+    project: Option<String>,
+    /// Who did it: `person:<login>`, `run:<id>`, `system`.
+    actor: Option<String>,
+    /// What was done: `secret.read`, or `secret.` for all that begin so.
+    action: Option<String>,
+    /// What it was done to.
+    subject: Option<String>,
+    /// From this moment on, in milliseconds since 1970-01-01 UTC.
+    since: Option<i64>,
+    /// Before this moment.
+    until: Option<i64>,
+    /// `json` for a page, `ndjson` for one object a line; the cursor is then in the header `x-next-cursor`.
+    format: Option<String>,
+}
+
+/// Something that was done.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct AuditBody {
+    /// Its id.
+    id: String,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    at: i64,
+    /// Who did it.
+    actor: String,
+    /// Where they called from, or empty.
+    address: String,
+    /// What was done.
+    action: String,
+    /// Id of the team, or empty.
+    team: String,
+    /// Id of the project, or empty.
+    project: String,
+    /// What it was done to.
+    subject: String,
+    /// More of it.
+    #[schema(value_type = Object)]
+    detail: serde_json::Value,
+}
+
+impl From<AuditRow> for AuditBody {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            id: row.id,
+            at: row.at.0,
+            actor: row.actor,
+            address: row.address,
+            action: row.action,
+            team: row.team.0,
+            project: row.project.0,
+            subject: row.subject,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        }
+    }
+}
+
+/// Lists the audit log.
+#[utoipa::path(
+    get, path = "/audit", tag = "audit",
+    params(AuditQuery, PageQuery),
+    responses((status = 200, body = Page<AuditBody>)),
+)]
+pub(super) async fn list_audit_events(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<AuditQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let filter = AuditFilter {
+        team: team(&app, &visitor, query.team.as_deref()).await?,
+        project: query.project.unwrap_or_default(),
+        actor: query.actor.unwrap_or_default(),
+        action: query.action.unwrap_or_default(),
+        subject: query.subject.unwrap_or_default(),
+        since: query.since.map(Timestamp),
+        until: query.until.map(Timestamp),
+        limit: page.limit() + 1,
+        cursor: page.cursor.clone().unwrap_or_default(),
+    };
+    let rows = app.store.list_audit_events(&filter).await?;
+    let bodies = rows.into_iter().map(AuditBody::from).collect();
+    let found = Page::new(bodies, page.limit(), |it: &AuditBody| it.id.clone());
+    match query.format.as_deref() {
+        None | Some("json") => Ok(Json(found).into_response()),
+        Some("ndjson") => Ok(lines(&found)),
+        Some(_) => Err(Problem::bad_request("`format` is `json` or `ndjson`")),
+    }
+}
+
+async fn team(app: &App, visitor: &Visitor, name: Option<&str>) -> Result<Option<TeamId>, Problem> {
+    let Some(name) = name else {
+        let refused = || {
+            Problem::new(ProblemKind::Forbidden, "only owners of the installation see all of it")
+                .with_help("Name one of your teams with `team`.")
+        };
+        return visitor.0.may_own().then_some(None).ok_or_else(refused);
+    };
+    let team = app.store.find_team(name).await?;
+    let team = team.ok_or_else(|| Problem::not_found("this team"))?.id;
+    visitor.require(&team, Role::Admin, "this team")?;
+    Ok(Some(team))
+}
+
+/// One object a line (<https://github.com/ndjson/ndjson-spec>).
+fn lines(page: &Page<AuditBody>) -> Response {
+    let lines = page.items.iter().filter_map(|it| serde_json::to_string(it).ok());
+    let body: String = lines.map(|it| it + "\n").collect();
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-ndjson"));
+    if let Some(next) = page.next.as_deref().and_then(|it| header::HeaderValue::from_str(it).ok()) {
+        headers.insert("x-next-cursor", next);
+    }
+    response
+}

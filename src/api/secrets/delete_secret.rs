@@ -1,0 +1,61 @@
+//! `DELETE …/secrets?name=…`: no stage gets it any more.
+
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+
+use super::Holder;
+use super::body::SecretQuery;
+use crate::http::{App, Problem, Visitor};
+use crate::model::Role;
+use crate::secrets::team::Author;
+
+/// Removes a secret of a team.
+#[utoipa::path(
+    delete, path = "/teams/{team}/secrets", tag = "secrets",
+    params(("team" = String, Path, description = "Name of the team"), SecretQuery),
+    responses((status = 204)),
+)]
+pub(super) async fn delete_team_secret(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(team): Path<String>,
+    Query(query): Query<SecretQuery>,
+) -> Result<StatusCode, Problem> {
+    let holder = super::team(&app, &visitor, (&team, Role::Admin)).await?;
+    delete(&app, &visitor, holder, query).await
+}
+
+/// Removes a secret of a project.
+#[utoipa::path(
+    delete, path = "/projects/{team}/{name}/secrets", tag = "secrets",
+    params(
+        ("team" = String, Path, description = "Name of the team"),
+        ("name" = String, Path, description = "Name of the project"),
+        SecretQuery,
+    ),
+    responses((status = 204)),
+)]
+pub(super) async fn delete_project_secret(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, name)): Path<(String, String)>,
+    Query(query): Query<SecretQuery>,
+) -> Result<StatusCode, Problem> {
+    let holder = super::project(&app, &visitor, ((&team, &name), Role::Admin)).await?;
+    delete(&app, &visitor, holder, query).await
+}
+
+async fn delete(
+    app: &App,
+    visitor: &Visitor,
+    holder: Holder,
+    query: SecretQuery,
+) -> Result<StatusCode, Problem> {
+    let author = Author { login: visitor.0.login.clone(), address: String::new() };
+    let place = holder.place(query.name, query.environment);
+    if app.secrets.delete(&place, &author).await? {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::not_found("this secret"))
+    }
+}

@@ -1,0 +1,45 @@
+//! `GET …/secrets`: names, rules and versions.
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::Holder;
+use super::body::SecretBody;
+use crate::http::{App, Page, Problem, Visitor};
+use crate::model::Role;
+
+/// Lists the secrets of a team.
+#[utoipa::path(
+    get, path = "/teams/{team}/secrets", tag = "secrets",
+    params(("team" = String, Path, description = "Name of the team")),
+    responses((status = 200, body = Page<SecretBody>)),
+)]
+pub(super) async fn list_team_secrets(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path(team): Path<String>,
+) -> Result<Json<Page<SecretBody>>, Problem> {
+    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?).await
+}
+
+/// Lists the secrets of a project.
+#[utoipa::path(
+    get, path = "/projects/{team}/{name}/secrets", tag = "secrets",
+    params(
+        ("team" = String, Path, description = "Name of the team"),
+        ("name" = String, Path, description = "Name of the project"),
+    ),
+    responses((status = 200, body = Page<SecretBody>)),
+)]
+pub(super) async fn list_project_secrets(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, name)): Path<(String, String)>,
+) -> Result<Json<Page<SecretBody>>, Problem> {
+    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?).await
+}
+
+async fn list(app: &App, holder: Holder) -> Result<Json<Page<SecretBody>>, Problem> {
+    let rows = app.store.list_secrets(&holder.team, &holder.project).await?;
+    Ok(Json(Page { items: rows.into_iter().map(SecretBody::from).collect(), next: None }))
+}

@@ -21,7 +21,7 @@ pub use address::AddressRule;
 pub use credential::StoredCredential;
 
 /// The longest a remote may take; what it has sent until then is not lost for the next try.
-const REMOTE_TIMEOUT: Duration = Duration::from_secs(10 * 60);
+const REMOTE_TIMEOUT: Duration = Duration::from_mins(10);
 /// An App's token is renewed when it is good for less than this.
 const TOKEN_SPARE: Milliseconds = Milliseconds::from_seconds(5 * 60);
 

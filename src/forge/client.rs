@@ -3,6 +3,7 @@
 //! after its model, and GitLab's (<https://docs.gitlab.com/api/commits/#set-commit-pipeline-status>).
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -205,17 +206,18 @@ impl Client {
     async fn post_gitlab(&self, api: &Api<'_>, post: &StatusPost) -> Result<Answer, PostError> {
         let project = utf8_percent_encode(&self.repository, NON_ALPHANUMERIC);
         let path = format!("/projects/{project}/statuses/{}", post.revision);
-        let body = json!({
+        let mut body = json!({
             "state": post.state.gitlab(),
             "name": post.context,
             "description": shorten(&post.description, DESCRIPTION_CHARS_GITLAB),
             "target_url": post.target_url,
         });
+        remove_nulls(&mut body);
         let authorization = ("private-token", self.token.clone());
         let answer = api.call(Method::POST, &path, Some(body), authorization).await;
         match answer {
             Err(PostError::Refused { reason, .. }) if reason.contains("Cannot transition") => {
-                Ok(Answer { status: StatusCode::OK, headers: Default::default(), body: Vec::new() })
+                Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Vec::new() })
             }
             other => other,
         }
@@ -238,14 +240,11 @@ impl Client {
             "name": post.context,
             "head_sha": post.revision,
             "status": status,
+            "conclusion": conclusion,
+            "details_url": post.target_url,
             "output": { "title": post.description, "summary": post.summary },
         });
-        if let Some(conclusion) = conclusion {
-            body["conclusion"] = conclusion.into();
-        }
-        if let Some(url) = &post.target_url {
-            body["details_url"] = url.as_str().into();
-        }
+        remove_nulls(&mut body);
         let runs = format!("/repos/{}/check-runs", self.repository);
         let (method, path) = match post.remote_id.as_str() {
             "" => (Method::POST, runs),
@@ -261,11 +260,17 @@ fn github_body(post: &StatusPost) -> Value {
         "state": post.state.github(),
         "context": post.context,
         "description": shorten(&post.description, DESCRIPTION_CHARS_GITHUB),
+        "target_url": post.target_url,
     });
-    if let Some(url) = &post.target_url {
-        body["target_url"] = url.as_str().into();
-    }
+    remove_nulls(&mut body);
     body
+}
+
+/// A field without a value is left out: the forges take `null` for a value of the wrong type.
+fn remove_nulls(body: &mut Value) {
+    if let Value::Object(fields) = body {
+        fields.retain(|_, value| !value.is_null());
+    }
 }
 
 fn shorten(text: &str, chars: usize) -> String {

@@ -1,6 +1,8 @@
 //! Code from forks: whether it runs is what the default branch says, and it gets neither secrets nor
 //! caches. Pure.
 
+use std::collections::BTreeMap;
+
 use crate::model::{Milliseconds, StageIndex};
 use crate::pipeline::Plan;
 use crate::pipeline::expression::Expression;
@@ -40,7 +42,7 @@ fn await_approval(plan: &mut Plan) {
     plan.stages.push(PlannedStage {
         key: APPROVAL_STAGE.to_owned(),
         name: APPROVAL_STAGE.to_owned(),
-        matrix: Default::default(),
+        matrix: BTreeMap::new(),
         needs: Vec::new(),
         condition: None,
         work: Work::Approval(Approval {
@@ -50,7 +52,7 @@ fn await_approval(plan: &mut Plan) {
             timeout: APPROVAL_TIMEOUT,
             approve_on_timeout: false,
         }),
-        env: Default::default(),
+        env: BTreeMap::new(),
         secrets: Vec::new(),
         retry: RetryPolicy::default(),
         timeout: APPROVAL_TIMEOUT,

@@ -200,12 +200,11 @@ impl Triggers {
             let reason = format!("`{}` was known to be at that commit already", push.r#ref);
             return Ok((DeliveryStatus::Ignored, reason));
         }
-        let outcome = match &push.after {
-            Some(after) => self.start_push(project, &row.id, push, after).await?,
-            None => {
-                let reason = format!("`{}` was deleted: nothing is left to build", push.r#ref);
-                (DeliveryStatus::Ignored, reason)
-            }
+        let outcome = if let Some(after) = &push.after {
+            self.start_push(project, &row.id, push, after).await?
+        } else {
+            let reason = format!("`{}` was deleted: nothing is left to build", push.r#ref);
+            (DeliveryStatus::Ignored, reason)
         };
         let place = (push.r#ref.as_str(), push.after.as_deref());
         self.store().save_known_ref(&project.id, place, &row.id, self.now()).await?;

@@ -1,5 +1,7 @@
 //! The pipelines of a commit, read from the mirror. No working tree is needed.
 
+use std::path::Path;
+
 use crate::pipeline::check::Checked;
 use crate::pipeline::{IncludeRef, SourceFile, check};
 use crate::source::{Mirror, SourceError};
@@ -37,20 +39,19 @@ impl Found {
 
     /// The name of the pipeline: its own, or that of the file when it cannot be read.
     pub(super) fn name(&self) -> String {
-        match &self.checked.pipeline {
-            Some(pipeline) => pipeline.name().to_owned(),
-            None => {
-                let file = self.file.rsplit('/').next().unwrap_or(&self.file);
-                file.trim_start_matches('.').split('.').next().unwrap_or(file).to_owned()
-            }
+        if let Some(pipeline) = &self.checked.pipeline {
+            return pipeline.name().to_owned();
         }
+        let file = self.file.rsplit('/').next().unwrap_or(&self.file);
+        file.trim_start_matches('.').split('.').next().unwrap_or(file).to_owned()
     }
 }
 
 /// All pipelines of a commit. Blocks on the disk.
 pub(super) fn read_all(mirror: &Mirror, commit: &str) -> Result<Vec<Found>, SourceError> {
     let mut files = vec![SINGLE.to_owned()];
-    let is_yaml = |it: &String| it.ends_with(".yml") || it.ends_with(".yaml");
+    let extension = |it: &String| Path::new(it).extension().map(ToOwned::to_owned);
+    let is_yaml = |it: &String| extension(it).is_some_and(|it| it == "yml" || it == "yaml");
     files.extend(mirror.list_folder(commit, FOLDER)?.into_iter().filter(is_yaml).take(FILES_MAX));
     let mut found = Vec::new();
     for file in files {

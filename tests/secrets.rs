@@ -9,5 +9,3 @@ mod place;
 mod reading;
 #[path = "secrets/rotation.rs"]
 mod rotation;
-#[path = "secrets/requests.rs"]
-mod requests;

@@ -26,5 +26,7 @@ mod command;
 mod identity;
 #[path = "server/oidc.rs"]
 mod oidc;
+#[path = "server/secrets.rs"]
+mod secrets;
 #[path = "server/sessions.rs"]
 mod sessions;

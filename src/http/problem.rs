@@ -7,7 +7,7 @@ use crate::auth::{AuthError, KeyError, OidcError, PasswordError, PersonError, Se
 use crate::blobs::BlobError;
 use crate::model::Role;
 use crate::runs::RunsError;
-use crate::secrets::{KeyError, SealError, TeamSecretsError};
+use crate::secrets::{self, SealError, TeamSecretsError};
 use crate::store::StoreError;
 
 /// What went wrong, in words that clients may compare. New ones are added, old ones stay.
@@ -212,7 +212,7 @@ impl From<TeamSecretsError> for Problem {
             TeamSecretsError::Store(error) | TeamSecretsError::Seal(SealError::Store(error)) => {
                 error.into()
             }
-            TeamSecretsError::Seal(SealError::Key(KeyError::Unreachable { .. })) => {
+            TeamSecretsError::Seal(SealError::Key(secrets::KeyError::Unreachable { .. })) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the keys are away");
                 Self::new(ProblemKind::Unavailable, "the key provider does not answer")
                     .with_help("Try again in a moment.")

@@ -21,7 +21,7 @@ use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
 use trunkline::runs::Runs;
 use trunkline::secrets::keys::{KeyFile, KeyProvider};
-use trunkline::secrets::{Keyring, Sealer, new_id};
+use trunkline::secrets::{Keyring, Sealer, TeamSecrets, new_id};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
 use trunkline::triggers::{TriggerSettings, Triggers};
@@ -71,11 +71,13 @@ impl Server {
         let database = format!("sqlite:{}", folder.path().join("state.db").display());
         let store = Store::open(&database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
+        let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
         let auth = Auth::new(store.clone(), clock.clone(), sealer).with_settings(settings(&url));
         let runs = Runs::new(store.clone());
         let triggers = triggers(&folder, &runs, clock.clone());
         let app = App {
             triggers: triggers.clone(),
+            secrets,
             runs,
             blobs: Blobs::open(&folder.path().join("blobs")).unwrap(),
             logs: Logs::open(&folder.path().join("logs")).unwrap(),

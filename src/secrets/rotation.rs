@@ -100,7 +100,7 @@ impl Sealer {
             return Ok(None);
         }
         match self.rotate(owner, "system").await {
-            Err(SealError::UnderWay { .. }) => Ok(None),
+            Err(SealError::UnderWay) => Ok(None),
             rotated => rotated.map(Some),
         }
     }

@@ -95,7 +95,7 @@ impl TeamSecrets {
         let sealed = self.sealer.seal(&purpose(&place), value).await?;
         let rules = serde_json::to_value(rules).unwrap_or_default();
         let detail = serde_json::json!({ "environment": place.environment, "rules": rules });
-        let event = self.event(("secret.save", &place), detail, &actor(author));
+        let event = self.event(("secret.save", &place), &detail, &actor(author));
         let row = SecretRow {
             id: new_id(now),
             team: place.team,
@@ -119,7 +119,7 @@ impl TeamSecrets {
         author: &Author,
     ) -> Result<bool, TeamSecretsError> {
         let detail = serde_json::json!({ "environment": place.environment });
-        let event = self.event(("secret.delete", place), detail, &actor(author));
+        let event = self.event(("secret.delete", place), &detail, &actor(author));
         Ok(self.store.delete_secret(place, &event).await?)
     }
 
@@ -177,7 +177,7 @@ impl TeamSecrets {
                 "branch": request.reader.branch,
                 "reason": verdict.as_ref().err(),
             });
-            self.event((action, &place), detail, &actor)
+            self.event((action, &place), &detail, &actor)
         };
         self.store.insert_audit_events(&found.iter().map(note).collect::<Vec<_>>()).await
     }
@@ -185,7 +185,7 @@ impl TeamSecrets {
     fn event(
         &self,
         (action, place): (&str, &SecretPlace),
-        detail: serde_json::Value,
+        detail: &serde_json::Value,
         (actor, address): &(String, String),
     ) -> AuditRow {
         let at = self.clock.now();

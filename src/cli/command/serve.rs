@@ -22,7 +22,7 @@ use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::triggers::Triggers;
 
 /// Between two looks whether the keys are to be rotated.
-const ROTATION_LOOK: Duration = Duration::from_secs(3600);
+const ROTATION_LOOK: Duration = Duration::from_hours(1);
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]

@@ -38,13 +38,11 @@ fn reader(loaded: &LoadedRun, stage: StageIndex) -> Reader {
 /// What cannot be shown to come from the repository itself counts as a fork's.
 fn may_be_fork(loaded: &LoadedRun) -> bool {
     let context = loaded.run.context();
-    match &context.pull_request {
-        Some(request) => request.fork,
-        None => {
-            let is_of_request = REQUEST_REFS.iter().any(|it| context.git.r#ref.starts_with(it));
-            context.event == "pull_request" || is_of_request
-        }
+    if let Some(request) = &context.pull_request {
+        return request.fork;
     }
+    let is_of_request = REQUEST_REFS.iter().any(|it| context.git.r#ref.starts_with(it));
+    context.event == "pull_request" || is_of_request
 }
 
 /// Every image in which a step of the stage runs. One without a value matches no rule.

@@ -105,9 +105,9 @@ impl Triggers {
         tokio::join!(
             self.process_deliveries(shutdown),
             self.watch_remotes(shutdown),
-            self.repeat(shutdown, || self.start_due_schedules()),
-            self.repeat(shutdown, || self.derive_statuses()),
-            self.repeat(shutdown, || self.post_statuses()),
+            Box::pin(self.repeat(shutdown, || self.start_due_schedules())),
+            Box::pin(self.repeat(shutdown, || self.derive_statuses())),
+            Box::pin(self.repeat(shutdown, || self.post_statuses())),
         );
     }
 

@@ -16,6 +16,8 @@ mod access;
 mod accounts;
 #[path = "server/deliveries.rs"]
 mod deliveries;
+#[path = "server/driven.rs"]
+mod driven;
 #[path = "server/remotes.rs"]
 mod remotes;
 #[path = "server/requests.rs"]

@@ -126,7 +126,7 @@ async fn serve(
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    let (output, _) = tokio::join!(child.wait_with_output(), async move {
+    let (output, ()) = tokio::join!(child.wait_with_output(), async move {
         stdin.write_all(&body).await.ok();
     });
     let output = output.unwrap().stdout;

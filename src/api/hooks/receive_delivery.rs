@@ -72,10 +72,10 @@ fn unproven() -> Problem {
 }
 
 fn unavailable(error: ProjectError) -> Problem {
-    match error {
-        ProjectError::Store(error) => error.into(),
-        other => Problem::internal(&other),
+    if let ProjectError::Store(error) = error {
+        return error.into();
     }
+    Problem::internal(&error)
 }
 
 fn too_large(rejection: &BytesRejection) -> Problem {

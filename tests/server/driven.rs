@@ -1,6 +1,5 @@
 //! From a push to a green status: a worker takes the code from this machine's mirror.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reqwest::StatusCode;
@@ -8,6 +7,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use trunkline::executor::{HostExecutor, HostSettings};
 use trunkline::model::Clock as _;
+use trunkline::secrets::{Given, SecretSource};
 use trunkline::worker::{Worker, WorkerParts, WorkerSettings};
 
 use crate::deliveries::{Scene, push_body};
@@ -35,7 +35,7 @@ fn worker(scene: &Scene) -> Worker<HostExecutor> {
         logs: app.logs.clone(),
         executor: HostExecutor::new(settings).unwrap(),
         clock: app.clock.clone(),
-        secrets: BTreeMap::new(),
+        secrets: SecretSource::Given(Given::default()),
         projects: Some(app.triggers.projects().clone()),
     };
     let settings = WorkerSettings {

@@ -53,7 +53,7 @@ pub(crate) struct Server {
     pub(crate) clock: Arc<Ahead>,
     pub(crate) client: reqwest::Client,
     /// Of the state folder; goes with the server.
-    _folder: TempDir,
+    pub(crate) folder: TempDir,
     _tasks: JoinSet<()>,
 }
 
@@ -92,7 +92,7 @@ impl Server {
         tasks.spawn(async move { axum::serve(listener, service).await.unwrap() });
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = client.build().unwrap();
-        Self { url, app, clock, client, _folder: folder, _tasks: tasks }
+        Self { url, app, clock, client, folder, _tasks: tasks }
     }
 
     /// Somebody with the usual password.

@@ -10,7 +10,6 @@ mod runs;
 mod teams;
 mod projects;
 mod deliveries;
-mod hooks;
 mod secrets;
 mod audit;
 
@@ -44,7 +43,6 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(teams::routes())
         .merge(projects::routes())
         .merge(deliveries::routes())
-        .merge(hooks::routes())
         .merge(secrets::routes())
         .merge(audit::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())

@@ -111,6 +111,9 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
         Answered::LetThrough => match access {
             Access::Public => status < 500,
             Access::SignedIn => status != 401 && status < 500,
+            // There is no delivery to play again and no secret to remove: who may know that is told so.
+            Access::Team(_) if answer.text.contains("this delivery does not exist") => true,
+            Access::Team(_) if answer.text.contains("this secret does not exist") => true,
             Access::Team(_) | Access::Owner => ![401, 403, 404].contains(&status) && status < 500,
         },
     }
@@ -122,6 +125,8 @@ struct Operation {
     path: String,
     access: Access,
     summary: String,
+    /// Required parameters of the query.
+    query: String,
     body: Option<Value>,
 }
 
@@ -142,12 +147,21 @@ fn operations(document: &Value) -> Vec<Operation> {
                 }),
                 method: method.to_uppercase(),
                 path: path.clone(),
+                query: required_query(operation),
                 summary: operation["summary"].as_str().unwrap_or_default().to_owned(),
                 body: (!body.is_null()).then(|| sample(body, document, "")),
             });
         }
     }
     operations
+}
+
+fn required_query(operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+    let is_wanted = |it: &&Value| it["in"] == "query" && it["required"] == true;
+    let pairs = parameters.iter().filter(is_wanted).map(|it| it["name"].as_str().unwrap());
+    let pairs: Vec<_> = pairs.map(|name| format!("{name}=sample")).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
 /// A value that fits a schema, of which only what is required is there.
@@ -230,10 +244,10 @@ impl World {
             let value = match segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) {
                 None => segment,
                 Some("team") => "home",
-                Some("project") => "site",
+                Some("project" | "name") => "site",
                 Some("login") => "target",
                 Some("run") => self.run.0.as_str(),
-                Some("token" | "session") => "01k00000000000000000000000",
+                Some("token" | "session" | "delivery") => "01k00000000000000000000000",
                 Some(other) => panic!("give `{{{other}}}` of `{path}` a value in `World::fill`"),
             };
             write!(filled, "/{value}").unwrap();
@@ -243,7 +257,8 @@ impl World {
 
     async fn send(&self, operation: &Operation, caller: Caller) -> Answer {
         let method = Method::from_bytes(operation.method.as_bytes()).unwrap();
-        let mut request = self.server.request(method, &self.fill(&operation.path));
+        let path = self.fill(&operation.path) + &operation.query;
+        let mut request = self.server.request(method, &path);
         if let Some(token) = self.token(caller).await {
             request = request.bearer_auth(token);
         }

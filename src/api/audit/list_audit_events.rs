@@ -74,6 +74,7 @@ impl From<AuditRow> for AuditBody {
 /// Lists the audit log.
 #[utoipa::path(
     get, path = "/audit", tag = "audit",
+    extensions(("x-access" = json!("owner"))),
     params(AuditQuery, PageQuery),
     responses((status = 200, body = Page<AuditBody>)),
 )]

@@ -9,6 +9,7 @@ use crate::http::{App, Page, PageQuery, Problem, Visitor};
 /// Lists what came in for a project.
 #[utoipa::path(
     get, path = "/projects/{team}/{name}/deliveries", tag = "projects",
+    extensions(("x-access" = json!("viewer"))),
     params(("team" = String, Path), ("name" = String, Path), PageQuery),
     responses((status = 200, body = Page<DeliveryBody>)),
 )]

@@ -9,6 +9,7 @@ use crate::model::Role;
 /// Has a delivery processed once more; what it has started is not started again.
 #[utoipa::path(
     post, path = "/projects/{team}/{name}/deliveries/{delivery}/replay", tag = "projects",
+    extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path), ("name" = String, Path), ("delivery" = String, Path)),
     responses((status = 202, description = "It waits for its turn")),
 )]

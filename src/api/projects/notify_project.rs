@@ -10,6 +10,7 @@ use crate::model::Role;
 /// Has the remote looked at now.
 #[utoipa::path(
     post, path = "/projects/{team}/{name}/notify", tag = "projects",
+    extensions(("x-access" = json!("developer"))),
     params(("team" = String, Path), ("name" = String, Path)),
     responses((status = 202, description = "The remote is looked at soon")),
 )]

@@ -30,6 +30,7 @@ pub(super) struct HookBody {
 /// Makes a new webhook secret; the one before proves nothing from now on.
 #[utoipa::path(
     post, path = "/projects/{team}/{name}/hook-secret", tag = "projects",
+    extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path), ("name" = String, Path)),
     request_body = RotateHookSecret,
     responses((status = 200, body = HookBody)),

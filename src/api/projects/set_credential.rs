@@ -26,6 +26,7 @@ pub(super) struct SetCredential {
 /// Sets, or with neither token nor key removes, the credential of a project.
 #[utoipa::path(
     put, path = "/projects/{team}/{name}/credential", tag = "projects",
+    extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path), ("name" = String, Path)),
     request_body = SetCredential,
     responses((status = 204)),

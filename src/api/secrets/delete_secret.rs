@@ -12,6 +12,7 @@ use crate::secrets::team::Author;
 /// Removes a secret of a team.
 #[utoipa::path(
     delete, path = "/teams/{team}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path, description = "Name of the team"), SecretQuery),
     responses((status = 204)),
 )]
@@ -28,6 +29,7 @@ pub(super) async fn delete_team_secret(
 /// Removes a secret of a project.
 #[utoipa::path(
     delete, path = "/projects/{team}/{name}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("admin"))),
     params(
         ("team" = String, Path, description = "Name of the team"),
         ("name" = String, Path, description = "Name of the project"),

@@ -11,6 +11,7 @@ use crate::model::Role;
 /// Lists the secrets of a team.
 #[utoipa::path(
     get, path = "/teams/{team}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("viewer"))),
     params(("team" = String, Path, description = "Name of the team")),
     responses((status = 200, body = Page<SecretBody>)),
 )]
@@ -25,6 +26,7 @@ pub(super) async fn list_team_secrets(
 /// Lists the secrets of a project.
 #[utoipa::path(
     get, path = "/projects/{team}/{name}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("viewer"))),
     params(
         ("team" = String, Path, description = "Name of the team"),
         ("name" = String, Path, description = "Name of the project"),

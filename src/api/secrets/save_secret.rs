@@ -44,6 +44,7 @@ pub(super) struct SavedSecret {
 /// Sets a secret of a team.
 #[utoipa::path(
     put, path = "/teams/{team}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path, description = "Name of the team")),
     request_body = SaveSecret,
     responses((status = 200, body = SavedSecret)),
@@ -61,6 +62,7 @@ pub(super) async fn save_team_secret(
 /// Sets a secret of a project.
 #[utoipa::path(
     put, path = "/projects/{team}/{name}/secrets", tag = "secrets",
+    extensions(("x-access" = json!("admin"))),
     params(
         ("team" = String, Path, description = "Name of the team"),
         ("name" = String, Path, description = "Name of the project"),

@@ -23,6 +23,7 @@ pub(super) struct DeliveryReceipt {
 /// Takes a delivery of a forge.
 #[utoipa::path(
     post, path = "/hooks/{project}", tag = "hooks",
+    extensions(("x-access" = json!("public"))),
     params(("project" = String, Path, description = "Id of the project")),
     request_body(content = String, description = "As the forge sends it", content_type = "application/json"),
     responses(

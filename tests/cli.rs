@@ -193,6 +193,18 @@ fn the_graph_of_a_pipeline_that_looks_at_files_reads_the_last_commit() {
 }
 
 #[test]
+fn a_pipeline_file_is_no_way_to_other_files_of_the_machine() {
+    let world = World::new(PIPELINE);
+    let secret = world.folder.path().join("secret.yml");
+    std::fs::write(&secret, "root:x:0:0").unwrap();
+    std::fs::create_dir_all(world.repository().join("pipelines")).unwrap();
+    std::os::unix::fs::symlink(&secret, world.repository().join("pipelines/link.yml")).unwrap();
+    let told = world.says(2, &["check", "pipelines/link.yml"]);
+    assert!(told.contains("it links to a place outside of the repository"), "{told}");
+    assert!(!told.contains("root:x"), "{told}");
+}
+
+#[test]
 fn mistakes_name_what_is_known() {
     let world = World::new(PIPELINE);
     let told = [

@@ -192,7 +192,7 @@ impl State {
         let known_sections = record::read_all(&files.sections)?;
         sections.set_len(known_sections.len() as u64 * RECORD_BYTES)?;
         let all = record::read_all(&files.lines)?;
-        let valid = valid_prefix(&all, metadata.len());
+        let valid = without_torn(&log, valid_prefix(&all, metadata.len()))?;
         lines.set_len(valid.len() as u64 * RECORD_BYTES)?;
 
         let last_mark = valid.last().copied();
@@ -286,4 +286,17 @@ fn valid_prefix(marks: &[Record], size_bytes: u64) -> &[Record] {
     });
     let count = valid.count();
     marks.get(..count).unwrap_or_default()
+}
+
+/// Records are written in order, so a crash tears the last one at most; that may still look right, and is held
+/// against the text.
+fn without_torn<'a>(log: &File, marks: &'a [Record]) -> io::Result<&'a [Record]> {
+    let Some((last, before)) = marks.split_last() else { return Ok(marks) };
+    let start = before.last().map_or((0, 0), |it| (it.offset, it.number));
+    let mut line_feeds = start.1;
+    text::scan(log, start.0, last.offset, |_, block| {
+        line_feeds += text::count_line_feeds(block);
+        None::<()>
+    })?;
+    Ok(if line_feeds == last.number { marks } else { before })
 }

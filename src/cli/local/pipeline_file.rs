@@ -41,7 +41,7 @@ pub fn find(root: &Path, folder: &Path, wanted: Option<&str>) -> Result<PathBuf,
     }
     let has_name = |it: &&PathBuf| it.file_stem().is_some_and(|stem| stem == wanted);
     let named =
-        files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(it, wanted)));
+        files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(root, it, wanted)));
     named.cloned().ok_or_else(|| no_such(root, &files, wanted))
 }
 
@@ -75,7 +75,7 @@ pub fn checked(session: &Session, path: &Path, freshness: Freshness) -> anyhow::
 pub fn read(session: &Session, path: &Path, freshness: Freshness) -> Checked {
     let root = root(session);
     let name = shown(&root, path);
-    let bytes = match read_bytes(path) {
+    let bytes = match read_bytes(&root, path) {
         Ok(bytes) => bytes,
         Err(error) => return unreadable(name, &error.to_string()),
     };
@@ -89,7 +89,16 @@ pub fn read(session: &Session, path: &Path, freshness: Freshness) -> Checked {
 }
 
 /// At most a little more than a pipeline file may have, so that the check says it is too large.
-fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+/// A link in the repository may not lead out of it: problems are shown with the lines they are in, and a
+/// stranger's branch could name any file of this machine.
+fn read_bytes(root: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
+    let real = path.canonicalize()?;
+    if path.starts_with(root) && !real.starts_with(root.canonicalize()?) {
+        return Err(std::io::Error::other("it links to a place outside of the repository"));
+    }
+    if !real.is_file() {
+        return Err(std::io::Error::other("it is no file"));
+    }
     let mut bytes = Vec::new();
     File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(bytes)
@@ -101,7 +110,7 @@ fn namesake(root: &Path, path: &Path, name: &str) -> Option<PathBuf> {
     let is_it = |it: &PathBuf| it == path || it.canonicalize().ok() == path.canonicalize().ok();
     let others = files.iter().filter(|it| !is_it(it));
     let has_name = |it: &&PathBuf| {
-        let text = read_bytes(it).ok().and_then(|it| String::from_utf8(it).ok());
+        let text = read_bytes(root, it).ok().and_then(|it| String::from_utf8(it).ok());
         text.is_some_and(|text| name_of(&shown(root, it), &text).as_deref() == Some(name))
     };
     let found = others.clone().find(has_name).cloned();
@@ -119,8 +128,8 @@ fn is_yaml(path: &Path) -> bool {
 }
 
 /// Whether the file says that this is its name.
-fn is_called(path: &Path, name: &str) -> bool {
-    let text = read_bytes(path).ok().and_then(|it| String::from_utf8(it).ok());
+fn is_called(root: &Path, path: &Path, name: &str) -> bool {
+    let text = read_bytes(root, path).ok().and_then(|it| String::from_utf8(it).ok());
     text.is_some_and(|it| name_of(&path.display().to_string(), &it).as_deref() == Some(name))
 }
 

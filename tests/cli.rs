@@ -193,6 +193,25 @@ fn the_graph_of_a_pipeline_that_looks_at_files_reads_the_last_commit() {
 }
 
 #[test]
+fn only_a_person_gives_inputs() {
+    let who = "on: { push: {}, manual: { inputs: { who: { type: string, required: true } } } }";
+    let stage = "stages:\n  a: { image: 'busybox:stable', run: 'true' }";
+    let world = World::new(&format!("version: 1\nname: greet\n{who}\n{stage}\n"));
+    let told = world.complains(2, &["run", "--executor", "host"]);
+    assert!(told.contains("`who`"), "{told}");
+    world.says(0, &["run", "--executor", "host", "--event", "push"]);
+}
+
+#[test]
+fn a_repository_without_a_commit_has_no_committed_state() {
+    let world = World::new(PIPELINE);
+    std::fs::remove_dir_all(world.repository().join(".git")).unwrap();
+    git(&world.repository(), &["init", "--quiet"]);
+    let told = world.complains(2, &["run", "--committed"]);
+    assert!(told.contains("the repository has no commit yet"), "{told}");
+}
+
+#[test]
 fn a_pipeline_file_is_no_way_to_other_files_of_the_machine() {
     let world = World::new(PIPELINE);
     let secret = world.folder.path().join("secret.yml");

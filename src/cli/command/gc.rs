@@ -37,7 +37,7 @@ pub struct GcArgs {
     /// Only say what could go
     #[arg(long)]
     pub dry_run: bool,
-    /// Also remove finished runs that are older than this many days, with their logs
+    /// Also remove finished runs of every repository that are older than this many days, with their logs
     #[arg(long, value_name = "DAYS")]
     pub runs_older_than: Option<u64>,
     /// The most that caches may take, in GB; the longest unused go first

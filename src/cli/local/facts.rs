@@ -61,7 +61,12 @@ pub fn gather(
     args: &FactArgs,
 ) -> anyhow::Result<(Snapshot, Context)> {
     let snapshot = if args.committed {
-        repository.snapshot_head()?
+        let head = repository.snapshot_head()?;
+        if head.commit.is_empty() {
+            let help = "commit something first, or leave `--committed` out";
+            return Err(Usage::new("the repository has no commit yet", help).into());
+        }
+        head
     } else {
         repository.snapshot_working_tree(objects)?
     };
@@ -112,12 +117,20 @@ impl Facts<'_> {
             event: event.as_str().to_owned(),
             pull_request: is_request.then(|| pull_request(&git, base.as_deref())),
             git,
-            inputs: inputs(self.pipeline, &self.args.inputs)?,
+            inputs: self.inputs(event)?,
             changed_paths: self.changed_paths(base.as_deref())?,
             hashes: self.revision().hashes(self.pipeline)?,
             team: self.pipeline.team().map(str::to_owned),
             baselines: BTreeMap::new(),
         })
+    }
+
+    /// Only a person gives inputs; every other event has their defaults, where all have one.
+    fn inputs(&self, event: EventChoice) -> Result<BTreeMap<String, serde_json::Value>, Usage> {
+        if event == EventChoice::Manual || !self.args.inputs.is_empty() {
+            return inputs(self.pipeline, &self.args.inputs);
+        }
+        Ok(self.pipeline.read_inputs(&BTreeMap::new()).unwrap_or_default())
     }
 
     fn changed_paths(&self, base: Option<&str>) -> Result<Option<Vec<String>>, SourceError> {

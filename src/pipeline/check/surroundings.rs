@@ -5,12 +5,10 @@ use std::collections::BTreeSet;
 use super::include::Merged;
 use crate::model::Milliseconds;
 use crate::pipeline::file::stage::{Defaults, Stage, StageWork};
-use crate::pipeline::plan::Network;
 use crate::pipeline::reading::Reading;
 
 pub(super) fn check(merged: &Merged, timeout: Option<Milliseconds>, reading: &Reading) {
     for stage in &merged.stages {
-        check_services(stage, reading);
         check_caches(stage, reading);
         check_times(stage, timeout, reading);
     }
@@ -19,16 +17,6 @@ pub(super) fn check(merged: &Merged, timeout: Option<Milliseconds>, reading: &Re
 /// The stage's own setting, or the nearest default.
 fn setting<T>(stage: &Stage, pick: impl Fn(&Defaults) -> Option<T>) -> Option<T> {
     pick(&stage.settings).or_else(|| stage.defaults.iter().find_map(|it| pick(it)))
-}
-
-fn check_services(stage: &Stage, reading: &Reading) {
-    let is_cut_off = setting(stage, |it| it.network) == Some(Network::None);
-    if is_cut_off && !stage.services.is_empty() {
-        let message =
-            format!("stage `{}` has services and `network: none`, so it reaches none", stage.name);
-        let help = "write `network: gateway`: its services and the gateway, and nothing else";
-        reading.warn("pipeline/network", stage.place, message, help);
-    }
 }
 
 fn check_caches(stage: &Stage, reading: &Reading) {

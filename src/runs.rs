@@ -34,6 +34,14 @@ pub struct Change {
     seq: i64,
 }
 
+impl Change {
+    /// Whether the run was made, and nothing has happened to it yet.
+    #[must_use]
+    pub fn is_creation(&self) -> bool {
+        self.seq == 0
+    }
+}
+
 /// A run as it stood when it was read.
 #[derive(Debug, Clone)]
 pub struct LoadedRun {

@@ -41,7 +41,10 @@ pub struct Triggers {
     projects: Projects,
     settings: Arc<TriggerSettings>,
     clock: Arc<dyn Clock>,
-    wake: Arc<Notify>,
+    /// Something is to be processed.
+    new_delivery: Arc<Notify>,
+    /// A remote is to be looked at.
+    new_look: Arc<Notify>,
 }
 
 /// How an installation answers the world.
@@ -91,7 +94,14 @@ impl Triggers {
         settings: TriggerSettings,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { runs, projects, settings: Arc::new(settings), clock, wake: Arc::default() }
+        Self {
+            runs,
+            projects,
+            settings: Arc::new(settings),
+            clock,
+            new_delivery: Arc::default(),
+            new_look: Arc::default(),
+        }
     }
 
     /// The repositories and forges of the projects.

@@ -63,7 +63,7 @@ impl Triggers {
     /// Has a delivery processed once more. What it has started is not started again.
     pub async fn replay(&self, delivery: &str) -> Result<(), StoreError> {
         self.store().replay_delivery(delivery, self.now()).await?;
-        self.wake.notify_one();
+        self.new_delivery.notify_one();
         Ok(())
     }
 
@@ -86,7 +86,7 @@ impl Triggers {
             received_at: now,
         };
         let before = self.store().insert_delivery(&new).await?;
-        self.wake.notify_one();
+        self.new_delivery.notify_one();
         Ok(before.map_or(Received::New(new.id), Received::Before))
     }
 
@@ -99,7 +99,7 @@ impl Triggers {
             tokio::select! {
                 () = shutdown.cancelled() => (),
                 () = lanes.ended() => (),
-                () = self.wake.notified() => (),
+                () = self.new_delivery.notified() => (),
                 () = tokio::time::sleep(LOOK_EVERY) => (),
             }
         }

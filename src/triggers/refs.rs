@@ -26,7 +26,7 @@ impl Triggers {
     /// Has a remote looked at now: what a `post-receive` hook asks for.
     pub async fn notify(&self, project: &ProjectId) -> Result<(), StoreError> {
         self.store().request_look(project).await?;
-        self.wake.notify_waiters();
+        self.new_look.notify_one();
         Ok(())
     }
 
@@ -39,7 +39,7 @@ impl Triggers {
             tokio::select! {
                 () = shutdown.cancelled() => (),
                 () = lanes.ended() => (),
-                () = self.wake.notified() => self.wake.notify_one(),
+                () = self.new_look.notified() => (),
                 () = tokio::time::sleep(LOOK_EVERY) => (),
             }
         }

@@ -46,7 +46,7 @@ impl<E: Executor> Worker<E> {
             tokio::select! {
                 () = shutdown.cancelled() => (),
                 Some(ended) = pool.tasks.join_next_with_id() => pool.note_end(ended),
-                () = pool_news(&mut changes) => (),
+                () = new_run(&mut changes) => (),
                 () = tokio::time::sleep(LOOK_EVERY) => (),
             }
         }
@@ -57,10 +57,15 @@ impl<E: Executor> Worker<E> {
     }
 }
 
-/// Waits for an announcement of this process.
-async fn pool_news(changes: &mut broadcast::Receiver<Change>) {
-    if let Err(broadcast::error::RecvError::Closed) = changes.recv().await {
-        std::future::pending::<()>().await;
+/// Waits for a run that this process has made. What happens in runs is their drivers' matter: to look for new ones
+/// at each event would read the whole list each time.
+async fn new_run(changes: &mut broadcast::Receiver<Change>) {
+    loop {
+        match changes.recv().await {
+            Ok(change) if !change.is_creation() => (),
+            Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => return,
+            Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
+        }
     }
 }
 

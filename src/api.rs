@@ -47,6 +47,7 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(audit::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(well_known::routes())
+        .merge(projects::pictures())
         .nest(PREFIX, routes)
         .split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));

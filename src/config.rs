@@ -1,6 +1,7 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
 mod forges;
+mod mail;
 mod sign_in;
 pub mod keys;
 
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 pub use forges::ForgeSettings;
 use keys::KeySettings;
+pub use mail::MailSettings;
 pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
@@ -70,6 +72,8 @@ pub struct Settings {
     pub sign_in: SignInSettings,
     /// How the server reaches repositories and forges.
     pub forges: ForgeSettings,
+    /// How the server sends mail, if it does.
+    pub mail: Option<MailSettings>,
     /// Address of the Docker daemon, when it is not the default one.
     pub docker_host: Option<String>,
     /// Docker's own configuration, with the credentials of registries.
@@ -136,6 +140,7 @@ impl Settings {
             database_url: get("DATABASE_URL").map(str::to_owned),
             sign_in: sign_in::read(environment)?,
             forges: forges::read(environment),
+            mail: mail::read(environment),
             docker_host: get("DOCKER_HOST").map(str::to_owned),
             docker_config: docker_config(environment),
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,

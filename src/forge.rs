@@ -10,6 +10,8 @@ mod git;
 pub mod outgoing;
 mod app;
 mod client;
+mod reaction;
+mod requests;
 
 #[cfg(test)]
 mod tests;
@@ -20,7 +22,9 @@ pub use delivery::{
     Comment, Delivery, DeliveryKind, PullRequest, PullRequestAction, Push, Sender, skip_word,
 };
 pub use git::{RefChange, describe_change};
-pub use outgoing::{Outgoing, OutgoingError};
+pub use outgoing::{Answer, Outgoing, OutgoingError};
+pub use reaction::Reaction;
+pub use requests::{OpenRequest, OpenRequests, describe_closed, request_of_ref};
 pub use signature::Unproven;
 
 use reqwest::header::HeaderMap;

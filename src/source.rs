@@ -18,6 +18,7 @@ mod mirror;
 mod program;
 mod objects;
 
+pub use changes::FileStat;
 pub use library::{Address, Library, NoAddress, is_commit};
 pub use mirror::{CommitFacts, Credential, Mirror, Remote};
 
@@ -202,6 +203,15 @@ impl Repository {
         base: &str,
     ) -> Result<Option<Vec<String>>, SourceError> {
         changes::changed_paths(&self.place, objects, snapshot, base)
+    }
+
+    /// Files that differ between two trees, by path, and by how many lines. Of very many, the first ones.
+    pub fn compare(
+        &self,
+        objects: &Path,
+        trees: (&str, &str),
+    ) -> Result<Vec<FileStat>, SourceError> {
+        changes::compare(&self.place, objects, trees)
     }
 
     /// What a local run compares a snapshot with: the upstream of the branch, else the trunk (`main` or

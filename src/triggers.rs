@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{Clock, ProjectId, Timestamp};
+use crate::notifications::Notifications;
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
 use crate::source::SourceError;
@@ -22,6 +23,7 @@ mod start;
 mod forks;
 mod comments;
 mod refs;
+mod requests;
 mod schedules;
 mod statuses;
 mod outbox;
@@ -45,6 +47,7 @@ pub struct Triggers {
     new_delivery: Arc<Notify>,
     /// A remote is to be looked at.
     new_look: Arc<Notify>,
+    notifications: Option<Notifications>,
 }
 
 /// How an installation answers the world.
@@ -101,7 +104,20 @@ impl Triggers {
             clock,
             new_delivery: Arc::default(),
             new_look: Arc::default(),
+            notifications: None,
         }
+    }
+
+    /// The same, which also tells people and programs what becomes of runs.
+    #[must_use]
+    pub fn with_notifications(self, notifications: Notifications) -> Self {
+        Self { notifications: Some(notifications), ..self }
+    }
+
+    /// What tells people and programs, if anything does.
+    #[must_use]
+    pub fn notifications(&self) -> Option<&Notifications> {
+        self.notifications.as_ref()
     }
 
     /// The repositories and forges of the projects.
@@ -118,7 +134,14 @@ impl Triggers {
             Box::pin(self.repeat(shutdown, || self.start_due_schedules())),
             Box::pin(self.repeat(shutdown, || self.derive_statuses())),
             Box::pin(self.repeat(shutdown, || self.post_statuses())),
+            self.send_notifications(shutdown),
         );
+    }
+
+    async fn send_notifications(&self, shutdown: &CancellationToken) {
+        if let Some(notifications) = &self.notifications {
+            notifications.serve(shutdown).await;
+        }
     }
 
     /// Does something again and again; what goes wrong is told, and tried again at the next look.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::Auth;
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
@@ -92,6 +93,7 @@ pub struct Worker<E> {
     slots: Arc<Semaphore>,
     checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
+    identity: Option<Auth>,
 }
 
 /// Why a run cannot be driven any further by this process.
@@ -140,7 +142,14 @@ impl<E: Executor> Worker<E> {
             settings: Arc::new(settings),
             checkouts: Arc::default(),
             files: Arc::default(),
+            identity: None,
         }
+    }
+
+    /// The same, whose stages can prove which stage they are: a server signs for them.
+    #[must_use]
+    pub fn with_identity(self, issuer: Auth) -> Self {
+        Self { identity: Some(issuer), ..self }
     }
 
     /// Drives a run to its end and gives its status; `None` when `shutdown` came first (its containers

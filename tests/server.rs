@@ -10,6 +10,21 @@ mod forge;
 #[path = "server/remote.rs"]
 mod remote;
 
+#[path = "server/approvals.rs"]
+mod approvals;
+#[path = "server/badges.rs"]
+mod badges;
+#[path = "server/forks.rs"]
+mod forks;
+#[path = "server/notifications.rs"]
+mod notifications;
+#[path = "server/orders.rs"]
+mod orders;
+#[path = "server/ssh.rs"]
+mod ssh;
+#[path = "server/workload.rs"]
+mod workload;
+
 #[path = "server/access.rs"]
 mod access;
 #[path = "server/accounts.rs"]

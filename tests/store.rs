@@ -22,6 +22,8 @@ mod intake;
 mod leases;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/outbox.rs"]
+mod outbox;
 #[path = "store/results.rs"]
 mod results;
 #[path = "store/runs.rs"]

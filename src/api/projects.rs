@@ -6,6 +6,10 @@ mod create_project;
 mod rotate_hook_secret;
 mod set_credential;
 mod notify_project;
+mod subscriptions;
+mod badges;
+
+pub(super) use badges::pictures;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -20,6 +24,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rotate_hook_secret::rotate_hook_secret))
         .routes(routes!(set_credential::set_credential))
         .routes(routes!(notify_project::notify_project))
+        .merge(subscriptions::routes())
+        .merge(badges::routes())
 }
 
 /// The project `team/name`, where the caller may know of it.

@@ -4,6 +4,7 @@ mod body;
 mod list_runs;
 mod show_run;
 mod cancel_run;
+mod show_approval;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_runs::list_runs))
         .routes(routes!(show_run::show_run))
         .routes(routes!(cancel_run::cancel_run))
+        .routes(routes!(show_approval::show_approval))
 }
 
 /// A run that the caller may use for what takes `needed`.

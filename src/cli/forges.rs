@@ -9,6 +9,7 @@ use super::keys;
 use super::session::Session;
 use super::state::State;
 use crate::forge::{GithubApp, Outgoing};
+use crate::notifications::{Mailer, NotificationParts, Notifications};
 use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 
@@ -42,4 +43,18 @@ pub fn triggers(session: &Session, state: &State, projects: Projects) -> Trigger
     let public_url = session.settings.sign_in.public_url.clone();
     let settings = TriggerSettings { public_url, ..TriggerSettings::default() };
     Triggers::new(state.runs.clone(), projects, settings, Arc::clone(&session.clock))
+}
+
+/// What tells people and programs what became of the server's runs.
+pub fn notifications(session: &Session, state: &State) -> anyhow::Result<Notifications> {
+    let settings = &session.settings;
+    let mailer = settings.mail.as_ref().map(|it| Mailer::new(&it.url, &it.from)).transpose();
+    Ok(Notifications::new(NotificationParts {
+        store: state.store.clone(),
+        sealer: keys::sealer(session, state)?,
+        outgoing: Outgoing::new(settings.forges.private_hosts.clone())?,
+        mailer: mailer.context("`TRUNKLINE_SMTP_URL` and `TRUNKLINE_MAIL_FROM`")?,
+        clock: Arc::clone(&session.clock),
+        public_url: settings.sign_in.public_url.clone(),
+    }))
 }

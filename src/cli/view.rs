@@ -7,6 +7,7 @@ pub mod tree;
 pub mod line;
 pub mod json;
 pub mod summary;
+pub mod approval;
 
 use std::collections::BTreeMap;
 

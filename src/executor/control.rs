@@ -14,7 +14,7 @@ use rustix::fs::{CWD, IFlags, Mode, OFlags};
 
 use crate::executor::layout::Layout;
 use crate::executor::script::{self, Places, Steps};
-use crate::executor::{BeginSpec, CommandSpec, ExecutorError, Published};
+use crate::executor::{BeginSpec, CommandSpec, ExecutorError, GivenFile, Published};
 use crate::model::AttemptName;
 
 /// At most this much of a published file is read.
@@ -163,12 +163,27 @@ impl AttemptFolder {
             }
         }
         for (file, text) in files {
-            let path = control.join(file);
-            write_whole(&path, text.as_bytes(), 0o600)
-                .and_then(|()| scripts.give(&path))
-                .map_err(|error| failed("writing", &path, &error))?;
+            write_for(scripts.reader, &control.join(file), &text)?;
         }
-        Ok(())
+        self.write_given(segment, scripts.given, scripts.reader)
+    }
+
+    /// Writes the files that the attempt is given.
+    pub(super) fn write_given(
+        &self,
+        segment: u32,
+        files: &[GivenFile],
+        reader: Reader,
+    ) -> Result<(), ExecutorError> {
+        let mut named = files.iter().enumerate();
+        named.try_for_each(|(place, file)| {
+            write_for(reader, &self.given(segment, place), &file.content)
+        })
+    }
+
+    /// Where a file is that the attempt is given.
+    pub(super) fn given(&self, segment: u32, place: usize) -> PathBuf {
+        self.control(segment).join(given_name(place))
     }
 
     pub(super) fn is_begun(&self, segment: u32) -> bool {
@@ -236,10 +251,14 @@ pub(super) struct Scripts<'a> {
     /// Instead of steps.
     pub(super) program: Option<&'a [String]>,
     pub(super) env: &'a [(String, String)],
-    /// Owner of the files where we may give them away; else everybody may read them, which is nobody
-    /// but us and the container, as the folder above is closed.
-    pub(super) reader: Option<(u32, u32)>,
+    /// Files beside the workspace.
+    pub(super) given: &'a [GivenFile],
+    pub(super) reader: Reader,
 }
+
+/// Owner of the files where we may give them away; else everybody may read them, which is nobody
+/// but us and the container, as the folder above is closed.
+pub(super) type Reader = Option<(u32, u32)>;
 
 impl Scripts<'_> {
     fn main_text(&self) -> String {
@@ -248,13 +267,20 @@ impl Scripts<'_> {
             None => script::main_script(self.places, self.nonce, self.steps),
         }
     }
+}
 
-    fn give(&self, path: &Path) -> io::Result<()> {
-        match self.reader {
-            Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
-            None => fs::set_permissions(path, fs::Permissions::from_mode(0o644)),
-        }
-    }
+/// Writes a file that `reader` can read.
+fn write_for(reader: Reader, path: &Path, text: &str) -> Result<(), ExecutorError> {
+    let give = || match reader {
+        Some((uid, gid)) => std::os::unix::fs::chown(path, Some(uid), Some(gid)),
+        None => fs::set_permissions(path, fs::Permissions::from_mode(0o644)),
+    };
+    let written = write_whole(path, text.as_bytes(), 0o600).and_then(|()| give());
+    written.map_err(|error| failed("writing", path, &error))
+}
+
+fn given_name(place: usize) -> String {
+    format!("given-{place}")
 }
 
 /// The steps of a begin, or why there are none.
@@ -353,15 +379,22 @@ pub(super) fn slugs(state_folder: &Path) -> Vec<String> {
     entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
 }
 
-/// The environment of an attempt with what every attempt has; `published` are the paths of the files for
-/// metrics and outputs.
+/// The environment of an attempt with what every attempt has; `control` is where it sees its control
+/// folder, `published` are the paths of the files for metrics and outputs.
 pub(super) fn whole_env(
-    env: &[(String, String)],
+    spec: &BeginSpec,
+    control: &str,
     (metrics, outputs): (String, String),
 ) -> Vec<(String, String)> {
     let own = |name: &str, value: String| (name.to_owned(), value);
     let mut whole = vec![own("CI", "true".to_owned())];
-    whole.extend_from_slice(env);
+    whole.extend_from_slice(&spec.env);
+    let given = spec.files.iter().enumerate();
+    whole.extend(
+        given.map(|(place, file)| {
+            (file.variable.clone(), format!("{control}/{}", given_name(place)))
+        }),
+    );
     whole.push(own("TRUNKLINE_METRICS", metrics));
     whole.push(own("TRUNKLINE_OUTPUTS", outputs));
     whole

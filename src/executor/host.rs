@@ -117,7 +117,8 @@ impl HostExecutor {
         let control = folder.control(0).to_string_lossy().into_owned();
         let workspace = self.workspace(folder).path().to_string_lossy().into_owned();
         let path = |it: PathBuf| it.to_string_lossy().into_owned();
-        let env = control::whole_env(&spec.env, (path(folder.metrics()), path(folder.outputs())));
+        let env =
+            control::whole_env(spec, &control, (path(folder.metrics()), path(folder.outputs())));
         let (steps, program) = match &spec.command {
             CommandSpec::Steps(steps) => (steps.as_slice(), None),
             CommandSpec::Program(words) => (&[][..], Some(words.as_slice())),
@@ -128,6 +129,7 @@ impl HostExecutor {
             steps: Steps { first: 0, steps },
             program,
             env: &env,
+            given: &spec.files,
             reader: Some(layout.user),
         };
         folder.write_scripts(0, &scripts)

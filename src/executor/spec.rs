@@ -87,6 +87,17 @@ pub struct BeginSpec {
     pub command: CommandSpec,
     /// Environment, secrets included. Never becomes part of a container's configuration for steps.
     pub env: Vec<(String, String)>,
+    /// Files beside the workspace that only the attempt can read.
+    pub files: Vec<GivenFile>,
+}
+
+/// A file that an attempt is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenFile {
+    /// Environment variable that says where it is.
+    pub variable: String,
+    /// What is in it.
+    pub content: String,
 }
 
 /// What to run.

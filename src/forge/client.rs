@@ -198,8 +198,18 @@ impl Client {
 
     async fn post_gitea(&self, api: &Api<'_>, post: &StatusPost) -> Result<Answer, PostError> {
         let path = format!("/repos/{}/statuses/{}", self.repository, post.revision);
-        let authorization = ("authorization", format!("token {}", self.token));
-        api.call(Method::POST, &path, Some(github_body(post)), authorization).await
+        api.call(Method::POST, &path, Some(github_body(post)), self.authorization()).await
+    }
+
+    /// The header that shows the token, as the forge wants it.
+    pub(super) fn authorization(&self) -> (&'static str, String) {
+        match self.forge {
+            ForgeKind::Github | ForgeKind::Git => {
+                ("authorization", format!("Bearer {}", self.token))
+            }
+            ForgeKind::Gitea => ("authorization", format!("token {}", self.token)),
+            ForgeKind::Gitlab => ("private-token", self.token.clone()),
+        }
     }
 
     /// GitLab refuses to set the state that a status has already; then nothing is left to do.
@@ -213,8 +223,7 @@ impl Client {
             "target_url": post.target_url,
         });
         remove_nulls(&mut body);
-        let authorization = ("private-token", self.token.clone());
-        let answer = api.call(Method::POST, &path, Some(body), authorization).await;
+        let answer = api.call(Method::POST, &path, Some(body), self.authorization()).await;
         match answer {
             Err(PostError::Refused { reason, .. }) if reason.contains("Cannot transition") => {
                 Ok(Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Vec::new() })
@@ -300,7 +309,8 @@ impl Api<'_> {
         self.call(method, path, body, authorization).await
     }
 
-    async fn call(
+    /// A call with this header.
+    pub(super) async fn call(
         &self,
         method: Method,
         path: &str,

@@ -1,5 +1,7 @@
 //! What a delivery says, in words that are the same for every forge.
 
+use crate::model::Timestamp;
+
 /// A delivery that was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -110,6 +112,10 @@ pub struct Comment {
     pub number: u64,
     /// Its newest commit, where the forge says it.
     pub revision: Option<String>,
+    /// The forge's id of the comment, or empty.
+    pub id: String,
+    /// When it was written, by the forge's clock.
+    pub written_at: Option<Timestamp>,
     /// The text.
     pub text: String,
 }

@@ -83,6 +83,8 @@ fn comment(payload: &Payload) -> Result<DeliveryKind, UnreadableDelivery> {
     Ok(DeliveryKind::Comment(Comment {
         number: payload.number("/issue/number")?,
         revision: payload.find_text("/pull_request/head/sha").map(str::to_owned),
+        id: payload.find_id("/comment/id").unwrap_or_default(),
+        written_at: payload.find_moment("/comment/created_at"),
         text: payload.text("/comment/body")?,
     }))
 }

@@ -101,6 +101,8 @@ fn note(payload: &Payload) -> Result<DeliveryKind, UnreadableDelivery> {
     Ok(DeliveryKind::Comment(Comment {
         number: payload.number("/merge_request/iid")?,
         revision: payload.find_text("/merge_request/last_commit/id").map(str::to_owned),
+        id: payload.find_id("/object_attributes/id").unwrap_or_default(),
+        written_at: payload.find_moment("/object_attributes/created_at"),
         text: payload.text("/object_attributes/note")?,
     }))
 }

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::UnreadableDelivery;
 use super::delivery::Sender;
+use crate::model::Timestamp;
 
 /// The JSON of one delivery.
 pub(super) struct Payload {
@@ -37,6 +38,17 @@ impl Payload {
     /// A number, as text.
     pub(super) fn find_id(&self, path: &str) -> Option<String> {
         self.value.pointer(path).and_then(Value::as_u64).map(|it| it.to_string())
+    }
+
+    /// A moment: RFC 3339, or GitLab's older `2015-05-17 18:08:09 UTC`.
+    pub(super) fn find_moment(&self, path: &str) -> Option<Timestamp> {
+        let text = self.find_text(path)?;
+        let moment = chrono::DateTime::parse_from_rfc3339(text).map(|it| it.timestamp_millis());
+        let older = || {
+            let moment = chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S UTC");
+            moment.map(|it| it.and_utc().timestamp_millis())
+        };
+        moment.or_else(|_| older()).ok().map(Timestamp)
     }
 
     /// Whether a field is `true`.

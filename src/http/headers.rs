@@ -13,15 +13,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DEFAULT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
 ];
+/// Pages of others cannot take an answer in, unless a handler knows better.
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
 /// A year (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
 /// Answers are about the caller, unless a handler knows better.
@@ -35,6 +34,7 @@ pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Res
     let mut response = next.run(request).instrument(span).await;
     let headers = response.headers_mut();
     headers.extend(ALWAYS);
+    headers.entry(RESOURCE_POLICY).or_insert(SAME_ORIGIN);
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DEFAULT_POLICY);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     if app.auth.settings().is_https() {

@@ -64,6 +64,9 @@ pub struct PlannedStage {
     /// Secrets it gets, as environment variables.
     #[serde(default)]
     pub secrets: Vec<SecretUse>,
+    /// Signed tokens it gets, which say which stage it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identity: Vec<IdentityUse>,
     /// When failed attempts are tried again.
     #[serde(default)]
     pub retry: RetryPolicy,
@@ -171,6 +174,21 @@ pub struct SecretUse {
     pub name: String,
     /// Name of the environment variable.
     pub env: String,
+}
+
+/// A signed token that a stage gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentityUse {
+    /// Who is meant to accept it.
+    pub audience: String,
+    /// Name of the environment variable that holds it.
+    #[serde(default)]
+    pub env: Option<String>,
+    /// Name of the environment variable that holds the path of a file with it.
+    #[serde(default)]
+    pub file: Option<String>,
+    /// How long it is good for.
+    pub lifetime: Milliseconds,
 }
 
 /// When failed attempts are tried again.

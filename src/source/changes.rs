@@ -7,6 +7,13 @@ use super::access::Place;
 use super::listing::{find_tree, list_files};
 use super::{Snapshot, SourceError};
 
+/// Files that are compared line by line.
+const COMPARED_MAX: usize = 2000;
+/// Larger files count as binary.
+const COUNTED_BYTES_MAX: i64 = 1 << 20;
+/// Files that are tried as the other end of a rename.
+const RENAMES_MAX: usize = 200;
+
 /// Paths that differ from the merge base with `base`.
 pub(super) fn changed_paths(
     place: &Place,
@@ -36,6 +43,49 @@ pub(super) fn changed_paths(
         paths.extend(old.symmetric_difference(&new).map(|(path, _)| path.clone()));
     }
     Ok(Some(paths.into_iter().collect()))
+}
+
+/// A changed file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileStat {
+    /// Its path; of the new one when it was renamed.
+    pub path: String,
+    /// Lines that are new.
+    pub added: u64,
+    /// Lines that are gone.
+    pub removed: u64,
+    /// Whether its lines cannot be counted: no text, or too large.
+    pub is_binary: bool,
+}
+
+/// Files that differ between two trees, by path, and by how many lines.
+pub(super) fn compare(
+    place: &Place,
+    store: &Path,
+    (old, new): (&str, &str),
+) -> Result<Vec<FileStat>, SourceError> {
+    let repository = place.open_with(store)?;
+    let failed = || SourceError::failed(format!("comparing `{old}` with `{new}`"));
+    let (old, new) = (find_tree(&repository, old)?, find_tree(&repository, new)?);
+    let mut options = git2::DiffOptions::new();
+    options.context_lines(0).max_size(COUNTED_BYTES_MAX);
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options));
+    let mut diff = diff.map_err(failed())?;
+    diff.find_similar(Some(git2::DiffFindOptions::new().renames(true).rename_limit(RENAMES_MAX)))
+        .map_err(failed())?;
+    let mut files = Vec::new();
+    for place in 0..diff.deltas().len().min(COMPARED_MAX) {
+        let Some(delta) = diff.get_delta(place) else { continue };
+        let path = delta.new_file().path().or(delta.old_file().path());
+        let path = path.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+        let patch = git2::Patch::from_diff(&diff, place).map_err(failed())?;
+        let lines = patch.as_ref().map(git2::Patch::line_stats).transpose().map_err(failed())?;
+        let is_binary = patch.is_none_or(|it| it.delta().flags().is_binary());
+        let (_, added, removed) = lines.unwrap_or_default();
+        files.push(FileStat { path, added: added as u64, removed: removed as u64, is_binary });
+    }
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(files)
 }
 
 /// The commit to compare with, or `None` when one of the two is not there or they have none in common.

@@ -108,7 +108,8 @@ impl Store {
         Ok(())
     }
 
-    /// Metrics by stage key of the newest passed run of this pipeline, repository and branch.
+    /// Metrics by stage key of the newest passed run of this pipeline, repository and branch. Requests do not
+    /// count: a fork may call its branch as it likes.
     pub async fn find_baselines(
         &self,
         repository: &str,
@@ -119,6 +120,7 @@ impl Store {
             SELECT stage_key, name, value FROM metrics WHERE run =
                 (SELECT id FROM runs
                  WHERE repository = $1 AND pipeline = $2 AND branch = $3 AND status = 'passed'
+                   AND event <> 'pull_request'
                  ORDER BY id DESC LIMIT 1)";
         let rows: Vec<(String, String, f64)> = with_db!(self, db => {
             sqlx::query_as(SQL).bind(repository).bind(pipeline).bind(branch).fetch_all(db).await?

@@ -2,8 +2,8 @@
 //! allows it. Nobody else's do anything.
 
 use crate::engine::{Command, RerunScope};
-use crate::forge::{self, Comment, Sender};
-use crate::model::{Role, RunStatus, StageIndex, StageStatus};
+use crate::forge::{self, Comment, Reaction, Sender};
+use crate::model::{Milliseconds, Role, RunStatus, StageIndex, StageStatus};
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
@@ -67,6 +67,12 @@ pub(super) fn orders(text: &str) -> Vec<Order> {
     text.lines().filter_map(order).take(COMMANDS_MAX).collect()
 }
 
+/// What came of an order.
+struct Told {
+    told: String,
+    is_done: bool,
+}
+
 /// Somebody who may give orders: their login here, their role and their teams.
 struct Giver {
     login: String,
@@ -92,12 +98,32 @@ impl Triggers {
             let reason = format!("`{login}` is nobody who may give commands here");
             return Ok((DeliveryStatus::Ignored, reason));
         };
-        let runs = self.runs_of_request(project, comment.number).await?;
-        let mut told = Vec::new();
+        let runs = self.runs_of_request(project, comment).await?;
+        let (mut told, mut is_done) = (Vec::new(), true);
         for order in &orders {
-            told.push(self.carry_out_order(order, &giver, &runs).await?);
+            let answer = self.carry_out_order(order, &giver, &runs).await?;
+            is_done &= answer.is_done;
+            told.push(answer.told);
         }
+        let reaction = if is_done { Reaction::Done } else { Reaction::Refused };
+        self.react(project, comment, reaction).await;
         Ok((DeliveryStatus::Processed, told.join("\n")))
+    }
+
+    /// Shows at the forge what came of a comment. A token that may not do that, or a forge that is away, is no
+    /// reason to carry the commands out once more.
+    async fn react(&self, project: &ProjectRow, comment: &Comment, reaction: Reaction) {
+        let client = match self.projects.client(project).await {
+            Ok(Some(client)) => client,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::debug!(project = project.slug(), %error, "no reaction to a comment");
+                return;
+            }
+        };
+        if let Err(error) = client.react(comment, reaction, self.now()).await {
+            tracing::debug!(project = project.slug(), %error, "no reaction to a comment");
+        }
     }
 
     async fn giver(
@@ -113,8 +139,26 @@ impl Triggers {
         Ok(role.map(|role| Giver { login: person.login, role, teams }))
     }
 
-    /// The runs of a request's newest revision.
+    /// The runs of a request's newest revision that the comment can mean: nobody says yes to code that came
+    /// after they had written.
     async fn runs_of_request(
+        &self,
+        project: &ProjectRow,
+        comment: &Comment,
+    ) -> Result<Vec<LoadedRun>, TriggerError> {
+        let all = self.newest_runs_of_request(project, comment.number).await?;
+        // Forges write whole seconds.
+        let written_until = comment.written_at.map(|it| it.plus(Milliseconds(999)));
+        let is_meant = |it: &LoadedRun| {
+            let is_earlier = written_until.is_none_or(|until| it.row.created_at <= until);
+            let is_same = comment.revision.as_ref().is_none_or(|newest| *newest == it.row.revision);
+            is_earlier && is_same
+        };
+        Ok(all.into_iter().filter(is_meant).collect())
+    }
+
+    /// The runs of a request's newest revision.
+    pub(super) async fn newest_runs_of_request(
         &self,
         project: &ProjectRow,
         number: u64,
@@ -145,12 +189,13 @@ impl Triggers {
         order: &Order,
         giver: &Giver,
         runs: &[LoadedRun],
-    ) -> Result<String, TriggerError> {
+    ) -> Result<Told, TriggerError> {
         let (word, needed) = (order.word(), order.needed());
         if giver.role < needed {
-            return Ok(format!("`{word}` by `{}` takes the role `{needed}`", giver.login));
+            let told = format!("`{word}` by `{}` takes the role `{needed}`", giver.login);
+            return Ok(Told { told, is_done: false });
         }
-        let mut told = Vec::new();
+        let (mut told, mut is_done) = (Vec::new(), true);
         for loaded in runs {
             for command in commands(order, giver, loaded) {
                 let mut loaded = loaded.clone();
@@ -159,6 +204,7 @@ impl Triggers {
                     Ok(_) => told.push(format!("`{word}` by `{}` on run #{number}", giver.login)),
                     Err(RunsError::Refused(why)) => {
                         told.push(format!("`{word}` on run #{number} is refused: {why}"));
+                        is_done = false;
                     }
                     Err(error) => return Err(error.into()),
                 }
@@ -166,8 +212,9 @@ impl Triggers {
         }
         if told.is_empty() {
             told.push(format!("`{word}`: no run of the request waits for that"));
+            is_done = false;
         }
-        Ok(told.join("\n"))
+        Ok(Told { told: told.join("\n"), is_done })
     }
 }
 

@@ -1,5 +1,5 @@
-//! Code from forks: whether it runs is what the default branch says, and it gets neither secrets nor
-//! caches. Pure.
+//! Code from forks: whether it runs is what the default branch says. It gets no secrets, tokens or caches, and
+//! nothing that it leaves behind reaches other runs. Pure.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,53 @@ pub(super) const APPROVAL_STAGE: &str = "fork approval";
 /// How long somebody has for it.
 const APPROVAL_TIMEOUT: Milliseconds = Milliseconds::from_seconds(7 * 24 * 60 * 60);
 
-/// Takes from a plan what a fork must not have, and lets it wait for people where the policy says so.
-pub(super) fn confine(plan: &mut Plan, policy: ForkPolicy) {
+/// Arguments that Docker's builder takes without their being declared, and that do not count for its cache: a
+/// layer that was made through a stranger's proxy would be used by everybody.
+const PROXY_ARGUMENTS: [&str; 5] =
+    ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
+
+/// Takes from the plan of a request what a fork must not have, and lets it wait for people where the policy
+/// says so.
+pub(super) fn confine(plan: &mut Plan, policy: ForkPolicy, request: u64) {
+    if let Some(concurrency) = &mut plan.concurrency {
+        concurrency.group = own_group(request, &concurrency.group);
+    }
     for stage in &mut plan.stages {
-        stage.secrets.clear();
-        if let Work::Container(work) = &mut stage.work {
-            work.caches.clear();
-        }
+        confine_stage(stage, request);
     }
     if policy == ForkPolicy::Approval {
         await_approval(plan);
     }
+}
+
+fn confine_stage(stage: &mut PlannedStage, request: u64) {
+    stage.secrets.clear();
+    stage.identity.clear();
+    // A green result would stand for the same stage of trunk, with artifacts of the fork's making.
+    stage.inputs = None;
+    stage.environment = None;
+    stage.interruptible = true;
+    if let Some(concurrency) = &mut stage.concurrency {
+        concurrency.group = own_group(request, &concurrency.group);
+    }
+    match &mut stage.work {
+        Work::Container(work) => work.caches.clear(),
+        // A tag would take the place of an image that others run, here or in a registry.
+        Work::Image(work) => {
+            work.tags.clear();
+            work.push = false;
+            let is_proxy =
+                |it: &str| PROXY_ARGUMENTS.iter().any(|word| it.eq_ignore_ascii_case(word));
+            work.args.retain(|name, _| !is_proxy(name));
+        }
+        Work::Builtin { .. } | Work::Approval(_) => (),
+    }
+}
+
+/// A group that only runs of this request are in: a fork must neither cancel runs of trunk nor make them
+/// wait.
+fn own_group(request: u64, group: &str) -> String {
+    format!("fork of request {request}: {group}")
 }
 
 /// Every stage waits for the approval, not only those without needs: `if: always()` must not pass it by.
@@ -54,6 +90,7 @@ fn await_approval(plan: &mut Plan) {
         }),
         env: BTreeMap::new(),
         secrets: Vec::new(),
+        identity: Vec::new(),
         retry: RetryPolicy::default(),
         timeout: APPROVAL_TIMEOUT,
         allow_failure: None,

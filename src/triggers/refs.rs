@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::intake::Arrival;
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
-use crate::forge::{RefChange, describe_change};
+use crate::forge::{OpenRequests, RefChange, describe_change, request_of_ref, request_ref};
 use crate::model::{ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
@@ -18,7 +18,7 @@ const LANES: usize = 4;
 /// Changes that one look may bring; the rest is seen by the next one.
 const CHANGES_MAX: usize = 200;
 /// How long a delivery that is under way may take until its news are taken for lost.
-const UNDER_WAY: Milliseconds = Milliseconds::from_seconds(60);
+pub(super) const UNDER_WAY: Milliseconds = Milliseconds::from_seconds(60);
 /// The shortest pace.
 const PACE_SECONDS_MIN: i64 = 5;
 
@@ -82,8 +82,14 @@ impl Triggers {
         let refs = self.projects.list_remote(project).await?;
         let known = self.store().list_known_refs(&project.id).await?;
         let now = self.now();
+        let requests = self.open_requests(project).await;
         if known.is_empty() {
-            return self.first_look(project, &refs).await;
+            return self.first_look(project, refs, requests.as_ref()).await;
+        }
+        let (of_requests, known): (Vec<_>, Vec<_>) =
+            known.into_iter().partition(|it| request_of_ref(&it.name).is_some());
+        if let Some(open) = &requests {
+            self.look_at_requests(project, open, &of_requests).await?;
         }
         for (change, since) in differences(&known, &refs, now).into_iter().take(CHANGES_MAX) {
             let (delivery, body) = describe_change(&change, since);
@@ -104,14 +110,19 @@ impl Triggers {
     async fn first_look(
         &self,
         project: &ProjectRow,
-        refs: &BTreeMap<String, String>,
+        mut refs: BTreeMap<String, String>,
+        requests: Option<&OpenRequests>,
     ) -> Result<(), TriggerError> {
         let trunk = refs.get(&format!("refs/heads/{}", project.default_branch));
         if let Some(commit) = trunk {
             self.projects.ensure(project, commit, None).await?;
             self.read_schedules(project, commit).await?;
         }
-        Ok(self.store().save_first_refs(&project.id, refs, self.now()).await?)
+        for request in requests.iter().flat_map(|it| &it.requests) {
+            let head = request_ref(project.forge, request.number);
+            refs.extend(head.map(|it| (it, request.revision.clone())));
+        }
+        Ok(self.store().save_first_refs(&project.id, &refs, self.now()).await?)
     }
 }
 

@@ -2,7 +2,7 @@
 //! once for each cause.
 
 use crate::facts::Revision;
-use crate::forge::{self, PullRequest, Push, StatusState, skip_word};
+use crate::forge::{Push, StatusState, skip_word};
 use crate::model::RunId;
 use crate::pipeline::context::PullRequestContext;
 use crate::pipeline::file::trigger::ForkPolicy;
@@ -11,7 +11,7 @@ use crate::runs::CreateRun;
 use crate::source::{CommitFacts, Mirror, SourceError};
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
-use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus};
+use crate::store::intake::deliveries::DeliveryStatus;
 use crate::store::intake::statuses::WantedStatus;
 
 use super::intake::Outcome;
@@ -88,41 +88,6 @@ impl Triggers {
             self.read_schedules(project, after).await?;
         }
         Ok(outcome)
-    }
-
-    pub(super) async fn on_request(
-        &self,
-        project: &ProjectRow,
-        row: &DeliveryRow,
-        request: &PullRequest,
-    ) -> Result<Outcome, TriggerError> {
-        if !request.action.brings_code() {
-            let reason = format!("nothing to build: {:?}", request.action).to_lowercase();
-            return Ok((DeliveryStatus::Ignored, reason));
-        }
-        let provider = forge::identity_provider(project.forge, &project.forge_url);
-        let linked = self.store().find_person_by_identity(&provider, &request.author.id).await?;
-        let pull_request = PullRequestContext {
-            number: request.number,
-            base: request.base.clone(),
-            head: request.head.clone(),
-            title: request.title.clone(),
-            author: linked.map_or_else(|| request.author.login.clone(), |it| it.login),
-            fork: request.is_fork,
-        };
-        let head = forge::request_ref(project.forge, request.number);
-        let happening = Happening {
-            cause: format!("delivery:{}", row.id),
-            commit: request.revision.clone(),
-            // A branch of a fork may be called `main` too, and is not ours.
-            r#ref: match (&head, request.is_fork) {
-                (Some(head), true) => head.clone(),
-                _ => format!("refs/heads/{}", request.head),
-            },
-            base: Some(format!("refs/heads/{}", request.base)),
-            kind: HappeningKind::PullRequest(pull_request),
-        };
-        self.start(project, happening, head).await
     }
 
     /// Starts what a happening asks for.
@@ -208,8 +173,10 @@ impl Triggers {
         if let Some(row) = self.store().find_run_by_cause(&project.id, &pipeline, &cause).await? {
             return already(row.number);
         }
-        let (name, branch) = (project.slug(), &context.git.branch);
-        context.baselines = self.store().find_baselines(&name, &pipeline, branch).await?;
+        // A request is measured against where it goes.
+        let base = context.pull_request.as_ref().map(|it| it.base.clone());
+        let (name, branch) = (project.slug(), base.unwrap_or_else(|| context.git.branch.clone()));
+        context.baselines = self.store().find_baselines(&name, &pipeline, &branch).await?;
         let now = self.now();
         let create = CreateRun {
             id: RunId(crate::secrets::new_id(now)),
@@ -333,7 +300,8 @@ impl Reader {
         Ok(Some(match pipeline.plan(&context, &Selection::All) {
             Ok(mut plan) => {
                 if trusted.is_some() {
-                    forks::confine(&mut plan, policy);
+                    let request = context.pull_request.as_ref().map_or(0, |it| it.number);
+                    forks::confine(&mut plan, policy, request);
                 }
                 Fate::Starts(Box::new(Planned { plan, context }))
             }

@@ -30,9 +30,18 @@ impl Triggers {
             let access = self.projects.access(&loaded.row.project).await?;
             let wanted = wanted(&loaded, access.stage_statuses);
             self.store().save_statuses(&wanted, self.now()).await?;
+            self.note(&loaded).await;
             self.store().save_told(id, loaded.seq).await?;
         }
         Ok(runs.len() == BATCH as usize)
+    }
+
+    /// Writes down whom to tell. What cannot be written down holds no status up.
+    async fn note(&self, loaded: &LoadedRun) {
+        let Some(notifications) = &self.notifications else { return };
+        if let Err(error) = notifications.note_run(loaded).await {
+            tracing::warn!(run = %loaded.row.id, %error, "nobody is told what became of a run");
+        }
     }
 }
 

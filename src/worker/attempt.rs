@@ -4,6 +4,7 @@
 pub(in crate::worker) mod collect;
 pub(in crate::worker) mod failure;
 pub(in crate::worker) mod files;
+pub(in crate::worker) mod identity;
 pub(in crate::worker) mod job;
 pub(in crate::worker) mod log;
 mod nearby;
@@ -19,10 +20,12 @@ use crate::executor::{
     AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal,
     WorkspaceSpec,
 };
-use crate::model::{AttemptName, FailureClass};
+use crate::model::{AttemptName, FailureClass, StageIndex};
+use crate::runs::LoadedRun;
 use crate::secrets::SecretRequest;
 use crate::worker::Worker;
 use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::identity::IdentityRequest;
 use crate::worker::attempt::job::{Job, Setup, Task};
 use crate::worker::attempt::log::{AttemptLog, Pumped};
 use crate::worker::attempt::patience::patiently;
@@ -73,6 +76,23 @@ impl Stops {
     }
 }
 
+/// What a stage asks for that only some may have.
+#[derive(Debug, Clone)]
+pub(in crate::worker) struct Wishes {
+    secrets: SecretRequest,
+    identity: IdentityRequest,
+}
+
+impl Wishes {
+    /// Those of a stage.
+    pub(in crate::worker) fn of(loaded: &LoadedRun, stage: StageIndex) -> Self {
+        Self {
+            secrets: secrets::request(loaded, stage),
+            identity: identity::request(loaded, stage),
+        }
+    }
+}
+
 /// One attempt.
 pub(in crate::worker) struct Attempt<E> {
     pub(in crate::worker) worker: Worker<E>,
@@ -97,9 +117,9 @@ impl<E: Executor> Attempt<E> {
     pub(in crate::worker) async fn run(
         &self,
         job: Result<Job, Failure>,
-        (request, head): (SecretRequest, Head),
+        (wishes, head): (Wishes, Head),
     ) -> AttemptOutcome {
-        let job = match self.with_secrets(job, &request).await {
+        let job = match self.with_secrets(job, &wishes).await {
             Ok(job) => job,
             Err(failure) => return failure.into(),
         };
@@ -112,10 +132,12 @@ impl<E: Executor> Attempt<E> {
     async fn with_secrets(
         &self,
         job: Result<Job, Failure>,
-        request: &SecretRequest,
+        wishes: &Wishes,
     ) -> Result<Job, Failure> {
         let mut job = job?;
-        job.add_secrets(secrets::deliver(&self.worker.parts.secrets, request).await?);
+        let delivered = secrets::deliver(&self.worker.parts.secrets, &wishes.secrets).await?;
+        let issued = self.worker.issue(&self.name, &wishes.identity).await?;
+        job.add_secrets(delivered, issued);
         Ok(job)
     }
 
@@ -179,7 +201,7 @@ impl<E: Executor> Attempt<E> {
             self.bring_files(job, log).await?;
             let mut env = job.env.clone();
             env.push(("TRUNKLINE_ATTEMPT".to_owned(), self.name.attempt.to_string()));
-            let spec = BeginSpec { command: command.clone(), env };
+            let spec = BeginSpec { command: command.clone(), env, files: job.files.clone() };
             let executor = &self.worker.parts.executor;
             Ok::<_, Failure>(patiently(|| executor.begin(&self.name, &spec)).await?)
         };

@@ -76,6 +76,7 @@ impl<E: Executor> Worker<E> {
     /// Keeps an attempt no longer.
     pub(in crate::worker) fn forget(&self, name: &AttemptName) {
         let _none = std::fs::remove_file(self.kept_folder().join(name.slug()));
+        self.forget_tokens(name);
     }
 
     /// The attempts that are kept now, newest first; forgets those that are too old or too many.

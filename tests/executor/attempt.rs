@@ -37,7 +37,8 @@ impl Attempt {
             workspace: WorkspaceSpec { checkout: None, mounts: Vec::new() },
         };
         let steps = steps.iter().map(|run| step(run)).collect();
-        let begin = BeginSpec { command: CommandSpec::Steps(steps), env: Vec::new() };
+        let begin =
+            BeginSpec { command: CommandSpec::Steps(steps), env: Vec::new(), files: Vec::new() };
         Self { prepare, begin }
     }
 

@@ -33,7 +33,16 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn start(kind: &str, files: &[(&str, &str)]) -> Self {
-        let (server, forge) = (Server::start().await, Forge::start().await);
+        Self::start_on(Server::start().await, (kind, Some(TOKEN)), files).await
+    }
+
+    /// On a server, with this token or none.
+    pub(crate) async fn start_on(
+        server: Server,
+        (kind, credential): (&str, Option<&str>),
+        files: &[(&str, &str)],
+    ) -> Self {
+        let forge = Forge::start().await;
         let remote = Remote::start(files).await;
         server.person("ada", true).await;
         server.team("shop").await;
@@ -44,7 +53,7 @@ impl Scene {
         });
         let made = server.post(&token, "/api/v1/projects", new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
-        let credential = json!({ "token": TOKEN });
+        let credential = json!({ "token": credential });
         let path = "/api/v1/projects/shop/web/credential";
         let set = server.call(&token, Method::PUT, (path, Some(credential))).await;
         assert_eq!(set.status, StatusCode::NO_CONTENT, "{set:?}");
@@ -74,7 +83,7 @@ impl Scene {
     }
 
     /// Sends a delivery as GitLab does when it signs.
-    async fn gitlab(&self, id: &str, body: &Value) -> Answer {
+    pub(crate) async fn gitlab(&self, id: &str, body: &Value) -> Answer {
         let body = body.to_string();
         let moment = (self.server.app.now().0 / 1000).to_string();
         let key = STANDARD.decode(self.secret.strip_prefix("whsec_").unwrap()).unwrap();
@@ -90,6 +99,17 @@ impl Scene {
             body,
         )
         .await
+    }
+
+    /// Sends a delivery as Gitea does.
+    pub(crate) async fn gitea(&self, event: &str, id: &str, body: &Value) -> Answer {
+        let body = body.to_string();
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).unwrap();
+        mac.update(body.as_bytes());
+        let signature = hex::encode(mac.finalize().into_bytes());
+        let headers =
+            [("x-gitea-event", event), ("x-gitea-delivery", id), ("x-gitea-signature", &signature)];
+        self.send(&headers, body).await
     }
 
     pub(crate) async fn send(&self, headers: &[(&str, &str)], body: String) -> Answer {
@@ -271,8 +291,8 @@ async fn a_forge_that_is_ill_or_busy_gets_the_newest_state_later() {
     scene.server.post(&scene.token, &format!("/api/v1/runs/{run}/cancel"), json!({})).await;
     // It is left alone until it may be asked again, and then hears only of the end.
     tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
-    assert_eq!(scene.forge.asked().len(), 1, "{:?}", scene.forge.asked());
+    assert_eq!(scene.forge.posted(), 1, "{:?}", scene.forge.asked());
     scene.server.clock.by_seconds(31);
     scene.forge.wait_for(|it| it.body["state"] == "error").await;
-    assert_eq!(scene.forge.asked().len(), 2, "{:?}", scene.forge.asked());
+    assert_eq!(scene.forge.posted(), 2, "{:?}", scene.forge.asked());
 }

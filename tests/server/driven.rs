@@ -21,19 +21,24 @@ stages:
   docs: { image: none, run: 'true', if: changed('docs/**') }
 ";
 
-fn worker(scene: &Scene) -> Worker<HostExecutor> {
-    let (app, folder) = (&scene.server.app, scene.server.folder.path().to_owned());
+/// Runs stages as processes of this machine.
+pub(crate) fn executor(scene: &Scene) -> HostExecutor {
     let clock = Arc::clone(&scene.server.clock);
     let settings = HostSettings {
-        state_folder: folder.clone(),
+        state_folder: scene.server.folder.path().to_owned(),
         env: Vec::new(),
         now: Arc::new(move || clock.now()),
     };
+    HostExecutor::new(settings).unwrap()
+}
+
+pub(crate) fn worker(scene: &Scene) -> Worker<HostExecutor> {
+    let (app, folder) = (&scene.server.app, scene.server.folder.path().to_owned());
     let parts = WorkerParts {
         runs: app.runs.clone(),
         blobs: app.blobs.clone(),
         logs: app.logs.clone(),
-        executor: HostExecutor::new(settings).unwrap(),
+        executor: executor(scene),
         clock: app.clock.clone(),
         secrets: SecretSource::Given(Given::default()),
         projects: Some(app.triggers.projects().clone()),

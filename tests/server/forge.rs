@@ -1,5 +1,6 @@
 //! A forge that writes down what is asked of it, and says what it is told to.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -16,8 +17,11 @@ use tokio::task::JoinSet;
 pub(crate) struct Asked {
     pub(crate) method: Method,
     pub(crate) path: String,
+    pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Value,
+    /// The body as it came.
+    pub(crate) text: String,
 }
 
 impl Asked {
@@ -40,6 +44,8 @@ type Answer = (StatusCode, Vec<(&'static str, String)>);
 struct Book {
     asked: Arc<Mutex<Vec<Asked>>>,
     answers: Arc<Mutex<Vec<Answer>>>,
+    /// What GETs are answered with, by path.
+    pages: Arc<Mutex<BTreeMap<String, Value>>>,
 }
 
 /// A forge on a port of its own.
@@ -65,6 +71,16 @@ impl Forge {
         self.book.answers.lock().unwrap().push((status, headers));
     }
 
+    /// Answers GETs of this path so from now on; all others with an empty list.
+    pub(crate) fn serve(&self, path: &str, body: Value) {
+        self.book.pages.lock().unwrap().insert(path.to_owned(), body);
+    }
+
+    /// How many requests were no GETs.
+    pub(crate) fn posted(&self) -> usize {
+        self.asked().iter().filter(|it| it.method != Method::GET).count()
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.book.asked.lock().unwrap().clone()
     }
@@ -88,8 +104,16 @@ async fn note(
     headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
-    let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    book.asked.lock().unwrap().push(Asked { method, path: uri.path().to_owned(), headers, body });
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+    let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
+    let page = book.pages.lock().unwrap().get(&path).cloned();
+    let is_get = method == Method::GET;
+    book.asked.lock().unwrap().push(Asked { method, path, query, headers, body, text });
+    if is_get {
+        let page = page.unwrap_or_else(|| Value::Array(Vec::new()));
+        return (StatusCode::OK, HeaderMap::new(), page.to_string());
+    }
     let mut answers = book.answers.lock().unwrap();
     let (status, extra) =
         if answers.is_empty() { (StatusCode::CREATED, Vec::new()) } else { answers.remove(0) };
@@ -97,5 +121,5 @@ async fn note(
     for (name, value) in extra {
         headers.insert(name, value.parse().unwrap());
     }
-    (status, headers, r#"{"id": 7}"#)
+    (status, headers, page.map_or_else(|| r#"{"id": 7}"#.to_owned(), |it| it.to_string()))
 }

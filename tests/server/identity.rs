@@ -42,7 +42,7 @@ async fn get(server: &Server, path: &str) -> Value {
 }
 
 /// As a cloud does it: discovery, keys, the one that is named, the claims.
-async fn verify(server: &Server, token: &str, audience: &str) -> Result<Value, String> {
+pub(crate) async fn verify(server: &Server, token: &str, audience: &str) -> Result<Value, String> {
     let discovery = get(server, "/.well-known/openid-configuration").await;
     assert_eq!(discovery["issuer"], server.url);
     let keys = discovery["jwks_uri"].as_str().unwrap().strip_prefix(&server.url).unwrap();

@@ -45,6 +45,11 @@ impl Remote {
         remote
     }
 
+    /// Where the bare repository is.
+    pub(crate) fn bare_folder(&self) -> PathBuf {
+        self.folder.path().join("root/web.git")
+    }
+
     fn clone_folder(&self) -> PathBuf {
         self.folder.path().join("clone")
     }

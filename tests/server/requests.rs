@@ -17,7 +17,7 @@ fn request(scene: &Scene, from: &str, commit: &str) -> Value {
     })
 }
 
-async fn deliver(scene: &Scene, event: &str, id: &str, body: &Value) -> String {
+pub(crate) async fn deliver(scene: &Scene, event: &str, id: &str, body: &Value) -> String {
     let answer = scene.github(event, id, body).await;
     scene.outcome(answer.json()["id"].as_str().unwrap()).await
 }

@@ -14,9 +14,10 @@ use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
 use trunkline::blobs::{Blobs, Logs};
 use trunkline::config::SignInSettings;
-use trunkline::forge::Outgoing;
+use trunkline::forge::{GithubApp, Outgoing};
 use trunkline::http::App;
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
+use trunkline::notifications::{Mailer, NotificationParts, Notifications};
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
 use trunkline::runs::Runs;
@@ -64,6 +65,14 @@ impl Server {
 
     /// With the settings that fit its address.
     pub(crate) async fn start_with(settings: impl FnOnce(&str) -> SignInSettings) -> Self {
+        Self::start_with_extras(settings, Extras::default()).await
+    }
+
+    /// With what only some servers have too.
+    pub(crate) async fn start_with_extras(
+        settings: impl FnOnce(&str) -> SignInSettings,
+        extras: Extras,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -74,7 +83,7 @@ impl Server {
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
         let auth = Auth::new(store.clone(), clock.clone(), sealer).with_settings(settings(&url));
         let runs = Runs::new(store.clone());
-        let triggers = triggers(&folder, &runs, clock.clone());
+        let triggers = triggers(&folder, &runs, clock.clone(), extras);
         let app = App {
             triggers: triggers.clone(),
             secrets,
@@ -167,20 +176,35 @@ impl Server {
     }
 }
 
+/// What only some servers have.
+#[derive(Default)]
+pub(crate) struct Extras {
+    pub(crate) mailer: Option<Mailer>,
+    pub(crate) app: Option<GithubApp>,
+}
+
 /// What starts runs; this machine's forges may be called, and nothing else that is private.
-fn triggers(folder: &TempDir, runs: &Runs, clock: Arc<Ahead>) -> Triggers {
+fn triggers(folder: &TempDir, runs: &Runs, clock: Arc<Ahead>, extras: Extras) -> Triggers {
     let outgoing = Outgoing::new(["127.0.0.1".to_owned()].into()).unwrap();
     let projects = Projects::new(ProjectParts {
         store: runs.store().clone(),
         sealer: sealer(folder, runs.store(), clock.clone()),
         state_folder: folder.path().to_owned(),
-        addresses: AddressRule::new(outgoing, None),
-        app: None,
+        addresses: AddressRule::new(outgoing.clone(), None),
+        app: extras.app,
         clock: clock.clone(),
     });
     let public_url = Some("https://ci.example".to_owned());
+    let notifications = Notifications::new(NotificationParts {
+        store: runs.store().clone(),
+        sealer: sealer(folder, runs.store(), clock.clone()),
+        outgoing,
+        mailer: extras.mailer,
+        clock: clock.clone(),
+        public_url: public_url.clone(),
+    });
     let settings = TriggerSettings { public_url, ..TriggerSettings::default() };
-    Triggers::new(runs.clone(), projects, settings, clock)
+    Triggers::new(runs.clone(), projects, settings, clock).with_notifications(notifications)
 }
 
 fn sealer(folder: &TempDir, store: &Store, clock: Arc<Ahead>) -> Sealer {

@@ -69,6 +69,7 @@ fn random_stage(dice: &mut Dice, key: &str) -> PlannedStage {
         work,
         env: BTreeMap::new(),
         secrets: vec![SecretUse { name: "TOKEN".to_owned(), env: "TOKEN".to_owned() }],
+        identity: Vec::new(),
         retry: random_retry(dice),
         timeout: Milliseconds(if is_short { 2_500 } else { 120_000 }),
         allow_failure: dice

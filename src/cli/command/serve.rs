@@ -50,14 +50,17 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let shutdown = CancellationToken::new();
     let projects = forges::projects(session, &state)?;
     let triggers = forges::triggers(session, &state, projects.clone());
+    let triggers = triggers.with_notifications(forges::notifications(session, &state)?);
     let app = app(session, &state, triggers.clone())?;
     announce_setup(session, &app).await?;
     let source = SecretSource::Team(app.secrets.clone());
+    let issuer = app.auth.clone();
     let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
     let worker = drive::server_worker(session, &state, docker, (projects, source, settings));
+    let worker = worker.with_identity(issuer);
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
     let stop = async {

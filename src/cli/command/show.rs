@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::approvals::{Approvals, Repositories, ShownApproval};
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, json, summary, tree};
+use crate::cli::view::{View, approval, json, summary, tree};
+use crate::model::StageStatus;
 use crate::pipeline::graph::Graph;
+use crate::runs::LoadedRun;
 
 /// Arguments of `trunkline show`.
 #[derive(Debug, clap::Args)]
@@ -52,7 +55,23 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         return Ok(Exit::Passed);
     }
     let ends = report::failure_ends(&loaded, &state.logs).await?;
-    let lines = [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat();
+    let mut lines = [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat();
+    for shown in asked(&state, &loaded).await? {
+        lines.extend(approval::lines(view, &shown));
+    }
     session.output.line(&lines.join("\n"))?;
     Ok(Exit::Passed)
+}
+
+/// The approvals that people are asked for now.
+async fn asked(state: &State, loaded: &LoadedRun) -> anyhow::Result<Vec<ShownApproval>> {
+    let repositories = Repositories::Folders(state.folder.join("objects"));
+    let approvals = Approvals::new(state.runs.clone(), repositories);
+    let mut shown = Vec::new();
+    for (index, stage) in loaded.run.stages() {
+        if stage.status == StageStatus::Waiting {
+            shown.push(approvals.show(loaded, &index.0.to_string()).await?);
+        }
+    }
+    Ok(shown)
 }

@@ -341,6 +341,7 @@ fn plain_stage(key: &str) -> PlannedStage {
         })),
         env: BTreeMap::new(),
         secrets: Vec::new(),
+        identity: Vec::new(),
         retry: RetryPolicy::default(),
         timeout: Milliseconds::from_seconds(900),
         allow_failure: None,

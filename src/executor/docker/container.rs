@@ -182,6 +182,12 @@ enum Access {
     Write,
 }
 
+/// A file that a program is given; its container has no control folder.
+pub(super) fn see_given(file: &Path) -> Option<Mount> {
+    let name = file.file_name()?.to_str()?;
+    Some(bind(file, &format!("{CONTROL}/{name}"), Access::Read))
+}
+
 fn bind(from: &Path, to: &str, access: Access) -> Mount {
     Mount {
         target: Some(to.to_owned()),

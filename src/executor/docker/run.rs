@@ -7,7 +7,7 @@ use bollard::query_parameters::{KillContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt as _;
 
 use crate::executor::control::{self, AttemptFolder, Scripts};
-use crate::executor::docker::container::{CONTROL, Condition, WORKSPACE};
+use crate::executor::docker::container::{CONTROL, Condition, WORKSPACE, see_given};
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::layout::{Layout, Program, Segment};
 use crate::executor::markers::MARK;
@@ -50,14 +50,14 @@ impl DockerExecutor {
             Program::Steps(segments) => {
                 if !folder.is_begun(0) {
                     let steps = control::steps_of(spec)?;
-                    write_segments((&folder, &layout), segments, (steps, &spec.env))?;
+                    write_segments((&folder, &layout), segments, (steps, spec))?;
                     folder.mark_begun(0)?;
                 }
                 self.let_go(place)
             }
             Program::Command(config) => {
                 if !folder.is_begun(0) {
-                    self.create_command(place, config, spec).await?;
+                    self.create_command(place, (&layout, config), spec).await?;
                     folder.mark_begun(0)?;
                 }
                 self.start(&place.container()).await
@@ -70,7 +70,7 @@ impl DockerExecutor {
     async fn create_command(
         &self,
         place: Place<'_>,
-        config: &str,
+        (layout, config): (&Layout, &str),
         spec: &BeginSpec,
     ) -> Result<(), ExecutorError> {
         let unusable = |reason: String| ExecutorError::Infra {
@@ -85,13 +85,18 @@ impl DockerExecutor {
         let mut config: ContainerCreateBody =
             serde_json::from_str(config).map_err(|error| unusable(error.to_string()))?;
         let published = (format!("{CONTROL}/metrics"), format!("{CONTROL}/outputs"));
-        let env = control::whole_env(&spec.env, published);
+        let env = control::whole_env(spec, CONTROL, published);
         let mut env: Vec<String> =
             env.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
         // The signal is for all that the program has started, not for it alone.
         env.push("TINI_KILL_PROCESS_GROUP=1".to_owned());
         config.entrypoint = Some(words.clone());
         config.env = Some(env);
+        place.folder.write_given(0, &spec.files, reader_of(layout))?;
+        if let Some(host) = &mut config.host_config {
+            let given = (0..spec.files.len()).map(|it| place.folder.given(0, it));
+            host.mounts.get_or_insert_default().extend(given.filter_map(|it| see_given(&it)));
+        }
         let container = place.container();
         if self.condition(&container).await? == Condition::Created {
             // Left by a begin that did not get to its marker: its environment may be another.
@@ -321,11 +326,11 @@ impl DockerExecutor {
 fn write_segments(
     (folder, layout): (&AttemptFolder, &Layout),
     segments: &[Segment],
-    (steps, env): (&[StepSpec], &[(String, String)]),
+    (steps, spec): (&[StepSpec], &BeginSpec),
 ) -> Result<(), ExecutorError> {
-    let reader = rustix::process::geteuid().is_root().then_some(layout.user);
+    let reader = reader_of(layout);
     let published = (format!("{CONTROL}/metrics"), format!("{CONTROL}/outputs"));
-    let env = control::whole_env(env, published);
+    let env = control::whole_env(spec, CONTROL, published);
     for (index, segment) in (0_u32..).zip(segments) {
         let steps = steps.iter().skip(segment.first as usize).take(segment.count as usize);
         let steps: Vec<StepSpec> = steps.cloned().collect();
@@ -335,11 +340,16 @@ fn write_segments(
             steps: Steps { first: segment.first, steps: &steps },
             program: None,
             env: &env,
+            given: &spec.files,
             reader,
         };
         folder.write_scripts(index, &scripts)?;
     }
     Ok(())
+}
+
+fn reader_of(layout: &Layout) -> control::Reader {
+    rustix::process::geteuid().is_root().then_some(layout.user)
 }
 
 fn not_begun(segment: u32, layout: &Layout, condition: &Condition, boot: &str) -> AttemptState {

@@ -65,6 +65,7 @@ pub(super) fn plan(
         work,
         env,
         secrets: stage.secrets.clone(),
+        identity: stage.identity.clone(),
         retry: setting(stage, |it| it.retry.clone()).unwrap_or_default(),
         timeout: timeout_of(stage),
         allow_failure: stage.allow_failure.clone(),

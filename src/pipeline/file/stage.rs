@@ -3,6 +3,7 @@
 pub(crate) mod approval;
 pub(crate) mod builtin;
 pub(crate) mod container;
+pub(crate) mod identity;
 pub(crate) mod matrix;
 pub(crate) mod policy;
 pub(crate) mod rollout;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use self::builtin::BuiltinUse;
 use self::container::{read_services, read_user};
+use self::identity::read_identity;
 use self::matrix::Matrix;
 use self::policy::{Need, StageGroup, Target, read_gates};
 use self::rollout::Rollout;
@@ -26,8 +28,8 @@ use super::{DefaultsChain, Named};
 use crate::model::Milliseconds;
 use crate::pipeline::diagnostic::Place;
 use crate::pipeline::plan::{
-    AllowFailure, Approval, Artifacts, Budget, Cache, Gate, Network, PullPolicy, Resources,
-    RetryPolicy, SecretUse, Service, Step,
+    AllowFailure, Approval, Artifacts, Budget, Cache, Gate, IdentityUse, Network, PullPolicy,
+    Resources, RetryPolicy, SecretUse, Service, Step,
 };
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Entry, Node};
@@ -50,6 +52,7 @@ pub(crate) const KEYS: &[&str] = &[
     "artifacts",
     "env",
     "secrets",
+    "identity",
     "gate",
     "budget",
     "allow_failure",
@@ -116,6 +119,7 @@ pub(crate) struct Stage {
     pub(crate) caches: Vec<Cache>,
     pub(crate) artifacts: Option<Artifacts>,
     pub(crate) secrets: Vec<SecretUse>,
+    pub(crate) identity: Vec<IdentityUse>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) budget: Option<Budget>,
     pub(crate) allow_failure: Option<AllowFailure>,
@@ -196,6 +200,10 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
     let settings = Defaults::of(&fields, reading);
     let gates = fields.find("gate").and_then(|it| read_gates(it, reading));
     let work = read_work(&fields, &label, entry.key_place, reading);
+    let secrets = fields.find("secrets").map(|it| read_secrets(it, &settings.env, reading));
+    let secrets = secrets.unwrap_or_default();
+    let identity = fields.find("identity");
+    let identity = identity.map(|it| read_identity(it, (&settings.env, &secrets), reading));
     let stage = Stage {
         place: entry.key_place,
         needs: read_needs(&fields, reading),
@@ -207,10 +215,8 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
             .unwrap_or_default(),
         caches: fields.read_or("cache", Vec::new()),
         artifacts: fields.read("artifacts"),
-        secrets: fields
-            .find("secrets")
-            .map(|it| read_secrets(it, &settings.env, reading))
-            .unwrap_or_default(),
+        secrets,
+        identity: identity.unwrap_or_default(),
         gates: gates.unwrap_or_default(),
         budget: fields.read("budget"),
         allow_failure: fields.read("allow_failure"),
@@ -280,8 +286,8 @@ fn refuse_work(given: &[&str], fields: &Fields<'_>, label: &str, place: Place, r
 fn refuse_foreign_keys(work: &str, fields: &Fields<'_>, label: &str, reading: &Reading) {
     let refused: &[&str] = match work {
         "approval" => &[
-            "with", "outputs", "rollout", "gate", "env", "secrets", "retry", "budget", "timeout",
-            "inputs",
+            "with", "outputs", "rollout", "gate", "env", "secrets", "identity", "retry", "budget",
+            "timeout", "inputs",
         ],
         "uses" => &[],
         _ => &["with", "outputs", "rollout"],

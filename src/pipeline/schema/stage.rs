@@ -48,6 +48,8 @@ pub(super) struct Stage {
     env: Option<BTreeMap<String, Loose>>,
     /// Secrets that become environment variables.
     secrets: Option<OneOrMany<SecretItem>>,
+    /// Signed tokens that say which stage it is.
+    identity: Option<OneOrMany<IdentityItem>>,
     /// Metrics and the comparisons they must pass.
     gate: Option<BTreeMap<String, Comparison>>,
     /// Ceiling of its spending.
@@ -262,6 +264,27 @@ pub(super) struct Secret {
     name: String,
     /// Name of the environment variable.
     env: Option<String>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum IdentityItem {
+    Audience(String),
+    Full(Identity),
+}
+
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct Identity {
+    /// Who is meant to accept the token.
+    #[schemars(length(min = 1, max = 200))]
+    audience: String,
+    /// Name of the variable that holds it.
+    env: Option<String>,
+    /// Name of the variable that holds the path of a file with it.
+    file: Option<String>,
+    /// How long it is good for: an hour at most.
+    lifetime: Option<Duration>,
 }
 
 /// A ceiling of spending.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{pipeline, schema, stage};
 use crate::pipeline::diagnostic::SourceFile;
-use crate::pipeline::file::stage::{approval, container, policy, rollout, secret, step};
+use crate::pipeline::file::stage::{approval, container, identity, policy, rollout, secret, step};
 use crate::pipeline::file::{input, stage as read, top, trigger};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml;
@@ -45,6 +45,7 @@ fn the_schema_knows_the_keys_that_the_readers_know() {
     same::<stage::Artifacts>(container::ARTIFACT_KEYS);
     same::<stage::Reports>(container::REPORT_KEYS);
     same::<stage::Secret>(secret::KEYS);
+    same::<stage::Identity>(identity::KEYS);
     same::<stage::Budget>(policy::BUDGET_KEYS);
     same::<stage::AllowFailure>(policy::ALLOW_FAILURE_KEYS);
     same::<stage::Environment>(policy::ENVIRONMENT_KEYS);

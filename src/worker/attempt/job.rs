@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::ArtifactRef;
 use crate::executor::spec::{NetworkSpec, ProbeSpec, Pull};
-use crate::executor::{CommandSpec, ProgramSpec, ServiceSpec, StepSpec};
+use crate::executor::{CommandSpec, GivenFile, ProgramSpec, ServiceSpec, StepSpec};
 use crate::model::{FailureClass, StageIndex};
 use crate::pipeline::plan::{
     Artifacts, Cache, ContainerWork, ImageWork, Network, Probe, Program, PullPolicy, Service, Step,
@@ -15,6 +15,7 @@ use crate::runs::LoadedRun;
 use crate::secrets::{Delivered, Masker, SecretSource};
 use crate::source::Snapshot;
 use crate::worker::attempt::failure::Failure;
+use crate::worker::attempt::identity::Issued;
 use crate::worker::workspace::{Origin, snapshot_of};
 
 /// The part of an attempt that can be known before its needs are done.
@@ -39,6 +40,8 @@ pub(in crate::worker) struct Job {
     pub(in crate::worker) setup: Setup,
     pub(in crate::worker) task: Task,
     pub(in crate::worker) env: Vec<(String, String)>,
+    /// Files beside the workspace.
+    pub(in crate::worker) files: Vec<GivenFile>,
     /// The variables its secrets stand in, in their order.
     secret_names: Vec<String>,
     pub(in crate::worker) step_names: Vec<String>,
@@ -126,6 +129,7 @@ impl Job {
             task,
             step_names,
             env,
+            files: Vec::new(),
             secret_names: planned.secrets.iter().map(|it| it.env.clone()).collect(),
             inherited: inherited(loaded, planned),
             caches: caches_of(container.map_or(&[], |it| &it.caches), &scope)?,
@@ -134,10 +138,13 @@ impl Job {
         })
     }
 
-    /// Fills in the secrets, which win over `env`, and masks them from now on.
-    pub(in crate::worker) fn add_secrets(&mut self, delivered: Delivered) {
-        self.setup.masker = Masker::new(delivered.masked.iter().map(String::as_str));
+    /// Fills in secrets and tokens, which win over `env`, and masks them from now on.
+    pub(in crate::worker) fn add_secrets(&mut self, delivered: Delivered, issued: Issued) {
+        let masked = delivered.masked.iter().chain(&issued.masked).map(String::as_str);
+        self.setup.masker = Masker::new(masked);
         self.env.extend(self.secret_names.iter().cloned().zip(delivered.values));
+        self.env.extend(issued.env);
+        self.files = issued.files;
     }
 }
 

@@ -36,7 +36,7 @@ fn reader(loaded: &LoadedRun, stage: StageIndex) -> Reader {
 }
 
 /// What cannot be shown to come from the repository itself counts as a fork's.
-fn may_be_fork(loaded: &LoadedRun) -> bool {
+pub(in crate::worker) fn may_be_fork(loaded: &LoadedRun) -> bool {
     let context = loaded.run.context();
     if let Some(request) = &context.pull_request {
         return request.fork;

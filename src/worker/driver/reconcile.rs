@@ -9,7 +9,7 @@ use crate::model::{AttemptName, Milliseconds, StageIndex, Timestamp};
 
 use crate::worker::WorkerError;
 use crate::worker::attempt::job::{Job, Setup};
-use crate::worker::attempt::{Attempt, Stops, secrets};
+use crate::worker::attempt::{Attempt, Stops, Wishes};
 use crate::worker::driver::{Driver, TaskEnd};
 
 /// How often a concurrency group is asked again. (Changes made by this process wake the driver too.)
@@ -184,7 +184,7 @@ impl<E: Executor> Driver<'_, E> {
         self.attempts.insert(name.clone(), stops.clone());
         let head = self.look_ahead.claim(&name);
         let job = Job::resolve(&self.loaded, name.stage, &self.worker.parts.secrets);
-        let request = secrets::request(&self.loaded, name.stage);
+        let wishes = Wishes::of(&self.loaded, name.stage);
         let attempt = Attempt {
             worker: self.worker.clone(),
             name: name.clone(),
@@ -192,7 +192,7 @@ impl<E: Executor> Driver<'_, E> {
             stops,
         };
         let task = async move {
-            let outcome = attempt.run(job, (request, head)).await;
+            let outcome = attempt.run(job, (wishes, head)).await;
             drop(slot);
             TaskEnd::Attempt(attempt.name, outcome)
         };

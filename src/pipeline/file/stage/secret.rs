@@ -70,7 +70,7 @@ fn check_name(name: &str, place: Place, has_env: bool, reading: &Reading) -> Opt
 }
 
 /// Whether a secret may stand in this variable without breaking the commands.
-fn check_use(env: &str, place: Place, reading: &Reading) -> bool {
+pub(super) fn check_use(env: &str, place: Place, reading: &Reading) -> bool {
     let help = format!("give it another variable: `{{ name: {env}, env: MY_{env} }}`");
     if VITAL.contains(&env) {
         let message =

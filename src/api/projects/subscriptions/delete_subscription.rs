@@ -1,0 +1,24 @@
+//! `DELETE /api/v1/teams/{team}/subscriptions/{subscription}`: nobody is told any more.
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use crate::http::{App, Problem, Visitor};
+use crate::model::Role;
+
+/// Removes a subscription, and what waits for it.
+#[utoipa::path(
+    delete, path = "/teams/{team}/subscriptions/{subscription}", tag = "notifications",
+    extensions(("x-access" = json!("admin"))),
+    params(("team" = String, Path), ("subscription" = String, Path)),
+    responses((status = 204)),
+)]
+pub(super) async fn delete_subscription(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
+    super::notifications(&app)?.unsubscribe(&row, &visitor.0.login).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

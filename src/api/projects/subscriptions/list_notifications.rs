@@ -1,0 +1,28 @@
+//! `GET /api/v1/teams/{team}/subscriptions/{subscription}/notifications`: what was sent, and what came of it.
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::body::NotificationBody;
+use crate::http::{App, Page, Problem, Visitor};
+use crate::model::Role;
+
+/// The newest ones that are shown.
+const SHOWN_MAX: u32 = 100;
+
+/// Lists the newest notifications of a subscription.
+#[utoipa::path(
+    get, path = "/teams/{team}/subscriptions/{subscription}/notifications", tag = "notifications",
+    extensions(("x-access" = json!("viewer"))),
+    params(("team" = String, Path), ("subscription" = String, Path)),
+    responses((status = 200, body = Page<NotificationBody>)),
+)]
+pub(super) async fn list_notifications(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, id)): Path<(String, String)>,
+) -> Result<Json<Page<NotificationBody>>, Problem> {
+    let row = super::find(&app, &visitor, ((&team, &id), Role::Viewer)).await?;
+    let rows = app.store.list_notifications(&row.id, SHOWN_MAX).await?;
+    Ok(Json(Page { items: rows.into_iter().map(NotificationBody::from).collect(), next: None }))
+}

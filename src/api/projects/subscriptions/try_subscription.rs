@@ -1,0 +1,33 @@
+//! `POST /api/v1/teams/{team}/subscriptions/{subscription}/test`: does it arrive?
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use crate::http::{App, Problem, Visitor};
+use crate::model::Role;
+
+/// A notification that is on its way.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct TestBody {
+    /// Its id: the `webhook-id`.
+    notification: String,
+}
+
+/// Sends a test, as any other notification is sent.
+#[utoipa::path(
+    post, path = "/teams/{team}/subscriptions/{subscription}/test", tag = "notifications",
+    extensions(("x-access" = json!("admin"))),
+    params(("team" = String, Path), ("subscription" = String, Path)),
+    responses((status = 202, body = TestBody)),
+)]
+pub(super) async fn try_subscription(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, id)): Path<(String, String)>,
+) -> Result<(StatusCode, Json<TestBody>), Problem> {
+    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
+    let noted = super::notifications(&app)?.note_test(&row, (&team, &visitor.0.login)).await;
+    let notification = noted.map_err(|error| Problem::internal(&error))?;
+    Ok((StatusCode::ACCEPTED, Json(TestBody { notification })))
+}

@@ -1,0 +1,239 @@
+//! What an approval would let through: who is asked and who has answered, and how code, infra, prompts and
+//! metrics differ from the last green run of the trunk. Reads only.
+
+use std::path::PathBuf;
+
+use crate::engine::{Event, Stage};
+use crate::forge::request_ref;
+use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::pipeline::plan::{Approval, Work};
+use crate::projects::{ProjectError, Projects};
+use crate::runs::{LoadedRun, Runs, RunsError};
+use crate::source::{FileStat, Repository, SourceError};
+use crate::store::StoreError;
+use crate::store::runs::{RunFilter, RunRow};
+
+mod change;
+
+pub use change::{MetricChange, Part, PartKind};
+
+/// Passed runs that are looked through for one that a request has not made.
+const BASES_MAX: u32 = 20;
+
+/// Where revisions are read from.
+#[derive(Debug, Clone)]
+pub enum Repositories {
+    /// The mirrors of a server's projects.
+    Projects(Projects),
+    /// The folder that a run of a terminal names, with the folder of its own objects.
+    Folders(PathBuf),
+}
+
+/// Shows approvals. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Approvals {
+    runs: Runs,
+    repositories: Repositories,
+}
+
+/// An approval, and what it would let through.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShownApproval {
+    /// Key of its stage.
+    pub key: String,
+    /// Where it stands.
+    pub status: StageStatus,
+    /// What the file wants.
+    pub asked: Approval,
+    /// Until when people have time; `None` while nobody is asked.
+    pub until: Option<Timestamp>,
+    /// What people have said, oldest first.
+    pub answers: Vec<Answer>,
+    /// How many more must say yes.
+    pub missing: u32,
+    /// The run that all is compared with; `None` when there is none yet.
+    pub base: Option<RunRow>,
+    /// What differs in the files, by part of the release; `None` when it cannot be known.
+    pub parts: Option<Vec<Part>>,
+    /// Why it cannot be known.
+    pub problem: Option<String>,
+    /// What differs in the metrics.
+    pub metrics: Vec<MetricChange>,
+}
+
+/// What one person has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Who.
+    pub by: String,
+    /// Whether it was a yes.
+    pub is_approved: bool,
+    /// Why.
+    pub comment: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why an approval cannot be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ApprovalsError {
+    /// The stage is no approval, or not there.
+    #[error("the run has no approval `{0}`")]
+    NoApproval(String),
+    /// A run could not be read.
+    #[error(transparent)]
+    Runs(#[from] RunsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why two revisions cannot be compared.
+#[derive(Debug, thiserror::Error)]
+enum Incomparable {
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("the project is gone")]
+    NoProject,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("reading the revisions broke: {0}")]
+    Broken(String),
+}
+
+impl Approvals {
+    /// The approvals of these runs.
+    #[must_use]
+    pub fn new(runs: Runs, repositories: Repositories) -> Self {
+        Self { runs, repositories }
+    }
+
+    /// Shows the approval of a stage, by its key or its place.
+    pub async fn show(
+        &self,
+        loaded: &LoadedRun,
+        name: &str,
+    ) -> Result<ShownApproval, ApprovalsError> {
+        let missing = || ApprovalsError::NoApproval(name.to_owned());
+        let (index, stage, asked) = find(loaded, name).ok_or_else(missing)?;
+        let planned = loaded.run.plan().stages.get(index.as_usize());
+        let key = planned.map(|it| it.key.clone()).unwrap_or_default();
+        let base = self.base(&loaded.row).await?;
+        let (parts, problem) = match &base {
+            Some(base) => match self.compare(loaded, base).await {
+                Ok(files) => {
+                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
+                }
+                Err(error) => (None, Some(error.to_string())),
+            },
+            None => (None, None),
+        };
+        let before = match &base {
+            Some(base) => change::metrics(&self.runs.load(&base.id).await?.run),
+            None => change::Metrics::new(),
+        };
+        Ok(ShownApproval {
+            key,
+            status: stage.status,
+            asked: asked.clone(),
+            until: stage.waits_until,
+            answers: self.answers(loaded, index).await?,
+            missing: loaded.run.missing_approvals(index),
+            metrics: change::compared(&before, &change::metrics(&loaded.run)),
+            base,
+            parts,
+            problem,
+        })
+    }
+
+    /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.
+    async fn base(&self, row: &RunRow) -> Result<Option<RunRow>, ApprovalsError> {
+        let branch = self.trunk(row).await?;
+        let filter = RunFilter {
+            pipeline: Some(row.pipeline.clone()),
+            repository: Some(row.repository.clone()),
+            branch: Some(branch),
+            statuses: vec![RunStatus::Passed],
+            before: Some(row.id.clone()),
+            limit: BASES_MAX,
+            ..RunFilter::default()
+        };
+        let rows = self.runs.store().list_runs(&filter).await?;
+        // A request may come from a branch of the same name in another repository.
+        Ok(rows.into_iter().find(|it| it.event != "pull_request"))
+    }
+
+    async fn trunk(&self, row: &RunRow) -> Result<String, ApprovalsError> {
+        let project = match &self.repositories {
+            Repositories::Projects(_) => self.runs.store().find_project(&row.project).await?,
+            Repositories::Folders(_) => None,
+        };
+        Ok(project.map_or_else(|| row.branch.clone(), |it| it.default_branch))
+    }
+
+    async fn answers(
+        &self,
+        loaded: &LoadedRun,
+        stage: StageIndex,
+    ) -> Result<Vec<Answer>, ApprovalsError> {
+        let events = self.runs.store().list_events(&loaded.row.id, 0).await?;
+        let mut answers = Vec::new();
+        for stored in events {
+            let (by, comment, is_approved) = match stored.event {
+                Event::Approved { stage: it, by, comment } if it == stage => (by, comment, true),
+                Event::Rejected { stage: it, by, comment } if it == stage => (by, comment, false),
+                _ => continue,
+            };
+            answers.push(Answer { by, is_approved, comment, at: stored.at });
+        }
+        Ok(answers)
+    }
+
+    async fn compare(
+        &self,
+        loaded: &LoadedRun,
+        base: &RunRow,
+    ) -> Result<Vec<FileStat>, Incomparable> {
+        let (folder, objects) = self.repository(loaded, base).await?;
+        let (old, new) = (base.tree.clone(), loaded.row.tree.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            Repository::discover(&folder)?.compare(&objects, (&old, &new))
+        });
+        Ok(read.await.map_err(|error| Incomparable::Broken(error.to_string()))??)
+    }
+
+    /// Where both revisions are, and where else objects are.
+    async fn repository(
+        &self,
+        loaded: &LoadedRun,
+        base: &RunRow,
+    ) -> Result<(PathBuf, PathBuf), Incomparable> {
+        let row = &loaded.row;
+        let projects = match &self.repositories {
+            Repositories::Folders(objects) => {
+                return Ok((PathBuf::from(&row.repository), objects.clone()));
+            }
+            Repositories::Projects(projects) => projects,
+        };
+        let found = self.runs.store().find_project(&row.project).await?;
+        let project = found.ok_or(Incomparable::NoProject)?;
+        let request = loaded.run.context().pull_request.as_ref();
+        let head = request.and_then(|it| request_ref(project.forge, it.number));
+        projects.ensure(&project, &base.revision, None).await?;
+        let mirror = projects.ensure(&project, &row.revision, head.as_deref()).await?;
+        Ok((mirror.folder(), projects.objects()))
+    }
+}
+
+/// The approval of this key or place.
+fn find<'a>(loaded: &'a LoadedRun, name: &str) -> Option<(StageIndex, &'a Stage, &'a Approval)> {
+    let mut stages = loaded.run.plan().stages.iter().zip(loaded.run.stages());
+    let (planned, (index, stage)) =
+        stages.find(|(planned, (index, _))| planned.key == name || index.0.to_string() == name)?;
+    match &planned.work {
+        Work::Approval(asked) => Some((index, stage, asked)),
+        Work::Container(_) | Work::Image(_) | Work::Builtin { .. } => None,
+    }
+}

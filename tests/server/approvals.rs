@@ -1,0 +1,163 @@
+//! An approval is shown with what it would let through.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use trunkline::engine::Command;
+use trunkline::model::{Role, RunId};
+
+use crate::deliveries::{Scene, push_body};
+use crate::driven::worker;
+
+const PIPELINE: &str = "\
+version: 1
+name: ci
+on: push
+release: { code: ['src/**'], infra: ['deploy/**'], prompts: ['src/prompts/**'] }
+stages:
+  eval: { image: none, run: 'cat metrics.json >> \"$TRUNKLINE_METRICS\"' }
+  approve:
+    needs: [eval]
+    if: git.message != \"first\"
+    approval: { by: [team/shop, zoe], count: 2, not_author: true, timeout: 1h }
+  after: { needs: [{ stage: approve, optional: true }], image: none, run: 'true' }
+";
+
+async fn push(scene: &Scene, id: &str, message: &str, files: &[(&str, &str)]) -> RunId {
+    let before = scene.remote.head();
+    let after = scene.remote.commit(message, files);
+    scene.remote.push("main").await;
+    let answer = scene.github("push", id, &push_body(&before, &after)).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED);
+    scene.outcome(answer.json()["id"].as_str().unwrap()).await;
+    RunId(scene.runs().await[0]["id"].as_str().unwrap().to_owned())
+}
+
+/// Drives a run until it waits for people, or to its end.
+async fn drive(scene: &Scene, run: &RunId) {
+    let shutdown = CancellationToken::new();
+    let (worker, runs) = (worker(scene), scene.server.app.runs.clone());
+    let waits = async {
+        loop {
+            let status = runs.load(run).await.unwrap().run.status();
+            if status == trunkline::model::RunStatus::Waiting {
+                shutdown.cancel();
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        driven = worker.drive(run, &shutdown) => { driven.unwrap(); }
+        () = async { waits.await; std::future::pending().await } => {}
+    }
+}
+
+async fn shown(scene: &Scene, token: &str, run: &RunId) -> Value {
+    let path = format!("/api/v1/runs/{run}/stages/approve/approval");
+    let answer = scene.server.get(token, &path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_shows_files_by_part_metrics_and_who_may() {
+    let files = [
+        ("pipelines/ci.yml", PIPELINE),
+        ("metrics.json", "{\"f1\": 0.9, \"cost\": 0.5}\n"),
+        ("src/shop.py", "a\nb\nc\n"),
+        ("src/prompts/sell.md", "Sell.\n"),
+    ];
+    let scene = Scene::start("github", &files).await;
+    let first = push(&scene, "d-1", "first", &[("README.md", "Shop\n")]).await;
+    drive(&scene, &first).await;
+    let second = push(
+        &scene,
+        "d-2",
+        "Sell harder",
+        &[
+            ("src/shop.py", "a\nB\nc\nd\n"),
+            ("src/prompts/sell.md", "Sell harder.\n"),
+            ("deploy/compose.yaml", "x: 1\n"),
+            ("README.md", "Our shop\n"),
+            ("metrics.json", "{\"f1\": 0.85, \"cost\": 0.5}\n"),
+        ],
+    )
+    .await;
+    drive(&scene, &second).await;
+
+    let app = &scene.server.app;
+    let team = app.store.find_team("shop").await.unwrap().unwrap().id;
+    let mut tokens = Vec::new();
+    for (login, role) in
+        [("dev", Role::Developer), ("boss", Role::Approver), ("kim", Role::Approver)]
+    {
+        scene.server.person(login, false).await;
+        scene.server.member(&team, login, role).await;
+        tokens.push(scene.server.token(login, &["admin"]).await);
+    }
+    let body = shown(&scene, &tokens[1], &second).await;
+    assert_eq!(body["status"], "waiting");
+    assert_eq!(
+        (&body["by"], &body["count"], &body["missing"]),
+        (&json!(["team/shop", "zoe"]), &json!(2), &json!(2))
+    );
+    assert_eq!((&body["not_author"], &body["on_timeout"]), (&json!(true), &json!("reject")));
+    assert_eq!(body["base"]["run"], json!(first));
+    assert_eq!(body["you_may"], true, "{body}");
+    let parts: Vec<_> = body["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| {
+            (
+                it["part"].as_str().unwrap(),
+                it["file_count"].as_u64().unwrap(),
+                it["added"].as_u64().unwrap(),
+                it["removed"].as_u64().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        parts,
+        [("code", 1, 2, 1), ("infra", 1, 1, 0), ("prompts", 1, 1, 1), ("other", 2, 2, 2)]
+    );
+    assert_eq!(body["changes"][2]["files"][0]["path"], "src/prompts/sell.md");
+    assert_eq!(
+        body["metrics"],
+        json!([{ "stage": "eval", "metric": "f1", "before": 0.9, "now": 0.85 }])
+    );
+
+    let developer = shown(&scene, &tokens[0], &second).await;
+    assert_eq!(developer["you_may_not"], "this takes the role `approver`");
+
+    // One says yes; they see themselves, and may not say it twice.
+    let mut loaded = app.runs.load(&second).await.unwrap();
+    let stage = trunkline::model::StageIndex(1);
+    let approve = Command::Approve {
+        stage,
+        by: "boss".to_owned(),
+        teams: vec!["shop".to_owned()],
+        comment: "reads well".to_owned(),
+    };
+    app.runs.execute(&mut loaded, &approve, app.now()).await.unwrap();
+    let body = shown(&scene, &tokens[1], &second).await;
+    assert_eq!((&body["missing"], &body["you_may"]), (&json!(1), &json!(false)));
+    let answer = &body["answers"][0];
+    assert_eq!(
+        (&answer["by"], &answer["answer"], &answer["comment"]),
+        (&json!("boss"), &json!("approved"), &json!("reads well"))
+    );
+    assert_eq!(shown(&scene, &tokens[2], &second).await["you_may"], true);
+
+    let path = format!("/api/v1/runs/{second}/stages/eval/approval");
+    assert_eq!(scene.server.get(&scene.token, &path).await.status, StatusCode::NOT_FOUND);
+
+    // Nobody answers in time.
+    scene.server.clock.by_seconds(3601);
+    let mut loaded = app.runs.load(&second).await.unwrap();
+    app.runs.execute(&mut loaded, &Command::Tick, app.now()).await.unwrap();
+    let token = scene.server.token("kim", &["admin"]).await;
+    let body = shown(&scene, &token, &second).await;
+    assert_eq!(body["status"], "failed", "{body}");
+}

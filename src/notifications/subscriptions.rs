@@ -111,16 +111,28 @@ impl Notifications {
             let reason = format!("a team has at most {SUBSCRIPTIONS_MAX} subscriptions");
             return Err(SubscriptionError::Invalid(reason));
         }
+        let secret = (new.form == Form::Webhook).then(signature::new_secret);
+        let author = new.author.clone();
+        let row = self.new_row(new, (shown_target, secret.as_deref())).await?;
+        self.store().insert_subscription(&row).await?;
+        self.note("subscription.create", &row, &author).await?;
+        Ok((row, secret))
+    }
+
+    async fn new_row(
+        &self,
+        new: NewSubscription,
+        (shown_target, secret): (String, Option<&str>),
+    ) -> Result<SubscriptionRow, SealError> {
         let now = self.now();
         let id = crate::secrets::new_id(now);
-        let secret = (new.form == Form::Webhook).then(signature::new_secret);
         let sealer = &self.parts.sealer;
-        let row = SubscriptionRow {
+        Ok(SubscriptionRow {
             target: sealer.seal(&purpose(&id, "target"), &new.target).await?,
             shown_target,
             events: words(&new.events),
             branches: serde_json::json!(new.branches).to_string(),
-            secret: match &secret {
+            secret: match secret {
                 Some(secret) => sealer.seal(&purpose(&id, "secret"), secret).await?,
                 None => String::new(),
             },
@@ -132,13 +144,10 @@ impl Notifications {
             team: new.team,
             project: new.project,
             form: new.form.as_str().to_owned(),
-            created_by: new.author.clone(),
+            created_by: new.author,
             created_at: now,
             id,
-        };
-        self.store().insert_subscription(&row).await?;
-        self.note("subscription.create", &row, &new.author).await?;
-        Ok((row, secret))
+        })
     }
 
     /// Changes a subscription.

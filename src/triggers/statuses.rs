@@ -5,6 +5,7 @@ use super::{TriggerError, Triggers};
 use crate::engine::{Run, Stage};
 use crate::forge::StatusState;
 use crate::model::{RunStatus, StageStatus};
+use crate::notifications::NotificationError;
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::intake::statuses::WantedStatus;
 
@@ -30,17 +31,23 @@ impl Triggers {
             let access = self.projects.access(&loaded.row.project).await?;
             let wanted = wanted(&loaded, access.stage_statuses);
             self.store().save_statuses(&wanted, self.now()).await?;
-            self.note(&loaded).await;
+            self.note(&loaded).await?;
             self.store().save_told(id, loaded.seq).await?;
         }
         Ok(runs.len() == BATCH as usize)
     }
 
-    /// Writes down whom to tell. What cannot be written down holds no status up.
-    async fn note(&self, loaded: &LoadedRun) {
-        let Some(notifications) = &self.notifications else { return };
-        if let Err(error) = notifications.note_run(loaded).await {
-            tracing::warn!(run = %loaded.row.id, %error, "nobody is told what became of a run");
+    /// Writes down whom to tell: again at the next look when the database fails. What can never be written down
+    /// holds no status up.
+    async fn note(&self, loaded: &LoadedRun) -> Result<(), TriggerError> {
+        let Some(notifications) = &self.notifications else { return Ok(()) };
+        match notifications.note_run(loaded).await {
+            Err(NotificationError::Store(error)) => Err(error.into()),
+            Err(error) => {
+                tracing::warn!(run = %loaded.row.id, %error, "nobody is told what became of a run");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use trunkline::executor::{AttemptState, Executor as _, ExecutorError, LogItem, Signal};
+use trunkline::executor::{AttemptState, Executor as _, ExecutorError, GivenFile, LogItem, Signal};
 
 use crate::attempt::{Attempt, bytes, log};
 use crate::world::World;
@@ -19,6 +19,22 @@ pub(crate) async fn the_environment_arrives_whole<W: World>(world: &W) {
     attempt.steps()[0].env = vec![("TWO".to_owned(), "step's".to_owned())];
     let outcome = attempt.run(&executor).await;
     assert_eq!(outcome.text(), format!("{value}|step's|noneattempt's"));
+}
+
+pub(crate) async fn a_given_file_is_there_to_read_and_not_in_the_workspace<W: World>(world: &W) {
+    let executor = world.executor().await;
+    let mut attempt = Attempt::new(world, &["cat \"$TOKEN_FILE\"; ls -A", "cat \"$TOKEN_FILE\""]);
+    attempt.begin.files =
+        vec![GivenFile { variable: "TOKEN_FILE".to_owned(), content: "it's me\n".to_owned() }];
+    assert_eq!(attempt.run(&executor).await.text(), "it's me\nit's me\n");
+}
+
+pub(crate) async fn a_program_reads_a_given_file<W: World>(world: &W) {
+    let executor = world.executor().await;
+    let mut attempt = Attempt::program(world, &["/bin/sh", "-c", "cat \"$TOKEN_FILE\""]);
+    attempt.begin.files =
+        vec![GivenFile { variable: "TOKEN_FILE".to_owned(), content: "it's me\n".to_owned() }];
+    assert_eq!(attempt.run(&executor).await.text(), "it's me\n");
 }
 
 pub(crate) async fn a_variable_without_a_valid_name_is_refused<W: World>(world: &W) {
@@ -163,6 +179,8 @@ macro_rules! hold_shell_contract {
     ($world:ty) => {
         $crate::contract::hold!($world, shell:
             the_environment_arrives_whole,
+            a_given_file_is_there_to_read_and_not_in_the_workspace,
+            a_program_reads_a_given_file,
             a_variable_without_a_valid_name_is_refused,
             steps_see_no_input_and_end_at_the_first_error,
             a_step_may_handle_an_interrupt,

@@ -146,6 +146,10 @@ async fn each_command_at(kind: &str) {
     assert_eq!(weak, "processed: `/approve` by `dev` takes the role `approver`");
     assert_eq!(say("c-3", 22, "/approve fine").await, "processed: `/approve` by `boss` on run #1");
     assert_eq!(say("c-4", 21, "/cancel").await, "processed: `/cancel` by `dev` on run #1");
+    // A stage with `always()` may still run; a second time it does not.
+    assert_eq!(status(&scene, &run).await, RunStatus::Cancelling);
+    let at_once = say("c-4b", 21, "/cancel at once").await;
+    assert_eq!(at_once, "processed: `/cancel` by `dev` on run #1");
     assert_eq!(status(&scene, &run).await, RunStatus::Cancelled);
     assert_eq!(say("c-5", 21, "/rerun failed").await, "processed: `/rerun` by `dev` on run #1");
     let nothing = say("c-6", 21, "/rerun").await;
@@ -164,7 +168,7 @@ async fn each_command_at(kind: &str) {
         _ => ("/repos/shop/web/issues/comments/77/reactions", "content", "+1"),
     };
     let words: Vec<_> = reactions.iter().map(|it| it.body[field].as_str().unwrap()).collect();
-    assert_eq!(words, ["confused", done, done, done, "confused"], "not to strangers");
+    assert_eq!(words, ["confused", done, done, done, done, "confused"], "not to strangers");
     assert!(reactions.iter().all(|it| it.method == Method::POST && it.path == path));
     let (header, wanted) = match kind {
         "gitlab" => ("private-token", TOKEN.to_owned()),

@@ -13,11 +13,14 @@ mod deliveries;
 mod secrets;
 mod audit;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::{Router, middleware};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::{self, App};
+use crate::http::{self, App, Operations};
 
 /// Where everything of this version is.
 pub const PREFIX: &str = "/api/v1";
@@ -56,6 +59,36 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls
 /// from where (`into_make_service_with_connect_info`).
 pub fn service(app: App) -> Router {
-    let (router, _document) = router();
-    router.layer(middleware::from_fn_with_state(app.clone(), http::secure)).with_state(app)
+    service_with(app, Router::new())
+}
+
+/// The same, with routes beside those of the interface.
+pub fn service_with(app: App, beside: Router<App>) -> Router {
+    let (router, document) = router();
+    let observed = (app.clone(), operations(&document));
+    router
+        .merge(http::health_routes())
+        .merge(beside)
+        .layer(middleware::from_fn_with_state(app.clone(), http::secure))
+        .layer(middleware::from_fn_with_state(observed, http::observe))
+        .with_state(app)
+}
+
+/// The names of operations by method and route.
+fn operations(document: &utoipa::openapi::OpenApi) -> Operations {
+    let mut names = BTreeMap::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(name) = operation.as_ref().and_then(|it| it.operation_id.clone()) {
+                names.insert((method.to_owned(), path.clone()), name);
+            }
+        }
+    }
+    Arc::new(names)
 }

@@ -3,9 +3,11 @@
 pub mod content;
 pub mod garbage;
 pub mod log;
+mod hold;
 
 pub use content::{Blobs, StoredBlob};
 pub use garbage::garbage;
+pub use hold::Hold;
 pub use log::{LogExtent, LogReader, LogSection, LogWriter, Logs};
 
 /// Why bytes could not be stored or read.

@@ -8,6 +8,8 @@ mod caller;
 mod headers;
 mod problem;
 mod query;
+mod watched;
+pub mod csv;
 
 pub use app::App;
 pub use caller::{MaybeCaller, SameOrigin, Visitor};
@@ -16,3 +18,4 @@ pub use cookies::{Cookies, SetCookies};
 pub use headers::secure;
 pub use problem::{Problem, ProblemKind};
 pub use query::{Page, PageQuery};
+pub use watched::{Actor, Lifecycle, Operations, health_routes, metrics_routes, observe};

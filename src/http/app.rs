@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Auth;
 use crate::blobs::{Blobs, Logs};
+use crate::http::Lifecycle;
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
 use crate::secrets::TeamSecrets;
@@ -29,6 +30,8 @@ pub struct App {
     pub triggers: Triggers,
     /// The secrets of teams.
     pub secrets: TeamSecrets,
+    /// Whether this process takes requests.
+    pub lifecycle: Lifecycle,
 }
 
 impl App {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::blobs::Archives;
 use crate::cli::access;
+use crate::cli::command::gc;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
@@ -18,12 +20,20 @@ use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::http::{App, StreamLimits, Streams};
+use crate::executor::DockerExecutor;
+use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
+use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
+use crate::traces::Exporter;
 use crate::triggers::Triggers;
 
 /// Between two looks whether the keys are to be rotated.
 const ROTATION_LOOK: Duration = Duration::from_hours(1);
+
+/// Between two looks whether what runs stages answers.
+const EXECUTOR_LOOK: Duration = Duration::from_secs(5);
+/// How long requests that are being answered may take when the process is to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -31,11 +41,12 @@ const ROTATION_LOOK: Duration = Duration::from_hours(1);
 Examples:
   trunkline serve                                   SQLite in the state folder, http://127.0.0.1:7080
   trunkline serve --listen 0.0.0.0:7080
+  trunkline serve --config /etc/trunkline/server.toml
   DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share")]
 pub struct ServeArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
-    pub listen: SocketAddr,
+    /// Where to listen [default: the setting, or 127.0.0.1:7080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     /// How runs are driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -45,38 +56,153 @@ pub struct ServeArgs {
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
     let docker = executor::docker(session, &state).await?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
-    let address = listener.local_addr()?;
-    let shutdown = CancellationToken::new();
+    let listen = args.listen.unwrap_or(session.settings.server.listen);
     let projects = forges::projects(session, &state)?;
     let triggers = forges::triggers(session, &state, projects.clone());
-    let streams = Streams::new(StreamLimits::default(), shutdown.clone());
-    let app = app(session, &state, (triggers.clone(), streams))?;
+    let app = app(session, &state, triggers.clone())?;
+    let listeners = Listeners::bind(session, listen).await?;
     announce_setup(session, &app).await?;
+    access::note(session, &state, ("server.start", &listeners.address)).await?;
     let source = SecretSource::Team(app.secrets.clone());
-    let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service);
-    let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
     let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker = drive::server_worker(session, &state, docker, (projects, source, settings));
-    session.output.line(&format!("listening on http://{address}"))?;
-    let mut signals = Signals::listen()?;
-    let stop = async {
-        signals.next().await;
-        shutdown.cancel();
-    };
+    let worker =
+        drive::server_worker(session, &state, docker.clone(), (projects, source, settings));
+    session.output.line(&format!("listening on http://{}", listeners.address))?;
+    let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
     let sealer = keys::sealer(session, &state)?;
-    let (served, worked, (), (), ()) = tokio::join!(
-        async { server.await },
+    let retention = gc::retention(session, &state, None);
+    let exporter = exporter(session, &state)?;
+    let (served, worked, (), (), (), (), (), stopped) = tokio::join!(
+        listeners.serve(session, &app, &shutdown),
         worker.serve(&shutdown),
         triggers.serve(&shutdown),
         rotate_monthly(&sealer, &shutdown),
-        stop,
+        retention.serve(&shutdown),
+        send_traces(exporter, &shutdown),
+        watch_executor(&docker, &life, &shutdown),
+        stop(session, &life, &shutdown),
     );
-    served.context("the listener broke")?;
+    served?;
     worked?;
+    stopped?;
+    access::note(session, &state, ("server.stop", "")).await?;
+    state.store.close().await;
     Ok(Exit::Passed)
+}
+
+fn exporter(session: &Session, state: &State) -> anyhow::Result<Option<Exporter>> {
+    let settings = &session.settings;
+    let Some(traces) = settings.server.traces.clone() else { return Ok(None) };
+    let outgoing = Outgoing::new(settings.forges.private_hosts.clone())?;
+    let places = (traces, settings.sign_in.public_url.clone());
+    let clock = Arc::clone(&session.clock);
+    Ok(Some(Exporter::new(state.runs.clone(), &outgoing, places, clock)?))
+}
+
+async fn send_traces(exporter: Option<Exporter>, shutdown: &CancellationToken) {
+    if let Some(exporter) = exporter {
+        exporter.serve(shutdown).await;
+    }
+}
+
+/// What is listened on: everything, and `/metrics` where it has an address of its own.
+struct Listeners {
+    main: TcpListener,
+    metrics: Option<TcpListener>,
+    address: String,
+}
+
+impl Listeners {
+    async fn bind(session: &Session, listen: SocketAddr) -> anyhow::Result<Self> {
+        let main = listener(listen).await?;
+        let metrics = match session.settings.server.metrics_listen {
+            Some(address) => Some(listener(address).await?),
+            None => None,
+        };
+        let address = main.local_addr()?.to_string();
+        Ok(Self { main, metrics, address })
+    }
+
+    /// Until `shutdown`, and then until what is being answered is.
+    async fn serve(
+        self,
+        session: &Session,
+        app: &App,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let token = session.settings.server.metrics_token.as_ref().map(|it| it.0.clone());
+        let metrics = http::metrics_routes(token);
+        let beside = if self.metrics.is_some() { Router::new() } else { metrics.clone() };
+        let main = listen(self.main, api::service_with(app.clone(), beside), shutdown);
+        let own = async {
+            match self.metrics {
+                Some(listener) => listen(listener, metrics.with_state(app.clone()), shutdown).await,
+                None => Ok(()),
+            }
+        };
+        let (main, own) = tokio::join!(main, own);
+        main.and(own).context("the listener broke")
+    }
+}
+
+async fn listener(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("`{address}` cannot be listened on"))
+}
+
+async fn listen(
+    listener: TcpListener,
+    router: Router,
+    shutdown: &CancellationToken,
+) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let server = axum::serve(listener, service);
+    let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    tokio::select! {
+        served = async { server.await } => served,
+        () = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        } => {
+            tracing::warn!("requests that took too long were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// First `/readyz` says no and streams end; once that was seen, the listener closes and the worker leaves its
+/// runs. A second signal does not wait.
+async fn stop(
+    session: &Session,
+    life: &Lifecycle,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut signals = Signals::listen()?;
+    signals.next().await;
+    life.begin_drain();
+    let drain = Duration::from_secs(session.settings.server.drain_seconds);
+    tracing::info!(seconds = drain.as_secs(), "about to stop");
+    tokio::select! {
+        () = tokio::time::sleep(drain) => (),
+        _again = signals.next() => (),
+    }
+    shutdown.cancel();
+    Ok(())
+}
+
+/// Tells `/readyz` whether Docker answers.
+async fn watch_executor(docker: &DockerExecutor, life: &Lifecycle, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        let problem = docker.ping().await.err();
+        if let Some(error) = &problem {
+            tracing::warn!(%error, "stages cannot be run");
+        }
+        life.note_executor(problem.map(|_| "Docker does not answer".to_owned()));
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = tokio::time::sleep(EXECUTOR_LOOK) => (),
+        }
+    }
 }
 
 /// Whoever reads this line may become the owner.
@@ -108,13 +234,10 @@ async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
     }
 }
 
-fn app(
-    session: &Session,
-    state: &State,
-    (triggers, streams): (Triggers, Streams),
-) -> anyhow::Result<App> {
+fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
     let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
     let sealer = keys::sealer(session, state)?;
+    let lifecycle = Lifecycle::default();
     Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
@@ -124,8 +247,9 @@ fn app(
         auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
-        streams,
+        streams: Streams::new(StreamLimits::default(), lifecycle.draining()),
         sealer: sealer.clone(),
         secrets: TeamSecrets::new(store, sealer, clock),
+        lifecycle,
     })
 }

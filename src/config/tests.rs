@@ -161,3 +161,38 @@ fn a_variable_may_name_a_file_too() {
     let error = environment(&[("DATABASE_URL_FILE", "/nowhere")]).with_files().unwrap_err();
     assert!(error.to_string().starts_with("`DATABASE_URL_FILE` names `/nowhere`"), "{error}");
 }
+
+#[test]
+fn the_documentation_has_a_row_for_every_setting() {
+    let page = std::fs::read_to_string("docs/configuration.md").unwrap();
+    let kind = |setting: &Setting| match setting.kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Hidden => "secret".to_owned(),
+        Kind::Number { min, max } => format!("number, {min} to {max}"),
+        Kind::Words => "list".to_owned(),
+        Kind::Addresses => "list of IP addresses".to_owned(),
+        Kind::Socket => "IP address and port".to_owned(),
+        Kind::Url => "address".to_owned(),
+        Kind::Path => "path".to_owned(),
+        Kind::Choice(words) => {
+            words.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+        }
+    };
+    let row = |it: &Setting| {
+        let default = if it.default.is_empty() { "-" } else { it.default };
+        format!("| `{}` | `{}` | {} | {default} | {} |", it.key, it.variable, kind(it), it.about)
+    };
+    let wanted: Vec<_> = SETTINGS.iter().map(row).collect();
+    let found: Vec<_> = page.lines().filter(|it| it.starts_with("| `")).collect();
+    assert_eq!(found, wanted, "the table should be:\n{}", wanted.join("\n"));
+}
+
+#[test]
+fn the_example_of_the_documentation_is_fine() {
+    let page = std::fs::read_to_string("docs/configuration.md").unwrap();
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let example = example.replace("/etc/trunkline/database-url", "url");
+    let beside = [("url", "postgres://ci@db/ci\n"), ("metrics.token", "x\n")];
+    assert_eq!(problems(&example, &beside, &[]), [""; 0]);
+}

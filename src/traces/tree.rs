@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::span::{Span, SpanStatus};
 use crate::engine::{AttemptOutcome, Event, Run};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
-use crate::pipeline::plan::Work;
+use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::{RunRow, StoredEvent};
 
 /// The longest text of an attribute or a status.
@@ -186,7 +186,8 @@ impl<'a> Round<'a> {
     fn step_name(&self, stage: StageIndex, step: u32) -> Option<String> {
         let work = &self.facts.run.plan().stages.get(stage.as_usize())?.work;
         let Work::Container(work) = work else { return None };
-        let step = work.steps.get(usize::try_from(step).ok()?)?;
+        let Program::Steps(steps) = &work.program else { return None };
+        let step = steps.get(usize::try_from(step).ok()?)?;
         Some(step.name.clone()).filter(|it| !it.is_empty())
     }
 

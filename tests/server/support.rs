@@ -15,7 +15,7 @@ use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
 use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
-use trunkline::http::{App, Lifecycle, Streams};
+use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
@@ -93,7 +93,7 @@ impl Server {
             clock: clock.clone(),
             store,
         };
-        let service = api::service(app.clone());
+        let service = api::service_with(app.clone(), metrics_routes(None));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });

@@ -20,7 +20,8 @@ use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::executor::DockerExecutor;
+use crate::config::ExecutorKind;
+use crate::executor::{DockerExecutor, Executor};
 use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
@@ -55,39 +56,84 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
-    let docker = executor::docker(session, &state).await?;
-    let listen = args.listen.unwrap_or(session.settings.server.listen);
-    let projects = forges::projects(session, &state)?;
-    let triggers = forges::triggers(session, &state, projects.clone());
-    let app = app(session, &state, triggers.clone())?;
-    let listeners = Listeners::bind(session, listen).await?;
-    announce_setup(session, &app).await?;
-    access::note(session, &state, ("server.start", &listeners.address)).await?;
-    let source = SecretSource::Team(app.secrets.clone());
-    let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker =
-        drive::server_worker(session, &state, docker.clone(), (projects, source, settings));
-    session.output.line(&format!("listening on http://{}", listeners.address))?;
-    let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
-    let sealer = keys::sealer(session, &state)?;
-    let retention = gc::retention(session, &state, None);
-    let exporter = exporter(session, &state)?;
-    let (served, worked, (), (), (), (), (), stopped) = tokio::join!(
-        listeners.serve(session, &app, &shutdown),
-        worker.serve(&shutdown),
-        triggers.serve(&shutdown),
-        rotate_monthly(&sealer, &shutdown),
-        retention.serve(&shutdown),
-        send_traces(exporter, &shutdown),
-        watch_executor(&docker, &life, &shutdown),
-        stop(session, &life, &shutdown),
-    );
-    served?;
-    worked?;
-    stopped?;
+    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    match kind {
+        ExecutorKind::Docker => {
+            let docker = executor::docker(session, &state).await?;
+            let probe = Some(docker.clone());
+            Serving { session, args, state: &state, probe }.serve(docker).await?;
+        }
+        ExecutorKind::Host => {
+            tracing::warn!("stages run as processes of this machine, without isolation");
+            let host = executor::host(session, &state)?;
+            Serving { session, args, state: &state, probe: None }.serve(host).await?;
+        }
+    }
     access::note(session, &state, ("server.stop", "")).await?;
     state.store.close().await;
     Ok(Exit::Passed)
+}
+
+/// A server about to begin.
+struct Serving<'a> {
+    session: &'a Session,
+    args: &'a ServeArgs,
+    state: &'a State,
+    /// What is asked whether it answers.
+    probe: Option<DockerExecutor>,
+}
+
+impl Serving<'_> {
+    async fn serve<E: Executor>(&self, executor: E) -> anyhow::Result<()> {
+        let Self { session, args, state, .. } = *self;
+        let projects = forges::projects(session, state)?;
+        let triggers = forges::triggers(session, state, projects.clone());
+        let app = app(session, state, triggers.clone())?;
+        let listen = args.listen.unwrap_or(session.settings.server.listen);
+        let listeners = Listeners::bind(session, listen).await?;
+        announce_setup(session, &app).await?;
+        access::note(session, state, ("server.start", &listeners.address)).await?;
+        let source = SecretSource::Team(app.secrets.clone());
+        let settings = drive::worker_settings(session, state, &args.drive, drive::Reuse::default());
+        let worker = drive::server_worker(session, state, executor, (projects, source, settings));
+        session.output.line(&format!("listening on http://{}", listeners.address))?;
+        let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
+        let (served, worked, (), (), stopped) = tokio::join!(
+            listeners.serve(session, &app, &shutdown),
+            worker.serve(&shutdown),
+            triggers.serve(&shutdown),
+            self.housekeeping(&life, &shutdown),
+            stop(session, &life, &shutdown),
+        );
+        served?;
+        worked?;
+        stopped
+    }
+
+    /// What nobody waits for.
+    async fn housekeeping(&self, life: &Lifecycle, shutdown: &CancellationToken) {
+        let (session, state) = (self.session, self.state);
+        let keys = async {
+            match keys::sealer(session, state) {
+                Ok(sealer) => rotate_monthly(&sealer, shutdown).await,
+                Err(error) => tracing::error!(%error, "the keys cannot be rotated"),
+            }
+        };
+        let traces = async {
+            match exporter(session, state) {
+                Ok(Some(exporter)) => exporter.serve(shutdown).await,
+                Ok(None) => (),
+                Err(error) => tracing::error!(%error, "no traces are sent"),
+            }
+        };
+        let retention = gc::retention(session, state, None);
+        let probe = async {
+            if let Some(docker) = &self.probe {
+                watch_executor(docker, life, shutdown).await;
+            }
+        };
+        tokio::join!(keys, traces, retention.serve(shutdown), probe);
+    }
 }
 
 fn exporter(session: &Session, state: &State) -> anyhow::Result<Option<Exporter>> {
@@ -97,12 +143,6 @@ fn exporter(session: &Session, state: &State) -> anyhow::Result<Option<Exporter>
     let places = (traces, settings.sign_in.public_url.clone());
     let clock = Arc::clone(&session.clock);
     Ok(Some(Exporter::new(state.runs.clone(), &outgoing, places, clock)?))
-}
-
-async fn send_traces(exporter: Option<Exporter>, shutdown: &CancellationToken) {
-    if let Some(exporter) = exporter {
-        exporter.serve(shutdown).await;
-    }
 }
 
 /// What is listened on: everything, and `/metrics` where it has an address of its own.

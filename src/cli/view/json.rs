@@ -39,7 +39,7 @@ pub fn log_line(run: &Run, stage: StageIndex, attempt: u32, text: &str) -> Value
 
 /// A row of a list of runs.
 #[must_use]
-pub fn row(row: &RunRow, is_interrupted: bool) -> Value {
+pub fn row(row: &RunRow, is_interrupted: bool, undecided: &[String]) -> Value {
     json!({
         "id": row.id,
         "number": row.number,
@@ -51,6 +51,7 @@ pub fn row(row: &RunRow, is_interrupted: bool) -> Value {
         "title": row.title,
         "status": row.status,
         "interrupted": is_interrupted,
+        "undecided": undecided,
         "created_at": row.created_at,
         "finished_at": row.finished_at,
     })
@@ -94,7 +95,8 @@ fn stage(view: View<'_>, (index, planned, stage): (StageIndex, &PlannedStage, &S
         "failure": stage.failure,
         "reused_from": stage.reused_from.as_ref().map(ToString::to_string),
         "approvals": stage.approvals,
-        "duration_ms": view.time_of(stage),
+        "undecided": view.run.is_undecided(index),
+        "duration_ms": view.time_of(planned, stage),
         "gates": gates(view, index, planned, outcome),
         "attempts": stage.attempts.iter().map(attempt).collect::<Vec<_>>(),
     })

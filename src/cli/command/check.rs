@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::cli::failure::{Exit, Usage};
+use crate::cli::failure::Exit;
 use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
 use crate::cli::output::Paint;
@@ -61,11 +61,7 @@ fn files(session: &Session, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
     let root = pipeline_file::root(session);
     let files = pipeline_file::list(&root);
     if files.is_empty() {
-        let message = format!(
-            "`{}` has no pipeline: neither `pipelines/*.yml` nor `.trunkline.yml`",
-            root.display()
-        );
-        return Err(Usage::new(message, "name the files to check").into());
+        return Err(pipeline_file::none_in(&root).into());
     }
     Ok(files)
 }

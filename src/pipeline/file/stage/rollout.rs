@@ -1,6 +1,6 @@
 //! `rollout`: how a release goes into an environment, step by step.
 
-use super::super::fields::{Fields, Read, choice};
+use super::super::fields::{Fields, Read, choice, items};
 use super::super::measure::Positive;
 use super::super::occurrence;
 use super::super::scalar::{Plain, whole};
@@ -24,7 +24,7 @@ impl Read for Rollout {
         const ON_NO_DATA: &[(&str, ())] = &[("pause", ()), ("continue", ()), ("rollback", ())];
         const ON_FAIL: &[(&str, ())] = &[("rollback", ()), ("pause", ())];
         let fields = Fields::of(node, label, KEYS, reading)?;
-        fields.require::<Plain>("strategy", "canary")?;
+        fields.require::<Plain>("strategy", "canary");
         let strategy = fields.find("strategy");
         let is_canary = strategy.and_then(|it| choice(it, "`strategy`", STRATEGIES, reading));
         let steps = fields.read_or("steps", Vec::<Step>::new());
@@ -52,6 +52,9 @@ fn check_steps(fields: &Fields<'_>, steps: &[Step], is_canary: Option<bool>, rea
         }
         return;
     };
+    if steps.len() < items(node).len() {
+        return; // What is wrong with a step has been told; its weight is not known.
+    }
     let weights: Vec<i64> = steps.iter().map(|it| it.weight).collect();
     if weights.windows(2).any(|pair| pair.first() >= pair.last()) {
         let message = format!("the weights of the steps must grow, found {weights:?}");

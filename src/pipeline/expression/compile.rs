@@ -296,7 +296,11 @@ impl<'a> Names<'a> {
         }
         let name = &call.func_name;
         if let Err(error) = words::check_function(name, call.target.is_some()) {
+            let is_loop = words::is_macro(name);
             self.refuse(id, error);
+            if is_loop {
+                return; // Its variable is no name that could be looked up.
+            }
         }
         if name == "matches" && self.loops > 1 {
             let error = ExpressionError::new("`matches` cannot be called in a loop in a loop");

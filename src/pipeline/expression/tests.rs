@@ -201,13 +201,46 @@ fn unknown_names_are_refused_where_they_stand() {
 
 #[test]
 fn every_problem_of_an_expression_is_told_where_it_stands() {
-    insta::assert_snapshot!(refused("evnt == 'push' && git.brnch == 'main' || chnged('a')"), @"");
-    insta::assert_snapshot!(refused("git.branch == 3 && (git.sha == 3 || git.branch == 4)"), @"");
-    insta::assert_snapshot!(refused("nope(evnt, git.brnch) && event == 'psh' && event in ['push', 'tag']"), @"");
-    insta::assert_snapshot!(refused("git.sha.x && git.sha.x"), @"");
-    insta::assert_snapshot!(refused("inputs.a.filter(x, x == git.nope).map(y, y + git.no) == git.branch && -git.sha > size(1, 2)"), @"");
-    insta::assert_snapshot!(refused("inputs.a.exists_one(x, 1 + git.sha == x) && inputs.b.exists(x, x[git.no] > 'a' - 1)"), @"");
-    insta::assert_snapshot!(refused("always && !changed(git.branch) && has(git.nope) && git.branch.startsWith(1).x"), @"");
+    insta::assert_snapshot!(refused("evnt == 'push' && git.brnch == 'main' || chnged('a')"), @r#"
+    there is no `evnt`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [evnt]; help: did you mean `event`?
+    `git` has no `brnch`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.brnch]; help: did you mean `branch`?
+    there is no function `chnged`; there are `always`, `changed`, `failed`, `hash`, `passed`, `bool`, `bytes`, `double`, `dyn`, `has`, `int`, `matches`, `size`, `string`, `type`, `uint` [chnged]; help: did you mean `changed`?
+    "#);
+    insta::assert_snapshot!(refused("git.branch == 3 && (git.sha == 3 || git.branch == 4)"), @r#"
+    `git.branch` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.branch)`
+    `git.sha` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.sha)`
+    `git.branch` is a string and `4` is a number, which are never equal [==]; help: write `"4"`, or make a number of the string: `double(git.branch)`
+    "#);
+    insta::assert_snapshot!(refused("nope(evnt, git.brnch) && event == 'psh' && event in ['push', 'tag']"), @r#"
+    there is no function `nope`; there are `always`, `changed`, `failed`, `hash`, `passed`, `bool`, `bytes`, `double`, `dyn`, `has`, `int`, `matches`, `size`, `string`, `type`, `uint` [nope]
+    there is no `evnt`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [evnt]; help: did you mean `event`?
+    `git` has no `brnch`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.brnch]; help: did you mean `branch`?
+    `event` is never `"psh"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['psh']; help: did you mean `push`?
+    `event` is never `"tag"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['tag']
+    "#);
+    insta::assert_snapshot!(refused("git.sha.x && git.sha.x"), @r#"
+    `git.sha` is a string and has no `x` [git.sha.x]
+    `git.sha` is a string and has no `x` [git.sha.x]
+    "#);
+    insta::assert_snapshot!(refused("inputs.a.filter(x, x == git.nope).map(y, y + git.no) == git.branch && -git.sha > size(1, 2)"), @r#"
+    `git` has no `nope`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.nope]
+    `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]
+    the value is a list and `git.branch` is a string, which are never equal [==]; help: convert with `string(…)`, `int(…)` or `double(…)`, or compare values of one type
+    `git.sha` is a string, and `-` wants a number [-]
+    `size` takes 1 argument here and was given 2 [size]; help: write it as `size(value)`
+    "#);
+    insta::assert_snapshot!(refused("inputs.a.exists_one(x, 1 + git.sha == x) && inputs.b.exists(x, x[git.no] > 'a' - 1)"), @r#"
+    `1` is a number and `git.sha` is a string, and `+` cannot combine them [+]; help: write `"1"`, or make a number of the string: `double(git.sha)`
+    `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]
+    `"a"` is a string and `1` is a number, and `-` cannot combine them [-]; help: write the value without its quotes
+    "#);
+    insta::assert_snapshot!(refused("always && !changed(git.branch) && has(git.nope) && git.branch.startsWith(1).x"), @r#"
+    `always` is a function [always]; help: write `always(…)`
+    `changed` takes constant strings only [changed]; help: name the files, such as `changed("src/**")`
+    `git` has no `nope`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [has(git.nope)]
+    the result of `startsWith` is true or false and has no `x` [git.branch.startsWith(1).x]
+    `1` is a number, and `startsWith` wants a string [1]; help: make a string of it with `string(…)`, or write it in quotes
+    "#);
 }
 
 #[test]
@@ -378,7 +411,7 @@ fn limits_hold_with_a_small_stack() {
         }
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(check).unwrap().join().unwrap();
-    insta::assert_snapshot!(refused("[1].map(x, [1].map(y, [1].map(z, 1))) == []"), @"more than 2 loops are nested; help: compute this in a step and publish it as an output");
+    insta::assert_snapshot!(refused("[1].map(x, [1].map(y, [1].map(z, 1))) == []"), @"more than 2 loops are nested [z]; help: compute this in a step and publish it as an output");
     insta::assert_snapshot!(refused(&vec!["1"; 40].join("+")), @"the expression is nested too deeply; help: compute this in a step and publish it as an output");
     insta::assert_snapshot!(refused(&"a".repeat(4097)), @"the expression has 4097 bytes; at most 4096 are allowed");
 }

@@ -53,6 +53,11 @@ pub(super) fn is_type(name: &str) -> bool {
     CEL_TYPES.contains(&name)
 }
 
+/// Whether the parser replaces calls of this name that are written rightly.
+pub(super) fn is_macro(name: &str) -> bool {
+    CEL_MACROS.iter().any(|(it, _)| *it == name)
+}
+
 /// Refuses a call of a function that does not exist.
 pub(super) fn check_function(name: &str, is_method: bool) -> Result<(), ExpressionError> {
     if let Some((_, form)) = CEL_MACROS.iter().find(|(it, _)| *it == name) {

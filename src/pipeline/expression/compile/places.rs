@@ -73,7 +73,8 @@ impl Walk<'_> {
                 let asked = if select.test { self.pass(|text, _| text == "has") } else { None };
                 let operand = self.visit(&select.operand);
                 let field = self.pass(|text, _| text.trim_matches('`') == select.field);
-                (field, around(asked, around(operand, field)))
+                let close = asked.and_then(|_| self.pass_if_next(TokenKind::TokRightParen));
+                (field, around(asked, around(operand, around(field, close))))
             }
             Expr::List(list) => {
                 let open = self.pass(|_, kind| kind == TokenKind::TokLeftBracket);
@@ -98,9 +99,9 @@ impl Walk<'_> {
                 let is_filter = self.prepared.find_from(self.next, is_name);
                 let is_filter = is_filter.is_some_and(|(at, _)| self.prepared.word(at) == "filter");
                 let name = self.pass(is_name);
-                self.pass(|text, _| text == it.iter_var);
+                let variable = self.pass(|text, _| text == it.iter_var);
                 let step = self.step(&it.loop_step, is_filter);
-                (name, around(range, around(name, step)))
+                (variable.or(name), around(range, around(name, step)))
             }
             _ => (None, None),
         };
@@ -120,12 +121,15 @@ impl Walk<'_> {
         };
         let sign = sign(&call.func_name);
         let word = self.pass(|text, _| text == sign);
+        self.pass_if_next(TokenKind::TokLeftParen);
         let mut whole = around(first, word);
         for argument in arguments {
             whole = around(whole, self.visit(argument));
         }
-        if call.func_name == "_[_]" {
-            whole = around(whole, self.pass_if_next(TokenKind::TokRightBracket));
+        let is_named = sign == call.func_name;
+        let end = if is_named { TokenKind::TokRightParen } else { TokenKind::TokRightBracket };
+        if is_named || call.func_name == "_[_]" {
+            whole = around(whole, self.pass_if_next(end));
         }
         (word, whole)
     }

@@ -52,14 +52,12 @@ fn check_steps(fields: &Fields<'_>, steps: &[Step], is_canary: Option<bool>, rea
         }
         return;
     };
-    if steps.len() < items(node).len() {
-        return; // What is wrong with a step has been told; its weight is not known.
-    }
     let weights: Vec<i64> = steps.iter().map(|it| it.weight).collect();
     if weights.windows(2).any(|pair| pair.first() >= pair.last()) {
         let message = format!("the weights of the steps must grow, found {weights:?}");
         reading.error("pipeline/rollout", node.place, message, "order them from small to large");
-    } else if weights.last().is_some_and(|it| *it != 100) {
+    } else if weights.len() == items(node).len() && weights.last().is_some_and(|it| *it != 100) {
+        // A step that cannot be read has been told, and may be the one with 100.
         let message = "the last step must have the weight 100";
         reading.error("pipeline/rollout", node.place, message, "add `{ weight: 100 }`");
     }

@@ -201,11 +201,11 @@ fn unknown_names_are_refused_where_they_stand() {
 
 #[test]
 fn every_problem_of_an_expression_is_told_where_it_stands() {
-    insta::assert_snapshot!(refused("evnt == 'push' && git.brnch == 'main' || chnged('a')"), @r#"
+    insta::assert_snapshot!(refused("evnt == 'push' && git.brnch == 'main' || chnged('a')"), @r"
     there is no `evnt`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [evnt]; help: did you mean `event`?
     `git` has no `brnch`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.brnch]; help: did you mean `branch`?
     there is no function `chnged`; there are `always`, `changed`, `failed`, `hash`, `passed`, `bool`, `bytes`, `double`, `dyn`, `has`, `int`, `matches`, `size`, `string`, `type`, `uint` [chnged]; help: did you mean `changed`?
-    "#);
+    ");
     insta::assert_snapshot!(refused("git.branch == 3 && (git.sha == 3 || git.branch == 4)"), @r#"
     `git.branch` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.branch)`
     `git.sha` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.sha)`
@@ -218,17 +218,17 @@ fn every_problem_of_an_expression_is_told_where_it_stands() {
     `event` is never `"psh"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['psh']; help: did you mean `push`?
     `event` is never `"tag"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['tag']
     "#);
-    insta::assert_snapshot!(refused("git.sha.x && git.sha.x"), @r#"
+    insta::assert_snapshot!(refused("git.sha.x && git.sha.x"), @r"
     `git.sha` is a string and has no `x` [git.sha.x]
     `git.sha` is a string and has no `x` [git.sha.x]
-    "#);
-    insta::assert_snapshot!(refused("inputs.a.filter(x, x == git.nope).map(y, y + git.no) == git.branch && -git.sha > size(1, 2)"), @r#"
+    ");
+    insta::assert_snapshot!(refused("inputs.a.filter(x, x == git.nope).map(y, y + git.no) == git.branch && -git.sha > size(1, 2)"), @r"
     `git` has no `nope`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.nope]
     `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]
     the value is a list and `git.branch` is a string, which are never equal [==]; help: convert with `string(…)`, `int(…)` or `double(…)`, or compare values of one type
     `git.sha` is a string, and `-` wants a number [-]
     `size` takes 1 argument here and was given 2 [size]; help: write it as `size(value)`
-    "#);
+    ");
     insta::assert_snapshot!(refused("inputs.a.exists_one(x, 1 + git.sha == x) && inputs.b.exists(x, x[git.no] > 'a' - 1)"), @r#"
     `1` is a number and `git.sha` is a string, and `+` cannot combine them [+]; help: write `"1"`, or make a number of the string: `double(git.sha)`
     `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]

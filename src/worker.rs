@@ -23,7 +23,7 @@ mod workspace;
 mod keep;
 mod pool;
 
-pub use attempt::log::OUTPUT_SECTION;
+pub use crate::blobs::OUTPUT_SECTION;
 pub use driver::lease::is_driven_here;
 pub use keep::{BuiltImages, Swept};
 
@@ -91,7 +91,7 @@ pub struct Worker<E> {
     parts: Arc<WorkerParts<E>>,
     settings: Arc<WorkerSettings>,
     slots: Arc<Semaphore>,
-    checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
+    checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
 

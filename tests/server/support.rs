@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
-use trunkline::blobs::{Blobs, Logs};
+use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
-use trunkline::http::{App, Lifecycle, metrics_routes};
+use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
@@ -73,17 +73,21 @@ impl Server {
         let store = Store::open(&database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
-        let auth = Auth::new(store.clone(), clock.clone(), sealer)
+        let auth = Auth::new(store.clone(), clock.clone(), sealer.clone())
             .with_settings(settings(&url))
             .with_outgoing(Outgoing::new(BTreeSet::new()).unwrap());
         let runs = Runs::new(store.clone());
         let triggers = triggers(&folder, &runs, clock.clone());
+        let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let app = App {
+            archives: Archives::new(blobs.clone()),
             triggers: triggers.clone(),
             secrets,
+            sealer,
+            streams: Streams::default(),
             lifecycle: Lifecycle::default(),
             runs,
-            blobs: Blobs::open(&folder.path().join("blobs")).unwrap(),
+            blobs,
             logs: Logs::open(&folder.path().join("logs")).unwrap(),
             auth,
             clock: clock.clone(),
@@ -204,6 +208,12 @@ impl Answer {
     pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// Of a body that does not end.
+    pub(crate) fn without_body(response: &Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: String::new() }
     }
 
     pub(crate) fn json(&self) -> Value {

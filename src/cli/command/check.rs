@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli::configuration::{self, CheckedFile};
-use crate::cli::failure::{Exit, Usage};
+use crate::cli::failure::Exit;
+use crate::cli::local::files::Files;
 use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
 use crate::cli::output::Paint;
@@ -44,12 +45,11 @@ pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
     if let Some(path) = &args.server_config {
         return check_server(session, path);
     }
-    let root = pipeline_file::root(session);
-    let files = files(session, args)?;
+    let all = pipeline_file::files(session);
     let mut results = Vec::new();
-    for file in &files {
-        let checked = pipeline_file::read(session, file, Freshness::Known);
-        results.push((pipeline_file::shown(&root, file), checked));
+    for file in &wanted(session, &all, args)? {
+        let checked = pipeline_file::read(session, (&all, file), Freshness::Known);
+        results.push((pipeline_file::shown(&all, file), checked));
     }
     if session.output.json {
         session.output.json(&results.iter().map(as_json).collect::<Vec<_>>())?;
@@ -82,18 +82,13 @@ fn check_server(session: &Session, path: &Path) -> anyhow::Result<Exit> {
     Ok(if is_fine { Exit::Passed } else { Exit::Usage })
 }
 
-fn files(session: &Session, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
+fn wanted(session: &Session, all: &Files, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
     if !args.files.is_empty() {
         return Ok(args.files.iter().map(|it| session.folder.join(it)).collect());
     }
-    let root = pipeline_file::root(session);
-    let files = pipeline_file::list(&root);
+    let files = pipeline_file::list(all);
     if files.is_empty() {
-        let message = format!(
-            "`{}` has no pipeline: neither `pipelines/*.yml` nor `.trunkline.yml`",
-            root.display()
-        );
-        return Err(Usage::new(message, "name the files to check").into());
+        return Err(pipeline_file::none_in(all.root()).into());
     }
     Ok(files)
 }

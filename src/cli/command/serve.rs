@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::blobs::Archives;
 use crate::cli::access;
 use crate::cli::command::gc;
 use crate::cli::drive::signals::Signals;
@@ -21,7 +22,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::executor::{DockerExecutor, Executor};
-use crate::http::{self, App, Lifecycle};
+use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::traces::Exporter;
@@ -275,15 +276,20 @@ async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
 
 fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
     let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
+    let sealer = keys::sealer(session, state)?;
+    let lifecycle = Lifecycle::default();
     Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
+        archives: Archives::new(state.blobs.clone()),
         blobs: state.blobs.clone(),
         logs: state.logs.clone(),
         auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
-        secrets: TeamSecrets::new(store, keys::sealer(session, state)?, clock),
-        lifecycle: Lifecycle::default(),
+        streams: Streams::new(StreamLimits::default(), lifecycle.draining()),
+        sealer: sealer.clone(),
+        secrets: TeamSecrets::new(store, sealer, clock),
+        lifecycle,
     })
 }

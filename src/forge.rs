@@ -7,7 +7,6 @@ mod payload;
 mod github;
 mod gitlab;
 mod git;
-pub mod outgoing;
 mod app;
 mod client;
 mod reaction;
@@ -22,7 +21,6 @@ pub use delivery::{
     Comment, Delivery, DeliveryKind, PullRequest, PullRequestAction, Push, Sender, skip_word,
 };
 pub use git::{RefChange, describe_change};
-pub use outgoing::{Answer, Outgoing, OutgoingError};
 pub use reaction::Reaction;
 pub use requests::{OpenRequest, OpenRequests, describe_closed, request_of_ref};
 pub use signature::Unproven;

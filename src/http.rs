@@ -1,18 +1,24 @@
 //! What pages and JSON share: the services, who calls, problems, and streams of events.
 
 mod app;
-mod cookies;
-mod cross_site;
-mod client;
 mod caller;
 mod headers;
 mod problem;
 mod query;
+mod extract;
+mod etag;
+mod streams;
+mod idempotency;
+mod watched;
+pub mod csv;
 
 pub use app::App;
-pub use caller::{MaybeCaller, SameOrigin, Visitor};
-pub use client::Newcomer;
-pub use cookies::{Cookies, SetCookies};
+pub use caller::{Cookies, MaybeCaller, Newcomer, SameOrigin, SetCookies, Visitor};
+pub use etag::{changed_since, check_if_match, tag, tell_packed_apart};
+pub use extract::{Json, Path, Query};
 pub use headers::secure;
-pub use problem::{Problem, ProblemKind};
+pub use idempotency::{IDEMPOTENCY_KEY, once};
+pub use problem::{Problem, ProblemBody, ProblemKind};
 pub use query::{Page, PageQuery};
+pub use streams::{Place, StreamLimits, Streams, event, event_stream, last_event_id};
+pub use watched::{Actor, Lifecycle, Operations, health_routes, metrics_routes, observe};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::forge::{Outgoing, OutgoingError};
 use crate::model::{Clock, Milliseconds, Timestamp};
+use crate::outgoing::{Outgoing, OutgoingError};
 use crate::secrets::{SealError, Sealer};
 use crate::store::{Store, StoreError};
 

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
+use crate::metrics;
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
@@ -23,7 +24,7 @@ mod workspace;
 mod keep;
 mod pool;
 
-pub use attempt::log::OUTPUT_SECTION;
+pub use crate::blobs::OUTPUT_SECTION;
 pub use driver::lease::is_driven_here;
 pub use keep::{BuiltImages, Swept};
 
@@ -91,7 +92,7 @@ pub struct Worker<E> {
     parts: Arc<WorkerParts<E>>,
     settings: Arc<WorkerSettings>,
     slots: Arc<Semaphore>,
-    checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
+    checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
     identity: Option<Auth>,
 }
@@ -136,8 +137,11 @@ impl<E: Executor> Worker<E> {
     /// A worker.
     #[must_use]
     pub fn new(parts: WorkerParts<E>, settings: WorkerSettings) -> Self {
+        let total = settings.slots.max(1);
+        let slots = Arc::new(Semaphore::new(total));
+        metrics::watch_slots(Arc::clone(&slots), total);
         Self {
-            slots: Arc::new(Semaphore::new(settings.slots.max(1))),
+            slots,
             parts: Arc::new(parts),
             settings: Arc::new(settings),
             checkouts: Arc::default(),

@@ -15,11 +15,16 @@ mod record;
 mod text;
 mod writer;
 mod reader;
+mod lines;
 #[cfg(test)]
 mod tests;
 
+pub use lines::{LogLine, LogPlace};
 pub use reader::LogReader;
 pub use writer::LogWriter;
+
+/// Section of a log that holds the output of the containers, as a step number no stage has.
+pub const OUTPUT_SECTION: u32 = u32::MAX;
 
 /// The folder of logs. Cheap to clone; clones wake each other's readers.
 #[derive(Debug, Clone)]
@@ -97,6 +102,21 @@ impl Logs {
         let folder = self.folder_of(run)?;
         let removing = || format!("removing the logs of run `{run}`");
         blocking(removing, move || none_if_missing(std::fs::remove_dir_all(folder)).map(drop)).await
+    }
+
+    /// The runs that have logs here.
+    pub async fn list_runs(&self) -> Result<Vec<RunId>, BlobError> {
+        let folder = self.folder.clone();
+        let listing = || "listing the runs with logs".to_owned();
+        blocking(listing, move || {
+            let entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+            Ok(entries
+                .iter()
+                .filter_map(|it| it.file_name().into_string().ok())
+                .map(RunId)
+                .collect())
+        })
+        .await
     }
 
     fn folder_of(&self, run: &RunId) -> Result<PathBuf, BlobError> {

@@ -7,7 +7,7 @@ use super::drive::is_elsewhere;
 use super::output::Paint;
 use super::view::terminal;
 use crate::auth::PersonError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Unreadable};
 use crate::engine::Refused;
 use crate::runs::RunsError;
 use crate::secrets::{KeyError, SealError};
@@ -105,6 +105,7 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.is::<Usage>() || error.is::<AlreadyShown>() || error.is::<ConfigError>();
+    let is_usage = is_usage || error.is::<Unreadable>();
     let is_wrong_source = matches!(
         error.downcast_ref::<SourceError>(),
         Some(SourceError::NotARepository(_) | SourceError::NotFound(_))
@@ -124,7 +125,13 @@ fn runs_error(error: &anyhow::Error) -> Option<&RunsError> {
 }
 
 fn is_wrong_reference(error: &RunsError) -> bool {
-    matches!(error, RunsError::NotFound(_) | RunsError::Ambiguous { .. } | RunsError::Refused(_))
+    matches!(
+        error,
+        RunsError::NotFound(_)
+            | RunsError::Ambiguous { .. }
+            | RunsError::NoStage { .. }
+            | RunsError::Refused(_)
+    )
 }
 
 fn is_wrong_name(error: &PersonError) -> bool {
@@ -188,6 +195,7 @@ fn help_of(error: &anyhow::Error) -> String {
         }
         Some(RunsError::NotFound(_)) => "`trunkline runs --all` lists the runs there are".to_owned(),
         Some(RunsError::Ambiguous { .. }) => "give more of the id, or the number of the run".to_owned(),
+        Some(RunsError::NoStage { known, .. }) => format!("known are `{}`", known.join("`, `")),
         Some(RunsError::Unreadable { .. }) => {
             "read it with the version of `trunkline` that made it".to_owned()
         }

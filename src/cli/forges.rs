@@ -8,8 +8,9 @@ use anyhow::Context as _;
 use super::keys;
 use super::session::Session;
 use super::state::State;
-use crate::forge::{GithubApp, Outgoing};
+use crate::forge::GithubApp;
 use crate::notifications::{Mailer, NotificationParts, Notifications};
+use crate::outgoing::Outgoing;
 use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 

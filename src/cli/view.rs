@@ -15,6 +15,7 @@ use super::output::Paint;
 use crate::engine::{Run, Stage};
 use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::PlannedStage;
+use crate::runs::view::{key_of, time_of_stage};
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +24,8 @@ pub struct View<'a> {
     pub run: &'a Run,
     /// Its number, for people.
     pub number: i64,
+    /// When it was asked for.
+    pub created_at: Timestamp,
     /// The moment it is drawn for.
     pub now: Timestamp,
     /// The last log line of stages that run.
@@ -49,21 +52,23 @@ impl<'a> View<'a> {
         self.stages().map(|(_, _, stage)| stage.status)
     }
 
-    /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
-    fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
-        let attempts = stage.present_attempts();
-        let first = attempts.first()?;
-        let end = attempts.last().and_then(|it| it.finished_at);
-        let is_over = stage.status.is_finished();
-        let until = if is_over { end.unwrap_or(self.now) } else { self.now };
-        Some(until.since(first.started_at))
+    /// How long a stage has taken so far: from its first attempt on, waits between attempts included; or
+    /// how long it has waited for people. Nothing says until when an interrupted one went on.
+    fn time_of(self, planned: &PlannedStage, stage: &Stage) -> Option<Milliseconds> {
+        if self.is_interrupted && !stage.status.is_finished() {
+            return None;
+        }
+        if let Some(until) = stage.waits_until.filter(|_| stage.status == StageStatus::Waiting) {
+            let left = until.since(self.now);
+            return Some(Milliseconds(planned.timeout.0.saturating_sub(left.0)));
+        }
+        time_of_stage(stage, self.now)
     }
 
-    /// How long the run has taken so far.
+    /// How long the run has taken so far; before its start, how long it has waited for that.
     fn time_of_run(self) -> Milliseconds {
         let (started, finished) = self.run.times();
-        let until = finished.unwrap_or(self.now);
-        started.map_or(Milliseconds(0), |it| until.since(it))
+        finished.unwrap_or(self.now).since(started.unwrap_or(self.created_at))
     }
 
     /// One sign for a status, coloured.
@@ -89,11 +94,6 @@ fn failure_of(stage: &Stage) -> (Option<FailureClass>, &str) {
         return (Some(failure.class), &failure.message);
     }
     stage.outcome().map_or((None, ""), |it| (it.class, &it.message))
-}
-
-/// The key of a stage, for a person.
-fn key_of(run: &Run, stage: StageIndex) -> &str {
-    run.plan().stages.get(stage.as_usize()).map_or("?", |it| it.key.as_str())
 }
 
 /// A word for the shell: quoted when it needs to be.

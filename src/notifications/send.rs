@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::notice::Notice;
 use super::subscriptions::Form;
 use super::{NotificationError, Notifications, Undelivered, message, signature};
-use crate::forge::Answer;
 use crate::model::{Milliseconds, Timestamp};
+use crate::outgoing::Answer;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
 

@@ -3,8 +3,8 @@
 
 use super::notice::EventKind;
 use super::{Notifications, signature};
-use crate::forge::OutgoingError;
 use crate::model::{Milliseconds, ProjectId, TeamId, Timestamp};
+use crate::outgoing::OutgoingError;
 use crate::secrets::SealError;
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;

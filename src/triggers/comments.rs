@@ -3,10 +3,11 @@
 
 use crate::engine::{Command, RerunScope};
 use crate::forge::{self, Comment, Reaction, Sender};
-use crate::model::{Milliseconds, Role, RunStatus, StageIndex, StageStatus};
+use crate::model::{Milliseconds, Role, RunStatus, StageIndex, StageStatus, TeamId};
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
+use crate::store::audit::AuditRow;
 use crate::store::intake::deliveries::DeliveryStatus;
 use crate::store::runs::RunFilter;
 
@@ -201,7 +202,10 @@ impl Triggers {
                 let mut loaded = loaded.clone();
                 let number = loaded.row.number;
                 match self.runs.execute(&mut loaded, &command, self.now()).await {
-                    Ok(_) => told.push(format!("`{word}` by `{}` on run #{number}", giver.login)),
+                    Ok(_) => {
+                        self.note_order(order, giver, &loaded).await?;
+                        told.push(format!("`{word}` by `{}` on run #{number}", giver.login));
+                    }
                     Err(RunsError::Refused(why)) => {
                         told.push(format!("`{word}` on run #{number} is refused: {why}"));
                         is_done = false;
@@ -215,6 +219,31 @@ impl Triggers {
             is_done = false;
         }
         Ok(Told { told: told.join("\n"), is_done })
+    }
+}
+
+impl Triggers {
+    /// Writes down an order that was carried out.
+    async fn note_order(
+        &self,
+        order: &Order,
+        giver: &Giver,
+        loaded: &LoadedRun,
+    ) -> Result<(), TriggerError> {
+        let project = loaded.row.project.clone();
+        let team = self.store().find_project(&project).await?.map(|it| it.team);
+        let row = AuditRow {
+            id: crate::secrets::new_id(self.now()),
+            at: self.now(),
+            actor: format!("person:{}", giver.login),
+            address: String::new(),
+            action: format!("run.{}", order.word().trim_start_matches('/')),
+            team: team.unwrap_or_else(|| TeamId(String::new())),
+            project,
+            subject: loaded.row.id.to_string(),
+            detail: r#"{"proof":"comment at the forge"}"#.to_owned(),
+        };
+        Ok(self.store().insert_audit_events(&[row]).await?)
     }
 }
 
@@ -239,7 +268,7 @@ fn commands(order: &Order, giver: &Giver, loaded: &LoadedRun) -> Vec<Command> {
         Order::Rerun(scope) if is_finished => {
             let has_failed = loaded.run.status() != RunStatus::Passed;
             let is_wanted = *scope == RerunScope::All || has_failed;
-            let command = Command::Rerun { scope: scope.clone(), by };
+            let command = Command::Rerun { scope: scope.clone(), by, no_reuse: false };
             is_wanted.then_some(command).into_iter().collect()
         }
         Order::Cancel(reason) if !is_finished => {

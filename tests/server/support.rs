@@ -1,5 +1,6 @@
 //! A server to talk to, and people who do.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -12,12 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
-use trunkline::blobs::{Blobs, Logs};
+use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
-use trunkline::forge::{GithubApp, Outgoing};
-use trunkline::http::App;
+use trunkline::forge::GithubApp;
+use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::notifications::{Mailer, NotificationParts, Notifications};
+use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
 use trunkline::runs::Runs;
@@ -81,20 +83,27 @@ impl Server {
         let store = Store::open(&database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
-        let auth = Auth::new(store.clone(), clock.clone(), sealer).with_settings(settings(&url));
+        let auth = Auth::new(store.clone(), clock.clone(), sealer.clone())
+            .with_settings(settings(&url))
+            .with_outgoing(Outgoing::new(BTreeSet::new()).unwrap());
         let runs = Runs::new(store.clone());
         let triggers = triggers(&folder, &runs, clock.clone(), extras);
+        let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let app = App {
+            archives: Archives::new(blobs.clone()),
             triggers: triggers.clone(),
             secrets,
+            sealer,
+            streams: Streams::default(),
+            lifecycle: Lifecycle::default(),
             runs,
-            blobs: Blobs::open(&folder.path().join("blobs")).unwrap(),
+            blobs,
             logs: Logs::open(&folder.path().join("logs")).unwrap(),
             auth,
             clock: clock.clone(),
             store,
         };
-        let service = api::service(app.clone());
+        let service = api::service_with(app.clone(), metrics_routes(None));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });
@@ -224,6 +233,12 @@ impl Answer {
     pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// Of a body that does not end.
+    pub(crate) fn without_body(response: &Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: String::new() }
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use crate::approvals::{Approvals, Repositories, ShownApproval};
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
+use crate::cli::output::Output;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, approval, json, summary, tree};
-use crate::model::StageStatus;
+use crate::model::{Milliseconds, StageStatus};
 use crate::pipeline::graph::Graph;
 use crate::runs::LoadedRun;
+use crate::runs::view::Surroundings;
 
 /// Arguments of `trunkline show`.
 #[derive(Debug, clap::Args)]
@@ -38,6 +40,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
     let view = View {
         run: &loaded.run,
         number: loaded.row.number,
+        created_at: loaded.row.created_at,
         now: session.now(),
         tails: &tails,
         paint: session.output.paint,
@@ -51,11 +54,13 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         return super::graph::write(session, &Graph::of(plan).to_svg(Some(&statuses)), file);
     }
     if session.output.json {
-        session.output.json(&json::run(view, &loaded.row.repository))?;
+        session.output.json(&json::run(view, Surroundings::of(&loaded.row)))?;
         return Ok(Exit::Passed);
     }
     let ends = report::failure_ends(&loaded, &state.logs).await?;
-    let mut lines = [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat();
+    let mut lines = tree::lines(view, usize::MAX);
+    lines.insert(1, session.output.paint.dim(&times(session.output, &loaded)));
+    lines.extend(summary::lines(view, &ends));
     for shown in asked(&state, &loaded).await? {
         lines.extend(approval::lines(view, &shown));
     }
@@ -75,3 +80,17 @@ async fn asked(state: &State, loaded: &LoadedRun) -> anyhow::Result<Vec<ShownApp
     }
     Ok(shown)
 }
+
+/// `created 2027-03-31 12:03:44, ended 2027-03-31 12:05:01 (UTC+02:00)`
+fn times(output: Output, loaded: &LoadedRun) -> String {
+    let created = loaded.row.created_at;
+    let (started, ended) = loaded.run.times();
+    let started = started.filter(|it| it.since(created) >= NOTABLE);
+    let mut parts = vec![format!("created {}", output.date_time(created))];
+    parts.extend(started.map(|it| format!("started {}", output.date_time(it))));
+    parts.extend(ended.map(|it| format!("ended {}", output.date_time(it))));
+    format!("{} ({})", parts.join(", "), output.zone())
+}
+
+/// A start is told when it came so much later than the run was created.
+const NOTABLE: Milliseconds = Milliseconds(1000);

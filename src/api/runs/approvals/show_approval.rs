@@ -1,0 +1,239 @@
+//! `GET /api/v1/runs/{run}/stages/{stage}/approval`: who is asked, who has answered, and what would go through.
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use crate::approvals::{
+    Answer, Approvals, ApprovalsError, MetricChange, Part, Repositories, ShownApproval,
+};
+use crate::auth::Caller;
+use crate::engine::Command;
+use crate::http::{App, Problem, Visitor};
+use crate::model::{Role, StageIndex, StageStatus, TeamId};
+use crate::runs::LoadedRun;
+use crate::source::FileStat;
+use crate::store::runs::RunRow;
+
+/// Files of one part that are named.
+const FILES_MAX: usize = 200;
+
+/// An approval, and what it would let through.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct ApprovalBody {
+    /// Key of its stage.
+    stage: String,
+    /// Where it stands: `waiting` while people are asked.
+    status: String,
+    /// Who may answer: logins, and teams as `team/<name>`; everybody with the role when empty.
+    by: Vec<String>,
+    /// How many people must say yes.
+    count: u32,
+    /// How many of them are missing.
+    missing: u32,
+    /// Whether the author of the change does not count.
+    not_author: bool,
+    /// Until when people have time, in milliseconds since 1970-01-01 UTC; absent while nobody is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+    /// What happens then: `reject` or `approve`.
+    on_timeout: &'static str,
+    /// What people have said, oldest first.
+    answers: Vec<AnswerBody>,
+    /// Whether the caller may say yes now.
+    you_may: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    you_may_not: Option<String>,
+    /// The run that all is compared with: the last green one of the trunk. Absent when there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base: Option<BaseBody>,
+    /// What differs in the files, by part of the release. Absent when it cannot be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<Vec<PartBody>>,
+    /// Why it cannot be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes_problem: Option<String>,
+    /// Metrics that are not what they were.
+    metrics: Vec<MetricBody>,
+}
+
+/// What one person has said.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct AnswerBody {
+    /// Login.
+    by: String,
+    /// `approved` or `rejected`.
+    answer: &'static str,
+    /// Why, or empty.
+    comment: String,
+    /// Milliseconds since 1970-01-01 UTC.
+    at: i64,
+}
+
+/// The run that all is compared with.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct BaseBody {
+    /// Its id.
+    run: String,
+    /// Its number.
+    number: i64,
+    /// Its commit.
+    revision: String,
+    /// Subject line of the commit.
+    title: String,
+}
+
+/// The changed files of one part of the release.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct PartBody {
+    /// `code`, `infra`, `prompts`, `models`, `indexes` or `other`.
+    part: &'static str,
+    /// Lines that are new.
+    added: u64,
+    /// Lines that are gone.
+    removed: u64,
+    /// How many files.
+    file_count: usize,
+    /// The files by path; of very many, the first ones.
+    files: Vec<FileBody>,
+}
+
+/// A changed file.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct FileBody {
+    /// Its path.
+    path: String,
+    /// Lines that are new.
+    added: u64,
+    /// Lines that are gone.
+    removed: u64,
+    /// Whether its lines cannot be counted.
+    binary: bool,
+}
+
+/// A metric then and now.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct MetricBody {
+    /// Key of the stage that published it.
+    stage: String,
+    /// Its name.
+    metric: String,
+    /// In the run that is compared with.
+    before: Option<f64>,
+    /// In this run.
+    now: Option<f64>,
+}
+
+/// Shows what an approval would let through.
+#[utoipa::path(
+    get, path = "/runs/{run}/stages/{stage}/approval", tag = "runs",
+    extensions(("x-access" = json!("viewer"))),
+    params(
+        ("run" = String, Path, description = "Its id"),
+        ("stage" = String, Path, description = "Key of the stage, or its place in the plan"),
+    ),
+    responses((status = 200, body = ApprovalBody)),
+)]
+pub(super) async fn show_approval(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((run, stage)): Path<(String, String)>,
+) -> Result<Json<ApprovalBody>, Problem> {
+    let loaded = super::super::load(&app, &visitor, &run, Role::Viewer).await?;
+    let repositories = Repositories::Projects(app.triggers.projects().clone());
+    let approvals = Approvals::new(app.runs.clone(), repositories);
+    let shown = approvals.show(&loaded, &stage).await.map_err(|error| match error {
+        ApprovalsError::NoApproval(_) => Problem::not_found("this approval"),
+        ApprovalsError::Runs(error) => error.into(),
+        ApprovalsError::Store(error) => error.into(),
+    })?;
+    let refusal = refusal(&app, &visitor.0, (&loaded, &shown)).await?;
+    Ok(Json(ApprovalBody::new(shown, refusal)))
+}
+
+/// Why the caller may not say yes now; `None` when they may.
+async fn refusal(
+    app: &App,
+    caller: &Caller,
+    (loaded, shown): (&LoadedRun, &ShownApproval),
+) -> Result<Option<String>, Problem> {
+    if shown.status != StageStatus::Waiting {
+        return Ok(Some(format!("the stage is {}", shown.status)));
+    }
+    let project = app.store.find_project(&loaded.row.project).await?;
+    let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
+    if caller.judge(&team, Role::Approver) != crate::auth::Verdict::Allowed {
+        return Ok(Some("this takes the role `approver`".to_owned()));
+    }
+    let memberships = app.store.list_memberships(&caller.person).await?;
+    let teams = memberships.into_iter().map(|it| it.team_name).collect();
+    let place = loaded.run.plan().stages.iter().position(|it| it.key == shown.key);
+    let stage = StageIndex(u32::try_from(place.unwrap_or_default()).unwrap_or_default());
+    let command =
+        Command::Approve { stage, by: caller.login.clone(), teams, comment: String::new() };
+    Ok(loaded.run.decide(&command, app.now()).err().map(|it| it.to_string()))
+}
+
+impl ApprovalBody {
+    fn new(shown: ShownApproval, refusal: Option<String>) -> Self {
+        let parts = |parts: Vec<Part>| parts.into_iter().map(PartBody::from).collect();
+        Self {
+            stage: shown.key,
+            status: shown.status.to_string(),
+            by: shown.asked.by,
+            count: shown.asked.count,
+            missing: shown.missing,
+            not_author: shown.asked.not_author,
+            until: shown.until.map(|it| it.0),
+            on_timeout: if shown.asked.approve_on_timeout { "approve" } else { "reject" },
+            answers: shown.answers.into_iter().map(AnswerBody::from).collect(),
+            you_may: refusal.is_none(),
+            you_may_not: refusal,
+            base: shown.base.map(BaseBody::from),
+            changes: shown.parts.map(parts),
+            changes_problem: shown.problem,
+            metrics: shown.metrics.into_iter().map(MetricBody::from).collect(),
+        }
+    }
+}
+
+impl From<Answer> for AnswerBody {
+    fn from(answer: Answer) -> Self {
+        let Answer { by, is_approved, comment, at } = answer;
+        let answer = if is_approved { "approved" } else { "rejected" };
+        Self { by, answer, comment, at: at.0 }
+    }
+}
+
+impl From<RunRow> for BaseBody {
+    fn from(row: RunRow) -> Self {
+        let RunRow { id, number, revision, title, .. } = row;
+        Self { run: id.0, number, revision, title }
+    }
+}
+
+impl From<Part> for PartBody {
+    fn from(part: Part) -> Self {
+        Self {
+            part: part.kind.as_str(),
+            added: part.added,
+            removed: part.removed,
+            file_count: part.files.len(),
+            files: part.files.into_iter().take(FILES_MAX).map(FileBody::from).collect(),
+        }
+    }
+}
+
+impl From<FileStat> for FileBody {
+    fn from(file: FileStat) -> Self {
+        let FileStat { path, added, removed, is_binary: binary } = file;
+        Self { path, added, removed, binary }
+    }
+}
+
+impl From<MetricChange> for MetricBody {
+    fn from(change: MetricChange) -> Self {
+        let MetricChange { stage, metric, before, now } = change;
+        Self { stage, metric, before, now }
+    }
+}

@@ -11,6 +11,7 @@ pub mod local;
 pub mod drive;
 pub mod access;
 pub mod forges;
+pub mod fleet;
 pub mod command;
 
 use std::path::PathBuf;

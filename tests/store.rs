@@ -14,6 +14,8 @@ mod caches;
 mod commands;
 #[path = "store/events.rs"]
 mod events;
+#[path = "store/fleet.rs"]
+mod fleet;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/intake.rs"]
@@ -28,3 +30,5 @@ mod results;
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/workers.rs"]
+mod workers;

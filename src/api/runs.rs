@@ -1,9 +1,11 @@
-//! Runs: lists, one run, its events and logs, and what may be done with it.
+//! Runs: lists, one run, its events and logs, and what may be done with it; what waits, and who drives.
 
 mod body;
 mod list_runs;
 mod show_run;
 mod cancel_run;
+mod show_queue;
+mod list_workers;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_runs::list_runs))
         .routes(routes!(show_run::show_run))
         .routes(routes!(cancel_run::cancel_run))
+        .routes(routes!(show_queue::show_queue))
+        .routes(routes!(list_workers::list_workers))
 }
 
 /// A run that the caller may use for what takes `needed`.

@@ -269,6 +269,8 @@ pub fn worker_settings(
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,
         is_shared: false,
+        lease: worker::LEASE,
+        place: None,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
 use crate::forge::{self, Delivery, DeliveryKind, Push};
 use crate::model::{Digest, ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::projects::ProjectError;
+use crate::runs::News;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
@@ -64,6 +65,7 @@ impl Triggers {
     pub async fn replay(&self, delivery: &str) -> Result<(), StoreError> {
         self.store().replay_delivery(delivery, self.now()).await?;
         self.new_delivery.notify_one();
+        self.runs.announce_elsewhere(News::Delivery);
         Ok(())
     }
 
@@ -87,6 +89,7 @@ impl Triggers {
         };
         let before = self.store().insert_delivery(&new).await?;
         self.new_delivery.notify_one();
+        self.runs.announce_elsewhere(News::Delivery);
         Ok(before.map_or(Received::New(new.id), Received::Before))
     }
 

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::cli::access;
+use crate::cli::drive::DriveArgs;
 use crate::cli::drive::signals::Signals;
-use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
+use crate::cli::fleet::{self, Engine, PlaceArgs, ServerLock, Stops};
 use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
@@ -30,11 +31,15 @@ const ROTATION_LOOK: Duration = Duration::from_hours(1);
 Examples:
   trunkline serve                                   SQLite in the state folder, http://127.0.0.1:7080
   trunkline serve --listen 0.0.0.0:7080
-  DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share")]
+  DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share
+  trunkline serve --slots 0                         drives nothing; `trunkline worker` does, elsewhere")]
 pub struct ServeArgs {
     /// Where to listen
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
     pub listen: SocketAddr,
+    /// Its place among the workers.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// How runs are driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -43,10 +48,16 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
-    let docker = executor::docker(session, &state).await?;
+    let mut lock = ServerLock::take(&state)?;
+    let settings = fleet::worker_settings(session, &state, (&args.drive, &args.place), "server")?;
+    let engine = match settings.slots {
+        0 => None,
+        _ => Some(Engine::connect(session, &state, &args.drive).await?),
+    };
     let listener = TcpListener::bind(args.listen).await;
     let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
     let address = listener.local_addr()?;
+    lock.sign(address)?;
     let shutdown = CancellationToken::new();
     let projects = forges::projects(session, &state)?;
     let triggers = forges::triggers(session, &state, projects.clone());
@@ -56,8 +67,16 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker = drive::server_worker(session, &state, docker, (projects, source, settings));
+    let never = CancellationToken::new();
+    let stops = Stops { shutdown: &shutdown, drain: &never };
+    let work = async {
+        match engine {
+            Some(engine) => {
+                engine.work((session, &state), (projects, source, settings), stops).await
+            }
+            None => Ok(()),
+        }
+    };
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
     let stop = async {
@@ -65,9 +84,10 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
         shutdown.cancel();
     };
     let sealer = keys::sealer(session, &state)?;
-    let (served, worked, (), (), ()) = tokio::join!(
+    let (served, worked, (), (), (), ()) = tokio::join!(
         async { server.await },
-        worker.serve(&shutdown),
+        work,
+        state.runs.share_news(&shutdown),
         triggers.serve(&shutdown),
         rotate_monthly(&sealer, &shutdown),
         stop,

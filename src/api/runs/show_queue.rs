@@ -1,0 +1,129 @@
+//! `GET /api/v1/queue`: what waits, for what, and in which place.
+
+use std::collections::{BTreeMap, HashSet};
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::engine::WaitsFor;
+use crate::http::{App, Problem, Visitor};
+use crate::model::RunStatus;
+use crate::runs::queue::{Queued, Reason};
+use crate::store::runs::RunFilter;
+
+const UNFINISHED: [RunStatus; 4] =
+    [RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
+
+/// A run that waits for something.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct QueuedBody {
+    /// Id of the run.
+    run: String,
+    /// Its number.
+    number: i64,
+    /// Id of its project; empty for runs from a terminal.
+    project: String,
+    /// Name of the pipeline.
+    pipeline: String,
+    /// Its place among all runs that no worker has taken yet, those of other teams included; from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<usize>,
+    /// What it waits for.
+    reasons: Vec<ReasonBody>,
+}
+
+/// What a run, or a stage of it, waits for.
+#[derive(Debug, Default, serde::Serialize, utoipa::ToSchema)]
+struct ReasonBody {
+    /// `worker`, `no_worker`, `labels`, `lease`, `group`, `slot`, `approval` or `retry`.
+    kind: String,
+    /// Key of the stage that waits; absent when the run as a whole does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stage: Option<String>,
+    /// Name of the concurrency group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<String>,
+    /// Labels that no worker has.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+    /// The worker whose lease is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker: Option<String>,
+    /// Approvals that are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<u32>,
+    /// Until when, in milliseconds since 1970-01-01 UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<i64>,
+}
+
+impl From<Queued> for QueuedBody {
+    fn from(queued: Queued) -> Self {
+        Self {
+            run: queued.row.id.0,
+            number: queued.row.number,
+            project: queued.row.project.0,
+            pipeline: queued.row.pipeline,
+            position: queued.position,
+            reasons: queued.reasons.into_iter().map(ReasonBody::from).collect(),
+        }
+    }
+}
+
+impl From<Reason> for ReasonBody {
+    fn from(reason: Reason) -> Self {
+        let of = |kind: &str| Self { kind: kind.to_owned(), ..Self::default() };
+        match reason {
+            Reason::Worker => of("worker"),
+            Reason::NoWorker => of("no_worker"),
+            Reason::Labels { labels } => Self { labels, ..of("labels") },
+            Reason::Lease { owner, until } => {
+                Self { worker: Some(owner), until: Some(until.0), ..of("lease") }
+            }
+            Reason::Stage { stage, waits_for } => Self { stage, ..Self::from(waits_for) },
+        }
+    }
+}
+
+impl From<WaitsFor> for ReasonBody {
+    fn from(waits_for: WaitsFor) -> Self {
+        let of = |kind: &str| Self { kind: kind.to_owned(), ..Self::default() };
+        match waits_for {
+            WaitsFor::Admission { group } | WaitsFor::Slot { group } => {
+                Self { group: Some(group), ..of("group") }
+            }
+            WaitsFor::Retry { until } => Self { until: Some(until.0), ..of("retry") },
+            WaitsFor::People { missing, until } => {
+                Self { missing: Some(missing), until: Some(until.0), ..of("approval") }
+            }
+            WaitsFor::Driver | WaitsFor::Needs(_) | WaitsFor::Room | WaitsFor::Attempt => {
+                of("slot")
+            }
+        }
+    }
+}
+
+/// Lists runs of the caller's teams that wait, with their places and reasons.
+#[utoipa::path(
+    get, path = "/queue", tag = "runs",
+    extensions(("x-access" = json!("signed-in"))),
+    responses((status = 200, body = Vec<QueuedBody>)),
+)]
+pub(super) async fn show_queue(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Json<Vec<QueuedBody>>, Problem> {
+    let mut queue = app.runs.queue(app.now()).await?;
+    if !visitor.0.may_own() {
+        let filter = RunFilter {
+            teams: Some(visitor.0.visible_teams()),
+            statuses: UNFINISHED.to_vec(),
+            limit: 1000,
+            ..RunFilter::default()
+        };
+        let visible = app.store.list_runs(&filter).await?;
+        let visible: HashSet<_> = visible.into_iter().map(|it| it.id).collect();
+        queue.retain(|it| visible.contains(&it.row.id));
+    }
+    Ok(Json(queue.into_iter().map(QueuedBody::from).collect()))
+}

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
@@ -114,6 +114,8 @@ pub struct Worker<E> {
     draining: Arc<watch::Sender<bool>>,
     /// Whether this process itself wants to be drained, whatever its row says.
     is_leaving: Arc<AtomicBool>,
+    /// Something may be left of runs that went on elsewhere.
+    sweep_now: Arc<Notify>,
     checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
@@ -168,6 +170,7 @@ impl<E: Executor> Worker<E> {
             slots: slots::Slots::new(settings.slots.max(1)),
             draining: Arc::new(watch::Sender::new(false)),
             is_leaving: Arc::default(),
+            sweep_now: Arc::default(),
             parts: Arc::new(parts),
             settings: Arc::new(settings),
             checkouts: Arc::default(),

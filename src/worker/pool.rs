@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
@@ -24,6 +25,8 @@ const OWN_EVERY: Duration = Duration::from_secs(5);
 const RUNS_MAX: usize = 500;
 /// Runs that are taken over at one look.
 const ORPHANS_MAX: u32 = 100;
+/// How long a run rests that could not be driven.
+const REST: Duration = Duration::from_secs(1);
 /// A run whose labels nobody seems to have is driven by anybody after so long, so that time limits hold.
 const UNWANTED_AFTER: Milliseconds = Milliseconds::from_seconds(30);
 
@@ -32,7 +35,11 @@ struct Pool<'w, E> {
     driven: HashSet<RunId>,
     tasks: JoinSet<Ended>,
     names: HashMap<Id, RunId>,
-    looked_at_own: Option<tokio::time::Instant>,
+    looked_at_own: Option<Instant>,
+    /// Runs that could not be driven a moment ago, and when they may be tried again.
+    resting: HashMap<RunId, Instant>,
+    /// Whether something of ours may still run that somebody else has taken over.
+    wants_sweep: bool,
 }
 
 /// How a driver ended; `None` when it was asked to stop, or has handed the run over.
@@ -61,6 +68,8 @@ impl<E: Executor> Worker<E> {
             tasks: JoinSet::new(),
             names: HashMap::new(),
             looked_at_own: None,
+            resting: HashMap::new(),
+            wants_sweep: false,
         };
         while !shutdown.is_cancelled() && !pool.is_drained() {
             if let Err(error) = pool.take(shutdown).await {
@@ -68,7 +77,11 @@ impl<E: Executor> Worker<E> {
                 tracing::warn!(%error, "no runs could be taken");
             }
             let was_draining = *draining.borrow_and_update();
-            let pause = self.parts.runs.poll_pause().max(LOOK_EVERY);
+            let pause = if pool.resting.is_empty() {
+                self.parts.runs.poll_pause().max(LOOK_EVERY)
+            } else {
+                REST
+            };
             tokio::select! {
                 () = shutdown.cancelled() => (),
                 Some(ended) = pool.tasks.join_next_with_id() => pool.note_end(ended),
@@ -100,7 +113,11 @@ impl<E: Executor> Pool<'_, E> {
         }
         self.take_own(shutdown).await?;
         self.take_orphans(shutdown).await?;
-        self.take_new(shutdown).await
+        self.take_new(shutdown).await?;
+        if std::mem::take(&mut self.wants_sweep) {
+            self.worker.sweep_now.notify_one();
+        }
+        Ok(())
     }
 
     /// What a process of this state folder has left when it died: nobody else can adopt its containers.
@@ -116,7 +133,7 @@ impl<E: Executor> Pool<'_, E> {
                 self.drive(run, shutdown);
             }
         }
-        self.looked_at_own = Some(tokio::time::Instant::now());
+        self.looked_at_own = Some(Instant::now());
         Ok(())
     }
 
@@ -177,7 +194,12 @@ impl<E: Executor> Pool<'_, E> {
     }
 
     fn drive(&mut self, run: RunId, shutdown: &CancellationToken) {
-        if self.driven.len() >= RUNS_MAX || !self.driven.insert(run.clone()) {
+        let now = Instant::now();
+        self.resting.retain(|_, until| *until > now);
+        if self.driven.len() >= RUNS_MAX || self.resting.contains_key(&run) {
+            return;
+        }
+        if !self.driven.insert(run.clone()) {
             return;
         }
         let (worker, shutdown, id) = (self.worker.clone(), shutdown.clone(), run.clone());
@@ -198,8 +220,10 @@ impl<E: Executor> Pool<'_, E> {
             Ok((_, Ok(status))) => tracing::info!(%run, ?status, "a run is not driven any more"),
             Ok((_, Err(error))) => {
                 log_failure(&run, &error);
-                // It may be ours to take up again.
+                // It may be ours to take up again, or somebody else has it and our containers must go.
+                self.resting.insert(run, Instant::now() + REST);
                 self.looked_at_own = None;
+                self.wants_sweep = true;
             }
             Err(error) => tracing::error!(%run, %error, "the driver of a run broke"),
         }

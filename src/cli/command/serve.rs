@@ -70,18 +70,20 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let never = CancellationToken::new();
     let stops = Stops { shutdown: &shutdown, drain: &never };
     let work = async {
-        match engine {
-            Some(engine) => {
-                engine.work((session, &state), (projects, source, settings), stops).await
-            }
-            None => Ok(()),
+        let Some(engine) = engine else { return Ok(()) };
+        let worked = engine.work((session, &state), (projects, source, settings), stops).await;
+        if worked.is_err() {
+            shutdown.cancel();
         }
+        worked
     };
     session.output.line(&format!("listening on http://{address}"))?;
     let mut signals = Signals::listen()?;
     let stop = async {
-        signals.next().await;
-        shutdown.cancel();
+        tokio::select! {
+            _ = signals.next() => shutdown.cancel(),
+            () = shutdown.cancelled() => (),
+        }
     };
     let sealer = keys::sealer(session, &state)?;
     let (served, worked, (), (), (), ()) = tokio::join!(

@@ -116,15 +116,21 @@ impl<E: Executor> Driver<'_, E> {
         wants: &str,
     ) -> Result<Option<RunStatus>, WorkerError> {
         self.look_ahead.close();
+        self.finish_tasks().await?;
         for name in self.look_ahead.names() {
             self.look_ahead.discard(&name);
             self.remove(name);
         }
+        self.finish_tasks().await?;
+        self.worker.hand_over_lease(&self.loaded.row.id, self.lease, wants).await;
+        Ok(None)
+    }
+
+    async fn finish_tasks(&mut self) -> Result<(), WorkerError> {
         while let Some(ended) = self.tasks.join_next_with_id().await {
             self.handle_end(ended).await?;
         }
-        self.worker.hand_over_lease(&self.loaded.row.id, self.lease, wants).await;
-        Ok(None)
+        Ok(())
     }
 
     /// Leaves the run as it is. Where attempts of it are under way the lease is kept until it runs out:

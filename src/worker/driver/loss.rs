@@ -1,16 +1,33 @@
 //! A driver that was replaced by one on another machine: what it still runs must not go on.
 
+use std::time::Duration;
+
 use crate::executor::{Executor, Signal};
 use crate::worker::driver::Driver;
 
+/// How often it is asked who has the run: a successor takes the lease a moment before it says so.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(200);
+
 impl<E: Executor> Driver<'_, E> {
+    /// The state folder of whoever has taken the run over; empty when that does not get known.
+    async fn successor(&self) -> String {
+        for _ in 0..TRIES {
+            match self.worker.parts.runs.load(&self.loaded.row.id).await {
+                Ok(loaded) if loaded.run.epoch() > self.lease.epoch => {
+                    return loaded.run.instance().to_owned();
+                }
+                Ok(_) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+        String::new()
+    }
+
     /// Stops and removes the containers of this driver, unless its successor works in the same state folder
     /// and has adopted them. A failure is left to the sweep.
     pub(in crate::worker) async fn stop_what_was_lost(&mut self) {
         self.tasks.shutdown().await;
-        let run = self.loaded.row.id.clone();
-        let Ok(loaded) = self.worker.parts.runs.load(&run).await else { return };
-        let successor = loaded.run.instance();
+        let successor = self.successor().await;
         if successor.is_empty() || successor == self.worker.settings.instance {
             return;
         }

@@ -12,6 +12,9 @@ use crate::store::{Store, StoreError};
 
 pub mod news;
 pub mod queue;
+pub mod view;
+mod stages;
+mod watch;
 
 pub use news::{Change, News};
 
@@ -52,6 +55,16 @@ pub enum RunsError {
         /// Number and id of the runs that may be meant, newest first; one more than are named when there
         /// are too many.
         candidates: Vec<(i64, RunId)>,
+    },
+    /// No stage is called so, or several are.
+    #[error("run #{number} has no stage with the key `{wanted}`")]
+    NoStage {
+        /// Number of the run.
+        number: i64,
+        /// What was asked for.
+        wanted: String,
+        /// Keys that may be meant.
+        known: Vec<String>,
     },
     /// The run refuses the command.
     #[error(transparent)]

@@ -25,7 +25,7 @@ mod pool;
 mod register;
 mod slots;
 
-pub use attempt::log::OUTPUT_SECTION;
+pub use crate::blobs::OUTPUT_SECTION;
 pub use driver::lease::is_driven_here;
 pub use keep::{BuiltImages, Swept};
 

@@ -1,11 +1,17 @@
-//! Runs: lists, one run, its events and logs, and what may be done with it; what waits, and who drives.
+//! Runs: lists, one run, its events, logs and artifacts, and what may be done with it; what waits, who drives.
 
-mod body;
 mod list_runs;
+mod watch_runs;
 mod show_run;
+mod show_graph;
+mod start_run;
 mod cancel_run;
-mod show_queue;
-mod list_workers;
+mod rerun_run;
+mod approvals;
+mod events;
+mod log;
+mod artifacts;
+mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -15,13 +21,23 @@ use crate::model::{Role, RunId, TeamId};
 use crate::runs::LoadedRun;
 use crate::store::runs::RunRow;
 
+/// The longest text that a person may leave.
+const TEXT_CHARS_MAX: usize = 10_000;
+
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_runs::list_runs))
+        .routes(routes!(watch_runs::watch_runs))
         .routes(routes!(show_run::show_run))
+        .routes(routes!(show_graph::show_graph))
+        .routes(routes!(start_run::start_run))
         .routes(routes!(cancel_run::cancel_run))
-        .routes(routes!(show_queue::show_queue))
-        .routes(routes!(list_workers::list_workers))
+        .routes(routes!(rerun_run::rerun_run))
+        .merge(approvals::routes())
+        .merge(events::routes())
+        .merge(log::routes())
+        .merge(artifacts::routes())
+        .merge(fleet::routes())
 }
 
 /// A run that the caller may use for what takes `needed`.

@@ -14,6 +14,7 @@ use super::output::Paint;
 use crate::engine::{Run, Stage};
 use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::PlannedStage;
+use crate::runs::view::{key_of, time_of_run, time_of_stage};
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]
@@ -50,19 +51,12 @@ impl<'a> View<'a> {
 
     /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
     fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
-        let attempts = stage.present_attempts();
-        let first = attempts.first()?;
-        let end = attempts.last().and_then(|it| it.finished_at);
-        let is_over = stage.status.is_finished();
-        let until = if is_over { end.unwrap_or(self.now) } else { self.now };
-        Some(until.since(first.started_at))
+        time_of_stage(stage, self.now)
     }
 
     /// How long the run has taken so far.
     fn time_of_run(self) -> Milliseconds {
-        let (started, finished) = self.run.times();
-        let until = finished.unwrap_or(self.now);
-        started.map_or(Milliseconds(0), |it| until.since(it))
+        time_of_run(self.run, self.now)
     }
 
     /// One sign for a status, coloured.
@@ -88,11 +82,6 @@ fn failure_of(stage: &Stage) -> (Option<FailureClass>, &str) {
         return (Some(failure.class), &failure.message);
     }
     stage.outcome().map_or((None, ""), |it| (it.class, &it.message))
-}
-
-/// The key of a stage, for a person.
-fn key_of(run: &Run, stage: StageIndex) -> &str {
-    run.plan().stages.get(stage.as_usize()).map_or("?", |it| it.key.as_str())
 }
 
 /// A word for the shell: quoted when it needs to be.

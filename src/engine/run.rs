@@ -41,6 +41,7 @@ pub struct Run {
     pub(super) instance: String,
     pub(super) admitted: bool,
     pub(super) halt: Option<Halt>,
+    pub(super) may_reuse: bool,
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished: Option<(RunStatus, Timestamp)>,
 }
@@ -191,6 +192,7 @@ impl Run {
             instance: String::new(),
             admitted: false,
             halt: None,
+            may_reuse: true,
             started_at: None,
             finished: None,
         }
@@ -236,6 +238,12 @@ impl Run {
     #[must_use]
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Whether an earlier green result may stand for a stage, as far as the last re-run has a say.
+    #[must_use]
+    pub fn may_reuse(&self) -> bool {
+        self.may_reuse
     }
 
     /// A stage, if the plan has one there.

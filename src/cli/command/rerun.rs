@@ -38,8 +38,11 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let command =
-        Command::Rerun { scope: scope(&loaded, args)?, by: session.settings.user.clone() };
+    let command = Command::Rerun {
+        scope: scope(&loaded, args)?,
+        by: session.settings.user.clone(),
+        no_reuse: args.no_reuse,
+    };
     // What is missing is told before the run has begun again and could not go on.
     let foreground = Foreground::open_for(session, &state, &args.drive, &row.id).await?;
     state.runs.execute(&mut loaded, &command, session.now()).await?;

@@ -8,6 +8,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, json, summary, tree};
 use crate::pipeline::graph::Graph;
+use crate::runs::view::Surroundings;
 
 /// Arguments of `trunkline show`.
 #[derive(Debug, clap::Args)]
@@ -48,7 +49,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         return super::graph::write(session, &Graph::of(plan).to_svg(Some(&statuses)), file);
     }
     if session.output.json {
-        session.output.json(&json::run(view, &loaded.row.repository))?;
+        session.output.json(&json::run(view, Surroundings::of(&loaded.row)))?;
         return Ok(Exit::Passed);
     }
     let ends = report::failure_ends(&loaded, &state.logs).await?;

@@ -14,6 +14,7 @@ use crate::cli::view::{View, json, line, summary, terminal, tree};
 use crate::engine::Event;
 use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
+use crate::runs::view::Surroundings;
 use crate::store::runs::StoredEvent;
 
 /// The shortest time between two looks at the run, so that looking costs little.
@@ -320,7 +321,9 @@ impl Report {
         let is_interrupted = super::is_interrupted(&self.state, run, status);
         let view = View { is_interrupted, ..self.view(&tails, usize::MAX) };
         let lines = match &self.mode {
-            Mode::Json { .. } => vec![json::run(view, &self.loaded.row.repository).to_string()],
+            Mode::Json { .. } => {
+                vec![json::run(view, Surroundings::of(&self.loaded.row)).to_string()]
+            }
             Mode::Plain { .. } => summary::lines(view, &ends),
             Mode::Live(_) => [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat(),
         };

@@ -3,24 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{View, format, line, shell_word};
-use crate::engine::{AttemptOutcome, Run, Stage};
+use crate::engine::Stage;
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
 use crate::pipeline::PlannedStage;
-
-/// A gate, and what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JudgedGate {
-    /// Name of the metric.
-    pub metric: String,
-    /// The comparison as written.
-    pub comparison: String,
-    /// The metric's value; `None` when nothing published it.
-    pub value: Option<f64>,
-    /// What `baseline` stood for.
-    pub baseline: Option<f64>,
-    /// Whether the comparison holds.
-    pub passed: bool,
-}
+use crate::runs::view::{JudgedGate, judge_gates};
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
 /// its log, gates, tests, artifacts, and commands for what comes next.
@@ -88,33 +74,6 @@ fn failure(
             .map(|it| format!("  {} {}", view.paint.dim("|"), format::tame(it))),
     );
     lines
-}
-
-/// Judges the gates of an attempt once more, for showing: value beside threshold.
-#[must_use]
-pub fn judge_gates(
-    run: &Run,
-    index: StageIndex,
-    planned: &PlannedStage,
-    outcome: &AttemptOutcome,
-) -> Vec<JudgedGate> {
-    let baselines = run.context().baselines.get(&planned.key);
-    let judge = |gate: &crate::pipeline::plan::Gate| {
-        let baseline = baselines.and_then(|it| it.get(&gate.metric)).copied();
-        let value = outcome.metrics.get(&gate.metric).copied();
-        let mut scope = run.scope(index);
-        scope.metrics.clone_from(&outcome.metrics);
-        scope.baseline = baseline;
-        let passed = value.is_some() && gate.expression.evaluate(&scope).unwrap_or(false);
-        JudgedGate {
-            metric: gate.metric.clone(),
-            comparison: gate.comparison.clone(),
-            value,
-            baseline,
-            passed,
-        }
-    };
-    planned.gates.iter().map(judge).collect()
 }
 
 /// Gates of the stages that got as far as being judged.

@@ -5,6 +5,7 @@ use crate::cli::output::Output;
 use crate::engine::{AttemptOutcome, Command, TestCounts};
 use crate::model::{AttemptName, Digest, RunId};
 use crate::pipeline::{Context, Selection, SourceFile};
+use crate::runs::view::Surroundings;
 use crate::store::runs::StoredEvent;
 
 const PIPELINE: &str = r#"
@@ -200,6 +201,15 @@ fn no_line_of_the_tree_is_wider_than_the_terminal() {
     }
 }
 
+const AROUND: Surroundings<'static> = Surroundings {
+    number: 12,
+    project: "",
+    repository: "/repository",
+    created_at: Timestamp(0),
+    is_interrupted: false,
+    events: 0,
+};
+
 #[test]
 fn the_summary_says_what_failed_and_what_to_do() {
     insta::assert_snapshot!(at_the_end().summary());
@@ -217,7 +227,7 @@ fn an_interrupted_run_says_how_it_goes_on() {
     let summary = summary::lines(view, &BTreeMap::new()).join("\n");
     assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
     assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
-    assert_eq!(json::run(view, "/repository")["interrupted"], true);
+    assert_eq!(json::run(view, AROUND)["interrupted"], true);
 }
 
 #[test]
@@ -233,7 +243,7 @@ fn a_finished_tree_has_every_verdict() {
 #[test]
 fn the_json_of_a_run_names_stages_gates_and_attempts() {
     let world = at_the_end();
-    let json = json::run(world.view(&BTreeMap::new()), "/repository");
+    let json = json::run(world.view(&BTreeMap::new()), AROUND);
     let eval = json["stages"].as_array().unwrap().iter().find(|it| it["key"] == "eval").unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(eval).unwrap());
 }

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
 use axum::extract::State;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Timestamp;
 use crate::store::fleet::workers::WorkerRow;
 
@@ -55,13 +54,16 @@ impl WorkerBody {
 #[utoipa::path(
     get, path = "/workers", tag = "workers",
     extensions(("x-access" = json!("owner"))),
-    responses((status = 200, body = Vec<WorkerBody>)),
+    params(PageQuery),
+    responses((status = 200, body = Page<WorkerBody>)),
 )]
 pub(super) async fn list_workers(
     State(app): State<App>,
     visitor: Visitor,
-) -> Result<Json<Vec<WorkerBody>>, Problem> {
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<WorkerBody>>, Problem> {
     visitor.require_owner()?;
     let (workers, now) = (app.store.list_workers().await?, app.now());
-    Ok(Json(workers.into_iter().map(|it| WorkerBody::new(it, now)).collect()))
+    let rows = workers.into_iter().map(|it| WorkerBody::new(it, now)).collect();
+    Ok(Json(Page::of_all(rows, &page, |it: &WorkerBody| it.name.clone())))
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use axum::Json;
 use axum::extract::State;
 
 use crate::engine::WaitsFor;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::RunStatus;
 use crate::runs::queue::{Queued, Reason};
 use crate::store::runs::RunFilter;
@@ -35,7 +34,7 @@ pub(super) struct QueuedBody {
 /// What a run, or a stage of it, waits for.
 #[derive(Debug, Default, serde::Serialize, utoipa::ToSchema)]
 struct ReasonBody {
-    /// `worker`, `no_worker`, `labels`, `lease`, `group`, `slot`, `approval` or `retry`.
+    /// `worker`, `no_worker`, `labels`, `lease`, `admission`, `slot`, `room`, `people` or `retry`.
     kind: String,
     /// Key of the stage that waits; absent when the run as a whole does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +54,13 @@ struct ReasonBody {
     /// Until when, in milliseconds since 1970-01-01 UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
+}
+
+impl QueuedBody {
+    /// Those that nobody has taken come first, in their order.
+    fn cursor(&self) -> String {
+        format!("{:06}-{:019}", self.position.unwrap_or(999_999), self.number)
+    }
 }
 
 impl From<Queued> for QueuedBody {
@@ -89,15 +95,14 @@ impl From<WaitsFor> for ReasonBody {
     fn from(waits_for: WaitsFor) -> Self {
         let of = |kind: &str| Self { kind: kind.to_owned(), ..Self::default() };
         match waits_for {
-            WaitsFor::Admission { group } | WaitsFor::Slot { group } => {
-                Self { group: Some(group), ..of("group") }
-            }
+            WaitsFor::Admission { group } => Self { group: Some(group), ..of("admission") },
+            WaitsFor::Slot { group } => Self { group: Some(group), ..of("slot") },
             WaitsFor::Retry { until } => Self { until: Some(until.0), ..of("retry") },
             WaitsFor::People { missing, until } => {
-                Self { missing: Some(missing), until: Some(until.0), ..of("approval") }
+                Self { missing: Some(missing), until: Some(until.0), ..of("people") }
             }
             WaitsFor::Driver | WaitsFor::Needs(_) | WaitsFor::Room | WaitsFor::Attempt => {
-                of("slot")
+                of("room")
             }
         }
     }
@@ -107,12 +112,14 @@ impl From<WaitsFor> for ReasonBody {
 #[utoipa::path(
     get, path = "/queue", tag = "runs",
     extensions(("x-access" = json!("signed-in"))),
-    responses((status = 200, body = Vec<QueuedBody>)),
+    params(PageQuery),
+    responses((status = 200, body = Page<QueuedBody>)),
 )]
 pub(super) async fn show_queue(
     State(app): State<App>,
     visitor: Visitor,
-) -> Result<Json<Vec<QueuedBody>>, Problem> {
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<QueuedBody>>, Problem> {
     let mut queue = app.runs.queue(app.now()).await?;
     if !visitor.0.may_own() {
         let filter = RunFilter {
@@ -125,5 +132,6 @@ pub(super) async fn show_queue(
         let visible: HashSet<_> = visible.into_iter().map(|it| it.id).collect();
         queue.retain(|it| visible.contains(&it.row.id));
     }
-    Ok(Json(queue.into_iter().map(QueuedBody::from).collect()))
+    let rows = queue.into_iter().map(QueuedBody::from).collect();
+    Ok(Json(Page::of_all(rows, &page, QueuedBody::cursor)))
 }

@@ -9,9 +9,9 @@ pub mod keys;
 pub mod view;
 pub mod local;
 pub mod drive;
+pub mod configuration;
 pub mod access;
 pub mod forges;
-pub mod fleet;
 pub mod command;
 
 use std::path::PathBuf;
@@ -60,6 +60,10 @@ pub struct GlobalArgs {
     /// user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state: Option<PathBuf>,
+    /// Configuration file of the server [default: `TRUNKLINE_CONFIG`, or /etc/trunkline/server.toml for
+    /// the commands that are about a server]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
     /// Write JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -82,8 +86,10 @@ pub fn main() -> ExitCode {
 }
 
 fn start(cli: Cli) -> anyhow::Result<Exit> {
-    let session = Session::new(Environment::of_process(), &cli.global)?;
-    telemetry::start(&session.settings, cli.global.verbose);
+    let process = Environment::of_process();
+    let environment = configuration::environment(process, &cli.global, &cli.command)?;
+    let session = Session::new(environment, &cli.global)?;
+    telemetry::start(&session.settings, cli.command.messages(), cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -5,7 +5,8 @@ use std::slice;
 use std::sync::Arc;
 
 use crate::engine::{Command, Event, Refused, Run};
-use crate::model::{ProjectId, RunId, StageIndex, Timestamp};
+use crate::metrics;
+use crate::model::{FailureClass, ProjectId, RunId, StageIndex, Timestamp};
 use crate::pipeline::{Context, Plan};
 use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
@@ -140,6 +141,7 @@ impl Runs {
             created_at: create.created_at,
         };
         let number = self.store.insert_run(&new).await?;
+        metrics::run_created();
         self.announce(News::Run(create.id.clone(), 0));
         Ok(number)
     }
@@ -253,6 +255,7 @@ impl Runs {
             finished_at: loaded.run.times().1,
         };
         self.store.append_events(&append).await?;
+        count(loaded.row.created_at, events, now);
         loaded.seq += i64::try_from(events.len()).unwrap_or(0);
         self.announce(News::Run(loaded.row.id.clone(), loaded.seq));
         if append.status.is_finished() {
@@ -289,6 +292,21 @@ pub fn stage_group(loaded: &LoadedRun, stage: StageIndex) -> Option<String> {
 fn groups_of(loaded: &LoadedRun) -> BTreeSet<String> {
     let stages = loaded.run.stages().filter_map(|(index, _)| stage_group(loaded, index));
     stages.chain(run_group(loaded)).collect()
+}
+
+/// Counts what has happened.
+fn count(created_at: Timestamp, events: &[Event], now: Timestamp) {
+    for event in events {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "most events are not counted")]
+        match event {
+            Event::RunStarted => metrics::run_started(now.since(created_at).into()),
+            Event::RunFinished { status } => metrics::run_finished(status.as_str()),
+            Event::AttemptFinished { outcome, .. } => {
+                metrics::attempt_finished(outcome.class.map_or("passed", FailureClass::as_str));
+            }
+            _ => (),
+        }
+    }
 }
 
 /// A run's number: digits that do not begin with a zero, as all ids of this millennium do.

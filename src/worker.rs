@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, OnceCell, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
+use crate::metrics;
 use crate::model::{Clock, Milliseconds, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
@@ -116,7 +117,7 @@ pub struct Worker<E> {
     is_leaving: Arc<AtomicBool>,
     /// Something may be left of runs that went on elsewhere.
     sweep_now: Arc<Notify>,
-    checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
+    checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
 
@@ -166,8 +167,12 @@ impl<E: Executor> Worker<E> {
     /// A worker.
     #[must_use]
     pub fn new(parts: WorkerParts<E>, settings: WorkerSettings) -> Self {
+        let total = settings.slots.max(1);
+        let permits = Arc::new(Semaphore::new(total));
+        metrics::watch_slots(Arc::clone(&permits), total);
+        let slots = slots::Slots::new(permits);
         Self {
-            slots: slots::Slots::new(settings.slots.max(1)),
+            slots,
             draining: Arc::new(watch::Sender::new(false)),
             is_leaving: Arc::default(),
             sweep_now: Arc::default(),

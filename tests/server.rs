@@ -51,3 +51,13 @@ mod oidc;
 mod secrets;
 #[path = "server/sessions.rs"]
 mod sessions;
+#[path = "server/traces.rs"]
+mod traces;
+#[path = "server/watched.rs"]
+mod watched;
+#[path = "server/retention.rs"]
+mod retention;
+#[path = "server/process.rs"]
+mod process;
+#[path = "server/backup.rs"]
+mod backup;

@@ -26,9 +26,13 @@ mod leases;
 mod opening;
 #[path = "store/results.rs"]
 mod results;
+#[path = "store/retention.rs"]
+mod retention;
 #[path = "store/runs.rs"]
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/traces.rs"]
+mod traces;
 #[path = "store/workers.rs"]
 mod workers;

@@ -21,6 +21,9 @@ pub mod person;
 pub mod team;
 pub mod token;
 pub mod key;
+pub mod audit;
+pub mod backup;
+pub mod restore;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -81,8 +84,38 @@ pub enum Subcommand {
     Token(token::TokenArgs),
     /// Rotate the keys that a server seals with, or show how they stand
     Key(key::KeyArgs),
+    /// Show or export the audit log of a server
+    Audit(audit::AuditArgs),
+    /// Write everything that a server keeps into one file, while it runs
+    Backup(backup::BackupArgs),
+    /// Make a state folder of a backup
+    Restore(restore::RestoreArgs),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
+}
+
+impl Subcommand {
+    /// Whether it works on a server's database, and so reads the server's configuration file.
+    #[must_use]
+    pub fn is_about_a_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_)
+                | Self::Person(_)
+                | Self::Team(_)
+                | Self::Token(_)
+                | Self::Key(_)
+                | Self::Audit(_)
+                | Self::Backup(_)
+                | Self::Restore(_)
+        ) || matches!(self, Self::Gc(args) if args.server)
+    }
+
+    /// Which messages of the engine itself are written when nobody says.
+    #[must_use]
+    pub fn messages(&self) -> &'static str {
+        if matches!(self, Self::Serve(_)) { "warn,trunkline=info" } else { "warn" }
+    }
 }
 
 /// Does what was asked.
@@ -110,6 +143,9 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,
         Subcommand::Key(args) => key::execute(session, &args).await,
+        Subcommand::Audit(args) => audit::execute(session, &args).await,
+        Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
+        Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -7,7 +7,7 @@ use super::drive::is_elsewhere;
 use super::output::Paint;
 use super::view::terminal;
 use crate::auth::PersonError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Unreadable};
 use crate::engine::Refused;
 use crate::runs::RunsError;
 use crate::secrets::{KeyError, SealError};
@@ -105,6 +105,7 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
 
 fn exit_of(error: &anyhow::Error) -> Exit {
     let is_usage = error.is::<Usage>() || error.is::<AlreadyShown>() || error.is::<ConfigError>();
+    let is_usage = is_usage || error.is::<Unreadable>();
     let is_wrong_source = matches!(
         error.downcast_ref::<SourceError>(),
         Some(SourceError::NotARepository(_) | SourceError::NotFound(_))

@@ -8,7 +8,8 @@ use anyhow::Context as _;
 use super::keys;
 use super::session::Session;
 use super::state::State;
-use crate::forge::{GithubApp, Outgoing};
+use crate::forge::GithubApp;
+use crate::outgoing::Outgoing;
 use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 

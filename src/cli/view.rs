@@ -14,7 +14,7 @@ use super::output::Paint;
 use crate::engine::{Run, Stage};
 use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::PlannedStage;
-use crate::runs::view::{key_of, time_of_run, time_of_stage};
+use crate::runs::view::{key_of, time_of_stage};
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +23,8 @@ pub struct View<'a> {
     pub run: &'a Run,
     /// Its number, for people.
     pub number: i64,
+    /// When it was asked for.
+    pub created_at: Timestamp,
     /// The moment it is drawn for.
     pub now: Timestamp,
     /// The last log line of stages that run.
@@ -49,14 +51,23 @@ impl<'a> View<'a> {
         self.stages().map(|(_, _, stage)| stage.status)
     }
 
-    /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
-    fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
+    /// How long a stage has taken so far: from its first attempt on, waits between attempts included; or
+    /// how long it has waited for people. Nothing says until when an interrupted one went on.
+    fn time_of(self, planned: &PlannedStage, stage: &Stage) -> Option<Milliseconds> {
+        if self.is_interrupted && !stage.status.is_finished() {
+            return None;
+        }
+        if let Some(until) = stage.waits_until.filter(|_| stage.status == StageStatus::Waiting) {
+            let left = until.since(self.now);
+            return Some(Milliseconds(planned.timeout.0.saturating_sub(left.0)));
+        }
         time_of_stage(stage, self.now)
     }
 
-    /// How long the run has taken so far.
+    /// How long the run has taken so far; before its start, how long it has waited for that.
     fn time_of_run(self) -> Milliseconds {
-        time_of_run(self.run, self.now)
+        let (started, finished) = self.run.times();
+        finished.unwrap_or(self.now).since(started.unwrap_or(self.created_at))
     }
 
     /// One sign for a status, coloured.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::executor::Executor;
 use crate::model::{Milliseconds, RunId, RunStatus};
@@ -204,8 +205,9 @@ impl<E: Executor> Pool<'_, E> {
         }
         let (worker, shutdown, id) = (self.worker.clone(), shutdown.clone(), run.clone());
         let settling = worker.slots.settle();
-        let task =
-            self.tasks.spawn(async move { worker.drive_anew(&id, settling, &shutdown).await });
+        let span = tracing::info_span!("run", id = %run);
+        let work = async move { worker.drive_anew(&id, settling, &shutdown).await };
+        let task = self.tasks.spawn(work.instrument(span));
         self.names.insert(task.id(), run);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::engine::{Claim, Shares};
 use crate::model::TeamId;
@@ -17,6 +17,8 @@ struct Shared {
     state: Mutex<State>,
     /// There may be room for another run.
     has_room: Notify,
+    /// Taken along with slots, for those who watch from outside.
+    permits: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,7 @@ struct Waiter {
 pub(in crate::worker) struct Slot {
     slots: Slots,
     team: TeamId,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// A place in the line for a slot; leaves the line when it is dropped.
@@ -55,15 +58,16 @@ pub(in crate::worker) struct Waiting {
 pub(in crate::worker) struct Settling(Slots);
 
 impl Slots {
-    pub(in crate::worker) fn new(count: usize) -> Self {
+    /// As many as there are permits, which nobody else may take.
+    pub(in crate::worker) fn new(permits: Arc<Semaphore>) -> Self {
         let state = State {
-            free: count,
+            free: permits.available_permits(),
             shares: Shares::default(),
             waiting: BTreeMap::new(),
             next_ticket: 0,
             settling: 0,
         };
-        Self(Arc::new(Shared { state: Mutex::new(state), has_room: Notify::new() }))
+        Self(Arc::new(Shared { state: Mutex::new(state), has_room: Notify::new(), permits }))
     }
 
     /// How many are free.
@@ -76,7 +80,7 @@ impl Slots {
         let mut state = self.lock();
         state.free = state.free.checked_sub(1)?;
         state.shares.grant(claim);
-        Some(Slot { slots: self.clone(), team: claim.team.clone() })
+        Some(self.slot(claim))
     }
 
     /// Gets into the line. Its turn comes when a slot is free and nobody has a better claim.
@@ -144,9 +148,14 @@ impl Slots {
         let waiter = state.waiting.remove(ticket)?;
         state.free -= 1;
         state.shares.grant(&waiter.claim);
-        let team = waiter.claim.team.clone();
         drop(state);
-        Some((waiter, Slot { slots: self.clone(), team }))
+        let slot = self.slot(&waiter.claim);
+        Some((waiter, slot))
+    }
+
+    fn slot(&self, claim: &Claim) -> Slot {
+        let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok();
+        Slot { slots: self.clone(), team: claim.team.clone(), permit }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,6 +188,7 @@ impl Drop for Waiting {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        drop(self.permit.take());
         {
             let mut state = self.slots.lock();
             state.free += 1;
@@ -209,7 +219,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_free_slot_goes_to_the_team_that_has_less() {
-        let slots = Slots::new(2);
+        let slots = Slots::new(Arc::new(Semaphore::new(2)));
         let (first, second) = (slots.try_take(&claim("big", 1)), slots.try_take(&claim("big", 2)));
         assert!(slots.try_take(&claim("small", 9)).is_none());
         let mut big = slots.wait(claim("big", 3));
@@ -223,7 +233,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_leaves_the_line_takes_nothing_along() {
-        let slots = Slots::new(1);
+        let slots = Slots::new(Arc::new(Semaphore::new(1)));
         let held = slots.try_take(&claim("a", 1));
         let gone = slots.wait(claim("b", 2));
         let mut stays = slots.wait(claim("c", 3));
@@ -238,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_process_takes_no_more_runs_than_it_can_use() {
-        let slots = Slots::new(4);
+        let slots = Slots::new(Arc::new(Semaphore::new(4)));
         assert_eq!(slots.appetite(4), 6);
         let settling: Vec<_> = (0..4).map(|_| slots.settle()).collect();
         assert_eq!(slots.appetite(4), 2);

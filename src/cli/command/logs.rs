@@ -211,12 +211,27 @@ impl Show<'_> {
                 seen.insert(*stage, attempts.max(1));
             }
             if is_over && is_quiet {
+                self.unfinished_lines(&loaded, &mut follower, with_key)?;
                 return Ok(Exit::Passed);
             }
             if is_quiet {
                 self.state.runs.changed(&mut changes, &loaded).await;
             }
         }
+    }
+
+    /// Shows last lines that have no line feed.
+    fn unfinished_lines(
+        &self,
+        loaded: &LoadedRun,
+        follower: &mut Follower,
+        with_key: bool,
+    ) -> anyhow::Result<()> {
+        for (name, rest) in follower.finish_all() {
+            let line = Printer::new(self, loaded, &name, with_key).line(None, &rest)?;
+            self.session.output.bytes(line.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Shows what is new in a log; says whether there was something.
@@ -321,7 +336,8 @@ impl<'a> Printer<'a> {
         }
         let time = at.map(|it| output.paint.dim(&output.date_time(it)) + " ").unwrap_or_default();
         let key = self.loaded.run.plan().stages.get(self.name.stage.as_usize());
-        let text = terminal::safe(text, output.paint);
+        let text = format::overwritten(text);
+        let text = terminal::safe(&text, output.paint);
         let text = match (&self.style, key) {
             (Some(style), Some(stage)) => style.log_line(&stage.key, &text),
             _ => text.into_owned(),

@@ -69,15 +69,18 @@ pub async fn execute(session: &Session, args: &PersonArgs) -> anyhow::Result<Exi
         Action::Disable(named) => {
             let change = PersonChange { is_disabled: Some(true), ..PersonChange::default() };
             change_person(session, &state, (&named.login, change), "is shut out").await?;
+            access::note(session, &state, ("person.disable", &named.login)).await?;
         }
         Action::Enable(named) => {
             let change = PersonChange { is_disabled: Some(false), ..PersonChange::default() };
             change_person(session, &state, (&named.login, change), "may sign in again").await?;
+            access::note(session, &state, ("person.enable", &named.login)).await?;
         }
         Action::Password(named) => {
             let password = Some(access::read_password()?);
             let change = PersonChange { password, ..PersonChange::default() };
             change_person(session, &state, (&named.login, change), "has a new password").await?;
+            access::note(session, &state, ("password.change", &named.login)).await?;
         }
     }
     Ok(Exit::Passed)
@@ -93,6 +96,7 @@ async fn add(session: &Session, state: &State, args: &AddArgs) -> anyhow::Result
         is_owner: args.owner,
     };
     let person = auth(session, state)?.create_person(new).await?;
+    access::note(session, state, ("person.create", &person.login)).await?;
     session.output.line(&format!("added `{}`", person.login))?;
     Ok(())
 }

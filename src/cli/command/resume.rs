@@ -107,7 +107,7 @@ async fn nothing_to_resume(
 async fn ended(session: &Session, state: &State, row: &RunRow) -> anyhow::Result<Exit> {
     drive::sweep(session, state).await;
     if session.output.json {
-        session.output.json(&json::row(row, false))?;
+        session.output.json(&json::row(row, false, &[]))?;
     } else {
         let verb = if row.status == RunStatus::Cancelled { "was" } else { "has" };
         let text = format!("nothing to resume: run #{} {verb} {}", row.number, row.status);

@@ -7,6 +7,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{format, json, line};
 use crate::model::{RunStatus, Timestamp};
+use crate::runs::LoadedRun;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Columns of a status.
@@ -40,10 +41,39 @@ fn status(word: &str) -> Result<RunStatus, Usage> {
     RunStatus::parse(word).ok_or_else(|| Usage::new(format!("must be one of {known}"), ""))
 }
 
-/// A run, and whether nobody goes on with it.
+/// Events that are read at most to say more of the listed runs than their rows do.
+const EVENTS_MAX: i64 = 20_000;
+
+/// A run, and what its row does not say.
 struct Listed {
     row: RunRow,
+    /// Whether nobody goes on with it.
     is_interrupted: bool,
+    /// When its stages could start (after a re-run, again).
+    started_at: Option<Timestamp>,
+    /// Stages about which nobody decided in time.
+    undecided: Vec<String>,
+}
+
+/// Reads what the rows do not say, as long as that is quick.
+async fn look_into(state: &State, rows: Vec<RunRow>) -> anyhow::Result<Vec<Listed>> {
+    let mut left = EVENTS_MAX;
+    let mut listed = Vec::new();
+    for row in rows {
+        let is_interrupted = drive::is_interrupted(state, &row.id, row.status);
+        left -= row.events;
+        let loaded = if left < 0 { None } else { state.runs.load(&row.id).await.ok() };
+        let started_at = loaded.as_ref().and_then(|it| it.run.times().0);
+        let undecided = loaded.as_ref().map(undecided).unwrap_or_default();
+        listed.push(Listed { row, is_interrupted, started_at, undecided });
+    }
+    Ok(listed)
+}
+
+fn undecided(loaded: &LoadedRun) -> Vec<String> {
+    let stages = loaded.run.stages().zip(&loaded.run.plan().stages);
+    let undecided = stages.filter(|((index, _), _)| loaded.run.is_undecided(*index));
+    undecided.map(|(_, planned)| planned.key.clone()).collect()
 }
 
 /// Lists the runs.
@@ -57,13 +87,9 @@ pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit>
         limit: args.limit,
         ..RunFilter::default()
     };
-    let listed = |row: RunRow| {
-        let is_interrupted = drive::is_interrupted(&state, &row.id, row.status);
-        Listed { row, is_interrupted }
-    };
-    let rows: Vec<_> = state.store.list_runs(&filter).await?.into_iter().map(listed).collect();
+    let rows = look_into(&state, state.store.list_runs(&filter).await?).await?;
     if session.output.json {
-        let rows = rows.iter().map(|it| json::row(&it.row, it.is_interrupted));
+        let rows = rows.iter().map(|it| json::row(&it.row, it.is_interrupted, &it.undecided));
         session.output.json(&rows.collect::<Vec<_>>())?;
     } else if rows.is_empty() {
         session.output.line(none(args, repository.is_some()))?;
@@ -99,8 +125,9 @@ impl Table {
             |of: fn(&RunRow) -> &str| rows.iter().map(|it| format::width(of(&it.row))).max();
         let pipeline = widest(|it| &it.pipeline).unwrap_or(0).max("pipeline".len());
         let place = widest(|it| &it.repository).unwrap_or(0).max("repository".len());
+        let created = format!("created ({})", self.output.zone());
         let head = self.line(
-            ["run", "status", "pipeline", "repository", "created", "time"],
+            ["run", "status", "pipeline", "repository", &created, "time"],
             "revision",
             (pipeline, place),
         );
@@ -111,11 +138,20 @@ impl Table {
             let number = it.row.number;
             format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
         }));
+        for Listed { row: RunRow { number, status, .. }, undecided, .. } in rows {
+            let passed = *status == RunStatus::Passed;
+            let then = if passed { ", and it went on without approval" } else { "" };
+            lines.extend(undecided.iter().map(|stage| {
+                format!("run #{number}: nobody decided about `{stage}` in time{then}")
+            }));
+        }
         lines
     }
 
-    fn row(&self, Listed { row, is_interrupted }: &Listed, columns: (usize, usize)) -> String {
-        let time = row.finished_at.unwrap_or(self.now).since(row.created_at);
+    fn row(&self, listed: &Listed, columns: (usize, usize)) -> String {
+        let Listed { row, is_interrupted, started_at, .. } = listed;
+        let from = started_at.unwrap_or(row.created_at);
+        let time = row.finished_at.unwrap_or(self.now).since(from);
         let time = if *is_interrupted { String::new() } else { format::duration(time) };
         let short = row.revision.get(..8).unwrap_or(&row.revision);
         let revision = [row.branch.as_str(), short, row.title.as_str()];

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
+use crate::cli::output::Output;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, json, summary, tree};
+use crate::model::Milliseconds;
 use crate::pipeline::graph::Graph;
+use crate::runs::LoadedRun;
 use crate::runs::view::Surroundings;
 
 /// Arguments of `trunkline show`.
@@ -36,6 +39,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
     let view = View {
         run: &loaded.run,
         number: loaded.row.number,
+        created_at: loaded.row.created_at,
         now: session.now(),
         tails: &tails,
         paint: session.output.paint,
@@ -53,7 +57,23 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         return Ok(Exit::Passed);
     }
     let ends = report::failure_ends(&loaded, &state.logs).await?;
-    let lines = [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat();
+    let mut lines = tree::lines(view, usize::MAX);
+    lines.insert(1, session.output.paint.dim(&times(session.output, &loaded)));
+    lines.extend(summary::lines(view, &ends));
     session.output.line(&lines.join("\n"))?;
     Ok(Exit::Passed)
 }
+
+/// `created 2027-03-31 12:03:44, ended 2027-03-31 12:05:01 (UTC+02:00)`
+fn times(output: Output, loaded: &LoadedRun) -> String {
+    let created = loaded.row.created_at;
+    let (started, ended) = loaded.run.times();
+    let started = started.filter(|it| it.since(created) >= NOTABLE);
+    let mut parts = vec![format!("created {}", output.date_time(created))];
+    parts.extend(started.map(|it| format!("started {}", output.date_time(it))));
+    parts.extend(ended.map(|it| format!("ended {}", output.date_time(it))));
+    format!("{} ({})", parts.join(", "), output.zone())
+}
+
+/// A start is told when it came so much later than the run was created.
+const NOTABLE: Milliseconds = Milliseconds(1000);

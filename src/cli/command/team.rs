@@ -61,6 +61,8 @@ pub async fn execute(session: &Session, args: &TeamArgs) -> anyhow::Result<Exit>
             let found = find(&state, team).await?;
             let person = access::find_person(&state, login).await?;
             state.store.save_member(&found.id, &person.id, *role, session.now()).await?;
+            let subject = format!("{team}/{login} {role}");
+            access::note(session, &state, ("member.save", &subject)).await?;
             session.output.line(&format!("`{login}` is `{role}` in `{team}`"))?;
         }
     }
@@ -86,6 +88,7 @@ async fn add(
         created_at: now,
     };
     state.store.insert_team(&team).await?;
+    access::note(session, state, ("team.create", name)).await?;
     session.output.line(&format!("added `{name}`"))?;
     Ok(())
 }

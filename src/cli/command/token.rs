@@ -75,6 +75,7 @@ pub async fn execute(session: &Session, args: &TokenArgs) -> anyhow::Result<Exit
                 let help = format!("`trunkline token list {login}` shows what there is");
                 return Err(Usage::new(format!("`{login}` has no token `{id}`"), help).into());
             }
+            access::note(session, &state, ("token.revoke", id)).await?;
             session.output.line(&format!("`{id}` is good for nothing now"))?;
         }
     }
@@ -93,6 +94,7 @@ async fn create(session: &Session, state: &State, args: &CreateArgs) -> anyhow::
     };
     let (id, expires_at) = (new.id.clone(), new.expires_at);
     let token = auth(session, state)?.create_token(new).await?.0;
+    access::note(session, state, ("token.create", &format!("{} {id}", args.login))).await?;
     if session.output.json {
         let json = serde_json::json!({ "id": id, "token": token, "expires_at": expires_at.0 });
         session.output.json(&json)?;

@@ -3,9 +3,9 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::drive::DriveArgs;
+use crate::cli::drive::fleet::{self, Engine, PlaceArgs, Stops};
 use crate::cli::drive::signals::Signals;
 use crate::cli::failure::{Exit, Usage};
-use crate::cli::fleet::{self, Engine, PlaceArgs, Stops};
 use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;

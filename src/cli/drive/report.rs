@@ -8,9 +8,10 @@ use tokio_util::sync::CancellationToken;
 use super::follower::{self, Follower};
 use super::live::Live;
 use super::sink::Sink;
+use crate::cli::failure::Broken;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, json, line, summary, terminal, tree};
+use crate::cli::view::{View, format, json, line, summary, terminal, tree};
 use crate::engine::Event;
 use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
@@ -118,7 +119,7 @@ impl Report {
         let row = &self.loaded.row;
         if let Mode::Plain { style, .. } = &self.mode {
             let stages = self.loaded.run.plan().stages.len() as u64;
-            let stages = crate::cli::view::format::count(stages, "stage");
+            let stages = format::count(stages, "stage");
             let text = format!("{} #{} with {stages}", row.pipeline, row.number);
             self.write_line(&style.line(row.created_at, "run", &text)).await;
         }
@@ -237,7 +238,8 @@ impl Report {
             match &self.mode {
                 Mode::Live(_) => (),
                 Mode::Plain { style, .. } => {
-                    text.push_str(&style.log_line(key, &terminal::safe(it, style.paint)));
+                    let shown = format::overwritten(it);
+                    text.push_str(&style.log_line(key, &terminal::safe(&shown, style.paint)));
                 }
                 Mode::Json { .. } => {
                     text.push_str(&json::log_line(run, name.stage, name.attempt, it).to_string());
@@ -278,6 +280,7 @@ impl Report {
         View {
             run: &self.loaded.run,
             number: self.loaded.row.number,
+            created_at: self.loaded.row.created_at,
             now: self.session.now(),
             tails,
             paint: self.session.output.paint,
@@ -303,11 +306,13 @@ impl Report {
             let clear = live.clear();
             self.sink.write(clear.into_bytes()).await;
         }
-        self.sink.close().await;
+        if let Err(error) = self.sink.close().await {
+            tracing::warn!(%error, "the output could not be written");
+        }
     }
 
-    /// Shows what became of the run; gives its number.
-    pub async fn end(mut self) -> anyhow::Result<i64> {
+    /// Shows what became of the run; fails when some of the output could not be written.
+    pub async fn end(mut self) -> anyhow::Result<()> {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
@@ -329,8 +334,12 @@ impl Report {
         };
         self.sink.write(clear.unwrap_or_default().into_bytes()).await;
         self.write_line(&lines.join("\n")).await;
-        self.sink.close().await;
-        Ok(self.loaded.row.number)
+        let number = self.loaded.row.number;
+        self.sink.close().await.map_err(|error| {
+            let message = format!("the output cannot be written: {error}; run #{number} {status}");
+            let help = format!("`trunkline show {number}` says what became of it");
+            Broken { message, help }.into()
+        })
     }
 }
 

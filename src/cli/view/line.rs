@@ -1,6 +1,6 @@
 //! Events as plain lines, for logs of another system and for files.
 
-use super::{format, key_of, shell_word};
+use super::{format, key_of, shell_word, tree};
 use crate::cli::output::{Output, Paint};
 use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event, Run};
@@ -103,6 +103,10 @@ fn describe(
         }
         Event::Rejected { stage, by, comment } => {
             of_stage(stage, with_comment(format!("rejected by {by}"), comment))
+        }
+        Event::StageFinished { stage, failure: None, .. } if run.is_undecided(*stage) => {
+            let planned = run.plan().stages.get(stage.as_usize())?;
+            of_stage(stage, paint.yellow(&tree::undecided(planned)))
         }
         Event::StageFinished { stage, status, allowed, failure } => {
             of_stage(stage, stage_finished(*status, *allowed, (failure.as_ref(), paint))?)

@@ -130,7 +130,7 @@ fn row(view: View<'_>, (index, planned, stage): Cell<'_>) -> Row {
         is_allowed: stage.allowed,
         indent: 0,
         name: planned.key.clone(),
-        time: view.time_of(stage).map(format::duration).unwrap_or_default(),
+        time: view.time_of(planned, stage).map(format::duration).unwrap_or_default(),
         detail: detail(view, index, planned, stage),
     }
 }
@@ -216,6 +216,9 @@ fn drop_rows(rows: &mut Vec<Row>, statuses: &[StageStatus], number: usize, word:
 fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
     match stage.status {
         StageStatus::Running => running(view, index, stage),
+        StageStatus::Passed if view.run.is_undecided(index) => {
+            view.paint.yellow(&undecided(planned))
+        }
         StageStatus::Passed => passed(view, stage),
         StageStatus::Failed => failed(view, stage),
         StageStatus::Skipped => {
@@ -304,6 +307,12 @@ fn passed(view: View<'_>, stage: &Stage) -> String {
         parts.push(format!("approved by {}", stage.approvals.join(", ")));
     }
     view.paint.dim(&parts.join(", "))
+}
+
+/// What is said of an approval that passed because the file says so.
+pub(super) fn undecided(planned: &PlannedStage) -> String {
+    let span = format::duration(planned.timeout);
+    format!("passed without approval: nobody decided within {span}")
 }
 
 fn failed(view: View<'_>, stage: &Stage) -> String {

@@ -83,6 +83,7 @@ impl<E: Executor> Driver<'_, E> {
 
     /// Waits for a slot, or for none any more.
     fn stand_in_line(&mut self, wants_slot: bool) {
+        self.queue.set_waiting(wants_slot);
         if !wants_slot {
             self.line = None;
         } else if self.line.is_none() {

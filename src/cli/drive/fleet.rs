@@ -2,16 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::drive::{self, DriveArgs, executor};
-use super::failure::{Broken, Usage};
-use super::session::Session;
-use super::state::State;
+use super::{DriveArgs, executor};
+use crate::cli::drive;
+use crate::cli::failure::{Broken, Usage};
+use crate::cli::session::Session;
+use crate::cli::state::State;
 use crate::config::{ExecutorKind, read_labels};
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::access::is_name;
@@ -157,6 +157,20 @@ async fn work<E: Executor>(worker: Worker<E>, stops: Stops<'_>) -> anyhow::Resul
     Ok(ended?)
 }
 
+/// Works beside a server, if it has a worker; the server ends when the worker breaks.
+pub async fn work_beside<E: Executor>(
+    worker: Option<Worker<E>>,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
+    let Some(worker) = worker else { return Ok(()) };
+    let never = CancellationToken::new();
+    let worked = work(worker, Stops { shutdown, drain: &never }).await;
+    if worked.is_err() {
+        shutdown.cancel();
+    }
+    worked
+}
+
 /// Says that a process serves the state folder, as long as it lives. Only one may on SQLite: a second one
 /// would answer with what the first does not know yet.
 #[derive(Debug)]
@@ -181,7 +195,7 @@ impl ServerLock {
     }
 
     /// Writes down who has it.
-    pub fn sign(&mut self, address: SocketAddr) -> std::io::Result<()> {
+    pub fn sign(&mut self, address: &str) -> std::io::Result<()> {
         let Some(file) = &mut self.0 else { return Ok(()) };
         file.set_len(0)?;
         write!(file, "process {} on http://{address}", std::process::id())

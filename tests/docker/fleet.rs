@@ -1,5 +1,6 @@
 //! Two servers and two workers on one Postgres over real Docker: any of them is killed at random, Postgres is
-//! restarted in the middle; no run is lost, none is made twice, no attempt runs twice.
+//! restarted in the middle; no run is lost, none is made twice, no attempt runs twice. There are two state
+//! folders, as on two machines: what dies is adopted by its neighbour, or lost and tried again on the other one.
 //!
 //! `FLEET_RUNS` and `FLEET_KILLS` say how much (12 and 5 without), `FLEET_SEED` repeats a history.
 
@@ -83,16 +84,18 @@ impl Fleet {
     }
 
     fn with_processes(mut self) -> Self {
-        for (name, kind) in [
-            ("server-1", "serve"),
-            ("server-2", "serve"),
-            ("worker-1", "worker"),
-            ("worker-2", "worker"),
+        // Two machines, as far as one can play two: a state folder each.
+        for (name, kind, machine) in [
+            ("server-1", "serve", "machine-1"),
+            ("server-2", "serve", "machine-2"),
+            ("worker-1", "worker", "machine-1"),
+            ("worker-2", "worker", "machine-2"),
         ] {
             let process = Process {
                 name: name.to_owned(),
                 kind: kind.to_owned(),
-                state: self.folder.path().join(name),
+                state: self.folder.path().join(machine),
+                log: self.folder.path().join(format!("{name}.log")),
                 shared: self.folder.path().join("shared"),
                 repositories: self.folder.path().join("repositories"),
                 database: self.cluster.url(),

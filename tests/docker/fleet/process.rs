@@ -8,6 +8,7 @@ pub(super) struct Process {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) state: PathBuf,
+    pub(super) log: PathBuf,
     pub(super) shared: PathBuf,
     pub(super) repositories: PathBuf,
     pub(super) database: String,
@@ -18,11 +19,11 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) fn start(&mut self) {
-        let log = self.state.with_extension("log");
-        let log = std::fs::File::options().create(true).append(true).open(log).unwrap();
+        let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
         command.arg("--state").arg(&self.state).arg(&self.kind);
-        command.args(["--slots", "2", "--name", &self.name]);
+        // Both machines have the same Docker, in which what is made ahead would meet.
+        command.args(["--slots", "2", "--look-ahead", "0", "--name", &self.name]);
         if self.kind == "serve" {
             command.args(["--listen", "127.0.0.1:0"]);
         }

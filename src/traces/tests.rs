@@ -126,7 +126,12 @@ fn what_was_sent_is_not_sent_again_and_a_rerun_is_a_root_of_its_own() {
     let stage = StageIndex(0);
     let outcome = AttemptOutcome::default();
     events.extend([
-        Event::RerunRequested { scope: RerunScope::All, by: "ada".to_owned(), stages: vec![stage] },
+        Event::RerunRequested {
+            scope: RerunScope::All,
+            by: "ada".to_owned(),
+            no_reuse: false,
+            stages: vec![stage],
+        },
         Event::StageReady { stage },
         Event::AttemptStarted { stage, attempt: 2, epoch: 1 },
         Event::AttemptFinished { stage, attempt: 2, outcome },

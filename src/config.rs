@@ -1,5 +1,6 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
+mod fleet;
 mod forges;
 mod sign_in;
 pub mod keys;
@@ -14,6 +15,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use fleet::{FleetSettings, read_labels};
 pub use forges::ForgeSettings;
 use keys::KeySettings;
 pub use layers::{DEFAULT_FILE, Layers, Unreadable};
@@ -110,6 +112,8 @@ pub struct Settings {
     pub is_dumb_terminal: bool,
     /// What a server seals with.
     pub keys: KeySettings,
+    /// Its place among others on one database.
+    pub fleet: FleetSettings,
     /// How a server listens, is watched, and forgets.
     pub server: ServerSettings,
 }
@@ -189,6 +193,7 @@ impl Settings {
             color: color(environment),
             is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
             keys: KeySettings::read(environment)?,
+            fleet: FleetSettings::read(environment)?,
             server: server::read(environment)?,
         })
     }

@@ -1,4 +1,4 @@
-//! Runs: lists, one run, its events, logs and artifacts, and what may be done with it.
+//! Runs: lists, one run, its events, logs and artifacts, and what may be done with it; what waits, who drives.
 
 mod list_runs;
 mod watch_runs;
@@ -11,6 +11,7 @@ mod approvals;
 mod events;
 mod log;
 mod artifacts;
+mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(log::routes())
         .merge(artifacts::routes())
+        .merge(fleet::routes())
 }
 
 /// A run that the caller may use for what takes `needed`.

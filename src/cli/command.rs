@@ -15,6 +15,8 @@ pub mod shell;
 pub mod gc;
 pub mod doctor;
 pub mod serve;
+pub mod worker;
+pub mod workers;
 pub mod person;
 pub mod team;
 pub mod token;
@@ -70,6 +72,10 @@ pub enum Subcommand {
     Doctor(doctor::DoctorArgs),
     /// Serve the API, and drive every run
     Serve(Box<serve::ServeArgs>),
+    /// Drive runs of servers on the same Postgres, on this machine
+    Worker(Box<worker::WorkerArgs>),
+    /// List the workers of a server
+    Workers(workers::WorkersArgs),
     /// Add, list and shut out the people of a server
     Person(person::PersonArgs),
     /// Add and list the teams of a server
@@ -131,6 +137,8 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
         Subcommand::Doctor(args) => doctor::execute(session, &args).await,
         Subcommand::Serve(args) => Box::pin(serve::execute(session, &args)).await,
+        Subcommand::Worker(args) => Box::pin(worker::execute(session, &args)).await,
+        Subcommand::Workers(args) => workers::execute(session, &args).await,
         Subcommand::Person(args) => person::execute(session, &args).await,
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,

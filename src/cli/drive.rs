@@ -2,6 +2,7 @@
 //! of the terminal become commands. A slow reader of the report never delays the run.
 
 pub mod executor;
+pub mod fleet;
 pub mod follower;
 pub mod live;
 pub mod report;
@@ -276,6 +277,8 @@ pub fn worker_settings(
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,
         is_shared: false,
+        lease: worker::LEASE,
+        place: None,
     }
 }
 

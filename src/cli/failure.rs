@@ -220,6 +220,7 @@ fn help_of_refused(refused: &Refused) -> &'static str {
         | Refused::Duplicate
         | Refused::StaleEpoch
         | Refused::MayNotApprove(_)
+        | Refused::NotInterruptible
         | Refused::NotReusable(_) => "",
     }
 }

@@ -27,7 +27,7 @@ async fn events_are_read_back_in_order(store: Store, _: &Database) {
         ..trunkline::engine::AttemptOutcome::failed(FailureClass::User, "")
     };
     let events = [
-        Event::LeaseTaken { epoch: 1, owner: "host-1".into() },
+        Event::LeaseTaken { epoch: 1, owner: "host-1".into(), instance: "01k".into() },
         Event::AttemptFinished { stage: StageIndex(3), attempt: 2, outcome },
         Event::RunTimedOut,
     ];

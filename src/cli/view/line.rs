@@ -160,7 +160,7 @@ fn describe_run(run: &Run, event: &Event, paint: Paint) -> Option<String> {
             status_word(*status, paint) + &time.map_or(String::new(), |it| format!(" in {it}")),
         );
     }
-    if let Event::LeaseTaken { epoch, owner } = event {
+    if let Event::LeaseTaken { epoch, owner, .. } = event {
         return (*epoch > 1).then(|| format!("taken over by {owner}"));
     }
     if let Event::CancelRequested { by, reason, force } = event {

@@ -54,7 +54,11 @@ impl World {
             Output { paint: Paint::default(), json: false, is_live: false, utc_offset_seconds: 0 };
         let style = line::Style::of(&run, 12, &output);
         let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style, seq: 0 };
-        world.order(&Command::TakeLease { epoch: 1, owner: "process 1".to_owned() });
+        world.order(&Command::TakeLease {
+            epoch: 1,
+            owner: "process 1".to_owned(),
+            instance: String::new(),
+        });
         world
     }
 

@@ -7,10 +7,12 @@ pub mod session;
 pub mod state;
 pub mod keys;
 pub mod view;
+pub mod screen;
 pub mod local;
 pub mod drive;
 pub mod access;
 pub mod forges;
+pub mod remote;
 pub mod command;
 
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ use crate::config::Environment;
 use crate::telemetry;
 
 use command::Subcommand;
-use failure::Exit;
+use failure::{Exit, Usage};
 use output::ColorChoice;
 use session::Session;
 
@@ -59,6 +61,12 @@ pub struct GlobalArgs {
     /// user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state: Option<PathBuf>,
+    /// The server that the command is for, by its address or its host [default: `TRUNKLINE_SERVER`]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub server: Option<String>,
+    /// Certificates (PEM) of authorities to trust as well [default: `TRUNKLINE_CA`]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub ca: Option<PathBuf>,
     /// Write JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -74,9 +82,20 @@ pub struct GlobalArgs {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.global.json;
-    match start(cli) {
+    match local_only(&cli).map_err(anyhow::Error::from).and_then(|()| start(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => failure::report(&error, json).into(),
+    }
+}
+
+/// A server that was named for what only this machine can do is a mistake.
+fn local_only(cli: &Cli) -> Result<(), Usage> {
+    match (&cli.global.server, cli.command.local_name()) {
+        (Some(_), Some(name)) => {
+            let message = format!("`trunkline {name}` works on this machine, and not on a server");
+            Err(Usage::new(message, "leave `--server` out"))
+        }
+        _ => Ok(()),
     }
 }
 

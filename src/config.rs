@@ -1,5 +1,6 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
+mod client;
 mod forges;
 mod sign_in;
 pub mod keys;
@@ -7,6 +8,7 @@ pub mod keys;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use client::{ApiToken, ClientSettings, ProxySettings};
 pub use forges::ForgeSettings;
 use keys::KeySettings;
 pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
@@ -92,6 +94,8 @@ pub struct Settings {
     pub is_dumb_terminal: bool,
     /// What a server seals with.
     pub keys: KeySettings,
+    /// Which server commands are for, and how it is reached.
+    pub client: ClientSettings,
 }
 
 /// Why the settings cannot be used.
@@ -147,6 +151,7 @@ impl Settings {
             color: color(environment),
             is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
             keys: KeySettings::read(environment)?,
+            client: client::read(environment),
         })
     }
 }

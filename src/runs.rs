@@ -12,6 +12,8 @@ use crate::pipeline::{Context, Plan};
 use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
 
+pub mod view;
+
 /// How often a commit is tried when others append to the same run at the same time.
 const COMMIT_TRIES: u32 = 20;
 /// Runs that are named when the beginning of an id means several.

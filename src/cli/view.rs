@@ -5,23 +5,21 @@ pub mod terminal;
 pub mod format;
 pub mod tree;
 pub mod line;
-pub mod json;
+pub mod log;
+pub mod people;
 pub mod summary;
 
 use std::collections::BTreeMap;
 
 use super::output::Paint;
-use crate::engine::{Run, Stage};
-use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
-use crate::pipeline::PlannedStage;
+use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
+use crate::runs::view::{RunView, StageView};
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The run.
-    pub run: &'a Run,
-    /// Its number, for people.
-    pub number: i64,
+    pub run: &'a RunView,
     /// The moment it is drawn for.
     pub now: Timestamp,
     /// The last log line of stages that run.
@@ -30,39 +28,36 @@ pub struct View<'a> {
     pub paint: Paint,
     /// Whether containers of failed stages are kept, so that a person can enter them.
     pub keeps_containers: bool,
-    /// Whether nobody goes on with the run although it has not ended.
-    pub is_interrupted: bool,
+    /// The server that commands for a person have to name, or empty.
+    pub server: &'a str,
     /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
     pub columns: usize,
 }
 
 impl<'a> View<'a> {
-    /// Every stage: its place, its plan and where it stands.
-    fn stages(self) -> impl Iterator<Item = (StageIndex, &'a PlannedStage, &'a Stage)> {
-        let planned = &self.run.plan().stages;
-        self.run.stages().zip(planned).map(|((index, stage), planned)| (index, planned, stage))
+    /// Every stage, in the order of the plan.
+    fn stages(self) -> impl Iterator<Item = &'a StageView> {
+        self.run.stages.iter()
     }
 
     /// Where each stage stands, in the order of the plan.
     pub fn statuses(self) -> impl Iterator<Item = StageStatus> + 'a {
-        self.stages().map(|(_, _, stage)| stage.status)
+        self.stages().map(|it| it.status)
     }
 
     /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
-    fn time_of(self, stage: &Stage) -> Option<Milliseconds> {
-        let attempts = stage.present_attempts();
-        let first = attempts.first()?;
-        let end = attempts.last().and_then(|it| it.finished_at);
-        let is_over = stage.status.is_finished();
-        let until = if is_over { end.unwrap_or(self.now) } else { self.now };
-        Some(until.since(first.started_at))
+    fn time_of(self, stage: &StageView) -> Option<Milliseconds> {
+        stage.time_at(self.now)
     }
 
     /// How long the run has taken so far.
     fn time_of_run(self) -> Milliseconds {
-        let (started, finished) = self.run.times();
-        let until = finished.unwrap_or(self.now);
-        started.map_or(Milliseconds(0), |it| until.since(it))
+        self.run.time_at(self.now)
+    }
+
+    /// A command that a person may give: `trunkline logs 12 unit`.
+    fn command(self, words: &str) -> String {
+        command(words, self.server)
     }
 
     /// One sign for a status, coloured.
@@ -82,17 +77,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// Why a stage failed: class and message, of its last attempt or of the stage itself.
-fn failure_of(stage: &Stage) -> (Option<FailureClass>, &str) {
-    if let Some(failure) = &stage.failure {
-        return (Some(failure.class), &failure.message);
+/// A command for a person, with the server that it has to name, if any.
+#[must_use]
+pub fn command(words: &str, server: &str) -> String {
+    if server.is_empty() {
+        format!("trunkline {words}")
+    } else {
+        format!("trunkline {words} --server {}", shell_word(server))
     }
-    stage.outcome().map_or((None, ""), |it| (it.class, &it.message))
-}
-
-/// The key of a stage, for a person.
-fn key_of(run: &Run, stage: StageIndex) -> &str {
-    run.plan().stages.get(stage.as_usize()).map_or("?", |it| it.key.as_str())
 }
 
 /// A word for the shell: quoted when it needs to be.

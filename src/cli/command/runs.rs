@@ -1,12 +1,15 @@
-//! `trunkline runs`: the runs of a repository or of the whole state folder, newest first.
+//! `trunkline runs`: the runs of a repository, of the whole state folder or of a server, newest first.
 
 use crate::cli::drive;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::output::Output;
+use crate::cli::remote::Remote;
+use crate::cli::remote::runs::RunsQuery;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{format, json, line};
+use crate::cli::view::{format, line};
 use crate::model::{RunStatus, Timestamp};
+use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Columns of a status.
@@ -19,14 +22,27 @@ Examples:
   trunkline runs                         of the repository you stand in; elsewhere all
   trunkline runs --all
   trunkline runs --pipeline ci --status failed --limit 5
+  trunkline runs --server ci.example.org --project shop/web
   trunkline runs --json | jq '.[0].status'")]
 pub struct RunsArgs {
     /// Runs of all repositories
     #[arg(short, long)]
     pub all: bool,
+    /// Only runs of this project of a server
+    #[arg(long, value_name = "TEAM/NAME")]
+    pub project: Option<String>,
     /// Only runs of this pipeline
     #[arg(long, value_name = "NAME")]
     pub pipeline: Option<String>,
+    /// Only runs of this branch
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+    /// Only runs that this event started: push, `pull_request`, tag, schedule or manual
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only runs of this commit (its whole id)
+    #[arg(long, value_name = "COMMIT")]
+    pub revision: Option<String>,
     /// Only runs that stand so (repeatable): queued, running, waiting, cancelling, passed, failed, cancelled
     #[arg(long = "status", value_name = "STATUS", value_parser = status)]
     pub statuses: Vec<RunStatus>,
@@ -40,63 +56,108 @@ fn status(word: &str) -> Result<RunStatus, Usage> {
     RunStatus::parse(word).ok_or_else(|| Usage::new(format!("must be one of {known}"), ""))
 }
 
-/// A run, and whether nobody goes on with it.
-struct Listed {
-    row: RunRow,
-    is_interrupted: bool,
+impl RunsArgs {
+    fn has_filter(&self) -> bool {
+        let words = [&self.project, &self.pipeline, &self.branch, &self.event, &self.revision];
+        words.iter().any(|it| it.is_some()) || !self.statuses.is_empty()
+    }
 }
 
 /// Lists the runs.
 pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit> {
-    let state = State::open(&session.settings).await?;
-    let repository = session.repository().filter(|_| !args.all);
-    let filter = RunFilter {
-        pipeline: args.pipeline.clone(),
-        repository: repository.clone(),
-        statuses: args.statuses.clone(),
-        limit: args.limit,
-        ..RunFilter::default()
+    let remote = Remote::chosen(session)?;
+    let (rows, place) = match &remote {
+        Some(remote) => (of_server(remote, args).await?, Place::Server),
+        None => of_here(session, args).await?,
     };
-    let listed = |row: RunRow| {
-        let is_interrupted = drive::is_interrupted(&state, &row.id, row.status);
-        Listed { row, is_interrupted }
-    };
-    let rows: Vec<_> = state.store.list_runs(&filter).await?.into_iter().map(listed).collect();
     if session.output.json {
-        let rows = rows.iter().map(|it| json::row(&it.row, it.is_interrupted));
-        session.output.json(&rows.collect::<Vec<_>>())?;
+        session.output.json(&rows)?;
     } else if rows.is_empty() {
-        session.output.line(none(args, repository.is_some()))?;
+        session.output.line(none(args.has_filter(), place))?;
     } else {
-        let table = Table { now: session.now(), output: session.output, repository };
+        let table = Table { now: session.now(), output: session.output, place };
         session.output.line(&table.lines(&rows).join("\n"))?;
     }
     Ok(Exit::Passed)
 }
 
-fn none(args: &RunsArgs, is_here: bool) -> &'static str {
-    match (args.pipeline.is_some() || !args.statuses.is_empty(), is_here) {
-        (true, true) => "no such runs of this repository; `trunkline runs --all` looks at all",
-        (true, false) => "no such runs",
-        (false, true) => {
+/// Whose runs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Those of one repository of this machine, which then need not be shown.
+    Repository,
+    /// All of this machine.
+    Machine,
+    /// Those of a server.
+    Server,
+}
+
+async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<(Vec<RunRowView>, Place)> {
+    if args.project.is_some() {
+        let help = "name the server with `--server` or `TRUNKLINE_SERVER`";
+        return Err(Usage::new("only runs of a server have a project", help).into());
+    }
+    let state = State::open(&session.settings).await?;
+    let repository = session.repository().filter(|_| !args.all);
+    let place = if repository.is_some() { Place::Repository } else { Place::Machine };
+    let filter = RunFilter {
+        pipeline: args.pipeline.clone(),
+        branch: args.branch.clone(),
+        event: args.event.clone(),
+        revision: args.revision.clone(),
+        repository,
+        statuses: args.statuses.clone(),
+        limit: args.limit,
+        ..RunFilter::default()
+    };
+    let listed = |row: &RunRow| {
+        let is_interrupted = drive::is_interrupted(&state, &row.id, row.status);
+        RunRowView::of(row, is_interrupted)
+    };
+    let rows = state.store.list_runs(&filter).await?;
+    Ok((rows.iter().map(listed).collect(), place))
+}
+
+async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Vec<RunRowView>> {
+    let word = |it: &'_ Option<String>| it.clone().unwrap_or_default();
+    let statuses: Vec<_> = args.statuses.iter().map(|it| it.as_str()).collect();
+    let query = RunsQuery {
+        project: &word(&args.project),
+        pipeline: &word(&args.pipeline),
+        branch: &word(&args.branch),
+        event: &word(&args.event),
+        revision: &word(&args.revision),
+        statuses: statuses.join(","),
+    };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    Ok(remote.list_runs(&query, limit).await?)
+}
+
+fn none(has_filter: bool, place: Place) -> &'static str {
+    match (has_filter, place) {
+        (true, Place::Repository) => {
+            "no such runs of this repository; `trunkline runs --all` looks at all"
+        }
+        (true, Place::Machine | Place::Server) => "no such runs",
+        (false, Place::Repository) => {
             "no runs of this repository; `trunkline run` makes one, `trunkline runs --all` lists all"
         }
-        (false, false) => "no runs; `trunkline run` makes one",
+        (false, Place::Machine) => "no runs; `trunkline run` makes one",
+        (false, Place::Server) => "no runs; a push to a project starts one",
     }
 }
 
 struct Table {
     now: Timestamp,
     output: Output,
-    /// The one repository that all runs are of, which then need not be shown.
-    repository: Option<String>,
+    place: Place,
 }
 
 impl Table {
     /// The head, a line for each run, and what to do about those that were interrupted.
-    fn lines(&self, rows: &[Listed]) -> Vec<String> {
+    fn lines(&self, rows: &[RunRowView]) -> Vec<String> {
         let widest =
-            |of: fn(&RunRow) -> &str| rows.iter().map(|it| format::width(of(&it.row))).max();
+            |of: fn(&RunRowView) -> &str| rows.iter().map(|it| format::width(of(it))).max();
         let pipeline = widest(|it| &it.pipeline).unwrap_or(0).max("pipeline".len());
         let place = widest(|it| &it.repository).unwrap_or(0).max("repository".len());
         let head = self.line(
@@ -106,21 +167,21 @@ impl Table {
         );
         let mut lines = vec![self.output.paint.dim(&head)];
         lines.extend(rows.iter().map(|it| self.row(it, (pipeline, place))));
-        let interrupted = rows.iter().filter(|it| it.is_interrupted);
+        let interrupted = rows.iter().filter(|it| it.interrupted);
         lines.extend(interrupted.map(|it| {
-            let number = it.row.number;
+            let number = it.number;
             format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
         }));
         lines
     }
 
-    fn row(&self, Listed { row, is_interrupted }: &Listed, columns: (usize, usize)) -> String {
+    fn row(&self, row: &RunRowView, columns: (usize, usize)) -> String {
         let time = row.finished_at.unwrap_or(self.now).since(row.created_at);
-        let time = if *is_interrupted { String::new() } else { format::duration(time) };
+        let time = if row.interrupted { String::new() } else { format::duration(time) };
         let short = row.revision.get(..8).unwrap_or(&row.revision);
         let revision = [row.branch.as_str(), short, row.title.as_str()];
         let revision: Vec<_> = revision.into_iter().filter(|it| !it.is_empty()).collect();
-        let status = if *is_interrupted {
+        let status = if row.interrupted {
             self.output.paint.yellow(line::INTERRUPTED)
         } else {
             line::status_word(row.status, self.output.paint)
@@ -139,9 +200,11 @@ impl Table {
     ) -> String {
         let status = format::pad(status, STATUS_COLUMNS);
         let pipeline = format::pad(pipeline, pipeline_columns);
-        let repository = match self.repository {
-            Some(_) => String::new(),
-            None => format!("{}  ", format::pad(repository, repository_columns)),
+        let repository = match self.place {
+            Place::Repository => String::new(),
+            Place::Machine | Place::Server => {
+                format!("{}  ", format::pad(repository, repository_columns))
+            }
         };
         format!("{run:>5}  {status}  {pipeline}  {repository}{created:19}  {time:>7}  {revision}")
     }

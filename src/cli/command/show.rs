@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
+use crate::cli::remote::Remote;
+use crate::cli::screen;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, json, summary, tree};
+use crate::cli::view::{View, summary, tree};
+use crate::model::StageIndex;
 use crate::pipeline::graph::Graph;
+use crate::runs::view::RunView;
 
 /// Arguments of `trunkline show`.
 #[derive(Debug, clap::Args)]
@@ -26,33 +30,61 @@ pub struct ShowArgs {
     pub svg: Option<std::path::PathBuf>,
 }
 
+/// What is shown of a run, wherever it is.
+struct Shown {
+    run: RunView,
+    /// The ends of the logs of failed stages.
+    ends: BTreeMap<StageIndex, Vec<String>>,
+    keeps_containers: bool,
+    server: String,
+}
+
 /// Shows the run.
 pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit> {
+    let shown = match (Remote::chosen(session)?, &args.svg) {
+        (Some(remote), None) => of_server(&remote, args).await?,
+        (Some(remote), Some(file)) => {
+            let run = remote.find_run(&args.run).await?;
+            return super::graph::write(session, &remote.graph(&run.id.0).await?, file);
+        }
+        (None, None) => of_here(session, args).await?,
+        (None, Some(file)) => return draw(session, args, file).await,
+    };
+    if session.output.json {
+        session.output.json(&shown.run)?;
+        return Ok(Exit::Passed);
+    }
+    let tails = BTreeMap::new();
+    let moment = (session.now(), session.output);
+    let picture = screen::picture(&shown.run, moment, (&tails, &shown.server));
+    let view = View { keeps_containers: shown.keeps_containers, ..picture };
+    let lines = [tree::lines(view, usize::MAX), summary::lines(view, &shown.ends)].concat();
+    session.output.line(&lines.join("\n"))?;
+    Ok(Exit::Passed)
+}
+
+async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
-    let tails = BTreeMap::new();
-    let view = View {
-        run: &loaded.run,
-        number: loaded.row.number,
-        now: session.now(),
-        tails: &tails,
-        paint: session.output.paint,
+    Ok(Shown {
+        run: drive::view_of(session, &state, &loaded),
+        ends: report::failure_ends(&loaded, &state.logs).await?,
         keeps_containers: drive::keeps_some(&state, &row.id),
-        is_interrupted: drive::is_interrupted(&state, &row.id, loaded.run.status()),
-        columns: usize::MAX,
-    };
-    if let Some(file) = &args.svg {
-        let plan = loaded.run.plan();
-        let statuses: Vec<_> = view.statuses().collect();
-        return super::graph::write(session, &Graph::of(plan).to_svg(Some(&statuses)), file);
-    }
-    if session.output.json {
-        session.output.json(&json::run(view, &loaded.row.repository))?;
-        return Ok(Exit::Passed);
-    }
-    let ends = report::failure_ends(&loaded, &state.logs).await?;
-    let lines = [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat();
-    session.output.line(&lines.join("\n"))?;
-    Ok(Exit::Passed)
+        server: String::new(),
+    })
+}
+
+async fn of_server(remote: &Remote, args: &ShowArgs) -> anyhow::Result<Shown> {
+    let run = remote.find_run(&args.run).await?;
+    let ends = remote.failure_ends(&run).await?;
+    Ok(Shown { run, ends, keeps_containers: false, server: remote.hint.clone() })
+}
+
+async fn draw(session: &Session, args: &ShowArgs, file: &std::path::Path) -> anyhow::Result<Exit> {
+    let state = State::open(&session.settings).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
+    let loaded = state.runs.load(&row.id).await?;
+    let statuses: Vec<_> = loaded.run.stages().map(|(_, it)| it.status).collect();
+    super::graph::write(session, &Graph::of(loaded.run.plan()).to_svg(Some(&statuses)), file)
 }

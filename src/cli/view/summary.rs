@@ -3,33 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{View, format, line, shell_word};
-use crate::engine::{AttemptOutcome, Run, Stage};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::pipeline::PlannedStage;
-
-/// A gate, and what became of it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JudgedGate {
-    /// Name of the metric.
-    pub metric: String,
-    /// The comparison as written.
-    pub comparison: String,
-    /// The metric's value; `None` when nothing published it.
-    pub value: Option<f64>,
-    /// What `baseline` stood for.
-    pub baseline: Option<f64>,
-    /// Whether the comparison holds.
-    pub passed: bool,
-}
+use crate::runs::view::{GateView, StageView};
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
 /// its log, gates, tests, artifacts, and commands for what comes next.
 #[must_use]
 pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<String> {
     let mut lines = vec![String::new(), verdict(view)];
-    for (index, planned, stage) in view.stages() {
+    for stage in view.stages() {
         if stage.status == StageStatus::Failed {
-            lines.extend(failure(view, (index, planned, stage), logs.get(&index)));
+            lines.extend(failure(view, stage, logs.get(&stage.stage)));
         }
     }
     lines.extend(gates(view));
@@ -42,7 +26,7 @@ pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<St
 
 /// `✗ assistant #12 failed in 12.3s`
 fn verdict(view: View<'_>) -> String {
-    let status = view.run.status();
+    let status = view.run.status;
     let (glyph, paint): (_, fn(_, &str) -> String) = match status {
         RunStatus::Passed => ("✓", super::Paint::green),
         RunStatus::Failed => ("✗", super::Paint::red),
@@ -50,21 +34,17 @@ fn verdict(view: View<'_>) -> String {
         RunStatus::Waiting => ("?", super::Paint::yellow),
         RunStatus::Queued | RunStatus::Running => ("●", super::Paint::cyan),
     };
-    let (name, time) = (&view.run.plan().pipeline, format::duration(view.time_of_run()));
-    if view.is_interrupted {
-        let number = view.number;
+    let (name, time) = (&view.run.pipeline, format::duration(view.time_of_run()));
+    if view.run.interrupted {
+        let number = view.run.number;
         return view.paint.yellow(&format!("■ {name} #{number} was {}", line::INTERRUPTED));
     }
     let ended = if status.is_finished() { "in" } else { "for" };
-    paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.number))
+    paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.run.number))
 }
 
-fn failure(
-    view: View<'_>,
-    (_, planned, stage): (StageIndex, &PlannedStage, &Stage),
-    log: Option<&Vec<String>>,
-) -> Vec<String> {
-    let (class, message) = super::failure_of(stage);
+fn failure(view: View<'_>, stage: &StageView, log: Option<&Vec<String>>) -> Vec<String> {
+    let (class, message) = stage.failure();
     let mut facts = Vec::new();
     facts.extend(class.map(|it| it.to_string()));
     facts.extend(stage.outcome().and_then(|it| it.exit_code).map(|it| format!("exit code {it}")));
@@ -76,7 +56,7 @@ fn failure(
         facts.push("allowed to fail".to_owned());
     }
     let glyph = view.glyph(stage.status, stage.allowed);
-    let name = view.paint.bold(&planned.key);
+    let name = view.paint.bold(&stage.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
     lines.extend(message.lines().map(|it| format!("  {it}")));
     // An attempt that never began has the message in its log, which is said already.
@@ -90,49 +70,20 @@ fn failure(
     lines
 }
 
-/// Judges the gates of an attempt once more, for showing: value beside threshold.
-#[must_use]
-pub fn judge_gates(
-    run: &Run,
-    index: StageIndex,
-    planned: &PlannedStage,
-    outcome: &AttemptOutcome,
-) -> Vec<JudgedGate> {
-    let baselines = run.context().baselines.get(&planned.key);
-    let judge = |gate: &crate::pipeline::plan::Gate| {
-        let baseline = baselines.and_then(|it| it.get(&gate.metric)).copied();
-        let value = outcome.metrics.get(&gate.metric).copied();
-        let mut scope = run.scope(index);
-        scope.metrics.clone_from(&outcome.metrics);
-        scope.baseline = baseline;
-        let passed = value.is_some() && gate.expression.evaluate(&scope).unwrap_or(false);
-        JudgedGate {
-            metric: gate.metric.clone(),
-            comparison: gate.comparison.clone(),
-            value,
-            baseline,
-            passed,
-        }
-    };
-    planned.gates.iter().map(judge).collect()
-}
-
 /// Gates of the stages that got as far as being judged.
 fn gates(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (index, planned, stage) in view.stages() {
-        let outcome = stage.outcome();
+    for stage in view.stages() {
         let judged_classes = [None, Some(FailureClass::Gate)];
-        let outcome = outcome.filter(|it| judged_classes.contains(&it.class));
-        for gate in outcome.map(|it| judge_gates(view.run, index, planned, it)).unwrap_or_default()
-        {
-            lines.push(format!("  {}", gate_line(view, &planned.key, &gate)));
+        let is_judged = stage.outcome().is_some_and(|it| judged_classes.contains(&it.class));
+        for gate in stage.gates.iter().filter(|_| is_judged) {
+            lines.push(format!("  {}", gate_line(view, &stage.key, gate)));
         }
     }
     with_title("gates", lines)
 }
 
-fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
+fn gate_line(view: View<'_>, key: &str, gate: &GateView) -> String {
     let value = gate.value.map_or_else(|| "not published".to_owned(), format::number);
     let baseline = match gate.baseline {
         Some(it) if gate.comparison.contains("baseline") => {
@@ -147,9 +98,9 @@ fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
 /// What stages that did not fail for it should look at.
 fn warnings(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         for warning in stage.outcome().map(|it| it.warnings.as_slice()).unwrap_or_default() {
-            let (glyph, key) = (view.paint.yellow("!"), &planned.key);
+            let (glyph, key) = (view.paint.yellow("!"), &stage.key);
             lines.push(format!("  {glyph} {key}: {}", format::tame(warning)));
         }
     }
@@ -158,12 +109,12 @@ fn warnings(view: View<'_>) -> Vec<String> {
 
 fn tests(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         let outcome = stage.outcome();
         let Some(tests) = outcome.and_then(|it| it.tests) else { continue };
         lines.push(format!(
             "  {}: {} passed, {} failed, {} skipped",
-            planned.key, tests.passed, tests.failed, tests.skipped
+            stage.key, tests.passed, tests.failed, tests.skipped
         ));
     }
     with_title("tests", lines)
@@ -171,12 +122,12 @@ fn tests(view: View<'_>) -> Vec<String> {
 
 fn artifacts(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         let outcome = stage.outcome();
         for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
             let files = format::count(artifact.files, "file");
             let size = format::bytes(artifact.shown_bytes());
-            lines.push(format!("  {}: {} ({files}, {size})", planned.key, artifact.path));
+            lines.push(format!("  {}: {} ({files}, {size})", stage.key, artifact.path));
         }
     }
     with_title("artifacts", lines)
@@ -193,29 +144,31 @@ fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
 
 /// Commands that make sense now.
 fn next(view: View<'_>) -> Vec<String> {
-    let number = view.number;
+    let number = view.run.number;
     let mut commands: Vec<(String, &str)> = Vec::new();
-    let failed = view.stages().find(|(_, _, it)| it.status == StageStatus::Failed && !it.allowed);
-    if let Some((index, planned, stage)) = failed {
-        let key = shell_word(&planned.key);
+    let failed = view.stages().find(|it| it.status == StageStatus::Failed && !it.allowed);
+    if let Some(stage) = failed {
+        let key = shell_word(&stage.key);
         if !stage.attempts.is_empty() {
-            commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
+            commands.push((view.command(&format!("logs {number} {key}")), "the whole log"));
         }
-        if view.keeps_containers && !line::steps_of(view.run, index).is_empty() {
+        if view.keeps_containers && !stage.step_names.is_empty() {
             let what = "look around in its container";
-            commands.push((format!("trunkline shell {number} {key}"), what));
+            commands.push((view.command(&format!("shell {number} {key}")), what));
         }
     }
-    if view.is_interrupted {
-        commands.push((format!("trunkline resume {number}"), "go on with it"));
+    if view.run.interrupted {
+        commands.push((view.command(&format!("resume {number}")), "go on with it"));
     }
-    if matches!(view.run.status(), RunStatus::Failed | RunStatus::Cancelled) {
+    if matches!(view.run.status, RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";
-        commands.push((format!("trunkline rerun --failed {number}"), what));
+        commands.push((view.command(&format!("rerun --failed {number}")), what));
     }
     if !artifacts(view).is_empty() {
-        commands
-            .push((format!("trunkline artifacts {number} --download DIR"), "get the artifacts"));
+        commands.push((
+            view.command(&format!("artifacts {number} --download DIR")),
+            "get the artifacts",
+        ));
     }
     let columns = commands.iter().map(|(it, _)| it.len()).max().unwrap_or(0);
     let lines = commands

@@ -1,11 +1,18 @@
 //! The built binary against a server, as a person on another machine uses it.
 
+#[path = "terminal/accounts.rs"]
 mod accounts;
+#[path = "terminal/broken.rs"]
 mod broken;
+#[path = "terminal/sign_in.rs"]
 mod sign_in;
+#[path = "terminal/things.rs"]
 mod things;
+#[path = "terminal/logs.rs"]
 mod logs;
+#[path = "terminal/runs.rs"]
 mod runs;
+#[path = "terminal/world.rs"]
 mod world;
 
 use std::io::Write as _;

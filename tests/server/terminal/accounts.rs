@@ -12,8 +12,7 @@ async fn owner() -> (Server, Terminal) {
     server.person("ada", true).await;
     let mut terminal = Terminal::new();
     let token = server.token("ada", &["owner"]).await;
-    terminal.env =
-        vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", token)];
+    terminal.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", token)];
     (server, terminal)
 }
 
@@ -31,14 +30,24 @@ fn here(server: &Server, terminal: &Terminal, arguments: &[&str]) -> Value {
 async fn owners_change_people_and_teams_from_elsewhere() {
     let (server, terminal) = owner().await;
     let password = format!("{PASSWORD}\n");
-    assert_eq!(terminal.types(&password, &["person", "add", "grace", "--name", "Grace"]), "added `grace`\n");
+    assert_eq!(
+        terminal.types(&password, &["person", "add", "grace", "--name", "Grace"]),
+        "added `grace`\n"
+    );
     assert_eq!(terminal.says(&["team", "add", "search", "--title", "Search"]), "added `search`\n");
     let member = ["team", "member", "search", "grace", "approver"];
     assert_eq!(terminal.says(&member), "`grace` is `approver` in `search`\n");
     for arguments in [["person", "list"], ["team", "list"]] {
-        assert_eq!(terminal.json(&arguments), here(&server, &terminal, &arguments), "{arguments:?}");
+        assert_eq!(
+            terminal.json(&arguments),
+            here(&server, &terminal, &arguments),
+            "{arguments:?}"
+        );
     }
-    assert_eq!(terminal.json(&["team", "list"])[0]["members"][1], json!({ "login": "grace", "role": "approver" }));
+    assert_eq!(
+        terminal.json(&["team", "list"])[0]["members"][1],
+        json!({ "login": "grace", "role": "approver" })
+    );
     assert!(terminal.says(&["team", "list"]).contains("ada (admin), grace (approver)"));
     terminal.says(&["team", "remove", "search", "grace"]);
     assert!(!terminal.says(&["team", "list"]).contains("grace"));
@@ -57,7 +66,8 @@ async fn owners_change_people_and_teams_from_elsewhere() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everybody_has_tokens_of_their_own() {
     let (server, terminal) = owner().await;
-    let made = terminal.json(&["token", "create", "--name", "bot", "--scope", "developer", "--days", "1"]);
+    let made =
+        terminal.json(&["token", "create", "--name", "bot", "--scope", "developer", "--days", "1"]);
     let token = made["token"].as_str().unwrap();
     assert_eq!(server.get(token, "/api/v1/me").await.json()["scopes"], json!(["developer"]));
     let arguments = ["token", "list", "ada"];
@@ -85,8 +95,17 @@ async fn who_may_not_is_told_what_it_takes() {
     let refused = terminal.complains(2, &["person", "list"]);
     assert!(refused.contains("this takes an owner of the installation"), "{refused}");
     let refused = terminal.complains(2, &["secret", "set", "shop", "A", "--value", "x"]);
-    assert!(refused.contains("this takes the role `admin` in the team\nhelp: Ask an admin"), "{refused}");
+    assert!(
+        refused.contains("this takes the role `admin` in the team\nhelp: Ask an admin"),
+        "{refused}"
+    );
     let hidden = terminal.complains(2, &["secret", "list", "other"]);
-    assert!(hidden.contains("this team does not exist\nhelp: `trunkline whoami` shows your teams"), "{hidden}");
-    assert_eq!(terminal.says(&["secret", "list", "shop"]), "no secrets; `trunkline secret set` makes one\n");
+    assert!(
+        hidden.contains("this team does not exist\nhelp: `trunkline whoami` shows your teams"),
+        "{hidden}"
+    );
+    assert_eq!(
+        terminal.says(&["secret", "list", "shop"]),
+        "no secrets; `trunkline secret set` makes one\n"
+    );
 }

@@ -49,7 +49,9 @@ impl Script {
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
     let length = body.len();
-    format!("HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+    format!(
+        "HTTP/1.1 {status}\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
 }
 
 const JSON: &str = "content-type: application/json\r\n";
@@ -57,10 +59,8 @@ const PROBLEM: &str = "content-type: application/problem+json\r\n";
 
 fn with_token(url: &str) -> Terminal {
     let mut terminal = Terminal::new();
-    terminal.env = vec![
-        ("TRUNKLINE_SERVER", url.to_owned()),
-        ("TRUNKLINE_TOKEN", "tlt_secret".to_owned()),
-    ];
+    terminal.env =
+        vec![("TRUNKLINE_SERVER", url.to_owned()), ("TRUNKLINE_TOKEN", "tlt_secret".to_owned())];
     terminal
 }
 
@@ -84,17 +84,33 @@ async fn what_is_no_server_of_ours_is_told() {
     let page = "<html>hello</html>";
     for (answer, code, wanted) in [
         (answer("200 OK", "content-type: text/html\r\n", page), 2, "its answer is not JSON"),
-        (answer("404 Not Found", "content-type: text/html\r\n", page), 2, "not as a Trunkline server"),
+        (
+            answer("404 Not Found", "content-type: text/html\r\n", page),
+            2,
+            "not as a Trunkline server",
+        ),
         (answer("200 OK", JSON, "{\"hello\": 1}"), 2, "is not what this version expects"),
         (
             answer("301 Moved Permanently", "location: https://ci.example.org/\r\n", ""),
             2,
             "sends callers on to `https://ci.example.org/`",
         ),
-        (answer("500 Internal Server Error", PROBLEM, "{\"title\": \"it broke\"}"), 3, "error: it broke"),
-        (answer("422 Unprocessable", PROBLEM, "{\"title\": \"no\", \"help\": \"Ask.\"}"), 2, "help: Ask."),
+        (
+            answer("500 Internal Server Error", PROBLEM, "{\"title\": \"it broke\"}"),
+            3,
+            "error: it broke",
+        ),
+        (
+            answer("422 Unprocessable", PROBLEM, "{\"title\": \"no\", \"help\": \"Ask.\"}"),
+            2,
+            "help: Ask.",
+        ),
         (answer("409 Conflict", PROBLEM, "{\"title\": \"taken\"}"), 2, "error: taken"),
-        (answer("429 Slow", &format!("{PROBLEM}retry-after: 600\r\n"), "{\"title\": \"slow\"}"), 3, "in 600 s"),
+        (
+            answer("429 Slow", &format!("{PROBLEM}retry-after: 600\r\n"), "{\"title\": \"slow\"}"),
+            3,
+            "in 600 s",
+        ),
     ] {
         let script = Script::start(&[&answer]).await;
         let errors = with_token(&script.url()).complains(code, &["runs"]);
@@ -149,7 +165,14 @@ impl Tls {
         }
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Command::new("openssl");
-        server.args(["s_server", "-quiet", "-www", "-accept", &format!("127.0.0.1:{port}"), "-key"]);
+        server.args([
+            "s_server",
+            "-quiet",
+            "-www",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-key",
+        ]);
         server.arg(&key).arg("-cert").arg(&certificate).stdout(Stdio::null()).stderr(Stdio::null());
         let child = server.spawn().unwrap();
         for _ in 0..200 {
@@ -176,8 +199,14 @@ fn a_certificate_that_nobody_knows_is_refused_unless_it_is_given() {
     terminal.env = vec![("TRUNKLINE_TOKEN", "tlt_secret".to_owned())];
     let arguments = ["runs", "--server", &tls.url];
     let errors = terminal.complains(3, &arguments);
-    assert!(errors.contains(&format!("the certificate of `{}` is not trusted", tls.url)), "{errors}");
-    assert!(errors.contains("help: name the certificate of its authority with `--ca FILE`"), "{errors}");
+    assert!(
+        errors.contains(&format!("the certificate of `{}` is not trusted", tls.url)),
+        "{errors}"
+    );
+    assert!(
+        errors.contains("help: name the certificate of its authority with `--ca FILE`"),
+        "{errors}"
+    );
     // It is trusted now, and answers with a page.
     let ca = terminal.path("ca.pem").display().to_string();
     let errors = terminal.complains(2, &["runs", "--server", &tls.url, "--ca", &ca]);
@@ -194,7 +223,11 @@ async fn a_proxy_of_the_environment_is_used_unless_the_host_is_named() {
     let mut terminal = with_token("http://ci.invalid");
     terminal.env.push(("http_proxy", proxy.url()));
     assert_eq!(terminal.says(&["runs"]), "no runs; a push to a project starts one\n");
-    assert!(proxy.asked()[0].starts_with("GET http://ci.invalid/api/v1/runs?"), "{:?}", proxy.asked());
+    assert!(
+        proxy.asked()[0].starts_with("GET http://ci.invalid/api/v1/runs?"),
+        "{:?}",
+        proxy.asked()
+    );
     terminal.env.push(("NO_PROXY", "ci.invalid".to_owned()));
     assert!(terminal.complains(3, &["runs"]).contains("cannot be reached"));
 }
@@ -209,8 +242,14 @@ fn a_server_for_what_only_this_machine_can_do_is_a_mistake() {
         (&["runs", "--server", "ftp://ci"], "its scheme is neither"),
         (&["project", "list"], "no server is chosen"),
         (&["login"], "no server is named"),
-        (&["approve", "1", "x", "--by", "eve", "--server", "ci"], "`--by` and `--team` are for runs of this"),
-        (&["rerun", "1", "--secret", "A", "--server", "ci"], "`--secret` is for runs that this machine"),
+        (
+            &["approve", "1", "x", "--by", "eve", "--server", "ci"],
+            "`--by` and `--team` are for runs of this",
+        ),
+        (
+            &["rerun", "1", "--secret", "A", "--server", "ci"],
+            "`--secret` is for runs that this machine",
+        ),
     ] {
         let (_, errors, code) = parts(&terminal.output("", arguments));
         assert_eq!(code, Some(2), "{arguments:?} {errors}");

@@ -67,7 +67,10 @@ fn a_run_of_a_server_is_started_looked_at_and_tried_again() {
     assert!(terminal.says(&["show", "#1"]).contains("✓ ci #1 passed in "));
 
     let listed = terminal.says(&["runs", "--project", "shop/web", "--status", "passed"]);
-    assert!(listed.contains("#1") && listed.contains("main") && listed.contains("Sell chairs"), "{listed}");
+    assert!(
+        listed.contains("#1") && listed.contains("main") && listed.contains("Sell chairs"),
+        "{listed}"
+    );
     assert_eq!(terminal.says(&["runs", "--branch", "topic"]), "no such runs\n");
     assert_eq!(terminal.json(&["runs", "--event", "manual"])[0]["number"], 1);
 
@@ -87,7 +90,10 @@ fn a_run_of_a_server_is_started_looked_at_and_tried_again() {
 fn mistakes(world: &World) {
     for (arguments, wanted) in [
         (&["show", "99"][..], "error: this run does not exist"),
-        (&["rerun", "1", "--stage", "untit"], "run #1 has no stage `untit`\nhelp: did you mean `unit`?"),
+        (
+            &["rerun", "1", "--stage", "untit"],
+            "run #1 has no stage `untit`\nhelp: did you mean `unit`?",
+        ),
         (&["rerun", "--failed", "1"], "no stage of the run failed"),
         (&["cancel", "1"], "the run has ended"),
         (&["run", "other", "--project", "shop/web"], "other"),
@@ -117,7 +123,10 @@ fn a_stage_that_waits_is_answered_and_a_run_is_stopped() {
     let shown = terminal.says(&["show", "1"]);
     assert!(shown.contains("waits for 1 approval: trunkline approve 1 ask"), "{shown}");
     let answer = terminal.json(&["approve", "1", "ask", "-m", "looks good"]);
-    assert_eq!((&answer["stage_status"], &answer["missing_approvals"]), (&json!("passed"), &json!(0)));
+    assert_eq!(
+        (&answer["stage_status"], &answer["missing_approvals"]),
+        (&json!("passed"), &json!(0))
+    );
     assert_eq!(answer["approvals"], json!(["ada"]));
     world.wait_until("1", |it| keys(it, "running") == ["slow"]);
     let said = terminal.says(&["cancel", "1", "--reason", "wrong branch"]);

@@ -43,10 +43,15 @@ async fn a_token_of_this_machine_is_kept_and_not_the_password() {
     let wanted =
         format!("`ada` at `{}`\nthe token is good for: admin\nteam shop: developer\n", server.url);
     assert_eq!(who, wanted);
-    assert_eq!(terminal.json(&["whoami"])["teams"], json!([{ "team": "shop", "role": "developer" }]));
+    assert_eq!(
+        terminal.json(&["whoami"])["teams"],
+        json!([{ "team": "shop", "role": "developer" }])
+    );
     let status = terminal.json(&["login", "--status"]);
     assert_eq!((&status[0]["login"], &status[0]["is_current"]), (&json!("ada"), &json!(true)));
-    assert!(terminal.says(&["login", "--status"]).starts_with(&format!("* {}  ada, until", server.url)));
+    assert!(
+        terminal.says(&["login", "--status"]).starts_with(&format!("* {}  ada, until", server.url))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +103,10 @@ async fn a_wrong_proof_is_refused_and_shown_nowhere() {
     let wrong = terminal.output("not the password\n", &["login", &server.url]);
     let (text, errors, code) = parts(&wrong);
     assert_eq!((text.as_str(), code), ("", Some(2)));
-    assert!(errors.contains("error: the login or the password is wrong\nhelp: `--login`"), "{errors}");
+    assert!(
+        errors.contains("error: the login or the password is wrong\nhelp: `--login`"),
+        "{errors}"
+    );
     let empty = terminal.complains(2, &["login", &server.url]);
     assert!(empty.contains("no password was given"), "{empty}");
 
@@ -106,7 +114,8 @@ async fn a_wrong_proof_is_refused_and_shown_nowhere() {
     let (_, errors, code) = parts(&given);
     assert_eq!(code, Some(2));
     assert!(errors.contains("does not accept the token"), "{errors}");
-    terminal.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", "tlt_x".to_owned())];
+    terminal.env =
+        vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", "tlt_x".to_owned())];
     let refused = terminal.complains(2, &["-vvv", "runs"]);
     assert!(refused.contains("does not accept `TRUNKLINE_TOKEN`"), "{refused}");
     assert!(!refused.contains("tlt_x") && !terminal.tokens().exists(), "{refused}");

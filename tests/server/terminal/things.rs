@@ -15,8 +15,7 @@ async fn admin() -> (Server, Terminal) {
     server.member(&team, "ada", Role::Admin).await;
     let mut terminal = Terminal::new();
     let token = server.token("ada", &["admin"]).await;
-    terminal.env =
-        vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", token)];
+    terminal.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", token)];
     (server, terminal)
 }
 
@@ -30,7 +29,10 @@ fn make_project(terminal: &Terminal) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_project_is_made_and_set_up() {
     let (server, terminal) = admin().await;
-    assert_eq!(terminal.says(&["project", "list"]), "no projects; `trunkline project create` makes one\n");
+    assert_eq!(
+        terminal.says(&["project", "list"]),
+        "no projects; `trunkline project create` makes one\n"
+    );
     make_project(&terminal);
     let listed = "shop/web  github  https://forge.invalid/shop/web.git (main)\n";
     assert_eq!(terminal.says(&["project", "list"]), listed);
@@ -41,7 +43,8 @@ async fn a_project_is_made_and_set_up() {
     let path = format!("/api/v1/hooks/{}", project["id"].as_str().unwrap());
     assert_eq!(hook["url"], json!(format!("{}{path}", server.url)));
     assert!(terminal.says(&["project", "hook-secret", "shop/web"]).contains("secret: "));
-    let given = terminal.types("a secret of the forge\n", &["project", "hook-secret", "shop/web", "--given"]);
+    let given = terminal
+        .types("a secret of the forge\n", &["project", "hook-secret", "shop/web", "--given"]);
     assert!(!given.contains("a secret of the forge"), "{given}");
 
     let said = terminal.types("ghp_1\n", &["project", "credential", "shop/web", "--token"]);
@@ -51,7 +54,10 @@ async fn a_project_is_made_and_set_up() {
     terminal.says(&["project", "credential", "shop/web", "--remove"]);
     let nothing = parts(&terminal.output("", &["project", "credential", "shop/web"]));
     assert_eq!(nothing.2, Some(2), "{nothing:?}");
-    assert_eq!(terminal.says(&["project", "notify", "shop/web"]), "the remote of `shop/web` is looked at\n");
+    assert_eq!(
+        terminal.says(&["project", "notify", "shop/web"]),
+        "the remote of `shop/web` is looked at\n"
+    );
     let gone = terminal.complains(2, &["project", "notify", "shop/other"]);
     assert!(gone.contains("error: this project does not exist"), "{gone}");
 }
@@ -91,7 +97,10 @@ async fn secrets_are_set_from_standard_input_and_never_shown() {
 
     let listed = terminal.says(&["secret", "list", "shop/web"]);
     let wanted = "environment live, events push, branches main";
-    assert!(listed.starts_with("prod/api-key  version 2 by ada") && listed.contains(wanted), "{listed}");
+    assert!(
+        listed.starts_with("prod/api-key  version 2 by ada") && listed.contains(wanted),
+        "{listed}"
+    );
     let json = terminal.json(&["secret", "list", "shop/web"]);
     assert_eq!((&json[0]["rules"]["events"], &json[0]["value"]), (&json!(["push"]), &json!(null)));
     assert_eq!(terminal.json(&["secret", "list", "shop"]).as_array().unwrap().len(), 1);
@@ -101,7 +110,8 @@ async fn secrets_are_set_from_standard_input_and_never_shown() {
     assert_eq!(terminal.json(&["secret", "list", "shop/web"]), json!([]));
 
     let log = terminal.json(&["audit", "--team", "shop", "--action", "secret.", "--since", "1h"]);
-    let actions: Vec<_> = log.as_array().unwrap().iter().map(|it| it["action"].as_str().unwrap()).collect();
+    let actions: Vec<_> =
+        log.as_array().unwrap().iter().map(|it| it["action"].as_str().unwrap()).collect();
     assert_eq!(actions.len(), 5, "{actions:?}");
     assert!(terminal.says(&["audit", "--team", "shop"]).contains("person:ada"));
     let refused = terminal.complains(2, &["audit"]);

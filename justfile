@@ -46,3 +46,9 @@ log-trial mib="1024":
 repository-trial megabytes="1000":
     REPOSITORY_MB={{ megabytes }} cargo nextest run --release --no-capture --test docker -E 'test(a_large_repository)'
     REPOSITORY_MB={{ megabytes }} cargo bench --locked --bench repository
+
+# Schemathesis against a running server for so many seconds; `SEED` repeats a run
+api-trial seconds="600":
+    deploy/setup api
+    cargo build --locked
+    deploy/api-trial {{ seconds }}

@@ -12,12 +12,16 @@ mod projects;
 mod deliveries;
 mod secrets;
 mod audit;
+mod open_api;
 
+use axum::http::Uri;
 use axum::{Router, middleware};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Predicate};
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::{self, App};
+use crate::http::{self, App, Problem, ProblemKind};
 
 /// Where everything of this version is.
 pub const PREFIX: &str = "/api/v1";
@@ -44,18 +48,37 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(projects::routes())
         .merge(deliveries::routes())
         .merge(secrets::routes())
-        .merge(audit::routes());
+        .merge(audit::routes())
+        .merge(open_api::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(well_known::routes())
         .nest(PREFIX, routes)
         .split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
-    (router, document)
+    (router, open_api::complete(document))
 }
 
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls
 /// from where (`into_make_service_with_connect_info`).
 pub fn service(app: App) -> Router {
     let (router, _document) = router();
-    router.layer(middleware::from_fn_with_state(app.clone(), http::secure)).with_state(app)
+    router
+        .fallback(async |_uri: Uri| Problem::not_found("this address"))
+        .method_not_allowed_fallback(async || {
+            let title = "this address does not take requests of this method";
+            Problem::new(ProblemKind::MethodNotAllowed, title).with_help("See the header `Allow`.")
+        })
+        .layer(middleware::from_fn_with_state(app.clone(), http::once))
+        .layer(middleware::from_fn(http::tag))
+        .layer(middleware::from_fn_with_state(app.clone(), http::secure))
+        .layer(CompressionLayer::new().gzip(true).compress_when(packable()))
+        .layer(middleware::from_fn(http::tell_packed_apart))
+        .with_state(app)
+}
+
+/// What is packed: neither streams, which would wait, nor files, which are packed already or large.
+fn packable() -> impl Predicate {
+    DefaultPredicate::new()
+        .and(NotForContentType::const_new("application/octet-stream"))
+        .and(NotForContentType::const_new("application/x-tar"))
 }

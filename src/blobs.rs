@@ -1,12 +1,16 @@
 //! Bytes: logs by offset, and files by content hash. Knows nothing of runs beyond their names.
 
 pub mod content;
+pub mod member;
 pub mod garbage;
 pub mod log;
 
 pub use content::{Blobs, StoredBlob};
 pub use garbage::garbage;
-pub use log::{LogExtent, LogReader, LogSection, LogWriter, Logs};
+pub use log::{
+    LogExtent, LogLine, LogPlace, LogReader, LogSection, LogWriter, Logs, OUTPUT_SECTION,
+};
+pub use member::{Archives, Found, Member};
 
 /// Why bytes could not be stored or read.
 #[derive(Debug, thiserror::Error)]

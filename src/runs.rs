@@ -13,6 +13,8 @@ use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
 
 pub mod view;
+mod stages;
+mod watch;
 
 /// How often a commit is tried when others append to the same run at the same time.
 const COMMIT_TRIES: u32 = 20;
@@ -69,6 +71,16 @@ pub enum RunsError {
         /// Number and id of the runs that may be meant, newest first; one more than are named when there
         /// are too many.
         candidates: Vec<(i64, RunId)>,
+    },
+    /// No stage is called so, or several are.
+    #[error("run #{number} has no stage with the key `{wanted}`")]
+    NoStage {
+        /// Number of the run.
+        number: i64,
+        /// What was asked for.
+        wanted: String,
+        /// Keys that may be meant.
+        known: Vec<String>,
     },
     /// The run refuses the command.
     #[error(transparent)]

@@ -19,6 +19,7 @@ mod intake;
 mod matching;
 mod pipelines;
 mod start;
+mod manual;
 mod forks;
 mod comments;
 mod refs;
@@ -30,6 +31,7 @@ mod outbox;
 mod tests;
 
 pub use intake::Received;
+pub use manual::{ManualError, ManualOrder};
 
 /// Between two looks at what is due, when nobody has woken us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -22,7 +22,7 @@ mod workspace;
 mod keep;
 mod pool;
 
-pub use attempt::log::OUTPUT_SECTION;
+pub use crate::blobs::OUTPUT_SECTION;
 pub use driver::lease::is_driven_here;
 pub use keep::{BuiltImages, Swept};
 

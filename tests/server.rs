@@ -22,6 +22,25 @@ mod driven;
 mod remotes;
 #[path = "server/requests.rs"]
 mod requests;
+#[path = "server/api/approvals.rs"]
+mod approvals;
+#[path = "server/api/conventions.rs"]
+mod conventions;
+#[path = "server/api/described.rs"]
+mod described;
+#[path = "server/api/documentation.rs"]
+mod documentation;
+#[path = "server/api/downloads.rs"]
+mod downloads;
+#[path = "server/api/manual.rs"]
+mod manual;
+#[path = "server/api/projects.rs"]
+mod projects;
+#[path = "server/api/repeated.rs"]
+mod repeated;
+#[path = "server/api/streams.rs"]
+mod streams;
+
 #[path = "server/command.rs"]
 mod command;
 #[path = "server/identity.rs"]

@@ -1,12 +1,11 @@
 //! `GET /api/v1/me`: who calls, and what they may do.
 
-use axum::Json;
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::{Proof, Scope};
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Problem, Visitor};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(show_me))

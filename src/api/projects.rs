@@ -3,6 +3,9 @@
 mod body;
 mod list_projects;
 mod create_project;
+mod show_project;
+mod change_project;
+mod archive_project;
 mod rotate_hook_secret;
 mod set_credential;
 mod notify_project;
@@ -17,6 +20,11 @@ use crate::store::access::projects::ProjectRow;
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_projects::list_projects, create_project::create_project))
+        .routes(routes!(
+            show_project::show_project,
+            change_project::change_project,
+            archive_project::archive_project
+        ))
         .routes(routes!(rotate_hook_secret::rotate_hook_secret))
         .routes(routes!(set_credential::set_credential))
         .routes(routes!(notify_project::notify_project))
@@ -30,4 +38,13 @@ pub(super) async fn find(app: &App, visitor: &Visitor, slug: &str) -> Result<Pro
     let project = found.ok_or_else(|| Problem::not_found(what))?;
     visitor.require(&project.team, Role::Viewer, what)?;
     Ok(project)
+}
+
+fn check_address(app: &App, address: &str) -> Result<(), Problem> {
+    let rule = app.triggers.projects().addresses();
+    rule.admit_form(address).map_err(|it| Problem::bad_request(it.to_string()))
+}
+
+fn bad_forge() -> Problem {
+    Problem::bad_request("`forge` is `github`, `gitlab`, `gitea` or `git`")
 }

@@ -7,12 +7,11 @@ mod end_session;
 mod list_sessions;
 mod revoke_session;
 
-use axum::Json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::auth::SignedIn;
-use crate::http::{App, Cookies, SetCookies};
+use crate::http::{App, Cookies, Json, SetCookies};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()

@@ -1,6 +1,5 @@
 //! `POST /api/v1/setup`: the first person of a new installation, who owns it.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -8,7 +7,7 @@ use utoipa_axum::routes;
 
 use crate::api::tokens::{CreatedToken, make};
 use crate::auth::{NewOwner, Scope};
-use crate::http::{App, Newcomer, Problem};
+use crate::http::{App, Json, Newcomer, Problem};
 use crate::model::PersonId;
 
 /// How long the token is good that the owner gets.

@@ -23,7 +23,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// The team of this name, for what takes `needed`.
-async fn find(app: &App, visitor: &Visitor, name: &str, needed: Role) -> Result<TeamRow, Problem> {
+pub(super) async fn find(
+    app: &App,
+    visitor: &Visitor,
+    name: &str,
+    needed: Role,
+) -> Result<TeamRow, Problem> {
     let what = "this team";
     let team = app.store.find_team(name).await?.ok_or_else(|| Problem::not_found(what))?;
     visitor.require(&team.id, needed, what)?;

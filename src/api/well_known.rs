@@ -1,14 +1,13 @@
 //! What clouds read before they trust a stage's token: discovery and public keys. Outside of `/api/v1`, where the
 //! standard wants it.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{App, Problem};
+use crate::http::{App, Json, Problem};
 
 /// Keys are published two days before they sign, so an hour is no risk.
 const CACHE: [(HeaderName, HeaderValue); 1] =

@@ -15,11 +15,16 @@ mod record;
 mod text;
 mod writer;
 mod reader;
+mod lines;
 #[cfg(test)]
 mod tests;
 
+pub use lines::{LogLine, LogPlace};
 pub use reader::LogReader;
 pub use writer::LogWriter;
+
+/// Section of a log that holds the output of the containers, as a step number no stage has.
+pub const OUTPUT_SECTION: u32 = u32::MAX;
 
 /// The folder of logs. Cheap to clone; clones wake each other's readers.
 #[derive(Debug, Clone)]

@@ -128,7 +128,13 @@ fn runs_error(error: &anyhow::Error) -> Option<&RunsError> {
 }
 
 fn is_wrong_reference(error: &RunsError) -> bool {
-    matches!(error, RunsError::NotFound(_) | RunsError::Ambiguous { .. } | RunsError::Refused(_))
+    matches!(
+        error,
+        RunsError::NotFound(_)
+            | RunsError::Ambiguous { .. }
+            | RunsError::NoStage { .. }
+            | RunsError::Refused(_)
+    )
 }
 
 fn is_wrong_name(error: &PersonError) -> bool {
@@ -195,6 +201,7 @@ fn help_of(error: &anyhow::Error) -> String {
         }
         Some(RunsError::NotFound(_)) => "`trunkline runs --all` lists the runs there are".to_owned(),
         Some(RunsError::Ambiguous { .. }) => "give more of the id, or the number of the run".to_owned(),
+        Some(RunsError::NoStage { known, .. }) => format!("known are `{}`", known.join("`, `")),
         Some(RunsError::Unreadable { .. }) => {
             "read it with the version of `trunkline` that made it".to_owned()
         }

@@ -108,6 +108,8 @@ pub enum Command {
         scope: RerunScope,
         /// Who asked.
         by: String,
+        /// Whether no earlier result may stand for a stage.
+        no_reuse: bool,
     },
     /// Time has passed: whatever is due (timeouts, retries, approvals) happens.
     Tick,

@@ -34,7 +34,10 @@ impl Run {
             Command::FinishStep { attempt, step, exit_code, epoch } => {
                 finish::finish_step(self, (attempt, *epoch), *step, *exit_code)
             }
-            Command::Rerun { scope, by } => rerun::rerun(self, scope, by, now),
+            Command::Rerun { scope, by, no_reuse } => {
+                let asked = rerun::Asked { scope, by, no_reuse: *no_reuse };
+                rerun::rerun(self, asked, now)
+            }
             Command::Tick => Ok(tick::tick(self, now)),
             Command::Admit
             | Command::GrantSlot { .. }

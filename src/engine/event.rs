@@ -179,6 +179,9 @@ pub enum Event {
         by: String,
         /// The stages that go back to pending.
         stages: Vec<StageIndex>,
+        /// Whether no earlier result may stand for a stage.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        no_reuse: bool,
     },
 }
 

@@ -39,6 +39,7 @@ pub struct Run {
     pub(super) epoch: u64,
     pub(super) admitted: bool,
     pub(super) halt: Option<Halt>,
+    pub(super) may_reuse: bool,
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished: Option<(RunStatus, Timestamp)>,
 }
@@ -186,6 +187,7 @@ impl Run {
             epoch: 0,
             admitted: false,
             halt: None,
+            may_reuse: true,
             started_at: None,
             finished: None,
         }
@@ -225,6 +227,12 @@ impl Run {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Whether an earlier green result may stand for a stage, as far as the last re-run has a say.
+    #[must_use]
+    pub fn may_reuse(&self) -> bool {
+        self.may_reuse
     }
 
     /// A stage, if the plan has one there.

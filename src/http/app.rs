@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::auth::Auth;
-use crate::blobs::{Blobs, Logs};
+use crate::blobs::{Archives, Blobs, Logs};
+use crate::http::Streams;
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
-use crate::secrets::TeamSecrets;
+use crate::secrets::{Sealer, TeamSecrets};
 use crate::store::Store;
 use crate::triggers::Triggers;
 
@@ -29,6 +30,12 @@ pub struct App {
     pub triggers: Triggers,
     /// The secrets of teams.
     pub secrets: TeamSecrets,
+    /// Looks into artifacts.
+    pub archives: Archives,
+    /// Seals what is kept for clients.
+    pub sealer: Sealer,
+    /// Streams of events that are open.
+    pub streams: Streams,
 }
 
 impl App {

@@ -9,6 +9,7 @@ use crate::model::Role;
 use crate::runs::RunsError;
 use crate::secrets::{self, SealError, TeamSecretsError};
 use crate::store::StoreError;
+use crate::triggers::TriggerError;
 
 /// What went wrong, in words that clients may compare. New ones are added, old ones stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,8 +26,16 @@ pub enum ProblemKind {
     Conflict,
     /// What is asked for cannot be done as things stand.
     Refused,
+    /// What is asked for cannot be done in this way with this address.
+    MethodNotAllowed,
+    /// It is no longer what the client has seen.
+    PreconditionFailed,
     /// The body is too large.
     TooLarge,
+    /// The body is not of a type that is read.
+    UnsupportedMedia,
+    /// The wanted part lies outside.
+    RangeNotSatisfiable,
     /// Too many requests.
     TooMany,
     /// Something of ours broke.
@@ -46,7 +55,11 @@ impl ProblemKind {
             Self::NotFound => "not-found",
             Self::Conflict => "conflict",
             Self::Refused => "refused",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::PreconditionFailed => "precondition-failed",
             Self::TooLarge => "too-large",
+            Self::UnsupportedMedia => "unsupported-media-type",
+            Self::RangeNotSatisfiable => "range-not-satisfiable",
             Self::TooMany => "too-many-requests",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
@@ -61,7 +74,11 @@ impl ProblemKind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMedia => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::RangeNotSatisfiable => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -81,7 +98,7 @@ pub struct Problem {
 /// The form of RFC 9457, section 3, with `help` as an extension.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
 #[schema(as = Problem)]
-pub(crate) struct ProblemBody {
+pub struct ProblemBody {
     /// Names the kind of problem; stable.
     r#type: String,
     /// What is wrong, for people.
@@ -137,6 +154,21 @@ impl Problem {
         Self { help: Some(help.into()), ..self }
     }
 
+    /// It as the last event of a stream.
+    pub(super) fn into_event(self) -> axum::response::sse::Event {
+        let event = axum::response::sse::Event::default().event("problem");
+        event.json_data(self.into_body()).unwrap_or_default()
+    }
+
+    fn into_body(self) -> ProblemBody {
+        ProblemBody {
+            r#type: format!("/problems/{}", self.kind.as_str()),
+            title: self.title,
+            status: self.kind.status().as_u16(),
+            help: self.help,
+        }
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
@@ -146,21 +178,15 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = self.kind.status();
-        let body = ProblemBody {
-            r#type: format!("/problems/{}", self.kind.as_str()),
-            title: self.title,
-            status: status.as_u16(),
-            help: self.help,
-        };
-        let mut response = (status, axum::Json(body)).into_response();
+        let (kind, retry_after_seconds) = (self.kind, self.retry_after_seconds);
+        let mut response = (kind.status(), axum::Json(self.into_body())).into_response();
         let headers = response.headers_mut();
         let json = header::HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = retry_after_seconds {
             headers.insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.kind == ProblemKind::Unauthenticated {
+        if kind == ProblemKind::Unauthenticated {
             let bearer = header::HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, bearer);
         }
@@ -196,6 +222,11 @@ impl From<RunsError> for Problem {
         match error {
             RunsError::NotFound(_) => Self::not_found("this run"),
             RunsError::Ambiguous { .. } => Self::bad_request(error.to_string()),
+            RunsError::NoStage { ref known, .. } => {
+                let known = known.join("`, `");
+                Self::new(ProblemKind::NotFound, error.to_string())
+                    .with_help(format!("Known are `{known}`."))
+            }
             RunsError::Refused(refused) => Self::new(ProblemKind::Refused, refused.to_string()),
             RunsError::Store(error) => error.into(),
             RunsError::Unreadable { .. } => Self::internal(&error),
@@ -218,6 +249,16 @@ impl From<TeamSecretsError> for Problem {
                     .with_help("Try again in a moment.")
             }
             TeamSecretsError::Seal(error) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<TriggerError> for Problem {
+    fn from(error: TriggerError) -> Self {
+        match error {
+            TriggerError::Runs(error) => error.into(),
+            TriggerError::Store(error) => error.into(),
+            TriggerError::Project(_) | TriggerError::Broken(_) => Self::internal(&error),
         }
     }
 }

@@ -42,4 +42,47 @@ impl<T> Page<T> {
         let next = rows.last().filter(|_| has_more).map(cursor);
         Self { items: rows, next }
     }
+
+    /// A page of a list that is short enough to lie in memory as a whole; it is sorted by its cursor.
+    pub fn of_all(mut rows: Vec<T>, query: &PageQuery, cursor: impl Fn(&T) -> String) -> Self {
+        rows.sort_by_cached_key(&cursor);
+        if let Some(after) = &query.cursor {
+            rows.retain(|it| cursor(it) > *after);
+        }
+        Self::new(rows, query.limit(), cursor)
+    }
+
+    /// As [`Self::of_all`], for a list whose newest rows have the highest cursors and come first.
+    pub fn newest_of_all(
+        mut rows: Vec<T>,
+        query: &PageQuery,
+        cursor: impl Fn(&T) -> String,
+    ) -> Self {
+        rows.sort_by_cached_key(|it| std::cmp::Reverse(cursor(it)));
+        if let Some(before) = &query.cursor {
+            rows.retain(|it| cursor(it) < *before);
+        }
+        Self::new(rows, query.limit(), cursor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_of_a_list_in_memory_follow_each_other() {
+        let rows = || vec!["c", "a", "e", "b", "d"];
+        let mut query = PageQuery { cursor: None, limit: Some(2) };
+        let mut seen = Vec::new();
+        loop {
+            let page = Page::of_all(rows(), &query, |it| (*it).to_owned());
+            seen.push(page.items);
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [vec!["a", "b"], vec!["c", "d"], vec!["e"]]);
+    }
 }

@@ -7,3 +7,4 @@ pub mod tokens;
 pub mod sessions;
 pub mod sign_in;
 pub mod keys;
+pub mod requests;

@@ -61,11 +61,24 @@ impl Store {
         let rows: Vec<(i64, i64, Timestamp, String)> = with_db!(self, db => {
             sqlx::query_as(SQL).bind(id).bind(from_seq).fetch_all(db).await?
         });
-        rows.into_iter()
-            .map(|(seq, version, at, body)| {
-                Ok(StoredEvent { seq, at, event: read_event(id, seq, version, &body)? })
-            })
-            .collect()
+        read_events(id, rows)
+    }
+
+    /// At most `limit` events of a run from `from_seq` on.
+    pub async fn list_some_events(
+        &self,
+        id: &RunId,
+        from_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        const SQL: &str = "
+            SELECT seq, version, at, body FROM run_events
+            WHERE run = $1 AND seq >= $2 ORDER BY seq LIMIT $3";
+        let limit = i64::from(limit);
+        let rows: Vec<(i64, i64, Timestamp, String)> = with_db!(self, db => {
+            sqlx::query_as(SQL).bind(id).bind(from_seq).bind(limit).fetch_all(db).await?
+        });
+        read_events(id, rows)
     }
 
     /// Appends events; [`StoreError::Conflict`] when somebody else has appended first, or the run
@@ -109,6 +122,16 @@ impl Store {
         });
         Ok(())
     }
+}
+
+fn read_events(
+    id: &RunId,
+    rows: Vec<(i64, i64, Timestamp, String)>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let read = |(seq, version, at, body): (i64, i64, Timestamp, String)| {
+        Ok(StoredEvent { seq, at, event: read_event(id, seq, version, &body)? })
+    };
+    rows.into_iter().map(read).collect()
 }
 
 fn event_rows(append: &Append<'_>) -> Result<Vec<EventRow>, StoreError> {

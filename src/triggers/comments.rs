@@ -192,7 +192,7 @@ fn commands(order: &Order, giver: &Giver, loaded: &LoadedRun) -> Vec<Command> {
         Order::Rerun(scope) if is_finished => {
             let has_failed = loaded.run.status() != RunStatus::Passed;
             let is_wanted = *scope == RerunScope::All || has_failed;
-            let command = Command::Rerun { scope: scope.clone(), by };
+            let command = Command::Rerun { scope: scope.clone(), by, no_reuse: false };
             is_wanted.then_some(command).into_iter().collect()
         }
         Order::Cancel(reason) if !is_finished => {

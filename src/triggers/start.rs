@@ -1,6 +1,10 @@
 //! From an event to runs: reads the pipelines of the commit, plans those that it starts, and stores each run
 //! once for each cause.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
 use crate::facts::Revision;
 use crate::forge::{self, PullRequest, Push, StatusState, skip_word};
 use crate::model::RunId;
@@ -42,26 +46,30 @@ pub(super) enum HappeningKind {
     PullRequest(PullRequestContext),
     /// A schedule of this pipeline.
     Schedule(String),
+    /// A person who wants this pipeline, with these inputs.
+    Manual(String, BTreeMap<String, String>),
 }
 
 /// What becomes of one pipeline of the commit.
-enum Fate {
+pub(super) enum Fate {
     Starts(Box<Planned>),
     Skipped { pipeline: String, reason: String },
     Broken { pipeline: String, problem: String, shown: String },
 }
 
-struct Planned {
+pub(super) struct Planned {
     plan: Plan,
     context: Context,
 }
 
 /// Everything that was read of a commit.
-struct Read {
-    commit: CommitFacts,
-    height: i64,
+pub(super) struct Read {
+    pub(super) commit: CommitFacts,
+    pub(super) height: i64,
     skip: Option<&'static str>,
-    fates: Vec<Fate>,
+    pub(super) fates: Vec<Fate>,
+    /// Names of all its pipelines.
+    pub(super) pipelines: Vec<String>,
 }
 
 impl Triggers {
@@ -138,6 +146,21 @@ impl Triggers {
         }
         let mirror =
             self.projects.ensure(project, &happening.commit, request_ref.as_deref()).await?;
+        let read = self.read(project, mirror, &happening).await?;
+        if let Some(word) = read.skip {
+            let reason = format!("the commit's message says `{word}`");
+            return Ok((DeliveryStatus::Ignored, reason));
+        }
+        self.carry_out(project, &happening, read).await
+    }
+
+    /// Reads what a happening means for each pipeline of its commit.
+    pub(super) async fn read(
+        &self,
+        project: &ProjectRow,
+        mirror: Mirror,
+        happening: &Happening,
+    ) -> Result<Read, TriggerError> {
         let reader = Reader {
             mirror,
             objects: self.projects.objects(),
@@ -145,12 +168,7 @@ impl Triggers {
             happening: happening.clone(),
         };
         let read = tokio::task::spawn_blocking(move || reader.read()).await;
-        let read = read.map_err(|error| TriggerError::Broken(error.to_string()))??;
-        if let Some(word) = read.skip {
-            let reason = format!("the commit's message says `{word}`");
-            return Ok((DeliveryStatus::Ignored, reason));
-        }
-        self.carry_out(project, &happening, read).await
+        Ok(read.map_err(|error| TriggerError::Broken(error.to_string()))??)
     }
 
     async fn carry_out(
@@ -195,7 +213,7 @@ impl Triggers {
     }
 
     /// Stores a run, unless its cause has made one before.
-    async fn create(
+    pub(super) async fn create(
         &self,
         project: &ProjectRow,
         happening: &Happening,
@@ -263,11 +281,11 @@ struct Reader {
 impl Reader {
     fn read(&self) -> Result<Read, SourceError> {
         let commit = self.mirror.find_commit(&self.happening.commit)?;
-        let is_schedule = matches!(self.happening.kind, HappeningKind::Schedule(_));
-        let skip = skip_word(&commit.message).filter(|_| !is_schedule);
+        let skip = skip_word(&commit.message).filter(|_| self.happening.kind.wanted().is_none());
         let height = self.mirror.height(&commit.id)?;
         if skip.is_some() {
-            return Ok(Read { commit, height, skip, fates: Vec::new() });
+            let (fates, pipelines) = (Vec::new(), Vec::new());
+            return Ok(Read { commit, height, skip, fates, pipelines });
         }
         let changed = self.changed_paths(&commit)?;
         let found = pipelines::read_all(&self.mirror, &commit.id)?;
@@ -276,7 +294,8 @@ impl Reader {
         for found in &found {
             fates.extend(self.fate(found, &commit, changed.as_deref(), trusted.as_deref())?);
         }
-        Ok(Read { commit, height, skip, fates })
+        let pipelines = found.iter().map(Found::name).collect();
+        Ok(Read { commit, height, skip, fates, pipelines })
     }
 
     /// The pipelines of the default branch, where the code of the commit is not trusted to say what may
@@ -288,9 +307,10 @@ impl Reader {
                 let trunk = self.mirror.find_commit(&trunk)?;
                 pipelines::read_all(&self.mirror, &trunk.id).map(Some)
             }
-            HappeningKind::PullRequest(_) | HappeningKind::Push | HappeningKind::Schedule(_) => {
-                Ok(None)
-            }
+            HappeningKind::PullRequest(_)
+            | HappeningKind::Push
+            | HappeningKind::Schedule(_)
+            | HappeningKind::Manual(..) => Ok(None),
         }
     }
 
@@ -329,7 +349,15 @@ impl Reader {
         if let Some(reason) = reason {
             return Ok(Some(Fate::Skipped { pipeline: name(), reason }));
         }
-        let context = self.context(pipeline, commit, changed)?;
+        let broken = |problem: String, shown| Fate::Broken { pipeline: name(), problem, shown };
+        let inputs = match self.inputs(pipeline) {
+            Ok(inputs) => inputs,
+            Err(problems) => {
+                let shown = problems.join("; ");
+                return Ok(Some(broken(shown.clone(), shown)));
+            }
+        };
+        let context = Context { inputs, ..self.context(pipeline, commit, changed)? };
         Ok(Some(match pipeline.plan(&context, &Selection::All) {
             Ok(mut plan) => {
                 if trusted.is_some() {
@@ -340,7 +368,7 @@ impl Reader {
             Err(problems) => {
                 let all: Vec<_> = problems.iter().map(|it| it.message.as_str()).collect();
                 let problem = all.first().copied().unwrap_or_default().to_owned();
-                Fate::Broken { pipeline: name(), problem, shown: all.join("\n") }
+                broken(problem, all.join("\n"))
             }
         }))
     }
@@ -348,8 +376,12 @@ impl Reader {
     /// A file that cannot be read is told of, as nobody knows what it would have started; not to forks,
     /// and not by a schedule of another pipeline.
     fn broken(&self, found: &Found, trusted: Option<&[Found]>) -> Option<Fate> {
-        let is_schedule = matches!(self.happening.kind, HappeningKind::Schedule(_));
-        if trusted.is_some() || is_schedule {
+        let is_other = match &self.happening.kind {
+            HappeningKind::Schedule(_) => true,
+            HappeningKind::Manual(wanted, _) => *wanted != found.name(),
+            HappeningKind::Push | HappeningKind::PullRequest(_) => false,
+        };
+        if trusted.is_some() || is_other {
             return None;
         }
         let problem = found.problem()?;
@@ -365,8 +397,19 @@ impl Reader {
             HappeningKind::PullRequest(request) => {
                 matching::pull_request(triggers.pull_request.as_ref(), &request.base, changed)
             }
-            HappeningKind::Schedule(name) if name == pipeline.name() => Match::Starts,
-            HappeningKind::Schedule(_) => Match::Unconcerned,
+            HappeningKind::Schedule(name) | HappeningKind::Manual(name, _) => {
+                if name == pipeline.name() { Match::Starts } else { Match::Unconcerned }
+            }
+        }
+    }
+
+    /// Only a person gives inputs; every other event has their defaults.
+    fn inputs(&self, pipeline: &Pipeline) -> Result<BTreeMap<String, Json>, Vec<String>> {
+        match &self.happening.kind {
+            HappeningKind::Manual(_, given) => pipeline.read_inputs(given),
+            HappeningKind::Push | HappeningKind::PullRequest(_) | HappeningKind::Schedule(_) => {
+                Ok(pipeline.default_inputs())
+            }
         }
     }
 
@@ -384,6 +427,7 @@ impl Reader {
             HappeningKind::Push => ("push", None),
             HappeningKind::PullRequest(request) => ("pull_request", Some(request.clone())),
             HappeningKind::Schedule(_) => ("schedule", None),
+            HappeningKind::Manual(..) => ("manual", None),
         };
         let mut git = revision.git(None);
         if let Some(request) = &pull_request {
@@ -393,12 +437,21 @@ impl Reader {
             event: event.to_owned(),
             git,
             pull_request,
-            inputs: pipeline.default_inputs(),
             changed_paths: changed.map(<[String]>::to_vec),
             hashes: revision.hashes(pipeline)?,
             team: pipeline.team().map(str::to_owned),
             ..Context::default()
         })
+    }
+}
+
+impl HappeningKind {
+    /// The one pipeline that is asked for by name, whatever a commit's message says.
+    fn wanted(&self) -> Option<&str> {
+        match self {
+            Self::Schedule(name) | Self::Manual(name, _) => Some(name),
+            Self::Push | Self::PullRequest(_) => None,
+        }
     }
 }
 

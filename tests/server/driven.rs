@@ -21,7 +21,7 @@ stages:
   docs: { image: none, run: 'true', if: changed('docs/**') }
 ";
 
-fn worker(scene: &Scene) -> Worker<HostExecutor> {
+pub(crate) fn worker(scene: &Scene) -> Worker<HostExecutor> {
     let (app, folder) = (&scene.server.app, scene.server.folder.path().to_owned());
     let clock = Arc::clone(&scene.server.clock);
     let settings = HostSettings {

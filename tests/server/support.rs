@@ -12,10 +12,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
-use trunkline::blobs::{Blobs, Logs};
+use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
 use trunkline::forge::Outgoing;
-use trunkline::http::App;
+use trunkline::http::{App, Streams};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
@@ -72,14 +72,19 @@ impl Server {
         let store = Store::open(&database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
-        let auth = Auth::new(store.clone(), clock.clone(), sealer).with_settings(settings(&url));
+        let auth =
+            Auth::new(store.clone(), clock.clone(), sealer.clone()).with_settings(settings(&url));
         let runs = Runs::new(store.clone());
         let triggers = triggers(&folder, &runs, clock.clone());
+        let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let app = App {
+            archives: Archives::new(blobs.clone()),
             triggers: triggers.clone(),
             secrets,
+            sealer,
+            streams: Streams::default(),
             runs,
-            blobs: Blobs::open(&folder.path().join("blobs")).unwrap(),
+            blobs,
             logs: Logs::open(&folder.path().join("logs")).unwrap(),
             auth,
             clock: clock.clone(),
@@ -200,6 +205,12 @@ impl Answer {
     pub(crate) async fn of(response: Response) -> Self {
         let (status, headers) = (response.status(), response.headers().clone());
         Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    /// Of a body that does not end.
+    pub(crate) fn without_body(response: &Response) -> Self {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Self { status, headers, text: String::new() }
     }
 
     pub(crate) fn json(&self) -> Value {

@@ -159,7 +159,7 @@ impl History {
             let mut loaded = runs.load(run).await.unwrap();
             let first = RerunScope::Stages(vec![StageIndex(0)]);
             let scope = dice.pick(&[RerunScope::All, RerunScope::Failed, first]);
-            let command = Command::Rerun { scope, by: "p0".to_owned() };
+            let command = Command::Rerun { scope, by: "p0".to_owned(), no_reuse: false };
             match runs.execute(&mut loaded, &command, self.world.now()).await {
                 Ok(_) | Err(RunsError::Refused(_)) => (),
                 Err(error) => self.world.blame(format!("rerun: {error}")),

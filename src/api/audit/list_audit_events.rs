@@ -1,11 +1,10 @@
 //! `GET /api/v1/audit`: newest first; owners see all of it, admins what concerns their team.
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::{App, Page, PageQuery, Problem, ProblemKind, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor};
 use crate::model::{Role, TeamId, Timestamp};
 use crate::store::audit::{AuditFilter, AuditRow};
 

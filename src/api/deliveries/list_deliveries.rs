@@ -1,10 +1,9 @@
 //! `GET /api/v1/projects/{team}/{name}/deliveries`: newest first.
 
-use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 
 use super::body::DeliveryBody;
-use crate::http::{App, Page, PageQuery, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 
 /// Lists what came in for a project.
 #[utoipa::path(

@@ -1,13 +1,12 @@
 //! `POST /api/v1/hooks/{project}`: a forge says that something has happened. Stored, and answered at once.
 
-use axum::Json;
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 
 use crate::forge::{BODY_BYTES_MAX, Envelope};
-use crate::http::{App, Problem, ProblemKind};
+use crate::http::{App, Json, Path, Problem, ProblemKind};
 use crate::model::ProjectId;
 use crate::projects::ProjectError;
 use crate::store::access::projects::ProjectRow;

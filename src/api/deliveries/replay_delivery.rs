@@ -1,9 +1,9 @@
 //! `POST /api/v1/projects/{team}/{name}/deliveries/{delivery}/replay`: processes it once more.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Has a delivery processed once more; what it has started is not started again.

@@ -1,11 +1,10 @@
 //! `PATCH /api/v1/people/{login}`: name, password, ownership, and whether they may sign in.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::PersonBody;
 use crate::auth::PersonChange;
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Json, Path, Problem, ProblemKind, Visitor};
 
 /// What changes; what is left out stays.
 #[derive(serde::Deserialize, utoipa::ToSchema)]

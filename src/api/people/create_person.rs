@@ -1,12 +1,11 @@
 //! `POST /api/v1/people`: somebody who may sign in.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::PersonBody;
 use crate::auth::NewPerson;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Problem, Visitor};
 
 /// A person to make.
 #[derive(serde::Deserialize, utoipa::ToSchema)]

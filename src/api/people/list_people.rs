@@ -1,22 +1,24 @@
 //! `GET /api/v1/people`: everybody, by login.
 
-use axum::Json;
 use axum::extract::State;
 
 use super::PersonBody;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 
 /// Lists people.
 #[utoipa::path(
     get, path = "/people", tag = "people",
     extensions(("x-access" = json!("owner"))),
+    params(PageQuery),
     responses((status = 200, body = Page<PersonBody>)),
 )]
 pub(super) async fn list_people(
     State(app): State<App>,
     visitor: Visitor,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PersonBody>>, Problem> {
     visitor.require_owner()?;
     let rows = app.store.list_people().await?;
-    Ok(Json(Page { items: rows.into_iter().map(PersonBody::from).collect(), next: None }))
+    let rows = rows.into_iter().map(PersonBody::from).collect();
+    Ok(Json(Page::of_all(rows, &page, |it: &PersonBody| it.login.clone())))
 }

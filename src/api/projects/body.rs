@@ -15,12 +15,20 @@ pub(super) struct ProjectBody {
     address: String,
     /// `github`, `gitlab`, `gitea` or `git`.
     forge: String,
+    /// Base address of the forge's API; empty for that of the public one.
+    forge_url: String,
     /// `owner/name` at the forge, or empty.
     forge_path: String,
     /// The trunk.
     default_branch: String,
+    /// Higher is served first within the team.
+    priority: i64,
+    /// How often the remote is asked for news, in seconds; 0 for never.
+    poll_seconds: i64,
     /// When it was made, in milliseconds since 1970-01-01 UTC.
     created_at: i64,
+    /// Since when nothing starts its runs; null while something does.
+    archived_at: Option<i64>,
 }
 
 impl From<ProjectRow> for ProjectBody {
@@ -31,9 +39,20 @@ impl From<ProjectRow> for ProjectBody {
             name: row.name,
             address: row.address,
             forge: row.forge.to_string(),
+            forge_url: row.forge_url,
             forge_path: row.forge_path,
             default_branch: row.default_branch,
+            priority: row.priority,
+            poll_seconds: row.poll_seconds,
             created_at: row.created_at.0,
+            archived_at: row.archived_at.map(|it| it.0),
         }
+    }
+}
+
+impl ProjectBody {
+    /// `team/name`.
+    pub(super) fn slug(&self) -> String {
+        format!("{}/{}", self.team, self.name)
     }
 }

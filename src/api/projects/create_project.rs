@@ -1,11 +1,10 @@
 //! `POST /api/v1/projects`: a repository that is built from now on.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::body::ProjectBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Problem, Visitor};
 use crate::model::access::is_name;
 use crate::model::{ForgeKind, ProjectId, Role};
 use crate::store::access::projects::ProjectRow;
@@ -65,16 +64,14 @@ pub(super) async fn create_project(
     visitor.require(&team.id, Role::Admin, "this team")?;
     let bad_name = || Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`");
     is_name(&request.name).then_some(()).ok_or_else(bad_name)?;
-    let bad_forge = || Problem::bad_request("`forge` is `github`, `gitlab`, `gitea` or `git`");
-    let rule = app.triggers.projects().addresses();
-    rule.admit_form(&request.address).map_err(|it| Problem::bad_request(it.to_string()))?;
+    super::check_address(&app, &request.address)?;
     let row = ProjectRow {
         id: ProjectId(app.new_id()),
         team: team.id,
         team_name: team.name,
         name: request.name,
         address: request.address,
-        forge: ForgeKind::parse(&request.forge).ok_or_else(bad_forge)?,
+        forge: ForgeKind::parse(&request.forge).ok_or_else(super::bad_forge)?,
         forge_url: request.forge_url,
         forge_path: request.forge_path,
         default_branch: request.default_branch,

@@ -1,10 +1,10 @@
 //! `POST /api/v1/projects/{team}/{name}/notify`: there may be news at the remote. What a `post-receive` hook
 //! calls.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Has the remote looked at now.

@@ -1,9 +1,8 @@
 //! `POST /api/v1/projects/{team}/{name}/hook-secret`: the secret that proves deliveries, shown once.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Bytes that a secret of somebody else's making must have.

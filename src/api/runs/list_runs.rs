@@ -1,19 +1,20 @@
 //! `GET /api/v1/runs`: newest first, with filters that can be combined.
 
-use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 
-use super::body::RunBody;
-use crate::http::{App, Page, PageQuery, Problem, Visitor};
-use crate::model::{RunId, RunStatus};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::model::{RunId, RunStatus, TeamId};
+use crate::runs::view::RunRowView;
 use crate::store::runs::RunFilter;
 
 /// Which runs.
-#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct RunsQuery {
     /// Only this project: `team/name`.
     project: Option<String>,
+    /// Only projects of this team.
+    team: Option<String>,
     /// Only this pipeline.
     pipeline: Option<String>,
     /// Only this branch.
@@ -31,44 +32,57 @@ pub(super) struct RunsQuery {
     get, path = "/runs", tag = "runs",
     extensions(("x-access" = json!("signed-in"))),
     params(RunsQuery, PageQuery),
-    responses((status = 200, body = Page<RunBody>)),
+    responses((status = 200, body = Page<RunRowView>)),
 )]
 pub(super) async fn list_runs(
     State(app): State<App>,
     visitor: Visitor,
     Query(query): Query<RunsQuery>,
     Query(page): Query<PageQuery>,
-) -> Result<Json<Page<RunBody>>, Problem> {
-    let filter = filter(&app, &visitor, query, &page).await?;
+) -> Result<Json<Page<RunRowView>>, Problem> {
+    let filter = filter(&app, &visitor, query).await?;
     let limit = page.limit();
-    let rows = app.store.list_runs(&filter).await?;
+    let before = page.cursor.map(RunId);
+    let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
     let page = Page::new(rows, limit, |it| it.id.0.clone());
-    Ok(Json(Page { items: page.items.into_iter().map(RunBody::from).collect(), next: page.next }))
+    let items = page.items.iter().map(|it| RunRowView::of(it, false)).collect();
+    Ok(Json(Page { items, next: page.next }))
 }
 
-async fn filter(
+/// What the caller asks for, of what they may see.
+pub(super) async fn filter(
     app: &App,
     visitor: &Visitor,
     query: RunsQuery,
-    page: &PageQuery,
 ) -> Result<RunFilter, Problem> {
-    let teams = (!visitor.0.may_own()).then(|| visitor.0.visible_teams());
     let project = match query.project.as_deref() {
         Some(slug) => Some(crate::api::projects::find(app, visitor, slug).await?.id),
         None => None,
     };
     Ok(RunFilter {
         project,
-        teams,
+        teams: teams(app, visitor, query.team.as_deref()).await?,
         pipeline: query.pipeline,
         branch: query.branch,
         event: query.event,
         revision: query.revision,
         statuses: statuses(query.status.as_deref().unwrap_or_default())?,
-        before: page.cursor.clone().map(RunId),
-        limit: page.limit() + 1,
         ..RunFilter::default()
     })
+}
+
+/// The teams whose runs are looked at; `None` for all there are, with those of nobody.
+async fn teams(
+    app: &App,
+    visitor: &Visitor,
+    wanted: Option<&str>,
+) -> Result<Option<Vec<TeamId>>, Problem> {
+    let Some(name) = wanted else {
+        return Ok((!visitor.0.may_own()).then(|| visitor.0.visible_teams()));
+    };
+    Ok(Some(vec![
+        crate::api::teams::find(app, visitor, name, crate::model::Role::Viewer).await?.id,
+    ]))
 }
 
 fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {

@@ -1,23 +1,23 @@
 //! `GET /api/v1/runs/{run}`: one run with its stages.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
-use super::body::RunWithStages;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
+use crate::runs::view::RunView;
 
-/// Shows a run.
+/// Shows a run: its stages, attempts, steps, gates, outputs and what it waits for.
 #[utoipa::path(
     get, path = "/runs/{run}", tag = "runs",
     extensions(("x-access" = json!("viewer"))),
-    params(("run" = String, Path, description = "Its id")),
-    responses((status = 200, body = RunWithStages)),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id")),
+    responses((status = 200, body = RunView)),
 )]
 pub(super) async fn show_run(
     State(app): State<App>,
     visitor: Visitor,
     Path(run): Path<String>,
-) -> Result<Json<RunWithStages>, Problem> {
-    Ok(Json(super::load(&app, &visitor, &run, Role::Viewer).await?.into()))
+) -> Result<Json<RunView>, Problem> {
+    let loaded = super::load(&app, &visitor, &run, Role::Viewer).await?;
+    Ok(Json(RunView::of(&loaded, app.now())))
 }

@@ -34,6 +34,13 @@ impl From<SecretRow> for SecretBody {
     }
 }
 
+impl SecretBody {
+    /// What it is found by among those of its holder.
+    pub(super) fn cursor(&self) -> String {
+        format!("{}/{}", self.name, self.environment)
+    }
+}
+
 /// Which secret of a team or project.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,11 +1,11 @@
 //! `DELETE …/secrets?name=…`: no stage gets it any more.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::Holder;
 use super::body::SecretQuery;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::Role;
 use crate::secrets::team::Author;
 

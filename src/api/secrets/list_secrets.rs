@@ -1,26 +1,26 @@
 //! `GET …/secrets`: names, rules and versions.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::Holder;
 use super::body::SecretBody;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists the secrets of a team.
 #[utoipa::path(
     get, path = "/teams/{team}/secrets", tag = "secrets",
     extensions(("x-access" = json!("viewer"))),
-    params(("team" = String, Path, description = "Name of the team")),
+    params(("team" = String, Path, description = "Name of the team"), PageQuery),
     responses((status = 200, body = Page<SecretBody>)),
 )]
 pub(super) async fn list_team_secrets(
     State(app): State<App>,
     visitor: Visitor,
     Path(team): Path<String>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?).await
+    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?, &page).await
 }
 
 /// Lists the secrets of a project.
@@ -30,6 +30,7 @@ pub(super) async fn list_team_secrets(
     params(
         ("team" = String, Path, description = "Name of the team"),
         ("name" = String, Path, description = "Name of the project"),
+        PageQuery,
     ),
     responses((status = 200, body = Page<SecretBody>)),
 )]
@@ -37,11 +38,17 @@ pub(super) async fn list_project_secrets(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, name)): Path<(String, String)>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?).await
+    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, &page).await
 }
 
-async fn list(app: &App, holder: Holder) -> Result<Json<Page<SecretBody>>, Problem> {
+async fn list(
+    app: &App,
+    holder: Holder,
+    page: &PageQuery,
+) -> Result<Json<Page<SecretBody>>, Problem> {
     let rows = app.store.list_secrets(&holder.team, &holder.project).await?;
-    Ok(Json(Page { items: rows.into_iter().map(SecretBody::from).collect(), next: None }))
+    let rows = rows.into_iter().map(SecretBody::from).collect();
+    Ok(Json(Page::of_all(rows, page, SecretBody::cursor)))
 }

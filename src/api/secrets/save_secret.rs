@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::Holder;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 use crate::secrets::rules::Rules;
 use crate::secrets::team::Author;

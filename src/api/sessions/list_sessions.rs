@@ -1,10 +1,9 @@
 //! `GET /api/v1/sessions`: those of the person who calls, newest first.
 
-use axum::Json;
 use axum::extract::State;
 
 use crate::auth::Proof;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 
 /// A session.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -29,11 +28,13 @@ pub(super) struct SessionBody {
 #[utoipa::path(
     get, path = "/sessions", tag = "sign-in",
     extensions(("x-access" = json!("signed-in"))),
+    params(PageQuery),
     responses((status = 200, body = Page<SessionBody>)),
 )]
 pub(super) async fn list_sessions(
     State(app): State<App>,
     visitor: Visitor,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SessionBody>>, Problem> {
     visitor.require_whole()?;
     let rows = app.store.list_sessions(&visitor.0.person, app.now()).await?;
@@ -46,5 +47,5 @@ pub(super) async fn list_sessions(
         refreshed_at: row.refreshed_at.0,
         expires_at: row.expires_at.0,
     });
-    Ok(Json(Page { items: items.collect(), next: None }))
+    Ok(Json(Page::newest_of_all(items.collect(), &page, |it: &SessionBody| it.id.clone())))
 }

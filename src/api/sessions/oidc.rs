@@ -1,12 +1,12 @@
 //! `GET /api/v1/sign-in/oidc` and its `/callback`: to the provider and back, in a browser.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
 use super::cookies;
 use crate::auth::{OIDC_SECONDS, Returned};
-use crate::http::{App, Newcomer, Problem, SetCookies};
+use crate::http::{App, Newcomer, Problem, Query, SetCookies};
 
 /// Where the person goes afterwards.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]

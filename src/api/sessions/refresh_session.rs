@@ -1,11 +1,10 @@
 //! `POST /api/v1/session/refresh`: the next JWT, for a refresh token that is good once.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 
 use super::{SessionStarted, answer, cookies};
-use crate::http::{App, Newcomer, Problem, SameOrigin, SetCookies};
+use crate::http::{App, Json, Newcomer, Problem, SameOrigin, SetCookies};
 
 /// Goes on with a session.
 #[utoipa::path(

@@ -1,9 +1,9 @@
 //! `DELETE /api/v1/sessions/{session}`: ends a session of the person who calls.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Visitor};
 
 /// Ends a session, at once.
 #[utoipa::path(

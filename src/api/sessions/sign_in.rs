@@ -1,11 +1,10 @@
 //! `POST /api/v1/sign-in`: with login and password.
 
-use axum::Json;
 use axum::extract::State;
 
 use super::{SessionStarted, answer};
 use crate::auth::{AuthError, SignIn};
-use crate::http::{App, Newcomer, Problem, ProblemKind, SetCookies};
+use crate::http::{App, Json, Newcomer, Problem, ProblemKind, SetCookies};
 
 /// Who signs in.
 #[derive(serde::Deserialize, utoipa::ToSchema)]

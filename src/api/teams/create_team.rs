@@ -1,11 +1,10 @@
 //! `POST /api/v1/teams`: a new team; its maker becomes its first admin.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::TeamBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Problem, Visitor};
 use crate::model::access::is_name;
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;

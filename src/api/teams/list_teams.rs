@@ -1,25 +1,27 @@
 //! `GET /api/v1/teams`: those the caller is in.
 
-use axum::Json;
 use axum::extract::State;
 
 use super::TeamBody;
 use crate::auth::Verdict;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists teams.
 #[utoipa::path(
     get, path = "/teams", tag = "teams",
     extensions(("x-access" = json!("signed-in"))),
+    params(PageQuery),
     responses((status = 200, body = Page<TeamBody>)),
 )]
 pub(super) async fn list_teams(
     State(app): State<App>,
     visitor: Visitor,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TeamBody>>, Problem> {
     let all = app.store.list_teams().await?;
     let visible =
         all.into_iter().filter(|it| visitor.0.judge(&it.id, Role::Viewer) == Verdict::Allowed);
-    Ok(Json(Page { items: visible.map(TeamBody::from).collect(), next: None }))
+    let rows = visible.map(TeamBody::from).collect();
+    Ok(Json(Page::of_all(rows, &page, |it: &TeamBody| it.name.clone())))
 }

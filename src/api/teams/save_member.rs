@@ -1,10 +1,9 @@
 //! `PUT /api/v1/teams/{team}/members/{login}`: makes somebody a member, or changes their role.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::MemberBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// What a member may do.

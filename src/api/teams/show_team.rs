@@ -1,10 +1,9 @@
 //! `GET /api/v1/teams/{team}`: one team.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::TeamBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Shows a team.

@@ -1,12 +1,11 @@
 //! `POST /api/v1/tokens`: a token of the person who calls.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::{CreatedToken, make};
 use crate::auth::Scope;
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Json, Problem, ProblemKind, Visitor};
 
 const NAME_CHARS_MAX: usize = 100;
 const SCOPES_MAX: usize = 50;

@@ -1,9 +1,8 @@
 //! `GET /api/v1/tokens`: those of the person who calls, newest first.
 
-use axum::Json;
 use axum::extract::State;
 
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::store::access::tokens::TokenRow;
 
 /// A token, without the token.
@@ -45,12 +44,15 @@ impl From<TokenRow> for TokenBody {
 #[utoipa::path(
     get, path = "/tokens", tag = "tokens",
     extensions(("x-access" = json!("signed-in"))),
+    params(PageQuery),
     responses((status = 200, body = Page<TokenBody>)),
 )]
 pub(super) async fn list_tokens(
     State(app): State<App>,
     visitor: Visitor,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TokenBody>>, Problem> {
     let rows = app.store.list_tokens(&visitor.0.person).await?;
-    Ok(Json(Page { items: rows.into_iter().map(TokenBody::from).collect(), next: None }))
+    let rows = rows.into_iter().map(TokenBody::from).collect();
+    Ok(Json(Page::newest_of_all(rows, &page, |it: &TokenBody| it.id.clone())))
 }

@@ -1,10 +1,10 @@
 //! `DELETE /api/v1/tokens/{token}`: ends a token of the person who calls, at once.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::auth::Proof;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Visitor};
 
 /// Ends a token. One that speaks only for a part of its person can only end itself.
 #[utoipa::path(

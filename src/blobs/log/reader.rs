@@ -89,6 +89,20 @@ impl LogReader {
         .await
     }
 
+    /// The line, counted from 0, that the byte at `offset` belongs to.
+    pub async fn line_at(&self, offset: u64) -> Result<u64, BlobError> {
+        self.read(move |log, files| {
+            let mark = last_mark(files, |it| it.offset <= offset)?;
+            let mut line = mark.number;
+            text::scan(log, mark.offset, offset, |_, block| {
+                line += text::count_line_feeds(block);
+                None::<()>
+            })?;
+            Ok(line)
+        })
+        .await
+    }
+
     /// When the byte at `offset` was printed, to a second; `None` for an empty log.
     pub async fn time_at(&self, offset: u64) -> Result<Option<Timestamp>, BlobError> {
         self.read(move |_, files| {

@@ -48,7 +48,8 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
     let scope = scope(&drive::view_of(session, &state, &loaded), args)?;
-    let command = Command::Rerun { scope, by: session.settings.user.clone() };
+    let (by, no_reuse) = (session.settings.user.clone(), args.no_reuse);
+    let command = Command::Rerun { scope, by, no_reuse };
     // What is missing is told before the run has begun again and could not go on.
     let foreground = Foreground::open_for(session, &state, &args.drive, &row.id).await?;
     state.runs.execute(&mut loaded, &command, session.now()).await?;

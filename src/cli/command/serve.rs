@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
+use crate::blobs::Archives;
 use crate::cli::access;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
@@ -17,7 +18,7 @@ use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::http::App;
+use crate::http::{App, StreamLimits, Streams};
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::triggers::Triggers;
 
@@ -50,7 +51,8 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let shutdown = CancellationToken::new();
     let projects = forges::projects(session, &state)?;
     let triggers = forges::triggers(session, &state, projects.clone());
-    let app = app(session, &state, triggers.clone())?;
+    let streams = Streams::new(StreamLimits::default(), shutdown.clone());
+    let app = app(session, &state, (triggers.clone(), streams))?;
     announce_setup(session, &app).await?;
     let source = SecretSource::Team(app.secrets.clone());
     let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
@@ -106,16 +108,24 @@ async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
     }
 }
 
-fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
+fn app(
+    session: &Session,
+    state: &State,
+    (triggers, streams): (Triggers, Streams),
+) -> anyhow::Result<App> {
     let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
+    let sealer = keys::sealer(session, state)?;
     Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
+        archives: Archives::new(state.blobs.clone()),
         blobs: state.blobs.clone(),
         logs: state.logs.clone(),
         auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
-        secrets: TeamSecrets::new(store, keys::sealer(session, state)?, clock),
+        streams,
+        sealer: sealer.clone(),
+        secrets: TeamSecrets::new(store, sealer, clock),
     })
 }

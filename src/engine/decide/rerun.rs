@@ -5,12 +5,15 @@ use super::decision::Decision;
 use crate::engine::{Event, Refused, RerunScope, Run, Stage};
 use crate::model::{StageIndex, StageStatus, Timestamp};
 
-pub(super) fn rerun(
-    run: &Run,
-    scope: &RerunScope,
-    by: &str,
-    now: Timestamp,
-) -> Result<Vec<Event>, Refused> {
+/// What somebody asks for.
+pub(super) struct Asked<'a> {
+    pub(super) scope: &'a RerunScope,
+    pub(super) by: &'a str,
+    pub(super) no_reuse: bool,
+}
+
+pub(super) fn rerun(run: &Run, asked: Asked<'_>, now: Timestamp) -> Result<Vec<Event>, Refused> {
+    let Asked { scope, by, no_reuse } = asked;
     if run.finished.is_none() {
         return Err(Refused::NotFinished);
     }
@@ -20,7 +23,8 @@ pub(super) fn rerun(
     }
     let mut decision = Decision::new(run, now);
     decision.halt = None;
-    decision.record(Event::RerunRequested { scope: scope.clone(), by: by.to_owned(), stages });
+    let (scope, by) = (scope.clone(), by.to_owned());
+    decision.record(Event::RerunRequested { scope, by, stages, no_reuse });
     if run.epoch == 0 || run.plan().concurrency.is_some() {
         return Ok(decision.into_events()); // It starts when it is let in.
     }

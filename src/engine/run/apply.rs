@@ -22,7 +22,10 @@ impl Run {
             }
             Event::RunTimedOut => self.halt = Some(Halt::Timeout),
             Event::RunFinished { status } => self.finished = Some((*status, at)),
-            Event::RerunRequested { stages, .. } => self.go_back(event, stages),
+            Event::RerunRequested { stages, no_reuse, .. } => {
+                self.may_reuse = !no_reuse;
+                self.go_back(event, stages);
+            }
             Event::StageReady { .. }
             | Event::SlotGranted { .. }
             | Event::StageSkipped { .. }

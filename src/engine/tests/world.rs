@@ -158,7 +158,11 @@ impl World {
                 }
             }
             "cancel" => Command::Cancel { by: "bob".to_owned(), reason: word(0).to_owned() },
-            "rerun" => Command::Rerun { scope: self.rerun_scope(&words), by: "bob".to_owned() },
+            "rerun" => Command::Rerun {
+                scope: self.rerun_scope(&words),
+                by: "bob".to_owned(),
+                no_reuse: false,
+            },
             "tick" => Command::Tick,
             other => panic!("no command is called `{other}`"),
         }

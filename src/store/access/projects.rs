@@ -113,27 +113,33 @@ impl Store {
         if added == 0 { Err(StoreError::taken("project", &project.slug())) } else { Ok(()) }
     }
 
-    /// Changes everything that can change in a project.
-    pub async fn save_project(&self, project: &ProjectRow) -> Result<(), StoreError> {
+    /// Changes everything that can change in a project; [`StoreError::Conflict`] when it is no longer as it
+    /// was `before`.
+    pub async fn change_project(
+        &self,
+        before: &ProjectRow,
+        after: &ProjectRow,
+    ) -> Result<(), StoreError> {
         const SQL: &str = "
             UPDATE projects SET
                 address = $2, forge = $3, forge_url = $4, forge_path = $5, default_branch = $6,
                 priority = $7, poll_seconds = $8, archived_at = $9
-            WHERE id = $1";
-        with_writer!(self, db => {
-            sqlx::query(SQL)
-                .bind(&project.id)
-                .bind(&project.address)
-                .bind(project.forge.as_str())
-                .bind(&project.forge_url)
-                .bind(&project.forge_path)
-                .bind(&project.default_branch)
-                .bind(project.priority)
-                .bind(project.poll_seconds)
-                .bind(project.archived_at)
-                .execute(db)
-                .await?;
+            WHERE id = $1 AND address = $10 AND forge = $11 AND forge_url = $12 AND forge_path = $13
+                AND default_branch = $14 AND priority = $15 AND poll_seconds = $16
+                AND COALESCE(archived_at, 0) = $17";
+        let changed = with_writer!(self, db => {
+            let mut query = sqlx::query(SQL).bind(&after.id);
+            query = query.bind(&after.address).bind(after.forge.as_str()).bind(&after.forge_url);
+            query = query.bind(&after.forge_path).bind(&after.default_branch).bind(after.priority);
+            query = query.bind(after.poll_seconds).bind(after.archived_at);
+            query = query.bind(&before.address).bind(before.forge.as_str()).bind(&before.forge_url);
+            query = query.bind(&before.forge_path).bind(&before.default_branch).bind(before.priority);
+            query = query.bind(before.poll_seconds).bind(before.archived_at.unwrap_or_default());
+            query.execute(db).await?.rows_affected()
         });
+        if changed == 0 {
+            return Err(StoreError::Conflict { what: format!("project {}", before.slug()) });
+        }
         Ok(())
     }
 

@@ -48,9 +48,10 @@ macro_rules! column {
 }
 
 /// All columns with sealed texts. Who adds one to the schema adds it here.
-pub const SEALED_COLUMNS: [SealedColumn; 2] = [
+pub const SEALED_COLUMNS: [SealedColumn; 3] = [
     column!("secrets", "secrets", "sealed"),
     column!("signing keys", "signing_keys", "private_key"),
+    column!("kept answers", "requests", "answer"),
 ];
 
 /// One sealed text.

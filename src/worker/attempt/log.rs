@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use crate::blobs::{BlobError, LogWriter};
+use crate::blobs::{BlobError, LogWriter, OUTPUT_SECTION};
 use crate::executor::{Executor, ExecutorError, LogItem, LogStream, Signal};
 use crate::model::{AttemptName, Milliseconds, Timestamp};
 use crate::secrets::Masker;
@@ -23,8 +23,6 @@ use crate::worker::attempt::{Attempt, Report};
 /// After the end of an attempt its log is waited for until it has been silent for so long. Docker hands
 /// on a log more slowly than a program prints it, so a log that still grows is not cut.
 const END_GRACE: Duration = Duration::from_secs(5);
-/// Section of a log that holds the output of the containers, as a step number no stage has.
-pub const OUTPUT_SECTION: u32 = u32::MAX;
 /// Lines of progress that may wait to be written.
 const PROGRESS_MAX: usize = 1024;
 /// How often a broken stream of output is opened again.

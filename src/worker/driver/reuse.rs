@@ -23,7 +23,7 @@ impl<E: Executor> Driver<'_, E> {
         &self,
         stage: StageIndex,
     ) -> Result<Option<Command>, WorkerError> {
-        if !self.worker.settings.reuse {
+        if !self.worker.settings.reuse || !self.loaded.run.may_reuse() {
             return Ok(None);
         }
         let Some(digest) = self.worker.digest_of_inputs(&self.loaded, stage).await else {

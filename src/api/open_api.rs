@@ -1,0 +1,66 @@
+//! `GET /api/v1/openapi.json`: this interface, described. And what all of its operations share.
+
+use std::sync::LazyLock;
+
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::IntoResponse;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::http::{App, ProblemBody};
+
+static DOCUMENT: LazyLock<String> =
+    LazyLock::new(|| super::router().1.to_json().unwrap_or_default());
+/// It changes with the program only.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
+const KIND: HeaderValue = HeaderValue::from_static("application/json");
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(show_document))
+}
+
+/// Describes this interface.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "api",
+    extensions(("x-access" = json!("public"))),
+    responses((status = 200, body = Object)),
+    security(()),
+)]
+async fn show_document() -> impl IntoResponse {
+    let headers: [(HeaderName, HeaderValue); 2] =
+        [(header::CONTENT_TYPE, KIND), (header::CACHE_CONTROL, CACHE)];
+    (headers, DOCUMENT.as_str())
+}
+
+/// Says of all operations how callers prove who they are, and how everything that goes wrong is told.
+pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+    let components = document.components.get_or_insert_with(Components::new);
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.security_schemes.insert("token".to_owned(), bearer.into());
+    components.schemas.insert(ProblemBody::name().into_owned(), ProblemBody::schema());
+    document.security = Some(vec![SecurityRequirement::new("token", Vec::<String>::new())]);
+    // A parameter that stands for several parts of a path is one as all others to clients.
+    let paths = std::mem::take(&mut document.paths.paths);
+    document.paths.paths =
+        paths.into_iter().map(|(it, item)| (it.replace("{*", "{"), item)).collect();
+    for item in document.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
+        operations.into_iter().flatten().for_each(add_problem);
+    }
+    document
+}
+
+fn add_problem(operation: &mut Operation) {
+    let schema: RefOr<Schema> = Ref::from_schema_name(ProblemBody::name()).into();
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    let problem = ResponseBuilder::new()
+        .description("What is wrong, and what to do about it (RFC 9457)")
+        .content("application/problem+json", content)
+        .build();
+    operation.responses.responses.insert("default".to_owned(), problem.into());
+}

@@ -1,0 +1,32 @@
+//! `POST /api/v1/runs/{run}/stages/{stage}/approve`: a person says yes.
+
+use axum::extract::State;
+
+use super::{AnswerRequest, Voice};
+use crate::engine::Command;
+use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::runs::view::RunView;
+
+/// Says yes to a stage that waits for people.
+#[utoipa::path(
+    post, path = "/runs/{run}/stages/{stage}/approve", tag = "approvals",
+    extensions(("x-access" = json!("approver"))),
+    params(
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
+        ("stage" = String, Path, description = "Key or name of the stage"),
+    ),
+    request_body = AnswerRequest,
+    responses((status = 200, body = RunView)),
+)]
+pub(super) async fn approve_stage(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((run, stage)): Path<(String, String)>,
+    Json(request): Json<AnswerRequest>,
+) -> Result<Json<RunView>, Problem> {
+    let command = |voice: Voice| {
+        let Voice { stage, by, teams, comment } = voice;
+        Command::Approve { stage, by, teams, comment }
+    };
+    super::answer(&app, visitor, (&run, &stage), request, command).await.map(Json)
+}

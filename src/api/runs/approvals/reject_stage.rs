@@ -1,0 +1,32 @@
+//! `POST /api/v1/runs/{run}/stages/{stage}/reject`: a person says no.
+
+use axum::extract::State;
+
+use super::{AnswerRequest, Voice};
+use crate::engine::Command;
+use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::runs::view::RunView;
+
+/// Says no to a stage that waits for people.
+#[utoipa::path(
+    post, path = "/runs/{run}/stages/{stage}/reject", tag = "approvals",
+    extensions(("x-access" = json!("approver"))),
+    params(
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
+        ("stage" = String, Path, description = "Key or name of the stage"),
+    ),
+    request_body = AnswerRequest,
+    responses((status = 200, body = RunView)),
+)]
+pub(super) async fn reject_stage(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((run, stage)): Path<(String, String)>,
+    Json(request): Json<AnswerRequest>,
+) -> Result<Json<RunView>, Problem> {
+    let command = |voice: Voice| {
+        let Voice { stage, by, teams, comment } = voice;
+        Command::Reject { stage, by, teams, comment }
+    };
+    super::answer(&app, visitor, (&run, &stage), request, command).await.map(Json)
+}

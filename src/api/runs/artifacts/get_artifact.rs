@@ -1,0 +1,144 @@
+//! `GET /api/v1/runs/{run}/artifacts/{stage}/{path}`: one file of an artifact, or the whole of it.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio_util::io::ReaderStream;
+
+use crate::blobs::{BlobError, Found};
+use crate::http::{App, Path, Problem, ProblemKind, Query, Visitor};
+use crate::model::{Digest, Role};
+use crate::store::artifacts::ArtifactRow;
+
+/// What may stand in a name as it is (RFC 8187, section 3.2.1).
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// In which form.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct FormatQuery {
+    /// `file` for one file, `tar` for all that was declared under the path; when it is left out a file, else
+    /// the archive.
+    #[param(pattern = "^(file|tar)$")]
+    format: Option<String>,
+}
+
+/// Downloads one file of an artifact, or with its declared path the archive of it.
+#[utoipa::path(
+    get, path = "/runs/{run}/artifacts/{stage}/{*path}", tag = "artifacts",
+    extensions(("x-access" = json!("viewer"))),
+    params(
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
+        ("stage" = String, Path, description = "Key or name of the stage"),
+        ("path" = String, Path, description = "A file of an artifact, or a declared path or glob"),
+        FormatQuery,
+    ),
+    responses((status = 200, content((String = "application/octet-stream"), (String = "application/x-tar")))),
+)]
+pub(super) async fn get_artifact(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((run, stage, path)): Path<(String, String, String)>,
+    Query(query): Query<FormatQuery>,
+) -> Result<Response, Problem> {
+    let loaded = crate::api::runs::load(&app, &visitor, &run, Role::Viewer).await?;
+    let stage = loaded.find_stage(&stage)?;
+    let mut rows = super::newest(&app, &loaded.row.id).await?;
+    rows.retain(|it| it.attempt.stage == stage);
+    let (may_be_file, may_be_tar) = match query.format.as_deref() {
+        None => (true, true),
+        Some("file") => (true, false),
+        Some("tar") => (false, true),
+        Some(_) => return Err(Problem::bad_request("`format` is `file` or `tar`")),
+    };
+    if may_be_file && let Some(found) = file(&app, &rows, &path).await? {
+        return Ok(found);
+    }
+    let declared = rows.iter().find(|it| may_be_tar && it.path == path);
+    match declared {
+        Some(row) => archive(&app, row).await,
+        None => Err(Problem::not_found("this artifact")),
+    }
+}
+
+/// The file of this path in one of the artifacts.
+async fn file(app: &App, rows: &[ArtifactRow], path: &str) -> Result<Option<Response>, Problem> {
+    for row in rows {
+        let found = app.archives.find(&row.digest, path).await.map_err(gone)?;
+        match found {
+            Found::Nothing => (),
+            Found::NotAFile if rows.iter().any(|it| it.path == path) => (),
+            Found::NotAFile => {
+                let title = format!("`{path}` is a folder or a link, and no file");
+                let help = "Download what was declared with `?format=tar`.";
+                return Err(Problem::new(ProblemKind::Refused, title).with_help(help));
+            }
+            Found::File(member) => {
+                let size = member.size_bytes;
+                let pieces = stream::unfold(member.pieces, |mut pieces| async {
+                    pieces.recv().await.map(|it| (it, pieces))
+                });
+                let name = path.rsplit('/').next().unwrap_or(path);
+                let headers = headers(name, "application/octet-stream", &row.digest);
+                let mut response = (headers, Body::from_stream(pieces)).into_response();
+                response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
+                return Ok(Some(response));
+            }
+        }
+    }
+    Ok(None)
+}
+
+async fn archive(app: &App, row: &ArtifactRow) -> Result<Response, Problem> {
+    let tar = app.archives.tar(&row.digest).await.map_err(gone)?;
+    let name = format!("{}-{}.tar", row.stage_key, row.path);
+    let headers = headers(&name, "application/x-tar", &row.digest);
+    Ok((headers, Body::from_stream(ReaderStream::new(tar))).into_response())
+}
+
+/// The row may outlive the blob for a moment.
+fn gone(error: BlobError) -> Problem {
+    if matches!(error, BlobError::NotFound(_)) {
+        return Problem::not_found("this artifact").with_help("It is no longer kept.");
+    }
+    error.into()
+}
+
+/// A download: nothing that a browser would show, under a name that is only a name. An address stands for one
+/// content of one archive, so the digest of that tells contents apart.
+fn headers(name: &str, kind: &'static str, digest: &Digest) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    if let Ok(value) = HeaderValue::try_from(disposition(name)) {
+        headers.insert(header::CONTENT_DISPOSITION, value);
+    }
+    if let Ok(value) = HeaderValue::try_from(format!("\"{}\"", digest.hex())) {
+        headers.insert(header::ETAG, value);
+    }
+    headers
+}
+
+/// RFC 6266, with the whole name in the form of RFC 8187.
+fn disposition(name: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-._".contains(it);
+    let plain: String = name.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
+    let plain = plain.trim_start_matches('.');
+    let encoded = utf8_percent_encode(name, NAME);
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_only_a_name() {
+        let shown = disposition("..\"; x=\r\nü/a b.txt");
+        let wanted = "attachment; filename=\"___x_____a_b.txt\"; \
+            filename*=UTF-8''..%22%3B%20x%3D%0D%0A%C3%BC%2Fa%20b.txt";
+        assert_eq!(shown, wanted);
+    }
+}

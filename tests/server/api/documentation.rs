@@ -1,0 +1,93 @@
+//! The commands of `docs/api.md`, word for word, against a server with a worker.
+
+use std::process::Stdio;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use trunkline::model::{Role, RunId};
+
+use crate::deliveries::Scene;
+use crate::driven::worker;
+
+const PIPELINE: &str = "\
+version: 1
+name: ci
+on: { manual: { inputs: { target: { type: choice, options: [eu, us] } } } }
+stages:
+  unit:
+    image: none
+    run: mkdir dist; echo hello >dist/index.html; echo \"built for ${{ inputs.target }}\"
+    artifacts: [dist/]
+  release: { needs: [unit], approval: { not_author: true } }
+";
+
+/// The blocks that are examples, in order.
+fn examples() -> String {
+    let page = std::fs::read_to_string("docs/api.md").unwrap();
+    let blocks = page.split("```sh example\n").skip(1).map(|it| it.split("```").next().unwrap());
+    let blocks: Vec<_> = blocks.collect();
+    assert!(blocks.len() > 5, "the examples are gone");
+    blocks.join("\n")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_examples_of_the_page_work() {
+    if ["curl", "jq", "tar"].iter().any(|it| !is_installed(it)) {
+        assert!(std::env::var("CI").is_err(), "in CI `curl`, `jq` and `tar` must be there");
+        return println!("skipped: `curl`, `jq` or `tar` is not installed");
+    }
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let team = scene.server.app.store.find_team("shop").await.unwrap().unwrap().id;
+    scene.server.person("bob", false).await;
+    scene.server.member(&team, "bob", Role::Approver).await;
+    let token = scene.server.token("bob", &["admin"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let script = format!("set -euo pipefail\n{}", examples());
+    let child = tokio::process::Command::new("bash")
+        .args(["-c", &script])
+        .env("TRUNKLINE_URL", &scene.server.url)
+        .env("TRUNKLINE_TOKEN", token)
+        .current_dir(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let shutdown = CancellationToken::new();
+    let driven = async {
+        let id = loop {
+            if let Some(run) = scene.runs().await.first() {
+                break RunId(run["id"].as_str().unwrap().to_owned());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        };
+        worker(&scene).drive(&id, &shutdown).await.unwrap()
+    };
+    let output = async {
+        let output = child.wait_with_output().await.unwrap();
+        shutdown.cancel();
+        output
+    };
+    let (_, output) = tokio::join!(driven, output);
+    let (text, errors) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{text}\n{errors}");
+    for wanted in [
+        "\"login\": \"bob\"",
+        "attempt_finished unit",
+        "built for eu",
+        "unit dist/ 1",
+        "1 release",
+        "\"passed\"",
+    ] {
+        assert!(text.contains(wanted), "`{wanted}` is missing:\n{text}\n{errors}");
+    }
+    let file = std::fs::read_to_string(folder.path().join("dist/index.html")).unwrap();
+    assert_eq!(file, "hello\n");
+    assert_eq!(json!(scene.runs().await.len()), json!(1));
+}
+
+fn is_installed(program: &str) -> bool {
+    let found = std::process::Command::new(program).arg("--version").output();
+    found.is_ok_and(|it| it.status.success())
+}

@@ -48,18 +48,15 @@ pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exi
     Ok(Exit::Passed)
 }
 
-/// Asks the server once, or twice for by force.
+/// Asks the server, unless it has been asked already.
 async fn cancel_at_server(remote: &Remote, args: &CancelArgs) -> anyhow::Result<RunView> {
-    let mut run = remote.find_run(&args.run).await?;
-    let body = serde_json::json!({ "reason": args.reason });
-    for nth in 0..times(args, run.status) {
-        if nth > 0 && run.status.is_finished() {
-            break;
-        }
-        let call = Call::post(&["runs", &run.id.0, "cancel"]).body(&body);
-        run = remote.client.fetch(&call).await?;
+    let run = remote.find_run(&args.run).await?;
+    if times(args, run.status) == 0 {
+        return Ok(run);
     }
-    Ok(run)
+    let body = serde_json::json!({ "reason": args.reason, "force": args.force });
+    let call = Call::post(&["runs", &run.id.0, "cancel"]).body(&body);
+    Ok(remote.client.fetch(&call).await?)
 }
 
 /// How often a cancel is asked for: for a run that is cancelled already, once more means by force.

@@ -36,6 +36,12 @@ enum Action {
     Credential(CredentialArgs),
     /// Make a new webhook secret, and show it this once; the one before proves nothing from now on
     HookSecret(HookArgs),
+    /// Have nothing start its runs any more; what has run stays
+    Archive {
+        /// The project
+        #[arg(value_name = "TEAM/NAME")]
+        project: Slug,
+    },
     /// Have the remote looked at now
     Notify {
         /// The project
@@ -147,9 +153,17 @@ struct Project {
     name: String,
     address: String,
     forge: String,
+    #[serde(default)]
+    forge_url: String,
     forge_path: String,
     default_branch: String,
+    #[serde(default)]
+    priority: i64,
+    #[serde(default)]
+    poll_seconds: i64,
     created_at: Timestamp,
+    #[serde(default)]
+    archived_at: Option<Timestamp>,
 }
 
 /// Where a forge sends its deliveries, and what proves them.
@@ -167,6 +181,10 @@ pub async fn execute(session: &Session, args: &ProjectArgs) -> anyhow::Result<Ex
         Action::Create(args) => create(session, &remote, args).await?,
         Action::Credential(args) => set_credential(session, &remote, args).await?,
         Action::HookSecret(args) => rotate_hook_secret(session, &remote, args).await?,
+        Action::Archive { project } => {
+            remote.client.order(&Call::delete(&project.below(&[]))).await?;
+            session.output.told(&format!("nothing starts runs of `{project}` any more"))?;
+        }
         Action::Notify { project } => {
             remote.client.order(&Call::post(&project.below(&["notify"]))).await?;
             session.output.told(&format!("the remote of `{project}` is looked at"))?;
@@ -188,7 +206,9 @@ async fn list(session: &Session, remote: &Remote) -> anyhow::Result<()> {
     for it in &projects {
         let (slug, forge) = (slug(it), format::pad(&it.forge, 6));
         let slug = format::pad(&slug, columns);
-        session.output.line(&format!("{slug}  {forge}  {} ({})", it.address, it.default_branch))?;
+        let archived = if it.archived_at.is_some() { ", archived" } else { "" };
+        let (address, branch) = (&it.address, &it.default_branch);
+        session.output.line(&format!("{slug}  {forge}  {address} ({branch}{archived})"))?;
     }
     Ok(())
 }

@@ -58,6 +58,8 @@ async fn a_project_is_made_and_set_up() {
         terminal.says(&["project", "notify", "shop/web"]),
         "the remote of `shop/web` is looked at\n"
     );
+    terminal.says(&["project", "archive", "shop/web"]);
+    assert!(terminal.says(&["project", "list"]).contains("(main, archived)"));
     let gone = terminal.complains(2, &["project", "notify", "shop/other"]);
     assert!(gone.contains("error: this project does not exist"), "{gone}");
 }

@@ -116,16 +116,15 @@ struct CreateArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = true)]
 struct CredentialArgs {
     /// The project
-    #[arg(value_name = "TEAM/NAME", group = "unrelated")]
+    #[arg(value_name = "TEAM/NAME")]
     project: Slug,
     /// A token, for the remote over HTTPS and for statuses; asked for, or read from standard input
     #[arg(long)]
     token: bool,
     /// Login that goes with the token [default: what the forge wants there]
-    #[arg(long, value_name = "LOGIN", requires = "token", group = "unrelated")]
+    #[arg(long, value_name = "LOGIN", requires = "token")]
     user: Option<String>,
     /// A private key without a passphrase, for the remote over SSH
     #[arg(long, value_name = "FILE")]
@@ -236,6 +235,10 @@ async fn set_credential(
     remote: &Remote,
     args: &CredentialArgs,
 ) -> anyhow::Result<()> {
+    if !args.token && args.ssh_key.is_none() && !args.remove {
+        let help = "say `--token`, `--ssh-key FILE` or `--remove`";
+        return Err(Usage::new("no credential is given", help).into());
+    }
     let token = if args.token { Some(access::read_hidden("Token")?) } else { None };
     let ssh_key = args.ssh_key.as_ref().map(|file| {
         std::fs::read_to_string(session.folder.join(file)).map_err(|error| {

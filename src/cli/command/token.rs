@@ -42,7 +42,7 @@ enum Action {
     },
     /// End a token, at once
     Revoke {
-        /// Login of its person, and its id
+        /// Login of its person (of a server: leave it out), and its id
         #[arg(required = true, num_args = 1..=2, value_names = ["LOGIN", "ID"])]
         which: Vec<String>,
     },

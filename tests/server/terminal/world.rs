@@ -119,7 +119,7 @@ impl Drop for World {
 fn make_repository(folder: &Path, stages: &str) {
     std::fs::create_dir_all(folder.join("pipelines")).unwrap();
     let text = format!(
-        "version: 1\nname: ci\non:\n  push: {{ branches: [main] }}\n  manual: {{ inputs: {{ word: {{ type: text, \
+        "version: 1\nname: ci\non:\n  push: {{ branches: [main] }}\n  manual: {{ inputs: {{ word: {{ type: string, \
          default: hello }} }} }}\ndefaults: {{ image: \"busybox:stable\" }}\nstages:\n{stages}"
     );
     std::fs::write(folder.join("pipelines/ci.yml"), text).unwrap();

@@ -221,6 +221,8 @@ pub async fn show(
         screen,
         watch: Watch::start(remote, run, None),
         held: VecDeque::new(),
+        unshown: BTreeMap::new(),
+        begun: BTreeMap::new(),
         tails: BTreeMap::new(),
     };
     show.until_the_end().await
@@ -252,6 +254,10 @@ struct Show<'a> {
     watch: Watch<'a>,
     /// Events that are shown once the log before them was.
     held: VecDeque<EventView>,
+    /// Lines of steps that have not been announced yet.
+    unshown: BTreeMap<(StageIndex, u32), Vec<RemoteLine>>,
+    /// The last step of each attempt that was announced.
+    begun: BTreeMap<(StageIndex, u32), u32>,
     /// The last line of each stage that runs.
     tails: BTreeMap<StageIndex, String>,
 }
@@ -278,11 +284,11 @@ impl Show<'_> {
         match news {
             News::Event(event) => self.held.push_back(event),
             News::Lines { stage, attempt, lines } => {
-                let lines: Vec<_> = lines.into_iter().map(|it| it.text).collect();
-                let last = lines.iter().rev().find(|it| !it.trim().is_empty());
-                self.tails.extend(last.map(|it| (stage, it.clone())));
+                let last = lines.iter().rev().find(|it| !it.text.trim().is_empty());
+                self.tails.extend(last.map(|it| (stage, it.text.clone())));
                 if self.screen.shows_logs() {
-                    self.screen.log(self.watch.run(), (stage, attempt), &lines).await?;
+                    self.unshown.entry((stage, attempt)).or_default().extend(lines);
+                    self.show_lines((stage, attempt)).await?;
                 }
             }
             News::LogEnded { .. } | News::Ended | News::Failed(_) => (),
@@ -292,6 +298,21 @@ impl Show<'_> {
         }
         self.watch.refresh().await?;
         self.show_held().await
+    }
+
+    /// Shows what a stage has printed, up to the first step that has not been announced.
+    async fn show_lines(&mut self, name: (StageIndex, u32)) -> anyhow::Result<()> {
+        let Some(lines) = self.unshown.get_mut(&name) else { return Ok(()) };
+        let run = self.watch.run();
+        let has_headings = run.stage(name.0).is_some_and(|it| it.step_names.len() > 1);
+        let begun = self.begun.get(&name).copied();
+        let is_early = |it: &RemoteLine| has_headings && it.step > begun;
+        let shown = lines.iter().position(is_early).unwrap_or(lines.len());
+        let shown: Vec<_> = lines.drain(..shown).map(|it| it.text).collect();
+        if !shown.is_empty() {
+            self.screen.log(run, name, &shown).await?;
+        }
+        Ok(())
     }
 
     /// Shows events in their order, up to the end of an attempt whose log is still read.
@@ -304,8 +325,16 @@ impl Show<'_> {
             if ended.is_some_and(|it| self.screen.shows_logs() && self.watch.open.contains(&it)) {
                 return Ok(());
             }
+            let started = match event.event() {
+                Some(Event::StepStarted { stage, attempt, step }) => Some(((stage, attempt), step)),
+                _ => None,
+            };
             if let Some(event) = self.held.pop_front() {
                 self.screen.event(self.watch.run(), &event).await?;
+            }
+            if let Some((name, step)) = started {
+                self.begun.insert(name, step);
+                self.show_lines(name).await?;
             }
         }
         Ok(())

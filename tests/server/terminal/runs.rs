@@ -49,8 +49,9 @@ fn a_run_of_a_server_is_started_looked_at_and_tried_again() {
     ] {
         assert!(text.contains(wanted), "`{wanted}` is missing in\n{text}");
     }
-    let printed = text.find("unit  | umbrella").unwrap();
-    assert!(printed < text.find("unit   passed").unwrap(), "{text}");
+    let place = |wanted: &str| text.find(wanted).unwrap();
+    assert!(place("unit   step 1 of 2: look") < place("unit  | umbrella"), "{text}");
+    assert!(place("unit  | umbrella") < place("unit   passed"), "{text}");
 
     let again = terminal.output("", &["rerun", "--failed", "1", "--json"]);
     let (lines, errors, code) = parts(&again);
@@ -95,7 +96,7 @@ fn mistakes(world: &World) {
             "run #1 has no stage `untit`\nhelp: did you mean `unit`?",
         ),
         (&["rerun", "--failed", "1"], "no stage of the run failed"),
-        (&["cancel", "1"], "the run has ended"),
+        (&["cancel", "1"], "the run is already finished"),
         (&["run", "other", "--project", "shop/web"], "other"),
         (&["run", "--project", "shop/web"], "no pipeline is named"),
         (&["run", "ci", "--project", "shop/web", "--input", "size=1"], "size"),

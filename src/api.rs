@@ -14,6 +14,9 @@ mod secrets;
 mod audit;
 mod open_api;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use axum::http::Uri;
 use axum::{Router, middleware};
 use tower_http::compression::CompressionLayer;
@@ -21,7 +24,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::{self, App, Problem, ProblemKind};
+use crate::http::{self, App, Operations, Problem, ProblemKind};
 
 /// Where everything of this version is.
 pub const PREFIX: &str = "/api/v1";
@@ -61,8 +64,16 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls
 /// from where (`into_make_service_with_connect_info`).
 pub fn service(app: App) -> Router {
-    let (router, _document) = router();
+    service_with(app, Router::new())
+}
+
+/// The same, with routes beside those of the interface.
+pub fn service_with(app: App, beside: Router<App>) -> Router {
+    let (router, document) = router();
+    let observed = (app.clone(), operations(&document));
     router
+        .merge(http::health_routes())
+        .merge(beside)
         .fallback(async |_uri: Uri| Problem::not_found("this address"))
         .method_not_allowed_fallback(async || {
             let title = "this address does not take requests of this method";
@@ -73,6 +84,7 @@ pub fn service(app: App) -> Router {
         .layer(middleware::from_fn_with_state(app.clone(), http::secure))
         .layer(CompressionLayer::new().gzip(true).compress_when(packable()))
         .layer(middleware::from_fn(http::tell_packed_apart))
+        .layer(middleware::from_fn_with_state(observed, http::observe))
         .with_state(app)
 }
 
@@ -81,4 +93,23 @@ fn packable() -> impl Predicate {
     DefaultPredicate::new()
         .and(NotForContentType::const_new("application/octet-stream"))
         .and(NotForContentType::const_new("application/x-tar"))
+}
+
+/// The names of operations by method and route.
+fn operations(document: &utoipa::openapi::OpenApi) -> Operations {
+    let mut names = BTreeMap::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(name) = operation.as_ref().and_then(|it| it.operation_id.clone()) {
+                names.insert((method.to_owned(), path.clone()), name);
+            }
+        }
+    }
+    Arc::new(names)
 }

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 
 use crate::config::SignInSettings;
 use crate::model::{Clock, PersonId, Role, TeamId};
+use crate::outgoing::Outgoing;
 use crate::secrets::{SealError, Sealer};
 use crate::store::access::people::PersonRow;
 use crate::store::{Store, StoreError};
@@ -22,6 +23,7 @@ mod limits;
 mod sign_in;
 mod oidc;
 mod workload;
+mod record;
 
 use keyring::Keyring;
 use limits::Limits;
@@ -46,6 +48,7 @@ pub struct Auth {
     clock: Arc<dyn Clock>,
     sealer: Sealer,
     settings: Arc<SignInSettings>,
+    outgoing: Option<Outgoing>,
     keys: Arc<Keyring>,
     limits: Arc<Limits>,
     hashing: Arc<Semaphore>,
@@ -131,6 +134,7 @@ impl Auth {
             clock,
             sealer,
             settings: Arc::default(),
+            outgoing: None,
             keys: Arc::new(keys),
             limits: Arc::default(),
             hashing: Arc::new(Semaphore::new(HASHING_MAX)),
@@ -141,6 +145,12 @@ impl Auth {
     #[must_use]
     pub fn with_settings(self, settings: SignInSettings) -> Self {
         Self { settings: Arc::new(settings), ..self }
+    }
+
+    /// The same with what calls the provider; without it nobody signs in there.
+    #[must_use]
+    pub fn with_outgoing(self, outgoing: Outgoing) -> Self {
+        Self { outgoing: Some(outgoing), ..self }
     }
 
     /// The operator's settings.

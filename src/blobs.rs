@@ -4,9 +4,11 @@ pub mod content;
 pub mod member;
 pub mod garbage;
 pub mod log;
+mod hold;
 
 pub use content::{Blobs, StoredBlob};
 pub use garbage::garbage;
+pub use hold::Hold;
 pub use log::{
     LogExtent, LogLine, LogPlace, LogReader, LogSection, LogWriter, Logs, OUTPUT_SECTION,
 };

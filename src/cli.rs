@@ -7,11 +7,10 @@ pub mod session;
 pub mod state;
 pub mod keys;
 pub mod view;
-pub mod screen;
 pub mod local;
 pub mod drive;
+pub mod configuration;
 pub mod access;
-pub mod forges;
 pub mod remote;
 pub mod command;
 
@@ -67,6 +66,10 @@ pub struct GlobalArgs {
     /// Certificates (PEM) of authorities to trust as well [default: `TRUNKLINE_CA`]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca: Option<PathBuf>,
+    /// Configuration file of the server [default: `TRUNKLINE_CONFIG`, or /etc/trunkline/server.toml for
+    /// the commands that are about a server]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
     /// Write JSON instead of text
     #[arg(long, global = true, help_heading = "Global options")]
     pub json: bool,
@@ -100,8 +103,10 @@ fn local_only(cli: &Cli) -> Result<(), Usage> {
 }
 
 fn start(cli: Cli) -> anyhow::Result<Exit> {
-    let session = Session::new(Environment::of_process(), &cli.global)?;
-    telemetry::start(&session.settings, cli.global.verbose);
+    let process = Environment::of_process();
+    let environment = configuration::environment(process, &cli.global, &cli.command)?;
+    let session = Session::new(environment, &cli.global)?;
+    telemetry::start(&session.settings, cli.command.messages(), cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

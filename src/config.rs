@@ -4,6 +4,13 @@ mod client;
 mod forges;
 mod sign_in;
 pub mod keys;
+mod server;
+mod setting;
+pub mod file;
+mod layers;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,6 +18,9 @@ use std::path::PathBuf;
 pub use client::{ApiToken, ClientSettings, ProxySettings};
 pub use forges::ForgeSettings;
 use keys::KeySettings;
+pub use layers::{DEFAULT_FILE, Layers, Unreadable};
+pub use server::{RetentionSettings, ServerSettings, TraceSettings};
+pub use setting::{Kind, SETTINGS, Setting};
 pub use sign_in::{GroupGrant, ProviderSettings, SignInSettings};
 
 /// Variables that processes of the host executor get. Not the others: they may hold secrets.
@@ -43,6 +53,14 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
     fn from(variables: [(&str, &str); N]) -> Self {
         let owned = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self { variables: owned.into_iter().collect() }
+    }
+}
+
+impl Environment {
+    /// The configuration file that `TRUNKLINE_CONFIG` names.
+    #[must_use]
+    pub fn config_file(&self) -> Option<PathBuf> {
+        self.get("TRUNKLINE_CONFIG").map(PathBuf::from)
     }
 }
 
@@ -84,8 +102,8 @@ pub struct Settings {
     pub slots: usize,
     /// Login of the person at the keyboard.
     pub user: String,
-    /// Which of the engine's own messages are written to standard error.
-    pub log_filter: String,
+    /// Which of the engine's own messages are written to standard error, if somebody says.
+    pub log_filter: Option<String>,
     /// Whether those are JSON lines.
     pub log_json: bool,
     /// Whether colours are wanted (`Some(false)` with `NO_COLOR`), if the environment says so.
@@ -96,6 +114,8 @@ pub struct Settings {
     pub keys: KeySettings,
     /// Which server commands are for, and how it is reached.
     pub client: ClientSettings,
+    /// How a server listens, is watched, and forgets.
+    pub server: ServerSettings,
 }
 
 /// Why the settings cannot be used.
@@ -122,6 +142,28 @@ pub enum ConfigError {
         /// What it may be.
         expected: &'static str,
     },
+    /// A variable names a file with a value, and that cannot be used.
+    #[error("`{name}` names `{file}`, which cannot be used: {reason}")]
+    BadFile {
+        /// The variable.
+        name: String,
+        /// The file.
+        file: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl ConfigError {
+    /// The variable that it is about.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::NoStateFolder => None,
+            Self::Missing { name } | Self::BadValue { name, .. } => Some(name),
+            Self::BadFile { name, .. } => Some(name),
+        }
+    }
 }
 
 impl Settings {
@@ -146,12 +188,13 @@ impl Settings {
             host_env: host_env(environment),
             slots: slots(get("TRUNKLINE_JOBS"))?,
             user: get("USER").or_else(|| get("LOGNAME")).unwrap_or("somebody").to_owned(),
-            log_filter: get("TRUNKLINE_LOG").unwrap_or("warn").to_owned(),
+            log_filter: get("TRUNKLINE_LOG").map(str::to_owned),
             log_json: get("TRUNKLINE_LOG_FORMAT") == Some("json"),
             color: color(environment),
             is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
             keys: KeySettings::read(environment)?,
             client: client::read(environment),
+            server: server::read(environment)?,
         })
     }
 }
@@ -209,58 +252,4 @@ fn color(environment: &Environment) -> Option<bool> {
         return Some(false);
     }
     environment.get("CLICOLOR_FORCE").filter(|it| *it != "0").map(|_| true)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn state_folder(environment: &Environment) -> String {
-        Settings::read(environment, None).unwrap().state_folder.display().to_string()
-    }
-
-    #[test]
-    fn the_state_folder_is_the_first_that_is_named() {
-        let home = [("HOME", "/home/ada")];
-        assert_eq!(state_folder(&home.into()), "/home/ada/.local/share/trunkline");
-        let data = [("HOME", "/home/ada"), ("XDG_DATA_HOME", "/data")];
-        assert_eq!(state_folder(&data.into()), "/data/trunkline");
-        let all = [("HOME", "/h"), ("XDG_DATA_HOME", "/data"), ("TRUNKLINE_STATE", "/state")];
-        assert_eq!(state_folder(&all.into()), "/state");
-        let read = Settings::read(&all.into(), Some(PathBuf::from("/given")));
-        assert_eq!(read.unwrap().state_folder, PathBuf::from("/given"));
-    }
-
-    #[test]
-    fn without_a_home_the_error_names_what_could_be_set() {
-        let error = Settings::read(&Environment::default(), None).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "no state folder is known: none of `TRUNKLINE_STATE`, `XDG_DATA_HOME` and `HOME` is set"
-        );
-    }
-
-    #[test]
-    fn a_value_that_cannot_be_is_refused_by_name() {
-        for (name, value, message) in [
-            ("TRUNKLINE_JOBS", "0", "`TRUNKLINE_JOBS` is `0`, and must be a number from 1 to 1000"),
-            (
-                "TRUNKLINE_EXECUTOR",
-                "podman",
-                "`TRUNKLINE_EXECUTOR` is `podman`, and must be `docker` or `host`",
-            ),
-        ] {
-            let environment = [("HOME", "/h"), (name, value)].into();
-            assert_eq!(Settings::read(&environment, None).unwrap_err().to_string(), message);
-        }
-    }
-
-    #[test]
-    fn an_empty_variable_counts_as_not_set() {
-        let environment = [("HOME", "/h"), ("TRUNKLINE_STATE", ""), ("NO_COLOR", "")].into();
-        let settings = Settings::read(&environment, None).unwrap();
-        assert_eq!(settings.color, None);
-        assert_eq!(settings.state_folder, PathBuf::from("/h/.local/share/trunkline"));
-        assert!(settings.slots >= 2);
-    }
 }

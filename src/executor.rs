@@ -77,8 +77,8 @@ pub trait Executor: Clone + Send + Sync + 'static {
         name: &AttemptName,
     ) -> impl Future<Output = Result<LogStream, ExecutorError>> + Send;
 
-    /// Waits for the end of a begun attempt. An attempt of which no trace is left is
-    /// [`ExecutorError::Gone`].
+    /// Waits for the end of a begun attempt, and ends it when one of its services has ended too early
+    /// ([`Exit::failed_service`]). An attempt of which no trace is left is [`ExecutorError::Gone`].
     fn wait(&self, name: &AttemptName) -> impl Future<Output = Result<Exit, ExecutorError>> + Send;
 
     /// Sends a signal to every process of the attempt. No error if it has ended.
@@ -205,6 +205,17 @@ pub struct Exit {
     pub out_of_memory: bool,
     /// When its last process ended, if that is known.
     pub ended_at: Option<Timestamp>,
+    /// What a person should know of a service that ended before it and must not: then it has failed,
+    /// whatever its code.
+    pub failed_service: Option<String>,
+}
+
+impl Exit {
+    /// A plain end with this code.
+    #[must_use]
+    pub fn of(code: i32) -> Self {
+        Self { code, out_of_memory: false, ended_at: None, failed_service: None }
+    }
 }
 
 /// What is left of an attempt.

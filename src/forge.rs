@@ -7,7 +7,6 @@ mod payload;
 mod github;
 mod gitlab;
 mod git;
-pub mod outgoing;
 mod app;
 mod client;
 
@@ -20,7 +19,6 @@ pub use delivery::{
     Comment, Delivery, DeliveryKind, PullRequest, PullRequestAction, Push, Sender, skip_word,
 };
 pub use git::{RefChange, describe_change};
-pub use outgoing::{Outgoing, OutgoingError};
 pub use signature::Unproven;
 
 use reqwest::header::HeaderMap;

@@ -12,6 +12,8 @@ mod extract;
 mod etag;
 mod streams;
 mod idempotency;
+mod watched;
+pub mod csv;
 
 pub use app::App;
 pub use caller::{MaybeCaller, SameOrigin, Visitor};
@@ -24,3 +26,4 @@ pub use idempotency::{IDEMPOTENCY_KEY, once};
 pub use problem::{Problem, ProblemBody, ProblemKind};
 pub use query::{Page, PageQuery};
 pub use streams::{Place, StreamLimits, Streams, event, event_stream, last_event_id};
+pub use watched::{Actor, Lifecycle, Operations, health_routes, metrics_routes, observe};

@@ -15,19 +15,24 @@
 )]
 
 pub mod model;
+pub mod metrics;
 pub mod pipeline;
 pub mod engine;
 pub mod config;
 pub mod store;
 pub mod blobs;
+pub mod outgoing;
 pub mod source;
 pub mod forge;
 pub mod executor;
 pub mod secrets;
 pub mod checks;
+pub mod backup;
+pub mod retention;
 pub mod projects;
 pub mod runs;
 pub mod facts;
+pub mod traces;
 pub mod triggers;
 pub mod auth;
 pub mod worker;

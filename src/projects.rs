@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::forge::{Client, GithubApp, InstallationToken, OutgoingError, PostError};
+use crate::forge::{Client, GithubApp, InstallationToken, PostError};
 use crate::model::{Clock, ForgeKind, Milliseconds, ProjectId};
+use crate::outgoing::OutgoingError;
 use crate::secrets::{SealError, Sealer};
 use crate::source::{Credential, Mirror, Remote, SourceError};
 use crate::store::access::projects::ProjectRow;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 
 use crate::engine::{Command, Event, Refused, Run};
-use crate::model::{ProjectId, RunId, Timestamp};
+use crate::metrics;
+use crate::model::{FailureClass, ProjectId, RunId, Timestamp};
 use crate::pipeline::{Context, Plan};
 use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
@@ -156,6 +157,7 @@ impl Runs {
             created_at: create.created_at,
         };
         let number = self.store.insert_run(&new).await?;
+        metrics::run_created();
         let _nobody_listens = self.changes.send(Change { run: create.id.clone(), seq: 0 });
         Ok(number)
     }
@@ -291,10 +293,26 @@ impl Runs {
             finished_at: loaded.run.times().1,
         };
         self.store.append_events(&append).await?;
+        count(loaded.row.created_at, events, now);
         loaded.seq += i64::try_from(events.len()).unwrap_or(0);
         let change = Change { run: loaded.row.id.clone(), seq: loaded.seq };
         let _nobody_listens = self.changes.send(change);
         Ok(())
+    }
+}
+
+/// Counts what has happened.
+fn count(created_at: Timestamp, events: &[Event], now: Timestamp) {
+    for event in events {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "most events are not counted")]
+        match event {
+            Event::RunStarted => metrics::run_started(now.since(created_at).into()),
+            Event::RunFinished { status } => metrics::run_finished(status.as_str()),
+            Event::AttemptFinished { outcome, .. } => {
+                metrics::attempt_finished(outcome.class.map_or("passed", FailureClass::as_str));
+            }
+            _ => (),
+        }
     }
 }
 

@@ -151,10 +151,12 @@ impl Repository {
         snapshot::of_head(&self.place)
     }
 
-    /// Checks a snapshot out below `folder` (once for each tree, commit and owner; complete or not there
-    /// at all), submodules included, owned by `owner` (uid, gid) where this process may do that; where it
-    /// may not, everybody may write. Files get the time of the checkout; those that are the same in the
-    /// checkout that was used last are shared with it and keep theirs.
+    /// Checks a snapshot out below `folder` (complete or not there at all), submodules included, owned by
+    /// `owner` (uid, gid) where this process may do that; where it may not, everybody may write. Files get
+    /// the time of the checkout; those that are the same in the checkout that was used last are shared
+    /// with it and keep theirs. The checkout that was used last is used again if it is of the same tree,
+    /// commit and owner; every other one is a new one, so that no file looks older than what was built
+    /// from the tree before.
     ///
     /// Its `.git` is enough for `git log`, `status`, `describe` and `diff` with a detached `HEAD`, where
     /// [`Checkout::objects`] are mounted. Where the checkout belongs to another user than git runs as,

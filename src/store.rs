@@ -13,10 +13,16 @@ pub mod caches;
 pub mod results;
 pub mod sealed;
 pub mod audit;
+mod health;
+pub mod retention;
+pub mod traces;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::mpsc;
+use std::time::Instant;
+
+use crate::metrics::{self, StoreAccess};
 
 pub use connection::DatabaseKind;
 use connection::Pool;
@@ -32,7 +38,7 @@ pub struct Store {
 /// driver, so both drivers check its types.
 macro_rules! with_db {
     ($store:expr, $db:ident => $body:expr) => {{
-        let _time = $store.hold_time();
+        let _use = $store.begin_use($crate::metrics::StoreAccess::Read);
         match &$store.pool {
             $crate::store::Pool::Sqlite { readers: $db, .. } => $body,
             $crate::store::Pool::Postgres($db) => $body,
@@ -45,7 +51,7 @@ pub(crate) use with_db;
 /// transaction goes round it: a lock that is asked for at its beginning can be waited for.
 macro_rules! with_writer {
     ($store:expr, $db:ident => $body:expr) => {{
-        let _time = $store.hold_time();
+        let _use = $store.begin_use($crate::metrics::StoreAccess::Write);
         match &$store.pool {
             $crate::store::Pool::Sqlite { writer, .. } => {
                 let mut transaction = $crate::store::connection::begin_writing(writer).await?;
@@ -63,7 +69,7 @@ pub(crate) use with_writer;
 /// Runs `$body` with `$tx` bound to a transaction, and commits it unless the body returns.
 macro_rules! in_transaction {
     ($store:expr, $tx:ident => $body:expr) => {{
-        let _time = $store.hold_time();
+        let _use = $store.begin_use($crate::metrics::StoreAccess::Write);
         match &$store.pool {
             $crate::store::Pool::Sqlite { writer, .. } => {
                 let mut $tx = $crate::store::connection::begin_writing(writer).await?;
@@ -135,6 +141,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// An older version of this program has made the schema, and this one has not brought it up to date.
+    #[error("the database has {applied} of {known} migrations")]
+    OlderSchema {
+        /// Migrations that it has.
+        applied: i64,
+        /// Those that this version knows.
+        known: i64,
+    },
     /// A newer version of this program has changed the schema.
     #[error("the database has migration `{migration}`, which this version does not know")]
     NewerSchema {
@@ -178,6 +192,7 @@ impl StoreError {
             }
             Self::Unreachable { .. } => Some("Check the address, and that the database runs."),
             Self::Conflict { .. }
+            | Self::OlderSchema { .. }
             | Self::Folder { .. }
             | Self::Unreadable { .. }
             | Self::Database(_)
@@ -200,6 +215,11 @@ impl Store {
         Self { holds_time: true, ..self }
     }
 
+    /// The database is used while the answer lives.
+    fn begin_use(&self, access: StoreAccess) -> Use {
+        Use { _time: self.hold_time(), access, began: Instant::now() }
+    }
+
     /// Simulated time stands while the answer lives. Nothing in production.
     fn hold_time(&self) -> Option<mpsc::Sender<()>> {
         self.holds_time.then(|| {
@@ -219,6 +239,19 @@ impl Store {
     /// Closes all connections, when what uses them is done.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// A use of the database, counted when it ends.
+struct Use {
+    _time: Option<mpsc::Sender<()>>,
+    access: StoreAccess,
+    began: Instant,
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        metrics::store_used(self.access, self.began.elapsed());
     }
 }
 

@@ -6,10 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::Settings;
 
-/// Starts writing messages that pass the filter of the settings; `verbosity` counts the `-v`s of
-/// the command line and lets more of ours through. A second call changes nothing.
-pub fn start(settings: &Settings, verbosity: u8) {
-    let filter = EnvFilter::builder().parse_lossy(directives(&settings.log_filter, verbosity));
+/// Starts writing messages that pass the filter of the settings, or else `usual`; `verbosity` counts the
+/// `-v`s of the command line and lets more of ours through. A second call changes nothing.
+pub fn start(settings: &Settings, usual: &str, verbosity: u8) {
+    let filter = settings.log_filter.as_deref().unwrap_or(usual);
+    let filter = EnvFilter::builder().parse_lossy(directives(filter, verbosity));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

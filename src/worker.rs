@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
+use crate::metrics;
 use crate::model::{Clock, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
@@ -90,7 +91,7 @@ pub struct Worker<E> {
     parts: Arc<WorkerParts<E>>,
     settings: Arc<WorkerSettings>,
     slots: Arc<Semaphore>,
-    checkouts: Arc<Mutex<HashMap<(String, workspace::Owner), workspace::SharedCheckout>>>,
+    checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
 
@@ -134,8 +135,11 @@ impl<E: Executor> Worker<E> {
     /// A worker.
     #[must_use]
     pub fn new(parts: WorkerParts<E>, settings: WorkerSettings) -> Self {
+        let total = settings.slots.max(1);
+        let slots = Arc::new(Semaphore::new(total));
+        metrics::watch_slots(Arc::clone(&slots), total);
         Self {
-            slots: Arc::new(Semaphore::new(settings.slots.max(1))),
+            slots,
             parts: Arc::new(parts),
             settings: Arc::new(settings),
             checkouts: Arc::default(),

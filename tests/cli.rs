@@ -11,6 +11,10 @@ mod references;
 mod endings;
 #[path = "cli/output.rs"]
 mod output;
+#[path = "cli/committed.rs"]
+mod committed;
+#[path = "cli/unwritable.rs"]
+mod unwritable;
 
 const PIPELINE: &str = r#"version: 1
 name: demo
@@ -324,6 +328,27 @@ fn json_is_one_event_a_line_and_the_run_at_the_end() {
     assert_eq!(started["stage_key"], "unit (fast)");
     assert!(started["at"].is_i64() && started["seq"].is_i64(), "{started}");
     assert_eq!((&last["type"], &last["status"]), (&"run".into(), &"passed".into()));
+}
+
+#[test]
+fn secrets_that_are_missing_are_told_before_anything_runs() {
+    let stages = "a: { run: echo ran }\n  \
+                  b: { needs: [a], secrets: [KEY, TOKEN], run: 'true' }\n  \
+                  c: { secrets: [KEY], run: 'true' }\n  \
+                  d: { if: \"event == 'manual'\", secrets: [OTHER], run: 'true' }";
+    let head = "version: 1\nname: demo\non: { push: {} }\ndefaults: { image: x }\nstages:\n  ";
+    let world = World::new(&format!("{head}{stages}\n"));
+    assert_eq!(
+        world.complains(2, &["run"]),
+        "error: 2 secrets are missing: `KEY` (for stages `b`, `c`), `TOKEN` (for stage `b`)\n\
+         help: give them with `--secret KEY=…` (`--secret KEY` takes it from the environment), or \
+         with `--secrets-file FILE`, which has `NAME=value` lines\n"
+    );
+    assert_eq!(world.says(0, &["runs", "--all"]), "no runs; `trunkline run` makes one\n");
+    let told = world.complains(2, &["run", "--secret", "KEY=1"]);
+    assert!(told.starts_with("error: a secret is missing: `TOKEN` (for stage `b`)\n"), "{told}");
+    world.says(0, &["run", "--secret", "KEY=1", "--secret", "TOKEN=2"]);
+    world.says(0, &["run", "--stage", "a"]);
 }
 
 #[test]

@@ -14,3 +14,5 @@ mod docker;
 mod host;
 #[path = "executor/fake.rs"]
 mod fake;
+#[path = "executor/services.rs"]
+mod services;

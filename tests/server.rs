@@ -57,3 +57,13 @@ mod terminal;
 #[path = "support/docker.rs"]
 #[expect(dead_code, reason = "other tests ask more")]
 mod docker;
+#[path = "server/traces.rs"]
+mod traces;
+#[path = "server/watched.rs"]
+mod watched;
+#[path = "server/retention.rs"]
+mod retention;
+#[path = "server/process.rs"]
+mod process;
+#[path = "server/backup.rs"]
+mod backup;

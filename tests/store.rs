@@ -24,7 +24,11 @@ mod leases;
 mod opening;
 #[path = "store/results.rs"]
 mod results;
+#[path = "store/retention.rs"]
+mod retention;
 #[path = "store/runs.rs"]
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/traces.rs"]
+mod traces;

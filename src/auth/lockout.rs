@@ -58,6 +58,13 @@ impl Auth {
         Err(AuthError::Locked { retry_after_seconds: 1 })
     }
 
+    /// Whether the next try has to wait.
+    pub(super) async fn is_locked(&self, subject: &Subject<'_>) -> Result<bool, AuthError> {
+        let now = self.clock.now();
+        let failures = remembered(self.store.find_failures(&subject.key()).await?, now);
+        Ok(wait_seconds(failures, subject.free(), now).is_some())
+    }
+
     /// A try was right. Those of the login are forgotten; of the address only this one, so that nobody
     /// can guess on by signing in as themselves in between.
     pub(super) async fn forgive(&self, subject: &Subject<'_>) -> Result<(), AuthError> {

@@ -14,6 +14,7 @@ use crate::auth::sessions::{Client, SignedIn};
 use crate::auth::{Auth, AuthError, tokens};
 use crate::config::ProviderSettings;
 use crate::model::Timestamp;
+use crate::outgoing::OutgoingError;
 use crate::store::access::sign_in::SignInState;
 use id_token::Expected;
 use provider::Provider;
@@ -33,7 +34,7 @@ pub enum OidcError {
         what: &'static str,
         /// What went wrong.
         #[source]
-        source: reqwest::Error,
+        source: OutgoingError,
     },
     /// The provider answers with something else.
     #[error("the provider's {what} is not as it should be: {reason}")]
@@ -78,7 +79,7 @@ impl Auth {
     pub async fn begin_oidc(&self, return_to: &str) -> Result<Begun, AuthError> {
         let settings = self.provider()?;
         let redirect = self.redirect()?;
-        let provider = Provider::discover(settings).await?;
+        let provider = self.discover(settings).await?;
         let [state, nonce, verifier] = std::array::from_fn(|_| tokens::random_text());
         let hash = tokens::hash(&state);
         let now = self.clock.now();
@@ -111,9 +112,25 @@ impl Auth {
         returned: Returned<'_>,
     ) -> Result<(SignedIn, String), AuthError> {
         let settings = self.provider()?;
+        let address = returned.client.address.clone();
+        let signed_in = self.exchange(settings, returned).await;
+        let is_refused = |it: &AuthError| {
+            matches!(it, AuthError::Unproven | AuthError::CrossSite | AuthError::Oidc(_))
+        };
+        if signed_in.as_ref().is_err_and(is_refused) {
+            self.note_unproven_at(&settings.issuer, &address).await?;
+        }
+        signed_in
+    }
+
+    async fn exchange(
+        &self,
+        settings: &ProviderSettings,
+        returned: Returned<'_>,
+    ) -> Result<(SignedIn, String), AuthError> {
         let row = self.claim_state(&returned).await?;
         let verifier = self.sealer.open(&seal_purpose(&row.state), &row.verifier).await?;
-        let provider = Provider::discover(settings).await?;
+        let provider = self.discover(settings).await?;
         let redirect = self.redirect()?;
         let token = provider
             .exchange(&[
@@ -150,6 +167,14 @@ impl Auth {
 
     fn provider(&self) -> Result<&ProviderSettings, AuthError> {
         self.settings.provider.as_ref().ok_or(AuthError::NoProvider)
+    }
+
+    async fn discover<'a>(
+        &self,
+        settings: &'a ProviderSettings,
+    ) -> Result<Provider<'a>, AuthError> {
+        let outgoing = self.outgoing.as_ref().ok_or(AuthError::NoProvider)?;
+        Ok(Provider::discover(settings, outgoing).await?)
     }
 
     fn redirect(&self) -> Result<String, AuthError> {

@@ -101,6 +101,7 @@ impl Auth {
             id,
         };
         self.store.insert_session(&row).await?;
+        self.note_begun(&person.login, (&row.id, &client.address)).await?;
         self.store.delete_sessions_before(Timestamp(now.0.saturating_sub(IDLE_MILLIS))).await?;
         self.signed_in(person, &row, refresh).await
     }

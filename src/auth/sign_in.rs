@@ -21,6 +21,15 @@ impl Auth {
     /// Signs a person in. An unknown login, a wrong password and a person who is shut out look the same, in
     /// time too.
     pub async fn sign_in(&self, attempt: SignIn) -> Result<SignedIn, AuthError> {
+        let (login, address) = (attempt.login.to_lowercase(), attempt.client.address.clone());
+        let signed_in = self.prove_and_sign_in(attempt).await;
+        if matches!(signed_in, Err(AuthError::Unproven)) {
+            self.note_refused(&login, &address).await?;
+        }
+        signed_in
+    }
+
+    async fn prove_and_sign_in(&self, attempt: SignIn) -> Result<SignedIn, AuthError> {
         let login = attempt.login.to_lowercase();
         if login.len() > LOGIN_BYTES_MAX {
             return Err(AuthError::Unproven);

@@ -104,6 +104,21 @@ impl Logs {
         blocking(removing, move || none_if_missing(std::fs::remove_dir_all(folder)).map(drop)).await
     }
 
+    /// The runs that have logs here.
+    pub async fn list_runs(&self) -> Result<Vec<RunId>, BlobError> {
+        let folder = self.folder.clone();
+        let listing = || "listing the runs with logs".to_owned();
+        blocking(listing, move || {
+            let entries = std::fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+            Ok(entries
+                .iter()
+                .filter_map(|it| it.file_name().into_string().ok())
+                .map(RunId)
+                .collect())
+        })
+        .await
+    }
+
     fn folder_of(&self, run: &RunId) -> Result<PathBuf, BlobError> {
         // The id may come from a person: it must not lead out of the folder.
         let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '-' || it == '_';

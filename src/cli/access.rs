@@ -7,7 +7,10 @@ use super::keys;
 use super::session::Session;
 use super::state::State;
 use crate::auth::Auth;
+use crate::model::{ProjectId, TeamId};
+use crate::outgoing::Outgoing;
 use crate::store::access::people::PersonRow;
+use crate::store::audit::AuditRow;
 
 /// The longest value that is read.
 const VALUE_BYTES_MAX: u64 = 1 << 20;
@@ -16,7 +19,29 @@ const VALUE_BYTES_MAX: u64 = 1 << 20;
 pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {
     let clock = std::sync::Arc::clone(&session.clock);
     let auth = Auth::new(state.store.clone(), clock, keys::sealer(session, state)?);
-    Ok(auth.with_settings(session.settings.sign_in.clone()))
+    let outgoing = Outgoing::new(session.settings.forges.private_hosts.clone())?;
+    Ok(auth.with_settings(session.settings.sign_in.clone()).with_outgoing(outgoing))
+}
+
+/// Writes down what somebody at this machine did: an action and what it was done to.
+pub async fn note(
+    session: &Session,
+    state: &State,
+    (action, subject): (&str, &str),
+) -> anyhow::Result<()> {
+    let now = session.now();
+    let row = AuditRow {
+        id: crate::secrets::new_id(now),
+        at: now,
+        actor: format!("machine:{}", session.settings.user),
+        address: String::new(),
+        action: action.to_owned(),
+        team: TeamId(String::new()),
+        project: ProjectId(String::new()),
+        subject: subject.to_owned(),
+        detail: "{}".to_owned(),
+    };
+    Ok(state.store.insert_audit_events(&[row]).await?)
 }
 
 /// The person of this login.

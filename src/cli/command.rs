@@ -21,11 +21,13 @@ pub mod whoami;
 pub mod project;
 pub mod deliveries;
 pub mod secret;
-pub mod audit;
 pub mod person;
 pub mod team;
 pub mod token;
 pub mod key;
+pub mod audit;
+pub mod backup;
+pub mod restore;
 pub mod completions;
 
 use super::failure::{Exit, Usage};
@@ -87,8 +89,6 @@ pub enum Subcommand {
     Deliveries(deliveries::DeliveriesArgs),
     /// List, set and remove the secrets of a server
     Secret(secret::SecretArgs),
-    /// Show the audit log of a server
-    Audit(audit::AuditArgs),
     /// Add, list and shut out the people of a server
     Person(person::PersonArgs),
     /// Add and list the teams of a server
@@ -97,6 +97,12 @@ pub enum Subcommand {
     Token(token::TokenArgs),
     /// Rotate the keys that a server seals with, or show how they stand
     Key(key::KeyArgs),
+    /// Show or export the audit log of a server
+    Audit(audit::AuditArgs),
+    /// Write everything that a server keeps into one file, while it runs
+    Backup(backup::BackupArgs),
+    /// Make a state folder of a backup
+    Restore(restore::RestoreArgs),
     /// Write completions for a shell
     Completions(completions::CompletionsArgs),
 }
@@ -115,6 +121,8 @@ impl Subcommand {
             Self::Serve(_) => Some("serve"),
             Self::Key(_) => Some("key"),
             Self::Completions(_) => Some("completions"),
+            Self::Backup(_) => Some("backup"),
+            Self::Restore(_) => Some("restore"),
             Self::Run(_)
             | Self::Graph(_)
             | Self::Runs(_)
@@ -137,9 +145,32 @@ impl Subcommand {
             | Self::Token(_) => None,
         }
     }
+
+    /// Whether it works on a server's database, and so reads the server's configuration file.
+    #[must_use]
+    pub fn is_about_a_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve(_)
+                | Self::Person(_)
+                | Self::Team(_)
+                | Self::Token(_)
+                | Self::Key(_)
+                | Self::Audit(_)
+                | Self::Backup(_)
+                | Self::Restore(_)
+        ) || matches!(self, Self::Gc(args) if args.of_server)
+    }
+
+    /// Which messages of the engine itself are written when nobody says.
+    #[must_use]
+    pub fn messages(&self) -> &'static str {
+        if matches!(self, Self::Serve(_)) { "warn,trunkline=info" } else { "warn" }
+    }
 }
 
 /// Does what was asked.
+#[expect(clippy::cognitive_complexity, reason = "one arm a subcommand, and nothing in it")]
 pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Result<Exit> {
     match subcommand {
         Subcommand::Run(args) => Box::pin(run::execute(session, &args)).await,
@@ -164,11 +195,13 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Project(args) => project::execute(session, &args).await,
         Subcommand::Deliveries(args) => deliveries::execute(session, &args).await,
         Subcommand::Secret(args) => secret::execute(session, &args).await,
-        Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Person(args) => person::execute(session, &args).await,
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,
         Subcommand::Key(args) => key::execute(session, &args).await,
+        Subcommand::Audit(args) => audit::execute(session, &args).await,
+        Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
+        Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),
     }
 }

@@ -4,7 +4,9 @@
 pub mod executor;
 pub mod follower;
 pub mod report;
+pub mod screen;
 pub mod signals;
+pub mod vanished;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -16,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::failure::{Exit, Usage};
 use super::local::secrets;
-use super::screen::ReportArgs;
 use super::session::Session;
 use super::state::State;
 use crate::config::ExecutorKind;
@@ -28,6 +29,7 @@ use crate::runs::LoadedRun;
 use crate::runs::view::{RunView, Surroundings};
 use crate::secrets::{Given, SecretSource};
 use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
+use screen::ReportArgs;
 
 use report::Report;
 use signals::{Asked, Signals};
@@ -152,6 +154,12 @@ impl<'a> Foreground<'a> {
     ) -> anyhow::Result<Self> {
         let kind = executor::kind_for(session, state, run, args.executor);
         Self::open(session, state, args, kind).await
+    }
+
+    /// The secrets that were given.
+    #[must_use]
+    pub fn secrets(&self) -> &BTreeMap<String, String> {
+        &self.secrets
     }
 
     /// Drives a run to its end, shows it, and gives the exit code.
@@ -300,24 +308,42 @@ pub fn worker_settings(
     }
 }
 
+/// How driving ended.
+enum Ended {
+    Driven(Result<Option<RunStatus>, WorkerError>),
+    /// The state folder was removed.
+    Vanished,
+}
+
 impl Drive<'_> {
     async fn with<E: Executor>(&self, worker: Worker<E>) -> anyhow::Result<Exit> {
         let signals = Signals::listen()?;
         let loaded = self.state.runs.load(self.run).await?;
+        let number = loaded.row.number;
         let report = Report::new(self.session, self.state, loaded.clone(), self.report);
         let done = CancellationToken::new();
         let (ended, shown) = tokio::join!(
             async {
-                let ended = self.control(worker, loaded, signals).await;
+                let ended = self.control(worker.clone(), loaded, signals).await;
                 done.cancel();
                 ended
             },
             report.show(&done),
         );
+        let ended = match ended {
+            Ended::Driven(ended) if !self.is_gone(ended.is_err() || shown.is_err()).await => ended,
+            Ended::Driven(_) | Ended::Vanished => {
+                if let Ok(report) = shown {
+                    report.abandon().await;
+                }
+                let removed = worker.remove_all().await;
+                return Err(vanished::error(self.state, number, removed).into());
+            }
+        };
         let report = shown?;
         match ended {
             Ok(ended) => {
-                let number = report.end().await?;
+                report.end().await?;
                 Ok(exit_of(ended, number))
             }
             Err(error) => {
@@ -327,13 +353,18 @@ impl Drive<'_> {
         }
     }
 
+    /// Whether the state folder is gone; after an error it may be about to.
+    async fn is_gone(&self, has_failed: bool) -> bool {
+        vanished::has_vanished(self.state) || (has_failed && vanished::is_near(self.state).await)
+    }
+
     /// Waits for the end of the run; meanwhile signals become commands.
     async fn control<E: Executor>(
         &self,
         worker: Worker<E>,
         mut loaded: LoadedRun,
         mut signals: Signals,
-    ) -> Result<Option<RunStatus>, WorkerError> {
+    ) -> Ended {
         let shutdown = CancellationToken::new();
         let mut driving = JoinSet::new();
         let (run, token) = (self.run.clone(), shutdown.clone());
@@ -345,10 +376,17 @@ impl Drive<'_> {
             }
             ended
         });
+        let mut gone = std::pin::pin!(vanished::wait(self.state));
         loop {
             let asked = tokio::select! {
-                Some(ended) = driving.join_next() => return ended.unwrap_or_else(resume_panic),
+                Some(ended) = driving.join_next() => {
+                    return Ended::Driven(ended.unwrap_or_else(resume_panic));
+                }
                 asked = signals.next() => asked,
+                () = &mut gone => {
+                    driving.shutdown().await;
+                    return Ended::Vanished;
+                }
             };
             match asked {
                 Asked::Cancel => self.cancel(&mut loaded).await,

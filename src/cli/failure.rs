@@ -8,7 +8,7 @@ use super::output::Paint;
 use super::remote::RemoteError;
 use super::view::terminal;
 use crate::auth::PersonError;
-use crate::config::ConfigError;
+use crate::config::{ConfigError, Unreadable};
 use crate::engine::Refused;
 use crate::runs::RunsError;
 use crate::secrets::{KeyError, SealError};
@@ -109,6 +109,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         return remote.exit();
     }
     let is_usage = error.is::<Usage>() || error.is::<AlreadyShown>() || error.is::<ConfigError>();
+    let is_usage = is_usage || error.is::<Unreadable>();
     let is_wrong_source = matches!(
         error.downcast_ref::<SourceError>(),
         Some(SourceError::NotARepository(_) | SourceError::NotFound(_))

@@ -71,8 +71,21 @@ impl Output {
     /// Writes bytes as they are.
     pub fn bytes(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut out = std::io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
+        let written = out.write_all(bytes).and_then(|()| out.flush());
+        written.map_err(|error| {
+            std::io::Error::new(error.kind(), format!("the output cannot be written: {error}"))
+        })
+    }
+
+    /// `UTC` or `UTC+02:00`: the zone of all times that are shown.
+    #[must_use]
+    pub fn zone(&self) -> String {
+        let minutes = self.utc_offset_seconds / 60;
+        let sign = if minutes < 0 { '-' } else { '+' };
+        match (minutes.abs() / 60, minutes.abs() % 60) {
+            (0, 0) => "UTC".to_owned(),
+            (hours, minutes) => format!("UTC{sign}{hours:02}:{minutes:02}"),
+        }
     }
 
     /// `2027-03-31 12:03:44`, in local time.
@@ -140,5 +153,20 @@ impl Paint {
         } else {
             text.to_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_said_as_what_it_differs_from_utc() {
+        let zone = |utc_offset_seconds| {
+            let paint = Paint::default();
+            Output { paint, json: false, is_live: false, utc_offset_seconds }.zone()
+        };
+        let zones = [0, 7200, -12_600].map(zone);
+        assert_eq!(zones, ["UTC", "UTC+02:00", "UTC-03:30"]);
     }
 }

@@ -45,12 +45,14 @@ impl<'a> View<'a> {
         self.stages().map(|it| it.status)
     }
 
-    /// How long a stage has taken so far: from its first attempt on, waits between attempts included.
+    /// How long a stage has taken so far: from its first attempt on, waits between attempts included; or
+    /// how long it has waited for people. Nothing says until when an interrupted one went on.
     fn time_of(self, stage: &StageView) -> Option<Milliseconds> {
-        stage.time_at(self.now)
+        let is_known = stage.status.is_finished() || !self.run.interrupted;
+        stage.time_at(self.now).filter(|_| is_known)
     }
 
-    /// How long the run has taken so far.
+    /// How long the run has taken so far; before its start, how long it has waited for that.
     fn time_of_run(self) -> Milliseconds {
         self.run.time_at(self.now)
     }

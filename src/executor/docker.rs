@@ -107,6 +107,13 @@ impl DockerExecutor {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Whether the daemon answers.
+    pub async fn ping(&self) -> Result<(), ExecutorError> {
+        let socket = self.inner.settings.socket.as_deref().unwrap_or("/var/run/docker.sock");
+        let answer = self.docker().ping().await;
+        answer.map(drop).map_err(|error| fault::unreachable(socket, &error))
+    }
+
     fn docker(&self) -> &Docker {
         &self.inner.docker
     }

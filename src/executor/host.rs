@@ -104,6 +104,7 @@ impl HostExecutor {
             user: own_user(),
             workspace: layout::Workspace::Folder,
             services: Vec::new(),
+            lasting: Vec::new(),
             has_network: false,
             boot: self.inner.boot.clone(),
         }
@@ -154,7 +155,7 @@ impl HostExecutor {
             match process.standing(&layout, &self.inner.boot)? {
                 Standing::Ended(code) => {
                     process.forget(Role::Shell);
-                    return Ok(Exit { code, out_of_memory: false, ended_at: None });
+                    return Ok(Exit::of(code));
                 }
                 Standing::Lost => return Err(ExecutorError::Gone(name.slug())),
                 Standing::NotBegun => tokio::time::sleep(process::PAUSE).await,
@@ -319,9 +320,7 @@ impl Executor for HostExecutor {
         Ok(match self.process(&folder).standing(&layout, &self.inner.boot)? {
             Standing::NotBegun => AttemptState::Prepared,
             Standing::Unborn | Standing::Running(_) => AttemptState::Begun,
-            Standing::Ended(code) => {
-                AttemptState::Exited(Exit { code, out_of_memory: false, ended_at: None })
-            }
+            Standing::Ended(code) => AttemptState::Exited(Exit::of(code)),
             Standing::Lost => AttemptState::Lost,
         })
     }

@@ -19,6 +19,9 @@ pub(super) struct Layout {
     pub(super) workspace: Workspace,
     /// Services and the network, in the order they were made.
     pub(super) services: Vec<String>,
+    /// Those of them that must run to the end of the attempt: they say when they are ready.
+    #[serde(default)]
+    pub(super) lasting: Vec<String>,
     pub(super) has_network: bool,
     /// Boot of the machine on which it was prepared: after a reboot a missing marker proves nothing.
     pub(super) boot: String,

@@ -5,8 +5,8 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use reqwest::Method;
 
 use super::client::{Api, PostError};
-use super::outgoing::Outgoing;
 use crate::model::{Milliseconds, Timestamp};
+use crate::outgoing::Outgoing;
 
 /// The JWT may live ten minutes; a minute is left for clocks that differ.
 const JWT_SECONDS: i64 = 9 * 60;

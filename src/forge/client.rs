@@ -7,8 +7,8 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::outgoing::{Answer, Outgoing, OutgoingError};
 use crate::model::{ForgeKind, Milliseconds, Timestamp};
+use crate::outgoing::{Answer, Outgoing, OutgoingError};
 
 /// The longest descriptions that the forges take.
 const DESCRIPTION_CHARS_GITHUB: usize = 140;

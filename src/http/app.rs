@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Auth;
 use crate::blobs::{Archives, Blobs, Logs};
-use crate::http::Streams;
+use crate::http::{Lifecycle, Streams};
 use crate::model::{Clock, Timestamp};
 use crate::runs::Runs;
 use crate::secrets::{Sealer, TeamSecrets};
@@ -36,6 +36,8 @@ pub struct App {
     pub sealer: Sealer,
     /// Streams of events that are open.
     pub streams: Streams,
+    /// Whether this process takes requests.
+    pub lifecycle: Lifecycle,
 }
 
 impl App {

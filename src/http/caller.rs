@@ -4,10 +4,10 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 
-use crate::auth::{AuthError, Caller, Csrf, Verdict};
+use crate::auth::{AuthError, Caller, Csrf, Proof, Verdict};
 use crate::http::cookies::Cookies;
 use crate::http::cross_site::{self, CSRF_HEADER};
-use crate::http::{App, Problem, ProblemKind};
+use crate::http::{Actor, App, Problem, ProblemKind};
 use crate::model::{Role, TeamId};
 
 /// Somebody who is signed in, or shows a token.
@@ -65,7 +65,8 @@ impl OptionalFromRequestParts<App> for Visitor {
 async fn caller(parts: &Parts, app: &App) -> Result<MaybeCaller, Problem> {
     if parts.headers.contains_key(header::AUTHORIZATION) {
         let token = bearer(parts).ok_or_else(Problem::unauthenticated)?;
-        return Ok(Some(Visitor(app.auth.caller_by_token(&token).await?)));
+        let caller = app.auth.caller_by_token(&token).await?;
+        return Ok(Some(Visitor(noted(parts, caller))));
     }
     let settings = app.auth.settings();
     let Some(session) = Cookies::new(settings.is_https()).session(&parts.headers) else {
@@ -77,7 +78,20 @@ async fn caller(parts: &Parts, app: &App) -> Result<MaybeCaller, Problem> {
     } else {
         Csrf::Safe
     };
-    Ok(Some(Visitor(app.auth.caller_by_session(session, csrf).await?)))
+    let caller = app.auth.caller_by_session(session, csrf).await?;
+    Ok(Some(Visitor(noted(parts, caller))))
+}
+
+/// Says who it is to what observes the request.
+fn noted(parts: &Parts, caller: Caller) -> Caller {
+    if let Some(actor) = parts.extensions.get::<Actor>() {
+        let proof = match &caller.proof {
+            Proof::Session(id) => format!("session {id}"),
+            Proof::Token(id, _) => format!("token {id}"),
+        };
+        actor.note(format!("person:{}", caller.login), proof);
+    }
+    caller
 }
 
 /// Proof that no other site has sent a request, for what is done with a cookie alone.

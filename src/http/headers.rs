@@ -1,14 +1,12 @@
-//! What every answer says to browsers, and the id that a request is found by in the log.
+//! What every answer says to browsers.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::Instrument as _;
 
 use crate::http::App;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// JSON loads nothing, and stands in no frame. A page that brings its own policy keeps it.
 const DEFAULT_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
@@ -29,19 +27,13 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// The layer that says it.
 pub async fn secure(State(app): State<App>, request: Request, next: Next) -> Response {
-    let id = app.new_id();
-    let span =
-        tracing::info_span!("request", id, method = %request.method(), path = request.uri().path());
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.extend(ALWAYS);
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(DEFAULT_POLICY);
     headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
     if app.auth.settings().is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
-    }
-    if let Ok(id) = HeaderValue::try_from(id) {
-        headers.insert(REQUEST_ID, id);
     }
     response
 }

@@ -211,6 +211,7 @@ impl From<StoreError> for Problem {
             | StoreError::Folder { .. }
             | StoreError::NotADatabase { .. }
             | StoreError::NewerSchema { .. }
+            | StoreError::OlderSchema { .. }
             | StoreError::Unreadable { .. }
             | StoreError::Migration(_) => Self::internal(&error),
         }

@@ -1,5 +1,5 @@
 //! Streams of events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>): how many there may be,
-//! and what ends them. Nothing is kept for a reader: what is next is read when it takes it, so a slow one costs
+//! and what ends them. One that ends before its subject does says `reconnect` last. Nothing is kept for a reader: what is next is read when it takes it, so a slow one costs
 //! a place and no memory. Who has taken nothing for a while loses that place to the next who comes.
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::http::{App, Problem, ProblemKind};
+use crate::metrics::OpenStream;
 use crate::model::{Clock, Milliseconds, PersonId, Timestamp};
 
 /// Between two signs of life on a stream on which nothing happens.
@@ -62,6 +63,7 @@ pub struct Place {
     streams: Streams,
     number: u64,
     end: CancellationToken,
+    _counted: OpenStream,
 }
 
 impl Streams {
@@ -86,7 +88,7 @@ impl Streams {
         let end = self.shutdown.child_token();
         let slot = Slot { person: person.clone(), taken_at: now, end: end.clone() };
         open.insert(number, slot);
-        Ok(Place { streams: self.clone(), number, end })
+        Ok(Place { streams: self.clone(), number, end, _counted: OpenStream::new() })
     }
 }
 
@@ -165,8 +167,15 @@ impl Stream for Body {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.place.taken(self.clock.now());
-        if self.is_over || self.ended.as_mut().poll(cx).is_ready() {
+        if self.is_over {
             return Poll::Ready(None);
+        }
+        if self.ended.as_mut().poll(cx).is_ready() {
+            self.is_over = true;
+            return Poll::Ready(Some(Ok(Event::default()
+                .event("reconnect")
+                .retry(RETRY)
+                .data(""))));
         }
         match self.events.as_mut().poll_next(cx) {
             Poll::Ready(Some(Err(problem))) => {

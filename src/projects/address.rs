@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::forge::{Outgoing, OutgoingError};
+use crate::outgoing::{Outgoing, OutgoingError};
 
 /// What may be fetched from and called.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ impl AddressRule {
             Some(Form::Ssh { host }) => host.to_owned(),
             Some(Form::Folder(_)) | None => return Ok(()),
         };
-        self.outgoing.admit_host(&host).await
+        self.outgoing.resolve(&host, 0).await.map(drop)
     }
 
     fn admit_folder(&self, address: &str, folder: &str) -> Result<(), OutgoingError> {

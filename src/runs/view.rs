@@ -60,6 +60,13 @@ pub struct RunRowView {
     /// Milliseconds since 1970-01-01 UTC; null until it has ended.
     #[schema(value_type = Option<i64>)]
     pub finished_at: Option<Timestamp>,
+    /// When its stages could start, where that was looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub started_at: Option<Timestamp>,
+    /// Stages about which nobody decided in time, where that was looked up.
+    #[serde(default)]
+    pub undecided: Vec<String>,
 }
 
 /// A run with its stages and their attempts.
@@ -154,7 +161,14 @@ pub struct StageView {
     pub approvals: Vec<String>,
     /// Who may approve, for a stage that is an approval.
     pub approval: Option<ApprovalView>,
-    /// How long it has taken so far.
+    /// Whether it is an approval about which nobody decided in time.
+    #[serde(default)]
+    pub undecided: bool,
+    /// The longest an attempt may take, or an approval may wait.
+    #[serde(default)]
+    #[schema(value_type = u64)]
+    pub timeout_ms: Milliseconds,
+    /// How long it has taken so far, or waited for people.
     #[schema(value_type = Option<u64>)]
     pub duration_ms: Option<Milliseconds>,
     /// Its gates with the values that were judged.
@@ -269,6 +283,8 @@ impl RunRowView {
             interrupted: is_interrupted,
             created_at: row.created_at,
             finished_at: row.finished_at,
+            started_at: None,
+            undecided: Vec::new(),
         }
     }
 }
@@ -305,18 +321,17 @@ impl RunView {
             finished_at,
             duration_ms: time_of_run(run, now),
             events: around.events,
-            stages: stages.map(|(it, planned)| StageView::new(run, it, planned, now)).collect(),
+            stages: stages
+                .map(|(it, planned)| {
+                    StageView::new(run, it, planned).at(now, around.is_interrupted)
+                })
+                .collect(),
         }
     }
 }
 
 impl StageView {
-    fn new(
-        run: &Run,
-        (index, stage): (StageIndex, &Stage),
-        planned: &PlannedStage,
-        now: Timestamp,
-    ) -> Self {
+    fn new(run: &Run, (index, stage): (StageIndex, &Stage), planned: &PlannedStage) -> Self {
         let own = stage.failure.as_ref();
         let (class, message) = match (own, stage.outcome()) {
             (Some(own), _) => (Some(own.class), Some(own.message.clone())),
@@ -342,12 +357,23 @@ impl StageView {
             reused_outcome: stage.reused_outcome.as_deref().map(OutcomeView::from),
             approvals: stage.approvals.clone(),
             approval: ApprovalView::of(run, index, planned),
-            duration_ms: time_of_stage(stage, now),
+            undecided: run.is_undecided(index),
+            timeout_ms: planned.timeout,
+            duration_ms: None,
             gates: judged.unwrap_or_default().into_iter().map(GateView::from).collect(),
             step_names: step_names(planned),
             earlier_attempts: u32::try_from(stage.earlier_attempts).unwrap_or(u32::MAX),
             attempts: stage.attempts.iter().zip(1..).map(AttemptView::from).collect(),
         }
+    }
+}
+
+impl StageView {
+    /// The same with how long it has taken; nothing says until when an interrupted one went on.
+    fn at(self, now: Timestamp, is_interrupted: bool) -> Self {
+        let is_known = self.status.is_finished() || !is_interrupted;
+        let duration_ms = self.time_at(now).filter(|_| is_known);
+        Self { duration_ms, ..self }
     }
 }
 
@@ -402,16 +428,6 @@ fn step_names(planned: &PlannedStage) -> Vec<String> {
         Program::Steps(steps) => steps.iter().map(|it| it.name.clone()).collect(),
         Program::Command(_) => Vec::new(),
     }
-}
-
-/// How long a stage has taken so far: from its first attempt on, waits between attempts included.
-#[must_use]
-pub fn time_of_stage(stage: &Stage, now: Timestamp) -> Option<Milliseconds> {
-    let attempts = stage.present_attempts();
-    let first = attempts.first()?;
-    let end = attempts.last().and_then(|it| it.finished_at);
-    let until = if stage.status.is_finished() { end.unwrap_or(now) } else { now };
-    Some(until.since(first.started_at))
 }
 
 /// How long a run has taken so far.

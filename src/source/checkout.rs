@@ -10,7 +10,12 @@ use super::{Checkout, Snapshot, SourceError};
 use earlier::Earlier;
 use files::{Rights, Writer};
 use lock::Lock;
+use name::Name;
+use rustix::fs::Timespec;
+use uses::Uses;
 
+mod name;
+mod uses;
 mod earlier;
 mod files;
 mod git_folder;
@@ -32,27 +37,25 @@ pub(super) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Gives the checkout, and makes it when it is not there yet.
+    /// Gives the checkout that was used last in this repository if it is the one that is asked for, and
+    /// makes a new one else, also of a tree that was checked out before: see [`uses`].
     pub(super) fn carry_out(&self) -> Result<Checkout, SourceError> {
-        let name = self.name();
-        let folder = self.folder.join(&name);
-        // Whoever holds it makes the checkout, others wait here until it is done. It also tells the
-        // clean-up that the checkout was asked for just now.
-        let lock = Lock::take(self.folder, &name)?;
+        // Whoever holds it decides, others of this repository wait here until the checkout is there.
+        let uses = Uses::take(self.folder, self.place.folder())?;
+        let last = uses.last();
+        let wanted = Name::of(self.snapshot, self.owner);
+        let name = last.iter().find(|it| it.is_same_but_for_turn(&wanted)).cloned();
+        let name = name.unwrap_or_else(|| wanted.next_free_in(self.folder));
+        let folder = self.folder.join(name.to_string());
+        // It also tells the clean-up that the checkout was asked for just now.
+        let lock = Lock::take(self.folder, &name.to_string())?;
         if !folder.exists() {
-            self.make(&folder, &name)?;
+            self.make(&folder, &name, &last)?;
         }
         lock.mark_used();
+        uses.record(&last, &name)?;
         let warnings = git_folder::read_warnings(&folder);
         Ok(Checkout { folder, objects: self.mounts(), warnings })
-    }
-
-    /// Starts with the tree, so that the clean-up knows it. The commit is part of it because times and
-    /// `.git` depend on it.
-    fn name(&self) -> String {
-        let commit = self.snapshot.commit.get(..12).unwrap_or("none");
-        let name = format!("{}-{commit}", self.snapshot.tree);
-        self.owner.map_or(name.clone(), |(uid, gid)| format!("{name}-{uid}-{gid}"))
     }
 
     fn mounts(&self) -> Vec<(PathBuf, String)> {
@@ -60,24 +63,24 @@ impl Request<'_> {
         folders.map(|(nth, folder)| (folder, format!("{OBJECTS_IN_CONTAINER}/{nth}"))).collect()
     }
 
-    fn make(&self, folder: &Path, name: &str) -> Result<(), SourceError> {
+    fn make(&self, folder: &Path, name: &Name, last: &[Name]) -> Result<(), SourceError> {
         let part = self.folder.join(format!(".{name}.part"));
         // Left over by a process that was killed: nobody else is at it while we hold the lock.
         remove_folder(&part)?;
         let failed = || SourceError::failed(format!("making `{}`", folder.display()));
         fs::create_dir_all(&part).map_err(failed())?;
-        self.fill(&part)?;
+        self.fill(&part, Earlier::find(self, name, last))?;
         fs::rename(&part, folder).map_err(failed())
     }
 
-    fn fill(&self, part: &Path) -> Result<(), SourceError> {
+    fn fill(&self, part: &Path, earlier: Option<Earlier>) -> Result<(), SourceError> {
         let tree = &self.snapshot.tree;
         let listing = Listing::of(self.place, self.objects, tree, Submodules::Enter)?;
         let mut warnings = submodule_warnings(&listing)?;
         let writer = Writer {
             root: part,
             store: self.objects,
-            earlier: Earlier::find(self, &listing),
+            earlier,
             rights: Rights::of(self.owner),
             time: time_of(part)?,
         };
@@ -97,13 +100,15 @@ impl Request<'_> {
     }
 }
 
-/// The time that written files get, in seconds since 1970: that of the checkout, as git does it. (The time of the
-/// commit would be reproducible, but it can lie before that of build outputs which a cache brings
-/// from an older revision, and build tools would take those for up to date.)
-fn time_of(part: &Path) -> Result<i64, SourceError> {
+/// The time that written files get: that of the checkout, as git does it, and as exact as the filesystem
+/// has it. (The time of the commit would be reproducible, but it can lie before that of build outputs
+/// which a cache brings from an older revision, and build tools would take those for up to date. So could
+/// the beginning of this second.)
+fn time_of(part: &Path) -> Result<Timespec, SourceError> {
     use std::os::unix::fs::MetadataExt as _;
     let made = fs::metadata(part);
-    Ok(made.map_err(SourceError::failed(format!("reading `{}`", part.display())))?.mtime())
+    let made = made.map_err(SourceError::failed(format!("reading `{}`", part.display())))?;
+    Ok(Timespec { tv_sec: made.mtime(), tv_nsec: made.mtime_nsec() })
 }
 
 /// Removes a folder that may not exist.

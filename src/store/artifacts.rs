@@ -24,6 +24,8 @@ pub struct ArtifactRow {
     pub expires_at: Timestamp,
 }
 
+/// Rows that one DELETE removes: others come in between.
+const DELETED_AT_ONCE: i32 = 500;
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.
 const CHUNK: usize = 1000;
 
@@ -100,10 +102,22 @@ impl Store {
     /// Removes rows whose time is over and whose run has finished; gives how many.
     pub async fn delete_expired_artifacts(&self, now: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "
-            DELETE FROM artifacts WHERE expires_at <= $1 AND EXISTS
-                (SELECT 1 FROM runs
-                 WHERE id = artifacts.run AND status IN ('passed', 'failed', 'cancelled'))";
-        Ok(with_writer!(self, db => sqlx::query(SQL).bind(now).execute(db).await?.rows_affected()))
+            DELETE FROM artifacts WHERE (run, stage, attempt, path) IN
+                (SELECT run, stage, attempt, path FROM artifacts AS old
+                 WHERE expires_at <= $1 AND EXISTS
+                    (SELECT 1 FROM runs
+                     WHERE id = old.run AND status IN ('passed', 'failed', 'cancelled'))
+                 LIMIT $2)";
+        let mut deleted = 0;
+        loop {
+            let some = with_writer!(self, db => {
+                sqlx::query(SQL).bind(now).bind(DELETED_AT_ONCE).execute(db).await?.rows_affected()
+            });
+            deleted += some;
+            if some < u64::from(DELETED_AT_ONCE.unsigned_abs()) {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// Every digest that an artifact, a cache entry or a reusable result refers to, each once.

@@ -16,6 +16,11 @@ use super::StoreError;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
 
+/// How many migrations this version knows.
+pub(super) fn migrations() -> usize {
+    MIGRATIONS.iter().count()
+}
+
 /// How long SQLite itself waits for another process to let go of the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often that wait is begun anew before the error is passed on.

@@ -9,6 +9,9 @@ use super::{Store, StoreError, in_transaction, read_json, with_db, with_writer};
 use crate::engine::AttemptOutcome;
 use crate::model::{AttemptName, Digest, RunId, Timestamp};
 
+/// Rows that one DELETE removes: others come in between.
+const DELETED_AT_ONCE: i32 = 500;
+
 impl Store {
     /// Remembers a green attempt by the digest of its inputs. Its blobs are kept for as long.
     pub async fn insert_result(
@@ -71,10 +74,20 @@ impl Store {
 
     /// Removes results older than `before`; gives how many.
     pub async fn delete_old_results(&self, before: Timestamp) -> Result<u64, StoreError> {
-        const SQL: &str = "DELETE FROM stage_results WHERE created_at < $1";
-        Ok(with_writer!(self, db => {
-            sqlx::query(SQL).bind(before).execute(db).await?.rows_affected()
-        }))
+        const SQL: &str = "
+            DELETE FROM stage_results WHERE (run, stage, attempt) IN
+                (SELECT run, stage, attempt FROM stage_results WHERE created_at < $1 LIMIT $2)";
+        let mut deleted = 0;
+        loop {
+            let some = with_writer!(self, db => {
+                sqlx::query(SQL).bind(before).bind(DELETED_AT_ONCE).execute(db).await?
+                    .rows_affected()
+            });
+            deleted += some;
+            if some < u64::from(DELETED_AT_ONCE.unsigned_abs()) {
+                return Ok(deleted);
+            }
+        }
     }
 
     /// Writes the metrics of a finished stage down, in place of those of an earlier attempt. What

@@ -3,10 +3,11 @@
 
 use crate::engine::{Command, RerunScope};
 use crate::forge::{self, Comment, Sender};
-use crate::model::{Role, RunStatus, StageIndex, StageStatus};
+use crate::model::{Role, RunStatus, StageIndex, StageStatus, TeamId};
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
+use crate::store::audit::AuditRow;
 use crate::store::intake::deliveries::DeliveryStatus;
 use crate::store::runs::RunFilter;
 
@@ -156,7 +157,10 @@ impl Triggers {
                 let mut loaded = loaded.clone();
                 let number = loaded.row.number;
                 match self.runs.execute(&mut loaded, &command, self.now()).await {
-                    Ok(_) => told.push(format!("`{word}` by `{}` on run #{number}", giver.login)),
+                    Ok(_) => {
+                        self.note_order(order, giver, &loaded).await?;
+                        told.push(format!("`{word}` by `{}` on run #{number}", giver.login));
+                    }
                     Err(RunsError::Refused(why)) => {
                         told.push(format!("`{word}` on run #{number} is refused: {why}"));
                     }
@@ -168,6 +172,31 @@ impl Triggers {
             told.push(format!("`{word}`: no run of the request waits for that"));
         }
         Ok(told.join("\n"))
+    }
+}
+
+impl Triggers {
+    /// Writes down an order that was carried out.
+    async fn note_order(
+        &self,
+        order: &Order,
+        giver: &Giver,
+        loaded: &LoadedRun,
+    ) -> Result<(), TriggerError> {
+        let project = loaded.row.project.clone();
+        let team = self.store().find_project(&project).await?.map(|it| it.team);
+        let row = AuditRow {
+            id: crate::secrets::new_id(self.now()),
+            at: self.now(),
+            actor: format!("person:{}", giver.login),
+            address: String::new(),
+            action: format!("run.{}", order.word().trim_start_matches('/')),
+            team: team.unwrap_or_else(|| TeamId(String::new())),
+            project,
+            subject: loaded.row.id.to_string(),
+            detail: r#"{"proof":"comment at the forge"}"#.to_owned(),
+        };
+        Ok(self.store().insert_audit_events(&[row]).await?)
     }
 }
 

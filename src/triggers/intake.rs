@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
 use crate::forge::{self, Delivery, DeliveryKind, Push};
+use crate::metrics;
 use crate::model::{Digest, ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::projects::ProjectError;
 use crate::source::SourceError;
@@ -86,6 +87,8 @@ impl Triggers {
             received_at: now,
         };
         let before = self.store().insert_delivery(&new).await?;
+        let how = if before.is_some() { "again" } else { "new" };
+        metrics::delivery_received(arrival.forge.as_str(), how);
         self.new_delivery.notify_one();
         Ok(before.map_or(Received::New(new.id), Received::Before))
     }
@@ -135,6 +138,7 @@ impl Triggers {
         let now = self.now();
         let next_at = now.plus(delay_after(attempts));
         let (status, text) = (outcome.0, outcome.1.as_str());
+        metrics::delivery_processed(status.as_str());
         if let Err(error) = self.store().save_outcome(&row.id, (status, text), next_at, now).await {
             tracing::error!(delivery = row.id, %error, "what came of a delivery could not be stored");
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::intake::delay_after;
 use super::{TriggerError, Triggers};
 use crate::forge::{PostError, StatusPost, StatusState};
+use crate::metrics;
 use crate::model::{Milliseconds, ProjectId, Timestamp};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::statuses::StatusRow;
@@ -48,6 +49,7 @@ impl Triggers {
             if let Some(until) = tried.pause_until {
                 paused.insert(row.project.clone(), until);
             }
+            metrics::status_posted(tried.outcome());
             let posted = if tried.is_done { row.version } else { row.posted };
             let done = StatusRow {
                 posted,
@@ -116,6 +118,16 @@ impl Tried {
             error: "the forge takes no more requests for now".to_owned(),
             next_at: until,
             pause_until: Some(until),
+        }
+    }
+
+    /// In one word.
+    fn outcome(&self) -> &'static str {
+        match (self.is_done, self.error.is_empty()) {
+            (true, true) => "posted",
+            (true, false) => "given_up",
+            (false, _) if self.pause_until.is_some() => "later",
+            (false, _) => "failed",
         }
     }
 

@@ -221,7 +221,7 @@ impl<E: Executor> Attempt<E> {
             }
             None => None,
         };
-        let checkout = self.worker.checkout(setup, owner).await?;
+        let checkout = self.worker.checkout(&self.name.run, setup, owner).await?;
         for warning in &checkout.warnings {
             say(format!("warning: {warning}"));
         }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::{AttemptOutcome, Command, Event, Refused};
 use crate::executor::{Executor, ExecutorError};
+use crate::metrics::Queue;
 use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
 use crate::runs::{Change, LoadedRun, RunsError};
 use crate::worker::attempt::{Report, Stops};
@@ -47,6 +48,8 @@ pub(in crate::worker) struct Driver<'w, E> {
     /// Stages that may have, or wait for, a slot of their concurrency group.
     pub(in crate::worker) grouped: BTreeSet<StageIndex>,
     renewed: tokio::time::Instant,
+    /// Whether it waits for a slot of this process.
+    queue: Queue,
 }
 
 /// How a task of the driver ended.
@@ -102,6 +105,7 @@ impl<'w, E: Executor> Driver<'w, E> {
             asked: HashMap::new(),
             grouped,
             renewed: tokio::time::Instant::now(),
+            queue: Queue::default(),
         })
     }
 

@@ -24,6 +24,9 @@ const SWEEP_EVERY: Duration = Duration::from_mins(5);
 /// How long one sweep may take.
 const SWEEP_MAX: Duration = Duration::from_mins(2);
 
+/// Rounds in which all is removed: what was being made in one is there in the next.
+const REMOVALS_MAX: u32 = 3;
+
 /// Which images of ended runs a sweep leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BuiltImages {
@@ -130,6 +133,29 @@ impl<E: Executor> Worker<E> {
         }
         self.parts.executor.tidy().await?;
         Ok(swept)
+    }
+
+    /// Removes everything that carries this instance's label, for a state folder that is gone; gives how
+    /// many attempts had something left. What fails is left to a person.
+    pub async fn remove_all(&self) -> usize {
+        let mut removed = HashSet::new();
+        for _ in 0..REMOVALS_MAX {
+            let found = match self.parts.executor.list(&self.settings.instance).await {
+                Ok(found) if !found.is_empty() => found,
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "what is left over cannot be listed");
+                    break;
+                }
+            };
+            for name in found.into_iter().map(|it| it.name) {
+                match self.parts.executor.remove(&name).await {
+                    Ok(()) => drop(removed.insert(name)),
+                    Err(error) => tracing::warn!(attempt = %name, %error, "it is left over"),
+                }
+            }
+        }
+        removed.len()
     }
 
     /// Sweeps at once, and then now and again until `done`. What fails is left to the next time.

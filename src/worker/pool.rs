@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::executor::Executor;
 use crate::model::{RunId, RunStatus};
@@ -92,7 +93,9 @@ impl<E: Executor> Pool<'_, E> {
     fn drive(&mut self, run: RunId, shutdown: &CancellationToken) {
         let (worker, shutdown, id) = (self.worker.clone(), shutdown.clone(), run.clone());
         self.driven.insert(run.clone());
-        let task = self.tasks.spawn(async move { worker.drive(&id, &shutdown).await });
+        let span = tracing::info_span!("run", id = %run);
+        let work = async move { worker.drive(&id, &shutdown).await };
+        let task = self.tasks.spawn(work.instrument(span));
         self.names.insert(task.id(), run);
     }
 

@@ -1,4 +1,4 @@
-//! Checkouts for workspaces: each tree once for each owner, however many stages ask for it.
+//! Checkouts for workspaces: one for each run and owner, however many stages ask for it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
@@ -7,13 +7,13 @@ use tokio::sync::OnceCell;
 
 use crate::executor::{Executor, ExecutorError, Label};
 use crate::forge::request_ref;
-use crate::model::ProjectId;
+use crate::model::{ProjectId, RunId};
 use crate::runs::{LoadedRun, RunsError};
 use crate::source::{Checkout, Repository, Snapshot, SourceError};
 use crate::worker::attempt::job::Setup;
 use crate::worker::{Worker, WorkerError};
 
-/// Trees that are remembered. (One that was forgotten is found on disk again.)
+/// Checkouts and listings that are remembered. (What was forgotten is found on disk again.)
 const REMEMBERED_MAX: usize = 64;
 
 /// A checkout that is made once and waited for by everybody else.
@@ -65,13 +65,15 @@ impl<E: Executor> Worker<E> {
         Label { instance: self.settings.instance.clone(), stage: stage.to_owned() }
     }
 
-    /// The checked-out tree of a run, owned by `owner`.
+    /// The checked-out tree of a run, owned by `owner`: the same one for all its stages, whatever other
+    /// runs use meanwhile.
     pub(in crate::worker) async fn checkout(
         &self,
+        run: &RunId,
         setup: &Setup,
         owner: Owner,
     ) -> Result<Checkout, ExecutorError> {
-        let key = (setup.snapshot.tree.clone(), owner);
+        let key = (run.clone(), owner);
         let cell: SharedCheckout = {
             let mut checkouts = self.checkouts.lock().unwrap_or_else(PoisonError::into_inner);
             if checkouts.len() >= REMEMBERED_MAX {

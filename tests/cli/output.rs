@@ -36,6 +36,37 @@ fn raw_logs_are_what_was_printed() {
 }
 
 #[test]
+fn a_progress_bar_is_shown_as_a_terminal_leaves_it() {
+    let world = World::new(
+        "version: 1\nname: demo\non: { push: {} }\nstages:\n  \
+         a: { image: x, run: \"printf '10 %%\\\\r50 %%\\\\rdone.\\\\nlast 1\\\\rlast 2'; exit 1\" }\n",
+    );
+    let told = world.says(1, &["run"]);
+    assert!(told.contains("a   | done.\na   | last 2\n"), "{told}");
+    assert!(told.contains("  | done.\n  | last 2\n"), "{told}");
+    assert_eq!(world.says(0, &["logs"]), "done.\nlast 2\n");
+    assert_eq!(world.says(0, &["logs", "-f"]), "done.\nlast 2\n");
+    assert_eq!(world.says(0, &["logs", "1", "a", "--raw"]), "10 %\r50 %\rdone.\nlast 1\rlast 2");
+    assert!(world.says(0, &["logs", "--json"]).contains(r#""text":"10 %\r50 %\rdone.""#));
+}
+
+#[test]
+fn times_say_their_zone() {
+    let world = World::new(PIPELINE);
+    world.says(0, &["run", "--no-logs"]);
+    let shown = |arguments: &[&str], zone: &str| {
+        let output = world.command(arguments).env("TZ", zone).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(shown(&["runs"], "UTC").lines().next().unwrap().contains("created (UTC)  "));
+    assert!(shown(&["runs"], "XXX-5:30").contains("created (UTC+05:30)  "));
+    let show = shown(&["show"], "XXX-2");
+    let times = show.lines().nth(1).unwrap();
+    assert!(times.starts_with("created 20") && times.ends_with(" (UTC+02:00)"), "{show}");
+    assert!(times.contains(", ended 20"), "{show}");
+}
+
+#[test]
 fn what_people_write_is_no_control_sequence_either() {
     let world = World::new(
         "version: 1\nname: demo\non: { push: {} }\nstages:\n  \

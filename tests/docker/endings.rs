@@ -133,12 +133,71 @@ fn a_service_that_never_gets_ready_shows_its_log() {
 }
 
 #[test]
-fn a_missing_secret_names_it_and_the_flag() {
+fn a_missing_secret_of_a_stage_that_may_not_come_fails_it() {
     if !docker::is_here() {
         return;
     }
-    let story = failing("  s: { secrets: [TOKEN], run: 'true' }\n");
+    let story = failing(
+        "  a: { run: 'true' }\n  \
+         s: { needs: [a], if: \"needs.a.status == 'passed'\", secrets: [TOKEN], run: 'true' }\n",
+    );
     assert_story(&story, &["s: failed, user: secret `TOKEN` is not set\nhelp: "]);
+}
+
+#[test]
+fn a_service_that_dies_is_named_with_its_last_lines_and_artifacts_are_kept() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().stages(
+        "  s:\n    services: { db: { image: 'busybox:stable', command: [sh, -c, 'sleep 2; echo table is corrupt; exit 4'], ready: { exec: ['true'] } } }\n    run: echo part > result; sleep 60\n    artifacts: { paths: [result] }\n",
+    );
+    let told = bench.run(&[]).expect_code(1).stdout;
+    assert_story(
+        &bench.story(),
+        &[
+            "s: failed, user: service `db` ended with exit code 4 while the stage was running",
+            "table is corrupt",
+            "\nhelp: ",
+        ],
+    );
+    assert_story(
+        &told,
+        &["failed in", "(user): service `db` ended with exit code 4", "  s: result (1 file"],
+    );
+    assert!(docker::things_of(&bench.instance()).is_empty());
+}
+
+#[test]
+fn a_state_folder_that_goes_away_is_told_and_its_containers_go_too() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new().stages(
+        "  a: { run: echo up; sleep 100 }\n  b: { run: sleep 100, services: { s: { image: 'busybox:stable', command: [sleep, '100'] } } }\n",
+    );
+    let run = bench.command(&["run"]).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let things = || {
+        let instance = std::fs::read_to_string(bench.state().join("instance")).unwrap_or_default();
+        if instance.is_empty() { Vec::new() } else { docker::things_of(instance.trim()) }
+    };
+    while things().len() < 5 {
+        assert!(Instant::now() < until, "the stages do not start");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let instance = bench.instance();
+    std::thread::sleep(Duration::from_secs(1));
+    // What is in use (a mounted overlay) may come back for a moment.
+    while bench.state().exists() {
+        let _again = std::fs::remove_dir_all(bench.state());
+    }
+    let output = run.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    let message = format!("error: the state folder `{}` is gone: ", bench.state().display());
+    assert_story(&told, &[&message, "while run #1 was under way\nhelp: "]);
+    assert_eq!(docker::things_of(&instance), Vec::<String>::new());
 }
 
 #[test]

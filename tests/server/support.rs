@@ -1,5 +1,6 @@
 //! A server to talk to, and people who do.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,9 +15,9 @@ use trunkline::api;
 use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
 use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
-use trunkline::forge::Outgoing;
-use trunkline::http::{App, Streams};
+use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
+use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::{self, Context, Plan, Selection, SourceFile};
 use trunkline::projects::{AddressRule, ProjectParts, Projects};
 use trunkline::runs::Runs;
@@ -72,8 +73,9 @@ impl Server {
         let store = Store::open(&database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
-        let auth =
-            Auth::new(store.clone(), clock.clone(), sealer.clone()).with_settings(settings(&url));
+        let auth = Auth::new(store.clone(), clock.clone(), sealer.clone())
+            .with_settings(settings(&url))
+            .with_outgoing(Outgoing::new(BTreeSet::new()).unwrap());
         let runs = Runs::new(store.clone());
         let triggers = triggers(&folder, &runs, clock.clone());
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
@@ -83,6 +85,7 @@ impl Server {
             secrets,
             sealer,
             streams: Streams::default(),
+            lifecycle: Lifecycle::default(),
             runs,
             blobs,
             logs: Logs::open(&folder.path().join("logs")).unwrap(),
@@ -90,7 +93,7 @@ impl Server {
             clock: clock.clone(),
             store,
         };
-        let service = api::service(app.clone());
+        let service = api::service_with(app.clone(), metrics_routes(None));
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });

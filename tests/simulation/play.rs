@@ -27,7 +27,7 @@ pub(crate) struct Play {
 impl Play {
     pub(crate) fn new(name: &AttemptName, spec: &BeginSpec, now: Timestamp) -> Self {
         let CommandSpec::Steps(steps) = &spec.command else { panic!("only steps are simulated") };
-        let exit = Exit { code: 0, out_of_memory: false, ended_at: None };
+        let exit = Exit::of(0);
         let mut play = Self {
             items: Vec::new(),
             end: now,
@@ -64,7 +64,7 @@ impl Play {
             writeln!(self.metrics, "{{\"score\": {score}}}").unwrap();
         }
         if self.exit.code == 0 {
-            self.exit = Exit { code, out_of_memory: script.out_of_memory, ended_at: None };
+            self.exit = Exit { out_of_memory: script.out_of_memory, ..Exit::of(code) };
         }
     }
 
@@ -82,7 +82,7 @@ impl Play {
         }
         self.items.retain(|it| at(it) <= end);
         self.end = end;
-        self.exit = Exit { code, out_of_memory: false, ended_at: None };
+        self.exit = Exit::of(code);
     }
 
     /// Everything it prints, as it may be stored.

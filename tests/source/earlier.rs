@@ -144,6 +144,90 @@ fn an_unchanged_file_keeps_its_time_and_a_changed_one_is_new() {
     assert!(time("turns") > 1_000_000_000);
 }
 
+/// A `make` that keeps its outputs beside the checkouts, as a cache does.
+fn make(checkout: &Path, outputs: &Path) -> String {
+    let rule = format!("{0}/%: %\n\tcat $< > $@\n", outputs.display());
+    let rules = format!("all: {0}/a {0}/b\n{rule}", outputs.display());
+    fs::write(outputs.join("rules"), rules).unwrap();
+    let rules = outputs.join("rules");
+    let made = std::process::Command::new("make")
+        .args(["-C".as_ref(), checkout.as_os_str(), "-f".as_ref(), rules.as_os_str()])
+        .arg("--no-builtin-rules")
+        .output();
+    let made = made.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |name: &str| fs::read_to_string(outputs.join(name)).unwrap();
+    let runs = String::from_utf8_lossy(&made.stdout).matches("cat ").count();
+    format!("a: {}, b: {}, built {runs}", read("a"), read("b"))
+}
+
+#[test]
+fn a_build_tool_sees_what_has_changed_since_the_last_use_and_only_that() {
+    if std::process::Command::new("make").arg("--version").output().is_err() {
+        eprintln!("SKIPPED: make is not here");
+        return;
+    }
+    let setting = Setting::of(Repo::new().file("a", "1").file("b", "1").commit("first"));
+    let outputs = setting.repo.beside("outputs");
+    fs::create_dir(&outputs).unwrap();
+    let build = |setting: &Setting| {
+        make(&setting.try_checkout(&setting.snapshot()).unwrap().folder, &outputs)
+    };
+    assert_eq!(build(&setting), "a: 1, b: 1, built 2");
+    setting.repo.write("b", "2");
+    assert_eq!(build(&setting), "a: 1, b: 2, built 1");
+    // The tree before: what its checkout has of `b` is older than the output of the other one.
+    setting.repo.write("b", "1");
+    assert_eq!(build(&setting), "a: 1, b: 1, built 1");
+    assert_eq!(build(&setting), "a: 1, b: 1, built 0", "it is the one that was used last");
+    setting.repo.write("b", "2");
+    assert_eq!(build(&setting), "a: 1, b: 2, built 1");
+}
+
+#[test]
+fn an_old_checkout_is_neither_changed_nor_used_again() {
+    let setting = Setting::of(Repo::new().file("a", "1").file("same", "1").commit("first"));
+    let inode = |folder: &Path, file: &str| fs::metadata(folder.join(file)).unwrap().ino();
+    let checkout = || setting.try_checkout(&setting.snapshot()).unwrap().folder;
+    let first = checkout();
+    let before = fs::metadata(first.join("a")).unwrap().modified().unwrap();
+    setting.repo.write("a", "2");
+    let second = checkout();
+    setting.repo.write("a", "1");
+    let third = checkout();
+    assert_ne!(first, third);
+    assert_eq!(checkout(), third);
+    assert_eq!(fs::metadata(first.join("a")).unwrap().modified().unwrap(), before);
+    assert!(fs::metadata(third.join("a")).unwrap().modified().unwrap() > before);
+    for folder in [&second, &third] {
+        assert_eq!(inode(folder, "same"), inode(&first, "same"));
+    }
+    assert_eq!(git_in(&third, &["diff-files", "--name-only"]), "");
+}
+
+#[test]
+fn another_owner_sees_the_same_times() {
+    let setting = Setting::of(Repo::new().file("same", "1").file("turns", "1").commit("first"));
+    let owner = Some((12_345, 54_321));
+    let checkout = |owner| {
+        let snapshot = setting.snapshot();
+        let made = setting.source.checkout(&snapshot, &setting.objects, &setting.checkouts, owner);
+        made.unwrap().folder
+    };
+    let time =
+        |folder: &Path, file: &str| fs::metadata(folder.join(file)).unwrap().modified().unwrap();
+    let (ours, theirs) = (checkout(None), checkout(owner));
+    assert_eq!(time(&ours, "same"), time(&theirs, "same"));
+    setting.repo.write("turns", "2");
+    checkout(None);
+    setting.repo.write("turns", "1");
+    // They have not seen the tree between; what was built from it may reach them all the same.
+    let back = checkout(owner);
+    assert_eq!(time(&back, "same"), time(&theirs, "same"));
+    assert!(time(&back, "turns") > time(&theirs, "turns"));
+    assert_eq!(checkout(owner), back);
+}
+
 #[test]
 fn nothing_is_shared_between_owners_or_with_a_file_that_was_touched() {
     let setting = Setting::of(Repo::new().file("a", "1").file("b", "2").commit("first"));

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::{App, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor};
+use crate::http::{App, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor, csv};
 use crate::model::{Role, TeamId, Timestamp};
 use crate::store::audit::{AuditFilter, AuditRow};
 
@@ -26,7 +26,8 @@ pub(super) struct AuditQuery {
     since: Option<i64>,
     /// Before this moment.
     until: Option<i64>,
-    /// `json` for a page, `ndjson` for one object a line; the cursor is then in the header `x-next-cursor`.
+    /// `json` for a page; `jsonl` (or `ndjson`) for one object a line, `csv` for a table. The cursor of the next
+    /// page is then in the header `x-next-cursor`.
     format: Option<String>,
 }
 
@@ -99,8 +100,9 @@ pub(super) async fn list_audit_events(
     let found = Page::new(bodies, page.limit(), |it: &AuditBody| it.id.clone());
     match query.format.as_deref() {
         None | Some("json") => Ok(Json(found).into_response()),
-        Some("ndjson") => Ok(lines(&found)),
-        Some(_) => Err(Problem::bad_request("`format` is `json` or `ndjson`")),
+        Some("jsonl" | "ndjson") => Ok(lines(&found)),
+        Some("csv") => Ok(table(&found)),
+        Some(_) => Err(Problem::bad_request("`format` is `json`, `jsonl` or `csv`")),
     }
 }
 
@@ -118,13 +120,38 @@ async fn team(app: &App, visitor: &Visitor, name: Option<&str>) -> Result<Option
     Ok(Some(team))
 }
 
-/// One object a line (<https://github.com/ndjson/ndjson-spec>).
+/// One object a line (<https://jsonlines.org>).
 fn lines(page: &Page<AuditBody>) -> Response {
     let lines = page.items.iter().filter_map(|it| serde_json::to_string(it).ok());
     let body: String = lines.map(|it| it + "\n").collect();
+    exported(page, body, "application/x-ndjson")
+}
+
+/// RFC 4180.
+fn table(page: &Page<AuditBody>) -> Response {
+    let rows = page.items.iter().map(|it| {
+        let (at, detail) = (it.at.to_string(), it.detail.to_string());
+        let fields = [
+            it.id.as_str(),
+            at.as_str(),
+            &it.actor,
+            &it.address,
+            &it.action,
+            &it.team,
+            &it.project,
+            &it.subject,
+            &detail,
+        ];
+        csv::line(&fields)
+    });
+    let body = csv::line(&csv::AUDIT_COLUMNS) + &rows.collect::<String>();
+    exported(page, body, "text/csv; charset=utf-8; header=present")
+}
+
+fn exported(page: &Page<AuditBody>, body: String, kind: &'static str) -> Response {
     let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
     if let Some(next) = page.next.as_deref().and_then(|it| header::HeaderValue::from_str(it).ok()) {
         headers.insert("x-next-cursor", next);
     }

@@ -1,18 +1,15 @@
 //! What the provider is asked over HTTP: bounded in time and size, over TLS, without following redirects.
 
-use std::time::Duration;
-
 use jsonwebtoken::jwk::JwkSet;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{RequestBuilder, header};
+use reqwest::{Method, RequestBuilder, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::OidcError;
 use crate::config::ProviderSettings;
+use crate::outgoing::{Outgoing, OutgoingError};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// All but the unreserved (RFC 3986, section 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
@@ -39,21 +36,25 @@ struct TokenAnswer {
 /// A provider that has said where everything is.
 pub(super) struct Provider<'a> {
     settings: &'a ProviderSettings,
-    client: reqwest::Client,
+    outgoing: Outgoing,
     discovery: Discovery,
 }
 
 impl<'a> Provider<'a> {
-    pub(super) async fn discover(settings: &'a ProviderSettings) -> Result<Self, OidcError> {
+    /// The operator has named the issuer, so it may be private; where it sends us may not, unless it is the
+    /// same host.
+    pub(super) async fn discover(
+        settings: &'a ProviderSettings,
+        outgoing: &Outgoing,
+    ) -> Result<Self, OidcError> {
         const WHAT: &str = "discovery";
-        let client = reqwest::Client::builder();
-        let client = client.timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build();
-        let client = client.map_err(|source| OidcError::Unreachable { what: WHAT, source })?;
+        let outgoing = outgoing.trusting(&settings.issuer).map_err(unreachable(WHAT))?;
         let base = settings.issuer.trim_end_matches('/');
         let url = format!("{base}/.well-known/openid-configuration");
         let wrong = |reason: String| OidcError::Answer { what: WHAT, reason };
         is_safe(&url).then_some(()).ok_or_else(|| wrong("it is not over TLS".to_owned()))?;
-        let discovery: Discovery = ask(WHAT, client.get(url)).await?;
+        let request = outgoing.request(Method::GET, &url).map_err(unreachable(WHAT))?;
+        let discovery: Discovery = ask(&outgoing, WHAT, request).await?;
         if discovery.issuer != settings.issuer {
             return Err(wrong(format!("its issuer is `{}`", discovery.issuer)));
         }
@@ -62,7 +63,7 @@ impl<'a> Provider<'a> {
         if let Some(endpoint) = endpoints.into_iter().find(|it| !is_safe(it)) {
             return Err(wrong(format!("`{endpoint}` is not over TLS")));
         }
-        Ok(Self { settings, client, discovery })
+        Ok(Self { settings, outgoing, discovery })
     }
 
     /// Where a person is sent.
@@ -74,9 +75,12 @@ impl<'a> Provider<'a> {
 
     /// The ID token for a code.
     pub(super) async fn exchange(&self, fields: &[(&str, &str)]) -> Result<String, OidcError> {
+        const TOKEN: &str = "token endpoint";
         let ProviderSettings { client_id, client_secret, .. } = self.settings;
         let mut fields = fields.to_vec();
-        let mut request = self.client.post(&self.discovery.token_endpoint);
+        let endpoint = &self.discovery.token_endpoint;
+        let request = self.outgoing.request(Method::POST, endpoint);
+        let mut request = request.map_err(unreachable(TOKEN))?;
         let methods = &self.discovery.token_endpoint_auth_methods_supported;
         if client_secret.is_empty() {
             fields.push(("client_id", client_id));
@@ -88,35 +92,33 @@ impl<'a> Provider<'a> {
         }
         let kind = "application/x-www-form-urlencoded";
         let request = request.header(header::CONTENT_TYPE, kind).body(form(&fields));
-        Ok(ask::<TokenAnswer>("token endpoint", request).await?.id_token)
+        Ok(ask::<TokenAnswer>(&self.outgoing, TOKEN, request).await?.id_token)
     }
 
     /// Its public keys, as they are now.
     pub(super) async fn keys(&self) -> Result<JwkSet, OidcError> {
-        ask("keys", self.client.get(&self.discovery.jwks_uri)).await
+        const KEYS: &str = "keys";
+        let request = self.outgoing.request(Method::GET, &self.discovery.jwks_uri);
+        ask(&self.outgoing, KEYS, request.map_err(unreachable(KEYS))?).await
     }
 }
 
 async fn ask<T: DeserializeOwned>(
+    outgoing: &Outgoing,
     what: &'static str,
     request: RequestBuilder,
 ) -> Result<T, OidcError> {
-    let unreachable = |source| OidcError::Unreachable { what, source };
     let wrong = |reason: String| OidcError::Answer { what, reason };
     let request = request.header(header::ACCEPT, "application/json");
-    let mut response = request.send().await.map_err(unreachable)?;
-    let status = response.status();
-    if !status.is_success() {
-        return Err(wrong(format!("status {status}")));
+    let answer = outgoing.send(request).await.map_err(unreachable(what))?;
+    if !answer.status.is_success() {
+        return Err(wrong(format!("status {}", answer.status)));
     }
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > ANSWER_BYTES_MAX {
-            return Err(wrong(format!("it has more than {ANSWER_BYTES_MAX} bytes")));
-        }
-    }
-    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
+    serde_json::from_slice(&answer.body).map_err(|error| wrong(error.to_string()))
+}
+
+fn unreachable(what: &'static str) -> impl FnOnce(OutgoingError) -> OidcError {
+    move |source| OidcError::Unreachable { what, source }
 }
 
 /// Over TLS, or on this machine.

@@ -1,56 +1,111 @@
-//! `trunkline audit`: who did what on a server.
+//! `trunkline audit`: the audit log of the server on this machine, or of one elsewhere.
 
+use chrono::{DateTime, NaiveDate};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
-use crate::model::{Milliseconds, Timestamp};
+use crate::cli::state::State;
+use crate::http::csv;
+use crate::model::{Milliseconds, TeamId, Timestamp};
+use crate::store::audit::{AuditFilter, AuditRow};
+
+/// Entries that are read at once.
+const PAGE: u32 = 500;
 
 /// Arguments of `trunkline audit`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Owners of the installation see all of it; admins what concerns a team of theirs, which they name.
+Works on the database of the server: the state folder, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it
+asks that server: owners see all of it, admins what concerns a team of theirs, which they name. Newest first.
 
 Examples:
-  trunkline audit --team shop --since 7d
-  trunkline audit --action secret. --actor person:ada
-  trunkline audit --limit 10000 --json > audit.json")]
+  trunkline audit --limit 20
+  trunkline audit --actor person:ada --action token. --since 2026-11-01
+  trunkline audit --format csv --limit 0 > audit.csv    all of it
+  trunkline audit --team shop --since 7d --server ci.example.org")]
 pub struct AuditArgs {
     /// Only what concerns this team
     #[arg(long, value_name = "NAME")]
-    team: Option<String>,
-    /// Only what concerns this project (its id)
-    #[arg(long, value_name = "ID")]
-    project: Option<String>,
-    /// Only what this one did: `person:<login>`, `run:<id>`, `system`
-    #[arg(long, value_name = "WHO")]
-    actor: Option<String>,
-    /// Only what was done so: `secret.read`, or `secret.` for all that begin so
-    #[arg(long, value_name = "WHAT")]
-    action: Option<String>,
-    /// Only what was done to this
-    #[arg(long, value_name = "WHAT")]
-    subject: Option<String>,
-    /// Only what is not older: `30m`, `12h`, `7d`
-    #[arg(long, value_name = "SPAN", value_parser = span)]
-    since: Option<Milliseconds>,
-    /// At most this many
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
-    limit: u32,
+    pub team: Option<String>,
+    /// Only what this one did: `person:<login>`, `machine:<user>`, `run:<id>`, `nobody`
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// Only what was done: `secret.read`, or `secret.` for all that begin so
+    #[arg(long)]
+    pub action: Option<String>,
+    /// Only what it was done to
+    #[arg(long)]
+    pub subject: Option<String>,
+    /// From this day or moment on (RFC 3339; UTC), or not older than `30m`, `12h`, `7d`
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    pub since: Option<When>,
+    /// Before this day or moment
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    pub until: Option<When>,
+    /// Entries at most; 0 for all
+    #[arg(long, default_value_t = 100)]
+    pub limit: u64,
+    /// How to write them [default: `text`, with `--json`: `jsonl`]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
 }
 
-fn span(text: &str) -> Result<Milliseconds, Usage> {
-    let bad = || Usage::new("must be a number with `m`, `h` or `d`", "");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(bad)?;
+/// How entries are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One line each, for people.
+    Text,
+    /// One JSON object a line.
+    Jsonl,
+    /// A table.
+    Csv,
+}
+
+/// A moment, or so long ago.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Then.
+    At(Timestamp),
+    /// So long before now.
+    Ago(Milliseconds),
+}
+
+impl When {
+    fn before(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(span) => {
+                Timestamp(now.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+}
+
+/// `2026-11-28`, `2026-11-28T15:00:00Z` or `7d`.
+fn when(text: &str) -> Result<When, Usage> {
+    if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
+        return Ok(When::At(Timestamp(moment.timestamp_millis())));
+    }
+    if let Some(span) = span(text) {
+        return Ok(When::Ago(span));
+    }
+    let day = text.parse::<NaiveDate>().ok().and_then(|it| it.and_hms_opt(0, 0, 0));
+    let day = day.map(|it| When::At(Timestamp(it.and_utc().timestamp_millis())));
+    day.ok_or_else(|| Usage::new("write `2026-11-28`, `2026-11-28T15:00:00Z` or `7d`", ""))
+}
+
+fn span(text: &str) -> Option<Milliseconds> {
+    let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "m" => 60,
         "h" => 3600,
         "d" => 24 * 3600,
-        _ => return Err(bad()),
+        _ => return None,
     };
-    let number: u32 = number.parse().map_err(|_| bad())?;
-    Ok(Milliseconds::from_seconds(u64::from(number) * seconds))
+    let number: u32 = number.parse().ok()?;
+    Some(Milliseconds::from_seconds(u64::from(number) * seconds))
 }
 
 /// Something that was done.
@@ -67,35 +122,131 @@ struct Entry {
     detail: serde_json::Value,
 }
 
-/// Shows the log.
+impl From<AuditRow> for Entry {
+    fn from(row: AuditRow) -> Self {
+        Self {
+            id: row.id,
+            at: row.at,
+            actor: row.actor,
+            address: row.address,
+            action: row.action,
+            team: row.team.0,
+            project: row.project.0,
+            subject: row.subject,
+            detail: serde_json::from_str(&row.detail).unwrap_or_default(),
+        }
+    }
+}
+
+/// Writes the entries.
 pub async fn execute(session: &Session, args: &AuditArgs) -> anyhow::Result<Exit> {
-    let remote = Remote::required(session)?;
+    let usual = if session.output.json { Format::Jsonl } else { Format::Text };
+    let format = args.format.unwrap_or(usual);
+    if let Some(remote) = Remote::chosen(session)? {
+        let entries = of_server(session, &remote, args).await?;
+        begin(session, format)?;
+        write(session, &entries, format)?;
+        return Ok(Exit::Passed);
+    }
+    let state = State::open_server(&session.settings).await?;
+    let mut filter = filter(session, &state, args).await?;
+    begin(session, format)?;
+    let mut left = if args.limit == 0 { u64::MAX } else { args.limit };
+    while left > 0 {
+        filter.limit = PAGE.min(u32::try_from(left).unwrap_or(PAGE));
+        let rows = state.store.list_audit_events(&filter).await?;
+        let Some(last) = rows.last() else { break };
+        filter.cursor.clone_from(&last.id);
+        left -= rows.len() as u64;
+        let entries: Vec<_> = rows.into_iter().map(Entry::from).collect();
+        write(session, &entries, format)?;
+    }
+    Ok(Exit::Passed)
+}
+
+async fn filter(session: &Session, state: &State, args: &AuditArgs) -> anyhow::Result<AuditFilter> {
+    let team: Option<TeamId> = match &args.team {
+        Some(name) => {
+            let missing = || {
+                let help = "`trunkline team list` shows which there are";
+                Usage::new(format!("there is no team `{name}`"), help)
+            };
+            Some(state.store.find_team(name).await?.ok_or_else(missing)?.id)
+        }
+        None => None,
+    };
+    Ok(AuditFilter {
+        team,
+        actor: args.actor.clone().unwrap_or_default(),
+        action: args.action.clone().unwrap_or_default(),
+        subject: args.subject.clone().unwrap_or_default(),
+        since: args.since.map(|it| it.before(session.now())),
+        until: args.until.map(|it| it.before(session.now())),
+        ..AuditFilter::default()
+    })
+}
+
+async fn of_server(
+    session: &Session,
+    remote: &Remote,
+    args: &AuditArgs,
+) -> anyhow::Result<Vec<Entry>> {
     let word = |it: &Option<String>| it.clone().unwrap_or_default();
-    let since = args.since.map(|it| {
-        session.now().0.saturating_sub(i64::try_from(it.0).unwrap_or(i64::MAX)).to_string()
-    });
+    let moment =
+        |it: Option<When>| it.map(|it| it.before(session.now()).0.to_string()).unwrap_or_default();
     let call = Call::get(&["audit"])
         .query("team", word(&args.team))
-        .query("project", word(&args.project))
         .query("actor", word(&args.actor))
         .query("action", word(&args.action))
         .query("subject", word(&args.subject))
-        .query("since", since.unwrap_or_default());
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let entries: Vec<Entry> = remote.client.list(&call, limit).await?;
-    if session.output.json {
-        session.output.json(&entries)?;
-        return Ok(Exit::Passed);
+        .query("since", moment(args.since))
+        .query("until", moment(args.until));
+    let limit = if args.limit == 0 { usize::MAX } else { usize::try_from(args.limit)? };
+    Ok(remote.client.list(&call, limit).await?)
+}
+
+fn begin(session: &Session, format: Format) -> anyhow::Result<()> {
+    if format == Format::Csv {
+        session.output.line(csv::line(&csv::AUDIT_COLUMNS).trim_end())?;
     }
-    for it in &entries {
-        let at = session.output.date_time(it.at);
-        let (actor, action, subject) = (&it.actor, &it.action, &it.subject);
-        session.output.line(&format!("{at}  {actor:20}  {action:20}  {subject}"))?;
+    Ok(())
+}
+
+fn write(session: &Session, entries: &[Entry], format: Format) -> anyhow::Result<()> {
+    for entry in entries {
+        session.output.line(&written(session, entry, format)?)?;
     }
-    if entries.is_empty() {
-        session.output.line("nothing of this kind was done")?;
-    }
-    Ok(Exit::Passed)
+    Ok(())
+}
+
+fn written(session: &Session, entry: &Entry, format: Format) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Text => {
+            let from = if entry.address.is_empty() {
+                String::new()
+            } else {
+                format!(" from {}", entry.address)
+            };
+            let at = session.output.date_time(entry.at);
+            format!("{at}  {:20}  {}{from}  {}", entry.action, entry.actor, entry.subject)
+        }
+        Format::Jsonl => serde_json::to_string(entry)?,
+        Format::Csv => {
+            let (at, detail) = (entry.at.0.to_string(), entry.detail.to_string());
+            let fields = [
+                entry.id.as_str(),
+                at.as_str(),
+                &entry.actor,
+                &entry.address,
+                &entry.action,
+                &entry.team,
+                &entry.project,
+                &entry.subject,
+                &detail,
+            ];
+            csv::line(&fields).trim_end().to_owned()
+        }
+    })
 }
 
 #[cfg(test)]
@@ -103,11 +254,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_span_has_a_unit() {
-        assert_eq!(span("7d").unwrap(), Milliseconds(7 * 24 * 3_600_000));
-        assert_eq!(span("30m").unwrap(), Milliseconds(1_800_000));
-        for wrong in ["", "7", "d", "7w", "-1h", "1½h", "é"] {
-            assert!(span(wrong).is_err(), "{wrong}");
+    fn a_moment_is_a_day_a_time_or_so_long_ago() {
+        assert_eq!(when("7d").unwrap(), When::Ago(Milliseconds(7 * 24 * 3_600_000)));
+        assert_eq!(when("1970-01-02").unwrap(), When::At(Timestamp(86_400_000)));
+        assert_eq!(when("1970-01-01T00:00:01Z").unwrap(), When::At(Timestamp(1000)));
+        assert_eq!(When::Ago(Milliseconds(5)).before(Timestamp(7)), Timestamp(2));
+        for wrong in ["", "7", "d", "7w", "-1h", "1½h", "é", "yesterday"] {
+            assert!(when(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -1,16 +1,18 @@
 //! `trunkline check`: every problem of pipeline files at once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::cli::configuration::{self, CheckedFile};
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::local::files::Files;
 use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
 use crate::cli::output::Paint;
 use crate::cli::session::Session;
 use crate::cli::view::format;
-use crate::pipeline::diagnostic::Diagnostic;
+use crate::pipeline::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::{Checked, Pipeline};
 
 /// Arguments of `trunkline check`.
@@ -20,13 +22,17 @@ Examples:
   trunkline check                        all pipelines of the repository
   trunkline check pipelines/ci.yml
   trunkline check --json | jq '.[].problems[].message'
-  trunkline check --schema > pipelines/schema.json")]
+  trunkline check --schema > pipelines/schema.json
+  trunkline check --server-config /etc/trunkline/server.toml")]
 pub struct CheckArgs {
     /// Files to check [default: `pipelines/*.yml` and `.trunkline.yml` of the repository]
     pub files: Vec<PathBuf>,
     /// Write the JSON schema of the format instead, for editors
     #[arg(long)]
     pub schema: bool,
+    /// Check the configuration file of a server instead, as `serve` would read it here
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "schema"])]
+    pub server_config: Option<PathBuf>,
 }
 
 /// Checks the files.
@@ -36,12 +42,14 @@ pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
         session.output.line(&schema)?;
         return Ok(Exit::Passed);
     }
-    let root = pipeline_file::root(session);
-    let files = files(session, args)?;
+    if let Some(path) = &args.server_config {
+        return check_server(session, path);
+    }
+    let all = pipeline_file::files(session);
     let mut results = Vec::new();
-    for file in &files {
-        let checked = pipeline_file::read(session, file, Freshness::Known);
-        results.push((pipeline_file::shown(&root, file), checked));
+    for file in &wanted(session, &all, args)? {
+        let checked = pipeline_file::read(session, (&all, file), Freshness::Known);
+        results.push((pipeline_file::shown(&all, file), checked));
     }
     if session.output.json {
         session.output.json(&results.iter().map(as_json).collect::<Vec<_>>())?;
@@ -54,16 +62,35 @@ pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
     Ok(if all_fine { Exit::Passed } else { Exit::Usage })
 }
 
-fn files(session: &Session, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
+fn check_server(session: &Session, path: &Path) -> anyhow::Result<Exit> {
+    let CheckedFile { source, diagnostics } = configuration::check(path, &session.environment)?;
+    let is_fine = !diagnostics.iter().any(Diagnostic::is_error);
+    if session.output.json {
+        session.output.json(&json!([{ "file": source.name, "problems": diagnostics }]))?;
+    } else {
+        let paint = session.output.paint;
+        let (file, sources) = (source.name.clone(), [source]);
+        let text = shown(&diagnostics, &sources, paint);
+        let counts = counts(&diagnostics);
+        let verdict = match (is_fine, counts.as_str()) {
+            (true, "") => paint.green(&format!("✓ {file}: fine")),
+            (true, counts) => paint.yellow(&format!("✓ {file}: {counts}")),
+            (false, counts) => paint.red(&format!("✗ {file}: {counts}")),
+        };
+        session.output.line(&(text + &verdict))?;
+    }
+    Ok(if is_fine { Exit::Passed } else { Exit::Usage })
+}
+
+fn wanted(session: &Session, all: &Files, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {
     if !args.files.is_empty() {
         return Ok(args.files.iter().map(|it| session.folder.join(it)).collect());
     }
-    let root = pipeline_file::root(session);
-    let files = pipeline_file::list(&root);
+    let files = pipeline_file::list(all);
     if files.is_empty() {
         let message = format!(
             "`{}` has no pipeline: neither `pipelines/*.yml` nor `.trunkline.yml`",
-            root.display()
+            all.root().display()
         );
         return Err(Usage::new(message, "name the files to check").into());
     }
@@ -80,28 +107,38 @@ fn as_json((file, checked): &(String, Checked)) -> serde_json::Value {
 }
 
 fn as_text(file: &str, checked: &Checked, paint: Paint) -> String {
+    let text = shown(&checked.diagnostics, &checked.sources, paint);
+    let counts = counts(&checked.diagnostics);
+    let verdict = match (&checked.pipeline, counts.as_str()) {
+        (Some(pipeline), "") => {
+            let stages = format::count(pipeline.stage_names().count() as u64, "stage");
+            paint.green(&format!("✓ {file}: fine, {stages}"))
+        }
+        (Some(_), counts) => paint.yellow(&format!("✓ {file}: {counts}")),
+        (None, counts) => paint.red(&format!("✗ {file}: {counts}")),
+    };
+    text + &verdict
+}
+
+fn shown(diagnostics: &[Diagnostic], sources: &[SourceFile], paint: Paint) -> String {
     let mut text = String::new();
-    for diagnostic in &checked.diagnostics {
-        text.push_str(&colored(diagnostic, &diagnostic.render(&checked.sources), paint));
+    for diagnostic in diagnostics {
+        text.push_str(&colored(diagnostic, &diagnostic.render(sources), paint));
         text.push_str("\n\n");
     }
-    let errors = checked.diagnostics.iter().filter(|it| it.is_error()).count();
-    let warnings = checked.diagnostics.len() - errors;
+    text
+}
+
+/// `2 errors, 1 warning`
+fn counts(diagnostics: &[Diagnostic]) -> String {
+    let errors = diagnostics.iter().filter(|it| it.is_error()).count();
     let mut counts = Vec::new();
-    for (number, noun) in [(errors, "error"), (warnings, "warning")] {
+    for (number, noun) in [(errors, "error"), (diagnostics.len() - errors, "warning")] {
         if number > 0 {
             counts.push(format::count(number as u64, noun));
         }
     }
-    let verdict = match (&checked.pipeline, counts.as_slice()) {
-        (Some(pipeline), []) => {
-            let stages = format::count(pipeline.stage_names().count() as u64, "stage");
-            paint.green(&format!("✓ {file}: fine, {stages}"))
-        }
-        (Some(_), counts) => paint.yellow(&format!("✓ {file}: {}", counts.join(", "))),
-        (None, counts) => paint.red(&format!("✗ {file}: {}", counts.join(", "))),
-    };
-    text + &verdict
+    counts.join(", ")
 }
 
 /// The first line, which says what is wrong, in the colour of its severity.

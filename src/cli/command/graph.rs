@@ -96,10 +96,13 @@ pub fn write(session: &Session, svg: &str, file: &Path) -> anyhow::Result<Exit> 
 /// The plan as far as it can be known without a run. Outside of a repository nothing has changed and
 /// nothing has a hash.
 fn plan(session: &Session, args: &GraphArgs) -> anyhow::Result<Plan> {
-    let root = pipeline_file::root(session);
-    let file = pipeline_file::find(&root, &session.folder, args.pipeline.as_deref())?;
-    let pipeline = pipeline_file::checked(session, &file, Freshness::Known)?;
     let repository = Repository::discover(&session.folder).ok();
+    let files = match repository.as_ref().filter(|_| args.facts.committed) {
+        Some(repository) => facts::files(repository, &args.facts)?,
+        None => pipeline_file::files(session),
+    };
+    let file = pipeline_file::find(&files, &session.folder, args.pipeline.as_deref())?;
+    let pipeline = pipeline_file::checked(session, (&files, &file), Freshness::Known)?;
     let context = facts::of_head(repository.as_ref(), &pipeline, &args.facts)?;
     let plan = pipeline.plan(&context, &Selection::All);
     plan.map_err(|problems| super::run::show_problems(&problems))

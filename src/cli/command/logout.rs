@@ -58,12 +58,12 @@ fn wanted(
         let help = "`trunkline login --status` shows where you are";
         Usage::new("you are not signed in there", help)
     };
-    let (address, stored) = match args.url.as_deref().or(session.server.as_deref()) {
-        Some(name) => servers.find(name)?,
-        None => {
-            let (address, stored) = servers.current().ok_or_else(nowhere)?;
-            (address.clone(), Some(stored.clone()))
-        }
+    let named = args.url.as_deref().or(session.server.as_deref());
+    let (address, stored) = if let Some(name) = named {
+        servers.find(name)?
+    } else {
+        let (address, stored) = servers.current().ok_or_else(nowhere)?;
+        (address.clone(), Some(stored.clone()))
     };
     Ok((address, stored.ok_or_else(nowhere)?))
 }

@@ -237,12 +237,22 @@ impl Show<'_> {
                 seen.insert(*stage, attempts.max(1));
             }
             if is_over && is_quiet {
+                self.unfinished_lines(&mut follower)?;
                 return Ok(Exit::Passed);
             }
             if is_quiet {
                 self.state.runs.changed(&mut changes, &loaded).await;
             }
         }
+    }
+
+    /// Shows last lines that have no line feed.
+    fn unfinished_lines(&self, follower: &mut Follower) -> anyhow::Result<()> {
+        for (name, rest) in follower.finish_all() {
+            let line = self.style.line(&self.run, (name.stage, name.attempt), (&rest, None))?;
+            self.session.output.bytes(line.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Shows what is new in a log; says whether there was something.

@@ -78,25 +78,32 @@ pub async fn execute(session: &Session, args: &PersonArgs) -> anyhow::Result<Exi
         Some(remote) => Place::Server(remote),
         None => Place::Here(Box::new(State::open_server(&session.settings).await?)),
     };
-    let (named, change, done) = match &args.action {
+    let (named, change, (action, done)) = match &args.action {
         Action::Add(args) => return add(session, &place, args).await,
         Action::List => return list(session, &place).await,
         Action::Disable(named) => {
             let is_disabled = Some(true);
-            (named, PersonChange { is_disabled, ..PersonChange::default() }, "is shut out")
+            (
+                named,
+                PersonChange { is_disabled, ..PersonChange::default() },
+                ("person.disable", "is shut out"),
+            )
         }
         Action::Enable(named) => {
             let is_disabled = Some(false);
             let change = PersonChange { is_disabled, ..PersonChange::default() };
-            (named, change, "may sign in again")
+            (named, change, ("person.enable", "may sign in again"))
         }
         Action::Password(named) => {
             let password = Some(access::read_password()?);
             let change = PersonChange { password, ..PersonChange::default() };
-            (named, change, "has a new password")
+            (named, change, ("password.change", "has a new password"))
         }
     };
     let login = change_person(session, &place, (&named.login, change)).await?;
+    if let Place::Here(state) = &place {
+        access::note(session, state, (action, &named.login)).await?;
+    }
     session.output.told(&format!("`{login}` {done}"))?;
     Ok(Exit::Passed)
 }
@@ -111,7 +118,11 @@ async fn add(session: &Session, place: &Place, args: &AddArgs) -> anyhow::Result
         is_owner: args.owner,
     };
     let login = match place {
-        Place::Here(state) => auth(session, state)?.create_person(new).await?.login,
+        Place::Here(state) => {
+            let person = auth(session, state)?.create_person(new).await?;
+            access::note(session, state, ("person.create", &person.login)).await?;
+            person.login
+        }
         Place::Server(remote) => {
             let body = serde_json::json!({
                 "login": new.login, "name": new.name, "email": new.email,

@@ -6,7 +6,7 @@ use super::project::Slug;
 use crate::cli::drive::{DriveArgs, Foreground, Reuse, executor};
 use crate::cli::failure::{AlreadyShown, Exit, Usage};
 use crate::cli::local::include::Freshness;
-use crate::cli::local::{facts, pipeline_file};
+use crate::cli::local::{facts, missing_secrets, pipeline_file};
 use crate::cli::remote::{Call, Remote, watch};
 use crate::cli::session::{Session, repository_name};
 use crate::cli::state::State;
@@ -56,6 +56,12 @@ pub struct RunArgs {
     pub drive: DriveArgs,
 }
 
+impl RunArgs {
+    fn reuse(&self) -> Reuse {
+        Reuse::unless(self.no_reuse)
+    }
+}
+
 /// Makes a run and drives it.
 pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> {
     if let Some(project) = &args.project {
@@ -69,16 +75,18 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     }
     let repository = Repository::discover(&session.folder)?;
     let wanted = args.pipeline.as_deref();
-    let file = pipeline_file::find(repository.folder(), &session.folder, wanted)?;
-    let pipeline = pipeline_file::checked(session, &file, Freshness::Newest)?;
+    let files = facts::files(&repository, &args.facts)?;
+    let file = pipeline_file::find(&files, &session.folder, wanted)?;
+    let pipeline = pipeline_file::checked(session, (&files, &file), Freshness::Newest)?;
     let state = State::open(&session.settings).await?;
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
     // What is missing is told before there is a run that could not go on.
     let foreground = Foreground::open(session, &state, &args.drive, kind).await?;
     let create = create(session, &state, &repository, (&pipeline, args)).await?;
+    missing_secrets::refuse((&create.plan, &create.context), foreground.secrets(), args.reuse())?;
     executor::remember(&state, &create.id, kind)?;
     state.runs.create(&create).await?;
-    foreground.drive(&create.id, Reuse::unless(args.no_reuse)).await
+    foreground.drive(&create.id, args.reuse()).await
 }
 
 /// Starts a pipeline of a project as a person would on its page, and looks on.

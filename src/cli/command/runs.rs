@@ -9,6 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{format, line};
 use crate::model::{RunStatus, Timestamp};
+use crate::runs::LoadedRun;
 use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
 
@@ -81,6 +82,30 @@ pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit>
     Ok(Exit::Passed)
 }
 
+/// Events that are read at most to say more of the listed runs than their rows do.
+const EVENTS_MAX: i64 = 20_000;
+
+/// Reads what the rows do not say, as long as that is quick.
+async fn look_into(state: &State, rows: Vec<RunRow>) -> Vec<RunRowView> {
+    let mut left = EVENTS_MAX;
+    let mut listed = Vec::new();
+    for row in rows {
+        let is_interrupted = drive::is_interrupted(state, &row.id, row.status);
+        left -= row.events;
+        let loaded = if left < 0 { None } else { state.runs.load(&row.id).await.ok() };
+        let started_at = loaded.as_ref().and_then(|it| it.run.times().0);
+        let undecided = loaded.as_ref().map(undecided).unwrap_or_default();
+        listed.push(RunRowView { started_at, undecided, ..RunRowView::of(&row, is_interrupted) });
+    }
+    listed
+}
+
+fn undecided(loaded: &LoadedRun) -> Vec<String> {
+    let stages = loaded.run.stages().zip(&loaded.run.plan().stages);
+    let undecided = stages.filter(|((index, _), _)| loaded.run.is_undecided(*index));
+    undecided.map(|(_, planned)| planned.key.clone()).collect()
+}
+
 /// Whose runs are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
@@ -110,12 +135,8 @@ async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<(Vec<RunR
         limit: args.limit,
         ..RunFilter::default()
     };
-    let listed = |row: &RunRow| {
-        let is_interrupted = drive::is_interrupted(&state, &row.id, row.status);
-        RunRowView::of(row, is_interrupted)
-    };
     let rows = state.store.list_runs(&filter).await?;
-    Ok((rows.iter().map(listed).collect(), place))
+    Ok((look_into(&state, rows).await, place))
 }
 
 async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Vec<RunRowView>> {
@@ -160,8 +181,9 @@ impl Table {
             |of: fn(&RunRowView) -> &str| rows.iter().map(|it| format::width(of(it))).max();
         let pipeline = widest(|it| &it.pipeline).unwrap_or(0).max("pipeline".len());
         let place = widest(|it| &it.repository).unwrap_or(0).max("repository".len());
+        let created = format!("created ({})", self.output.zone());
         let head = self.line(
-            ["run", "status", "pipeline", "repository", "created", "time"],
+            ["run", "status", "pipeline", "repository", &created, "time"],
             "revision",
             (pipeline, place),
         );
@@ -172,11 +194,19 @@ impl Table {
             let number = it.number;
             format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
         }));
+        for RunRowView { number, status, undecided, .. } in rows {
+            let passed = *status == RunStatus::Passed;
+            let then = if passed { ", and it went on without approval" } else { "" };
+            lines.extend(undecided.iter().map(|stage| {
+                format!("run #{number}: nobody decided about `{stage}` in time{then}")
+            }));
+        }
         lines
     }
 
     fn row(&self, row: &RunRowView, columns: (usize, usize)) -> String {
-        let time = row.finished_at.unwrap_or(self.now).since(row.created_at);
+        let from = row.started_at.unwrap_or(row.created_at);
+        let time = row.finished_at.unwrap_or(self.now).since(from);
         let time = if row.interrupted { String::new() } else { format::duration(time) };
         let short = row.revision.get(..8).unwrap_or(&row.revision);
         let revision = [row.branch.as_str(), short, row.title.as_str()];

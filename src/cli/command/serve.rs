@@ -1,29 +1,41 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
+mod forges;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::api;
 use crate::blobs::Archives;
 use crate::cli::access;
+use crate::cli::command::gc;
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
-use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::http::{App, StreamLimits, Streams};
+use crate::config::ExecutorKind;
+use crate::executor::{DockerExecutor, Executor};
+use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
+use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
+use crate::traces::Exporter;
 use crate::triggers::Triggers;
 
 /// Between two looks whether the keys are to be rotated.
 const ROTATION_LOOK: Duration = Duration::from_hours(1);
+
+/// Between two looks whether what runs stages answers.
+const EXECUTOR_LOOK: Duration = Duration::from_secs(5);
+/// How long requests that are being answered may take when the process is to stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(20);
 
 /// Arguments of `trunkline serve`.
 #[derive(Debug, clap::Args)]
@@ -31,11 +43,12 @@ const ROTATION_LOOK: Duration = Duration::from_hours(1);
 Examples:
   trunkline serve                                   SQLite in the state folder, http://127.0.0.1:7080
   trunkline serve --listen 0.0.0.0:7080
+  trunkline serve --config /etc/trunkline/server.toml
   DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share")]
 pub struct ServeArgs {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:7080")]
-    pub listen: SocketAddr,
+    /// Where to listen [default: the setting, or 127.0.0.1:7080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
     /// How runs are driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -44,39 +57,193 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
-    let docker = executor::docker(session, &state).await?;
-    let listener = TcpListener::bind(args.listen).await;
-    let listener = listener.with_context(|| format!("`{}` cannot be listened on", args.listen))?;
-    let address = listener.local_addr()?;
-    let shutdown = CancellationToken::new();
-    let projects = forges::projects(session, &state)?;
-    let triggers = forges::triggers(session, &state, projects.clone());
-    let streams = Streams::new(StreamLimits::default(), shutdown.clone());
-    let app = app(session, &state, (triggers.clone(), streams))?;
-    announce_setup(session, &app).await?;
-    let source = SecretSource::Team(app.secrets.clone());
-    let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
+    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    match kind {
+        ExecutorKind::Docker => {
+            let docker = executor::docker(session, &state).await?;
+            let probe = Some(docker.clone());
+            Serving { session, args, state: &state, probe }.serve(docker).await?;
+        }
+        ExecutorKind::Host => {
+            tracing::warn!("stages run as processes of this machine, without isolation");
+            let host = executor::host(session, &state)?;
+            Serving { session, args, state: &state, probe: None }.serve(host).await?;
+        }
+    }
+    access::note(session, &state, ("server.stop", "")).await?;
+    state.store.close().await;
+    Ok(Exit::Passed)
+}
+
+/// A server about to begin.
+struct Serving<'a> {
+    session: &'a Session,
+    args: &'a ServeArgs,
+    state: &'a State,
+    /// What is asked whether it answers.
+    probe: Option<DockerExecutor>,
+}
+
+impl Serving<'_> {
+    async fn serve<E: Executor>(&self, executor: E) -> anyhow::Result<()> {
+        let Self { session, args, state, .. } = *self;
+        let projects = forges::projects(session, state)?;
+        let triggers = forges::triggers(session, state, projects.clone());
+        let app = app(session, state, triggers.clone())?;
+        let listen = args.listen.unwrap_or(session.settings.server.listen);
+        let listeners = Listeners::bind(session, listen).await?;
+        announce_setup(session, &app).await?;
+        access::note(session, state, ("server.start", &listeners.address)).await?;
+        let source = SecretSource::Team(app.secrets.clone());
+        let settings = drive::worker_settings(session, state, &args.drive, drive::Reuse::default());
+        let worker = drive::server_worker(session, state, executor, (projects, source, settings));
+        session.output.line(&format!("listening on http://{}", listeners.address))?;
+        let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
+        let (served, worked, (), (), stopped) = tokio::join!(
+            listeners.serve(session, &app, &shutdown),
+            worker.serve(&shutdown),
+            triggers.serve(&shutdown),
+            self.housekeeping(&life, &shutdown),
+            stop(session, &life, &shutdown),
+        );
+        served?;
+        worked?;
+        stopped
+    }
+
+    /// What nobody waits for.
+    async fn housekeeping(&self, life: &Lifecycle, shutdown: &CancellationToken) {
+        let (session, state) = (self.session, self.state);
+        let keys = async {
+            match keys::sealer(session, state) {
+                Ok(sealer) => rotate_monthly(&sealer, shutdown).await,
+                Err(error) => tracing::error!(%error, "the keys cannot be rotated"),
+            }
+        };
+        let traces = async {
+            match exporter(session, state) {
+                Ok(Some(exporter)) => exporter.serve(shutdown).await,
+                Ok(None) => (),
+                Err(error) => tracing::error!(%error, "no traces are sent"),
+            }
+        };
+        let retention = gc::retention(session, state, None);
+        let probe = async {
+            if let Some(docker) = &self.probe {
+                watch_executor(docker, life, shutdown).await;
+            }
+        };
+        tokio::join!(keys, traces, retention.serve(shutdown), probe);
+    }
+}
+
+fn exporter(session: &Session, state: &State) -> anyhow::Result<Option<Exporter>> {
+    let settings = &session.settings;
+    let Some(traces) = settings.server.traces.clone() else { return Ok(None) };
+    let outgoing = Outgoing::new(settings.forges.private_hosts.clone())?;
+    let places = (traces, settings.sign_in.public_url.clone());
+    let clock = Arc::clone(&session.clock);
+    Ok(Some(Exporter::new(state.runs.clone(), &outgoing, places, clock)?))
+}
+
+/// What is listened on: everything, and `/metrics` where it has an address of its own.
+struct Listeners {
+    main: TcpListener,
+    metrics: Option<TcpListener>,
+    address: String,
+}
+
+impl Listeners {
+    async fn bind(session: &Session, listen: SocketAddr) -> anyhow::Result<Self> {
+        let main = listener(listen).await?;
+        let metrics = match session.settings.server.metrics_listen {
+            Some(address) => Some(listener(address).await?),
+            None => None,
+        };
+        let address = main.local_addr()?.to_string();
+        Ok(Self { main, metrics, address })
+    }
+
+    /// Until `shutdown`, and then until what is being answered is.
+    async fn serve(
+        self,
+        session: &Session,
+        app: &App,
+        shutdown: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let token = session.settings.server.metrics_token.as_ref().map(|it| it.0.clone());
+        let metrics = http::metrics_routes(token);
+        let beside = if self.metrics.is_some() { Router::new() } else { metrics.clone() };
+        let main = listen(self.main, api::service_with(app.clone(), beside), shutdown);
+        let own = async {
+            match self.metrics {
+                Some(listener) => listen(listener, metrics.with_state(app.clone()), shutdown).await,
+                None => Ok(()),
+            }
+        };
+        let (main, own) = tokio::join!(main, own);
+        main.and(own).context("the listener broke")
+    }
+}
+
+async fn listener(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("`{address}` cannot be listened on"))
+}
+
+async fn listen(
+    listener: TcpListener,
+    router: Router,
+    shutdown: &CancellationToken,
+) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(listener, service);
     let server = server.with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let settings = drive::worker_settings(session, &state, &args.drive, drive::Reuse::default());
-    let worker = drive::server_worker(session, &state, docker, (projects, source, settings));
-    session.output.line(&format!("listening on http://{address}"))?;
+    tokio::select! {
+        served = async { server.await } => served,
+        () = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        } => {
+            tracing::warn!("requests that took too long were cut off");
+            Ok(())
+        }
+    }
+}
+
+/// First `/readyz` says no and streams end; once that was seen, the listener closes and the worker leaves its
+/// runs. A second signal does not wait.
+async fn stop(
+    session: &Session,
+    life: &Lifecycle,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    let stop = async {
-        signals.next().await;
-        shutdown.cancel();
-    };
-    let sealer = keys::sealer(session, &state)?;
-    let (served, worked, (), (), ()) = tokio::join!(
-        async { server.await },
-        worker.serve(&shutdown),
-        triggers.serve(&shutdown),
-        rotate_monthly(&sealer, &shutdown),
-        stop,
-    );
-    served.context("the listener broke")?;
-    worked?;
-    Ok(Exit::Passed)
+    signals.next().await;
+    life.begin_drain();
+    let drain = Duration::from_secs(session.settings.server.drain_seconds);
+    tracing::info!(seconds = drain.as_secs(), "about to stop");
+    tokio::select! {
+        () = tokio::time::sleep(drain) => (),
+        _again = signals.next() => (),
+    }
+    shutdown.cancel();
+    Ok(())
+}
+
+/// Tells `/readyz` whether Docker answers.
+async fn watch_executor(docker: &DockerExecutor, life: &Lifecycle, shutdown: &CancellationToken) {
+    while !shutdown.is_cancelled() {
+        let problem = docker.ping().await.err();
+        if let Some(error) = &problem {
+            tracing::warn!(%error, "stages cannot be run");
+        }
+        life.note_executor(problem.map(|_| "Docker does not answer".to_owned()));
+        tokio::select! {
+            () = shutdown.cancelled() => (),
+            () = tokio::time::sleep(EXECUTOR_LOOK) => (),
+        }
+    }
 }
 
 /// Whoever reads this line may become the owner.
@@ -108,13 +275,10 @@ async fn rotate_monthly(sealer: &Sealer, shutdown: &CancellationToken) {
     }
 }
 
-fn app(
-    session: &Session,
-    state: &State,
-    (triggers, streams): (Triggers, Streams),
-) -> anyhow::Result<App> {
+fn app(session: &Session, state: &State, triggers: Triggers) -> anyhow::Result<App> {
     let (store, clock) = (state.store.clone(), Arc::clone(&session.clock));
     let sealer = keys::sealer(session, state)?;
+    let lifecycle = Lifecycle::default();
     Ok(App {
         store: state.store.clone(),
         runs: state.runs.clone(),
@@ -124,8 +288,9 @@ fn app(
         auth: access::auth(session, state)?,
         clock: Arc::clone(&session.clock),
         triggers,
-        streams,
+        streams: Streams::new(StreamLimits::default(), lifecycle.draining()),
         sealer: sealer.clone(),
         secrets: TeamSecrets::new(store, sealer, clock),
+        lifecycle,
     })
 }

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::drive::screen;
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
+use crate::cli::output::Output;
 use crate::cli::remote::Remote;
-use crate::cli::screen;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, summary, tree};
-use crate::model::StageIndex;
+use crate::model::{Milliseconds, StageIndex};
 use crate::pipeline::graph::Graph;
 use crate::runs::view::RunView;
 
@@ -58,7 +59,9 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
     let moment = (session.now(), session.output);
     let picture = screen::picture(&shown.run, moment, (&tails, &shown.server));
     let view = View { keeps_containers: shown.keeps_containers, ..picture };
-    let lines = [tree::lines(view, usize::MAX), summary::lines(view, &shown.ends)].concat();
+    let mut lines = tree::lines(view, usize::MAX);
+    lines.insert(1, session.output.paint.dim(&times(session.output, &shown.run)));
+    lines.extend(summary::lines(view, &shown.ends));
     session.output.line(&lines.join("\n"))?;
     Ok(Exit::Passed)
 }
@@ -88,3 +91,15 @@ async fn draw(session: &Session, args: &ShowArgs, file: &std::path::Path) -> any
     let statuses: Vec<_> = loaded.run.stages().map(|(_, it)| it.status).collect();
     super::graph::write(session, &Graph::of(loaded.run.plan()).to_svg(Some(&statuses)), file)
 }
+
+/// `created 2027-03-31 12:03:44, ended 2027-03-31 12:05:01 (UTC+02:00)`
+fn times(output: Output, run: &RunView) -> String {
+    let started = run.started_at.filter(|it| it.since(run.created_at) >= NOTABLE);
+    let mut parts = vec![format!("created {}", output.date_time(run.created_at))];
+    parts.extend(started.map(|it| format!("started {}", output.date_time(it))));
+    parts.extend(run.finished_at.map(|it| format!("ended {}", output.date_time(it))));
+    format!("{} ({})", parts.join(", "), output.zone())
+}
+
+/// A start is told when it came so much later than the run was created.
+const NOTABLE: Milliseconds = Milliseconds(1000);

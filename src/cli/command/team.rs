@@ -65,12 +65,11 @@ fn role(word: &str) -> Result<Role, Usage> {
 
 /// Does what was asked.
 pub async fn execute(session: &Session, args: &TeamArgs) -> anyhow::Result<Exit> {
-    match Remote::chosen(session)? {
-        Some(remote) => at_server(session, &remote, &args.action).await?,
-        None => {
-            let state = State::open_server(&session.settings).await?;
-            here(session, &state, &args.action).await?;
-        }
+    if let Some(remote) = Remote::chosen(session)? {
+        at_server(session, &remote, &args.action).await?;
+    } else {
+        let state = State::open_server(&session.settings).await?;
+        here(session, &state, &args.action).await?;
     }
     Ok(Exit::Passed)
 }
@@ -83,12 +82,15 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
             let found = find(state, team).await?;
             let person = access::find_person(state, login).await?;
             state.store.save_member(&found.id, &person.id, *role, session.now()).await?;
+            let subject = format!("{team}/{login} {role}");
+            access::note(session, state, ("member.save", &subject)).await?;
             Ok(session.output.told(&format!("`{login}` is `{role}` in `{team}`"))?)
         }
         Action::Remove { team, login } => {
             let found = find(state, team).await?;
             let person = access::find_person(state, login).await?;
             state.store.delete_member(&found.id, &person.id).await?;
+            access::note(session, state, ("member.delete", &format!("{team}/{login}"))).await?;
             Ok(session.output.told(&format!("`{login}` is not in `{team}` any more"))?)
         }
     }
@@ -143,6 +145,7 @@ async fn add(
         created_at: now,
     };
     state.store.insert_team(&team).await?;
+    access::note(session, state, ("team.create", name)).await?;
     session.output.told(&format!("added `{name}`"))?;
     Ok(())
 }

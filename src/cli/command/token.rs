@@ -119,6 +119,7 @@ async fn revoke(session: &Session, state: &State, which: &[String]) -> anyhow::R
         let help = format!("`trunkline token list {login}` shows what there is");
         return Err(Usage::new(format!("`{login}` has no token `{id}`"), help).into());
     }
+    access::note(session, state, ("token.revoke", id)).await?;
     Ok(session.output.told(&format!("`{id}` is good for nothing now"))?)
 }
 
@@ -174,6 +175,7 @@ async fn create(
     };
     let (id, expires_at) = (new.id.clone(), new.expires_at);
     let token = ApiToken(auth(session, state)?.create_token(new).await?.0);
+    access::note(session, state, ("token.create", &format!("{login} {id}"))).await?;
     Ok(MadeToken { id, token, expires_at })
 }
 

@@ -69,6 +69,12 @@ impl Follower {
         self.open.remove(name)?.take_rest()
     }
 
+    /// The same of all logs that are followed.
+    pub fn finish_all(&mut self) -> Vec<(AttemptName, String)> {
+        let open = std::mem::take(&mut self.open).into_iter();
+        open.filter_map(|(name, mut position)| Some((name, position.take_rest()?))).collect()
+    }
+
     async fn position(&mut self, name: &AttemptName) -> Result<Option<&mut Position>, BlobError> {
         if !self.open.contains_key(name) {
             let reader = match self.logs.reader(name).await {

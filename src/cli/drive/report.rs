@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::follower::{self, Follower};
-use crate::cli::screen::{self, ReportArgs, Screen};
+use super::screen::{self, ReportArgs, Screen};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::View;
@@ -217,8 +217,8 @@ impl Report {
         self.screen.abandon().await;
     }
 
-    /// Shows what became of the run; gives its number.
-    pub async fn end(mut self) -> anyhow::Result<i64> {
+    /// Shows what became of the run; fails when some of the output could not be written.
+    pub async fn end(mut self) -> anyhow::Result<()> {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
@@ -227,7 +227,7 @@ impl Report {
         let tails = BTreeMap::new();
         let view = Self::view(&self.session, &self.state, (&outline, &tails));
         self.screen.end(view, &ends).await?;
-        Ok(outline.number)
+        Ok(())
     }
 }
 

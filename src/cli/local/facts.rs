@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::files::Files;
 use crate::cli::failure::Usage;
 use crate::facts::{Revision, hashes_of};
 use crate::pipeline::context::{GitContext, PullRequestContext};
@@ -48,7 +49,7 @@ pub struct FactArgs {
     /// the commit before; with none of them everything counts as changed]
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,
-    /// Run the last commit, without what is not committed
+    /// Take the last commit, without what is not committed; the pipeline file is that of the commit too
     #[arg(long)]
     pub committed: bool,
 }
@@ -61,18 +62,30 @@ pub fn gather(
     args: &FactArgs,
 ) -> anyhow::Result<(Snapshot, Context)> {
     let snapshot = if args.committed {
-        let head = repository.snapshot_head()?;
-        if head.commit.is_empty() {
-            let help = "commit something first, or leave `--committed` out";
-            return Err(Usage::new("the repository has no commit yet", help).into());
-        }
-        head
+        last_commit(repository)?
     } else {
         repository.snapshot_working_tree(objects)?
     };
     let facts = Facts { repository, objects, snapshot: &snapshot, pipeline, args };
     let context = facts.context()?;
     Ok((snapshot, context))
+}
+
+/// The files that these facts are about.
+pub fn files(repository: &Repository, args: &FactArgs) -> anyhow::Result<Files> {
+    if args.committed {
+        return Ok(Files::of_commit(repository, last_commit(repository)?)?);
+    }
+    Ok(Files::on_disk(repository.folder().to_owned()))
+}
+
+fn last_commit(repository: &Repository) -> anyhow::Result<Snapshot> {
+    let head = repository.snapshot_head()?;
+    if head.commit.is_empty() {
+        let help = "commit something first, or leave `--committed` out";
+        return Err(Usage::new("the repository has no commit yet", help).into());
+    }
+    Ok(head)
 }
 
 /// Facts for looking at a plan without running it: nothing is written, and what git cannot say (no

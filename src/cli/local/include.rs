@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::files::{Files, tidy};
 use crate::model::Digest;
 use crate::pipeline::IncludeRef;
 use crate::source::{Address, Library, Repository, SourceError, is_commit};
@@ -21,20 +22,19 @@ pub enum Freshness {
 
 /// Reads the included files of one command; each state of a repository is fetched once.
 #[derive(Debug)]
-pub struct Includes {
-    root: PathBuf,
+pub struct Includes<'a> {
+    files: &'a Files,
     mirrors: PathBuf,
     freshness: Freshness,
     /// What this command has fetched: address and ref.
     fetched: RefCell<BTreeSet<(Address, String)>>,
 }
 
-impl Includes {
-    /// For pipelines of the repository at `root`; mirrors are kept below the state folder.
+impl<'a> Includes<'a> {
+    /// For pipelines among these files; mirrors are kept below the state folder.
     #[must_use]
-    pub fn new(root: &Path, state: &Path, freshness: Freshness) -> Self {
-        let mirrors = mirrors(state);
-        Self { root: root.to_owned(), mirrors, freshness, fetched: RefCell::default() }
+    pub fn new(files: &'a Files, state: &Path, freshness: Freshness) -> Self {
+        Self { files, mirrors: mirrors(state), freshness, fetched: RefCell::default() }
     }
 
     /// Reads an included file; the error is shown as the problem of the `include` that asked for it.
@@ -42,9 +42,23 @@ impl Includes {
         let bytes = match (&wanted.from, &wanted.r#ref) {
             (Some(from), Some(r#ref)) => self.load_remote(from, r#ref, wanted)?,
             (Some(_), None) => return Err("it has no `ref`".to_owned()),
-            (None, _) => read_local(&self.root, &wanted.file)?,
+            (None, _) => self.load_local(&wanted.file)?,
         };
         String::from_utf8(bytes).map_err(|_| format!("`{}` is not UTF-8 text", wanted.file))
+    }
+
+    fn load_local(&self, file: &str) -> Result<Vec<u8>, String> {
+        let path = tidy(&self.files.root().join(file));
+        if !path.starts_with(self.files.root()) {
+            return Err(format!("`{file}` lies outside of the repository"));
+        }
+        self.files.read(&path).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if self.files.are_committed() => {
+                format!("the last commit has no file `{file}`")
+            }
+            ErrorKind::NotFound => format!("the repository has no file `{file}`"),
+            _ => format!("`{file}` cannot be read: {error}"),
+        })
     }
 
     fn load_remote(&self, from: &str, r#ref: &str, wanted: &IncludeRef) -> Result<Vec<u8>, String> {
@@ -81,7 +95,7 @@ impl Includes {
     }
 
     fn origin(&self) -> Option<String> {
-        Repository::discover(&self.root).ok()?.origin()
+        Repository::discover(self.files.root()).ok()?.origin()
     }
 }
 
@@ -101,22 +115,6 @@ fn not_fetched(error: &SourceError, is_known: bool) -> String {
     }
 }
 
-fn read_local(root: &Path, file: &str) -> Result<Vec<u8>, String> {
-    let path = root.join(file);
-    let inside = path.canonicalize().map_err(|error| {
-        if error.kind() == ErrorKind::NotFound {
-            format!("the repository has no file `{file}`")
-        } else {
-            format!("`{file}` cannot be read: {error}")
-        }
-    })?;
-    let root = root.canonicalize().map_err(|error| error.to_string())?;
-    if !inside.starts_with(root) {
-        return Err(format!("`{file}` lies outside of the repository"));
-    }
-    std::fs::read(inside).map_err(|error| format!("`{file}` cannot be read: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +127,8 @@ mod tests {
         std::fs::write(root.join("pipelines/latin.yml"), b"gr\xfc\xdfe").unwrap();
         std::fs::write(parent.path().join("secret"), "secret").unwrap();
         let wanted = IncludeRef { from: None, r#ref: None, file: file.to_owned(), sha256: None };
-        Includes::new(&root, parent.path(), Freshness::Known).load(&wanted)
+        let files = Files::on_disk(root);
+        Includes::new(&files, parent.path(), Freshness::Known).load(&wanted)
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Finds the pipeline a person means, reads it and shows its problems.
 
-use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::files::{Files, tidy};
 use super::include::{Freshness, Includes};
 use crate::cli::failure::{AlreadyShown, Usage};
 use crate::cli::output::Paint;
@@ -15,53 +15,53 @@ use crate::pipeline::{Checked, check_bytes, file::Pipeline, name_of, unreadable}
 const FOLDER: &str = "pipelines";
 const SINGLE: &str = ".trunkline.yml";
 
-/// The most that is read of a file: above the limit of the format, which the check tells.
-const BYTES_MAX: u64 = 4 << 20;
+const COMMIT_IT: &str = "commit it first, or leave `--committed` out";
 
-/// The folder in which pipelines are looked for: the top of the repository, or where a person stands.
+/// The files among which pipelines are looked for: of the working tree, or of where a person stands.
 #[must_use]
-pub fn root(session: &Session) -> PathBuf {
+pub fn files(session: &Session) -> Files {
     let repository = crate::source::Repository::discover(&session.folder);
-    repository.map_or_else(|_| session.folder.clone(), |it| it.folder().to_owned())
+    let root = repository.map_or_else(|_| session.folder.clone(), |it| it.folder().to_owned());
+    Files::on_disk(root)
 }
 
 /// The file of the pipeline that is meant: a path, a name, or nothing when there is only one.
-pub fn find(root: &Path, folder: &Path, wanted: Option<&str>) -> Result<PathBuf, Usage> {
-    let files = list(root);
-    let Some(wanted) = wanted else { return only(root, files) };
+pub fn find(from: &Files, folder: &Path, wanted: Option<&str>) -> Result<PathBuf, Usage> {
+    let files = list(from);
+    let Some(wanted) = wanted else { return only(from, files) };
     let is_path = wanted.contains('/') || is_yaml(Path::new(wanted));
     if is_path {
         let path = folder.join(wanted);
-        let help = format!("give a path relative to `{}`, or a name", folder.display());
-        return if path.is_file() {
-            Ok(path)
-        } else {
-            Err(Usage::new(format!("there is no file `{wanted}`"), help))
-        };
+        let path = if from.are_committed() { tidy(&path) } else { path };
+        return if from.has(&path) { Ok(path) } else { Err(no_such_file(from, folder, wanted)) };
     }
     let has_name = |it: &&PathBuf| it.file_stem().is_some_and(|stem| stem == wanted);
     let named =
-        files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(root, it, wanted)));
-    named.cloned().ok_or_else(|| no_such(root, &files, wanted))
+        files.iter().find(has_name).or_else(|| files.iter().find(|it| is_called(from, it, wanted)));
+    named.cloned().ok_or_else(|| no_such(from, &files, wanted))
 }
 
 /// All pipeline files of a repository, sorted.
 #[must_use]
-pub fn list(root: &Path) -> Vec<PathBuf> {
+pub fn list(from: &Files) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let single = root.join(SINGLE);
-    if single.is_file() {
+    let single = from.root().join(SINGLE);
+    if from.has(&single) {
         files.push(single);
     }
-    let entries = fs::read_dir(root.join(FOLDER)).into_iter().flatten().flatten();
-    files.extend(entries.map(|it| it.path()).filter(|it| is_yaml(it) && it.is_file()));
+    let others = from.list_folder(FOLDER).into_iter();
+    files.extend(others.filter(|it| is_yaml(it) && from.has(it)));
     files.sort();
     files
 }
 
 /// Reads and checks a file; problems are shown, and errors end the command.
-pub fn checked(session: &Session, path: &Path, freshness: Freshness) -> anyhow::Result<Pipeline> {
-    let checked = read(session, path, freshness);
+pub fn checked(
+    session: &Session,
+    (from, path): (&Files, &Path),
+    freshness: Freshness,
+) -> anyhow::Result<Pipeline> {
+    let checked = read(session, (from, path), freshness);
     let mut err = std::io::stderr().lock();
     for diagnostic in &checked.diagnostics {
         let shown = diagnostic.render(&checked.sources);
@@ -72,55 +72,35 @@ pub fn checked(session: &Session, path: &Path, freshness: Freshness) -> anyhow::
 
 /// Reads and checks a file, and that no other one of the repository has its name.
 #[must_use]
-pub fn read(session: &Session, path: &Path, freshness: Freshness) -> Checked {
-    let root = root(session);
-    let name = shown(&root, path);
-    let bytes = match read_bytes(&root, path) {
+pub fn read(session: &Session, (from, path): (&Files, &Path), freshness: Freshness) -> Checked {
+    let name = shown(from, path);
+    let bytes = match from.read(path) {
         Ok(bytes) => bytes,
         Err(error) => return unreadable(name, &error.to_string()),
     };
-    let includes = Includes::new(&root, &session.settings.state_folder, freshness);
+    let includes = Includes::new(from, &session.settings.state_folder, freshness);
     let mut checked = check_bytes(name, bytes, &|wanted| includes.load(wanted));
     let pipeline = checked.pipeline.as_ref().map(|it| it.name().to_owned());
-    if let Some(other) = pipeline.and_then(|it| namesake(&root, path, &it)) {
-        checked.refuse_name_of(&shown(&root, &other));
+    if let Some(other) = pipeline.and_then(|it| namesake(from, path, &it)) {
+        checked.refuse_name_of(&shown(from, &other));
     }
     checked
 }
 
-/// At most a little more than a pipeline file may have, so that the check says it is too large.
-/// A link in the repository may not lead out of it: problems are shown with the lines they are in, and a
-/// stranger's branch could name any file of this machine.
-fn read_bytes(root: &Path, path: &Path) -> std::io::Result<Vec<u8>> {
-    let real = path.canonicalize()?;
-    if path.starts_with(root) && !real.starts_with(root.canonicalize()?) {
-        return Err(std::io::Error::other("it links to a place outside of the repository"));
-    }
-    if !real.is_file() {
-        return Err(std::io::Error::other("it is no file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Another pipeline file of the repository with this name of a pipeline.
-fn namesake(root: &Path, path: &Path, name: &str) -> Option<PathBuf> {
-    let files = list(root);
-    let is_it = |it: &PathBuf| it == path || it.canonicalize().ok() == path.canonicalize().ok();
+fn namesake(from: &Files, path: &Path, name: &str) -> Option<PathBuf> {
+    let files = list(from);
+    let real = |it: &Path| if from.are_committed() { None } else { it.canonicalize().ok() };
+    let is_it = |it: &PathBuf| it == path || real(it).is_some_and(|it| Some(it) == real(path));
     let others = files.iter().filter(|it| !is_it(it));
-    let has_name = |it: &&PathBuf| {
-        let text = read_bytes(root, it).ok().and_then(|it| String::from_utf8(it).ok());
-        text.is_some_and(|text| name_of(&shown(root, it), &text).as_deref() == Some(name))
-    };
-    let found = others.clone().find(has_name).cloned();
+    let found = others.clone().find(|it| is_called(from, it, name)).cloned();
     found.filter(|_| files.iter().any(is_it))
 }
 
 /// The path as a person would write it: relative to the top of the repository where that is possible.
 #[must_use]
-pub fn shown(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+pub fn shown(from: &Files, path: &Path) -> String {
+    path.strip_prefix(from.root()).unwrap_or(path).display().to_string()
 }
 
 fn is_yaml(path: &Path) -> bool {
@@ -128,45 +108,59 @@ fn is_yaml(path: &Path) -> bool {
 }
 
 /// Whether the file says that this is its name.
-fn is_called(root: &Path, path: &Path, name: &str) -> bool {
-    let text = read_bytes(root, path).ok().and_then(|it| String::from_utf8(it).ok());
-    text.is_some_and(|it| name_of(&path.display().to_string(), &it).as_deref() == Some(name))
+fn is_called(from: &Files, path: &Path, name: &str) -> bool {
+    let text = from.read(path).ok().and_then(|it| String::from_utf8(it).ok());
+    text.is_some_and(|it| name_of(&shown(from, path), &it).as_deref() == Some(name))
 }
 
-fn only(root: &Path, files: Vec<PathBuf>) -> Result<PathBuf, Usage> {
+fn only(from: &Files, files: Vec<PathBuf>) -> Result<PathBuf, Usage> {
     match <[PathBuf; 1]>::try_from(files) {
         Ok([file]) => Ok(file),
+        Err(files) if files.is_empty() && from.are_committed() => Err(Usage::new(
+            format!("the last commit has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`"),
+            COMMIT_IT,
+        )),
         Err(files) if files.is_empty() => Err(Usage::new(
             format!(
                 "`{}` has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`",
-                root.display()
+                from.root().display()
             ),
             format!("write one, such as `{SINGLE}`; the README shows ten lines that work"),
         )),
         Err(files) => {
-            let message = format!("there are several pipelines: {}", names(root, &files));
+            let message = format!("there are several pipelines: {}", names(from, &files));
             Err(Usage::new(message, "name the one you mean"))
         }
     }
 }
 
-fn no_such(root: &Path, files: &[PathBuf], wanted: &str) -> Usage {
-    let message = format!("there is no pipeline `{wanted}`");
+fn no_such_file(from: &Files, folder: &Path, wanted: &str) -> Usage {
+    if from.are_committed() {
+        return Usage::new(format!("the last commit has no file `{wanted}`"), COMMIT_IT);
+    }
+    let help = format!("give a path relative to `{}`, or a name", folder.display());
+    Usage::new(format!("there is no file `{wanted}`"), help)
+}
+
+fn no_such(from: &Files, files: &[PathBuf], wanted: &str) -> Usage {
+    let place = if from.are_committed() { " in the last commit" } else { "" };
+    let message = format!("there is no pipeline `{wanted}`{place}");
     if files.is_empty() {
         let help = "pipelines are looked for in `pipelines/*.yml` and `.trunkline.yml`";
         return Usage::new(message, help);
     }
-    Usage::new(message, format!("known are {}", names(root, files)))
+    Usage::new(message, format!("known are {}", names(from, files)))
 }
 
-fn names(root: &Path, files: &[PathBuf]) -> String {
-    let names = files.iter().map(|it| format!("`{}`", shown(root, it)));
+fn names(from: &Files, files: &[PathBuf]) -> String {
+    let names = files.iter().map(|it| format!("`{}`", shown(from, it)));
     names.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
@@ -179,8 +173,9 @@ mod tests {
 
     fn found(files: &[(&str, &str)], wanted: Option<&str>) -> String {
         let folder = repository(files);
-        match find(folder.path(), folder.path(), wanted) {
-            Ok(path) => shown(folder.path(), &path),
+        let from = Files::on_disk(folder.path().to_owned());
+        match find(&from, folder.path(), wanted) {
+            Ok(path) => shown(&from, &path),
             Err(error) => format!("{error}; {}", error.help)
                 .replace(&folder.path().display().to_string(), "<repository>"),
         }

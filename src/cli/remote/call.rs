@@ -63,6 +63,10 @@ impl Call {
     }
 
     /// With this in the query, unless it is empty.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "numbers and texts alike are given as they are"
+    )]
     #[must_use]
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         let value = value.to_string();

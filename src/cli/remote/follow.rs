@@ -87,12 +87,9 @@ impl Follow {
         let Some((response, parser)) = &mut self.open else { return Ok(()) };
         let server = self.client.address();
         let chunk = response.chunk().await;
-        let bytes = match chunk.map_err(|error| RemoteError::of(server, &error))? {
-            Some(bytes) => bytes,
-            None => {
-                let reason = "the stream broke off".to_owned();
-                return Err(RemoteError::Unreachable { server: server.clone(), reason });
-            }
+        let Some(bytes) = chunk.map_err(|error| RemoteError::of(server, &error))? else {
+            let reason = "the stream broke off".to_owned();
+            return Err(RemoteError::Unreachable { server: server.clone(), reason });
         };
         self.away = None;
         let events = parser.push(&bytes).map_err(|_too_long| RemoteError::Foreign {
@@ -106,10 +103,9 @@ impl Follow {
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Ok(id) = HeaderValue::from_str(&self.last_id) {
-            if !self.last_id.is_empty() {
-                headers.insert("last-event-id", id);
-            }
+        let seen = Some(&self.last_id).filter(|it| !it.is_empty());
+        if let Some(Ok(id)) = seen.map(|it| HeaderValue::from_str(it)) {
+            headers.insert("last-event-id", id);
         }
         headers
     }
@@ -118,7 +114,7 @@ impl Follow {
     async fn bear(&mut self, error: RemoteError) -> Result<(), RemoteError> {
         self.open = None;
         let since = Instant::now();
-        let away = self.away.get_or_insert_with(|| Away { since, pause: PAUSE, is_told: false });
+        let away = self.away.get_or_insert(Away { since, pause: PAUSE, is_told: false });
         if !error.is_passing() || away.since.elapsed() > PATIENCE {
             return Err(error);
         }

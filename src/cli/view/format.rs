@@ -85,13 +85,45 @@ pub fn width(text: &str) -> usize {
     console::measure_text_width(text)
 }
 
+/// What is left on a terminal of a line whose parts were written over each other, as progress bars do.
+#[must_use]
+pub fn overwritten(line: &str) -> Cow<'_, str> {
+    let line = line.trim_end_matches(['\r', '\n']);
+    if !line.contains('\r') {
+        return Cow::Borrowed(line);
+    }
+    let mut shown = String::new();
+    for part in line.split('\r').filter(|it| !it.is_empty()) {
+        let rest = if ERASERS.iter().any(|it| part.contains(it)) {
+            String::new()
+        } else {
+            behind(&shown, width(part))
+        };
+        shown = format!("{part}{rest}");
+    }
+    Cow::Owned(shown)
+}
+
+/// The text from this column on, without colours.
+fn behind(text: &str, columns: usize) -> String {
+    let plain = console::strip_ansi_codes(text);
+    let mut column = 0;
+    let is_before = |it: &char| {
+        let is_before = column < columns;
+        column += width(it.encode_utf8(&mut [0; 4]));
+        is_before
+    };
+    plain.chars().skip_while(is_before).collect()
+}
+
+/// Sequences that erase the rest of a line, or all of it (ECMA-48, 8.3.41).
+const ERASERS: [&str; 3] = ["\x1b[K", "\x1b[0K", "\x1b[2K"];
+
 /// A log line that cannot move the cursor or change colours: what a progress bar overwrote is left
 /// out, as a terminal would.
 #[must_use]
 pub fn tame(line: &str) -> String {
-    let shown = line.trim_end_matches(['\r', '\n']);
-    let shown = shown.rsplit('\r').next().unwrap_or(shown);
-    terminal::safe(shown, Paint::default()).replace('\t', "    ")
+    terminal::safe(&overwritten(line), Paint::default()).replace('\t', "    ")
 }
 
 #[cfg(test)]
@@ -115,6 +147,22 @@ mod tests {
     fn a_log_line_cannot_play_with_the_terminal() {
         assert_eq!(tame("\x1b[31mred\x1b[0m\ttext\x07\n"), "red    text");
         assert_eq!(tame("10 %\r20 %\rdone\r\n"), "done");
+    }
+
+    #[test]
+    fn a_line_that_was_written_over_is_as_a_terminal_shows_it() {
+        for (line, shown) in [
+            ("plain", "plain"),
+            ("dos\r", "dos"),
+            ("10 %\r20 %\r100 %", "100 %"),
+            ("loading 90 %\rdone", "doneing 90 %"),
+            ("loading 90 %\r\x1b[Kdone", "\x1b[Kdone"),
+            ("\x1b[31mred and long\x1b[0m\rblue", "blueand long"),
+            ("模型评估\rab", "ab型评估"),
+            ("\rfirst\r\r", "first"),
+        ] {
+            assert_eq!(overwritten(line), shown, "{line:?}");
+        }
     }
 
     #[test]

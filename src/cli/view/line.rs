@@ -1,6 +1,6 @@
 //! Events as plain lines, for logs of another system and for files.
 
-use super::{command, format, shell_word};
+use super::{command, format, shell_word, tree};
 use crate::cli::output::{Output, Paint};
 use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event};
@@ -101,6 +101,11 @@ fn describe(
         }
         Event::Rejected { stage, by, comment } => {
             of_stage(stage, with_comment(format!("rejected by {by}"), comment))
+        }
+        Event::StageFinished { stage, failure: None, .. }
+            if run.stage(*stage).is_some_and(|it| it.undecided) =>
+        {
+            of_stage(stage, paint.yellow(&tree::undecided(run.stage(*stage)?)))
         }
         Event::StageFinished { stage, status, allowed, failure } => {
             of_stage(stage, stage_finished(*status, *allowed, (failure.as_ref(), paint))?)

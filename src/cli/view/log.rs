@@ -1,6 +1,6 @@
 //! Lines of logs, as text or JSON.
 
-use super::{line, terminal};
+use super::{format, line, terminal};
 use crate::cli::output::Output;
 use crate::model::{StageIndex, Timestamp};
 use crate::runs::view::{LogLineView, RunView};
@@ -30,7 +30,8 @@ impl LogStyle {
         }
         let at = at.filter(|_| self.timestamps).map(|it| self.output.date_time(it) + " ");
         let time = at.map(|it| self.output.paint.dim(&it)).unwrap_or_default();
-        let text = terminal::safe(text, self.output.paint);
+        let text = format::overwritten(text);
+        let text = terminal::safe(&text, self.output.paint);
         let text = match &self.keys {
             Some(style) => style.log_line(run.key_of(stage), &text),
             None => text.into_owned(),

@@ -59,6 +59,11 @@ fn failure(view: View<'_>, stage: &StageView, log: Option<&Vec<String>>) -> Vec<
     let name = view.paint.bold(&stage.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
     lines.extend(message.lines().map(|it| format!("  {it}")));
+    if class == Some(FailureClass::Timeout) && !stage.attempts.is_empty() {
+        let logs = view.command(&format!("logs {} {}", view.run.number, shell_word(&stage.key)));
+        let help = format!("raise `timeout`, or see where the time went: `{logs} --timestamps`");
+        lines.push(format!("  help: {help}"));
+    }
     // An attempt that never began has the message in its log, which is said already.
     let is_said = |line: &&String| message.lines().any(|it| it == line.as_str());
     let log = log.map(Vec::as_slice).unwrap_or_default();

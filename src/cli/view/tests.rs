@@ -35,7 +35,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let source = SourceFile { name: "ci.yml".to_owned(), text: PIPELINE.to_owned() };
+        Self::of(PIPELINE)
+    }
+
+    fn of(text: &str) -> Self {
+        let source = SourceFile { name: "ci.yml".to_owned(), text: text.to_owned() };
         let checked = crate::pipeline::check(source, &|_| Err("none".to_owned()));
         let mut context = Context { event: "push".to_owned(), ..Context::default() };
         context.git.branch = "main".to_owned();
@@ -230,6 +234,70 @@ fn an_interrupted_run_says_how_it_goes_on() {
     assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
     assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
     assert_eq!(serde_json::to_value(&outline).unwrap()["interrupted"], true);
+}
+
+#[test]
+fn a_stage_that_took_too_long_is_told_what_to_do() {
+    let mut world = World::new();
+    world.start("scan");
+    world.finish("scan", AttemptOutcome::failed(FailureClass::Timeout, "it took longer than 3s"));
+    let summary = world.summary();
+    let help = "  it took longer than 3s\n  help: raise `timeout`, or see where the time went: \
+                `trunkline logs 12 scan --timestamps`\n";
+    assert!(summary.contains(help), "{summary}");
+}
+
+/// The text with single spaces.
+fn words(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_approval_that_nobody_gave_in_time_is_told_as_such() {
+    for (settings, line, row) in [
+        (
+            "{ timeout: 1h, on_timeout: approve }",
+            "approve passed without approval: nobody decided within 1h00m",
+            "✓ approve passed without approval: nobody decided within 1h00m",
+        ),
+        (
+            "{ timeout: 1h }",
+            "approve failed (approval): nobody decided within 1h; approvals still missing: 1",
+            "✗ approve approval: nobody decided within 1h; approvals still missing: 1",
+        ),
+    ] {
+        let mut world = World::of(&PIPELINE.replace("{ count: 1 }", settings));
+        world.start("scan");
+        world.finish("scan", passed());
+        world.now = Timestamp(world.now.0 + 10 * 60_000);
+        let waiting = words(&world.tree(usize::MAX));
+        assert!(waiting.contains("? approve 10m01s waits for 1 approval"), "{waiting}");
+        world.now = Timestamp(world.now.0 + 3_600_000);
+        world.order(&Command::Tick);
+        let tree = words(&world.tree(usize::MAX));
+        assert!(tree.contains(row), "{tree}");
+        let lines = words(&world.lines.join("\n"));
+        assert!(lines.contains(line), "{lines}");
+        let json = serde_json::to_value(world.outline()).unwrap();
+        let stages = json["stages"].as_array().unwrap();
+        let undecided = stages.iter().filter(|it| it["undecided"] == true);
+        assert_eq!(undecided.map(|it| &it["key"]).collect::<Vec<_>>(), ["approve"]);
+    }
+}
+
+#[test]
+fn what_has_not_ended_takes_no_time_that_nobody_knows() {
+    let mut world = in_the_middle();
+    world.now = Timestamp(world.now.0 + 3_600_000);
+    let outline = RunView { interrupted: true, ..world.outline() };
+    let tree = tree::lines(view(&outline), usize::MAX).join("\n");
+    assert!(!tree.contains("1h"), "{tree}");
+    let queued =
+        Run::new(RunId("r2".to_owned()), world.run.plan().clone(), world.run.context().clone());
+    let queued = RunView::new(&queued, nowhere(), Timestamp(90_000));
+    let view = View { now: Timestamp(90_000), ..view(&queued) };
+    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    assert!(summary.contains("● assistant #12 queued for 1m30s"), "{summary}");
 }
 
 #[test]

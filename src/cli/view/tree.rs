@@ -210,6 +210,7 @@ fn drop_rows(rows: &mut Vec<Row>, statuses: &[StageStatus], number: usize, word:
 fn detail(view: View<'_>, stage: &StageView) -> String {
     match stage.status {
         StageStatus::Running => running(view, stage),
+        StageStatus::Passed if stage.undecided => view.paint.yellow(&undecided(stage)),
         StageStatus::Passed => passed(view, stage),
         StageStatus::Failed => failed(view, stage),
         StageStatus::Skipped => {
@@ -292,6 +293,12 @@ fn passed(view: View<'_>, stage: &StageView) -> String {
         parts.push(format!("approved by {}", stage.approvals.join(", ")));
     }
     view.paint.dim(&parts.join(", "))
+}
+
+/// What is said of an approval that passed because the file says so.
+pub(super) fn undecided(stage: &StageView) -> String {
+    let span = format::duration(stage.timeout_ms);
+    format!("passed without approval: nobody decided within {span}")
 }
 
 fn failed(view: View<'_>, stage: &StageView) -> String {

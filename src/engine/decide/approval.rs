@@ -6,6 +6,9 @@ use crate::engine::{Event, Refused, Run};
 use crate::model::{FailureClass, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 
+/// How the failure of a stage begins about which nobody decided in time. (It is stored.)
+const UNDECIDED: &str = "nobody decided within";
+
 /// What a person says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Voice<'a> {
@@ -61,7 +64,7 @@ pub(super) fn time_out(decision: &mut Decision<'_>, stage: StageIndex) {
     }
     let missing = decision.run.missing_approvals(stage);
     let span = super::tick::spell(approval.timeout);
-    let message = format!("nobody decided within {span}; approvals still missing: {missing}");
+    let message = format!("{UNDECIDED} {span}; approvals still missing: {missing}");
     refuse(decision, stage, message);
 }
 
@@ -72,6 +75,19 @@ impl Run {
         let count = planned(self, stage).map_or(0, |approval| approval.count.max(1));
         let have = self.stage(stage).map_or(0, |it| it.approvals.len());
         count.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the time to decide about a stage ran out: it passed or failed as the file says, not as
+    /// people said.
+    #[must_use]
+    pub fn is_undecided(&self, stage: StageIndex) -> bool {
+        let (Some(stands), Some(_)) = (self.stage(stage), planned(self, stage)) else {
+            return false;
+        };
+        match &stands.failure {
+            Some(failure) => failure.message.starts_with(UNDECIDED),
+            None => stands.status == StageStatus::Passed && self.missing_approvals(stage) > 0,
+        }
     }
 }
 

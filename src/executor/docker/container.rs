@@ -218,9 +218,9 @@ pub(super) fn condition(state: Option<&ContainerState>) -> Condition {
         // A start that failed leaves the container `created`, with an error and a code.
         Some(Status::CREATED) => Condition::Created,
         Some(Status::EXITED | Status::DEAD) => Condition::Ended(Exit {
-            code: state.exit_code.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1),
             out_of_memory: state.oom_killed.unwrap_or(false),
             ended_at: state.finished_at.as_deref().and_then(read_time),
+            ..Exit::of(state.exit_code.and_then(|it| i32::try_from(it).ok()).unwrap_or(-1))
         }),
         Some(Status::REMOVING | Status::STOPPING | Status::EMPTY) | None => Condition::Missing,
     }

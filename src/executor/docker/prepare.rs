@@ -66,6 +66,7 @@ impl DockerExecutor {
             user: (0, 0),
             workspace: Workspace::Folder,
             services: Vec::new(),
+            lasting: Vec::new(),
             has_network: false,
             boot: self.inner.boot.clone(),
         };
@@ -133,6 +134,7 @@ impl DockerExecutor {
             Program::Steps(segments)
         };
         let former = shape.folder.read_layout()?;
+        let lasting = spec.services.iter().filter(|it| it.ready.is_some());
         Ok(Layout {
             nonce: former.map_or_else(layout::new_nonce, |it| it.nonce),
             instance: spec.label.instance.clone(),
@@ -141,6 +143,7 @@ impl DockerExecutor {
             user,
             workspace: shape.workspace,
             services: spec.services.iter().map(|it| it.name.clone()).collect(),
+            lasting: lasting.map(|it| it.name.clone()).collect(),
             has_network: network::is_needed(spec),
             boot: self.inner.boot.clone(),
         })

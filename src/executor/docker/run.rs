@@ -110,15 +110,29 @@ impl DockerExecutor {
 
     pub(super) async fn wait_attempt(&self, name: &AttemptName) -> Result<Exit, ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
-        let mut exit = Exit { code: 0, out_of_memory: false, ended_at: None };
+        let exit = if layout.services.is_empty() {
+            self.wait_segments(&folder, &layout).await?
+        } else {
+            self.wait_beside_services(name, (&folder, &layout)).await?
+        };
+        self.inner.pokes.forget(&folder);
+        Ok(exit)
+    }
+
+    /// Waits for the end of all containers, one after the other.
+    pub(super) async fn wait_segments(
+        &self,
+        folder: &AttemptFolder,
+        layout: &Layout,
+    ) -> Result<Exit, ExecutorError> {
+        let mut exit = Exit::of(0);
         for segment in 0..layout.segment_count() {
-            let place = Place { folder: &folder, segment };
+            let place = Place { folder, segment };
             let ended = self.wait_segment(place).await?;
             let code = ended.code;
             exit = Exit { out_of_memory: exit.out_of_memory || ended.out_of_memory, ..ended };
-            self.go_on_after(place, &layout, code)?;
+            self.go_on_after(place, layout, code)?;
         }
-        self.inner.pokes.forget(&folder);
         Ok(exit)
     }
 
@@ -173,7 +187,7 @@ impl DockerExecutor {
     }
 
     /// One request that is answered when the container has ended.
-    async fn wait_once(&self, container: &str) -> Option<Error> {
+    pub(super) async fn wait_once(&self, container: &str) -> Option<Error> {
         let options = WaitContainerOptions { condition: "not-running".to_owned() };
         let mut ends = self.docker().wait_container(container, Some(options));
         match ends.next().await {

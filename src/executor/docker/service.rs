@@ -16,6 +16,8 @@ use crate::executor::docker::{DockerExecutor, fault, names, network};
 use crate::executor::{ExecutorError, PrepareSpec, ProbeSpec, Pull, ServiceSpec};
 use crate::model::Milliseconds;
 
+mod watch;
+
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 /// One question may take this long.
@@ -143,12 +145,15 @@ impl DockerExecutor {
     }
 
     async fn not_ready(&self, waiting: &Waiting<'_>, reason: String) -> ExecutorError {
-        let log = self.last_lines(waiting.container).await;
+        let reason = format!("{reason}. {}", self.told_by(waiting.container).await);
+        ExecutorError::Service { service: waiting.service.to_owned(), reason }
+    }
+
+    /// The end of a service's log, with a head line.
+    async fn told_by(&self, container: &str) -> String {
+        let log = self.last_lines(container).await;
         let log = if log.is_empty() { "it printed nothing".to_owned() } else { log };
-        ExecutorError::Service {
-            service: waiting.service.to_owned(),
-            reason: format!("{reason}. Its last lines:\n{log}"),
-        }
+        format!("Its last lines:\n{log}")
     }
 
     /// The last lines that a container printed.

@@ -193,7 +193,7 @@ impl Life {
     fn cut(&mut self, now: Duration, code: i32) {
         self.events.retain(|(after, _)| *after <= now);
         self.end = now;
-        self.exit = Exit { code, out_of_memory: false, ended_at: None };
+        self.exit = Exit::of(code);
     }
 
     fn terminate(&mut self, now: Duration) {
@@ -250,7 +250,7 @@ struct Plan {
 
 impl Plan {
     fn new(files: Files, has_markers: bool) -> Self {
-        let exit = Exit { code: 0, out_of_memory: false, ended_at: None };
+        let exit = Exit::of(0);
         Self { files, has_markers, clock: Duration::ZERO, events: Vec::new(), exit }
     }
 

@@ -1,14 +1,13 @@
 //! What a reader of a run asks: for a person, at a moment of theirs.
 
 use super::{AttemptView, OutcomeView, RunView, StageView};
-use crate::model::{FailureClass, Milliseconds, StageIndex, Timestamp};
+use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
 
 impl RunView {
-    /// How long it has taken at a moment.
+    /// How long it has taken at a moment; before its start, how long it has waited for that.
     #[must_use]
     pub fn time_at(&self, now: Timestamp) -> Milliseconds {
-        let until = self.finished_at.unwrap_or(now);
-        self.started_at.map_or(Milliseconds(0), |it| until.since(it))
+        self.finished_at.unwrap_or(now).since(self.started_at.unwrap_or(self.created_at))
     }
 
     /// A stage, if there is one at this place.
@@ -51,9 +50,15 @@ impl StageView {
         (self.failure_class, self.failure_message.as_deref().unwrap_or_default())
     }
 
-    /// How long it has taken at a moment.
+    /// How long it has taken at a moment, waits between attempts included; or how long it has waited for
+    /// people.
     #[must_use]
     pub fn time_at(&self, now: Timestamp) -> Option<Milliseconds> {
+        let until = self.waits_for.as_ref().and_then(|it| it.until);
+        if let Some(until) = until.filter(|_| self.status == StageStatus::Waiting) {
+            let left = until.since(now);
+            return Some(Milliseconds(self.timeout_ms.0.saturating_sub(left.0)));
+        }
         let attempts = self.present_attempts();
         let first = attempts.first()?;
         let end = attempts.last().and_then(|it| it.finished_at);

@@ -4,45 +4,50 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+use rustix::fs::Timespec;
 
 use super::super::listing::{Entry, Kind, Listing, Submodules};
 use super::Request;
-use super::lock::LOCKS;
-
-/// Checkouts that are looked at; those of other repositories are among them.
-const EXAMINED_MAX: usize = 64;
+use super::name::Name;
 
 /// An earlier checkout.
 pub(super) struct Earlier {
     folder: PathBuf,
     files: HashMap<PathBuf, (git2::Oid, Kind)>,
+    /// Whether its files can be shared; else they only tell the time.
+    has_same_owner: bool,
 }
 
 impl Earlier {
-    /// The one that was used last, of those with the same owner that have a file of `listing`.
-    ///
-    /// Not any of them: files keep their times, and a build tool takes an output for up to date that is
-    /// younger. What has changed since the last use must be new.
-    pub(super) fn find(request: &Request<'_>, listing: &Listing) -> Option<Self> {
-        let own = request.name();
-        names_by_use(request.folder)
-            .filter(|name| *name != own && owner_of(name) == owner_of(&own))
-            .take(EXAMINED_MAX)
-            .filter_map(|name| Self::read(request, &name))
-            .find(|it| listing.entries.iter().any(|entry| it.same_as(entry).is_some()))
+    /// One of those that were used last, of the same owner if there is one.
+    pub(super) fn find(request: &Request<'_>, made: &Name, last: &[Name]) -> Option<Self> {
+        let own = last.iter().find(|it| it.has_same_owner(made));
+        let name = own.or(last.first())?;
+        let (place, store) = (request.place, request.objects);
+        let listing = Listing::of(place, store, name.tree(), Submodules::Enter).ok()?;
+        Some(Self {
+            folder: request.folder.join(name.to_string()),
+            files: files_of(listing),
+            has_same_owner: own.is_some(),
+        })
     }
 
-    /// What is in the checkout of this name; `None` where its tree is of another repository.
-    fn read(request: &Request<'_>, name: &str) -> Option<Self> {
-        let tree = name.split('-').next()?;
-        let listing = Listing::of(request.place, request.objects, tree, Submodules::Enter).ok()?;
-        Some(Self { folder: request.folder.join(name), files: files_of(listing) })
+    /// Where the same file is that may be shared, if it is still there.
+    pub(super) fn to_share(&self, entry: &Entry) -> Option<PathBuf> {
+        self.same_as(entry).filter(|_| self.has_same_owner)
     }
 
-    /// Where the same file is, if the checkout was made completely.
-    pub(super) fn same_as(&self, entry: &Entry) -> Option<PathBuf> {
+    /// Since when the file is the same, if it must be written nevertheless.
+    pub(super) fn time_of(&self, entry: &Entry) -> Option<Timespec> {
+        let path = self.same_as(entry).filter(|_| !self.has_same_owner)?;
+        let stat = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+        Some(Timespec { tv_sec: stat.mtime(), tv_nsec: stat.mtime_nsec() })
+    }
+
+    fn same_as(&self, entry: &Entry) -> Option<PathBuf> {
         let same = self.files.get(&entry.path)?;
         (*same == (entry.id, entry.kind)).then(|| self.folder.join(&entry.path))
     }
@@ -52,21 +57,4 @@ fn files_of(listing: Listing) -> HashMap<PathBuf, (git2::Oid, Kind)> {
     let is_file = |entry: &Entry| matches!(entry.kind, Kind::File | Kind::Executable);
     let files = listing.entries.into_iter().filter(is_file);
     files.map(|entry| (entry.path, (entry.id, entry.kind))).collect()
-}
-
-/// Names of the checkouts that are there, the one that was used last first.
-fn names_by_use(folder: &Path) -> impl Iterator<Item = String> {
-    let locks = fs::read_dir(folder.join(LOCKS)).into_iter().flatten().flatten();
-    let used_at = |lock: &fs::DirEntry| lock.metadata().and_then(|it| it.modified()).ok();
-    let mut names: Vec<(SystemTime, String)> = locks
-        .filter_map(|lock| Some((used_at(&lock)?, lock.file_name().into_string().ok()?)))
-        .filter(|(_, name)| folder.join(name).is_dir())
-        .collect();
-    names.sort_unstable_by(|one, other| other.cmp(one));
-    names.into_iter().map(|(_, name)| name)
-}
-
-/// What follows tree and commit in the name of a checkout.
-fn owner_of(name: &str) -> Option<&str> {
-    name.splitn(3, '-').nth(2)
 }

@@ -67,8 +67,8 @@ pub(super) struct Writer<'a> {
     /// Whose files are taken where they are the same.
     pub(super) earlier: Option<Earlier>,
     pub(super) rights: Rights,
-    /// Time of all that is written, in seconds since 1970.
-    pub(super) time: i64,
+    /// Time of all that is written and not known from an earlier checkout.
+    pub(super) time: Timespec,
 }
 
 /// What came of writing.
@@ -176,7 +176,7 @@ impl Writer<'_> {
         match entry.kind {
             Kind::Link => self.write_link(&path, content),
             Kind::File | Kind::Executable | Kind::Folder | Kind::Submodule { .. } => {
-                self.write_file(&path, content, entry.kind == Kind::Executable)
+                self.write_file(&path, content, entry)
             }
         }
         .map_err(writing(&entry.path))
@@ -184,7 +184,7 @@ impl Writer<'_> {
 
     /// Gives a file of an earlier checkout a second name here; `None` when it must be written.
     fn share_file(&self, entry: &Entry, path: &Path) -> Option<fs::Metadata> {
-        fs::hard_link(self.earlier.as_ref()?.same_as(entry)?, path).ok()?;
+        fs::hard_link(self.earlier.as_ref()?.to_share(entry)?, path).ok()?;
         match fs::symlink_metadata(path) {
             Ok(stat) if self.is_as_written(entry, &stat) => Some(stat),
             Ok(_) | Err(_) => {
@@ -208,19 +208,16 @@ impl Writer<'_> {
             && (stat.len() > 0 || entry.id.to_string() == EMPTY_BLOB)
     }
 
-    fn write_file(
-        &self,
-        path: &Path,
-        content: &[u8],
-        is_executable: bool,
-    ) -> io::Result<fs::Metadata> {
+    fn write_file(&self, path: &Path, content: &[u8], entry: &Entry) -> io::Result<fs::Metadata> {
+        let is_executable = entry.kind == Kind::Executable;
+        let known = self.earlier.as_ref().and_then(|it| it.time_of(entry));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
         file.write_all(content)?;
         file.set_permissions(Permissions::from_mode(self.rights.mode(is_executable)))?;
         if let Rights::GivenTo(uid, gid) = self.rights {
             std::os::unix::fs::fchown(&file, Some(uid), Some(gid))?;
         }
-        rustix::fs::futimens(&file, &times(self.time))?;
+        rustix::fs::futimens(&file, &times(known.unwrap_or(self.time)))?;
         file.metadata()
     }
 
@@ -248,7 +245,8 @@ impl Writer<'_> {
         self.finish_one(self.root).map_err(writing(self.root))?;
         // Git reads every file that is not older than the index, as it may have changed since.
         let index = self.root.join(".git/index");
-        let times = times(self.time.saturating_add(1));
+        let later = Timespec { tv_sec: self.time.tv_sec.saturating_add(1), ..self.time };
+        let times = times(later);
         rustix::fs::utimensat(CWD, &index, &times, AtFlags::empty()).map_err(writing(&index))
     }
 
@@ -283,8 +281,7 @@ fn is_pointer_file(path: &Path, size_bytes: u64) -> io::Result<bool> {
     Ok(may_be && is_pointer(&fs::read(path)?))
 }
 
-fn times(seconds: i64) -> Timestamps {
-    let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
+fn times(time: Timespec) -> Timestamps {
     Timestamps { last_access: time, last_modification: time }
 }
 

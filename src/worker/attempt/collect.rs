@@ -19,6 +19,8 @@ use crate::worker::attempt::spool::LeftOut;
 const REPORTS_MAX_BYTES: u64 = 64 << 20;
 /// Failures of reports that are named in the message of an attempt.
 const FAILURES_SHOWN: usize = 10;
+/// Exit code of a process that SIGKILL ended.
+const KILLED: i32 = 137;
 /// Files that are named as left out of one declared path.
 const LEFT_OUT_SHOWN: usize = 5;
 
@@ -184,6 +186,12 @@ fn fail(outcome: &mut AttemptOutcome, problem: &str) {
 /// Class and message of an exit.
 fn judge(job: &Job, exit: &Exit, pumped: &Pumped) -> AttemptOutcome {
     let mut outcome = AttemptOutcome { exit_code: Some(exit.code), ..AttemptOutcome::default() };
+    if let Some(ended) = &exit.failed_service {
+        // SIGKILL was ours.
+        outcome.exit_code = outcome.exit_code.filter(|it| *it != KILLED);
+        fail(&mut outcome, ended);
+        return outcome;
+    }
     if exit.code == 0 && !exit.out_of_memory {
         return outcome;
     }

@@ -63,6 +63,7 @@ impl<E: Executor> Driver<'_, E> {
             let choice = self.choose(now);
             self.wake_at = choice.wake_at;
             self.wants_slot = choice.wants_slot;
+            self.queue.set_waiting(choice.wants_slot);
             if choice.actions.is_empty() {
                 // Nothing of ours starts now: other runs may have the room.
                 self.spare_slot = None;

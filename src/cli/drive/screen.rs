@@ -6,11 +6,12 @@ pub mod sink;
 
 use std::collections::BTreeMap;
 
+use crate::cli::failure::Broken;
+use crate::cli::output::Output;
+use crate::cli::view::{self, View, format, line, summary, terminal, tree};
 use crate::model::{StageIndex, Timestamp};
 use crate::runs::view::{EventView, LogLineView, RunView};
 
-use super::output::Output;
-use super::view::{View, format, line, summary, terminal, tree};
 use live::Live;
 use sink::Sink;
 
@@ -108,7 +109,8 @@ impl Screen {
             match &self.mode {
                 Mode::Live(_) => continue,
                 Mode::Plain { style, .. } => {
-                    let shown = terminal::safe(it, style.paint);
+                    let shown = format::overwritten(it);
+                    let shown = terminal::safe(&shown, style.paint);
                     text.push_str(&style.log_line(run.key_of(stage), &shown));
                 }
                 Mode::Json { .. } => {
@@ -139,15 +141,18 @@ impl Screen {
     /// Takes a picture away that has no end.
     pub async fn abandon(mut self) {
         self.clear().await;
-        self.sink.close().await;
+        if let Err(error) = self.sink.close().await {
+            tracing::warn!(%error, "the output could not be written");
+        }
     }
 
-    /// Shows what became of the run, with the ends of the logs of failed stages.
+    /// Shows what became of the run, with the ends of the logs of failed stages; fails when some of the
+    /// output could not be written.
     pub async fn end(
         mut self,
         view: View<'_>,
         ends: &BTreeMap<StageIndex, Vec<String>>,
-    ) -> serde_json::Result<()> {
+    ) -> anyhow::Result<()> {
         let view = View { columns: usize::MAX, ..view };
         let lines = match &self.mode {
             Mode::Json { .. } => vec![serde_json::to_string(view.run)?],
@@ -156,8 +161,12 @@ impl Screen {
         };
         self.clear().await;
         self.write_line(&lines.join("\n")).await;
-        self.sink.close().await;
-        Ok(())
+        let (number, status) = (view.run.number, view.run.status);
+        let show = view::command(&format!("show {number}"), view.server);
+        self.sink.close().await.map_err(|error| {
+            let message = format!("the output cannot be written: {error}; run #{number} {status}");
+            Broken { message, help: format!("`{show}` says what became of it") }.into()
+        })
     }
 
     async fn clear(&mut self) {

@@ -1,0 +1,66 @@
+//! `trunkline restore`: a state folder from a backup.
+
+use std::path::PathBuf;
+
+use crate::backup::{self, KEY_FILE, SQLITE_FILE};
+use crate::cli::access;
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::cli::view::format;
+use crate::config::keys::KeyHolder;
+
+/// Arguments of `trunkline restore`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The state folder must be empty, and so must the Postgres database that `DATABASE_URL` names, for a backup of one.
+
+Examples:
+  trunkline restore --state /var/lib/trunkline /srv/backup/2026-11-28.tar
+  DATABASE_URL=postgres://ci@db/new trunkline restore --state /var/lib/trunkline all.tar")]
+pub struct RestoreArgs {
+    /// The backup
+    pub file: PathBuf,
+}
+
+/// Restores it.
+pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Exit> {
+    let settings = &session.settings;
+    let file = session.folder.join(&args.file);
+    let is_postgres = settings.database_url.as_deref().is_some_and(|it| it.starts_with("postgres"));
+    let manifest = backup::manifest(&file).await?;
+    if (manifest.database == "Postgres") != is_postgres {
+        let message = format!("this is a backup of {}", manifest.database);
+        let help = if is_postgres {
+            "unset `DATABASE_URL`"
+        } else {
+            "set `DATABASE_URL` to an empty Postgres database"
+        };
+        return Err(Usage::new(message, help).into());
+    }
+    let database = settings.database_url.clone();
+    let unpacked = backup::restore(&file, &settings.state_folder, database).await?;
+    if !is_postgres {
+        let database = settings.state_folder.join(SQLITE_FILE);
+        backup::check_sqlite(&database).await?;
+    }
+    let state = State::open_server(settings).await?;
+    access::note(session, &state, ("backup.restore", &file.display().to_string())).await?;
+    if session.output.json {
+        session.output.json(&unpacked)?;
+        return Ok(Exit::Passed);
+    }
+    let files = format::count(unpacked.files, "file");
+    session.output.line(&format!("`{}`: {files}", settings.state_folder.display()))?;
+    let own = settings.state_folder.join(KEY_FILE);
+    let keys = settings.keys.file.clone().unwrap_or(own);
+    if settings.keys.holder == KeyHolder::File && !keys.exists() {
+        let keys = keys.display();
+        let warning = format!("the key file `{keys}` is not there, so no secret can be read");
+        session.output.line(&session.output.paint.yellow(&format!("warning: {warning}")))?;
+        session
+            .output
+            .line("help: put it back before the server starts, which else makes a new one")?;
+    }
+    Ok(Exit::Passed)
+}

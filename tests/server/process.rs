@@ -1,0 +1,181 @@
+//! The server as a process: how it is configured, and how it ends.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// `trunkline serve` on a state folder, with stages as processes of this machine; ends with this value.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) url: String,
+    errors: Option<std::thread::JoinHandle<String>>,
+}
+
+/// The binary on a state folder, without the environment of the test.
+pub(crate) fn trunkline(state: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", state);
+    command.env("TRUNKLINE_STATE", state).env("TRUNKLINE_EXECUTOR", "host").args(arguments);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Standard output of a command that ends well.
+pub(crate) fn says(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{text}\n{errors}");
+    text
+}
+
+impl Process {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let errors = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut url = None;
+        while url.is_none() {
+            let mut line = String::new();
+            let read = stdout.read_line(&mut line).unwrap();
+            assert!(read > 0, "it ended before it listened: {}", errors.join().unwrap());
+            url = line.trim().strip_prefix("listening on ").map(str::to_owned);
+        }
+        // What it says later is read by nobody, and must not fill the pipe.
+        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        Self { child, url: url.unwrap(), errors: Some(errors) }
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for its end; what it has written to standard error.
+    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
+        let status = self.child.wait().unwrap();
+        (status, self.errors.take().unwrap().join().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _it_may_have_ended = self.child.kill();
+        let _nobody_asks = self.child.wait();
+    }
+}
+
+fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    file(folder.path(), "token", "scrape-me\n");
+    let config = file(
+        folder.path(),
+        "server.toml",
+        "[server]\nlisten = \"127.0.0.1:0\"\ndrain_seconds = 2\n[log]\nformat = \"json\"\n\
+         [metrics]\ntoken_file = \"token\"\n",
+    );
+    let config = config.display().to_string();
+    let process = Process::start(trunkline(&state, &["serve", "--config", &config]));
+    let url = process.url.clone();
+    let get = async |path: &str| reqwest::get(format!("{url}{path}")).await;
+    assert_eq!(get("/readyz").await.unwrap().status(), 200);
+    assert_eq!(get("/metrics").await.unwrap().status(), 401);
+    let client = reqwest::Client::new();
+    let scraped = client.get(format!("{url}/metrics")).bearer_auth("scrape-me").send().await;
+    let scraped = scraped.unwrap().text().await.unwrap();
+    assert!(scraped.contains("\ntrunkline_slots "), "{scraped}");
+
+    let began = Instant::now();
+    process.signal("-TERM");
+    let mut seen = Vec::new();
+    while let Ok(answer) = get("/readyz").await {
+        seen.push(answer.status().as_u16());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(seen.contains(&503) && *seen.last().unwrap() == 503, "{seen:?}");
+    assert!(began.elapsed() >= Duration::from_millis(1900), "{:?}", began.elapsed());
+    let (status, log) = process.wait();
+    assert!(status.success(), "{log}");
+    for line in log.lines() {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
+    }
+    let answered = log.lines().find(|it| it.contains("answered") && it.contains("/metrics"));
+    assert!(answered.is_none(), "what watches us is not worth a line");
+    assert!(!log.contains("scrape-me"), "{log}");
+
+    let entries = says(trunkline(&state, &["audit", "--json"]));
+    let actions: Vec<Value> = entries
+        .lines()
+        .map(|it| serde_json::from_str::<Value>(it).unwrap()["action"].clone())
+        .collect();
+    assert_eq!(actions, ["server.stop", "server.start"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_that_is_being_answered_is_answered() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let mut command = trunkline(&state, &["serve", "--listen", "127.0.0.1:0"]);
+    command.env("TRUNKLINE_DRAIN_SECONDS", "0");
+    let process = Process::start(command);
+    let address = process.url.strip_prefix("http://").unwrap().to_owned();
+    let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/sign-in HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: 34\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    process.signal("-TERM");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(tokio::net::TcpStream::connect(&address).await.is_err(), "nothing new is taken");
+    stream.write_all(br#"{"login":"ada","password":"wrong"}"#).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+    let (status, log) = process.wait();
+    assert!(status.success(), "{log}");
+}
+
+#[test]
+fn a_wrong_configuration_is_told_whole_and_starts_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let config =
+        file(folder.path(), "server.toml", "[server]\nlistn = \"x\"\n[worker]\njobs = 0\n");
+    let config = config.display().to_string();
+    let serve = trunkline(&state, &["serve", "--config", &config]).output().unwrap();
+    let errors = String::from_utf8_lossy(&serve.stderr).into_owned();
+    assert_eq!(serve.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("server.toml:2:1") && errors.contains("server.toml:4:8"), "{errors}");
+    assert!(errors.contains("did you mean `server.listen`?"), "{errors}");
+    assert!(!state.exists());
+
+    let check =
+        trunkline(&state, &["check", "--server-config", &config, "--json"]).output().unwrap();
+    assert_eq!(check.status.code(), Some(2));
+    let told: Value = serde_json::from_slice(&check.stdout).unwrap();
+    let problems = told[0]["problems"].as_array().unwrap();
+    let codes: Vec<_> = problems.iter().map(|it| it["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["config/unknown-key", "config/wrong-value"], "{told}");
+    let missing = trunkline(&state, &["serve", "--config", "/nowhere.toml"]).output().unwrap();
+    assert_eq!(missing.status.code(), Some(2));
+}

@@ -1,0 +1,120 @@
+//! A finished run arrives at a collector, once, whatever happens in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use tokio_util::sync::CancellationToken;
+use trunkline::config::TraceSettings;
+use trunkline::config::keys::Hidden;
+use trunkline::engine::{AttemptOutcome, Command};
+use trunkline::model::{Clock as _, RunId, StageIndex};
+use trunkline::outgoing::Outgoing;
+use trunkline::pipeline::Context;
+use trunkline::runs::CreateRun;
+use trunkline::secrets::new_id;
+use trunkline::traces::Exporter;
+
+use crate::forge::Forge;
+use crate::support::{Server, plan_of};
+
+const PIPELINE: &str = "\
+version: 1
+name: ci
+on: push
+stages:
+  unit: { image: alpine, run: 'true' }
+";
+
+/// A run that has passed.
+async fn passed(server: &Server) -> RunId {
+    let (runs, now) = (&server.app.runs, server.clock.now());
+    let id = RunId(new_id(now));
+    let create = CreateRun {
+        id: id.clone(),
+        repository: "/srv/shop".to_owned(),
+        tree: String::new(),
+        project: trunkline::model::ProjectId(String::new()),
+        cause: String::new(),
+        height: 0,
+        plan: plan_of(PIPELINE),
+        context: Context { event: "push".to_owned(), ..Context::default() },
+        created_at: now,
+    };
+    runs.create(&create).await.unwrap();
+    let mut loaded = runs.load(&id).await.unwrap();
+    let (stage, epoch) = (StageIndex(0), 1);
+    let attempt = trunkline::model::AttemptName { run: id.clone(), stage, attempt: 1 };
+    for command in [
+        Command::TakeLease { owner: "test".to_owned(), epoch },
+        Command::Tick,
+        Command::StartAttempt { stage, epoch },
+        Command::FinishAttempt { attempt, outcome: AttemptOutcome::default(), epoch },
+    ] {
+        runs.execute(&mut loaded, &command, server.clock.now()).await.unwrap();
+    }
+    assert!(loaded.run.status().is_finished(), "{:?}", loaded.run.status());
+    id
+}
+
+fn exporter(server: &Server, collector: &Forge) -> Exporter {
+    let secret = Hidden("Bearer hunter2".to_owned());
+    let settings = TraceSettings {
+        endpoint: collector.url.clone(),
+        headers: vec![("authorization".to_owned(), secret)],
+    };
+    let outgoing = Outgoing::new(std::collections::BTreeSet::new()).unwrap();
+    let clock = Arc::clone(&server.clock);
+    Exporter::new(server.app.runs.clone(), &outgoing, (settings, None), clock).unwrap()
+}
+
+/// Sends until `enough` requests came, or for a while.
+async fn send(exporter: &Exporter, collector: &Forge, enough: usize) {
+    let shutdown = CancellationToken::new();
+    let wait = async {
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if collector.asked().len() >= enough {
+                break;
+            }
+        }
+        // What came last is written down.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        shutdown.cancel();
+    };
+    tokio::join!(exporter.serve(&shutdown), wait);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finished_run_arrives_although_the_collector_was_away() {
+    let (server, collector) = (Server::start().await, Forge::start().await);
+    let run = passed(&server).await;
+    collector.answer_once(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "1".to_owned())]);
+    send(&exporter(&server, &collector), &collector, 2).await;
+    let asked = collector.asked();
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    assert_eq!(asked[0].body, asked[1].body, "the same ids each time");
+    assert_eq!(asked[1].path, "/v1/traces");
+    assert_eq!(asked[1].header("authorization"), "Bearer hunter2");
+    let spans = &asked[1].body["resourceSpans"][0]["scopeSpans"][0]["spans"];
+    let names: Vec<_> = spans.as_array().unwrap().iter().map(|it| it["name"].clone()).collect();
+    assert_eq!(names, ["ci", "unit #1", "unit"]);
+    let id = ulid::Ulid::from_string(&run.0).unwrap();
+    assert_eq!(spans[0]["traceId"], format!("{:032x}", id.0));
+
+    // Another process begins: nothing is sent twice.
+    send(&exporter(&server, &collector), &collector, 3).await;
+    assert_eq!(collector.asked().len(), 2);
+    passed(&server).await;
+    send(&exporter(&server, &collector), &collector, 3).await;
+    assert_eq!(collector.asked().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_collector_refuses_is_not_sent_for_ever() {
+    let (server, collector) = (Server::start().await, Forge::start().await);
+    passed(&server).await;
+    collector.answer_once(StatusCode::BAD_REQUEST, Vec::new());
+    send(&exporter(&server, &collector), &collector, 2).await;
+    assert_eq!(collector.asked().len(), 1);
+}

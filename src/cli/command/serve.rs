@@ -1,5 +1,7 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
+mod forges;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +19,6 @@ use crate::cli::drive::fleet::{self, PlaceArgs, ServerLock};
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
-use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;

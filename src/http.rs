@@ -1,9 +1,6 @@
 //! What pages and JSON share: the services, who calls, problems, and streams of events.
 
 mod app;
-mod cookies;
-mod cross_site;
-mod client;
 mod caller;
 mod headers;
 mod problem;
@@ -16,9 +13,7 @@ mod watched;
 pub mod csv;
 
 pub use app::App;
-pub use caller::{MaybeCaller, SameOrigin, Visitor};
-pub use client::Newcomer;
-pub use cookies::{Cookies, SetCookies};
+pub use caller::{Cookies, MaybeCaller, Newcomer, SameOrigin, SetCookies, Visitor};
 pub use etag::{changed_since, check_if_match, tag, tell_packed_apart};
 pub use extract::{Json, Path, Query};
 pub use headers::secure;

@@ -92,7 +92,10 @@ impl SourceError {
             Self::MissingSubmodule { .. } => {
                 Some("run `git submodule update --init --recursive` in the repository")
             }
-            Self::NotFound(_) | Self::Failed { .. } => None,
+            Self::NotFound(_) => Some(
+                "name a branch, a tag or a commit that `git log` shows; a shallow clone has the ones before after `git fetch --unshallow`",
+            ),
+            Self::Failed { .. } => None,
         }
     }
 

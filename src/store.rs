@@ -12,10 +12,7 @@ pub mod artifacts;
 pub mod caches;
 pub mod results;
 pub mod sealed;
-pub mod audit;
-mod health;
-pub mod retention;
-pub mod traces;
+pub mod operation;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,6 +23,7 @@ use crate::metrics::{self, StoreAccess};
 
 pub use connection::DatabaseKind;
 use connection::Pool;
+pub use operation::{audit, retention, traces};
 
 /// The database of one installation. Cheap to clone.
 #[derive(Clone)]

@@ -1,5 +1,5 @@
 //! Every pipeline file under `tests/fixtures/pipelines`: the good ones check clean and have their
-//! plan beside them, the bad ones have what is said about them beside them (`.txt`). A changed text
+//! plan beside them (and the warnings, if there are any), the bad ones have what is said about them beside them (`.txt`). A changed text
 //! is written to `<file>.new`; look at it, and rename it when it is right. `good/assistant.yml` is the
 //! big example of the documentation, with the digest of the template that lies here.
 
@@ -87,11 +87,14 @@ fn context_of(event: &str) -> Context {
 }
 
 #[test]
-fn every_good_file_is_clean_and_has_its_plan() {
+fn every_good_file_has_its_plan() {
     let mut changed = Vec::new();
     for path in files("good") {
         let checked = check_file(&path);
-        assert_eq!(rendered(&checked), "", "{}", path.display());
+        let warnings = rendered(&checked);
+        if !warnings.is_empty() || path.with_extension("txt").exists() {
+            changed.extend(differs(&path.with_extension("txt"), &warnings));
+        }
         let pipeline = checked.pipeline.unwrap();
         let mut context = context_of("push");
         context.inputs = pipeline.default_inputs();

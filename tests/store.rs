@@ -24,6 +24,8 @@ mod intake;
 mod leases;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/requests.rs"]
+mod requests;
 #[path = "store/results.rs"]
 mod results;
 #[path = "store/retention.rs"]

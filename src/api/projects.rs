@@ -9,6 +9,7 @@ mod archive_project;
 mod rotate_hook_secret;
 mod set_credential;
 mod notify_project;
+mod save_retention;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(rotate_hook_secret::rotate_hook_secret))
         .routes(routes!(set_credential::set_credential))
         .routes(routes!(notify_project::notify_project))
+        .routes(routes!(save_retention::save_retention))
 }
 
 /// The project `team/name`, where the caller may know of it.

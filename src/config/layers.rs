@@ -93,14 +93,20 @@ impl Checker<'_> {
         self.files(problems);
         problems.extend(self.database(environment));
         problems.extend(self.app(environment));
-        let had_errors = problems.iter().any(|it| it.gravity == Gravity::Error);
         let read = environment.clone().with_files();
         match read.and_then(|it| Settings::read(&it, None)) {
             Ok(settings) => problems.extend(self.exposure(&settings)),
-            // What a single key does wrong has been told.
-            Err(_) if had_errors => (),
             Err(ConfigError::NoStateFolder) => (),
-            Err(error) => problems.push(self.settings_problem(&error)),
+            Err(error) => {
+                let setting = SETTINGS.iter().find(|it| Some(it.variable) == error.variable());
+                let is_told = |key: &str| {
+                    problems.iter().any(|it| it.message.starts_with(&format!("`{key}")))
+                };
+                // What is missing may be there, and wrong.
+                if !setting.is_some_and(|it| is_told(it.key)) {
+                    problems.push(self.settings_problem(&error));
+                }
+            }
         }
     }
 

@@ -95,12 +95,27 @@ private_hosts = "gitlab.lan"
 github_app_id = 12
 [public_url]
 "#;
-    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @"");
+    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @r#"
+    2:21 config/unreadable-file: `database_url_file` names `missing`, which cannot be used: No such file or directory (os error 2) (the server's user must be able to read it)
+    3:1 config/unknown-key: there is no setting `stat` (did you mean `state`?)
+    6:10 config/wrong-value: `server.listen` is `everywhere`, and must be an IP address with a port, such as `0.0.0.0:7080` (-)
+    7:17 config/wrong-type: `server.drain_seconds` must be a whole number (-)
+    8:1 config/unknown-key: there is no setting `server.public_ur` (did you mean `server.public_url`?)
+    10:12 config/wrong-value: `worker.executor` is `dokcer`, and must be `docker` or `host` (did you mean `docker`?)
+    11:8 config/wrong-value: `worker.jobs` is `0`, and must be a number from 1 to 1000 (-)
+    13:17 config/wrong-type: `forges.private_hosts` must be a list of texts, such as `["a", "b"]` (-)
+    14:17 config/incomplete: a GitHub App needs `forges.github_app_key_file` too (-)
+    15:2 config/unknown-key: there is no setting `public_url` (did you mean `server.public_url`?)
+    "#);
 }
 
 #[test]
 fn a_text_that_is_no_toml_is_told_with_every_place() {
-    insta::assert_snapshot!(problems("state = \nlog = 3 4\n", &[], &[]).join("\n"), @"");
+    insta::assert_snapshot!(problems("state = \nlog = 3 4\n", &[], &[]).join("\n"), @r#"
+    1:9 config/syntax: string values must be quoted, expected literal string (-)
+    2:7 config/syntax: string values must be quoted, expected literal string (-)
+    2:7 config/wrong-type: `log` is a table (write `[log]`, and its keys below)
+    "#);
 }
 
 #[test]
@@ -112,7 +127,10 @@ listen = "0.0.0.0:80"
 [keys]
 holder = "transit"
 "#;
-    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @"");
+    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @r#"
+    1:1 config/wrong-value: `TRUNKLINE_TRANSIT_URL` is not set (`keys.transit.url` in the file, or `TRUNKLINE_TRANSIT_URL`)
+    2:16 config/database-url: `database_url` starts with neither `postgres:` nor `sqlite:` (write `postgres://user@host/database`; its password may stand in it)
+    "#);
 }
 
 #[test]
@@ -123,7 +141,11 @@ database_url = "postgres://ci:hunter2@db/ci"
 listen = "0.0.0.0:80"
 public_url = "http://ci.example"
 "#;
-    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @"");
+    insta::assert_snapshot!(problems(text, &[], &[]).join("\n"), @r#"
+    2:16 config/secret-in-file: `database_url` is a secret in a file that others can read (move it to a file of its own, and name that with `database_url_file`)
+    4:10 config/open-metrics: everybody who reaches the server can read `/metrics` (set `metrics.token_file`, or `metrics.listen = "127.0.0.1:9090"`)
+    5:14 config/no-tls: `server.public_url` is not `https:`, and others can reach the server (put a proxy with TLS in front, and name its `https:` address: without TLS passwords and tokens can be read on the way)
+    "#);
     let text = "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://ci.example\"\n\
         [metrics]\ntoken_file = \"token\"\n";
     assert_eq!(problems(text, &[("token", "x")], &[]), [""; 0]);

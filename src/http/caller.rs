@@ -1,14 +1,20 @@
 //! Who calls: read from the request, before any handler looks at it.
 
+mod cookies;
+pub(in crate::http) mod cross_site;
+pub(in crate::http) mod client;
+
+pub use client::Newcomer;
+pub use cookies::{Cookies, SetCookies};
+
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;
 use axum::http::request::Parts;
 
 use crate::auth::{AuthError, Caller, Csrf, Proof, Verdict};
-use crate::http::cookies::Cookies;
-use crate::http::cross_site::{self, CSRF_HEADER};
 use crate::http::{Actor, App, Problem, ProblemKind};
 use crate::model::{Role, TeamId};
+use cross_site::CSRF_HEADER;
 
 /// Somebody who is signed in, or shows a token.
 #[derive(Debug, Clone)]

@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::string::FromUtf8Error;
 
-use super::diagnostic::{Diagnostic, Severity, SourceFile, Span};
+use super::diagnostic::{Diagnostic, Place, Severity, SourceFile, Span};
 use super::file::stage::MOST_STAGES;
 use super::file::top::{self, Top};
 use super::file::{Pipeline, scalar};
 use super::reading::Reading;
 use super::yaml::{self, Node, Value};
+use crate::model::Timestamp;
 
 mod artifacts;
 mod include;
@@ -93,19 +94,50 @@ impl Checked {
     /// Refuses a pipeline whose name another file has too, as runs are told apart by it.
     pub fn refuse_name_of(&mut self, other: &str) {
         let Some(pipeline) = self.pipeline.take() else { return };
-        let Pipeline { name, name_place, source_names, .. } = &pipeline;
-        let file = source_names.first().cloned().unwrap_or_default();
+        let Pipeline { name, name_place, .. } = &pipeline;
+        let message =
+            format!("`{other}` is called `{name}` too, and pipelines are told apart by name");
+        let help = "give one of the two another `name`";
+        self.add(Severity::Error, "pipeline/duplicate-name", *name_place, (message, help));
+    }
+
+    /// Warns of what was allowed until a day that is over at `now`.
+    pub fn warn_of_past(&mut self, now: Timestamp) {
+        let Some(pipeline) = self.pipeline.take() else { return };
+        for stage in &pipeline.stages {
+            let until = stage.allow_failure.as_ref().and_then(|it| it.until);
+            let Some(place) = stage.until_place.filter(|_| until.is_some_and(|it| it <= now))
+            else {
+                continue;
+            };
+            let message = format!(
+                "this day is over: a failure of stage `{}` fails the run again",
+                stage.name
+            );
+            let help = "repair what fails and remove `allow_failure`, or write a later day";
+            self.add(Severity::Warning, "pipeline/allowance-over", place, (message, help));
+        }
+        self.diagnostics.sort_by(Diagnostic::order);
+        self.pipeline = Some(pipeline);
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: Place,
+        (message, help): (String, &str),
+    ) {
+        let file = self.sources.get(place.source).map(|it| it.name.clone()).unwrap_or_default();
         self.diagnostics.push(Diagnostic {
-            code: "pipeline/duplicate-name",
-            severity: Severity::Error,
-            message: format!(
-                "`{other}` is called `{name}` too, and pipelines are told apart by name"
-            ),
-            help: Some("give one of the two another `name`".to_owned()),
+            code,
+            severity,
+            message,
+            help: Some(help.to_owned()),
             file,
-            span: Span { start: name_place.start, len: name_place.len },
-            line: name_place.line,
-            column: name_place.column,
+            span: Span { start: place.start, len: place.len },
+            line: place.line,
+            column: place.column,
         });
     }
 }
@@ -196,4 +228,4 @@ fn check_count(merged: &include::Merged, reading: &Reading) {
 }
 
 /// Names of all stages, of those too that could not be read.
-type Names = BTreeMap<String, super::diagnostic::Place>;
+type Names = BTreeMap<String, Place>;

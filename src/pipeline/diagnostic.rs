@@ -74,6 +74,12 @@ impl Diagnostic {
         render::render(self, sources)
     }
 
+    /// By file, place and severity.
+    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        let key = |it: &Self| (it.span.start, it.severity);
+        self.file.cmp(&other.file).then_with(|| key(self).cmp(&key(other)))
+    }
+
     /// Whether it keeps the pipeline from running.
     #[must_use]
     pub fn is_error(&self) -> bool {

@@ -88,21 +88,20 @@ impl Reference {
 
 impl Expression {
     /// Parses CEL and checks that every name and function exists, and that it is true or false as far as
-    /// types can be known.
-    pub fn parse(source: &str) -> Result<Self, ExpressionError> {
-        let compiled = memory::compiled(source)?;
-        words::check_condition(&compiled.references)?;
-        compiled.check_types(Wanted::Truth)?;
-        Ok(Self { source: source.to_owned() })
+    /// types can be known. The errors are all that can be known, in the order of the source.
+    pub fn parse(source: &str) -> Result<Self, Vec<ExpressionError>> {
+        Self::parse_as(source, Wanted::Truth)
     }
 
     /// Parses the expression of a gate, in which every unknown plain name is a metric, `metrics`
     /// holds all of them, and `baseline` is the last released run's value.
-    pub fn parse_gate(source: &str) -> Result<Self, ExpressionError> {
-        let compiled = memory::compiled(source)?;
-        words::check_gate(&compiled.references)?;
-        compiled.check_types(Wanted::Truth)?;
-        Ok(Self { source: source.to_owned() })
+    pub fn parse_gate(source: &str) -> Result<Self, Vec<ExpressionError>> {
+        Self::parse_as(source, Wanted::Gate)
+    }
+
+    fn parse_as(source: &str, wanted: Wanted) -> Result<Self, Vec<ExpressionError>> {
+        let problems = memory::problems(source, wanted);
+        if problems.is_empty() { Ok(Self { source: source.to_owned() }) } else { Err(problems) }
     }
 
     /// The text as written.

@@ -47,9 +47,7 @@ impl Reading {
     pub(crate) fn into_parts(self) -> (Vec<SourceFile>, Vec<Diagnostic>, Vec<Occurrence>) {
         let sources = self.sources.into_inner().into_iter().map(|source| source.file).collect();
         let mut problems = self.problems.into_inner();
-        problems.sort_by(|a, b| {
-            (&a.file, a.span.start, a.severity).cmp(&(&b.file, b.span.start, b.severity))
-        });
+        problems.sort_by(Diagnostic::order);
         (sources, problems, self.occurrences.into_inner())
     }
 
@@ -139,6 +137,11 @@ impl Reading {
     /// How many problems there are.
     pub(crate) fn problem_count(&self) -> usize {
         self.problems.borrow().len()
+    }
+
+    /// How many errors there are.
+    pub(crate) fn error_count(&self) -> usize {
+        self.problems.borrow().iter().filter(|it| it.is_error()).count()
     }
 
     /// Whether there is an error.

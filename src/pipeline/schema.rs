@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+mod builtin;
 mod pipeline;
 mod stage;
 mod word;

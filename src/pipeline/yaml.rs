@@ -77,6 +77,12 @@ impl Node {
         }
     }
 
+    /// The value below a key, if this is a mapping that has it.
+    pub(crate) fn find(&self, key: &str) -> Option<&Self> {
+        let Value::Mapping(entries) = &self.value else { return None };
+        entries.iter().find(|it| it.key == key).map(|it| &it.value)
+    }
+
     /// Bytes of text and nodes below this one.
     pub(crate) fn weight(&self) -> usize {
         NODE_WEIGHT

@@ -1,10 +1,13 @@
 //! The tables `runs` and `run_plans`.
 
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
+
+mod list;
 
 pub use super::events::{Append, StoredEvent};
 use super::{Store, StoreError, in_transaction, with_db, with_writer};
-use crate::model::{ProjectId, RunId, RunStatus, TeamId, Timestamp};
+use crate::model::{ProjectId, RunId, RunStatus, Timestamp};
+pub use list::RunFilter;
 
 /// A run to insert.
 #[derive(Debug, Clone)]
@@ -84,33 +87,6 @@ pub struct RunRow {
     pub height: i64,
 }
 
-/// Which runs to list.
-#[derive(Debug, Clone, Default)]
-pub struct RunFilter {
-    /// Only this pipeline.
-    pub pipeline: Option<String>,
-    /// Only this repository.
-    pub repository: Option<String>,
-    /// Only this project.
-    pub project: Option<ProjectId>,
-    /// Only projects of these teams.
-    pub teams: Option<Vec<TeamId>>,
-    /// Only this branch.
-    pub branch: Option<String>,
-    /// Only this event.
-    pub event: Option<String>,
-    /// Only this revision.
-    pub revision: Option<String>,
-    /// Only these statuses; all when empty.
-    pub statuses: Vec<RunStatus>,
-    /// Only runs whose id begins so.
-    pub id_prefix: Option<String>,
-    /// Only runs created before this one (its id), for paging.
-    pub before: Option<RunId>,
-    /// At most this many, newest first.
-    pub limit: u32,
-}
-
 /// A run as the table has it.
 #[derive(FromRow)]
 struct Record {
@@ -164,43 +140,6 @@ impl TryFrom<Record> for RunRow {
             height: record.height,
         })
     }
-}
-
-/// Adds a condition for each column whose filter is set.
-macro_rules! push_equals {
-    ($sql:ident, { $($column:ident: $value:expr),* $(,)? }) => {
-        $(if let Some(value) = &$value {
-            $sql.push(concat!(" AND ", stringify!($column), " = ")).push_bind(value);
-        })*
-    };
-}
-
-/// Adds the conditions that are no equalities. A macro, as the type of the builder differs by database.
-macro_rules! push_lists {
-    ($sql:ident, $filter:ident) => {
-        if let Some(teams) = &$filter.teams {
-            $sql.push(" AND project IN (SELECT id FROM projects WHERE team IN (''");
-            for team in teams {
-                $sql.push(", ").push_bind(team);
-            }
-            $sql.push("))");
-        }
-        if let Some(prefix) = &$filter.id_prefix {
-            let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
-            $sql.push(" AND substr(id, 1, ").push_bind(length);
-            $sql.push(") = ").push_bind(prefix);
-        }
-        if let Some(before) = &$filter.before {
-            $sql.push(" AND id < ").push_bind(before);
-        }
-        if !$filter.statuses.is_empty() {
-            let mut words = $sql.push(" AND status IN (").separated(", ");
-            for status in &$filter.statuses {
-                words.push_bind(status.as_str());
-            }
-            $sql.push(")");
-        }
-    };
 }
 
 impl Store {
@@ -268,26 +207,6 @@ impl Store {
         let record: Option<Record> =
             with_db!(self, db => sqlx::query_as(SQL).bind(number).fetch_optional(db).await?);
         record.map(RunRow::try_from).transpose()
-    }
-
-    /// Runs, newest first.
-    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
-    pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
-        let records: Vec<Record> = with_db!(self, db => {
-            let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");
-            push_equals!(sql, {
-                pipeline: filter.pipeline,
-                repository: filter.repository,
-                project: filter.project,
-                branch: filter.branch,
-                event: filter.event,
-                revision: filter.revision,
-            });
-            push_lists!(sql, filter);
-            sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
-            sql.build_query_as().fetch_all(db).await?
-        });
-        records.into_iter().map(RunRow::try_from).collect()
     }
 
     /// Runs that have not finished, oldest first: what a worker has to look after.

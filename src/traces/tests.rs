@@ -115,7 +115,14 @@ fn drawn(spans: &[Span]) -> String {
 
 #[test]
 fn a_run_is_a_tree_of_stages_attempts_and_steps() {
-    insta::assert_snapshot!(drawn(&told(0, &story(failing()))), @"");
+    insta::assert_snapshot!(drawn(&told(0, &story(failing()))), @r#"
+    ci 1..12 error ""
+      unit 3..10 error ""
+        unit #1 4..9 error "step 2 exited with 2"
+          compile 5..6 ok
+          make test 7..8 error "exit code 2"
+      docs 11..11 -
+    "#);
 }
 
 #[test]
@@ -140,7 +147,11 @@ fn what_was_sent_is_not_sent_again_and_a_rerun_is_a_root_of_its_own() {
     ]);
     let both = told(0, &story(events.clone()));
     let second = told(first, &story(events));
-    insta::assert_snapshot!(drawn(&second), @"");
+    insta::assert_snapshot!(drawn(&second), @"
+    ci 13..18 ok
+      unit 14..17 ok
+        unit #2 15..16 ok
+    ");
     assert!(both.iter().all(|it| it.trace_id == both[0].trace_id));
     let ids: std::collections::BTreeSet<_> = both.iter().map(|it| &it.span_id).collect();
     assert_eq!(ids.len(), both.len(), "every span has an id of its own");

@@ -19,7 +19,7 @@ stages:
   unit:
     image: none
     run: 'echo umbrellas; mkdir -p out; echo 3 > out/count'
-    artifacts: [{ path: out }]
+    artifacts: [out/]
 ";
 
 /// A folder for everything, and the database of the server where that is Postgres.

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, TeamId, Timestamp};
+use trunkline::model::{ProjectId, RunId, RunStatus, Timestamp};
 use trunkline::store::Store;
-use trunkline::store::access::projects::ProjectRow;
-use trunkline::store::access::teams::TeamRow;
 use trunkline::store::intake::access::ProjectAccess;
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};
 use trunkline::store::intake::schedules::ScheduleRow;
 use trunkline::store::intake::statuses::WantedStatus;
 
 use crate::databases::{Database, on_each_database};
-use crate::samples::{new_run, run_id, set_status};
+use crate::samples::{insert_shop, new_run, run_id, set_status};
 
 on_each_database![
     a_delivery_is_stored_once_by_its_id_and_by_its_body,
@@ -31,30 +29,7 @@ on_each_database![
 const NOW: Timestamp = Timestamp(1000);
 
 fn project() -> ProjectId {
-    ProjectId("p1".to_owned())
-}
-
-async fn insert_project(store: &Store) {
-    let (team, at) = (TeamId("t1".to_owned()), NOW);
-    let (name, title) = ("shop".to_owned(), "Shop".to_owned());
-    let row = TeamRow { id: team.clone(), name, title, weight: 1, created_at: at };
-    store.insert_team(&row).await.unwrap();
-    let row = ProjectRow {
-        id: project(),
-        team,
-        team_name: "shop".to_owned(),
-        name: "web".to_owned(),
-        address: "https://forge.example/shop/web.git".to_owned(),
-        forge: ForgeKind::Github,
-        forge_url: String::new(),
-        forge_path: "shop/web".to_owned(),
-        default_branch: "main".to_owned(),
-        priority: 0,
-        poll_seconds: 0,
-        created_at: at,
-        archived_at: None,
-    };
-    store.insert_project(&row).await.unwrap();
+    ProjectId("p-web".to_owned())
 }
 
 fn delivery(n: u32, name: &str, digest: &str) -> NewDelivery {
@@ -118,7 +93,7 @@ async fn deliveries_come_in_pages_newest_first(store: Store, _: &Database) {
 }
 
 async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     let (main, topic) = ("refs/heads/main", "refs/heads/topic");
     let refs: BTreeMap<_, _> = [main, topic].map(|it| (it.to_owned(), "c1".to_owned())).into();
     store.save_first_refs(&project(), &refs, NOW).await.unwrap();
@@ -132,7 +107,7 @@ async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {
 }
 
 async fn a_look_at_a_remote_is_taken_by_one(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     let due = store.list_projects_to_look_at(NOW).await.unwrap();
     assert_eq!(due, [(project(), Timestamp(0))]);
     assert!(store.claim_look(&project(), Timestamp(0), Timestamp(9000)).await.unwrap());
@@ -158,7 +133,7 @@ fn schedule(name: &str, cron: &str, next_at: i64) -> ScheduleRow {
 }
 
 async fn a_schedule_stays_due_unless_its_words_change(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     let rows = [schedule("a", "0 1 * * *", 10), schedule("b", "0 2 * * *", 20)];
     store.save_schedules(&project(), &rows).await.unwrap();
     let rows = [schedule("a", "0 1 * * *", 99), schedule("c", "0 3 * * *", 30)];
@@ -171,7 +146,7 @@ async fn a_schedule_stays_due_unless_its_words_change(store: Store, _: &Database
 }
 
 async fn a_schedule_is_moved_on_by_one(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     store.save_schedules(&project(), &[schedule("a", "0 1 * * *", 10)]).await.unwrap();
     assert!(store.list_due_schedules(Timestamp(9)).await.unwrap().is_empty());
     let row = store.list_due_schedules(Timestamp(10)).await.unwrap().remove(0);
@@ -235,7 +210,7 @@ async fn a_run_is_told_of_until_its_statuses_have_all_events(store: Store, _: &D
 }
 
 async fn access_of_a_project_is_kept_apart(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     let access = ProjectAccess {
         hook_secret: "sealed-1".to_owned(),
         credential: "sealed-2".to_owned(),

@@ -1,17 +1,15 @@
 //! What may go, and what may not.
 
 use trunkline::engine::{AttemptOutcome, Event};
-use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, StageIndex, TeamId, Timestamp};
+use trunkline::model::{ProjectId, RunId, RunStatus, StageIndex, Timestamp};
 use trunkline::store::Store;
-use trunkline::store::access::projects::ProjectRow;
-use trunkline::store::access::teams::TeamRow;
 use trunkline::store::audit::{AuditFilter, AuditRow};
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};
 use trunkline::store::retention::{RunAge, RunFamily};
 use trunkline::store::runs::Append;
 
 use crate::databases::{Database, on_each_database};
-use crate::samples::{attempt, insert, insert_passed, new_run, run_id, set_status};
+use crate::samples::{attempt, insert, insert_passed, insert_shop, new_run, run_id, set_status};
 
 on_each_database![
     families_are_projects_and_repositories,
@@ -25,43 +23,19 @@ on_each_database![
 
 const NOW: Timestamp = Timestamp(1000);
 
-async fn insert_project(store: &Store) -> ProjectId {
-    let team = TeamId("t1".to_owned());
-    let (name, title) = ("shop".to_owned(), "Shop".to_owned());
-    let row = TeamRow { id: team.clone(), name, title, weight: 1, created_at: NOW };
-    store.insert_team(&row).await.unwrap();
-    let row = ProjectRow {
-        id: ProjectId("p1".to_owned()),
-        team,
-        team_name: "shop".to_owned(),
-        name: "web".to_owned(),
-        address: "https://forge.example/shop/web.git".to_owned(),
-        forge: ForgeKind::Git,
-        forge_url: String::new(),
-        forge_path: String::new(),
-        default_branch: "main".to_owned(),
-        priority: 0,
-        poll_seconds: 0,
-        created_at: NOW,
-        archived_at: None,
-    };
-    store.insert_project(&row).await.unwrap();
-    row.id
-}
-
 async fn family(store: &Store, project: &str) -> RunFamily {
     let all = store.list_run_families().await.unwrap();
     all.into_iter().find(|it| it.project.0 == project).unwrap()
 }
 
 async fn families_are_projects_and_repositories(store: Store, _: &Database) {
-    insert_project(&store).await;
+    insert_shop(&store).await;
     insert(&store, 1).await;
     insert(&store, 2).await;
     let families = store.list_run_families().await.unwrap();
     let shown: Vec<_> =
         families.iter().map(|it| (&*it.project.0, &*it.repository, &*it.trunk)).collect();
-    assert_eq!(shown, [("p1", "", "main"), ("", "/srv/shop", "")]);
+    assert_eq!(shown, [("p-web", "", "main"), ("", "/srv/shop", "")]);
     assert!(families.iter().all(|it| it.keep_days == -1 && it.keep_count == -1));
 }
 
@@ -90,7 +64,7 @@ async fn old_runs_of_a_family_are_found_page_by_page(store: Store, _: &Database)
 }
 
 async fn the_last_green_runs_of_trunk_are_known(store: Store, _: &Database) {
-    let project = insert_project(&store).await;
+    let project = insert_shop(&store).await;
     for (n, pipeline, branch) in
         [(1, "ci", "main"), (2, "ci", "main"), (3, "ci", "topic"), (4, "nightly", "main")]
     {
@@ -100,7 +74,7 @@ async fn the_last_green_runs_of_trunk_are_known(store: Store, _: &Database) {
         store.insert_run(&new).await.unwrap();
         set_status(&store, &run_id(n), RunStatus::Passed).await;
     }
-    let family = family(&store, "p1").await;
+    let family = family(&store, "p-web").await;
     let mut green = store.list_last_green_runs(&family).await.unwrap();
     green.sort();
     assert_eq!(green, [run_id(2), run_id(4)]);
@@ -131,7 +105,7 @@ async fn runs_that_unfinished_ones_have_reused_are_known(store: Store, _: &Datab
 }
 
 async fn only_what_was_processed_long_ago_goes_and_only_so_much(store: Store, _: &Database) {
-    let project = insert_project(&store).await;
+    let project = insert_shop(&store).await;
     for n in 1..=5 {
         let new = NewDelivery {
             id: format!("d{n}"),
@@ -178,12 +152,12 @@ async fn only_what_was_processed_long_ago_goes_and_only_so_much(store: Store, _:
 }
 
 async fn a_project_says_how_long_it_keeps_runs(store: Store, _: &Database) {
-    let project = insert_project(&store).await;
+    let project = insert_shop(&store).await;
     store.save_run_retention(&project, Some(7), None).await.unwrap();
-    let own = family(&store, "p1").await;
+    let own = family(&store, "p-web").await;
     assert_eq!((own.keep_days, own.keep_count), (7, -1));
     store.save_run_retention(&project, None, Some(3)).await.unwrap();
-    let own = family(&store, "p1").await;
+    let own = family(&store, "p-web").await;
     assert_eq!((own.keep_days, own.keep_count), (-1, 3));
 }
 

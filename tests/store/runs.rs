@@ -1,11 +1,13 @@
 //! The tables `runs` and `run_plans`.
 
-use trunkline::model::{RunId, RunStatus, Timestamp};
+use trunkline::model::{RunId, RunStatus, TeamId, Timestamp};
 use trunkline::store::runs::{NewRun, RunFilter, RunRow};
 use trunkline::store::{Store, StoreError};
 
 use crate::databases::{Database, on_each_database};
-use crate::samples::{insert, insert_passed, new_run, run_id, set_status};
+use crate::samples::{
+    insert, insert_passed, insert_project, insert_team, new_run, run_id, set_status,
+};
 
 on_each_database![
     a_new_run_is_found_by_id_and_by_number,
@@ -14,6 +16,8 @@ on_each_database![
     the_number_of_a_deleted_run_is_not_given_again,
     runs_are_listed_newest_first_and_by_page,
     every_filter_narrows_the_list,
+    runs_of_a_teams_projects_are_one_list,
+    runs_of_very_many_projects_are_one_list_too,
     unfinished_runs_are_listed_oldest_first,
     a_deleted_run_takes_everything_along,
     only_a_finished_run_can_be_deleted,
@@ -131,6 +135,47 @@ async fn every_filter_narrows_the_list(store: Store, _: &Database) {
     assert_eq!(list(&store, filter.clone()).await, [run_id(3), run_id(1)]);
     let filter = RunFilter { repository: repository.repository, ..filter };
     assert_eq!(list(&store, filter).await, [run_id(1)]);
+}
+
+async fn runs_of_a_teams_projects_are_one_list(store: Store, _: &Database) {
+    let (shop, bank) = (insert_team(&store, "shop").await, insert_team(&store, "bank").await);
+    let projects = [
+        insert_project(&store, &shop, "web").await,
+        insert_project(&store, &shop, "app").await,
+        insert_project(&store, &bank, "vault").await,
+    ];
+    for (n, project) in (1..).zip(projects.iter().cycle().take(9)) {
+        let branch = if n % 2 == 0 { "main" } else { "topic" }.to_owned();
+        let run = NewRun { project: project.clone(), branch, ..new_run(n) };
+        store.insert_run(&run).await.unwrap();
+    }
+    let teams = |teams: &[&TeamId]| Some(teams.iter().map(|it| (*it).clone()).collect());
+    let shops = RunFilter { teams: teams(&[&shop]), limit: 3, ..RunFilter::default() };
+
+    assert_eq!(list(&store, shops.clone()).await, [run_id(8), run_id(7), run_id(5)]);
+    let next = RunFilter { before: Some(run_id(5)), ..shops.clone() };
+    assert_eq!(list(&store, next).await, [run_id(4), run_id(2), run_id(1)]);
+    let main = RunFilter { branch: Some("main".to_owned()), ..shops.clone() };
+    assert_eq!(list(&store, main).await, [run_id(8), run_id(4), run_id(2)]);
+    let app = RunFilter { project: Some(projects[1].clone()), ..shops.clone() };
+    assert_eq!(list(&store, app).await, [run_id(8), run_id(5), run_id(2)]);
+    let not_theirs = RunFilter { project: Some(projects[2].clone()), ..shops.clone() };
+    assert_eq!(list(&store, not_theirs).await, []);
+    assert_eq!(list(&store, RunFilter { teams: teams(&[]), ..shops.clone() }).await, []);
+    let both = RunFilter { teams: teams(&[&bank, &shop]), ..shops };
+    assert_eq!(list(&store, both).await, [run_id(9), run_id(8), run_id(7)]);
+}
+
+async fn runs_of_very_many_projects_are_one_list_too(store: Store, _: &Database) {
+    let (shop, bank) = (insert_team(&store, "shop").await, insert_team(&store, "bank").await);
+    let vault = insert_project(&store, &bank, "vault").await;
+    for n in 1..=70 {
+        let project = insert_project(&store, &shop, &format!("app-{n}")).await;
+        store.insert_run(&NewRun { project, ..new_run(n) }).await.unwrap();
+    }
+    store.insert_run(&NewRun { project: vault, ..new_run(71) }).await.unwrap();
+    let filter = RunFilter { teams: Some(vec![shop]), limit: 2, ..RunFilter::default() };
+    assert_eq!(list(&store, filter).await, [run_id(70), run_id(69)]);
 }
 
 async fn unfinished_runs_are_listed_oldest_first(store: Store, _: &Database) {

@@ -1,8 +1,12 @@
 //! Rows to test with.
 
 use trunkline::engine::{AttemptOutcome, Event};
-use trunkline::model::{AttemptName, RunId, RunStatus, StageIndex, Timestamp};
+use trunkline::model::{
+    AttemptName, ForgeKind, ProjectId, RunId, RunStatus, StageIndex, TeamId, Timestamp,
+};
 use trunkline::store::Store;
+use trunkline::store::access::projects::ProjectRow;
+use trunkline::store::access::teams::TeamRow;
 use trunkline::store::runs::{Append, NewRun};
 
 pub(crate) fn run_id(n: u32) -> RunId {
@@ -19,7 +23,7 @@ pub(crate) fn new_run(n: u32) -> NewRun {
         revision: "c0ffee".into(),
         tree: "7ree".into(),
         title: "shop: sell umbrellas, naïvely ☂".into(),
-        project: trunkline::model::ProjectId(String::new()),
+        project: ProjectId(String::new()),
         cause: String::new(),
         height: 0,
         wants: String::new(),
@@ -62,4 +66,40 @@ pub(crate) fn attempt(run: &RunId, stage: u32, attempt: u32) -> AttemptName {
 
 pub(crate) fn outcome_with(metric: &str, value: f64) -> AttemptOutcome {
     AttemptOutcome { metrics: [(metric.to_owned(), value)].into(), ..AttemptOutcome::default() }
+}
+
+/// A team, by its name; its id is the name behind a `t`.
+pub(crate) async fn insert_team(store: &Store, name: &str) -> TeamId {
+    let id = TeamId(format!("t-{name}"));
+    let (name, title, created_at) = (name.to_owned(), name.to_owned(), Timestamp(1000));
+    let row = TeamRow { id: id.clone(), name, title, weight: 1, created_at };
+    store.insert_team(&row).await.unwrap();
+    id
+}
+
+/// A project on GitHub, by its name; its id is the name behind a `p`.
+pub(crate) async fn insert_project(store: &Store, team: &TeamId, name: &str) -> ProjectId {
+    let row = ProjectRow {
+        id: ProjectId(format!("p-{name}")),
+        team: team.clone(),
+        team_name: "shop".to_owned(),
+        name: name.to_owned(),
+        address: "https://forge.example/shop/web.git".to_owned(),
+        forge: ForgeKind::Github,
+        forge_url: String::new(),
+        forge_path: "shop/web".to_owned(),
+        default_branch: "main".to_owned(),
+        priority: 0,
+        poll_seconds: 0,
+        created_at: Timestamp(1000),
+        archived_at: None,
+    };
+    store.insert_project(&row).await.unwrap();
+    row.id
+}
+
+/// The project `web` of the team `shop`.
+pub(crate) async fn insert_shop(store: &Store) -> ProjectId {
+    let team = insert_team(store, "shop").await;
+    insert_project(store, &team, "web").await
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli::configuration::{self, CheckedFile};
-use crate::cli::failure::{Exit, Usage};
+use crate::cli::failure::Exit;
 use crate::cli::local::files::Files;
 use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
@@ -88,11 +88,7 @@ fn wanted(session: &Session, all: &Files, args: &CheckArgs) -> anyhow::Result<Ve
     }
     let files = pipeline_file::list(all);
     if files.is_empty() {
-        let message = format!(
-            "`{}` has no pipeline: neither `pipelines/*.yml` nor `.trunkline.yml`",
-            all.root().display()
-        );
-        return Err(Usage::new(message, "name the files to check").into());
+        return Err(pipeline_file::none_in(all.root()).into());
     }
     Ok(files)
 }

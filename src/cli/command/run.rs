@@ -26,7 +26,7 @@ Examples:
 pub struct RunArgs {
     /// Name of a pipeline, or path of its file [default: the only one there is]
     pub pipeline: Option<String>,
-    /// Run only this stage and what it needs (repeatable)
+    /// Run only this stage, or this cell of its matrix such as `unit (3.12)`, and what it needs (repeatable)
     #[arg(short, long = "stage", value_name = "STAGE")]
     pub stages: Vec<String>,
     /// Set a variable in the environment of every stage
@@ -121,7 +121,9 @@ pub(super) fn show_problems(problems: &[crate::pipeline::diagnostic::Diagnostic]
         [first, rest @ ..] => {
             let all = std::iter::once(first).chain(rest).map(|it| it.message.as_str());
             let message = all.collect::<Vec<_>>().join("; ");
-            Usage::new(message, first.help.clone().unwrap_or_default()).into()
+            let mut help: Vec<&str> = problems.iter().filter_map(|it| it.help.as_deref()).collect();
+            help.dedup();
+            Usage::new(message, help.join("; ")).into()
         }
     }
 }

@@ -63,11 +63,27 @@ pub fn checked(
 ) -> anyhow::Result<Pipeline> {
     let checked = read(session, (from, path), freshness);
     let mut err = std::io::stderr().lock();
-    for diagnostic in &checked.diagnostics {
-        let shown = diagnostic.render(&checked.sources);
-        writeln!(err, "{}\n", terminal::safe(shown.trim_end(), Paint::default()))?;
+    if session.output.json {
+        if let Some(problems) = as_json(&checked) {
+            writeln!(err, "{problems}")?;
+        }
+    } else {
+        for diagnostic in &checked.diagnostics {
+            let shown = diagnostic.render(&checked.sources);
+            writeln!(err, "{}\n", terminal::safe(shown.trim_end(), Paint::default()))?;
+        }
     }
     checked.pipeline.ok_or_else(|| AlreadyShown.into())
+}
+
+/// `{problems}`, and with an error what every failed command says; `None` when there is no problem.
+fn as_json(checked: &Checked) -> Option<serde_json::Value> {
+    let problems = &checked.diagnostics;
+    if checked.pipeline.is_some() {
+        return (!problems.is_empty()).then(|| serde_json::json!({ "problems": problems }));
+    }
+    let error = AlreadyShown.to_string();
+    Some(serde_json::json!({ "error": error, "exit_code": 2, "problems": problems }))
 }
 
 /// Reads and checks a file, and that no other one of the repository has its name.
@@ -81,6 +97,7 @@ pub fn read(session: &Session, (from, path): (&Files, &Path), freshness: Freshne
     let includes = Includes::new(from, &session.settings.state_folder, freshness);
     let mut checked = check_bytes(name, bytes, &|wanted| includes.load(wanted));
     let pipeline = checked.pipeline.as_ref().map(|it| it.name().to_owned());
+    checked.warn_of_past(session.now());
     if let Some(other) = pipeline.and_then(|it| namesake(from, path, &it)) {
         checked.refuse_name_of(&shown(from, &other));
     }
@@ -120,18 +137,26 @@ fn only(from: &Files, files: Vec<PathBuf>) -> Result<PathBuf, Usage> {
             format!("the last commit has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`"),
             COMMIT_IT,
         )),
-        Err(files) if files.is_empty() => Err(Usage::new(
-            format!(
-                "`{}` has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`",
-                from.root().display()
-            ),
-            format!("write one, such as `{SINGLE}`; the README shows ten lines that work"),
-        )),
+        Err(files) if files.is_empty() => Err(none_in(from.root())),
         Err(files) => {
             let message = format!("there are several pipelines: {}", names(from, &files));
             Err(Usage::new(message, "name the one you mean"))
         }
     }
+}
+
+/// What is said about a folder without a pipeline.
+pub fn none_in(root: &Path) -> Usage {
+    let shown = root.display();
+    let is_bare = root.join("HEAD").is_file() && root.join("objects").is_dir();
+    if is_bare {
+        let message =
+            format!("`{shown}` is a bare repository: it has no files to read a pipeline from");
+        return Usage::new(message, "clone it, or make a checkout: `git worktree add ../checkout`");
+    }
+    let message = format!("`{shown}` has no pipeline: neither `pipelines/*.yml` nor `{SINGLE}`");
+    let help = format!("write one, such as `{SINGLE}`; the README shows ten lines that work");
+    Usage::new(message, help)
 }
 
 fn no_such_file(from: &Files, folder: &Path, wanted: &str) -> Usage {

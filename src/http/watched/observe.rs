@@ -12,7 +12,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument as _;
 
-use crate::http::{App, client, cross_site};
+use crate::http::App;
+use crate::http::caller::{client, cross_site};
 use crate::metrics;
 use crate::model::{ProjectId, RunId, TeamId};
 use crate::store::audit::AuditRow;

@@ -113,7 +113,10 @@ impl Check<'_> {
             (message, format!("add `{name}` to its `needs`"))
         } else {
             let message = format!("`needs.{name}`: there is no stage `{name}`");
-            (message, self.reading.suggest(name, "needs", &needs))
+            let all: Vec<&str> = self.merged.names.keys().map(String::as_str).collect();
+            let others = all.into_iter().filter(|it| *it != stage.name).collect();
+            let known = if needs.is_empty() { others } else { needs };
+            (message, self.reading.suggest(name, "stages", &known))
         };
         self.refuse("pipeline/not-needed", reference, occurrence, (message, help));
     }

@@ -289,3 +289,18 @@ proptest! {
         survives(&text)?;
     }
 }
+
+#[test]
+fn a_failure_that_is_allowed_no_more_is_warned_of() {
+    let text =
+        "stages: { a: { image: x, run: make, allow_failure: { until: 2027-03-31, reason: old } } }";
+    let warned = |millis| {
+        let mut checked = check_alone(text);
+        checked.warn_of_past(Timestamp(millis));
+        assert!(checked.pipeline.is_some());
+        codes(&checked)
+    };
+    let end_of_the_day = 1_806_537_600_000;
+    assert_eq!(warned(end_of_the_day - 1), [""; 0]);
+    assert_eq!(warned(end_of_the_day), ["pipeline/allowance-over 1"]);
+}

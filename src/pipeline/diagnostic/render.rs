@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use super::{Diagnostic, SourceFile};
 
 /// Characters of a source line that are shown; longer lines are cut around the problem.
@@ -61,8 +63,8 @@ impl Excerpt {
         if marked_width + after.chars().count() > left {
             line.push_str(" …");
         }
-        let indent = " ".repeat(before.chars().count());
-        Self { line, indent, width: marked_width.clamp(1, left) }
+        let shown: String = marked.chars().map(plain).take(left).collect();
+        Self { line, indent: " ".repeat(before.width()), width: shown.width().max(1) }
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn select<'a>(
         let before = todo.len();
         todo.extend(found.map(|(index, _)| index));
         if todo.len() == before {
-            unknown.push(refuse(name, pipeline));
+            unknown.push(refuse(name, pipeline, &drafts));
         }
     }
     if unknown.is_empty() { Ok(keep(drafts, todo)) } else { Err(unknown) }
@@ -50,16 +50,31 @@ fn keep(drafts: Vec<Draft<'_>>, mut todo: Vec<usize>) -> Vec<Draft<'_>> {
 }
 
 /// The name comes from a command line, so the problem points at the file as a whole.
-fn refuse(name: &str, pipeline: &Pipeline) -> Diagnostic {
-    let known: Vec<&str> = pipeline.stage_names().collect();
+fn refuse(name: &str, pipeline: &Pipeline, drafts: &[Draft<'_>]) -> Diagnostic {
     Diagnostic {
         code: "pipeline/unknown-stage",
         severity: Severity::Error,
         message: format!("the pipeline `{}` has no stage `{name}`", pipeline.name),
-        help: Some(Reading::default().suggest(name, "stages", &known)),
+        help: Some(known(name, pipeline, drafts)),
         file: pipeline.source_names.first().cloned().unwrap_or_default(),
         span: Span { start: 0, len: 0 },
         line: 1,
         column: 1,
     }
+}
+
+/// The stage that was probably meant; for `unit (3.13)` the cells of `unit`.
+fn known(name: &str, pipeline: &Pipeline, drafts: &[Draft<'_>]) -> String {
+    let reading = Reading::default();
+    let base = name.split(['(', ' ']).next().unwrap_or_default();
+    let cells: Vec<&str> = drafts
+        .iter()
+        .filter(|it| it.stage.name == base && it.key != base)
+        .map(|it| it.key.as_str())
+        .collect();
+    if !cells.is_empty() {
+        return reading.suggest(name, "cells of its matrix", &cells);
+    }
+    let stages: Vec<&str> = pipeline.stage_names().collect();
+    reading.suggest(name, "stages", &stages)
 }

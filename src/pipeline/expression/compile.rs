@@ -11,6 +11,10 @@ use super::types::{self, Wanted};
 use super::view::View;
 use super::{ExpressionError, Reference, Scope, explain, numbers, words};
 
+mod places;
+
+use places::Places;
+
 /// Deepest nesting. Evaluation needs up to 40 KiB of stack for a level, and a thread has 2 MiB.
 const DEPTH_MAX: usize = 24;
 /// Loops inside loops; with the bound on words this bounds the time of an evaluation.
@@ -30,9 +34,14 @@ pub(super) struct Compiled {
     pub(super) calls: Vec<Call>,
     pub(super) references: Vec<Reference>,
     pub(super) overrides_needs: bool,
+    /// Where its parts stand.
+    pub(super) places: Places,
+    /// Names and calls that do not exist. An expression that has some cannot be evaluated.
+    pub(super) problems: Vec<ExpressionError>,
 }
 
-/// Parses and checks. Plain names that nothing else has are metrics.
+/// Parses, and collects what is wrong with names and calls. Plain names that nothing else has are
+/// metrics.
 pub(super) fn compile(source: &str) -> Result<Compiled, ExpressionError> {
     let prepared = tokens::prepare(source)?;
     let parser = PrattParser::new()
@@ -40,23 +49,29 @@ pub(super) fn compile(source: &str) -> Result<Compiled, ExpressionError> {
         .max_expression_node_count(PARSER_NODES_MAX);
     let mut program = parser.parse(&prepared.text).map_err(|it| syntax_error(&prepared, &it))?;
     check_depth(&program)?;
-    let mut names = Names::new(&prepared);
-    names.visit(&mut program)?;
-    let Names { metrics, calls, .. } = names;
+    let places = Places::of(&program, &prepared);
+    let mut names = Names::new(&places);
+    names.visit(&mut program);
+    let Names { metrics, calls, problems, .. } = names;
     numbers::promote(&mut program, &metrics);
     let overrides_needs = calls.iter().any(|it| matches!(it, Call::Always | Call::Failed));
     let references = prepared.references(&metrics);
-    Ok(Compiled { source: source.to_owned(), program, calls, references, overrides_needs })
+    let source = source.to_owned();
+    Ok(Compiled { source, program, calls, references, overrides_needs, places, problems })
 }
 
 impl Compiled {
-    pub(super) fn source(&self) -> &str {
-        &self.source
-    }
-
-    /// Refuses an expression that has no value of the wanted type in any run.
-    pub(super) fn check_types(&self, wanted: Wanted) -> Result<(), ExpressionError> {
-        types::check(&self.program.expr, self, wanted)
+    /// What is wrong with its names, its calls, and its types when it is used for `wanted`, in the
+    /// order of the source.
+    pub(super) fn problems(&self, wanted: Wanted) -> Vec<ExpressionError> {
+        let mut problems = self.problems.clone();
+        problems.extend(match wanted {
+            Wanted::Truth | Wanted::Text => words::condition_problems(&self.references),
+            Wanted::Gate => words::gate_problems(&self.references),
+        });
+        problems.extend(types::problems(&self.program, self, wanted));
+        problems.sort_by_key(|it| it.span);
+        problems
     }
 
     /// The value in `scope`.
@@ -176,118 +191,135 @@ fn children(expr: &Expr) -> Vec<&IdedExpr> {
 
 /// Checks every name, and puts our own calls in order.
 struct Names<'a> {
-    prepared: &'a Prepared,
+    places: &'a Places,
     /// Variables of the loops around the place.
     locals: Vec<String>,
     loops: usize,
     metrics: Vec<String>,
     calls: Vec<Call>,
+    problems: Vec<ExpressionError>,
 }
 
 impl<'a> Names<'a> {
-    fn new(prepared: &'a Prepared) -> Self {
-        Self { prepared, locals: Vec::new(), loops: 0, metrics: Vec::new(), calls: Vec::new() }
-    }
-
-    fn visit(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
-        match &mut expr.expr {
-            Expr::Literal(_) => Ok(()),
-            Expr::Ident(name) => self.visit_name(name),
-            Expr::Select(select) => self.visit(&mut select.operand),
-            Expr::List(list) => list.elements.iter_mut().try_for_each(|it| self.visit(it)),
-            Expr::Map(map) => {
-                map.entries.iter_mut().try_for_each(|it| self.visit_entry(&mut it.expr))
-            }
-            Expr::Comprehension(_) => self.visit_loop(expr),
-            Expr::Call(_) => self.visit_call(expr),
-            Expr::Struct(message) => {
-                let error = format!("`{}{{…}}` makes a message; there are none", message.type_name);
-                Err(ExpressionError::new(error).help("a map is written `{\"key\": value}`"))
-            }
-            Expr::Unspecified => Err(ExpressionError::new("the expression cannot be read")),
+    fn new(places: &'a Places) -> Self {
+        Self {
+            places,
+            locals: Vec::new(),
+            loops: 0,
+            metrics: Vec::new(),
+            calls: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
-    fn visit_entry(&mut self, entry: &mut EntryExpr) -> Result<(), ExpressionError> {
+    fn visit(&mut self, part: &mut IdedExpr) {
+        match &mut part.expr {
+            Expr::Literal(_) => {}
+            Expr::Ident(_) => self.visit_name(part),
+            Expr::Select(select) => self.visit(&mut select.operand),
+            Expr::List(list) => list.elements.iter_mut().for_each(|it| self.visit(it)),
+            Expr::Map(map) => map.entries.iter_mut().for_each(|it| self.visit_entry(&mut it.expr)),
+            Expr::Comprehension(_) => self.visit_loop(part),
+            Expr::Call(_) => self.visit_call(part),
+            Expr::Struct(message) => {
+                let error = format!("`{}{{…}}` makes a message; there are none", message.type_name);
+                let help = "a map is written `{\"key\": value}`";
+                self.problems.push(ExpressionError::new(error).help(help));
+            }
+            Expr::Unspecified => {
+                self.problems.push(ExpressionError::new("the expression cannot be read"));
+            }
+        }
+    }
+
+    fn visit_entry(&mut self, entry: &mut EntryExpr) {
         match entry {
             EntryExpr::MapEntry(entry) => {
-                self.visit(&mut entry.key)?;
-                self.visit(&mut entry.value)
+                self.visit(&mut entry.key);
+                self.visit(&mut entry.value);
             }
             EntryExpr::StructField(field) => self.visit(&mut field.value),
         }
     }
 
-    fn visit_name(&mut self, name: &str) -> Result<(), ExpressionError> {
-        if self.locals.iter().any(|it| it == name) || words::is_root(name) || words::is_type(name) {
-            return Ok(());
+    fn visit_name(&mut self, part: &IdedExpr) {
+        let Expr::Ident(name) = &part.expr else { return };
+        if self.locals.contains(name) || words::is_root(name) || words::is_type(name) {
+            return;
         }
-        if words::FUNCTIONS.contains(&name) {
+        if words::FUNCTIONS.contains(&name.as_str()) {
             let error = ExpressionError::new(format!("`{name}` is a function"));
-            return Err(self.locate(error.help(format!("write `{name}(…)`")), name));
-        }
-        if name.starts_with('.') {
-            return Err(ExpressionError::new("an expression cannot begin with `.`"));
-        }
-        if !self.metrics.iter().any(|it| it == name) {
+            self.refuse(part.id, error.help(format!("write `{name}(…)`")));
+        } else if name.starts_with('.') {
+            self.refuse(part.id, ExpressionError::new("an expression cannot begin with `.`"));
+        } else if !self.metrics.contains(name) {
             self.metrics.push(name.to_owned());
         }
-        Ok(())
     }
 
-    fn visit_loop(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
-        let Expr::Comprehension(it) = &mut expr.expr else { return Ok(()) };
-        self.visit(&mut it.iter_range)?;
-        self.visit(&mut it.accu_init)?;
+    fn visit_loop(&mut self, part: &mut IdedExpr) {
+        let id = part.id;
+        let Expr::Comprehension(it) = &mut part.expr else { return };
+        self.visit(&mut it.iter_range);
+        self.visit(&mut it.accu_init);
         let variables = std::iter::once(&it.iter_var).chain(it.iter_var2.iter());
         if let Some(taken) = variables.clone().find(|it| words::is_reserved(it)) {
             let error = ExpressionError::new(format!("`{taken}` is taken"));
-            return Err(self.locate(error.help("give the variable another name"), taken));
+            self.refuse(id, error.help("give the variable another name"));
         }
         if self.loops >= LOOPS_MAX {
             let error = format!("more than {LOOPS_MAX} loops are nested");
-            return Err(ExpressionError::new(error)
-                .help("compute this in a step and publish it as an output"));
+            let help = "compute this in a step and publish it as an output";
+            self.refuse(id, ExpressionError::new(error).help(help));
         }
         let outside = self.locals.len();
         self.locals.extend(variables.cloned());
         self.locals.push(it.accu_var.clone());
         self.loops += 1;
-        for part in [&mut it.loop_cond, &mut it.loop_step, &mut it.result] {
-            self.visit(part)?;
+        for inner in [&mut it.loop_cond, &mut it.loop_step, &mut it.result] {
+            self.visit(inner);
         }
         self.loops -= 1;
         self.locals.truncate(outside);
-        Ok(())
     }
 
-    fn visit_call(&mut self, expr: &mut IdedExpr) -> Result<(), ExpressionError> {
-        let Expr::Call(call) = &mut expr.expr else { return Ok(()) };
-        let name = call.func_name.clone();
-        if let Some(read) = calls::read(call).map_err(|it| self.locate(it, &name))? {
-            expr.expr = Expr::Ident(format!("@{}", self.calls.len()));
-            self.calls.push(read);
-            return Ok(());
+    fn visit_call(&mut self, part: &mut IdedExpr) {
+        let id = part.id;
+        let Expr::Call(call) = &mut part.expr else { return };
+        match calls::read(call) {
+            Ok(None) => {}
+            Ok(Some(read)) => {
+                part.expr = Expr::Ident(format!("@{}", self.calls.len()));
+                return self.calls.push(read);
+            }
+            Err(error) => return self.refuse(id, error),
         }
-        words::check_function(&name, call.target.is_some()).map_err(|it| self.locate(it, &name))?;
+        let name = &call.func_name;
+        if let Err(error) = words::check_function(name, call.target.is_some()) {
+            let is_loop = words::is_macro(name);
+            self.refuse(id, error);
+            if is_loop {
+                return; // Its variable is no name that could be looked up.
+            }
+        }
         if name == "matches" && self.loops > 1 {
             let error = ExpressionError::new("`matches` cannot be called in a loop in a loop");
-            return Err(self.locate(error, &name));
+            self.refuse(id, error);
         }
-        for part in call.target.iter_mut().map(AsMut::as_mut).chain(&mut call.args) {
-            self.visit(part)?;
+        for inner in call.target.iter_mut().map(AsMut::as_mut).chain(&mut call.args) {
+            self.visit(inner);
         }
         if let Some(select) = constant_index(call) {
-            expr.expr = Expr::Select(select);
+            part.expr = Expr::Select(select);
         }
-        Ok(())
     }
 
-    fn locate(&self, error: ExpressionError, name: &str) -> ExpressionError {
-        match self.prepared.find(name) {
+    fn refuse(&mut self, id: u64, error: ExpressionError) {
+        let error = match self.places.word(id) {
             Some(span) => error.at(span),
             None => error,
-        }
+        };
+        self.problems.push(error);
     }
 }
 

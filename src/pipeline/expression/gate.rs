@@ -9,11 +9,11 @@ const METRIC_BYTES_MAX: usize = 128;
 impl Expression {
     /// The expression of the short form `metric: comparison`, such as `f1: ">= 0.85"`. The span of an
     /// error is a range of the comparison.
-    pub fn gate(metric: &str, comparison: &str) -> Result<Self, ExpressionError> {
-        check_metric(metric)?;
+    pub fn gate(metric: &str, comparison: &str) -> Result<Self, Vec<ExpressionError>> {
+        check_metric(metric).map_err(|it| vec![it])?;
         let comparison = comparison.trim();
         if !COMPARISONS.iter().any(|it| comparison.starts_with(it)) {
-            return Err(no_comparison(comparison));
+            return Err(vec![no_comparison(comparison)]);
         }
         let is_plain = tokens::is_plain_name(metric)
             && !words::is_reserved(metric)
@@ -27,7 +27,7 @@ impl Expression {
                 .and_then(|(from, to)| Some((from.checked_sub(before)?, to.checked_sub(before)?)));
             error
         };
-        Self::parse_gate(&source).map_err(moved)
+        Self::parse_gate(&source).map_err(|errors| errors.into_iter().map(moved).collect())
     }
 }
 

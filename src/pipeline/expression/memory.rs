@@ -6,14 +6,24 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use super::ExpressionError;
 use super::compile::{self, Compiled};
+use super::types::Wanted;
 
 /// More than a large installation has different expressions; forgetting them all costs a moment.
 const REMEMBERED_MAX: usize = 4096;
 
 static REMEMBERED: LazyLock<Mutex<HashMap<String, Arc<Compiled>>>> = LazyLock::new(Mutex::default);
 
-/// The compiled form of `source`.
+/// The compiled form of `source`, ready to be evaluated.
 pub(super) fn compiled(source: &str) -> Result<Arc<Compiled>, ExpressionError> {
+    let compiled = parsed(source)?;
+    match compiled.problems.first() {
+        Some(problem) => Err(problem.clone()),
+        None => Ok(compiled),
+    }
+}
+
+/// The compiled form of `source`, which may have names that do not exist.
+pub(super) fn parsed(source: &str) -> Result<Arc<Compiled>, ExpressionError> {
     if let Some(known) = remembered().get(source) {
         return Ok(Arc::clone(known));
     }
@@ -24,6 +34,14 @@ pub(super) fn compiled(source: &str) -> Result<Arc<Compiled>, ExpressionError> {
     }
     known.insert(source.to_owned(), Arc::clone(&fresh));
     Ok(fresh)
+}
+
+/// Everything that is wrong with `source` when it is used for `wanted`.
+pub(super) fn problems(source: &str, wanted: Wanted) -> Vec<ExpressionError> {
+    match parsed(source) {
+        Ok(compiled) => compiled.problems(wanted),
+        Err(error) => vec![error],
+    }
 }
 
 fn remembered() -> std::sync::MutexGuard<'static, HashMap<String, Arc<Compiled>>> {

@@ -6,7 +6,7 @@ use cel::Value;
 use cel::parser::pratt_parser::{Lexer, LexerPosition, TokenKind};
 
 use super::types::Wanted;
-use super::{ExpressionError, Reference, Scope, memory, words};
+use super::{ExpressionError, Reference, Scope, memory};
 
 const OPEN: &str = "${{";
 const ESCAPED: &str = "$${{";
@@ -37,16 +37,23 @@ enum Part<'a> {
 }
 
 impl Template {
-    /// Parses a string; every `${{ }}` must hold a valid expression.
-    pub fn parse(source: &str) -> Result<Self, ExpressionError> {
-        for part in parts(source)? {
+    /// Parses a string; every `${{ }}` must hold a valid expression. The errors are all that can be
+    /// known, in the order of the source.
+    pub fn parse(source: &str) -> Result<Self, Vec<ExpressionError>> {
+        let (parts, unclosed) = split(source);
+        let mut problems = Vec::new();
+        for part in parts {
             if let Part::Value { expression, start, .. } = part {
-                let compiled = memory::compiled(expression).map_err(|it| moved(it, start))?;
-                words::check_condition(&compiled.references).map_err(|it| moved(it, start))?;
-                compiled.check_types(Wanted::Text).map_err(|it| moved(it, start))?;
+                let found = memory::problems(expression, Wanted::Text);
+                problems.extend(found.into_iter().map(|it| {
+                    let is_whole = it.span.is_none();
+                    let it = moved(it, start);
+                    if is_whole { it.at((start, start + expression.len())) } else { it }
+                }));
             }
         }
-        Ok(Self { source: source.to_owned() })
+        problems.extend(unclosed);
+        if problems.is_empty() { Ok(Self { source: source.to_owned() }) } else { Err(problems) }
     }
 
     /// A string in which nothing is replaced.
@@ -188,7 +195,16 @@ fn escaped(text: &str) -> String {
     text.replace(OPEN, ESCAPED)
 }
 
+/// The parts of a template that is whole.
 fn parts(source: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
+    match split(source) {
+        (parts, None) => Ok(parts),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// The parts, up to a `${{` that is not closed.
+fn split(source: &str) -> (Vec<Part<'_>>, Option<ExpressionError>) {
     let mut parts = Vec::new();
     let mut rest = 0;
     while let Some(open) = find_from(source, OPEN, rest) {
@@ -199,11 +215,12 @@ fn parts(source: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
             continue;
         }
         parts.push(Part::Text(before));
-        let close = closing(source, open + OPEN.len()).ok_or_else(|| {
-            ExpressionError::new("`${{` is not closed")
+        let Some(close) = closing(source, open + OPEN.len()) else {
+            let error = ExpressionError::new("`${{` is not closed")
                 .help("close it with `}}`, or write `$${{` for the signs themselves")
-                .at((open, open + OPEN.len()))
-        })?;
+                .at((open, open + OPEN.len()));
+            return (parts, Some(error));
+        };
         let inside = source.get(open + OPEN.len()..close).unwrap_or_default();
         let start = open + OPEN.len() + inside.len() - inside.trim_start().len();
         rest = close + "}}".len();
@@ -211,7 +228,7 @@ fn parts(source: &str) -> Result<Vec<Part<'_>>, ExpressionError> {
         parts.push(Part::Value { written, expression: inside.trim(), start });
     }
     parts.push(Part::Text(source.get(rest..).unwrap_or_default()));
-    Ok(parts)
+    (parts, None)
 }
 
 fn find_from(source: &str, wanted: &str, start: usize) -> Option<usize> {

@@ -60,7 +60,8 @@ fn ask<T>(question: impl FnOnce(&Scope<'_>) -> T) -> T {
 }
 
 fn evaluate(source: &str) -> Result<bool, ExpressionError> {
-    ask(|scope| Expression::parse_gate(source)?.evaluate(scope))
+    let expression = Expression::parse_gate(source).map_err(first)?;
+    ask(|scope| expression.evaluate(scope))
 }
 
 /// The message, the text under its span, and the help of an error.
@@ -70,8 +71,16 @@ fn told(source: &str, error: &ExpressionError) -> String {
     format!("{}{}{}", error.message, place.unwrap_or_default(), help.unwrap_or_default())
 }
 
+fn all_told(source: &str, errors: &[ExpressionError]) -> String {
+    errors.iter().map(|it| told(source, it)).collect::<Vec<_>>().join("\n")
+}
+
 fn refused(source: &str) -> String {
-    told(source, &Expression::parse(source).unwrap_err())
+    all_told(source, &Expression::parse(source).unwrap_err())
+}
+
+fn first(errors: Vec<ExpressionError>) -> ExpressionError {
+    errors.into_iter().next().unwrap()
 }
 
 /// An expression as it was stored with a plan, whose types nobody has checked.
@@ -191,6 +200,50 @@ fn unknown_names_are_refused_where_they_stand() {
 }
 
 #[test]
+fn every_problem_of_an_expression_is_told_where_it_stands() {
+    insta::assert_snapshot!(refused("evnt == 'push' && git.brnch == 'main' || chnged('a')"), @r"
+    there is no `evnt`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [evnt]; help: did you mean `event`?
+    `git` has no `brnch`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.brnch]; help: did you mean `branch`?
+    there is no function `chnged`; there are `always`, `changed`, `failed`, `hash`, `passed`, `bool`, `bytes`, `double`, `dyn`, `has`, `int`, `matches`, `size`, `string`, `type`, `uint` [chnged]; help: did you mean `changed`?
+    ");
+    insta::assert_snapshot!(refused("git.branch == 3 && (git.sha == 3 || git.branch == 4)"), @r#"
+    `git.branch` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.branch)`
+    `git.sha` is a string and `3` is a number, which are never equal [==]; help: write `"3"`, or make a number of the string: `double(git.sha)`
+    `git.branch` is a string and `4` is a number, which are never equal [==]; help: write `"4"`, or make a number of the string: `double(git.branch)`
+    "#);
+    insta::assert_snapshot!(refused("nope(evnt, git.brnch) && event == 'psh' && event in ['push', 'tag']"), @r#"
+    there is no function `nope`; there are `always`, `changed`, `failed`, `hash`, `passed`, `bool`, `bytes`, `double`, `dyn`, `has`, `int`, `matches`, `size`, `string`, `type`, `uint` [nope]
+    there is no `evnt`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [evnt]; help: did you mean `event`?
+    `git` has no `brnch`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.brnch]; help: did you mean `branch`?
+    `event` is never `"psh"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['psh']; help: did you mean `push`?
+    `event` is never `"tag"`; it is one of `push`, `pull_request`, `schedule`, `manual` ['tag']
+    "#);
+    insta::assert_snapshot!(refused("git.sha.x && git.sha.x"), @r"
+    `git.sha` is a string and has no `x` [git.sha.x]
+    `git.sha` is a string and has no `x` [git.sha.x]
+    ");
+    insta::assert_snapshot!(refused("inputs.a.filter(x, x == git.nope).map(y, y + git.no) == git.branch && -git.sha > size(1, 2)"), @r"
+    `git` has no `nope`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.nope]
+    `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]
+    the value is a list and `git.branch` is a string, which are never equal [==]; help: convert with `string(…)`, `int(…)` or `double(…)`, or compare values of one type
+    `git.sha` is a string, and `-` wants a number [-]
+    `size` takes 1 argument here and was given 2 [size]; help: write it as `size(value)`
+    ");
+    insta::assert_snapshot!(refused("inputs.a.exists_one(x, 1 + git.sha == x) && inputs.b.exists(x, x[git.no] > 'a' - 1)"), @r#"
+    `1` is a number and `git.sha` is a string, and `+` cannot combine them [+]; help: write `"1"`, or make a number of the string: `double(git.sha)`
+    `git` has no `no`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [git.no]
+    `"a"` is a string and `1` is a number, and `-` cannot combine them [-]; help: write the value without its quotes
+    "#);
+    insta::assert_snapshot!(refused("always && !changed(git.branch) && has(git.nope) && git.branch.startsWith(1).x"), @r#"
+    `always` is a function [always]; help: write `always(…)`
+    `changed` takes constant strings only [changed]; help: name the files, such as `changed("src/**")`
+    `git` has no `nope`; it has `sha`, `ref`, `branch`, `tag`, `message`, `author`, `dirty` [has(git.nope)]
+    the result of `startsWith` is true or false and has no `x` [git.branch.startsWith(1).x]
+    `1` is a number, and `startsWith` wants a string [1]; help: make a string of it with `string(…)`, or write it in quotes
+    "#);
+}
+
+#[test]
 fn bad_arguments_are_refused() {
     insta::assert_snapshot!(refused("changed(git.branch)"), @r#"`changed` takes constant strings only [changed]; help: name the files, such as `changed("src/**")`"#);
     insta::assert_snapshot!(refused("hash()"), @r#"`hash()` needs at least one glob [hash]; help: name the files, such as `hash("src/**")`"#);
@@ -290,8 +343,9 @@ fn metrics_with_any_name_have_gates() {
 
 #[test]
 fn a_gate_that_is_no_comparison_is_refused() {
-    let refused =
-        |metric, comparison| told(comparison, &Expression::gate(metric, comparison).unwrap_err());
+    let refused = |metric, comparison| {
+        all_told(comparison, &Expression::gate(metric, comparison).unwrap_err())
+    };
     insta::assert_snapshot!(refused("f1", "0.85"), @"`0.85` does not begin with a comparison; there are `>=`, `<=`, `==`, `!=`, `>`, `<`; help: write it as `>= 0.85`");
     insta::assert_snapshot!(refused("f1", "=> 0.85"), @"`=> 0.85` does not begin with a comparison; there are `>=`, `<=`, `==`, `!=`, `>`, `<`; help: write it as `>= 0.85`");
     insta::assert_snapshot!(refused("f1", "= 1"), @"`= 1` does not begin with a comparison; there are `>=`, `<=`, `==`, `!=`, `>`, `<`; help: write it as `== 1`");
@@ -357,13 +411,14 @@ fn limits_hold_with_a_small_stack() {
         }
     };
     std::thread::Builder::new().stack_size(1 << 20).spawn(check).unwrap().join().unwrap();
-    insta::assert_snapshot!(refused("[1].map(x, [1].map(y, [1].map(z, 1))) == []"), @"more than 2 loops are nested; help: compute this in a step and publish it as an output");
+    insta::assert_snapshot!(refused("[1].map(x, [1].map(y, [1].map(z, 1))) == []"), @"more than 2 loops are nested [z]; help: compute this in a step and publish it as an output");
     insta::assert_snapshot!(refused(&vec!["1"; 40].join("+")), @"the expression is nested too deeply; help: compute this in a step and publish it as an output");
     insta::assert_snapshot!(refused(&"a".repeat(4097)), @"the expression has 4097 bytes; at most 4096 are allowed");
 }
 
 fn resolve(template: &str) -> Result<String, ExpressionError> {
-    ask(|scope| Template::parse(template)?.resolve(scope))
+    let parsed = Template::parse(template).map_err(first)?;
+    ask(|scope| parsed.resolve(scope))
 }
 
 #[test]
@@ -391,11 +446,11 @@ fn templates_are_filled_in() {
 
 #[test]
 fn a_bad_template_is_refused_where_it_is_wrong() {
-    let refused = |template: &str| told(template, &Template::parse(template).unwrap_err());
+    let refused = |template: &str| all_told(template, &Template::parse(template).unwrap_err());
     insta::assert_snapshot!(refused("a ${{ git.branch"), @"`${{` is not closed [${{]; help: close it with `}}`, or write `$${{` for the signs themselves");
     insta::assert_snapshot!(refused("a ${{ gti.branch }}"), @"there is no `gti`; there are `env`, `event`, `git`, `inputs`, `matrix`, `needs`, `pull_request` [gti]; help: did you mean `git`?");
     insta::assert_snapshot!(refused("ä ${{ event = 'a' }}"), @"`=` is no comparison [=]; help: write `==`");
-    insta::assert_snapshot!(refused("${{ }}"), @"the expression is empty");
+    insta::assert_snapshot!(refused("${{ }}"), @"the expression is empty []");
     insta::assert_snapshot!(refused("${{ 'a }}"), @r"a string is not closed, or has a bad escape [']; help: end it with `'`; write `\\` for a backslash");
     insta::assert_snapshot!(resolve("${{ inputs.regions }}").unwrap_err(), @"`inputs.regions` is a list and cannot stand in a string");
     let template = "a ${{ env.MISSING }}";
@@ -461,9 +516,8 @@ proptest! {
         space in prop::sample::select(vec!["", " "]),
     ) {
         let source = words.join(space);
-        if let Err(error) = Expression::parse_gate(&source)
-            && let Some((from, to)) = error.span
-        {
+        for error in Expression::parse_gate(&source).err().unwrap_or_default() {
+            let (from, to) = error.span.unwrap_or_default();
             prop_assert!(source.get(from..to).is_some(), "{error:?}");
         }
         if let Ok(expression) = Expression::parse_gate(&source) {

@@ -137,22 +137,25 @@ impl Prepared {
         self.text.get(token.start..token.end).unwrap_or_default()
     }
 
+    /// The word with this index; empty behind the last one.
+    pub(super) fn word(&self, index: usize) -> &str {
+        self.tokens.get(index).map_or("", |it| self.text_of(*it))
+    }
+
     /// The token at this place, or `None` at the end.
     pub(super) fn token_at(&self, offset: usize) -> Option<Token> {
         self.tokens.iter().find(|it| it.end > offset).copied()
     }
 
-    /// The first place where this name stands on its own or is called.
-    pub(super) fn find(&self, name: &str) -> Option<(usize, usize)> {
-        let token = self.tokens.iter().find(|it| self.text_of(**it) == name)?;
-        Some(self.span(token.start, token.end))
-    }
-
-    /// The place of a word or sign that stands there once.
-    pub(super) fn find_only(&self, word: &str) -> Option<(usize, usize)> {
-        let mut found = self.tokens.iter().filter(|it| self.text_of(**it) == word);
-        let token = found.next()?;
-        found.next().is_none().then(|| self.span(token.start, token.end))
+    /// The first word from `index` on that is wanted: its index, and its place in the source.
+    pub(super) fn find_from(
+        &self,
+        index: usize,
+        is_wanted: impl Fn(&str, TokenKind) -> bool,
+    ) -> Option<(usize, (usize, usize))> {
+        let mut rest = self.tokens.iter().enumerate().skip(index);
+        let (found, token) = rest.find(|(_, it)| is_wanted(self.text_of(**it), it.kind))?;
+        Some((found, self.span(token.start, token.end)))
     }
 
     /// Everything that is read from the roots and from these metrics.

@@ -3,78 +3,115 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
 
-use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr};
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr,
+};
 
 use super::calls::Call;
 use super::compile::Compiled;
-use super::{ExpressionError, tokens, words};
+use super::{ExpressionError, words};
 
 mod functions;
 mod kind;
 mod operators;
 
-pub(super) use kind::Kind;
+use kind::Kind;
+pub(super) use operators::sign;
 
 /// What the value of an expression is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
-    /// A condition or a gate: true or false.
+    /// A condition: true or false.
     Truth,
+    /// True or false, where plain names are metrics.
+    Gate,
     /// A part of a text.
     Text,
 }
 
-/// Refuses an expression that can have no value, or none of the wanted type.
-pub(super) fn check(
-    program: &Expr,
+/// Why an expression can have no value, or none of the wanted type.
+pub(super) fn problems(
+    program: &IdedExpr,
     compiled: &Compiled,
     wanted: Wanted,
-) -> Result<(), ExpressionError> {
-    let mut inference = Inference { compiled, locals: Vec::new() };
+) -> Vec<ExpressionError> {
+    let has_metrics = wanted == Wanted::Gate;
+    let mut inference =
+        Inference { compiled, has_metrics, locals: Vec::new(), problems: Vec::new() };
     match wanted {
-        Wanted::Truth => inference.truth(program),
-        Wanted::Text => {
-            let found = inference.kind(program)?;
-            if found.can_be_text() {
-                return Ok(());
-            }
-            let error = format!("{} is {found} and cannot stand in a string", shown(program));
-            Err(inference.at(program, ExpressionError::new(error).help("name one of its values")))
-        }
+        Wanted::Truth | Wanted::Gate => inference.truth(program),
+        Wanted::Text => inference.text(program),
     }
+    inference.problems
 }
 
 struct Inference<'a> {
     compiled: &'a Compiled,
+    /// Whether plain names are metrics.
+    has_metrics: bool,
     /// Variables of the loops around the place.
     locals: Vec<(String, Kind)>,
+    problems: Vec<ExpressionError>,
 }
 
 impl Inference<'_> {
-    fn kind(&mut self, expr: &Expr) -> Result<Kind, ExpressionError> {
-        match expr {
+    /// What is known of the value. A part with a problem may be anything from there on, so that it is
+    /// told once.
+    fn kind(&mut self, part: &IdedExpr) -> Kind {
+        match self.try_kind(part) {
+            Ok(kind) => kind,
+            Err(problem) => {
+                self.problems.push(problem);
+                Kind::Any
+            }
+        }
+    }
+
+    fn kinds(&mut self, parts: &[IdedExpr]) -> Vec<Kind> {
+        parts.iter().map(|it| self.kind(it)).collect()
+    }
+
+    fn try_kind(&mut self, part: &IdedExpr) -> Result<Kind, ExpressionError> {
+        match &part.expr {
             Expr::Literal(literal) => Ok(literal_kind(literal)),
             Expr::Ident(name) => Ok(self.name(name)),
-            Expr::Select(select) => self.select(expr, select),
+            Expr::Select(select) => self.select(part, select),
             Expr::List(list) => {
-                let items: Result<Vec<_>, _> =
-                    list.elements.iter().map(|it| self.kind(&it.expr)).collect();
-                Ok(Kind::List(Box::new(Kind::common(items?))))
+                let items = self.kinds(&list.elements);
+                Ok(Kind::List(Box::new(Kind::common(items))))
             }
-            Expr::Map(_) => Ok(Kind::Map(Box::new(Kind::Any))),
+            Expr::Map(map) => {
+                for entry in &map.entries {
+                    if let EntryExpr::MapEntry(entry) = &entry.expr {
+                        self.kind(&entry.key);
+                        self.kind(&entry.value);
+                    }
+                }
+                Ok(Kind::Map(Box::new(Kind::Any)))
+            }
             Expr::Comprehension(it) => self.comprehension(it),
-            Expr::Call(call) => self.call(expr, call),
+            Expr::Call(call) => self.call(part, call),
             _ => Ok(Kind::Any),
         }
     }
 
-    /// Refuses what is neither true nor false.
-    fn truth(&mut self, expr: &Expr) -> Result<(), ExpressionError> {
-        let found = self.kind(expr)?;
-        if matches!(found, Kind::Any | Kind::Bool) {
-            return Ok(());
+    /// Refuses what cannot stand in a text.
+    fn text(&mut self, part: &IdedExpr) {
+        let found = self.kind(part);
+        if !found.can_be_text() {
+            let error = format!("{} is {found} and cannot stand in a string", shown(part));
+            let error = ExpressionError::new(error).help("name one of its values");
+            self.problems.push(self.at(part, error));
         }
-        let text = shown(expr);
+    }
+
+    /// Refuses what is neither true nor false.
+    fn truth(&mut self, part: &IdedExpr) {
+        let found = self.kind(part);
+        if matches!(found, Kind::Any | Kind::Bool) {
+            return;
+        }
+        let text = shown(part);
         let error = format!("{text} is {found}, but a condition must be true or false");
         let bare = text.trim_matches('`');
         let help = match found {
@@ -85,9 +122,9 @@ impl Inference<'_> {
             Kind::Record(_) => format!("compare it with a value, such as `{bare} != null`"),
             _ => format!("compare it with a value, such as `{bare} == \"…\"`"),
         };
-        let is_named = path_of(expr).is_some();
+        let is_named = path_of(part).is_some();
         let help = if is_named { help } else { "write a comparison".to_owned() };
-        Err(self.at(expr, ExpressionError::new(error).help(help)))
+        self.problems.push(self.at(part, ExpressionError::new(error).help(help)));
     }
 
     fn name(&self, name: &str) -> Kind {
@@ -101,22 +138,23 @@ impl Inference<'_> {
                 None => Kind::Any,
             };
         }
-        if words::is_type(name) { Kind::Any } else { Kind::of_root(name) }
+        let is_metric = !words::ROOTS.contains(&name);
+        let is_known = !is_metric || (self.has_metrics && !words::FUNCTIONS.contains(&name));
+        if is_known && !words::is_type(name) { Kind::of_root(name) } else { Kind::Any }
     }
 
-    fn select(&mut self, expr: &Expr, select: &SelectExpr) -> Result<Kind, ExpressionError> {
-        let outer = self.kind(&select.operand.expr)?;
-        if select.test {
-            return Ok(Kind::Bool);
-        }
-        self.member(expr, &outer, (&select.operand.expr, &select.field))
+    fn select(&mut self, part: &IdedExpr, select: &SelectExpr) -> Result<Kind, ExpressionError> {
+        let outer = self.kind(&select.operand);
+        let found = self.member(part, &outer, (&select.operand, &select.field));
+        // `has` may ask for what is not always there, but not for what never is.
+        found.map(|kind| if select.test { Kind::Bool } else { kind })
     }
 
     fn member(
         &self,
-        expr: &Expr,
+        part: &IdedExpr,
         outer: &Kind,
-        (operand, field): (&Expr, &str),
+        (operand, field): (&IdedExpr, &str),
     ) -> Result<Kind, ExpressionError> {
         let operand = shown(operand);
         let error = match outer {
@@ -133,70 +171,51 @@ impl Inference<'_> {
             }
             _ => ExpressionError::new(format!("{operand} is {outer} and has no `{field}`")),
         };
-        Err(self.at(expr, error))
+        Err(self.at(part, error))
     }
 
     fn comprehension(&mut self, it: &ComprehensionExpr) -> Result<Kind, ExpressionError> {
-        let range = self.kind(&it.iter_range.expr)?;
+        let range = self.kind(&it.iter_range);
         let item = match &range {
             Kind::List(item) if it.iter_var2.is_none() => item.as_ref().clone(),
             Kind::Map(_) if it.iter_var2.is_none() => Kind::Text,
             Kind::Any | Kind::List(_) | Kind::Map(_) | Kind::Record(_) => Kind::Any,
             other => {
-                let text = shown(&it.iter_range.expr);
+                let text = shown(&it.iter_range);
                 let error = format!("{text} is {other}, and a loop goes over a list or a map");
-                return Err(self.at(&it.iter_range.expr, ExpressionError::new(error)));
+                self.problems.push(self.at(&it.iter_range, ExpressionError::new(error)));
+                Kind::Any
             }
         };
-        let result = self.kind(&it.accu_init.expr)?;
+        let result = self.kind(&it.accu_init);
         let outside = self.locals.len();
         self.locals.push((it.iter_var.clone(), item));
         self.locals.extend(it.iter_var2.iter().map(|name| (name.clone(), Kind::Any)));
         self.locals.push((it.accu_var.clone(), result));
-        self.kind(&it.loop_step.expr)?;
-        let found = self.kind(&it.result.expr);
+        self.kind(&it.loop_step);
+        let found = self.kind(&it.result);
         self.locals.truncate(outside);
-        found
+        Ok(found)
     }
 
-    fn call(&mut self, expr: &Expr, call: &CallExpr) -> Result<Kind, ExpressionError> {
+    fn call(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Kind, ExpressionError> {
         match operators::read(&call.func_name) {
-            Some(operator) => self.operator(operator, expr, call),
-            None => self.function(expr, call),
+            Some(operator) => self.operator(operator, part, call),
+            None => self.function(part, call),
         }
     }
 
-    /// Says where, as exactly as the words of the source allow.
-    fn at(&self, expr: &Expr, error: ExpressionError) -> ExpressionError {
-        let span = match expr {
-            Expr::Ident(_) | Expr::Select(_) => self.span_of_path(expr),
-            Expr::Call(call) => self.span_of_word(operators::sign(&call.func_name)),
-            Expr::Literal(LiteralValue::String(text)) => {
-                let text = text.inner();
-                self.span_of_word(&format!("\"{text}\""))
-                    .or_else(|| self.span_of_word(&format!("'{text}'")))
-            }
-            _ => None,
+    /// Says where: a name as a whole, a call or an operator by its word.
+    fn at(&self, part: &IdedExpr, error: ExpressionError) -> ExpressionError {
+        let places = &self.compiled.places;
+        let span = match &part.expr {
+            Expr::Call(_) | Expr::Literal(_) => places.word(part.id),
+            _ => places.whole(part.id),
         };
         match span {
             Some(span) => error.at(span),
             None => error,
         }
-    }
-
-    fn span_of_path(&self, expr: &Expr) -> Option<(usize, usize)> {
-        let path = path_of(expr)?;
-        let is_it = |it: &&super::Reference| {
-            let words = std::iter::once(it.root.as_str()).chain(it.path.iter().map(String::as_str));
-            let skipped = usize::from(it.is_bare);
-            words.skip(skipped).eq(path.iter().copied())
-        };
-        self.compiled.references.iter().find(is_it).map(|it| it.span)
-    }
-
-    /// The place of a word that stands once in the source.
-    fn span_of_word(&self, word: &str) -> Option<(usize, usize)> {
-        tokens::prepare(self.compiled.source()).ok()?.find_only(word)
     }
 }
 
@@ -211,11 +230,11 @@ fn literal_kind(literal: &LiteralValue) -> Kind {
 }
 
 /// `["git", "branch"]` of `git.branch`.
-fn path_of(expr: &Expr) -> Option<Vec<&str>> {
-    match expr {
+fn path_of(part: &IdedExpr) -> Option<Vec<&str>> {
+    match &part.expr {
         Expr::Ident(name) if !name.starts_with('@') => Some(vec![name]),
         Expr::Select(select) if !select.test => {
-            let mut path = path_of(&select.operand.expr)?;
+            let mut path = path_of(&select.operand)?;
             path.push(&select.field);
             Some(path)
         }
@@ -224,8 +243,8 @@ fn path_of(expr: &Expr) -> Option<Vec<&str>> {
 }
 
 /// The expression in backticks where it is short, else words for it.
-fn shown(expr: &Expr) -> String {
-    match expr {
+fn shown(part: &IdedExpr) -> String {
+    match &part.expr {
         Expr::Literal(literal) => match literal {
             LiteralValue::String(text) => format!("`\"{}\"`", text.inner()),
             LiteralValue::Int(number) => format!("`{}`", number.inner()),
@@ -240,11 +259,11 @@ fn shown(expr: &Expr) -> String {
             format!("the result of `{}`", call.func_name)
         }
         Expr::Call(call) => {
-            format!("the result of `{}`", operators::sign(&call.func_name))
+            format!("the result of `{}`", sign(&call.func_name))
         }
         Expr::List(_) => "the list".to_owned(),
         Expr::Map(_) => "the map".to_owned(),
-        _ => path_of(expr)
+        _ => path_of(part)
             .map_or_else(|| "the value".to_owned(), |path| format!("`{}`", path.join("."))),
     }
 }

@@ -53,6 +53,11 @@ pub(super) fn is_type(name: &str) -> bool {
     CEL_TYPES.contains(&name)
 }
 
+/// Whether the parser replaces calls of this name that are written rightly.
+pub(super) fn is_macro(name: &str) -> bool {
+    CEL_MACROS.iter().any(|(it, _)| *it == name)
+}
+
 /// Refuses a call of a function that does not exist.
 pub(super) fn check_function(name: &str, is_method: bool) -> Result<(), ExpressionError> {
     if let Some((_, form)) = CEL_MACROS.iter().find(|(it, _)| *it == name) {
@@ -76,45 +81,36 @@ pub(super) fn check_function(name: &str, is_method: bool) -> Result<(), Expressi
     Err(suggest(error, name, known))
 }
 
-/// Refuses names that only a gate has, and names that nothing has.
-pub(super) fn check_condition(references: &[Reference]) -> Result<(), ExpressionError> {
-    for reference in references {
-        let written = match (reference.root.as_str(), reference.name()) {
-            ("metrics", Some(metric)) if reference.is_bare => metric,
-            ("baseline" | "metrics", _) => {
-                return Err(ExpressionError::new(format!(
-                    "`{}` is only known in gates",
-                    reference.root
-                ))
-                .help("metrics of a need are in `needs.<stage>.metrics`")
-                .at(reference.span));
-            }
-            _ => continue,
-        };
-        let error = ExpressionError::new(format!(
-            "there is no `{written}`; there are {}",
-            listed(ROOTS.iter().copied())
-        ));
-        let end = reference.span.0 + written.len();
-        return Err(suggest(error, written, ROOTS).at((reference.span.0, end)));
-    }
-    Ok(())
+/// What is wrong with names that only a gate has, and with names that nothing has.
+pub(super) fn condition_problems(references: &[Reference]) -> Vec<ExpressionError> {
+    references.iter().filter_map(condition_problem).collect()
 }
 
-/// Refuses metrics whose name is a slip of the pen for `baseline`.
-pub(super) fn check_gate(references: &[Reference]) -> Result<(), ExpressionError> {
-    let slip = references.iter().find(|it| {
-        it.root == "metrics" && it.name().is_some_and(|name| similar(name, ["baseline"]).is_some())
-    });
-    match slip {
-        Some(slip) => Err(ExpressionError::new(format!(
-            "`{}` is neither a metric nor `baseline`",
-            slip.name().unwrap_or_default()
-        ))
-        .help("did you mean `baseline`?")
-        .at(slip.span)),
-        None => Ok(()),
-    }
+fn condition_problem(reference: &Reference) -> Option<ExpressionError> {
+    let written = match (reference.root.as_str(), reference.name()) {
+        ("metrics", Some(metric)) if reference.is_bare => metric,
+        ("baseline" | "metrics", _) => {
+            let error = format!("`{}` is only known in gates", reference.root);
+            let help = "metrics of a need are in `needs.<stage>.metrics`";
+            return Some(ExpressionError::new(error).help(help).at(reference.span));
+        }
+        _ => return None,
+    };
+    let known = listed(ROOTS.iter().copied());
+    let error = ExpressionError::new(format!("there is no `{written}`; there are {known}"));
+    let end = reference.span.0 + written.len();
+    Some(suggest(error, written, ROOTS).at((reference.span.0, end)))
+}
+
+/// What is wrong with metrics whose name is a slip of the pen for `baseline`.
+pub(super) fn gate_problems(references: &[Reference]) -> Vec<ExpressionError> {
+    let is_slip = |name: &&str| similar(name, ["baseline"]).is_some();
+    let problem = |it: &Reference| {
+        let slip = it.name().filter(|name| it.root == "metrics" && is_slip(name))?;
+        let error = format!("`{slip}` is neither a metric nor `baseline`");
+        Some(ExpressionError::new(error).help("did you mean `baseline`?").at(it.span))
+    };
+    references.iter().filter_map(problem).collect()
 }
 
 /// Adds `did you mean`, if a known name is close.

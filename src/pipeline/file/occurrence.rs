@@ -95,7 +95,7 @@ pub(crate) fn template(
             record(source, used_as, template.hash_calls(), spot, reading);
             Some(template)
         }
-        Err(error) => refuse(source, &error, spot, reading),
+        Err(errors) => refuse(source, used_as, &errors, (spot, reading)),
     }
 }
 
@@ -115,13 +115,29 @@ fn warn_about_half_a_template(source: &str, node: &Node, reading: &Reading) {
 pub(crate) fn condition(source: &str, node: &Node, reading: &Reading) -> Option<Expression> {
     let spot = Spot::of(node, source, 0);
     if source.contains("${{") {
-        let message = "`if` is an expression already, `${{ }}` has no place in it";
-        let bare = source.trim().trim_start_matches("${{").trim_end_matches("}}").trim();
-        let help = format!("write `{bare}`");
-        reading.error("pipeline/no-template-here", spot.place, message, help);
+        refuse_template(source, spot, reading);
         return None;
     }
     expression(source, Use::Condition, spot, reading)
+}
+
+/// Refuses `if: ${{ … }}`, and tells what is wrong inside.
+fn refuse_template(source: &str, spot: Spot, reading: &Reading) {
+    let message = "`if` is an expression already, `${{ }}` has no place in it";
+    let inner = source.trim().strip_prefix("${{").and_then(|it| it.strip_suffix("}}"));
+    let bare = inner.map(str::trim).filter(|it| !it.contains("${{"));
+    let help =
+        bare.map_or_else(|| "write it without `${{ }}`".to_owned(), |it| format!("write `{it}`"));
+    reading.error("pipeline/no-template-here", spot.place, message, help);
+    let Some((bare, start)) = bare.and_then(|it| Some((it, source.find(it)?))) else { return };
+    let Err(mut errors) = Expression::parse(bare) else {
+        record(source, Use::Field, Vec::new(), spot, reading);
+        return;
+    };
+    for error in &mut errors {
+        error.span = error.span.map(|(from, to)| (from + start, to + start));
+    }
+    refuse::<()>(source, Use::Field, &errors, (spot, reading));
 }
 
 /// Parses `metric comparison`, of which the file shows only the comparison.
@@ -140,7 +156,7 @@ pub(crate) fn comparison(
             record(source, Use::Gate, expression.hash_calls(), spot, reading);
             Some(expression)
         }
-        Err(error) => refuse(comparison, &error, spot, reading),
+        Err(errors) => refuse(comparison, Use::Gate, &errors, (spot, reading)),
     }
 }
 
@@ -151,7 +167,7 @@ fn expression(source: &str, used_as: Use, spot: Spot, reading: &Reading) -> Opti
             record(source, used_as, expression.hash_calls(), spot, reading);
             Some(expression)
         }
-        Err(error) => refuse(source, &error, spot, reading),
+        Err(errors) => refuse(source, used_as, &errors, (spot, reading)),
     }
 }
 
@@ -172,16 +188,25 @@ fn record(source: &str, used_as: Use, hashes: Vec<Vec<String>>, spot: Spot, read
     reading.occurrences.borrow_mut().push(occurrence);
 }
 
-fn refuse<T>(source: &str, error: &ExpressionError, spot: Spot, reading: &Reading) -> Option<T> {
-    let place = match error.span {
-        Some((start, end)) => spot.part(source, start, end),
-        None => spot.place,
-    };
-    let help = match &error.help {
-        Some(help) => help.as_str(),
-        None => foreign_root(&reading.text_at(place)).unwrap_or_default(),
-    };
-    reading.error("pipeline/expression", place, error.message.clone(), help);
+/// Tells every problem. The names of needs, axes and inputs are checked with those of other expressions.
+fn refuse<T>(
+    source: &str,
+    used_as: Use,
+    errors: &[ExpressionError],
+    (spot, reading): (Spot, &Reading),
+) -> Option<T> {
+    record(source, used_as, Vec::new(), spot, reading);
+    for error in errors {
+        let place = match error.span {
+            Some((start, end)) => spot.part(source, start, end),
+            None => spot.place,
+        };
+        let help = match &error.help {
+            Some(help) => help.as_str(),
+            None => foreign_root(&reading.text_at(place)).unwrap_or_default(),
+        };
+        reading.error("pipeline/expression", place, error.message.clone(), help);
+    }
     None
 }
 

@@ -166,7 +166,9 @@ pub(crate) fn check_name(
     );
     let fixed: String =
         name.trim().to_lowercase().chars().map(replaced).take(LONGEST_NAME).collect();
-    let help = if is_name(&fixed) { format!("such as `{fixed}`") } else { String::new() };
+    let has_word = fixed.contains(|c: char| c.is_ascii_alphanumeric());
+    let help =
+        if has_word && is_name(&fixed) { format!("such as `{fixed}`") } else { String::new() };
     reading.error("pipeline/name", place, message, help);
     false
 }

@@ -93,7 +93,7 @@ const INPUTS_HELP: &str =
 const WORK_KEYS: [&str; 5] = ["run", "steps", "command", "uses", "approval"];
 
 /// Keys that speak of the stage's own container.
-const CONTAINER_KEYS: [&str; 9] = [
+pub(crate) const CONTAINER_KEYS: [&str; 9] = [
     "image",
     "services",
     "cache",
@@ -122,6 +122,8 @@ pub(crate) struct Stage {
     pub(crate) gates: Vec<Gate>,
     pub(crate) budget: Option<Budget>,
     pub(crate) allow_failure: Option<AllowFailure>,
+    /// Where the end of the allowed failure is written.
+    pub(crate) until_place: Option<Place>,
     pub(crate) environment: Option<Target>,
     pub(crate) concurrency: Option<StageGroup>,
     pub(crate) rollout: Option<Rollout>,
@@ -219,6 +221,10 @@ fn read_fields(entry: &Entry, defaults: &DefaultsChain, reading: &Reading) -> Op
         gates: gates.unwrap_or_default(),
         budget: fields.read("budget"),
         allow_failure: fields.read("allow_failure"),
+        until_place: fields
+            .find("allow_failure")
+            .and_then(|it| it.find("until"))
+            .map(|it| it.place),
         environment: fields.read("environment"),
         concurrency: fields.read("concurrency"),
         rollout: fields.read("rollout"),
@@ -257,6 +263,7 @@ fn read_work(
         "approval" => Approval::read(node, "`approval`", reading).map(StageWork::Approval),
         _ => {
             let builtin = builtin::find(node, reading)?;
+            builtin::warn_of_later(builtin, node, label, reading);
             check_builtin(builtin, fields, label, reading);
             let found = builtin::read_with(builtin, fields.find("with"), node, reading)?;
             Some(StageWork::Builtin(found))

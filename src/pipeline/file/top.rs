@@ -152,11 +152,9 @@ fn read_include<'n>(node: &'n Node, reading: &'n Reading) -> Option<Include<'n>>
     }
     let sha256 = fields.find("sha256").and_then(|it| read_sha256(it, reading));
     let with = fields.find("with");
-    if let Some(node) = with {
-        mapping(node, "`with`", "", reading)?;
-    }
+    let is_with = with.is_none_or(|it| mapping(it, "`with`", "", reading).is_some());
     let file = fields.require::<Inside>("file", "pipelines/python.yml")?.0;
-    Some(Include { from, r#ref, file, sha256, with, place: fields.place })
+    is_with.then_some(Include { from, r#ref, file, sha256, with, place: fields.place })
 }
 
 fn read_sha256(node: &Node, reading: &Reading) -> Option<(String, Place)> {

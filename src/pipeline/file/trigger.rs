@@ -146,7 +146,8 @@ fn short_form(node: &Node, label: &str, reading: &Reading) -> Option<Triggers> {
     let words: Vec<(&str, &str)> = EVENTS.iter().map(|it| (*it, *it)).collect();
     let mut triggers = Triggers::default();
     for item in items {
-        match choice(item, label, &words, reading)? {
+        let Some(event) = choice(item, label, &words, reading) else { continue };
+        match event {
             "push" => triggers.push = Some(PushTrigger::default()),
             "pull_request" => triggers.pull_request = Some(PullRequestTrigger::default()),
             "schedule" => {

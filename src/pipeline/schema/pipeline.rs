@@ -7,13 +7,17 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 
 use super::stage::{Budget, Defaults, Stage};
-use super::word::{Duration, Loose, Name, OneOrMany};
+use super::word::{Filled, Inside, Loose, Name, OneOrMany, Positive, Tracked};
 use crate::pipeline::file::{ForkPolicy, InputKind, Missed};
 use crate::pipeline::plan::OnNew;
 
 /// A Trunkline pipeline: the stages that run for a revision, and what starts them.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields, title = "Trunkline pipeline")]
+#[schemars(
+    deny_unknown_fields,
+    title = "Trunkline pipeline",
+    extend("anyOf" = [{ "required": ["stages"] }, { "required": ["include"] }])
+)]
 pub(super) struct PipelineFile {
     /// Version of the format.
     #[schemars(range(min = 1, max = 1))]
@@ -35,10 +39,13 @@ pub(super) struct PipelineFile {
     /// Group in which runs wait for each other.
     concurrency: Option<RunConcurrency>,
     /// The longest a run may take.
-    timeout: Option<Duration>,
+    timeout: Option<Positive>,
     /// Settings of all stages that do not have their own.
     defaults: Option<Defaults>,
     /// The stages by name.
+    #[schemars(
+        extend("propertyNames" = { "pattern": "^[a-z0-9_-]{1,63}$" }, "minProperties" = 1)
+    )]
     stages: Option<BTreeMap<String, Stage>>,
 }
 
@@ -101,20 +108,20 @@ impl JsonSchema for True {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Push {
     /// Globs of branches.
-    branches: Option<OneOrMany<String>>,
+    branches: Option<Filled<String>>,
     /// Globs of tags.
-    tags: Option<OneOrMany<String>>,
+    tags: Option<Filled<String>>,
     /// Globs of changed paths.
-    paths: Option<OneOrMany<String>>,
+    paths: Option<Filled<Tracked>>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct PullRequest {
     /// Globs of the branch it wants to go into.
-    branches: Option<OneOrMany<String>>,
+    branches: Option<Filled<String>>,
     /// Globs of changed paths.
-    paths: Option<OneOrMany<String>>,
+    paths: Option<Filled<Tracked>>,
     /// What happens to pull requests from forks.
     forks: Option<ForkPolicy>,
 }
@@ -124,6 +131,7 @@ pub(super) struct PullRequest {
 pub(super) struct Schedule {
     name: Name,
     /// Minute, hour, day, month, weekday.
+    #[schemars(regex(pattern = r"^\s*(@\S+|\S+(\s+\S+){4})\s*$"))]
     cron: String,
     /// Name of the tz database, such as `Europe/Berlin`; `UTC` when absent.
     timezone: Option<String>,
@@ -137,31 +145,43 @@ pub(super) struct Schedule {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Manual {
     /// Inputs by name; `inputs.<name>` in expressions.
+    #[schemars(extend("propertyNames" = { "pattern": "^[a-z_][a-z0-9_]{0,62}$" }))]
     inputs: Option<BTreeMap<String, Input>>,
 }
 
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "if" = { "properties": { "type": { "const": "choice" } }, "required": ["type"] },
+        "then" = { "required": ["options"] },
+        "else" = { "properties": { "options": false } },
+    )
+)]
 pub(super) struct Input {
     r#type: Option<InputKind>,
     default: Option<Loose>,
     required: Option<bool>,
     description: Option<String>,
     /// What can be chosen, for `type: choice`.
-    options: Option<OneOrMany<Loose>>,
+    options: Option<Filled<Loose>>,
 }
 
 /// A file of stages.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("dependentRequired" = { "from": ["ref"], "ref": ["from"] })
+)]
 pub(super) struct Include {
     /// Repository; this one when absent.
     from: Option<String>,
     /// Tag, branch or commit of that repository.
     r#ref: Option<String>,
     /// Path in the repository.
-    file: String,
+    file: Inside,
     /// SHA-256 of the file.
+    #[schemars(regex(pattern = r"^(sha256:)?[0-9A-Fa-f]{64}$"))]
     sha256: Option<String>,
     /// Values of its inputs.
     with: Option<BTreeMap<String, Loose>>,
@@ -170,13 +190,13 @@ pub(super) struct Include {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Release {
-    code: Option<OneOrMany<String>>,
-    infra: Option<OneOrMany<String>>,
-    prompts: Option<OneOrMany<String>>,
+    code: Option<OneOrMany<Tracked>>,
+    infra: Option<OneOrMany<Tracked>>,
+    prompts: Option<OneOrMany<Tracked>>,
     /// Lock file of models.
-    models: Option<String>,
+    models: Option<Inside>,
     /// Lock file of vector indexes.
-    indexes: Option<String>,
+    indexes: Option<Inside>,
 }
 
 #[derive(JsonSchema)]

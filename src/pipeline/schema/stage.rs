@@ -7,26 +7,39 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde_json::Value;
 
-use super::word::{Comparison, Condition, Cpu, Day, Duration, Loose, Money, Name, OneOrMany, Size};
+use super::word::{
+    Anywhere, Comparison, Condition, Cpu, Day, Duration, Filled, Inside, Loose, Metric, Money,
+    Name, OneOrMany, Positive, Shell, Size, Tracked, User, Variable,
+};
 use crate::model::FailureClass;
 use crate::pipeline::plan::{Network, PullPolicy, SlotOrder};
 
 /// One stage. It has exactly one of `run`, `steps`, `command`, `uses` and `approval`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend(
+        "oneOf" = [
+            { "required": ["run"] }, { "required": ["steps"] }, { "required": ["command"] },
+            { "required": ["uses"] }, { "required": ["approval"] },
+        ],
+        "dependentRequired" = { "with": ["uses"], "outputs": ["uses"], "rollout": ["uses"] },
+        "allOf" = super::builtin::rules(),
+    )
+)]
 pub(super) struct Stage {
     /// Stages it waits for.
     needs: Option<OneOrMany<Need>>,
     /// Whether to run at all.
     r#if: Option<Condition>,
     /// One stage for each combination of values: axes, `include` and `exclude`.
-    matrix: Option<BTreeMap<String, Vec<Value>>>,
+    matrix: Option<Matrix>,
     /// Image of the container.
     image: Option<String>,
     /// One command, or a list.
-    run: Option<OneOrMany<String>>,
+    run: Option<Filled<Shell>>,
     /// Commands with names, images and conditions of their own.
-    steps: Option<OneOrMany<StepItem>>,
+    steps: Option<Filled<StepItem>>,
     /// A program with its arguments, without a shell.
     #[schemars(length(min = 1))]
     command: Option<Vec<Loose>>,
@@ -39,16 +52,19 @@ pub(super) struct Stage {
     /// People decide.
     approval: Option<Approval>,
     /// Containers beside it, by host name.
+    #[schemars(extend("propertyNames" = { "pattern": "^[a-z0-9_-]{1,63}$" }))]
     services: Option<BTreeMap<String, ServiceItem>>,
     /// Files kept between runs.
     cache: Option<OneOrMany<Cache>>,
     /// Files handed on.
     artifacts: Option<ArtifactItem>,
     /// Environment variables.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     env: Option<BTreeMap<String, Loose>>,
     /// Secrets that become environment variables.
     secrets: Option<OneOrMany<SecretItem>>,
     /// Metrics and the comparisons they must pass.
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_./-]{1,128}$" }))]
     gate: Option<BTreeMap<String, Comparison>>,
     /// Ceiling of its spending.
     budget: Option<Budget>,
@@ -65,15 +81,15 @@ pub(super) struct Stage {
     /// What it may reach.
     network: Option<Network>,
     /// The longest an attempt may take.
-    timeout: Option<Duration>,
+    timeout: Option<Positive>,
     /// Ceilings of the container.
     resources: Option<Resources>,
     /// When failed attempts are tried again.
     retry: Option<RetryItem>,
     /// Globs whose content decides whether an earlier green result is reused.
-    inputs: Option<OneOrMany<String>>,
+    inputs: Option<Filled<Tracked>>,
     /// `uid[:gid]` or a name, instead of the image's user.
-    user: Option<Loose>,
+    user: Option<User>,
     /// Whether the root file system is read-only.
     read_only: Option<bool>,
     /// When the image is pulled.
@@ -82,17 +98,35 @@ pub(super) struct Stage {
     labels: Option<BTreeMap<String, Loose>>,
 }
 
+/// Axes with their values.
+#[derive(JsonSchema)]
+#[schemars(extend(
+    "minProperties" = 1,
+    "propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
+    "additionalProperties" = {
+        "type": "array", "minItems": 1, "maxItems": 256, "uniqueItems": true,
+        "items": { "type": ["string", "number", "boolean"] },
+    },
+))]
+struct Matrix {
+    /// Cells that are left out, perhaps only `on` some events.
+    exclude: Option<OneOrMany<BTreeMap<String, Value>>>,
+    /// Cells that are added, or values that are added to cells.
+    include: Option<OneOrMany<BTreeMap<String, Value>>>,
+}
+
 /// Settings of all stages that do not have their own.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Defaults {
     image: Option<String>,
-    timeout: Option<Duration>,
+    timeout: Option<Positive>,
     resources: Option<Resources>,
     retry: Option<RetryItem>,
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     env: Option<BTreeMap<String, Loose>>,
     network: Option<Network>,
-    user: Option<Loose>,
+    user: Option<User>,
     read_only: Option<bool>,
     pull: Option<PullPolicy>,
     interruptible: Option<bool>,
@@ -117,7 +151,7 @@ struct NeedFields {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum StepItem {
-    Run(String),
+    Run(Shell),
     Full(Step),
 }
 
@@ -126,11 +160,12 @@ enum StepItem {
 pub(super) struct Step {
     name: Option<String>,
     /// Shell text; values reach it as environment variables.
-    run: String,
+    run: Shell,
     /// Another image, with the same workspace.
     image: Option<String>,
     r#if: Option<Condition>,
-    timeout: Option<Duration>,
+    timeout: Option<Positive>,
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     env: Option<BTreeMap<String, Loose>>,
 }
 
@@ -158,13 +193,13 @@ enum Uses {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Approval {
     /// Who may: `team/<name>` or a login; anybody when absent.
-    by: Option<OneOrMany<String>>,
+    by: Option<Filled<String>>,
     /// How many different people.
     #[schemars(range(min = 1, max = 100))]
     count: Option<u32>,
     /// Whether the author of the change does not count.
     not_author: Option<bool>,
-    timeout: Option<Duration>,
+    timeout: Option<Positive>,
     on_timeout: Option<OnTimeout>,
 }
 
@@ -186,6 +221,7 @@ enum ServiceItem {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Service {
     image: String,
+    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" }))]
     env: Option<BTreeMap<String, Loose>>,
     /// Arguments instead of the image's.
     #[schemars(length(min = 1))]
@@ -195,7 +231,10 @@ pub(super) struct Service {
 
 /// When the service counts as ready: exactly one of `tcp`, `http` and `exec`.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("oneOf" = [{ "required": ["tcp"] }, { "required": ["http"] }, { "required": ["exec"] }])
+)]
 pub(super) struct Ready {
     /// A port that accepts a connection.
     #[schemars(range(min = 1))]
@@ -203,8 +242,8 @@ pub(super) struct Ready {
     /// A GET that answers below 400.
     http: Option<Http>,
     /// A command in its container that exits with 0.
-    exec: Option<OneOrMany<String>>,
-    timeout: Option<Duration>,
+    exec: Option<Filled<String>>,
+    timeout: Option<Positive>,
 }
 
 #[derive(JsonSchema)]
@@ -212,6 +251,7 @@ pub(super) struct Ready {
 pub(super) struct Http {
     #[schemars(range(min = 1))]
     port: u16,
+    #[schemars(regex(pattern = r"^/"))]
     path: Option<String>,
 }
 
@@ -223,22 +263,22 @@ pub(super) struct Cache {
     /// Prefixes to fall back to.
     fallback: Option<OneOrMany<String>>,
     /// Relative to the workspace, or absolute.
-    paths: OneOrMany<String>,
+    paths: Filled<Anywhere>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum ArtifactItem {
-    Paths(OneOrMany<String>),
+    Paths(Filled<Inside>),
     Full(Artifacts),
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Artifacts {
-    paths: Option<OneOrMany<String>>,
+    paths: Option<Filled<Inside>>,
     /// How long they are kept.
-    expire: Option<Duration>,
+    expire: Option<Positive>,
     reports: Option<Reports>,
     /// Whether they are kept when the attempt fails too.
     on_failure: Option<bool>,
@@ -247,29 +287,33 @@ pub(super) struct Artifacts {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Reports {
-    junit: Option<OneOrMany<String>>,
-    sarif: Option<OneOrMany<String>>,
-    cobertura: Option<OneOrMany<String>>,
+    junit: Option<Filled<Inside>>,
+    sarif: Option<Filled<Inside>>,
+    cobertura: Option<Filled<Inside>>,
 }
 
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum SecretItem {
-    Name(String),
+    Name(Variable),
     Full(Secret),
 }
 
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Secret {
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_./-]{1,200}$"))]
     name: String,
     /// Name of the environment variable.
-    env: Option<String>,
+    env: Option<Variable>,
 }
 
 /// A ceiling of spending.
 #[derive(JsonSchema)]
-#[schemars(deny_unknown_fields)]
+#[schemars(
+    deny_unknown_fields,
+    extend("anyOf" = [{ "required": ["per_run"] }, { "required": ["tokens_per_run"] }])
+)]
 pub(super) struct Budget {
     per_run: Option<Money>,
     #[schemars(range(min = 1))]
@@ -303,11 +347,11 @@ enum EnvironmentItem {
 #[schemars(deny_unknown_fields)]
 pub(super) struct Environment {
     name: String,
-    regions: Option<OneOrMany<Name>>,
+    regions: Option<Filled<Name>>,
     /// `weekends`, a day, or `2027-12-20..2028-01-02`.
     freeze: Option<OneOrMany<String>>,
     /// Stops it after this time.
-    auto_stop: Option<Duration>,
+    auto_stop: Option<Positive>,
     url: Option<String>,
 }
 
@@ -355,7 +399,7 @@ pub(super) struct Retry {
     /// Attempts after the first.
     max: Option<Tries>,
     /// Classes of failures that are tried again.
-    on: Option<OneOrMany<FailureClass>>,
+    on: Option<Filled<FailureClass>>,
     /// Wait before the second attempt; it doubles for each one after.
     delay: Option<Duration>,
 }
@@ -407,9 +451,9 @@ pub(super) struct RolloutStep {
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields)]
 pub(super) struct Analysis {
-    metric: String,
+    metric: Metric,
     fail: Comparison,
-    every: Duration,
+    every: Positive,
     /// How many bad samples roll back.
     #[schemars(range(min = 1, max = 1000))]
     limit: Option<u32>,

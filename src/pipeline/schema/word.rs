@@ -12,6 +12,57 @@ pub(super) enum OneOrMany<T> {
     Many(Vec<T>),
 }
 
+/// One value, or a list of at least one.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum Filled<T> {
+    One(T),
+    Many(#[schemars(length(min = 1))] Vec<T>),
+}
+
+/// A command for a shell; `${{ }}` is not replaced in it, values reach it as environment variables.
+#[derive(JsonSchema)]
+pub(super) struct Shell(#[schemars(regex(pattern = r"^(?![\s\S]*\$\{\{)[\s\S]*\S"))] String);
+
+/// A glob of paths in the repository, without `/` or `./` before it.
+#[derive(JsonSchema)]
+pub(super) struct Tracked(#[schemars(regex(pattern = r"^(?!\.?/)."))] String);
+
+/// A path or glob inside the workspace.
+#[derive(JsonSchema)]
+pub(super) struct Inside(#[schemars(regex(pattern = r"^(?![/~])(?!(.*/)?\.\.(/|$))."))] String);
+
+/// A path in the workspace, or an absolute one in the container; no shell expands it.
+#[derive(JsonSchema)]
+pub(super) struct Anywhere(
+    #[schemars(regex(pattern = r"^(?![~$])(?!/+$)(?!(.*/)?\.\.(/|$))."))] String,
+);
+
+/// The name of an environment variable.
+#[derive(JsonSchema)]
+pub(super) struct Variable(#[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]{0,199}$"))] String);
+
+/// The name of a metric.
+#[derive(JsonSchema)]
+pub(super) struct Metric(#[schemars(regex(pattern = r"^[A-Za-z0-9_./-]{1,128}$"))] String);
+
+/// A span of time above zero, such as `45s`, `15m`, `2h30m` or `14d`.
+#[derive(JsonSchema)]
+pub(super) struct Positive(
+    #[schemars(regex(
+        pattern = r"^(?=.*[1-9])([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$"
+    ))]
+    String,
+);
+
+/// A user by name or number, perhaps with `:` and a group.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum User {
+    Number(u32),
+    Text(#[schemars(regex(pattern = r"^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$"))] String),
+}
+
 /// Text; numbers and booleans are taken as written.
 #[derive(JsonSchema)]
 #[schemars(untagged)]
@@ -62,6 +113,6 @@ pub(super) enum Cpu {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 pub(super) enum Condition {
-    Expression(String),
+    Expression(#[schemars(regex(pattern = r"^(?![\s\S]*\$\{\{)[\s\S]*\S"))] String),
     Flag(bool),
 }

@@ -3,6 +3,9 @@
 use crate::pipeline::diagnostic::Place;
 use crate::pipeline::reading::Reading;
 
+/// Invisible characters that are told; a file with more of them is no text.
+const MOST_HIDDEN: usize = 20;
+
 /// Refuses what must not reach the parser: too much text, and characters that end or hide it.
 pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool {
     if text.len() > super::MOST_BYTES {
@@ -12,22 +15,20 @@ pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool 
         return false;
     }
     let is_bad = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || is_hidden(c);
-    let Some((index, found)) = text.char_indices().find(|(_, c)| is_bad(*c)) else { return true };
-    if index == 0 && found == '\u{feff}' {
-        let message = "the file starts with a byte order mark";
-        let help = "save it as UTF-8 without BOM";
-        reading.error(
-            "yaml/byte-order-mark",
-            reading.place(source, 0, found.len_utf8()),
-            message,
-            help,
-        );
-        return false;
+    let mut is_fine = true;
+    for (index, found) in text.char_indices().filter(|(_, c)| is_bad(*c)).take(MOST_HIDDEN) {
+        is_fine = false;
+        let place = reading.place(source, index, index + found.len_utf8());
+        if index == 0 && found == '\u{feff}' {
+            let message = "the file starts with a byte order mark";
+            reading.error("yaml/byte-order-mark", place, message, "save it as UTF-8 without BOM");
+            continue;
+        }
+        let code = u32::from(found);
+        let message = format!("the file contains the invisible character U+{code:04X}");
+        reading.error("yaml/control-character", place, message, "remove it");
     }
-    let message = format!("the file contains the invisible character U+{:04X}", u32::from(found));
-    let place = reading.place(source, index, index + found.len_utf8());
-    reading.error("yaml/control-character", place, message, "remove it");
-    false
+    is_fine
 }
 
 /// Byte order marks and characters that change the direction of text, so that a reader sees
@@ -100,6 +101,11 @@ const EXPLAINED: &[(&str, &str, &str)] = &[
         "placement of ':'",
         "a `: ` is not possible inside of `[ … ]`",
         "close the brackets, and quote texts that contain `: `",
+    ),
+    (
+        "must be followed by a valid YAML whitespace",
+        "a tab or another sign stands directly after the `:` of a key",
+        "write one space after the `:`",
     ),
     ("tab", "a tab stands where only spaces may", "indent with spaces"),
     ("plain scalar cannot start with '-'", "a text must not start with `-` here", "quote it"),

@@ -59,12 +59,11 @@ impl DockerExecutor {
             exit = &mut end => exit?,
             failed = self.wait_for_failure(&services) => {
                 failed?;
-                match timeout(LAST_WORDS, &mut end).await {
-                    Ok(exit) => exit?,
-                    Err(_) => {
-                        self.signal_attempt(name, Signal::Kill).await?;
-                        end.await?
-                    }
+                if let Ok(exit) = timeout(LAST_WORDS, &mut end).await {
+                    exit?
+                } else {
+                    self.signal_attempt(name, Signal::Kill).await?;
+                    end.await?
                 }
             }
         };

@@ -1,6 +1,6 @@
 //! What the functions and methods of CEL take, and what they give.
 
-use cel::common::ast::{CallExpr, Expr, LiteralValue};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 use super::{Inference, Kind, shown};
 use crate::pipeline::expression::ExpressionError;
@@ -8,17 +8,12 @@ use crate::pipeline::expression::ExpressionError;
 impl Inference<'_> {
     pub(super) fn function(
         &mut self,
-        expr: &Expr,
+        part: &IdedExpr,
         call: &CallExpr,
     ) -> Result<Kind, ExpressionError> {
-        let values: Vec<&Expr> = call
-            .target
-            .iter()
-            .map(|it| &it.expr)
-            .chain(call.args.iter().map(|it| &it.expr))
-            .collect();
-        let kinds: Result<Vec<Kind>, _> = values.iter().map(|it| self.kind(it)).collect();
-        let kinds = kinds?;
+        let values: Vec<&IdedExpr> =
+            call.target.iter().map(AsRef::as_ref).chain(&call.args).collect();
+        let kinds: Vec<Kind> = values.iter().map(|it| self.kind(it)).collect();
         let name = call.func_name.as_str();
         let (wanted, result) = match name {
             "startsWith" | "endsWith" | "matches" | "contains" => (2, Kind::Bool),
@@ -30,33 +25,34 @@ impl Inference<'_> {
             _ => return Ok(Kind::Any),
         };
         if values.len() != wanted {
-            return Err(self.at(expr, wrong_count(call, wanted, values.len())));
+            return Err(self.at(part, wrong_count(call, wanted, values.len())));
         }
         for (value, kind) in values.iter().zip(&kinds) {
             if !fits(name, kind, kinds.first()) {
                 let error =
                     format!("{} is {kind}, and `{name}` wants {}", shown(value), asked(name));
-                let error = self.at(expr, ExpressionError::new(error));
+                let error = ExpressionError::new(error);
                 let is_number = kind.is_number() && name != "size";
                 let help = "make a string of it with `string(…)`, or write it in quotes";
-                return Err(if is_number { error.help(help) } else { error });
+                let error = if is_number { error.help(help) } else { error };
+                self.problems.push(self.at(value, error));
             }
         }
         if let ("matches", Some(pattern)) = (name, values.last()) {
-            self.check_pattern(pattern)?;
+            self.check_pattern(pattern);
         }
         Ok(result)
     }
 
-    fn check_pattern(&self, pattern: &Expr) -> Result<(), ExpressionError> {
-        let Expr::Literal(LiteralValue::String(text)) = pattern else { return Ok(()) };
-        let Err(error) = regex::Regex::new(text.inner()) else { return Ok(()) };
+    fn check_pattern(&mut self, pattern: &IdedExpr) {
+        let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else { return };
+        let Err(error) = regex::Regex::new(text.inner()) else { return };
         let said = error.to_string();
         let said = said.lines().last().unwrap_or_default();
         let said = said.trim_start_matches("error: ");
         let error = format!("`{}` is not a regular expression: {said}", text.inner());
         let help = "write `\\\\` before a sign that stands for itself, such as `\\\\(`";
-        Err(self.at(pattern, ExpressionError::new(error).help(help)))
+        self.problems.push(self.at(pattern, ExpressionError::new(error).help(help)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "enums of `cel`, of which a few cases matter")]
 
-use cel::common::ast::{CallExpr, Expr, LiteralValue};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
 
 use super::{Inference, Kind, shown};
 use crate::pipeline::expression::{ExpressionError, words};
@@ -41,7 +41,7 @@ pub(super) fn read(name: &str) -> Option<Operator> {
 }
 
 /// The operator as it is written.
-pub(super) fn sign(name: &str) -> &str {
+pub(in crate::pipeline::expression) fn sign(name: &str) -> &str {
     match name {
         "_?_:_" => "?",
         "_[_]" => "[",
@@ -54,66 +54,66 @@ impl Inference<'_> {
     pub(super) fn operator(
         &mut self,
         operator: Operator,
-        expr: &Expr,
+        part: &IdedExpr,
         call: &CallExpr,
     ) -> Result<Kind, ExpressionError> {
         match (operator, call.args.as_slice()) {
             (Operator::Logic, args) => {
-                args.iter().try_for_each(|it| self.truth(&it.expr))?;
+                args.iter().for_each(|it| self.truth(it));
                 Ok(Kind::Bool)
             }
             (Operator::Choice, [asked, yes, no]) => {
-                self.truth(&asked.expr)?;
-                Ok(Kind::common(vec![self.kind(&yes.expr)?, self.kind(&no.expr)?]))
+                self.truth(asked);
+                Ok(Kind::common(vec![self.kind(yes), self.kind(no)]))
             }
-            (Operator::Negation, [value]) => self.negation(expr, &value.expr),
-            (Operator::Equality, [left, right]) => self.equality(expr, (&left.expr, &right.expr)),
-            (Operator::Order, [left, right]) => self.order(expr, (&left.expr, &right.expr)),
+            (Operator::Negation, [value]) => self.negation(part, value),
+            (Operator::Equality, [left, right]) => self.equality(part, (left, right)),
+            (Operator::Order, [left, right]) => self.order(part, (left, right)),
             (Operator::Plus | Operator::Arithmetic, [left, right]) => {
-                self.arithmetic(expr, (&left.expr, &right.expr))
+                self.arithmetic(part, (left, right))
             }
-            (Operator::Membership, [item, list]) => self.membership(expr, (&item.expr, &list.expr)),
-            (Operator::Index, [outer, key]) => self.index(expr, (&outer.expr, &key.expr)),
+            (Operator::Membership, [item, list]) => self.membership(part, (item, list)),
+            (Operator::Index, [outer, key]) => self.index(part, (outer, key)),
             (_, args) => {
-                args.iter().try_for_each(|it| self.kind(&it.expr).map(drop))?;
+                self.kinds(args);
                 Ok(Kind::Any)
             }
         }
     }
 
-    fn negation(&mut self, expr: &Expr, value: &Expr) -> Result<Kind, ExpressionError> {
-        let kind = self.kind(value)?;
+    fn negation(&mut self, part: &IdedExpr, value: &IdedExpr) -> Result<Kind, ExpressionError> {
+        let kind = self.kind(value);
         if kind.is_number() {
             return Ok(Kind::Number);
         }
         let error = format!("{} is {kind}, and `-` wants a number", shown(value));
-        Err(self.at(expr, ExpressionError::new(error)))
+        Err(self.at(part, ExpressionError::new(error)))
     }
 
     fn equality(
         &mut self,
-        expr: &Expr,
-        (left, right): (&Expr, &Expr),
+        part: &IdedExpr,
+        (left, right): (&IdedExpr, &IdedExpr),
     ) -> Result<Kind, ExpressionError> {
-        let kinds = (self.kind(left)?, self.kind(right)?);
-        self.check_class(expr, (left, right), (&kinds.0, &kinds.1), "which are never equal")?;
-        self.check_word((left, &kinds.0), right)?;
-        self.check_word((right, &kinds.1), left)?;
+        let kinds = (self.kind(left), self.kind(right));
+        self.check_class(part, (left, right), (&kinds.0, &kinds.1), "which are never equal")?;
+        self.check_word((left, &kinds.0), right);
+        self.check_word((right, &kinds.1), left);
         Ok(Kind::Bool)
     }
 
     fn order(
         &mut self,
-        expr: &Expr,
-        (left, right): (&Expr, &Expr),
+        part: &IdedExpr,
+        (left, right): (&IdedExpr, &IdedExpr),
     ) -> Result<Kind, ExpressionError> {
-        let kinds = (self.kind(left)?, self.kind(right)?);
-        self.check_class(expr, (left, right), (&kinds.0, &kinds.1), "which have no order")?;
+        let kinds = (self.kind(left), self.kind(right));
+        self.check_class(part, (left, right), (&kinds.0, &kinds.1), "which have no order")?;
         for (side, kind) in [(left, &kinds.0), (right, &kinds.1)] {
             if matches!(kind, Kind::List(_) | Kind::Map(_) | Kind::Record(_) | Kind::Null) {
                 let error = format!("{} has no order: it is {kind}", shown(side));
                 let help = "use `==`, or compare a part of it";
-                return Err(self.at(expr, ExpressionError::new(error).help(help)));
+                return Err(self.at(part, ExpressionError::new(error).help(help)));
             }
         }
         Ok(Kind::Bool)
@@ -121,8 +121,8 @@ impl Inference<'_> {
 
     fn check_class(
         &self,
-        expr: &Expr,
-        (left, right): (&Expr, &Expr),
+        part: &IdedExpr,
+        (left, right): (&IdedExpr, &IdedExpr),
         kinds: (&Kind, &Kind),
         consequence: &str,
     ) -> Result<(), ExpressionError> {
@@ -132,40 +132,37 @@ impl Inference<'_> {
         }
         let (one, other) = (shown(left), shown(right));
         let error = format!("{one} is {} and {other} is {}, {consequence}", kinds.0, kinds.1);
-        Err(self.at(expr, ExpressionError::new(error).help(conversion((left, right), kinds))))
+        Err(self.at(part, ExpressionError::new(error).help(conversion((left, right), kinds))))
     }
 
     /// Refuses a literal that a text of a few words never is.
-    fn check_word(
-        &self,
-        (expr, kind): (&Expr, &Kind),
-        literal: &Expr,
-    ) -> Result<(), ExpressionError> {
-        let (Kind::Word(known), Expr::Literal(LiteralValue::String(text))) = (kind, literal) else {
-            return Ok(());
+    fn check_word(&mut self, (part, kind): (&IdedExpr, &Kind), literal: &IdedExpr) {
+        let (Kind::Word(known), Expr::Literal(LiteralValue::String(text))) = (kind, &literal.expr)
+        else {
+            return;
         };
         let known = known.all();
         if known.contains(&text.inner()) {
-            return Ok(());
+            return;
         }
         let listed = words::listed(known.iter().copied());
-        let (text_of, never) = (shown(expr), text.inner());
+        let (text_of, never) = (shown(part), text.inner());
         let error = format!("{text_of} is never `\"{never}\"`; it is one of {listed}");
         let error = words::suggest(ExpressionError::new(error), text.inner(), known);
-        Err(self.at(literal, error))
+        self.problems.push(self.at(literal, error));
     }
 
     fn arithmetic(
         &mut self,
-        expr: &Expr,
-        (left, right): (&Expr, &Expr),
+        part: &IdedExpr,
+        (left, right): (&IdedExpr, &IdedExpr),
     ) -> Result<Kind, ExpressionError> {
-        let Expr::Call(call) = expr else { return Ok(Kind::Any) };
-        let kinds = (self.kind(left)?, self.kind(right)?);
+        let Expr::Call(call) = &part.expr else { return Ok(Kind::Any) };
+        let kinds = (self.kind(left), self.kind(right));
         let sign = sign(&call.func_name);
         if matches!(sign, "/" | "%") && is_zero(right) {
             let error = ExpressionError::new("this divides by zero and has no value");
-            return Err(self.at(expr, error));
+            return Err(self.at(part, error));
         }
         let is_join = sign == "+";
         let found = match &kinds {
@@ -191,27 +188,26 @@ impl Inference<'_> {
                 kinds.0, kinds.1
             );
             let help = conversion((left, right), (&kinds.0, &kinds.1));
-            self.at(expr, ExpressionError::new(error).help(help))
+            self.at(part, ExpressionError::new(error).help(help))
         })
     }
 
     fn membership(
         &mut self,
-        expr: &Expr,
-        (item, list): (&Expr, &Expr),
+        part: &IdedExpr,
+        (item, list): (&IdedExpr, &IdedExpr),
     ) -> Result<Kind, ExpressionError> {
-        let (wanted, found) = (self.kind(item)?, self.kind(list)?);
+        let (wanted, found) = (self.kind(item), self.kind(list));
         match &found {
             Kind::List(items) => {
                 if wanted.class().zip(items.class()).is_some_and(|(a, b)| a != b) {
                     let item = shown(item);
                     let error = format!("{item} is {wanted}, and each item of the list is {items}");
                     let help = "write the items as values of the same type";
-                    return Err(self.at(expr, ExpressionError::new(error).help(help)));
+                    return Err(self.at(part, ExpressionError::new(error).help(help)));
                 }
-                if let Expr::List(list) = list {
-                    let mut items = list.elements.iter();
-                    items.try_for_each(|it| self.check_word((item, &wanted), &it.expr))?;
+                if let Expr::List(list) = &list.expr {
+                    list.elements.iter().for_each(|it| self.check_word((item, &wanted), it));
                 }
             }
             Kind::Any | Kind::Map(_) | Kind::Record(_) => {}
@@ -226,7 +222,7 @@ impl Inference<'_> {
                 } else {
                     "write a list, such as `[\"a\", \"b\"]`".to_owned()
                 };
-                return Err(self.at(expr, ExpressionError::new(error).help(help)));
+                return Err(self.at(part, ExpressionError::new(error).help(help)));
             }
         }
         Ok(Kind::Bool)
@@ -234,21 +230,21 @@ impl Inference<'_> {
 
     fn index(
         &mut self,
-        expr: &Expr,
-        (outer, key): (&Expr, &Expr),
+        part: &IdedExpr,
+        (outer, key): (&IdedExpr, &IdedExpr),
     ) -> Result<Kind, ExpressionError> {
-        let found = self.kind(outer)?;
-        self.kind(key)?;
-        match (&found, key) {
+        let found = self.kind(outer);
+        self.kind(key);
+        match (&found, &key.expr) {
             (Kind::List(item), _) => Ok(item.as_ref().clone()),
             (Kind::Map(values), _) => Ok(values.as_ref().clone()),
             (Kind::Record(_), Expr::Literal(LiteralValue::String(name))) => {
-                self.member(expr, &found, (outer, name.inner()))
+                self.member(part, &found, (outer, name.inner()))
             }
             (Kind::Any | Kind::Record(_), _) => Ok(Kind::Any),
             _ => {
                 let error = format!("{} is {found} and has no parts", shown(outer));
-                Err(self.at(expr, ExpressionError::new(error)))
+                Err(self.at(part, ExpressionError::new(error)))
             }
         }
     }
@@ -261,8 +257,8 @@ impl Kind {
     }
 }
 
-fn is_zero(expr: &Expr) -> bool {
-    match expr {
+fn is_zero(part: &IdedExpr) -> bool {
+    match &part.expr {
         Expr::Literal(LiteralValue::Int(number)) => *number.inner() == 0,
         Expr::Literal(LiteralValue::UInt(number)) => *number.inner() == 0,
         _ => false,
@@ -270,8 +266,8 @@ fn is_zero(expr: &Expr) -> bool {
 }
 
 /// How the two sides could be made one type.
-fn conversion(sides: (&Expr, &Expr), kinds: (&Kind, &Kind)) -> String {
-    let is_string = |it: &Expr| matches!(it, Expr::Literal(LiteralValue::String(_)));
+fn conversion(sides: (&IdedExpr, &IdedExpr), kinds: (&Kind, &Kind)) -> String {
+    let is_string = |it: &IdedExpr| matches!(it.expr, Expr::Literal(LiteralValue::String(_)));
     let is_plain = |it: &Kind| matches!(it, Kind::Number | Kind::Bool);
     let is_quoted =
         (is_string(sides.0) && is_plain(kinds.1)) || (is_string(sides.1) && is_plain(kinds.0));
@@ -282,8 +278,8 @@ fn conversion(sides: (&Expr, &Expr), kinds: (&Kind, &Kind)) -> String {
 }
 
 /// A literal that a string is compared with, written as a string.
-fn with_quotes((left, right): (&Expr, &Expr), kinds: (&Kind, &Kind)) -> String {
-    let is_literal = |it: &Expr| matches!(it, Expr::Literal(_));
+fn with_quotes((left, right): (&IdedExpr, &IdedExpr), kinds: (&Kind, &Kind)) -> String {
+    let is_literal = |it: &IdedExpr| matches!(it.expr, Expr::Literal(_));
     let quoted = match kinds {
         (text, Kind::Number | Kind::Bool) if text.is_text() && is_literal(right) => Some(right),
         (Kind::Number | Kind::Bool, text) if text.is_text() && is_literal(left) => Some(left),
@@ -296,7 +292,7 @@ fn with_quotes((left, right): (&Expr, &Expr), kinds: (&Kind, &Kind)) -> String {
         Some(literal) => {
             let bare = shown(literal);
             let bare = bare.trim_matches('`');
-            let is_number = !matches!(literal, Expr::Literal(LiteralValue::Boolean(_)));
+            let is_number = !matches!(literal.expr, Expr::Literal(LiteralValue::Boolean(_)));
             if is_number && !text_side.contains(' ') {
                 format!("write `\"{bare}\"`, or make a number of the string: `double({text_side})`")
             } else {

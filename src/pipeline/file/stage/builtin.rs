@@ -46,6 +46,8 @@ pub(crate) struct Builtin {
     pub(crate) required: &'static [(&'static str, &'static str)],
     /// What it publishes for `needs.….outputs`; any name when empty.
     pub(crate) outputs: &'static [&'static str],
+    /// Whether this version runs it; a stage with another one fails when it is its turn.
+    pub(crate) is_here: bool,
 }
 
 /// All built-ins.
@@ -62,6 +64,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[],
         outputs: &["digest", "reference"],
+        is_here: true,
     },
     Builtin {
         name: "eval",
@@ -76,6 +79,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[("suite", "evals/core.yml")],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "contract",
@@ -85,6 +89,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[("contracts", "contracts/")],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "sbom",
@@ -95,6 +100,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "scan",
@@ -106,6 +112,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "deploy",
@@ -117,6 +124,7 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "load",
@@ -129,12 +137,14 @@ pub(crate) const BUILTINS: &[Builtin] = &[
         ],
         required: &[("scenario", "load/chat.yml")],
         outputs: &[],
+        is_here: false,
     },
     Builtin {
         name: "rollout",
         with: &[("image", Kind::Text), ("config", Kind::Path), ("env", Kind::Map)],
         required: &[],
         outputs: &[],
+        is_here: false,
     },
 ];
 
@@ -167,6 +177,27 @@ pub(crate) fn find(node: &Node, reading: &Reading) -> Option<&'static Builtin> {
     };
     reading.error("pipeline/unknown-builtin", node.place, format!("there is no `{text}`"), help);
     None
+}
+
+/// Warns of a built-in whose stage will fail, as this version cannot run it.
+pub(crate) fn warn_of_later(builtin: &Builtin, node: &Node, label: &str, reading: &Reading) {
+    if builtin.is_here {
+        return;
+    }
+    let name = builtin.name;
+    let message = format!(
+        "this version of Trunkline cannot run `builtin/{name}`: when it is its turn, {label} fails with class `user`, and what needs it does not start"
+    );
+    let here: Vec<String> = BUILTINS
+        .iter()
+        .filter(|it| it.is_here)
+        .map(|it| format!("`builtin/{}`", it.name))
+        .collect();
+    let help = format!(
+        "it can run {}; until it has `builtin/{name}`, do its work in `steps`, or leave the stage out",
+        here.join(", ")
+    );
+    reading.warn("pipeline/later-builtin", node.place, message, help);
 }
 
 /// What a built-in publishes; nothing when any name may be.

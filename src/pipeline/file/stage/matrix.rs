@@ -117,7 +117,7 @@ fn with(cell: &Cell, name: &str, value: &str) -> Cell {
 pub(crate) fn read(node: &Node, reading: &Reading) -> Option<Matrix> {
     let entries =
         mapping(node, "`matrix`", "such as `matrix: { python: [\"3.11\", \"3.12\"] }`", reading)?;
-    let problems = reading.problem_count();
+    let errors = reading.error_count();
     let mut matrix = Matrix::default();
     if !is_few(entries.len(), MOST_AXES, "axes", node, reading) {
         return Some(Matrix { is_broken: true, ..matrix });
@@ -138,7 +138,7 @@ pub(crate) fn read(node: &Node, reading: &Reading) -> Option<Matrix> {
         }
     }
     check_size(&matrix, entries, node, reading);
-    matrix.is_broken = reading.problem_count() > problems;
+    matrix.is_broken = reading.error_count() > errors;
     Some(matrix)
 }
 
@@ -231,15 +231,15 @@ fn read_rule(node: &Node, label: &str, reading: &Reading) -> Option<Rule> {
             rule.events = read_events(&entry.value, reading);
             continue;
         }
-        let values = loose_list(&entry.value, &format!("`{}`", entry.key), reading)?;
+        let label = format!("`{}`", entry.key);
+        let Some(values) = loose_list(&entry.value, &label, reading) else { continue };
         if let Ok([value]) = <[String; 1]>::try_from(values) {
             rule.values.push((entry.key.clone(), value));
         } else {
-            let label = format!("`{}`", entry.key);
             wrong_type(&entry.value, &label, "one value", reading, "write one item for each");
         }
     }
-    if rule.values.is_empty() {
+    if !entries.iter().any(|it| it.key != "on") {
         let message = format!("{label} names no axis");
         reading.error("pipeline/matrix", node.place, message, "such as `{ python: \"3.11\" }`");
         return None;

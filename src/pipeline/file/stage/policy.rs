@@ -1,6 +1,8 @@
 //! The rules of a stage: retries, allowed failures, gates, budgets, concurrency, environments
 //! and needs.
 
+use std::collections::BTreeMap;
+
 use super::super::fields::{Fields, Read, choice, mapping, wrong_type};
 use super::super::measure::{Day, Positive, day_number};
 use super::super::scalar::{self, Early, Plain, number, whole};
@@ -30,10 +32,10 @@ impl Read for Need {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         if let Value::Mapping(_) = &node.value {
             let fields = Fields::of(node, label, NEED_KEYS, reading)?;
-            let name = fields.require::<Plain>("stage", "build")?.0;
+            let name = fields.require::<Plain>("stage", "build");
             let place = fields.find("stage").map_or(node.place, |it| it.place);
             let optional = fields.read_or("optional", false);
-            return Some(Self { stage: Named { name, place }, optional });
+            return Some(Self { stage: Named { name: name?.0, place }, optional });
         }
         let name = Plain::read(node, label, reading)?.0;
         Some(Self { stage: Named { name, place: node.place }, optional: false })
@@ -115,24 +117,23 @@ const ON_NEW: &[(&str, OnNew)] =
 impl Read for Concurrency {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         let fields = Fields::of(node, label, RUN_CONCURRENCY_KEYS, reading)?;
-        let mut on_new = std::collections::BTreeMap::new();
-        match fields.find("on_new") {
-            None => {}
-            Some(node) if matches!(node.value, Value::Mapping(_)) => {
-                let events = Fields::of(node, "`on_new`", super::super::trigger::EVENTS, reading)?;
-                for entry in events.entries {
-                    if let Some(word) = choice(&entry.value, "`on_new`", ON_NEW, reading) {
-                        on_new.insert(entry.key.clone(), word);
-                    }
-                }
-            }
-            Some(node) => {
-                on_new.insert(String::new(), choice(node, "`on_new`", ON_NEW, reading)?);
-            }
-        }
+        let on_new = fields.find("on_new").map(|it| read_on_new(it, reading));
         let group = fields.require::<Early>("group", "\"ci-${{ git.ref }}\"")?.0;
-        Some(Self { group, on_new })
+        Some(Self { group, on_new: on_new.unwrap_or_default() })
     }
+}
+
+/// One word for all events, under the empty name, or one for each.
+fn read_on_new(node: &Node, reading: &Reading) -> BTreeMap<String, OnNew> {
+    let word = |node| choice(node, "`on_new`", ON_NEW, reading);
+    if !matches!(node.value, Value::Mapping(_)) {
+        return word(node).into_iter().map(|it| (String::new(), it)).collect();
+    }
+    let Some(events) = Fields::of(node, "`on_new`", super::super::trigger::EVENTS, reading) else {
+        return BTreeMap::new();
+    };
+    let words = events.entries.iter().filter_map(|it| Some((it.key.clone(), word(&it.value)?)));
+    words.collect()
 }
 
 /// A group of stages, before its name is known.
@@ -156,11 +157,12 @@ impl Read for StageGroup {
         let fields = Fields::of(node, label, STAGE_CONCURRENCY_KEYS, reading)?;
         let limit = fields.find("limit").and_then(|it| whole(it, "`limit`", 1..=1000, reading));
         let order = fields.find("order").and_then(|it| choice(it, "`order`", ORDERS, reading));
+        let skip_outdated = fields.read_or("skip_outdated", false);
         Some(Self {
             group: fields.require::<Early>("group", "deploy-staging")?.0,
             limit: limit.and_then(|it| u32::try_from(it).ok()).unwrap_or(1),
             order: order.unwrap_or_default(),
-            skip_outdated: fields.read_or("skip_outdated", false),
+            skip_outdated,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `rollout`: how a release goes into an environment, step by step.
 
-use super::super::fields::{Fields, Read, choice};
+use super::super::fields::{Fields, Read, choice, items};
 use super::super::measure::Positive;
 use super::super::occurrence;
 use super::super::scalar::{Plain, whole};
@@ -24,7 +24,7 @@ impl Read for Rollout {
         const ON_NO_DATA: &[(&str, ())] = &[("pause", ()), ("continue", ()), ("rollback", ())];
         const ON_FAIL: &[(&str, ())] = &[("rollback", ()), ("pause", ())];
         let fields = Fields::of(node, label, KEYS, reading)?;
-        fields.require::<Plain>("strategy", "canary")?;
+        fields.require::<Plain>("strategy", "canary");
         let strategy = fields.find("strategy");
         let is_canary = strategy.and_then(|it| choice(it, "`strategy`", STRATEGIES, reading));
         let steps = fields.read_or("steps", Vec::<Step>::new());
@@ -56,7 +56,8 @@ fn check_steps(fields: &Fields<'_>, steps: &[Step], is_canary: Option<bool>, rea
     if weights.windows(2).any(|pair| pair.first() >= pair.last()) {
         let message = format!("the weights of the steps must grow, found {weights:?}");
         reading.error("pipeline/rollout", node.place, message, "order them from small to large");
-    } else if weights.last().is_some_and(|it| *it != 100) {
+    } else if weights.len() == items(node).len() && weights.last().is_some_and(|it| *it != 100) {
+        // A step that cannot be read has been told, and may be the one with 100.
         let message = "the last step must have the weight 100";
         reading.error("pipeline/rollout", node.place, message, "add `{ weight: 100 }`");
     }

@@ -32,15 +32,8 @@ impl Read for Shell {
             wrong_type(node, label, "a command", reading, help);
             return None;
         };
-        if let Some(start) = text.find("${{") {
-            let inner = text.get(start..).unwrap_or_default();
-            let shown = inner.split_inclusive("}}").next().unwrap_or(inner);
-            let shown: String = shown.chars().take(60).collect();
-            let place = inside(node, shown.as_str(), reading);
-            let message = format!("`{shown}` is not replaced inside of a command");
-            let help =
-                format!("add `env: {{ VALUE: \"{shown}\" }}` to the stage and write `$VALUE` here");
-            reading.error("pipeline/template-in-run", place, message, help);
+        if text.contains("${{") {
+            refuse_templates(node, text, reading);
             return None;
         }
         if text.len() > LONGEST_RUN {
@@ -52,16 +45,48 @@ impl Read for Shell {
     }
 }
 
-/// The first place of `part` inside of a node.
-fn inside(node: &Node, part: &str, reading: &Reading) -> crate::pipeline::diagnostic::Place {
-    let shown = reading.text_at(node.place);
-    match shown.find(part) {
-        Some(at) => {
+/// Refuses every `${{ … }}` of a command, each where it stands.
+fn refuse_templates(node: &Node, text: &str, reading: &Reading) {
+    let file = reading.text_at(node.place);
+    let mut searched = 0;
+    for (start, _) in text.match_indices("${{") {
+        let inner = text.get(start..).unwrap_or_default();
+        let whole = inner.split_inclusive("}}").next().unwrap_or(inner);
+        let shown: String = whole.chars().take(60).collect();
+        let found = file.get(searched..).and_then(|it| it.find(&shown)).map(|it| it + searched);
+        let place = found.map_or(node.place, |at| {
+            searched = at + shown.len();
             let start = node.place.start + at;
-            reading.place(node.place.source, start, start + part.len())
-        }
-        None => node.place,
+            reading.place(node.place.source, start, start + shown.len())
+        });
+        let message = format!("`{shown}` is not replaced inside of a command");
+        let help = variable_help(whole, &shown);
+        reading.error("pipeline/template-in-run", place, message, help);
     }
+}
+
+fn variable_help(template: &str, shown: &str) -> String {
+    let variable = variable_for(template);
+    if let Some(secret) = variable.strip_prefix("SECRETS_") {
+        return format!("add `secrets: [{secret}]` to the stage and write `${secret}` here");
+    }
+    let quote = if shown.contains('"') { '\'' } else { '"' };
+    format!(
+        "add `env: {{ {variable}: {quote}{shown}{quote} }}` to the stage and write `${variable}` here"
+    )
+}
+
+/// A name for the variable that takes the place of `${{ git.sha }}`: `GIT_SHA`.
+fn variable_for(template: &str) -> String {
+    let inner = template.trim_start_matches("${{").trim_end_matches("}}").trim();
+    let is_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let has_form =
+        inner.starts_with(|c: char| c.is_ascii_alphabetic()) && inner.chars().all(is_path);
+    if !has_form || inner.len() > 40 {
+        return "VALUE".to_owned();
+    }
+    let bare = inner.strip_prefix("env.").unwrap_or(inner);
+    bare.to_ascii_uppercase().replace(['-', '.'], "_")
 }
 
 /// Reads `run`: one command or a list.

@@ -2,8 +2,8 @@
 
 use sqlx::FromRow;
 
-use super::{Store, StoreError, read_word, with_db, with_writer};
 use crate::model::{AttemptName, ProjectId, RunId, Timestamp};
+use crate::store::{Store, StoreError, read_word, with_db, with_writer};
 
 /// Runs that are counted together: those of a project, or from a repository where there is no project.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -148,7 +148,8 @@ impl Store {
         let bodies: Vec<String> =
             with_db!(self, db => sqlx::query_scalar(SQL).fetch_all(db).await?);
         let run = |body: &String| {
-            let reused: Reused = super::read_json(|| "event of a reused stage".to_owned(), body)?;
+            let reused: Reused =
+                crate::store::read_json(|| "event of a reused stage".to_owned(), body)?;
             Ok(reused.from.run)
         };
         bodies.iter().map(run).collect()

@@ -5,9 +5,9 @@ use std::path::Path;
 use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
 
-use super::{Pool, Store, StoreError, with_db};
 use crate::metrics::Stock;
 use crate::model::{RunStatus, Timestamp};
+use crate::store::{Pool, Store, StoreError, with_db};
 
 impl Store {
     /// Migrations that the database has.
@@ -40,7 +40,7 @@ impl Store {
     /// after the other, an old one goes on with the schema of the next.
     pub async fn check_ready(&self) -> Result<(), StoreError> {
         let applied = self.count_migrations().await?;
-        let known = i64::try_from(super::connection::migrations()).unwrap_or(i64::MAX);
+        let known = i64::try_from(crate::store::connection::migrations()).unwrap_or(i64::MAX);
         if applied < known { Err(StoreError::OlderSchema { applied, known }) } else { Ok(()) }
     }
 

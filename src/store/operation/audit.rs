@@ -1,7 +1,7 @@
 //! The table `audit_events`: who did what. Rows are added, and never changed.
 
-use super::{Store, StoreError, in_transaction, with_db, with_writer};
 use crate::model::{ProjectId, TeamId, Timestamp};
+use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
 /// One row of `audit_events`.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

@@ -26,7 +26,11 @@ impl FromRequestParts<App> for Newcomer {
 }
 
 /// The address of the peer; where that is a proxy we trust, the last one in `X-Forwarded-For` that is not.
-pub(super) fn address(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpAddr]) -> String {
+pub(in crate::http) fn address(
+    peer: Option<IpAddr>,
+    headers: &HeaderMap,
+    trusted: &[IpAddr],
+) -> String {
     let Some(peer) = peer.map(|it| it.to_canonical()) else { return "unknown".to_owned() };
     let is_trusted = |it: &IpAddr| trusted.contains(it);
     if !is_trusted(&peer) {

@@ -1,7 +1,7 @@
 //! Which finished runs the collector of traces has not got.
 
-use super::{Store, StoreError, with_db, with_writer};
 use crate::model::{RunId, Timestamp};
+use crate::store::{Store, StoreError, with_db, with_writer};
 
 /// A finished run of which something was not sent.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

@@ -4,16 +4,16 @@
 use axum::http::{HeaderMap, Method, header};
 
 /// The header in which a page repeats the CSRF cookie.
-pub(super) const CSRF_HEADER: &str = "x-csrf-token";
+pub(in crate::http) const CSRF_HEADER: &str = "x-csrf-token";
 
 /// Whether a request of this method may change something (RFC 9110, section 9.2.1).
-pub(super) fn is_unsafe(method: &Method) -> bool {
+pub(in crate::http) fn is_unsafe(method: &Method) -> bool {
     ![Method::GET, Method::HEAD, Method::OPTIONS].contains(method)
 }
 
 /// Whether the browser says that our own origin has sent this. `public_url` is our origin where it is known;
 /// else it is taken from `Host`.
-pub(super) fn is_same_origin(headers: &HeaderMap, public_url: Option<&str>) -> bool {
+pub(in crate::http) fn is_same_origin(headers: &HeaderMap, public_url: Option<&str>) -> bool {
     let get = |name: &str| headers.get(name).and_then(|it| it.to_str().ok());
     let site = get("sec-fetch-site");
     if site.is_some_and(|it| it != "same-origin") {

@@ -1,0 +1,156 @@
+//! Lists of runs: newest first, with filters. Each must be quick among millions, also where it finds nothing.
+
+use sqlx::QueryBuilder;
+
+use super::{Record, RunRow};
+use crate::model::{ProjectId, RunId, RunStatus, TeamId};
+use crate::store::{Store, StoreError, with_db};
+
+/// Projects whose newest runs are looked up one by one and merged. Where there are more, one of them has what
+/// is looked for soon, and the list is read from its new end.
+const PROJECTS_MERGED: usize = 64;
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    /// Only this pipeline.
+    pub pipeline: Option<String>,
+    /// Only this repository.
+    pub repository: Option<String>,
+    /// Only this project.
+    pub project: Option<ProjectId>,
+    /// Only projects of these teams.
+    pub teams: Option<Vec<TeamId>>,
+    /// Only this branch.
+    pub branch: Option<String>,
+    /// Only this event.
+    pub event: Option<String>,
+    /// Only this revision.
+    pub revision: Option<String>,
+    /// Only these statuses; all when empty.
+    pub statuses: Vec<RunStatus>,
+    /// Only runs whose id begins so.
+    pub id_prefix: Option<String>,
+    /// Only runs created before this one (its id), for paging.
+    pub before: Option<RunId>,
+    /// At most this many, newest first.
+    pub limit: u32,
+}
+
+/// Adds a condition for each column whose filter is set.
+macro_rules! push_equals {
+    ($sql:ident, { $($column:ident: $value:expr),* $(,)? }) => {
+        $(if let Some(value) = &$value {
+            $sql.push(concat!(" AND ", stringify!($column), " = ")).push_bind(value);
+        })*
+    };
+}
+
+/// Adds the conditions that do not depend on the project. A macro, as the type of the builder differs by database.
+macro_rules! push_conditions {
+    ($sql:ident, $filter:ident) => {
+        push_equals!($sql, {
+            pipeline: $filter.pipeline,
+            repository: $filter.repository,
+            branch: $filter.branch,
+            event: $filter.event,
+            revision: $filter.revision,
+        });
+        if let Some(prefix) = &$filter.id_prefix {
+            let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
+            $sql.push(" AND substr(id, 1, ").push_bind(length);
+            $sql.push(") = ").push_bind(prefix);
+        }
+        if let Some(before) = &$filter.before {
+            $sql.push(" AND id < ").push_bind(before);
+        }
+        if !$filter.statuses.is_empty() {
+            let mut words = $sql.push(" AND status IN (").separated(", ");
+            for status in &$filter.statuses {
+                words.push_bind(status.as_str());
+            }
+            $sql.push(")");
+        }
+        $sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from($filter.limit));
+    };
+}
+
+impl Store {
+    /// Runs, newest first.
+    pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        let projects = match (&filter.project, &filter.teams) {
+            (None, None) => return self.list_runs_anywhere(filter).await,
+            (Some(project), None) => vec![project.clone()],
+            (wanted, Some(teams)) => self.projects_of(teams, wanted.as_ref()).await?,
+        };
+        if projects.len() > PROJECTS_MERGED {
+            return self.list_runs_anywhere(filter).await;
+        }
+        self.list_runs_of(&projects, filter).await
+    }
+
+    /// From the new end of the table on, or by the index that the database finds best.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
+    async fn list_runs_anywhere(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        let records: Vec<Record> = with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");
+            push_equals!(sql, { project: filter.project });
+            if let Some(teams) = &filter.teams {
+                sql.push(" AND project IN (SELECT id FROM projects WHERE team IN (''");
+                for team in teams {
+                    sql.push(", ").push_bind(team);
+                }
+                sql.push("))");
+            }
+            push_conditions!(sql, filter);
+            sql.build_query_as().fetch_all(db).await?
+        });
+        records.into_iter().map(RunRow::try_from).collect()
+    }
+
+    /// The newest of each project, merged: every part is read from its own index and no further than the limit.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
+    async fn list_runs_of(
+        &self,
+        projects: &[ProjectId],
+        filter: &RunFilter,
+    ) -> Result<Vec<RunRow>, StoreError> {
+        if projects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<Record> = with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT * FROM (");
+            for (place, project) in projects.iter().enumerate() {
+                sql.push(if place == 0 { "" } else { " UNION ALL " });
+                sql.push("SELECT * FROM (SELECT * FROM runs WHERE project = ").push_bind(project);
+                push_conditions!(sql, filter);
+                sql.push(format!(") AS p{place}"));
+            }
+            sql.push(") AS newest ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
+        });
+        records.into_iter().map(RunRow::try_from).collect()
+    }
+
+    /// Projects of these teams, archived ones too; only `wanted`, if that is given. One more than can be merged
+    /// at most.
+    async fn projects_of(
+        &self,
+        teams: &[TeamId],
+        wanted: Option<&ProjectId>,
+    ) -> Result<Vec<ProjectId>, StoreError> {
+        let limit = i64::try_from(PROJECTS_MERGED + 1).unwrap_or(i64::MAX);
+        Ok(with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT id FROM projects WHERE team IN (''");
+            for team in teams {
+                sql.push(", ").push_bind(team);
+            }
+            sql.push(")");
+            if let Some(project) = wanted {
+                sql.push(" AND id = ").push_bind(project);
+            }
+            sql.push(" LIMIT ").push_bind(limit);
+            sql.build_query_scalar().fetch_all(db).await?
+        }))
+    }
+}

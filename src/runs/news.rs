@@ -261,7 +261,12 @@ fn newest(news: impl Iterator<Item = News>) -> Vec<News> {
                 let known = runs.entry((run, seq == 0)).or_insert(seq);
                 *known = (*known).max(seq);
             }
-            other => _ = others.insert(other),
+            other @ (News::Takeable
+            | News::Freed(_)
+            | News::Delivery
+            | News::Look
+            | News::Workers
+            | News::Everything) => _ = others.insert(other),
         }
     }
     let runs = runs.into_iter().map(|((run, _), seq)| News::Run(run, seq));

@@ -67,7 +67,7 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
     let settings = fleet::worker_settings(session, &state, (&args.drive, &args.place), "server")?;
     let serving = Serving { session, args, state: &state, probe: None };
     if settings.slots == 0 {
-        serving.serve::<HostExecutor>(None, (lock, settings)).await?;
+        Box::pin(serving.serve::<HostExecutor>(None, (lock, settings))).await?;
         return end(session, &state).await;
     }
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
@@ -75,12 +75,13 @@ pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit
         ExecutorKind::Docker => {
             let docker = executor::docker(session, &state).await?;
             let probe = Some(docker.clone());
-            Serving { probe, ..serving }.serve(Some(docker), (lock, settings)).await?;
+            let serving = Serving { probe, ..serving };
+            Box::pin(serving.serve(Some(docker), (lock, settings))).await?;
         }
         ExecutorKind::Host => {
             tracing::warn!("stages run as processes of this machine, without isolation");
             let host = executor::host(session, &state)?;
-            serving.serve(Some(host), (lock, settings)).await?;
+            Box::pin(serving.serve(Some(host), (lock, settings))).await?;
         }
     }
     end(session, &state).await

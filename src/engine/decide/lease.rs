@@ -6,6 +6,7 @@ use crate::engine::{AttemptOutcome, Event, Refused, Run};
 use crate::model::{FailureClass, StageIndex, Timestamp};
 
 /// Who takes a run over.
+#[derive(Clone, Copy)]
 pub(super) struct Driver<'a> {
     pub(super) epoch: u64,
     pub(super) owner: &'a str,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::executor::{Executor, Signal};
+use crate::model::AttemptName;
 use crate::worker::driver::Driver;
 
 /// How often it is asked who has the run: a successor takes the lease a moment before it says so.
@@ -31,19 +32,21 @@ impl<E: Executor> Driver<'_, E> {
         if successor.is_empty() || successor == self.worker.settings.instance {
             return;
         }
-        let executor = &self.worker.parts.executor;
-        let attempts = self.attempts.keys().cloned().collect::<Vec<_>>();
-        let ahead = self.look_ahead.names();
+        let attempts: Vec<_> = self.attempts.keys().cloned().collect();
         for name in &attempts {
-            tracing::warn!(attempt = %name, "the lease was lost; the attempt is ended here");
-            if let Err(error) = executor.signal(name, Signal::Kill).await {
-                tracing::warn!(attempt = %name, %error, "it could not be killed");
-            }
+            self.kill_lost(name).await;
         }
-        for name in attempts.iter().chain(&ahead) {
-            if let Err(error) = executor.remove(name).await {
+        for name in attempts.iter().chain(&self.look_ahead.names()) {
+            if let Err(error) = self.worker.parts.executor.remove(name).await {
                 tracing::warn!(attempt = %name, %error, "left to the next sweep");
             }
+        }
+    }
+
+    async fn kill_lost(&self, name: &AttemptName) {
+        tracing::warn!(attempt = %name, "the lease was lost; the attempt is ended here");
+        if let Err(error) = self.worker.parts.executor.signal(name, Signal::Kill).await {
+            tracing::warn!(attempt = %name, %error, "it could not be killed");
         }
     }
 }

@@ -51,7 +51,7 @@ impl World {
         let output =
             Output { paint: Paint::default(), json: false, is_live: false, utc_offset_seconds: 0 };
         let style = line::Style::of(&RunView::new(&run, nowhere(), Timestamp(0)), "", &output);
-        let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style, seq: 0 };
+        let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style };
         world.order(&Command::TakeLease {
             epoch: 1,
             owner: "process 1".to_owned(),

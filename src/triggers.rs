@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::model::{Clock, ProjectId, Timestamp};
 use crate::notifications::Notifications;
 use crate::projects::{ProjectError, Projects};
-use crate::runs::{Runs, RunsError};
+use crate::runs::news::heard;
+use crate::runs::{Change, News, Runs, RunsError};
 use crate::source::SourceError;
 use crate::store::{Store, StoreError};
 
@@ -137,12 +138,37 @@ impl Triggers {
             Box::pin(self.repeat(shutdown, || self.derive_statuses())),
             Box::pin(self.repeat(shutdown, || self.post_statuses())),
             self.send_notifications(shutdown),
+            self.hear_others(shutdown),
         );
     }
 
     async fn send_notifications(&self, shutdown: &CancellationToken) {
         if let Some(notifications) = &self.notifications {
             notifications.serve(shutdown).await;
+        }
+    }
+
+    /// What other processes have stored wakes the loops of this one: the first that is free takes it.
+    async fn hear_others(&self, shutdown: &CancellationToken) {
+        let mut changes = self.runs.subscribe();
+        let concerns = |it: &Change| {
+            if matches!(it.news(), News::Delivery | News::Everything) {
+                self.new_delivery.notify_one();
+            }
+            if matches!(it.news(), News::Look | News::Everything) {
+                self.new_look.notify_one();
+            }
+            false
+        };
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => (),
+                // Ends only when some were lost.
+                () = heard(&mut changes, concerns) => {
+                    self.new_delivery.notify_one();
+                    self.new_look.notify_one();
+                }
+            }
         }
     }
 

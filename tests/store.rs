@@ -14,6 +14,8 @@ mod caches;
 mod commands;
 #[path = "store/events.rs"]
 mod events;
+#[path = "store/fleet.rs"]
+mod fleet;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/intake.rs"]
@@ -24,6 +26,8 @@ mod leases;
 mod opening;
 #[path = "store/outbox.rs"]
 mod outbox;
+#[path = "store/requests.rs"]
+mod requests;
 #[path = "store/results.rs"]
 mod results;
 #[path = "store/retention.rs"]
@@ -34,3 +38,5 @@ mod runs;
 mod sign_in;
 #[path = "store/traces.rs"]
 mod traces;
+#[path = "store/workers.rs"]
+mod workers;

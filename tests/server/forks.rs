@@ -145,6 +145,8 @@ fn server_worker(scene: &Scene) -> Worker<trunkline::executor::HostExecutor> {
         keep_failed: false,
         reuse: true,
         is_shared: false,
+        lease: trunkline::worker::LEASE,
+        place: None,
     };
     Worker::new(parts, settings).with_identity(app.auth.clone())
 }

@@ -192,13 +192,31 @@ pub(crate) struct Extras {
     pub(crate) app: Option<GithubApp>,
 }
 
+impl Server {
+    /// What starts runs in another process of the same installation, on a machine of its own.
+    pub(crate) async fn triggers_elsewhere(&self, machine: &TempDir) -> Triggers {
+        let database = format!("sqlite:{}", self.folder.path().join("state.db").display());
+        let runs = Runs::new(Store::open(&database).await.unwrap());
+        triggers_on(machine, (&self.folder, &runs), self.clock.clone(), Extras::default())
+    }
+}
+
 /// What starts runs; this machine's forges may be called, and nothing else that is private.
 fn triggers(folder: &TempDir, runs: &Runs, clock: Arc<Ahead>, extras: Extras) -> Triggers {
+    triggers_on(folder, (folder, runs), clock, extras)
+}
+
+fn triggers_on(
+    machine: &TempDir,
+    (folder, runs): (&TempDir, &Runs),
+    clock: Arc<Ahead>,
+    extras: Extras,
+) -> Triggers {
     let outgoing = Outgoing::new(["127.0.0.1".to_owned()].into()).unwrap();
     let projects = Projects::new(ProjectParts {
         store: runs.store().clone(),
         sealer: sealer(folder, runs.store(), clock.clone()),
-        state_folder: folder.path().to_owned(),
+        state_folder: machine.path().to_owned(),
         addresses: AddressRule::new(outgoing.clone(), None),
         app: extras.app,
         clock: clock.clone(),

@@ -68,8 +68,8 @@ fn metric_line(change: &MetricChange) -> String {
 }
 
 fn with_commands(view: View<'_>, shown: &ShownApproval, mut lines: Vec<String>) -> Vec<String> {
-    let (number, key) = (view.number, shell_word(&shown.key));
-    let command = format!("trunkline approve {number} {key}");
+    let (number, key) = (view.run.number, shell_word(&shown.key));
+    let command = view.command(&format!("approve {number} {key}"));
     lines.push(format!("  {command}  {}", view.paint.dim("let it through; `reject` does not")));
     lines
 }

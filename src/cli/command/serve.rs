@@ -1,6 +1,6 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
-mod forges;
+pub(super) mod forges;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

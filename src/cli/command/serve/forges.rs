@@ -15,7 +15,10 @@ use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 
 /// The repositories and forges of the server's projects.
-pub(super) fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
+pub(in crate::cli::command) fn projects(
+    session: &Session,
+    state: &State,
+) -> anyhow::Result<Projects> {
     let settings = &session.settings.forges;
     let outgoing = Outgoing::new(settings.private_hosts.clone())?;
     let app = match &settings.github_app {
@@ -47,7 +50,7 @@ pub(super) fn triggers(session: &Session, state: &State, projects: Projects) -> 
 }
 
 /// What tells people and programs what became of the server's runs.
-pub fn notifications(session: &Session, state: &State) -> anyhow::Result<Notifications> {
+pub(super) fn notifications(session: &Session, state: &State) -> anyhow::Result<Notifications> {
     let settings = &session.settings;
     let mailer = settings.mail.as_ref().map(|it| Mailer::new(&it.url, &it.from)).transpose();
     Ok(Notifications::new(NotificationParts {

@@ -2,11 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
+use crate::cli::command::serve::forges;
 use crate::cli::drive::DriveArgs;
 use crate::cli::drive::fleet::{self, Engine, PlaceArgs, Stops};
 use crate::cli::drive::signals::Signals;
 use crate::cli::failure::{Exit, Usage};
-use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;

@@ -28,6 +28,10 @@ snapshots *filters:
 kill-test kills="100":
     KILLS={{ kills }} cargo nextest run --no-capture --test docker -E 'test(a_run_survives)'
 
+# two servers and two workers on one Postgres, `kill -9` of any of them; `FLEET_SEED` repeats a history
+fleet-trial runs="200" kills="50":
+    FLEET_RUNS={{ runs }} FLEET_KILLS={{ kills }} cargo nextest run --no-capture --test docker -E 'test(a_fleet_survives)'
+
 # whole lives of runs with faults, in paused time; `SIM_SEED` repeats one
 simulate histories="10000":
     SIM_HISTORIES={{ histories }} cargo nextest run --no-capture --test simulation

@@ -52,7 +52,10 @@ fn report(name: &str, count: u32, events: usize, (new, whole): (Duration, Durati
 
 /// Drives a run to its end and gives the number of events.
 fn live(run: &mut Run) -> usize {
-    let mut events = order(run, &Command::TakeLease { epoch: 1, owner: "bench".to_owned() });
+    let mut events = order(
+        run,
+        &Command::TakeLease { epoch: 1, owner: "bench".to_owned(), instance: String::new() },
+    );
     let mut running = VecDeque::new();
     loop {
         let (mut starts, mut prepared) = (Vec::new(), 0);
@@ -80,7 +83,10 @@ fn live(run: &mut Run) -> usize {
 
 /// Fails the first stage of a chain: all others are skipped in one decision.
 fn fail_first(run: &mut Run) -> usize {
-    let mut events = order(run, &Command::TakeLease { epoch: 1, owner: "bench".to_owned() });
+    let mut events = order(
+        run,
+        &Command::TakeLease { epoch: 1, owner: "bench".to_owned(), instance: String::new() },
+    );
     events += order(run, &Command::StartAttempt { stage: StageIndex(0), epoch: 1 });
     let outcome = AttemptOutcome::failed(trunkline::model::FailureClass::User, "exit code 1");
     events + finish(run, StageIndex(0), outcome)
@@ -153,6 +159,7 @@ fn stage(place: u32, needs: Vec<PlannedNeed>) -> PlannedStage {
         inputs: None,
         concurrency: None,
         interruptible: true,
+        labels: BTreeMap::new(),
         environment: None,
         budget: None,
     }

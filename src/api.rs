@@ -1,9 +1,8 @@
 //! The JSON interface under `/api/v1`: parse, call, answer. No rules live here. One file an action.
 
-mod well_known;
+mod discovery;
 mod set_up;
 mod sessions;
-mod me;
 mod tokens;
 mod people;
 mod runs;
@@ -12,7 +11,6 @@ mod projects;
 mod deliveries;
 mod secrets;
 mod audit;
-mod open_api;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +41,6 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
     let routes = OpenApiRouter::new()
         .merge(set_up::routes())
         .merge(sessions::routes())
-        .merge(me::routes())
         .merge(tokens::routes())
         .merge(people::routes())
         .merge(runs::routes())
@@ -52,13 +49,13 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(deliveries::routes())
         .merge(secrets::routes())
         .merge(audit::routes())
-        .merge(open_api::routes());
+        .merge(discovery::routes());
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .merge(well_known::routes())
+        .merge(discovery::root_routes())
         .nest(PREFIX, routes)
         .split_for_parts();
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
-    (router, open_api::complete(document))
+    (router, discovery::complete(document))
 }
 
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls

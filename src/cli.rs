@@ -11,7 +11,7 @@ pub mod local;
 pub mod drive;
 pub mod configuration;
 pub mod access;
-pub mod forges;
+pub mod remote;
 pub mod command;
 
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use crate::config::Environment;
 use crate::telemetry;
 
 use command::Subcommand;
-use failure::Exit;
+use failure::{Exit, Usage};
 use output::ColorChoice;
 use session::Session;
 
@@ -60,6 +60,12 @@ pub struct GlobalArgs {
     /// user's data folder]
     #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
     pub state: Option<PathBuf>,
+    /// The server that the command is for, by its address or its host [default: `TRUNKLINE_SERVER`]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub server: Option<String>,
+    /// Certificates (PEM) of authorities to trust as well [default: `TRUNKLINE_CA`]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
+    pub ca: Option<PathBuf>,
     /// Configuration file of the server [default: `TRUNKLINE_CONFIG`, or /etc/trunkline/server.toml for
     /// the commands that are about a server]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
@@ -79,9 +85,20 @@ pub struct GlobalArgs {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.global.json;
-    match start(cli) {
+    match local_only(&cli).map_err(anyhow::Error::from).and_then(|()| start(cli)) {
         Ok(exit) => exit.into(),
         Err(error) => failure::report(&error, json).into(),
+    }
+}
+
+/// A server that was named for what only this machine can do is a mistake.
+fn local_only(cli: &Cli) -> Result<(), Usage> {
+    match (&cli.global.server, cli.command.local_name()) {
+        (Some(_), Some(name)) => {
+            let message = format!("`trunkline {name}` works on this machine, and not on a server");
+            Err(Usage::new(message, "leave `--server` out"))
+        }
+        _ => Ok(()),
     }
 }
 

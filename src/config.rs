@@ -1,5 +1,7 @@
 //! Settings, read once when the process starts. The only place that reads the environment.
 
+mod fleet;
+mod client;
 mod forges;
 mod sign_in;
 pub mod keys;
@@ -14,6 +16,8 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+pub use client::{ApiToken, ClientSettings, ProxySettings};
+pub use fleet::{FleetSettings, read_labels};
 pub use forges::ForgeSettings;
 use keys::KeySettings;
 pub use layers::{DEFAULT_FILE, Layers, Unreadable};
@@ -110,6 +114,10 @@ pub struct Settings {
     pub is_dumb_terminal: bool,
     /// What a server seals with.
     pub keys: KeySettings,
+    /// Its place among others on one database.
+    pub fleet: FleetSettings,
+    /// Which server commands are for, and how it is reached.
+    pub client: ClientSettings,
     /// How a server listens, is watched, and forgets.
     pub server: ServerSettings,
 }
@@ -189,6 +197,8 @@ impl Settings {
             color: color(environment),
             is_dumb_terminal: get("TERM").is_none_or(|it| it == "dumb"),
             keys: KeySettings::read(environment)?,
+            fleet: FleetSettings::read(environment)?,
+            client: client::read(environment),
             server: server::read(environment)?,
         })
     }

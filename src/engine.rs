@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod run;
 pub mod decide;
 pub mod wanted;
+pub mod share;
 
 #[cfg(test)]
 mod tests;
@@ -19,4 +20,5 @@ pub use decide::GRACE;
 pub use event::{Event, Failure, SkipReason};
 pub use outcome::{ArtifactRef, AttemptOutcome, TestCounts};
 pub use run::{Attempt, Run, Stage, Step, Stop, WaitsFor};
+pub use share::{Claim, Shares};
 pub use wanted::Wanted;

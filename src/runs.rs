@@ -1,50 +1,34 @@
 //! Use cases on a run: create, load, decide, commit, announce. The only module that writes run events.
 
+use std::collections::BTreeSet;
 use std::slice;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::broadcast;
 
 use crate::engine::{Command, Event, Refused, Run};
 use crate::metrics;
-use crate::model::{FailureClass, ProjectId, RunId, Timestamp};
+use crate::model::{FailureClass, ProjectId, RunId, StageIndex, Timestamp};
 use crate::pipeline::{Context, Plan};
 use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
 
+pub mod news;
+pub mod queue;
 pub mod view;
 mod stages;
 mod watch;
+
+pub use news::{Change, News};
 
 /// How often a commit is tried when others append to the same run at the same time.
 const COMMIT_TRIES: u32 = 20;
 /// Runs that are named when the beginning of an id means several.
 const CANDIDATES_SHOWN: u32 = 5;
-/// How long a watcher sleeps when nobody in this process announces a change.
-const WATCH_POLL: Duration = Duration::from_millis(250);
 
 /// Everything that can be done with runs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runs {
     store: Store,
-    changes: broadcast::Sender<Change>,
-}
-
-/// Says that this process has changed a run.
-#[derive(Debug, Clone)]
-pub struct Change {
-    run: RunId,
-    /// Sequence number of the next event.
-    seq: i64,
-}
-
-impl Change {
-    /// Whether the run was made, and nothing has happened to it yet.
-    #[must_use]
-    pub fn is_creation(&self) -> bool {
-        self.seq == 0
-    }
+    wire: news::Wire,
 }
 
 /// A run as it stood when it was read.
@@ -127,8 +111,7 @@ impl Runs {
     /// The runs of this store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        let (changes, _) = broadcast::channel(256);
-        Self { store, changes }
+        Self { store, wire: news::Wire::new() }
     }
 
     /// The store below, for reading.
@@ -152,13 +135,14 @@ impl Runs {
             project: create.project.clone(),
             cause: create.cause.clone(),
             height: create.height,
+            wants: wants_of(&create.plan.first_labels()),
             plan: serde_json::to_string(&create.plan).map_err(unreadable)?,
             context: serde_json::to_string(&create.context).map_err(unreadable)?,
             created_at: create.created_at,
         };
         let number = self.store.insert_run(&new).await?;
         metrics::run_created();
-        let _nobody_listens = self.changes.send(Change { run: create.id.clone(), seq: 0 });
+        self.announce(News::Run(create.id.clone(), 0));
         Ok(number)
     }
 
@@ -252,28 +236,6 @@ impl Runs {
         }
     }
 
-    /// Waits until something may have happened to the run that is not known yet: an announcement, or a
-    /// short while.
-    pub async fn changed(&self, changes: &mut broadcast::Receiver<Change>, known: &LoadedRun) {
-        let announced = async {
-            loop {
-                match changes.recv().await {
-                    Ok(change) if change.run == known.row.id && change.seq > known.seq => return,
-                    Ok(_) => (),
-                    Err(broadcast::error::RecvError::Lagged(_)) => return,
-                    Err(broadcast::error::RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
-        let _elapsed = tokio::time::timeout(WATCH_POLL, announced).await;
-    }
-
-    /// Announcements of changes made by this process.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
-    }
-
     /// Stores events that were applied.
     async fn commit(
         &self,
@@ -295,10 +257,41 @@ impl Runs {
         self.store.append_events(&append).await?;
         count(loaded.row.created_at, events, now);
         loaded.seq += i64::try_from(events.len()).unwrap_or(0);
-        let change = Change { run: loaded.row.id.clone(), seq: loaded.seq };
-        let _nobody_listens = self.changes.send(change);
+        self.announce(News::Run(loaded.row.id.clone(), loaded.seq));
+        if append.status.is_finished() {
+            for group in groups_of(loaded) {
+                self.announce_freed(&group);
+            }
+        }
         Ok(())
     }
+}
+
+/// Labels as the store keeps them: JSON, or empty when there are none.
+#[must_use]
+pub fn wants_of(labels: &std::collections::BTreeMap<String, String>) -> String {
+    if labels.is_empty() { String::new() } else { serde_json::json!(labels).to_string() }
+}
+
+/// The name of a run's concurrency group, among all repositories.
+#[must_use]
+pub fn run_group(loaded: &LoadedRun) -> Option<String> {
+    let group = loaded.run.plan().concurrency.as_ref()?;
+    Some(format!("run:{}:{}", loaded.row.repository, group.group))
+}
+
+/// The name of a stage's concurrency group, among all repositories.
+#[must_use]
+pub fn stage_group(loaded: &LoadedRun, stage: StageIndex) -> Option<String> {
+    let planned = loaded.run.plan().stages.get(stage.as_usize())?;
+    let group = planned.concurrency.as_ref()?;
+    Some(format!("stage:{}:{}", loaded.row.repository, group.group))
+}
+
+/// Every concurrency group that a run may have a slot of.
+fn groups_of(loaded: &LoadedRun) -> BTreeSet<String> {
+    let stages = loaded.run.stages().filter_map(|(index, _)| stage_group(loaded, index));
+    stages.chain(run_group(loaded)).collect()
 }
 
 /// Counts what has happened.

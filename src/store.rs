@@ -6,7 +6,7 @@ pub mod access;
 pub mod intake;
 pub mod runs;
 pub mod events;
-pub mod leases;
+pub mod fleet;
 pub mod groups;
 pub mod artifacts;
 pub mod caches;

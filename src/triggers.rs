@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::model::{Clock, ProjectId, Timestamp};
 use crate::projects::{ProjectError, Projects};
-use crate::runs::{Runs, RunsError};
+use crate::runs::news::heard;
+use crate::runs::{Change, News, Runs, RunsError};
 use crate::source::SourceError;
 use crate::store::{Store, StoreError};
 
@@ -120,7 +121,32 @@ impl Triggers {
             Box::pin(self.repeat(shutdown, || self.start_due_schedules())),
             Box::pin(self.repeat(shutdown, || self.derive_statuses())),
             Box::pin(self.repeat(shutdown, || self.post_statuses())),
+            self.hear_others(shutdown),
         );
+    }
+
+    /// What other processes have stored wakes the loops of this one: the first that is free takes it.
+    async fn hear_others(&self, shutdown: &CancellationToken) {
+        let mut changes = self.runs.subscribe();
+        let concerns = |it: &Change| {
+            if matches!(it.news(), News::Delivery | News::Everything) {
+                self.new_delivery.notify_one();
+            }
+            if matches!(it.news(), News::Look | News::Everything) {
+                self.new_look.notify_one();
+            }
+            false
+        };
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => (),
+                // Ends only when some were lost.
+                () = heard(&mut changes, concerns) => {
+                    self.new_delivery.notify_one();
+                    self.new_look.notify_one();
+                }
+            }
+        }
     }
 
     /// Does something again and again; what goes wrong is told, and tried again at the next look.

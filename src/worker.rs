@@ -1,17 +1,18 @@
 //! Makes happen what the engine wants, and tells the engine what came of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
 use crate::metrics;
-use crate::model::{Clock, RunId, RunStatus, Timestamp};
+use crate::model::{Clock, Milliseconds, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{Runs, RunsError};
 use crate::secrets::SecretSource;
@@ -22,10 +23,15 @@ mod attempt;
 mod workspace;
 mod keep;
 mod pool;
+mod register;
+mod slots;
 
 pub use crate::blobs::OUTPUT_SECTION;
 pub use driver::lease::is_driven_here;
 pub use keep::{BuiltImages, Swept};
+
+/// How long a lease holds without being renewed, unless the settings say otherwise.
+pub const LEASE: Milliseconds = Milliseconds::from_seconds(30);
 
 /// How long a killed container may take to end.
 const KILL_PATIENCE: Duration = Duration::from_secs(30);
@@ -83,6 +89,21 @@ pub struct WorkerSettings {
     /// Whether processes on other machines share the database, so that a lease must run out before it
     /// can be taken over.
     pub is_shared: bool,
+    /// How long a lease holds without being renewed.
+    pub lease: Milliseconds,
+    /// How a worker of a server presents itself; `None` in a terminal, which asks for no labels either.
+    pub place: Option<WorkerPlace>,
+}
+
+/// A worker among others on one database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerPlace {
+    /// `server` or `worker`.
+    pub kind: String,
+    /// What stages may ask for.
+    pub labels: BTreeMap<String, String>,
+    /// Whether the process ends when it has been drained.
+    pub leaves_when_drained: bool,
 }
 
 /// Drives runs on this machine. Cheap to clone.
@@ -90,7 +111,12 @@ pub struct WorkerSettings {
 pub struct Worker<E> {
     parts: Arc<WorkerParts<E>>,
     settings: Arc<WorkerSettings>,
-    slots: Arc<Semaphore>,
+    slots: slots::Slots,
+    draining: Arc<watch::Sender<bool>>,
+    /// Whether this process itself wants to be drained, whatever its row says.
+    is_leaving: Arc<AtomicBool>,
+    /// Something may be left of runs that went on elsewhere.
+    sweep_now: Arc<Notify>,
     checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
 }
@@ -114,6 +140,12 @@ pub enum WorkerError {
         /// What the system said.
         reason: String,
     },
+    /// A living worker has this name.
+    #[error("another living worker is called `{name}`")]
+    NameTaken {
+        /// The name.
+        name: String,
+    },
     /// A use case failed.
     #[error(transparent)]
     Runs(#[from] RunsError),
@@ -136,10 +168,14 @@ impl<E: Executor> Worker<E> {
     #[must_use]
     pub fn new(parts: WorkerParts<E>, settings: WorkerSettings) -> Self {
         let total = settings.slots.max(1);
-        let slots = Arc::new(Semaphore::new(total));
-        metrics::watch_slots(Arc::clone(&slots), total);
+        let permits = Arc::new(Semaphore::new(total));
+        metrics::watch_slots(Arc::clone(&permits), total);
+        let slots = slots::Slots::new(permits);
         Self {
             slots,
+            draining: Arc::new(watch::Sender::new(false)),
+            is_leaving: Arc::default(),
+            sweep_now: Arc::default(),
             parts: Arc::new(parts),
             settings: Arc::new(settings),
             checkouts: Arc::default(),
@@ -154,6 +190,31 @@ impl<E: Executor> Worker<E> {
         run: &RunId,
         shutdown: &CancellationToken,
     ) -> Result<Option<RunStatus>, WorkerError> {
-        driver::Driver::start(self, run).await?.drive(shutdown).await
+        driver::Driver::start(self, run, None).await?.drive(shutdown).await
     }
+
+    pub(in crate::worker) async fn drive_anew(
+        &self,
+        run: &RunId,
+        settling: slots::Settling,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<RunStatus>, WorkerError> {
+        driver::Driver::start(self, run, Some(settling)).await?.drive(shutdown).await
+    }
+
+    /// Takes nothing new from now on: attempts under way are finished, and their runs handed over.
+    pub fn drain(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+        self.draining.send_replace(true);
+    }
+
+    /// Whether this worker has what somebody asks for. In a terminal nobody asks.
+    pub(in crate::worker) fn has_labels(&self, wanted: &BTreeMap<String, String>) -> bool {
+        self.settings.place.as_ref().is_none_or(|it| covers(&it.labels, wanted))
+    }
+}
+
+/// Whether all that is wanted is there.
+fn covers(labels: &BTreeMap<String, String>, wanted: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(name, value)| labels.get(name) == Some(value))
 }

@@ -51,6 +51,12 @@ mod oidc;
 mod secrets;
 #[path = "server/sessions.rs"]
 mod sessions;
+#[path = "server/terminal.rs"]
+mod terminal;
+
+#[path = "support/docker.rs"]
+#[expect(dead_code, reason = "other tests ask more")]
+mod docker;
 #[path = "server/traces.rs"]
 mod traces;
 #[path = "server/watched.rs"]

@@ -14,6 +14,8 @@ mod caches;
 mod commands;
 #[path = "store/events.rs"]
 mod events;
+#[path = "store/fleet.rs"]
+mod fleet;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/intake.rs"]
@@ -22,6 +24,8 @@ mod intake;
 mod leases;
 #[path = "store/opening.rs"]
 mod opening;
+#[path = "store/requests.rs"]
+mod requests;
 #[path = "store/results.rs"]
 mod results;
 #[path = "store/retention.rs"]
@@ -32,3 +36,5 @@ mod runs;
 mod sign_in;
 #[path = "store/traces.rs"]
 mod traces;
+#[path = "store/workers.rs"]
+mod workers;

@@ -1,8 +1,9 @@
-//! People of the installation: for its owners.
+//! People of the installation: for its owners; and who calls.
 
 mod list_people;
 mod create_person;
 mod change_person;
+mod show_me;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -14,6 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_people::list_people, create_person::create_person))
         .routes(routes!(change_person::change_person))
+        .routes(routes!(show_me::show_me))
 }
 
 /// A person.

@@ -1,6 +1,6 @@
 //! What the commands share that change people, teams and tokens on the server's machine.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use super::failure::Usage;
 use super::keys;
@@ -11,6 +11,9 @@ use crate::model::{ProjectId, TeamId};
 use crate::outgoing::Outgoing;
 use crate::store::access::people::PersonRow;
 use crate::store::audit::AuditRow;
+
+/// The longest value that is read.
+const VALUE_BYTES_MAX: u64 = 1 << 20;
 
 /// Sign-in of this installation.
 pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {
@@ -50,6 +53,36 @@ pub async fn find_person(state: &State, login: &str) -> anyhow::Result<PersonRow
         )
     };
     Ok(state.store.find_person(&login.to_lowercase()).await?.ok_or_else(unknown)?)
+}
+
+/// Something that is not to be seen: asked for on a terminal, else the first line of standard input.
+pub fn read_hidden(what: &str) -> anyhow::Result<String> {
+    let text = if std::io::stdin().is_terminal() {
+        let terminal = console::Term::stderr();
+        terminal.write_str(&format!("{what}: "))?;
+        terminal.read_secure_line()?
+    } else {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line)?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    if text.is_empty() {
+        let help = "type it, or send it to standard input";
+        return Err(Usage::new(format!("no {} was given", what.to_lowercase()), help).into());
+    }
+    Ok(text)
+}
+
+/// A value that may have several lines: asked for on a terminal, else all of standard input without the line
+/// feed at its end.
+pub fn read_value(what: &str) -> anyhow::Result<String> {
+    if std::io::stdin().is_terminal() {
+        return read_hidden(what);
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().take(VALUE_BYTES_MAX).read_to_string(&mut text)?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
 }
 
 /// A password: asked for twice on a terminal, else the first line of standard input.

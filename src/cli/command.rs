@@ -15,6 +15,14 @@ pub mod shell;
 pub mod gc;
 pub mod doctor;
 pub mod serve;
+pub mod worker;
+pub mod workers;
+pub mod login;
+pub mod logout;
+pub mod whoami;
+pub mod project;
+pub mod deliveries;
+pub mod secret;
 pub mod person;
 pub mod team;
 pub mod token;
@@ -28,7 +36,8 @@ use super::failure::{Exit, Usage};
 use super::session::Session;
 use super::state::State;
 use crate::model::StageIndex;
-use crate::runs::{LoadedRun, RunsError};
+use crate::runs::RunsError;
+use crate::runs::view::RunView;
 use crate::store::runs::RunRow;
 
 use answer::Answer;
@@ -70,6 +79,22 @@ pub enum Subcommand {
     Doctor(doctor::DoctorArgs),
     /// Serve the API, and drive every run
     Serve(Box<serve::ServeArgs>),
+    /// Drive runs of servers on the same Postgres, on this machine
+    Worker(Box<worker::WorkerArgs>),
+    /// List the workers of a server
+    Workers(workers::WorkersArgs),
+    /// Sign in to a server
+    Login(login::LoginArgs),
+    /// Sign out of a server
+    Logout(logout::LogoutArgs),
+    /// Say who you are at a server
+    Whoami(whoami::WhoamiArgs),
+    /// List, make and set up the projects of a server
+    Project(project::ProjectArgs),
+    /// List what came in for a project, or have it processed again
+    Deliveries(deliveries::DeliveriesArgs),
+    /// List, set and remove the secrets of a server
+    Secret(secret::SecretArgs),
     /// Add, list and shut out the people of a server
     Person(person::PersonArgs),
     /// Add and list the teams of a server
@@ -89,6 +114,44 @@ pub enum Subcommand {
 }
 
 impl Subcommand {
+    /// The name of what only this machine can do.
+    #[must_use]
+    pub fn local_name(&self) -> Option<&'static str> {
+        match self {
+            Self::Check(_) => Some("check"),
+            Self::Graph(args) if args.run.is_none() => Some("graph` without `--run"),
+            Self::Resume(_) => Some("resume"),
+            Self::Shell(_) => Some("shell"),
+            Self::Gc(_) => Some("gc"),
+            Self::Doctor(_) => Some("doctor"),
+            Self::Serve(_) => Some("serve"),
+            Self::Key(_) => Some("key"),
+            Self::Completions(_) => Some("completions"),
+            Self::Backup(_) => Some("backup"),
+            Self::Restore(_) => Some("restore"),
+            Self::Run(_)
+            | Self::Graph(_)
+            | Self::Runs(_)
+            | Self::Show(_)
+            | Self::Logs(_)
+            | Self::Cancel(_)
+            | Self::Rerun(_)
+            | Self::Approve(_)
+            | Self::Reject(_)
+            | Self::Artifacts(_)
+            | Self::Login(_)
+            | Self::Logout(_)
+            | Self::Whoami(_)
+            | Self::Project(_)
+            | Self::Deliveries(_)
+            | Self::Secret(_)
+            | Self::Audit(_)
+            | Self::Person(_)
+            | Self::Team(_)
+            | Self::Token(_) => None,
+        }
+    }
+
     /// Whether it works on a server's database, and so reads the server's configuration file.
     #[must_use]
     pub fn is_about_a_server(&self) -> bool {
@@ -102,7 +165,7 @@ impl Subcommand {
                 | Self::Audit(_)
                 | Self::Backup(_)
                 | Self::Restore(_)
-        ) || matches!(self, Self::Gc(args) if args.server)
+        ) || matches!(self, Self::Gc(args) if args.of_server)
     }
 
     /// Which messages of the engine itself are written when nobody says.
@@ -113,11 +176,12 @@ impl Subcommand {
 }
 
 /// Does what was asked.
+#[expect(clippy::cognitive_complexity, reason = "one arm a subcommand, and nothing in it")]
 pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Result<Exit> {
     match subcommand {
         Subcommand::Run(args) => Box::pin(run::execute(session, &args)).await,
         Subcommand::Check(args) => check::execute(session, &args),
-        Subcommand::Graph(args) => graph::execute(session, &args),
+        Subcommand::Graph(args) => graph::execute(session, &args).await,
         Subcommand::Runs(args) => runs::execute(session, &args).await,
         Subcommand::Show(args) => show::execute(session, &args).await,
         Subcommand::Logs(args) => logs::execute(session, &args).await,
@@ -131,6 +195,14 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gc(args) => Box::pin(gc::execute(session, &args)).await,
         Subcommand::Doctor(args) => doctor::execute(session, &args).await,
         Subcommand::Serve(args) => Box::pin(serve::execute(session, &args)).await,
+        Subcommand::Worker(args) => Box::pin(worker::execute(session, &args)).await,
+        Subcommand::Workers(args) => workers::execute(session, &args).await,
+        Subcommand::Login(args) => Box::pin(login::execute(session, &args)).await,
+        Subcommand::Logout(args) => logout::execute(session, &args).await,
+        Subcommand::Whoami(args) => whoami::execute(session, &args).await,
+        Subcommand::Project(args) => project::execute(session, &args).await,
+        Subcommand::Deliveries(args) => deliveries::execute(session, &args).await,
+        Subcommand::Secret(args) => secret::execute(session, &args).await,
         Subcommand::Person(args) => person::execute(session, &args).await,
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,
@@ -148,14 +220,12 @@ async fn find_run(session: &Session, state: &State, reference: &str) -> Result<R
 }
 
 /// The stage a person means: its key, or its name where that means only one.
-fn find_stage(loaded: &LoadedRun, wanted: &str) -> Result<StageIndex, Usage> {
-    let stages = find_stages(loaded, wanted)?;
+fn find_stage(run: &RunView, wanted: &str) -> Result<StageIndex, Usage> {
+    let stages = find_stages(run, wanted)?;
     match stages.as_slice() {
         [stage] => Ok(*stage),
         several => {
-            let plan = loaded.run.plan();
-            let keys = several.iter().filter_map(|it| plan.stages.get(it.as_usize()));
-            let keys: Vec<_> = keys.map(|it| format!("`{}`", it.key)).collect();
+            let keys: Vec<_> = several.iter().map(|it| format!("`{}`", run.key_of(*it))).collect();
             let message = format!("`{wanted}` is the name of {} stages", several.len());
             Err(Usage::new(message, format!("name one of {}", keys.join(", "))))
         }
@@ -163,13 +233,12 @@ fn find_stage(loaded: &LoadedRun, wanted: &str) -> Result<StageIndex, Usage> {
 }
 
 /// The stages with this key or name: several for a matrix.
-fn find_stages(loaded: &LoadedRun, wanted: &str) -> Result<Vec<StageIndex>, Usage> {
-    let stages = &loaded.run.plan().stages;
-    let all = || (0u32..).map(StageIndex).zip(stages);
-    if let Some((index, _)) = all().find(|(_, it)| it.key == wanted) {
-        return Ok(vec![index]);
+fn find_stages(run: &RunView, wanted: &str) -> Result<Vec<StageIndex>, Usage> {
+    let stages = &run.stages;
+    if let Some(stage) = stages.iter().find(|it| it.key == wanted) {
+        return Ok(vec![stage.stage]);
     }
-    let named: Vec<_> = all().filter(|(_, it)| it.name == wanted).map(|(index, _)| index).collect();
+    let named: Vec<_> = stages.iter().filter(|it| it.name == wanted).map(|it| it.stage).collect();
     if !named.is_empty() {
         return Ok(named);
     }
@@ -183,7 +252,7 @@ fn find_stages(loaded: &LoadedRun, wanted: &str) -> Result<Vec<StageIndex>, Usag
         let keys: Vec<_> = stages.iter().take(20).map(|it| format!("`{}`", it.key)).collect();
         format!("its stages are {}", keys.join(", "))
     };
-    Err(Usage::new(format!("run #{} has no stage `{wanted}`", loaded.row.number), help))
+    Err(Usage::new(format!("run #{} has no stage `{wanted}`", run.number), help))
 }
 
 fn similarity(key: &str, wanted: &str) -> f64 {

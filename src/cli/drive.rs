@@ -2,11 +2,11 @@
 //! of the terminal become commands. A slow reader of the report never delays the run.
 
 pub mod executor;
+pub mod fleet;
 pub mod follower;
-pub mod live;
 pub mod report;
+pub mod screen;
 pub mod signals;
-pub mod sink;
 pub mod vanished;
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::Exit;
+use super::failure::{Exit, Usage};
 use super::local::secrets;
 use super::session::Session;
 use super::state::State;
@@ -27,8 +27,10 @@ use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
 use crate::projects::Projects;
 use crate::runs::LoadedRun;
+use crate::runs::view::{RunView, Surroundings};
 use crate::secrets::{Given, SecretSource};
 use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
+use screen::ReportArgs;
 
 use report::Report;
 use signals::{Asked, Signals};
@@ -64,7 +66,26 @@ pub struct DriveArgs {
     pub no_keep: bool,
     /// How it is shown.
     #[command(flatten)]
-    pub report: report::ReportArgs,
+    pub report: ReportArgs,
+}
+
+impl DriveArgs {
+    /// Refuses what only this machine can do about a run of a server.
+    pub fn check_remote(&self) -> Result<(), Usage> {
+        let given = [
+            (!self.secrets.is_empty(), "--secret"),
+            (!self.secrets_files.is_empty(), "--secrets-file"),
+            (self.executor.is_some(), "--executor"),
+            (self.jobs.is_some(), "--jobs"),
+            (self.look_ahead.is_some(), "--look-ahead"),
+            (self.keep, "--keep"),
+        ];
+        let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) else {
+            return Ok(());
+        };
+        let message = format!("`{option}` is for runs that this machine drives");
+        Err(Usage::new(message, "leave it out: the server has its own secrets and workers"))
+    }
 }
 
 /// Whether an earlier green result may stand for a stage.
@@ -161,7 +182,7 @@ struct Drive<'a> {
     session: &'a Session,
     state: &'a State,
     run: &'a RunId,
-    report: report::ReportArgs,
+    report: ReportArgs,
 }
 
 /// Removes what killed processes, and state folders that are no more, have left behind. A machine
@@ -214,6 +235,15 @@ pub fn is_elsewhere(error: &anyhow::Error) -> bool {
 #[must_use]
 pub fn is_interrupted(state: &State, run: &RunId, status: RunStatus) -> bool {
     !status.is_finished() && !worker::is_driven_here(&state.folder, run)
+}
+
+/// What people see of a run of this machine.
+#[must_use]
+pub fn view_of(session: &Session, state: &State, loaded: &LoadedRun) -> RunView {
+    let row = &loaded.row;
+    let is_interrupted = is_interrupted(state, &row.id, loaded.run.status());
+    let around = Surroundings { events: loaded.seq, is_interrupted, ..Surroundings::of(row) };
+    RunView::new(&loaded.run, around, session.now())
 }
 
 fn nothing_secret() -> SecretSource {
@@ -276,6 +306,8 @@ pub fn worker_settings(
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,
         is_shared: false,
+        lease: worker::LEASE,
+        place: None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use super::drive::is_elsewhere;
 use super::output::Paint;
+use super::remote::RemoteError;
 use super::view::terminal;
 use crate::auth::PersonError;
 use crate::config::{ConfigError, Unreadable};
@@ -104,6 +105,9 @@ fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
+    if let Some(remote) = error.downcast_ref::<RemoteError>() {
+        return remote.exit();
+    }
     let is_usage = error.is::<Usage>() || error.is::<AlreadyShown>() || error.is::<ConfigError>();
     let is_usage = is_usage || error.is::<Unreadable>();
     let is_wrong_source = matches!(
@@ -175,6 +179,9 @@ fn help_of(error: &anyhow::Error) -> String {
     if let Some(broken) = error.downcast_ref::<Broken>() {
         return broken.help.clone();
     }
+    if let Some(remote) = error.downcast_ref::<RemoteError>() {
+        return remote.help();
+    }
     if let Some(source) = error.downcast_ref::<SourceError>() {
         return source.help().unwrap_or_default().to_owned();
     }
@@ -220,6 +227,7 @@ fn help_of_refused(refused: &Refused) -> &'static str {
         | Refused::Duplicate
         | Refused::StaleEpoch
         | Refused::MayNotApprove(_)
+        | Refused::NotInterruptible
         | Refused::NotReusable(_) => "",
     }
 }

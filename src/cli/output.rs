@@ -58,6 +58,11 @@ impl Output {
         self.bytes(format!("{}\n", terminal::safe(text, self.paint)).as_bytes())
     }
 
+    /// Says what was done; programs read `{"done": …}`.
+    pub fn told(&self, text: &str) -> std::io::Result<()> {
+        if self.json { self.json(&serde_json::json!({ "done": text })) } else { self.line(text) }
+    }
+
     /// Writes one value as JSON in one line.
     pub fn json(&self, value: &impl Serialize) -> std::io::Result<()> {
         self.bytes(format!("{}\n", serde_json::to_string(value)?).as_bytes())
@@ -90,6 +95,12 @@ impl Output {
         let moment = chrono::DateTime::from_timestamp_millis(local).unwrap_or_default();
         moment.format("%Y-%m-%d %H:%M:%S").to_string()
     }
+}
+
+/// Tells a person something beside the results.
+pub fn note(text: &str) {
+    let text = terminal::safe(text, Paint::default());
+    let _nobody_reads = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Colours text, or leaves it.

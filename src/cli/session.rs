@@ -19,6 +19,10 @@ pub struct Session {
     pub settings: Settings,
     /// The environment, for `--secret NAME`.
     pub environment: Environment,
+    /// The server that commands are for, by its address or host; `None` for this machine.
+    pub server: Option<String>,
+    /// Certificates of authorities that are trusted as well.
+    pub ca: Option<PathBuf>,
     /// The folder a person stands in.
     pub folder: PathBuf,
     /// Where results go.
@@ -34,8 +38,17 @@ impl Session {
         let mut settings = Settings::read(&environment, global.state.clone())?;
         // The daemon and later processes must see the same folder, wherever they stand.
         settings.state_folder = folder.join(&settings.state_folder);
+        let server = global.server.clone().or_else(|| settings.client.server.clone());
+        let ca = global.ca.clone().or_else(|| settings.client.ca.clone()).map(|it| folder.join(it));
         let output = Output::new(&settings, global.color, global.json);
-        Ok(Self { settings, environment, folder, output, clock: Arc::new(SystemClock) })
+        let clock = Arc::new(SystemClock);
+        Ok(Self { settings, environment, server, ca, folder, output, clock })
+    }
+
+    /// The server of `--server`, and not of the environment.
+    #[must_use]
+    pub fn named_server(&self) -> Option<&str> {
+        self.server.as_deref().filter(|it| Some(*it) != self.settings.client.server.as_deref())
     }
 
     /// The repository a person stands in, as its runs name it.

@@ -36,15 +36,19 @@ pub struct State {
 impl State {
     /// Opens the state folder; makes it when it is not there.
     pub async fn open(settings: &Settings) -> anyhow::Result<Self> {
-        Self::open_with(settings, None).await
+        Self::open_with(settings, None, false).await
     }
 
     /// Opens the state folder of a server, whose database may be elsewhere (`DATABASE_URL`).
     pub async fn open_server(settings: &Settings) -> anyhow::Result<Self> {
-        Self::open_with(settings, settings.database_url.as_deref()).await
+        Self::open_with(settings, settings.database_url.as_deref(), true).await
     }
 
-    async fn open_with(settings: &Settings, database_url: Option<&str>) -> anyhow::Result<Self> {
+    async fn open_with(
+        settings: &Settings,
+        database_url: Option<&str>,
+        is_server: bool,
+    ) -> anyhow::Result<Self> {
         let folder = settings.state_folder.clone();
         make_folders(&folder).map_err(|error| unusable(&folder, &error))?;
         let instance = instance(&folder)?;
@@ -54,9 +58,12 @@ impl State {
                 .await
                 .with_context(|| format!("`{}/state.db` could not be opened", folder.display()))?,
         };
+        // A terminal keeps its own; the processes of a server see those of each other.
+        let shared = settings.fleet.shared_folder.as_ref().filter(|_| is_server);
+        let files = shared.unwrap_or(&folder);
         Ok(Self {
-            blobs: Blobs::open(&folder.join("blobs"))?,
-            logs: Logs::open(&folder.join("logs"))?,
+            blobs: Blobs::open(&files.join("blobs"))?,
+            logs: Logs::open(&files.join("logs"))?,
             runs: Runs::new(store.clone()),
             store,
             folder,

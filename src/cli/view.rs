@@ -5,26 +5,21 @@ pub mod terminal;
 pub mod format;
 pub mod tree;
 pub mod line;
-pub mod json;
+pub mod log;
+pub mod people;
 pub mod summary;
 
 use std::collections::BTreeMap;
 
 use super::output::Paint;
-use crate::engine::{Run, Stage};
-use crate::model::{FailureClass, Milliseconds, StageIndex, StageStatus, Timestamp};
-use crate::pipeline::PlannedStage;
-use crate::runs::view::{key_of, time_of_stage};
+use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
+use crate::runs::view::{RunView, StageView};
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// The run.
-    pub run: &'a Run,
-    /// Its number, for people.
-    pub number: i64,
-    /// When it was asked for.
-    pub created_at: Timestamp,
+    pub run: &'a RunView,
     /// The moment it is drawn for.
     pub now: Timestamp,
     /// The last log line of stages that run.
@@ -33,41 +28,38 @@ pub struct View<'a> {
     pub paint: Paint,
     /// Whether containers of failed stages are kept, so that a person can enter them.
     pub keeps_containers: bool,
-    /// Whether nobody goes on with the run although it has not ended.
-    pub is_interrupted: bool,
+    /// The server that commands for a person have to name, or empty.
+    pub server: &'a str,
     /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
     pub columns: usize,
 }
 
 impl<'a> View<'a> {
-    /// Every stage: its place, its plan and where it stands.
-    fn stages(self) -> impl Iterator<Item = (StageIndex, &'a PlannedStage, &'a Stage)> {
-        let planned = &self.run.plan().stages;
-        self.run.stages().zip(planned).map(|((index, stage), planned)| (index, planned, stage))
+    /// Every stage, in the order of the plan.
+    fn stages(self) -> impl Iterator<Item = &'a StageView> {
+        self.run.stages.iter()
     }
 
     /// Where each stage stands, in the order of the plan.
     pub fn statuses(self) -> impl Iterator<Item = StageStatus> + 'a {
-        self.stages().map(|(_, _, stage)| stage.status)
+        self.stages().map(|it| it.status)
     }
 
     /// How long a stage has taken so far: from its first attempt on, waits between attempts included; or
     /// how long it has waited for people. Nothing says until when an interrupted one went on.
-    fn time_of(self, planned: &PlannedStage, stage: &Stage) -> Option<Milliseconds> {
-        if self.is_interrupted && !stage.status.is_finished() {
-            return None;
-        }
-        if let Some(until) = stage.waits_until.filter(|_| stage.status == StageStatus::Waiting) {
-            let left = until.since(self.now);
-            return Some(Milliseconds(planned.timeout.0.saturating_sub(left.0)));
-        }
-        time_of_stage(stage, self.now)
+    fn time_of(self, stage: &StageView) -> Option<Milliseconds> {
+        let is_known = stage.status.is_finished() || !self.run.interrupted;
+        stage.time_at(self.now).filter(|_| is_known)
     }
 
     /// How long the run has taken so far; before its start, how long it has waited for that.
     fn time_of_run(self) -> Milliseconds {
-        let (started, finished) = self.run.times();
-        finished.unwrap_or(self.now).since(started.unwrap_or(self.created_at))
+        self.run.time_at(self.now)
+    }
+
+    /// A command that a person may give: `trunkline logs 12 unit`.
+    fn command(self, words: &str) -> String {
+        command(words, self.server)
     }
 
     /// One sign for a status, coloured.
@@ -87,12 +79,14 @@ impl<'a> View<'a> {
     }
 }
 
-/// Why a stage failed: class and message, of its last attempt or of the stage itself.
-fn failure_of(stage: &Stage) -> (Option<FailureClass>, &str) {
-    if let Some(failure) = &stage.failure {
-        return (Some(failure.class), &failure.message);
+/// A command for a person, with the server that it has to name, if any.
+#[must_use]
+pub fn command(words: &str, server: &str) -> String {
+    if server.is_empty() {
+        format!("trunkline {words}")
+    } else {
+        format!("trunkline {words} --server {}", shell_word(server))
     }
-    stage.outcome().map_or((None, ""), |it| (it.class, &it.message))
 }
 
 /// A word for the shell: quoted when it needs to be.

@@ -12,6 +12,8 @@ pub enum Command {
         epoch: u64,
         /// Which process.
         owner: String,
+        /// The state folder it works in. Attempts that were begun in another one are lost.
+        instance: String,
     },
     /// The run's concurrency group let it in.
     Admit,
@@ -102,6 +104,12 @@ pub enum Command {
         /// Why, as a sentence; may be empty.
         reason: String,
     },
+    /// A newer run of its group takes its place: as [`Self::Cancel`], unless a stage that must not be
+    /// interrupted is under way.
+    Supersede {
+        /// The newer run, as a person would name it.
+        by: String,
+    },
     /// Try again what a finished run did badly.
     Rerun {
         /// What exactly.
@@ -159,6 +167,9 @@ pub enum Refused {
     /// The person may not approve.
     #[error("{0}")]
     MayNotApprove(String),
+    /// A stage that must not be interrupted is under way.
+    #[error("a stage that must not be interrupted is under way")]
+    NotInterruptible,
     /// An earlier result does not stand for the stage; an attempt is needed.
     #[error("the earlier result cannot be reused: {0}")]
     NotReusable(String),

@@ -24,7 +24,9 @@ impl Run {
     /// Turns a command into the facts that follow from it, or refuses it.
     pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refused> {
         match command {
-            Command::TakeLease { epoch, owner } => lease::take(self, *epoch, owner, now),
+            Command::TakeLease { epoch, owner, instance } => {
+                lease::take(self, lease::Driver { epoch: *epoch, owner, instance }, now)
+            }
             Command::FinishAttempt { attempt, outcome, epoch } => {
                 finish::finish_attempt(self, (attempt, *epoch), outcome, now)
             }
@@ -47,6 +49,7 @@ impl Run {
             | Command::Approve { .. }
             | Command::Reject { .. }
             | Command::Cancel { .. }
+            | Command::Supersede { .. }
                 if self.finished.is_some() =>
             {
                 Err(Refused::AlreadyFinished)
@@ -67,6 +70,7 @@ impl Run {
                 approval::reject(self, *stage, approval::Voice { by, teams, comment }, now)
             }
             Command::Cancel { by, reason } => cancel::cancel(self, by, reason, now),
+            Command::Supersede { by } => cancel::supersede(self, by, now),
         }
     }
 

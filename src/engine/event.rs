@@ -16,6 +16,9 @@ pub enum Event {
         epoch: u64,
         /// Which process.
         owner: String,
+        /// The state folder it works in: only there are its containers. Empty in old events.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        instance: String,
     },
     /// The run's concurrency group let it in.
     Admitted,

@@ -37,6 +37,8 @@ pub struct Run {
     pub(super) progress: Progress,
     pub(super) agenda: Agenda,
     pub(super) epoch: u64,
+    /// The state folder of the driver.
+    pub(super) instance: String,
     pub(super) admitted: bool,
     pub(super) halt: Option<Halt>,
     pub(super) may_reuse: bool,
@@ -142,6 +144,8 @@ pub struct Attempt {
     pub steps: BTreeMap<u32, Step>,
     /// That it was asked to end, and why.
     pub stop: Option<Stop>,
+    /// The state folder of the driver that began it; empty when that is not known.
+    pub instance: String,
 }
 
 /// One step of an attempt.
@@ -185,6 +189,7 @@ impl Run {
             progress: Progress { stages, totals },
             agenda: Agenda::default(),
             epoch: 0,
+            instance: String::new(),
             admitted: false,
             halt: None,
             may_reuse: true,
@@ -227,6 +232,12 @@ impl Run {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The state folder of that driver; empty before the first, or when it is not known.
+    #[must_use]
+    pub fn instance(&self) -> &str {
+        &self.instance
     }
 
     /// Whether an earlier green result may stand for a stage, as far as the last re-run has a say.

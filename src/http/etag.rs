@@ -18,7 +18,7 @@ const PACKED: &str = "-gzip\"";
 
 /// The tag of a body.
 #[must_use]
-pub fn etag_of(bytes: &[u8]) -> String {
+pub(super) fn etag_of(bytes: &[u8]) -> String {
     format!("\"{}\"", Digest::of(bytes).hex().get(..32).unwrap_or_default())
 }
 
@@ -38,7 +38,7 @@ pub fn changed_since() -> Problem {
 
 /// Whether the client has the present state already (`If-None-Match`).
 #[must_use]
-pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let wanted = headers.get(header::IF_NONE_MATCH).and_then(|it| it.to_str().ok());
     wanted.is_some_and(|it| matches(it, etag, Comparison::Weak))
 }

@@ -62,7 +62,7 @@ async fn claim(app: &App, request: Request) -> Result<(Request, Option<RequestCl
     let (mut parts, body) = request.into_parts();
     let visitor = <Visitor as OptionalFromRequestParts<App>>::from_request_parts(&mut parts, app)
         .await
-        .map_err(|problem| refuse(problem))?;
+        .map_err(refuse)?;
     let Some(visitor) = visitor else {
         return Ok((Request::from_parts(parts, body), None));
     };

@@ -35,6 +35,17 @@ struct Node {
     kind: Option<String>,
 }
 
+/// A stage of which no more is known than its names and its needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// Unique in the plan.
+    pub key: String,
+    /// The name in the file.
+    pub name: String,
+    /// Keys of its needs.
+    pub needs: Vec<String>,
+}
+
 /// A need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Edge {
@@ -69,6 +80,26 @@ impl Graph {
         }
         let stages = plan.stages.iter().map(Node::of).collect();
         Self { pipeline: plan.pipeline.clone(), stages, edges }
+    }
+
+    /// The same from what is told of a run: stages with the keys of what they need.
+    #[must_use]
+    pub fn of_stages(pipeline: &str, stages: Vec<Stage>) -> Self {
+        let places: BTreeMap<_, _> =
+            stages.iter().enumerate().map(|(at, it)| (it.key.clone(), at)).collect();
+        let mut edges = DiGraph::new();
+        for _ in &stages {
+            edges.add_node(());
+        }
+        for (at, stage) in stages.iter().enumerate() {
+            for need in stage.needs.iter().filter_map(|it| places.get(it)) {
+                let edge = Edge { optional: false };
+                edges.add_edge(NodeIndex::new(*need), NodeIndex::new(at), edge);
+            }
+        }
+        let node = |it: Stage| Node { key: it.key, name: it.name, kind: None };
+        let stages = stages.into_iter().map(node).collect();
+        Self { pipeline: pipeline.to_owned(), stages, edges }
     }
 
     /// The stages in layers: each lies one layer below the deepest stage that it needs. Stages of a

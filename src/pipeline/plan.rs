@@ -90,10 +90,23 @@ pub struct PlannedStage {
     /// Ceiling of its spending.
     #[serde(default)]
     pub budget: Option<Budget>,
+    /// Labels of the worker that it runs on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }
 
 fn yes() -> bool {
     true
+}
+
+impl Plan {
+    /// The labels that the first driver of a run must have: those of the first stage that waits for nothing
+    /// and asks for some.
+    #[must_use]
+    pub fn first_labels(&self) -> BTreeMap<String, String> {
+        let mut first = self.stages.iter().filter(|it| it.needs.is_empty());
+        first.find(|it| !it.labels.is_empty()).map(|it| it.labels.clone()).unwrap_or_default()
+    }
 }
 
 /// A stage that another waits for.

@@ -3,30 +3,36 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use crate::engine::{Run, Stage};
-use crate::model::{Milliseconds, StageIndex, Timestamp};
+use crate::engine::{Event, Run, Stage};
+use crate::model::{
+    FailureClass, Milliseconds, RunId, RunStatus, StageIndex, StageStatus, Timestamp,
+};
 use crate::pipeline::PlannedStage;
-use crate::pipeline::plan::Work;
+use crate::pipeline::plan::{Program, Work};
 use crate::runs::LoadedRun;
 use crate::store::runs::{RunRow, StoredEvent};
 
 mod attempt;
 mod gates;
+mod log;
+mod reading;
 mod waits;
 
 pub use attempt::{ArtifactRefView, AttemptView, OutcomeView, StepView, TestsView};
 pub use gates::{GateView, JudgedGate, judge_gates};
+pub use log::LogLineView;
 pub use waits::WaitView;
 
 /// A run in a list.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunRowView {
     /// Its id: a ULID in lower case.
-    pub id: String,
+    #[schema(value_type = String)]
+    pub id: RunId,
     /// Counts the runs from 1; for people.
     pub number: i64,
     /// Id of its project; empty for runs from a terminal.
@@ -44,22 +50,33 @@ pub struct RunRowView {
     /// Subject line of the commit.
     pub title: String,
     /// `queued`, `running`, `waiting`, `cancelling`, `passed`, `failed` or `cancelled`.
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: RunStatus,
     /// Whether nobody goes on with it although it has not ended.
     pub interrupted: bool,
     /// Milliseconds since 1970-01-01 UTC.
-    pub created_at: i64,
+    #[schema(value_type = i64)]
+    pub created_at: Timestamp,
     /// Milliseconds since 1970-01-01 UTC; null until it has ended.
-    pub finished_at: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub finished_at: Option<Timestamp>,
+    /// When its stages could start, where that was looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub started_at: Option<Timestamp>,
+    /// Stages about which nobody decided in time, where that was looked up.
+    #[serde(default)]
+    pub undecided: Vec<String>,
 }
 
 /// A run with its stages and their attempts.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RunView {
     /// `run`: tells it apart from events where both are lines of one output.
     pub r#type: String,
     /// Its id: a ULID in lower case.
-    pub id: String,
+    #[schema(value_type = String)]
+    pub id: RunId,
     /// Counts the runs from 1; for people.
     pub number: i64,
     /// Id of its project; empty for runs from a terminal.
@@ -79,17 +96,22 @@ pub struct RunView {
     /// Whether changes that are not committed are part of it.
     pub dirty: bool,
     /// Where it stands.
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: RunStatus,
     /// Whether nobody goes on with it although it has not ended.
     pub interrupted: bool,
     /// When it was asked for.
-    pub created_at: i64,
+    #[schema(value_type = i64)]
+    pub created_at: Timestamp,
     /// When its first stage could start.
-    pub started_at: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub started_at: Option<Timestamp>,
     /// When it ended.
-    pub finished_at: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub finished_at: Option<Timestamp>,
     /// How long it has taken so far.
-    pub duration_ms: u64,
+    #[schema(value_type = u64)]
+    pub duration_ms: Milliseconds,
     /// Number of its events so far; the next one has this sequence number.
     pub events: i64,
     /// Its stages in the order of the plan.
@@ -97,10 +119,11 @@ pub struct RunView {
 }
 
 /// One stage of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StageView {
     /// Its place in the plan.
-    pub stage: u32,
+    #[schema(value_type = u32)]
+    pub stage: StageIndex,
     /// Unique in the run: the name, or `name (a, b)` with the values of the matrix cell.
     pub key: String,
     /// The name in the file.
@@ -110,48 +133,73 @@ pub struct StageView {
     /// Keys of its needs.
     pub needs: Vec<String>,
     /// Where it stands.
-    pub status: String,
+    #[schema(value_type = String)]
+    pub status: StageStatus,
     /// What it waits for; null once it has ended.
     pub waits_for: Option<WaitView>,
     /// Why it was skipped.
     #[schema(value_type = Option<Object>)]
     pub skip_reason: Option<Value>,
+    /// The same as the end of a sentence that begins with "it was skipped, because".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped_because: Option<String>,
     /// Whether its failure is allowed.
     pub allowed: bool,
     /// What went wrong when no attempt can say it.
     pub failure: Option<FailureView>,
     /// Class of its failure, whoever says it: the stage or its last attempt.
-    pub failure_class: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub failure_class: Option<FailureClass>,
     /// What went wrong and what to do, whoever says it.
     pub failure_message: Option<String>,
     /// The attempt whose result stands for it.
     pub reused_from: Option<String>,
     /// What came of that attempt.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reused_outcome: Option<OutcomeView>,
     /// Who has approved so far.
     pub approvals: Vec<String>,
     /// Who may approve, for a stage that is an approval.
     pub approval: Option<ApprovalView>,
-    /// How long it has taken so far.
-    pub duration_ms: Option<u64>,
+    /// Whether it is an approval about which nobody decided in time.
+    #[serde(default)]
+    pub undecided: bool,
+    /// The longest an attempt may take, or an approval may wait.
+    #[serde(default)]
+    #[schema(value_type = u64)]
+    pub timeout_ms: Milliseconds,
+    /// How long it has taken so far, or waited for people.
+    #[schema(value_type = Option<u64>)]
+    pub duration_ms: Option<Milliseconds>,
     /// Its gates with the values that were judged.
     pub gates: Vec<GateView>,
+    /// Names of its steps; empty when it has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_names: Vec<String>,
+    /// How many of its attempts were made before its last re-run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub earlier_attempts: u32,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
 /// Why a stage failed without an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FailureView {
     /// Its class.
-    pub class: String,
+    #[schema(value_type = String)]
+    pub class: FailureClass,
     /// What went wrong and what to do.
     pub message: String,
 }
 
 /// What an approval asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApprovalView {
     /// Who may: `team/<name>` or a login; empty means everybody with the role.
     pub by: Vec<String>,
@@ -164,18 +212,20 @@ pub struct ApprovalView {
 }
 
 /// Something that happened to a run; what else is in it depends on the type.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
     /// Which event, such as `stage_finished`.
     pub r#type: String,
     /// Id of the run.
-    pub run: String,
+    #[schema(value_type = String)]
+    pub run: RunId,
     /// Its place in the run, from 0.
     pub seq: i64,
     /// When it happened, in milliseconds since 1970-01-01 UTC.
-    pub at: i64,
+    #[schema(value_type = i64)]
+    pub at: Timestamp,
     /// Key of the stage it is about.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage_key: Option<String>,
     /// What else it says.
     #[serde(flatten)]
@@ -220,7 +270,7 @@ impl RunRowView {
     #[must_use]
     pub fn of(row: &RunRow, is_interrupted: bool) -> Self {
         Self {
-            id: row.id.0.clone(),
+            id: row.id.clone(),
             number: row.number,
             project: row.project.0.clone(),
             pipeline: row.pipeline.clone(),
@@ -229,10 +279,12 @@ impl RunRowView {
             branch: row.branch.clone(),
             revision: row.revision.clone(),
             title: row.title.clone(),
-            status: row.status.to_string(),
+            status: row.status,
             interrupted: is_interrupted,
-            created_at: row.created_at.0,
-            finished_at: row.finished_at.map(|it| it.0),
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            started_at: None,
+            undecided: Vec::new(),
         }
     }
 }
@@ -252,7 +304,7 @@ impl RunView {
         let stages = run.stages().zip(&run.plan().stages);
         Self {
             r#type: "run".to_owned(),
-            id: run.id().0.clone(),
+            id: run.id().clone(),
             number: around.number,
             project: around.project.to_owned(),
             pipeline: run.plan().pipeline.clone(),
@@ -262,25 +314,24 @@ impl RunView {
             revision: context.git.sha.clone(),
             title: context.git.message.clone(),
             dirty: context.git.dirty,
-            status: run.status().to_string(),
+            status: run.status(),
             interrupted: around.is_interrupted,
-            created_at: around.created_at.0,
-            started_at: started_at.map(|it| it.0),
-            finished_at: finished_at.map(|it| it.0),
-            duration_ms: time_of_run(run, now).0,
+            created_at: around.created_at,
+            started_at,
+            finished_at,
+            duration_ms: time_of_run(run, now),
             events: around.events,
-            stages: stages.map(|(it, planned)| StageView::new(run, it, planned, now)).collect(),
+            stages: stages
+                .map(|(it, planned)| {
+                    StageView::new(run, it, planned).at(now, around.is_interrupted)
+                })
+                .collect(),
         }
     }
 }
 
 impl StageView {
-    fn new(
-        run: &Run,
-        (index, stage): (StageIndex, &Stage),
-        planned: &PlannedStage,
-        now: Timestamp,
-    ) -> Self {
+    fn new(run: &Run, (index, stage): (StageIndex, &Stage), planned: &PlannedStage) -> Self {
         let own = stage.failure.as_ref();
         let (class, message) = match (own, stage.outcome()) {
             (Some(own), _) => (Some(own.class), Some(own.message.clone())),
@@ -289,27 +340,40 @@ impl StageView {
         };
         let judged = stage.outcome().map(|it| judge_gates(run, index, planned, it));
         Self {
-            stage: index.0,
+            stage: index,
             key: planned.key.clone(),
             name: planned.name.clone(),
             matrix: planned.matrix.clone(),
             needs: planned.needs.iter().map(|it| key_of(run, it.stage).to_owned()).collect(),
-            status: stage.status.to_string(),
+            status: stage.status,
             waits_for: WaitView::of(run, index),
             skip_reason: stage.skip_reason.as_ref().and_then(|it| serde_json::to_value(it).ok()),
+            skipped_because: stage.skip_reason.as_ref().map(|it| run.explain_skip(it)),
             allowed: stage.allowed,
-            failure: own
-                .map(|it| FailureView { class: it.class.to_string(), message: it.message.clone() }),
-            failure_class: class.map(|it| it.to_string()),
+            failure: own.map(|it| FailureView { class: it.class, message: it.message.clone() }),
+            failure_class: class,
             failure_message: message,
             reused_from: stage.reused_from.as_ref().map(ToString::to_string),
             reused_outcome: stage.reused_outcome.as_deref().map(OutcomeView::from),
             approvals: stage.approvals.clone(),
             approval: ApprovalView::of(run, index, planned),
-            duration_ms: time_of_stage(stage, now).map(|it| it.0),
+            undecided: run.is_undecided(index),
+            timeout_ms: planned.timeout,
+            duration_ms: None,
             gates: judged.unwrap_or_default().into_iter().map(GateView::from).collect(),
+            step_names: step_names(planned),
+            earlier_attempts: u32::try_from(stage.earlier_attempts).unwrap_or(u32::MAX),
             attempts: stage.attempts.iter().zip(1..).map(AttemptView::from).collect(),
         }
+    }
+}
+
+impl StageView {
+    /// The same with how long it has taken; nothing says until when an interrupted one went on.
+    fn at(self, now: Timestamp, is_interrupted: bool) -> Self {
+        let is_known = self.status.is_finished() || !is_interrupted;
+        let duration_ms = self.time_at(now).filter(|_| is_known);
+        Self { duration_ms, ..self }
     }
 }
 
@@ -339,23 +403,31 @@ impl EventView {
         let stage_key = stored.event.stage().map(|it| key_of(run, it).to_owned());
         Self {
             r#type: kind.and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default(),
-            run: run.id().0.clone(),
+            run: run.id().clone(),
             seq: stored.seq,
-            at: stored.at.0,
+            at: stored.at,
             stage_key,
             fields,
         }
     }
 }
 
-/// How long a stage has taken so far: from its first attempt on, waits between attempts included.
-#[must_use]
-pub fn time_of_stage(stage: &Stage, now: Timestamp) -> Option<Milliseconds> {
-    let attempts = stage.present_attempts();
-    let first = attempts.first()?;
-    let end = attempts.last().and_then(|it| it.finished_at);
-    let until = if stage.status.is_finished() { end.unwrap_or(now) } else { now };
-    Some(until.since(first.started_at))
+impl EventView {
+    /// What happened, where this version knows of such a thing.
+    #[must_use]
+    pub fn event(&self) -> Option<Event> {
+        let mut fields = self.fields.clone();
+        fields.insert("type".to_owned(), Value::String(self.r#type.clone()));
+        serde_json::from_value(Value::Object(fields)).ok()
+    }
+}
+
+fn step_names(planned: &PlannedStage) -> Vec<String> {
+    let Work::Container(work) = &planned.work else { return Vec::new() };
+    match &work.program {
+        Program::Steps(steps) => steps.iter().map(|it| it.name.clone()).collect(),
+        Program::Command(_) => Vec::new(),
+    }
 }
 
 /// How long a run has taken so far.

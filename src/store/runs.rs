@@ -34,6 +34,8 @@ pub struct NewRun {
     pub cause: String,
     /// First-parent commits up to the revision: the order of trunk. 0 when not known.
     pub height: i64,
+    /// Labels that its first driver must have: `key=value` lines in order, or empty.
+    pub wants: String,
     /// The plan as JSON.
     pub plan: String,
     /// The context as JSON.
@@ -177,6 +179,7 @@ impl Store {
                 .bind(&run.project)
                 .bind(&run.cause)
                 .bind(run.height)
+                .bind(&run.wants)
                 .execute(&mut *tx)
                 .await?;
             sqlx::query(PLAN)
@@ -239,6 +242,7 @@ impl Store {
 const INSERT: &str = "
     INSERT INTO runs (
         id, number, pipeline, repository, event, branch, revision, tree, title,
-        status, events, lease_epoch, lease_owner, lease_until, created_at, project, cause, height
+        status, events, lease_epoch, lease_owner, lease_until, created_at, project, cause, height,
+        wants
     )
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, '', 0, $10, $11, $12, $13)";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'queued', 0, 0, '', 0, $10, $11, $12, $13, $14)";

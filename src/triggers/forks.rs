@@ -61,6 +61,7 @@ fn await_approval(plan: &mut Plan) {
         inputs: None,
         concurrency: None,
         interruptible: true,
+        labels: BTreeMap::new(),
         environment: None,
         budget: None,
     });

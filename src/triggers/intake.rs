@@ -1,5 +1,8 @@
 //! Deliveries: stored once, answered at once, processed after, tried again when something was away.
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
@@ -7,6 +10,7 @@ use crate::forge::{self, Delivery, DeliveryKind, Push};
 use crate::metrics;
 use crate::model::{Digest, ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::projects::ProjectError;
+use crate::runs::News;
 use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
@@ -19,7 +23,9 @@ const BATCH: u32 = 100;
 /// How often a delivery is tried, with a growing delay: over about two hours.
 const TRIES: i64 = 10;
 /// How long a delivery is taken for; after it another process may try.
-const CLAIM: Milliseconds = Milliseconds::from_seconds(15 * 60);
+const CLAIM: Milliseconds = Milliseconds::from_seconds(60);
+/// How often it is taken anew while it is worked on.
+const KEEP_EVERY: Duration = Duration::from_secs(20);
 const DELAY_MIN: Milliseconds = Milliseconds::from_seconds(5);
 const DELAY_MAX: Milliseconds = Milliseconds::from_seconds(30 * 60);
 
@@ -65,6 +71,7 @@ impl Triggers {
     pub async fn replay(&self, delivery: &str) -> Result<(), StoreError> {
         self.store().replay_delivery(delivery, self.now()).await?;
         self.new_delivery.notify_one();
+        self.runs.announce_elsewhere(News::Delivery);
         Ok(())
     }
 
@@ -90,6 +97,7 @@ impl Triggers {
         let how = if before.is_some() { "again" } else { "new" };
         metrics::delivery_received(arrival.forge.as_str(), how);
         self.new_delivery.notify_one();
+        self.runs.announce_elsewhere(News::Delivery);
         Ok(before.map_or(Received::New(new.id), Received::Before))
     }
 
@@ -114,21 +122,28 @@ impl Triggers {
     async fn take_deliveries(&self, lanes: &mut Lanes) -> Result<(), StoreError> {
         let now = self.now();
         for row in self.store().list_due_deliveries(now, BATCH).await? {
-            if !lanes.is_free(&row.project) {
+            let project = row.project.clone();
+            if !lanes.is_free(&project) {
                 continue;
             }
-            if self.store().claim_delivery(&row, now.plus(CLAIM)).await? {
+            let until = now.plus(CLAIM);
+            if self.store().claim_delivery(&row, until).await? {
                 let triggers = self.clone();
-                lanes.start(row.project.clone(), async move { triggers.process(row).await });
+                let work = async move { triggers.process(row, until).await };
+                lanes.start(project, work);
             }
         }
         Ok(())
     }
 
     /// Processes a delivery and writes down what came of it.
-    async fn process(&self, row: DeliveryRow) {
+    async fn process(&self, row: DeliveryRow, until: Timestamp) {
         let attempts = row.attempts + 1;
-        let outcome = match self.act(&row).await {
+        let acted = tokio::select! {
+            acted = self.act(&row) => acted,
+            never = self.keep(&row.id, until) => match never {},
+        };
+        let outcome = match acted {
             Ok(outcome) => outcome,
             Err(error) if is_final(&error) || attempts >= TRIES => {
                 (DeliveryStatus::Failed, format!("given up after {attempts} tries: {error}"))
@@ -141,6 +156,19 @@ impl Triggers {
         metrics::delivery_processed(status.as_str());
         if let Err(error) = self.store().save_outcome(&row.id, (status, text), next_at, now).await {
             tracing::error!(delivery = row.id, %error, "what came of a delivery could not be stored");
+        }
+    }
+
+    /// Keeps a delivery from other processes for as long as it is worked on: of a dead one's they take it soon.
+    async fn keep(&self, id: &str, mut until: Timestamp) -> Infallible {
+        loop {
+            tokio::time::sleep(KEEP_EVERY).await;
+            let next = self.now().plus(CLAIM);
+            match self.store().keep_delivery(id, until, next).await {
+                Ok(true) => until = next,
+                Ok(false) => return std::future::pending().await,
+                Err(error) => tracing::warn!(delivery = id, %error, "a delivery could not be kept"),
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use super::intake::Arrival;
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
 use crate::forge::{RefChange, describe_change};
 use crate::model::{ForgeKind, Milliseconds, ProjectId, Timestamp};
+use crate::runs::News;
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::known_refs::KnownRef;
@@ -27,6 +28,7 @@ impl Triggers {
     pub async fn notify(&self, project: &ProjectId) -> Result<(), StoreError> {
         self.store().request_look(project).await?;
         self.new_look.notify_one();
+        self.runs.announce_elsewhere(News::Look);
         Ok(())
     }
 

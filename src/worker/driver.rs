@@ -5,11 +5,13 @@ mod groups;
 pub(in crate::worker) mod lease;
 pub(in crate::worker) mod look_ahead;
 mod reuse;
+mod loss;
+mod hand_over;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -17,10 +19,13 @@ use crate::engine::{AttemptOutcome, Command, Event, Refused};
 use crate::executor::{Executor, ExecutorError};
 use crate::metrics::Queue;
 use crate::model::{AttemptName, FailureClass, RunId, RunStatus, StageIndex, Timestamp};
-use crate::runs::{Change, LoadedRun, RunsError};
+use crate::runs::news::heard;
+use crate::runs::{Change, LoadedRun, RunsError, run_group, stage_group};
 use crate::worker::attempt::{Report, Stops};
-use crate::worker::driver::lease::{Lease, RENEW_EVERY};
+use crate::worker::driver::hand_over::Standing;
+use crate::worker::driver::lease::Lease;
 use crate::worker::driver::look_ahead::LookAhead;
+use crate::worker::slots::{Settling, Slot, Waiting};
 use crate::worker::{Worker, WorkerError};
 
 /// Reports of attempts that may wait for the driver.
@@ -40,8 +45,15 @@ pub(in crate::worker) struct Driver<'w, E> {
     inbox: mpsc::Receiver<Report>,
     changes: broadcast::Receiver<Change>,
     /// A slot that became free while a stage was waiting for it.
-    pub(in crate::worker) spare_slot: Option<OwnedSemaphorePermit>,
-    pub(in crate::worker) wants_slot: bool,
+    pub(in crate::worker) spare_slot: Option<Slot>,
+    /// The run's place in the line for a slot, while it wants one.
+    pub(in crate::worker) line: Option<Waiting>,
+    /// What the run's work counts for.
+    pub(in crate::worker) standing: Standing,
+    /// Labels of a ready stage that this worker lacks.
+    pub(in crate::worker) lacking: Option<BTreeMap<String, String>>,
+    draining: watch::Receiver<bool>,
+    settling: Option<Settling>,
     pub(in crate::worker) wake_at: Option<Timestamp>,
     /// When each concurrency group was last asked; `None` is the run's own.
     pub(in crate::worker) asked: HashMap<Option<StageIndex>, Timestamp>,
@@ -64,12 +76,25 @@ pub(in crate::worker) enum TaskEnd {
     Signalled,
 }
 
+/// Why the loop ended.
+enum Ending {
+    /// The run has ended.
+    Done,
+    /// Somebody with these labels is to go on.
+    HandedOver(String),
+    /// This process ends.
+    Shutdown,
+}
+
 /// Everything that can wake the loop.
 enum Input {
     Report(Report),
     Ended(Result<(Id, TaskEnd), JoinError>),
-    SlotFree(OwnedSemaphorePermit),
+    SlotFree(Slot),
     Changed,
+    /// The run has changed, or a slot of a group it waits for may be free.
+    Heard,
+    Draining,
     TimePassed,
     Shutdown,
 }
@@ -79,9 +104,11 @@ impl<'w, E: Executor> Driver<'w, E> {
     pub(in crate::worker) async fn start(
         worker: &'w Worker<E>,
         run: &RunId,
+        settling: Option<Settling>,
     ) -> Result<Self, WorkerError> {
         let mut loaded = worker.parts.runs.load(run).await?;
         let lease = worker.take_lease(&mut loaded).await?;
+        let standing = Standing::of(worker.parts.runs.store(), &loaded.row).await?;
         let (reports, inbox) = mpsc::channel(REPORTS_MAX);
         let has_group = |stage: &StageIndex| {
             let planned = loaded.run.plan().stages.get(stage.as_usize());
@@ -100,7 +127,11 @@ impl<'w, E: Executor> Driver<'w, E> {
             inbox,
             changes: worker.parts.runs.subscribe(),
             spare_slot: None,
-            wants_slot: false,
+            line: None,
+            standing,
+            lacking: None,
+            draining: worker.draining.subscribe(),
+            settling,
             wake_at: None,
             asked: HashMap::new(),
             grouped,
@@ -115,20 +146,43 @@ impl<'w, E: Executor> Driver<'w, E> {
         mut self,
         shutdown: &CancellationToken,
     ) -> Result<Option<RunStatus>, WorkerError> {
+        match self.drive_on(shutdown).await {
+            Ok(Ending::Done) => self.finish().await,
+            Ok(Ending::HandedOver(wants)) => self.hand_over(&wants).await,
+            Ok(Ending::Shutdown) => self.leave().await,
+            Err(error @ WorkerError::DrivenElsewhere { .. }) => {
+                self.stop_what_was_lost().await;
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn drive_on(&mut self, shutdown: &CancellationToken) -> Result<Ending, WorkerError> {
         loop {
             self.reconcile().await?;
+            self.settling = None;
             if self.is_done() {
-                break;
+                return Ok(Ending::Done);
+            }
+            if let Some(wants) = self.wants_elsewhere().await? {
+                return Ok(Ending::HandedOver(wants));
             }
             let input = self.next_input(shutdown).await;
             if matches!(input, Input::Shutdown) {
-                self.tasks.shutdown().await;
-                self.worker.release_lease(&self.loaded.row.id, self.lease).await;
-                return Ok(None);
+                return Ok(Ending::Shutdown);
             }
             self.handle(input).await?;
         }
-        self.finish().await
+    }
+
+    /// Names of the groups that were asked for something.
+    fn groups_asked(&self) -> Vec<String> {
+        let name = |asked: &Option<StageIndex>| match asked {
+            Some(stage) => stage_group(&self.loaded, *stage),
+            None => run_group(&self.loaded),
+        };
+        self.asked.keys().filter_map(name).collect()
     }
 
     fn is_done(&self) -> bool {
@@ -150,19 +204,25 @@ impl<'w, E: Executor> Driver<'w, E> {
 
     async fn next_input(&mut self, shutdown: &CancellationToken) -> Input {
         let now = self.worker.parts.clock.now();
-        let until_wake = self.wake_at.map_or(RENEW_EVERY, |at| at.since(now).into());
-        let until_renewal = RENEW_EVERY.saturating_sub(self.renewed.elapsed());
+        let renew_every = self.worker.renew_every();
+        let until_wake = self.wake_at.map_or(renew_every, |at| at.since(now).into());
+        let until_renewal = renew_every.saturating_sub(self.renewed.elapsed());
         let nap = until_wake.min(until_renewal).max(Duration::from_millis(1));
-        let slots = self.worker.slots.clone();
-        let wants_slot = self.wants_slot && self.spare_slot.is_none();
-        let runs = &self.worker.parts.runs;
+        let groups = self.groups_asked();
+        let (run, seq) = (&self.loaded.row.id, self.loaded.seq);
+        let concerns =
+            |it: &Change| it.is_about(run, seq) || groups.iter().any(|group| it.frees(group));
+        let poll = self.worker.parts.runs.poll_pause();
+        let was_draining = *self.draining.borrow_and_update();
         tokio::select! {
             biased;
             () = shutdown.cancelled() => Input::Shutdown,
             Some(report) = self.inbox.recv() => Input::Report(report),
             Some(ended) = self.tasks.join_next_with_id() => Input::Ended(ended),
-            Ok(slot) = slots.acquire_owned(), if wants_slot => Input::SlotFree(slot),
-            () = runs.changed(&mut self.changes, &self.loaded) => Input::Changed,
+            slot = turn(&mut self.line) => Input::SlotFree(slot),
+            Ok(()) = self.draining.changed(), if !was_draining => Input::Draining,
+            () = heard(&mut self.changes, concerns) => Input::Heard,
+            () = tokio::time::sleep(poll) => Input::Changed,
             () = tokio::time::sleep(nap) => Input::TimePassed,
         }
     }
@@ -174,14 +234,20 @@ impl<'w, E: Executor> Driver<'w, E> {
                 self.record_all(&commands).await?;
             }
             Input::Ended(ended) => self.handle_end(ended).await?,
-            Input::SlotFree(slot) => self.spare_slot = Some(slot),
-            Input::Changed => {
+            Input::SlotFree(slot) => {
+                self.spare_slot = Some(slot);
+                self.line = None;
+            }
+            Input::Changed | Input::Heard => {
+                if matches!(input, Input::Heard) {
+                    self.asked.values_mut().for_each(|it| *it = Timestamp::default());
+                }
                 self.worker.parts.runs.refresh(&mut self.loaded).await?;
                 self.check_lease()?;
             }
-            Input::TimePassed | Input::Shutdown => (),
+            Input::TimePassed | Input::Draining | Input::Shutdown => (),
         }
-        if self.renewed.elapsed() >= RENEW_EVERY {
+        if self.renewed.elapsed() >= self.worker.renew_every() {
             self.renew().await?;
         }
         Ok(())
@@ -319,5 +385,13 @@ impl<'w, E: Executor> Driver<'w, E> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The turn of whoever stands in the line; never, out of it.
+async fn turn(line: &mut Option<Waiting>) -> Slot {
+    match line {
+        Some(line) => line.turn().await,
+        None => std::future::pending().await,
     }
 }

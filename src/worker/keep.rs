@@ -171,6 +171,7 @@ impl<E: Executor> Worker<E> {
             let pause = SWEEP_EVERY.mul_f64(fastrand::f64().mul_add(0.5, 0.75));
             tokio::select! {
                 () = done.cancelled() => return,
+                () = self.sweep_now.notified() => (),
                 () = tokio::time::sleep(pause) => (),
             }
         }

@@ -4,16 +4,14 @@
 //! `KILLS` says how often it is killed in all (10 without), `KILL_SEED` repeats a failed history.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
-use std::net::TcpListener;
 use std::process::{Child, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use trunkline::model::{AttemptName, RunStatus, StageStatus};
 
 use crate::bench::{Bench, place, setting};
 use crate::docker;
+use crate::witness::Witness;
 
 /// Stages of each run.
 const STAGES: usize = 30;
@@ -198,32 +196,4 @@ fn pipeline(shape: u64, gateway: &str, port: u16) -> String {
 
 fn expected_log(stage: &str) -> String {
     (0..LINES).map(|line| format!("{stage} line {line}\n")).collect()
-}
-
-/// A listener outside that counts who called.
-struct Witness {
-    port: u16,
-    heard: Arc<Mutex<BTreeMap<String, usize>>>,
-}
-
-impl Witness {
-    fn start() -> Self {
-        let listener = TcpListener::bind(("0.0.0.0", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let heard: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
-        let ears = heard.clone();
-        std::thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut name = String::new();
-                if stream.read_to_string(&mut name).is_ok() {
-                    *ears.lock().unwrap().entry(name.trim().to_owned()).or_default() += 1;
-                }
-            }
-        });
-        Self { port, heard }
-    }
-
-    fn heard(&self) -> BTreeMap<String, usize> {
-        self.heard.lock().unwrap().clone()
-    }
 }

@@ -1,5 +1,5 @@
-//! The whole binary on real Docker: how stages end, what containers may and get, files, kills, loud
-//! logs, large repositories, and the examples.
+//! The whole binary on real Docker: how stages end, what containers may and get, files, kills of one process
+//! and of a fleet, loud logs, large repositories, and the examples.
 
 #[path = "../support/bench.rs"]
 mod bench;
@@ -7,11 +7,14 @@ mod bench;
 mod docker;
 #[path = "../support/large.rs"]
 mod large;
+#[path = "../support/witness.rs"]
+mod witness;
 
 mod containers;
 mod endings;
 mod examples;
 mod files;
+mod fleet;
 mod flow;
 mod kill;
 mod logs;

@@ -48,6 +48,8 @@ pub(crate) fn worker(scene: &Scene) -> Worker<HostExecutor> {
         keep_failed: false,
         reuse: false,
         is_shared: false,
+        lease: trunkline::worker::LEASE,
+        place: None,
     };
     Worker::new(parts, settings)
 }

@@ -82,3 +82,26 @@ async fn a_schedule_of_the_trunk_starts_once_for_each_moment() {
     tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
     assert_eq!(scene.runs().await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_processes_one_starts_a_schedule() {
+    let nightly =
+        PIPELINE.replace("on: {", "on: { schedule: [{ name: nightly, cron: '0 2 * * *' }],");
+    let mut scene = Scene::start("git", &[("pipelines/ci.yml", &nightly)]).await;
+    first_look(&scene).await;
+    let machine = tempfile::tempdir().unwrap();
+    let elsewhere = scene.server.triggers_elsewhere(&machine).await;
+    let mut tasks = tokio::task::JoinSet::new();
+    let stop = tokio_util::sync::CancellationToken::new();
+    let until = stop.clone();
+    tasks.spawn(async move { elsewhere.serve(&until).await });
+    for day in 1..=3 {
+        scene.server.clock.by_seconds(24 * 60 * 60);
+        scene.token = scene.server.token("ada", &["owner"]).await;
+        runs_of(&scene, day).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_eq!(scene.runs().await.len(), day, "once for each moment");
+    }
+    stop.cancel();
+    tasks.join_all().await;
+}

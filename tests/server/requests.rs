@@ -60,7 +60,11 @@ async fn a_command_in_a_comment_counts_by_the_role_of_the_linked_person() {
     let app = &scene.server.app;
     let mut loaded = app.runs.load(&run).await.unwrap();
     for command in [
-        trunkline::engine::Command::TakeLease { epoch: 1, owner: "test".to_owned() },
+        trunkline::engine::Command::TakeLease {
+            epoch: 1,
+            owner: "test".to_owned(),
+            instance: String::new(),
+        },
         trunkline::engine::Command::Tick,
     ] {
         app.runs.execute(&mut loaded, &command, app.now()).await.unwrap();

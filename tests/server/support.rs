@@ -175,13 +175,30 @@ impl Server {
     }
 }
 
+impl Server {
+    /// What starts runs in another process of the same installation, on a machine of its own.
+    pub(crate) async fn triggers_elsewhere(&self, machine: &TempDir) -> Triggers {
+        let database = format!("sqlite:{}", self.folder.path().join("state.db").display());
+        let runs = Runs::new(Store::open(&database).await.unwrap());
+        triggers_on(machine, (&self.folder, &runs), self.clock.clone())
+    }
+}
+
 /// What starts runs; this machine's forges may be called, and nothing else that is private.
 fn triggers(folder: &TempDir, runs: &Runs, clock: Arc<Ahead>) -> Triggers {
+    triggers_on(folder, (folder, runs), clock)
+}
+
+fn triggers_on(
+    machine: &TempDir,
+    (folder, runs): (&TempDir, &Runs),
+    clock: Arc<Ahead>,
+) -> Triggers {
     let outgoing = Outgoing::new(["127.0.0.1".to_owned()].into()).unwrap();
     let projects = Projects::new(ProjectParts {
         store: runs.store().clone(),
         sealer: sealer(folder, runs.store(), clock.clone()),
-        state_folder: folder.path().to_owned(),
+        state_folder: machine.path().to_owned(),
         addresses: AddressRule::new(outgoing, None),
         app: None,
         clock: clock.clone(),

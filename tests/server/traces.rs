@@ -46,7 +46,7 @@ async fn passed(server: &Server) -> RunId {
     let (stage, epoch) = (StageIndex(0), 1);
     let attempt = trunkline::model::AttemptName { run: id.clone(), stage, attempt: 1 };
     for command in [
-        Command::TakeLease { owner: "test".to_owned(), epoch },
+        Command::TakeLease { owner: "test".to_owned(), epoch, instance: String::new() },
         Command::Tick,
         Command::StartAttempt { stage, epoch },
         Command::FinishAttempt { attempt, outcome: AttemptOutcome::default(), epoch },

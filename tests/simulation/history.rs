@@ -189,6 +189,8 @@ impl History {
             keep_failed: false,
             reuse: false,
             is_shared: false,
+            lease: trunkline::worker::LEASE,
+            place: None,
         };
         let found = self.world.state().containers.len();
         let swept = Worker::new(parts, settings).sweep(BuiltImages::KeepFailed).await.unwrap();

@@ -83,6 +83,7 @@ fn random_stage(dice: &mut Dice, key: &str) -> PlannedStage {
             skip_outdated: false,
         }),
         interruptible: true,
+        labels: BTreeMap::new(),
         environment: None,
         budget: None,
     }

@@ -249,6 +249,8 @@ impl Process {
             keep_failed: false,
             reuse: self.is_mortal && dice.percent(50),
             is_shared: false,
+            lease: trunkline::worker::LEASE,
+            place: None,
         };
         Worker::new(parts, settings)
     }

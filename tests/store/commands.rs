@@ -31,7 +31,7 @@ async fn commands_that_came_together_are_stored_at_once(store: Store, _: &Databa
 
 async fn a_refused_command_does_not_keep_the_others_back(store: Store, _: &Database) {
     let (runs, mut loaded) = started(store).await;
-    let again = Command::TakeLease { epoch: 1, owner: "late".to_owned() };
+    let again = Command::TakeLease { epoch: 1, owner: "late".to_owned(), instance: String::new() };
     let commands = [again, finish_attempt(&loaded)];
     let (_, refused) = runs.execute_all(&mut loaded, &commands, AT).await.unwrap();
     assert_eq!(refused.len(), 1, "{refused:?}");
@@ -85,7 +85,8 @@ async fn started(store: Store) -> (Runs, LoadedRun) {
     };
     runs.create(&create).await.unwrap();
     let mut loaded = runs.load(&RunId::clone(&create.id)).await.unwrap();
-    let lease = Command::TakeLease { epoch: 1, owner: "driver".to_owned() };
+    let lease =
+        Command::TakeLease { epoch: 1, owner: "driver".to_owned(), instance: String::new() };
     let start = Command::StartAttempt { stage: StageIndex(0), epoch: 1 };
     let (_, refused) = runs.execute_all(&mut loaded, &[lease, start], AT).await.unwrap();
     assert!(refused.is_empty(), "{refused:?}");

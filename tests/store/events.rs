@@ -27,7 +27,7 @@ async fn events_are_read_back_in_order(store: Store, _: &Database) {
         ..trunkline::engine::AttemptOutcome::failed(FailureClass::User, "")
     };
     let events = [
-        Event::LeaseTaken { epoch: 1, owner: "host-1".into() },
+        Event::LeaseTaken { epoch: 1, owner: "host-1".into(), instance: "01k".into() },
         Event::AttemptFinished { stage: StageIndex(3), attempt: 2, outcome },
         Event::RunTimedOut,
     ];
@@ -42,6 +42,7 @@ async fn events_are_read_back_in_order(store: Store, _: &Database) {
     let all = store.list_events(&run, 0).await.unwrap();
     assert_eq!(all, [stored(0), stored(1), stored(2)]);
     assert_eq!(store.list_events(&run, 2).await.unwrap(), [stored(2)]);
+    assert_eq!(store.list_some_events(&run, 1, 1).await.unwrap(), [stored(1)]);
     assert!(store.list_events(&run, 3).await.unwrap().is_empty());
     assert!(store.list_events(&run_id(2), 0).await.unwrap().is_empty());
 }

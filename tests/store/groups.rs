@@ -60,6 +60,8 @@ async fn stages_of_one_run_ask_each_for_itself(store: Store, _: &Database) {
         stage: Some(StageIndex(stage)),
         limit: 1,
         order: 0,
+        height: 0,
+        skip_outdated: false,
         now: Timestamp(0),
     };
     assert_eq!(store.request_slot(&request(0)).await.unwrap(), SlotAnswer::Granted);
@@ -153,7 +155,16 @@ async fn the_limit_holds_under_concurrency(store: Store, database: &Database) {
 }
 
 fn request(run: &RunId, order: i64, limit: u32) -> SlotRequest<'_> {
-    SlotRequest { group: "run:deploy", run, stage: None, limit, order, now: Timestamp(0) }
+    SlotRequest {
+        group: "run:deploy",
+        run,
+        stage: None,
+        limit,
+        order,
+        height: 0,
+        skip_outdated: false,
+        now: Timestamp(0),
+    }
 }
 
 async fn ask(store: &Store, n: u32, order: i64, limit: u32) -> SlotAnswer {

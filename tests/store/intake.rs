@@ -64,6 +64,11 @@ async fn a_delivery_is_taken_by_one_and_can_be_replayed(store: Store, _: &Databa
     let row = store.list_due_deliveries(NOW, 9).await.unwrap().remove(0);
     assert!(store.claim_delivery(&row, Timestamp(5000)).await.unwrap());
     assert!(!store.claim_delivery(&row, Timestamp(5000)).await.unwrap());
+    let keep = async |from, until| {
+        store.keep_delivery(&new.id, Timestamp(from), Timestamp(until)).await.unwrap()
+    };
+    assert!(keep(5000, 9000).await);
+    assert!(!keep(5000, 9000).await, "somebody else has taken it since");
     assert!(store.list_due_deliveries(NOW, 9).await.unwrap().is_empty());
 
     let outcome = (DeliveryStatus::Failed, "given up");

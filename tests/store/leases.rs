@@ -2,6 +2,7 @@
 
 use trunkline::model::{RunId, Timestamp};
 use trunkline::store::Store;
+use trunkline::store::fleet::LeaseClaim;
 
 use crate::databases::{Database, on_each_database};
 use crate::samples::{insert, run_id};
@@ -32,8 +33,10 @@ async fn a_held_lease_is_not_claimed_until_it_is_over(store: Store, _: &Database
     claim(&store, &run, "a", 0, false).await;
 
     assert_eq!(claim(&store, &run, "b", 9, false).await, None);
-    assert_eq!(claim(&store, &run, "a", 9, false).await, None);
-    assert_eq!(claim(&store, &run, "b", 10, false).await, Some(2));
+    // The same state folder: its lock says that the holder is dead.
+    assert_eq!(claim(&store, &run, "a", 9, false).await, Some(2));
+    assert_eq!(claim(&store, &run, "b", 18, false).await, None);
+    assert_eq!(claim(&store, &run, "b", 19, false).await, Some(3));
 }
 
 async fn a_lease_can_be_stolen_from_the_dead(store: Store, _: &Database) {
@@ -83,5 +86,13 @@ async fn of_many_claims_one_wins(store: Store, database: &Database) {
 
 /// Claims for ten milliseconds.
 async fn claim(store: &Store, run: &RunId, owner: &str, now: i64, steal: bool) -> Option<i64> {
-    store.claim_lease(run, owner, Timestamp(now), Timestamp(now + 10), steal).await.unwrap()
+    let claim = LeaseClaim {
+        run,
+        owner,
+        instance: owner,
+        now: Timestamp(now),
+        until: Timestamp(now + 10),
+        steal,
+    };
+    store.claim_lease(&claim).await.unwrap()
 }

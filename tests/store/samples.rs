@@ -26,6 +26,7 @@ pub(crate) fn new_run(n: u32) -> NewRun {
         project: ProjectId(String::new()),
         cause: String::new(),
         height: 0,
+        wants: String::new(),
         plan: r#"{"stages":[]}"#.into(),
         context: "{}".into(),
         created_at: Timestamp(1000 + i64::from(n)),

@@ -19,14 +19,18 @@ impl Drop for Bench {
     /// What the state folder's runs have left on purpose, such as images they built, goes with it.
     fn drop(&mut self) {
         let Ok(instance) = std::fs::read_to_string(self.state().join("instance")) else { return };
-        let instance = instance.trim();
-        let image = format!("label=trunkline.image.instance={instance}");
-        let other = format!("label=trunkline.instance={instance}");
-        remove_listed(&["ps", "-aq", "--filter", &other], &["rm", "-fv"]);
-        remove_listed(&["volume", "ls", "-q", "--filter", &other], &["volume", "rm", "-f"]);
-        remove_listed(&["network", "ls", "-q", "--filter", &other], &["network", "rm"]);
-        remove_listed(&["images", "-q", "--filter", &image], &["rmi", "-f"]);
+        remove_things_of(instance.trim());
     }
+}
+
+/// Removes what a state folder's runs have left in Docker.
+pub(crate) fn remove_things_of(instance: &str) {
+    let image = format!("label=trunkline.image.instance={instance}");
+    let other = format!("label=trunkline.instance={instance}");
+    remove_listed(&["ps", "-aq", "--filter", &other], &["rm", "-fv"]);
+    remove_listed(&["volume", "ls", "-q", "--filter", &other], &["volume", "rm", "-f"]);
+    remove_listed(&["network", "ls", "-q", "--filter", &other], &["network", "rm"]);
+    remove_listed(&["images", "-q", "--filter", &image], &["rmi", "-f"]);
 }
 
 fn remove_listed(list: &[&str], remove: &[&str]) {

@@ -16,7 +16,7 @@ pub(crate) fn is_here() -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
-fn is_ci() -> bool {
+pub(crate) fn is_ci() -> bool {
     std::env::var("CI").is_ok_and(|it| it == "true")
 }
 

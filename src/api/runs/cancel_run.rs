@@ -24,7 +24,7 @@ pub(super) struct CancelRequest {
 #[utoipa::path(
     post, path = "/runs/{run}/cancel", tag = "runs",
     extensions(("x-access" = json!("developer"))),
-    params(("run" = String, Path, description = "Its id")),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id")),
     request_body = CancelRequest,
     responses((status = 200, body = RunView)),
 )]

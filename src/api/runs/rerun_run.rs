@@ -27,7 +27,7 @@ pub(super) struct RerunRequest {
 #[utoipa::path(
     post, path = "/runs/{run}/rerun", tag = "runs",
     extensions(("x-access" = json!("developer"))),
-    params(("run" = String, Path, description = "Its id")),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id")),
     request_body = RerunRequest,
     responses((status = 200, body = RunView)),
 )]

@@ -16,7 +16,7 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ances
 #[utoipa::path(
     get, path = "/runs/{run}/graph", tag = "runs",
     extensions(("x-access" = json!("viewer"))),
-    params(("run" = String, Path, description = "Its id")),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id")),
     responses((status = 200, body = String, content_type = "image/svg+xml")),
 )]
 pub(super) async fn show_graph(

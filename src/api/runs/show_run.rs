@@ -10,7 +10,7 @@ use crate::runs::view::RunView;
 #[utoipa::path(
     get, path = "/runs/{run}", tag = "runs",
     extensions(("x-access" = json!("viewer"))),
-    params(("run" = String, Path, description = "Its id")),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id")),
     responses((status = 200, body = RunView)),
 )]
 pub(super) async fn show_run(

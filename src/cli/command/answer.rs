@@ -1,18 +1,21 @@
 //! `trunkline approve` and `trunkline reject`: a person answers a stage that waits.
 
 use crate::cli::drive;
-use crate::cli::failure::Exit;
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
-use crate::engine::{Command, Run};
-use crate::model::{StageIndex, StageStatus};
+use crate::engine::Command;
+use crate::model::StageIndex;
+use crate::runs::view::{RunView, StageView};
 
 /// Examples of a yes.
 pub const APPROVE_EXAMPLES: &str = "\
 Examples:
   trunkline approve last release -m 'looks good'
-  trunkline approve 12 release --team ops";
+  trunkline approve 12 release --team ops
+  trunkline approve 12 release --server ci.example.org";
 /// An example of a no.
 pub const REJECT_EXAMPLES: &str = "\
 Example:
@@ -47,33 +50,70 @@ pub struct AnswerArgs {
 
 /// Records the answer. The process that drives the run sees it at once.
 pub async fn execute(session: &Session, args: &AnswerArgs, answer: Answer) -> anyhow::Result<Exit> {
-    let state = State::open(&session.settings).await?;
-    let row = super::find_run(session, &state, &args.run).await?;
-    let mut loaded = state.runs.load(&row.id).await?;
-    let stage = super::find_stage(&loaded, &args.stage)?;
-    state
-        .runs
-        .execute(&mut loaded, &command(session, args, (answer, stage)), session.now())
-        .await?;
-    let run = &loaded.run;
+    let (run, stage) = match Remote::chosen(session)? {
+        Some(remote) => at_server(&remote, args, answer).await?,
+        None => here(session, args, answer).await?,
+    };
+    let told = run.stage(stage);
     if session.output.json {
-        let told = run.stage(stage);
         session.output.json(&serde_json::json!({
-            "run": row.id,
+            "run": run.id,
             "stage": args.stage,
             "stage_status": told.map(|it| it.status),
             "approvals": told.map(|it| &it.approvals),
-            "missing_approvals": missing(run, stage),
+            "missing_approvals": told.map_or(0, StageView::missing_approvals),
         }))?;
         return Ok(Exit::Passed);
     }
-    let what = told(run, stage, answer);
-    session.output.line(&format!("`{}` of run #{} {what}", args.stage, row.number))?;
-    if drive::is_interrupted(&state, &row.id, run.status()) {
-        let hint = format!("nobody drives the run: `trunkline resume {}` goes on", row.number);
+    let number = run.number;
+    if let Some(stage) = told {
+        session.output.line(&format!(
+            "`{}` of run #{number} {}",
+            args.stage,
+            what(stage, answer)
+        ))?;
+    }
+    if run.interrupted {
+        let hint = format!("nobody drives the run: `trunkline resume {number}` goes on");
         session.output.line(&hint)?;
     }
     Ok(Exit::Passed)
+}
+
+async fn here(
+    session: &Session,
+    args: &AnswerArgs,
+    answer: Answer,
+) -> anyhow::Result<(RunView, StageIndex)> {
+    let state = State::open(&session.settings).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
+    let mut loaded = state.runs.load(&row.id).await?;
+    let stage = super::find_stage(&drive::view_of(session, &state, &loaded), &args.stage)?;
+    let command = command(session, args, (answer, stage));
+    state.runs.execute(&mut loaded, &command, session.now()).await?;
+    Ok((drive::view_of(session, &state, &loaded), stage))
+}
+
+/// A server knows who answers, and in which teams they are.
+async fn at_server(
+    remote: &Remote,
+    args: &AnswerArgs,
+    answer: Answer,
+) -> anyhow::Result<(RunView, StageIndex)> {
+    if args.by.is_some() || !args.teams.is_empty() {
+        let message = "`--by` and `--team` are for runs of this machine";
+        let help = "leave them out: the server knows who you are";
+        return Err(Usage::new(message, help).into());
+    }
+    let run = remote.find_run(&args.run).await?;
+    let stage = super::find_stage(&run, &args.stage)?;
+    let verb = match answer {
+        Answer::Approve => "approve",
+        Answer::Reject => "reject",
+    };
+    let body = serde_json::json!({ "comment": args.comment });
+    let call = Call::post(&["runs", &run.id.0, "stages", run.key_of(stage), verb]).body(&body);
+    Ok((remote.client.fetch(&call).await?, stage))
 }
 
 fn command(session: &Session, args: &AnswerArgs, (answer, stage): (Answer, StageIndex)) -> Command {
@@ -85,20 +125,14 @@ fn command(session: &Session, args: &AnswerArgs, (answer, stage): (Answer, Stage
     }
 }
 
-/// How many more people must say yes now.
-fn missing(run: &Run, stage: StageIndex) -> u32 {
-    let is_waiting = run.stage(stage).is_some_and(|it| it.status == StageStatus::Waiting);
-    if is_waiting { run.missing_approvals(stage) } else { 0 }
-}
-
 /// `is approved`, or how far it is from that.
-fn told(run: &Run, stage: StageIndex, answer: Answer) -> String {
-    let missing = missing(run, stage);
+fn what(stage: &StageView, answer: Answer) -> String {
+    let missing = stage.missing_approvals();
     match answer {
         Answer::Reject => "is rejected".to_owned(),
         Answer::Approve if missing == 0 => "is approved".to_owned(),
         Answer::Approve => {
-            let have = run.stage(stage).map_or(0, |it| it.approvals.len() as u64);
+            let have = stage.approvals.len() as u64;
             let all = format::count(have + u64::from(missing), "approval");
             let more = if missing == 1 { "one".to_owned() } else { missing.to_string() };
             format!("has {have} of {all}; needs {more} more")

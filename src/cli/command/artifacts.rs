@@ -4,14 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use async_compression::tokio::bufread::ZstdDecoder;
-use tokio::io::BufReader;
-use tokio_util::io::SyncIoBridge;
+use futures_util::TryStreamExt as _;
+use reqwest::header::HeaderMap;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, BufReader};
+use tokio_util::io::{StreamReader, SyncIoBridge};
 
+use crate::cli::drive;
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::client::ROWS_MAX;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
 use crate::engine::{ArtifactRef, Run};
+use crate::model::{Digest, RunId, Timestamp};
+use crate::runs::view::RunView;
 use crate::store::artifacts::ArtifactRow;
 
 /// Arguments of `trunkline artifacts`.
@@ -19,7 +27,8 @@ use crate::store::artifacts::ArtifactRow;
 #[command(after_help = "\
 Examples:
   trunkline artifacts                    of the newest run of this repository
-  trunkline artifacts 12 unit --download out")]
+  trunkline artifacts 12 unit --download out
+  trunkline artifacts 12 --download out --server ci.example.org")]
 pub struct ArtifactsArgs {
     /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
@@ -31,15 +40,40 @@ pub struct ArtifactsArgs {
     pub download: Option<PathBuf>,
 }
 
+/// An artifact in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct ArtifactShown {
+    stage_key: String,
+    attempt: u32,
+    path: String,
+    digest: Digest,
+    size_bytes: i64,
+    unpacked_bytes: Option<u64>,
+    files: i64,
+    expires_at: Timestamp,
+}
+
+/// Where the artifacts are.
+enum Place {
+    Here(Box<State>),
+    Server(Remote, RunId),
+}
+
 /// Lists or downloads.
 pub async fn execute(session: &Session, args: &ArtifactsArgs) -> anyhow::Result<Exit> {
-    let state = State::open(&session.settings).await?;
-    let run = super::find_run(session, &state, &args.run).await?;
-    let mut rows = state.store.list_artifacts(&run.id).await?;
-    let loaded = state.runs.load(&run.id).await?;
+    let (run, mut rows, place) = match Remote::chosen(session)? {
+        Some(remote) => {
+            let run = remote.find_run(&args.run).await?;
+            let call = Call::get(&["runs", &run.id.0, "artifacts"]);
+            let rows: Vec<ArtifactShown> = remote.client.list(&call, ROWS_MAX).await?;
+            let place = Place::Server(remote, run.id.clone());
+            (run, rows, place)
+        }
+        None => of_here(session, args).await?,
+    };
     if let Some(wanted) = &args.stage {
-        let stages = super::find_stages(&loaded, wanted)?;
-        rows.retain(|it| stages.contains(&it.attempt.stage));
+        let stages = super::find_stages(&run, wanted)?;
+        rows.retain(|row| stages.iter().any(|it| run.key_of(*it) == row.stage_key));
     }
     keep_newest(&mut rows);
     if let Some(folder) = &args.download {
@@ -47,25 +81,35 @@ pub async fn execute(session: &Session, args: &ArtifactsArgs) -> anyhow::Result<
             let message = format!("run #{} has no artifacts", run.number);
             return Err(Usage::new(message, "a stage declares them with `artifacts:`").into());
         }
-        download(session, &state, &rows, &session.folder.join(folder)).await?;
+        download(session, &place, (&rows, &session.folder.join(folder))).await?;
     } else if !session.output.json {
-        list(session, &loaded.run, &rows)?;
+        list(session, &rows)?;
     }
     if session.output.json {
-        let rows: Vec<_> = rows.iter().map(|it| as_json(&loaded.run, it)).collect();
         session.output.json(&rows)?;
     }
     Ok(Exit::Passed)
 }
 
+async fn of_here(
+    session: &Session,
+    args: &ArtifactsArgs,
+) -> anyhow::Result<(RunView, Vec<ArtifactShown>, Place)> {
+    let state = State::open(&session.settings).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
+    let loaded = state.runs.load(&row.id).await?;
+    let rows = state.store.list_artifacts(&row.id).await?;
+    let rows = rows.iter().map(|it| shown(&loaded.run, it)).collect();
+    Ok((drive::view_of(session, &state, &loaded), rows, Place::Here(Box::new(state))))
+}
+
 /// Of several attempts of a stage, the last one's artifacts count.
-fn keep_newest(rows: &mut Vec<ArtifactRow>) {
-    let newest = |row: &ArtifactRow, rows: &[ArtifactRow]| {
-        let same = rows.iter().filter(|it| it.attempt.stage == row.attempt.stage);
-        same.map(|it| it.attempt.attempt).max() == Some(row.attempt.attempt)
-    };
+fn keep_newest(rows: &mut Vec<ArtifactShown>) {
     let all = rows.clone();
-    rows.retain(|it| newest(it, &all));
+    rows.retain(|row| {
+        let same = all.iter().filter(|it| it.stage_key == row.stage_key);
+        same.map(|it| it.attempt).max() == Some(row.attempt)
+    });
 }
 
 /// What the run says of an artifact; the table knows only the size of its archive.
@@ -76,7 +120,20 @@ fn find<'a>(run: &'a Run, row: &ArtifactRow) -> Option<&'a ArtifactRef> {
     refs.find(|it| it.path == row.path && it.digest == row.digest)
 }
 
-fn list(session: &Session, run: &Run, rows: &[ArtifactRow]) -> anyhow::Result<()> {
+fn shown(run: &Run, row: &ArtifactRow) -> ArtifactShown {
+    ArtifactShown {
+        stage_key: row.stage_key.clone(),
+        attempt: row.attempt.attempt,
+        path: row.path.clone(),
+        digest: row.digest.clone(),
+        size_bytes: row.size_bytes,
+        unpacked_bytes: find(run, row).and_then(|it| it.unpacked_bytes),
+        files: row.files,
+        expires_at: row.expires_at,
+    }
+}
+
+fn list(session: &Session, rows: &[ArtifactShown]) -> anyhow::Result<()> {
     if rows.is_empty() {
         session.output.line("no artifacts")?;
     }
@@ -84,7 +141,7 @@ fn list(session: &Session, run: &Run, rows: &[ArtifactRow]) -> anyhow::Result<()
     for row in rows {
         let files = format::count(u64::try_from(row.files).unwrap_or(0), "file");
         let packed = u64::try_from(row.size_bytes).unwrap_or(0);
-        let size = format::bytes(find(run, row).map_or(packed, ArtifactRef::shown_bytes));
+        let size = format::bytes(row.unpacked_bytes.unwrap_or(packed));
         let until = session.output.date_time(row.expires_at);
         let key = format::pad(&row.stage_key, columns);
         session
@@ -94,40 +151,43 @@ fn list(session: &Session, run: &Run, rows: &[ArtifactRow]) -> anyhow::Result<()
     Ok(())
 }
 
-fn as_json(run: &Run, row: &ArtifactRow) -> serde_json::Value {
-    serde_json::json!({
-        "stage_key": row.stage_key,
-        "attempt": row.attempt.attempt,
-        "path": row.path,
-        "digest": row.digest,
-        "size_bytes": row.size_bytes,
-        "unpacked_bytes": find(run, row).and_then(|it| it.unpacked_bytes),
-        "files": row.files,
-        "expires_at": row.expires_at,
-    })
-}
-
 async fn download(
     session: &Session,
-    state: &State,
-    rows: &[ArtifactRow],
-    folder: &Path,
+    place: &Place,
+    (rows, folder): (&[ArtifactShown], &Path),
 ) -> anyhow::Result<()> {
     for row in rows {
-        let place = folder.join(folder_name(&row.stage_key));
-        let reader = state.blobs.get(&row.digest).await.with_context(|| {
-            format!("the artifact `{}` of `{}` cannot be read", row.path, row.stage_key)
-        })?;
-        let tar = SyncIoBridge::new(ZstdDecoder::new(BufReader::new(reader)));
-        let into = place.clone();
-        tokio::task::spawn_blocking(move || unpack(tar, &into))
-            .await?
-            .with_context(|| format!("`{}` could not be unpacked", place.display()))?;
+        let into = folder.join(folder_name(&row.stage_key));
+        match place {
+            Place::Here(state) => {
+                let reader = state.blobs.get(&row.digest).await.with_context(|| {
+                    format!("the artifact `{}` of `{}` cannot be read", row.path, row.stage_key)
+                })?;
+                unpack_into(ZstdDecoder::new(BufReader::new(reader)), &into).await?;
+            }
+            Place::Server(remote, run) => {
+                let segments = ["runs", &run.0, "artifacts", &row.stage_key, &row.path];
+                let call = Call::get(&segments).query("format", "tar");
+                let response = remote.client.open(&call, &HeaderMap::new()).await?;
+                let pieces = response.bytes_stream().map_err(std::io::Error::other);
+                unpack_into(StreamReader::new(Box::pin(pieces)), &into).await?;
+            }
+        }
         if !session.output.json {
-            session.output.line(&format!("{}  {}", place.display(), row.path))?;
+            session.output.line(&format!("{}  {}", into.display(), row.path))?;
         }
     }
     Ok(())
+}
+
+async fn unpack_into(
+    tar: impl AsyncRead + Unpin + Send + 'static,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let (tar, into) = (SyncIoBridge::new(tar), folder.to_owned());
+    tokio::task::spawn_blocking(move || unpack(tar, &into))
+        .await?
+        .with_context(|| format!("`{}` could not be unpacked", folder.display()))
 }
 
 /// A stage's key as the name of a folder.

@@ -2,10 +2,13 @@
 
 use crate::cli::drive::{self, DriveArgs};
 use crate::cli::failure::Exit;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::cli::view;
 use crate::engine::{Command, Refused};
 use crate::model::RunStatus;
+use crate::runs::view::RunView;
 use crate::runs::{LoadedRun, RunsError};
 
 /// Arguments of `trunkline cancel`.
@@ -28,6 +31,11 @@ pub struct CancelArgs {
 
 /// Cancels the run. Whoever drives it sees that at once; when nobody does, it is driven to its end here.
 pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::chosen(session)? {
+        let run = cancel_at_server(&remote, args).await?;
+        tell(session, (&run, &remote.hint), args)?;
+        return Ok(Exit::Passed);
+    }
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
@@ -35,8 +43,29 @@ pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exi
     if drive::is_interrupted(&state, &row.id, loaded.run.status()) {
         finish_if_abandoned(session, &state, &loaded).await?;
     }
-    tell(session, &state, (&loaded, args)).await?;
+    let loaded = state.runs.load(&row.id).await?;
+    tell(session, (&drive::view_of(session, &state, &loaded), ""), args)?;
     Ok(Exit::Passed)
+}
+
+/// Asks the server, unless it has been asked already.
+async fn cancel_at_server(remote: &Remote, args: &CancelArgs) -> anyhow::Result<RunView> {
+    let run = remote.find_run(&args.run).await?;
+    if times(args, run.status) == 0 {
+        return Ok(run);
+    }
+    let body = serde_json::json!({ "reason": args.reason, "force": args.force });
+    let call = Call::post(&["runs", &run.id.0, "cancel"]).body(&body);
+    Ok(remote.client.fetch(&call).await?)
+}
+
+/// How often a cancel is asked for: for a run that is cancelled already, once more means by force.
+fn times(args: &CancelArgs, status: RunStatus) -> u32 {
+    match (args.force, status) {
+        (true, _) => 2,
+        (false, RunStatus::Cancelling) => 0,
+        (false, _) => 1,
+    }
 }
 
 /// Asks once, or by force: for a run that is cancelled already politely, that is the second time.
@@ -47,12 +76,7 @@ async fn ask(
 ) -> Result<(), RunsError> {
     let by = session.settings.user.clone();
     let command = Command::Cancel { by, reason: args.reason.clone() };
-    let times = match (args.force, loaded.run.status()) {
-        (true, _) => 2,
-        (false, RunStatus::Cancelling) => 0,
-        (false, _) => 1,
-    };
-    for nth in 0..times {
+    for nth in 0..times(args, loaded.run.status()) {
         if nth > 0 && loaded.run.status().is_finished() {
             break;
         }
@@ -79,19 +103,19 @@ async fn finish_if_abandoned(
     }
 }
 
-async fn tell(
+fn tell(
     session: &Session,
-    state: &State,
-    (loaded, args): (&LoadedRun, &CancelArgs),
+    (run, server): (&RunView, &str),
+    args: &CancelArgs,
 ) -> anyhow::Result<()> {
-    let status = state.runs.load(&loaded.row.id).await?.run.status();
+    let (number, status) = (run.number, run.status);
     if session.output.json {
-        let answer = serde_json::json!({ "run": loaded.row.id, "number": loaded.row.number, "status": status });
+        let answer = serde_json::json!({ "run": run.id, "number": number, "status": status });
         session.output.json(&answer)?;
     } else {
-        let number = loaded.row.number;
         let is_patient = status == RunStatus::Cancelling && !args.force;
-        let hint = format!("; `trunkline cancel {number} --force` ends it at once");
+        let command = view::command(&format!("cancel {number} --force"), server);
+        let hint = format!("; `{command}` ends it at once");
         let hint = if is_patient { hint } else { String::new() };
         session.output.line(&format!("run #{number} is {status}{hint}"))?;
     }

@@ -30,7 +30,7 @@ Examples:
   trunkline gc --dry-run
   trunkline gc
   trunkline gc --runs-older-than 90 --cache-limit 20
-  trunkline gc --server     what `retention` of the server's configuration says, now")]
+  trunkline gc --of-server  what `retention` of the server's configuration says, now")]
 pub struct GcArgs {
     /// Only say what could go
     #[arg(long)]
@@ -40,7 +40,7 @@ pub struct GcArgs {
     pub runs_older_than: Option<u32>,
     /// Work on the database of the server, with its configuration
     #[arg(long)]
-    pub server: bool,
+    pub of_server: bool,
     /// The most that caches may take, in GB; the longest unused go first
     #[arg(long, value_name = "GB", default_value_t = 10)]
     pub cache_limit: u32,
@@ -61,7 +61,7 @@ struct Removed {
 
 /// Collects the garbage.
 pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
-    let state = if args.server {
+    let state = if args.of_server {
         State::open_server(&session.settings).await?
     } else {
         State::open(&session.settings).await?

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, pipeline_file};
+use crate::cli::remote::Remote;
 use crate::cli::session::Session;
-use crate::pipeline::graph::Graph;
+use crate::cli::state::State;
+use crate::pipeline::graph::{Graph, Stage};
 use crate::pipeline::{Plan, Selection};
 use crate::source::Repository;
 
@@ -16,27 +18,65 @@ use crate::source::Repository;
 Examples:
   trunkline graph
   trunkline graph ci --svg ci.svg
-  trunkline graph --event pull_request --svg - | display")]
+  trunkline graph --event pull_request --svg - | display
+  trunkline graph --run 12 --server ci.example.org    of a run of a server")]
 pub struct GraphArgs {
     /// Name of a pipeline, or path of its file [default: the only one there is]
     pub pipeline: Option<String>,
     /// Draw an SVG into this file (`-` for standard output)
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,
+    /// The graph of a run instead: `last`, its number, or the beginning of its id
+    #[arg(long, value_name = "RUN", conflicts_with = "pipeline")]
+    pub run: Option<String>,
     /// The facts it is planned for.
     #[command(flatten)]
     pub facts: facts::FactArgs,
 }
 
 /// Shows the graph.
-pub fn execute(session: &Session, args: &GraphArgs) -> anyhow::Result<Exit> {
-    let plan = plan(session, args)?;
+pub async fn execute(session: &Session, args: &GraphArgs) -> anyhow::Result<Exit> {
+    let remote = Remote::chosen(session)?;
+    let plan = match (&args.run, &remote) {
+        (Some(run), Some(remote)) => return of_server(session, (remote, run), args).await,
+        (Some(run), None) => {
+            let state = State::open(&session.settings).await?;
+            let row = super::find_run(session, &state, run).await?;
+            let loaded = state.runs.load(&row.id).await?;
+            Plan::clone(loaded.run.plan())
+        }
+        (None, _) => plan(session, args)?,
+    };
     let graph = Graph::of(&plan);
     match &args.svg {
         None if session.output.json => session.output.json(&plan)?,
         None => session.output.line(graph.to_text().trim_end())?,
         Some(file) => return write(session, &graph.to_svg(None), file),
     }
+    Ok(Exit::Passed)
+}
+
+/// The graph of a run of a server, from what its stages need.
+async fn of_server(
+    session: &Session,
+    (remote, run): (&Remote, &str),
+    args: &GraphArgs,
+) -> anyhow::Result<Exit> {
+    let run = remote.find_run(run).await?;
+    if let Some(file) = &args.svg {
+        return write(session, &remote.graph(&run.id.0).await?, file);
+    }
+    if session.output.json {
+        session.output.json(&run)?;
+        return Ok(Exit::Passed);
+    }
+    let stages = run.stages.iter().map(|it| Stage {
+        key: it.key.clone(),
+        name: it.name.clone(),
+        needs: it.needs.clone(),
+    });
+    let graph = Graph::of_stages(&run.pipeline, stages.collect());
+    session.output.line(graph.to_text().trim_end())?;
     Ok(Exit::Passed)
 }
 

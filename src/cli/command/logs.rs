@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::blobs::{LogReader, LogSection};
-use crate::cli::drive::follower::Follower;
+use crate::cli::drive::{self, follower::Follower};
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::{Remote, logs};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{format, json, line, terminal};
-use crate::model::{AttemptName, StageIndex, StageStatus, Timestamp};
+use crate::cli::view::log::LogStyle;
+use crate::cli::view::{format, line};
+use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
+use crate::runs::view::RunView;
 use crate::worker::OUTPUT_SECTION;
 
 /// Bytes read at once.
@@ -25,7 +28,8 @@ Examples:
   trunkline logs 12 unit
   trunkline logs last -f                 follow a run of another terminal
   trunkline logs 12 unit --attempt 1 --step 2 --timestamps
-  trunkline logs 12 unit --raw > unit.log    every byte as it was printed")]
+  trunkline logs 12 unit --raw > unit.log    every byte as it was printed
+  trunkline logs 12 -f --server ci.example.org")]
 pub struct LogsArgs {
     /// The run: `last` (of this repository), its number, or the beginning of its id
     #[arg(default_value = "last")]
@@ -51,77 +55,104 @@ pub struct LogsArgs {
 
 /// Shows the logs.
 pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::chosen(session)? {
+        let run = remote.find_run(&args.run).await?;
+        let stages = stages(&run, args)?;
+        let several =
+            if args.follow { stages.len() } else { with_attempt(&run, &stages, args)?.len() };
+        check_raw(session, args)?;
+        let style = style(session, (&run, &remote.hint), (several > 1, args));
+        return logs::execute(session, (&remote, run), (&stages, args, style)).await;
+    }
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
-    let stages = match &args.stage {
-        Some(wanted) => super::find_stages(&loaded, wanted)?,
-        None => default_stages(&loaded, args.follow),
-    };
-    let show = Show { session, state: &state, args };
+    let run = drive::view_of(session, &state, &loaded);
+    let stages = stages(&run, args)?;
     if args.follow {
+        let style = style(session, (&run, ""), (stages.len() > 1, args));
+        let show = Show { session, state: &state, args, run, style };
         return show.follow(loaded, &stages).await;
     }
-    let names: Vec<_> =
-        stages.iter().filter_map(|it| attempt(&loaded, *it, args.attempt)).collect();
-    if names.is_empty() {
-        return Err(nothing_printed(&loaded, args).into());
-    }
-    if args.raw {
-        check_raw(session, &names)?;
-    }
-    for name in &names {
-        show.whole(&loaded, name, names.len() > 1).await?;
+    let names = with_attempt(&run, &stages, args)?;
+    check_raw(session, args)?;
+    let style = style(session, (&run, ""), (names.len() > 1, args));
+    let show = Show { session, state: &state, args, run, style };
+    for (stage, attempt) in names {
+        show.whole(&AttemptName { run: loaded.row.id.clone(), stage, attempt }).await?;
     }
     Ok(Exit::Passed)
 }
 
-/// Bytes as they are cannot say which stage they are of.
-fn check_raw(session: &Session, names: &[AttemptName]) -> Result<(), Usage> {
-    if session.output.json {
-        return Err(Usage::new("`--raw` and `--json` exclude each other", "leave one of them out"));
+/// Bytes as they are are no JSON.
+fn check_raw(session: &Session, args: &LogsArgs) -> Result<(), Usage> {
+    let both = || Usage::new("`--raw` and `--json` exclude each other", "leave one of them out");
+    if args.raw && session.output.json { Err(both()) } else { Ok(()) }
+}
+
+fn stages(run: &RunView, args: &LogsArgs) -> Result<Vec<StageIndex>, Usage> {
+    match &args.stage {
+        Some(wanted) => super::find_stages(run, wanted),
+        None => Ok(default_stages(run, args.follow)),
     }
-    if names.len() > 1 {
-        let message = format!("`--raw` writes one log, and these are {}", names.len());
+}
+
+fn style(
+    session: &Session,
+    (run, server): (&RunView, &str),
+    (with_key, args): (bool, &LogsArgs),
+) -> LogStyle {
+    let output = session.output;
+    let keys = with_key.then(|| line::Style::of(run, server, &output));
+    LogStyle { output, keys, timestamps: args.timestamps }
+}
+
+/// The wanted attempt of each stage that has one.
+pub(in crate::cli) fn with_attempt(
+    run: &RunView,
+    stages: &[StageIndex],
+    args: &LogsArgs,
+) -> Result<Vec<(StageIndex, u32)>, Usage> {
+    let found: Vec<_> =
+        stages.iter().filter_map(|it| Some((*it, attempt(run, *it, args.attempt)?))).collect();
+    if found.is_empty() {
+        return Err(nothing_printed(run, args));
+    }
+    // Bytes as they are cannot say which stage they are of.
+    if args.raw && found.len() > 1 {
+        let message = format!("`--raw` writes one log, and these are {}", found.len());
         return Err(Usage::new(message, "name the stage"));
     }
-    Ok(())
+    Ok(found)
 }
 
 /// What failed; else everything that has run.
-fn default_stages(loaded: &LoadedRun, follow: bool) -> Vec<StageIndex> {
-    let all: Vec<_> = (0u32..).map(StageIndex).take(loaded.run.plan().stages.len()).collect();
-    let stands = |it: &StageIndex, status| {
-        loaded
-            .run
-            .stage(*it)
-            .is_some_and(|stage| stage.status == status && !stage.attempts.is_empty())
-    };
-    let failed: Vec<_> = all.iter().filter(|it| stands(it, StageStatus::Failed)).copied().collect();
-    if failed.is_empty() || follow { all } else { failed }
+fn default_stages(run: &RunView, follow: bool) -> Vec<StageIndex> {
+    let failed = run
+        .stages
+        .iter()
+        .filter(|it| it.status == StageStatus::Failed && !it.attempts.is_empty())
+        .map(|it| it.stage);
+    let failed: Vec<_> = failed.collect();
+    let all = || run.stages.iter().map(|it| it.stage).collect();
+    if failed.is_empty() || follow { all() } else { failed }
 }
 
-fn attempt(loaded: &LoadedRun, stage: StageIndex, wanted: Option<u32>) -> Option<AttemptName> {
-    let last = u32::try_from(loaded.run.stage(stage)?.attempts.len()).ok()?;
+fn attempt(run: &RunView, stage: StageIndex, wanted: Option<u32>) -> Option<u32> {
+    let last = u32::try_from(run.stage(stage)?.attempts.len()).ok()?;
     let attempt = wanted.unwrap_or(last);
-    (1..=last).contains(&attempt).then(|| AttemptName {
-        run: loaded.row.id.clone(),
-        stage,
-        attempt,
-    })
+    (1..=last).contains(&attempt).then_some(attempt)
 }
 
-fn nothing_printed(loaded: &LoadedRun, args: &LogsArgs) -> Usage {
+fn nothing_printed(run: &RunView, args: &LogsArgs) -> Usage {
     let what = args.stage.as_ref().map_or_else(
-        || format!("no stage of run #{}", loaded.row.number),
-        |stage| format!("`{stage}` of run #{}", loaded.row.number),
+        || format!("no stage of run #{}", run.number),
+        |stage| format!("`{stage}` of run #{}", run.number),
     );
-    let which = args.attempt.map_or(String::new(), |it| format!(" an attempt {it}"));
     let help = "`trunkline show` tells where its stages stand; `--follow` waits for one to start";
-    if which.is_empty() {
-        Usage::new(format!("{what} has started yet"), help)
-    } else {
-        Usage::new(format!("{what} has no{}", which.replace(" an", "")), help)
+    match args.attempt {
+        None => Usage::new(format!("{what} has started yet"), help),
+        Some(attempt) => Usage::new(format!("{what} has no attempt {attempt}"), help),
     }
 }
 
@@ -129,16 +160,13 @@ struct Show<'a> {
     session: &'a Session,
     state: &'a State,
     args: &'a LogsArgs,
+    run: RunView,
+    style: LogStyle,
 }
 
 impl Show<'_> {
     /// One log, or the part of it that one step printed.
-    async fn whole(
-        &self,
-        loaded: &LoadedRun,
-        name: &AttemptName,
-        with_key: bool,
-    ) -> anyhow::Result<()> {
+    async fn whole(&self, name: &AttemptName) -> anyhow::Result<()> {
         let reader = match self.state.logs.reader(name).await {
             Err(crate::blobs::BlobError::NotFound(_)) => return Ok(()),
             other => other?,
@@ -147,7 +175,6 @@ impl Show<'_> {
         if self.args.raw {
             return self.raw(&reader, from, to).await;
         }
-        let printer = Printer::new(self, loaded, name, with_key);
         let mut lines = Lines { offset: from, partial: Vec::new() };
         while lines.end() < to {
             let wanted = usize::try_from(to - lines.end()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
@@ -155,9 +182,9 @@ impl Show<'_> {
             if bytes.is_empty() {
                 break;
             }
-            printer.print(&reader, &lines.push(&bytes)).await?;
+            self.print((&reader, name), &lines.push(&bytes)).await?;
         }
-        printer.print(&reader, &lines.take_rest()).await
+        self.print((&reader, name), &lines.take_rest()).await
     }
 
     async fn raw(&self, reader: &LogReader, from: u64, to: u64) -> anyhow::Result<()> {
@@ -188,7 +215,6 @@ impl Show<'_> {
     }
 
     async fn follow(&self, mut loaded: LoadedRun, stages: &[StageIndex]) -> anyhow::Result<Exit> {
-        let with_key = stages.len() > 1;
         let mut follower = Follower::new(self.state.logs.clone());
         let mut changes = self.state.runs.subscribe();
         let mut seen: BTreeMap<StageIndex, usize> = BTreeMap::new();
@@ -206,12 +232,12 @@ impl Show<'_> {
                 for number in first..=attempts {
                     let attempt = u32::try_from(number).unwrap_or(u32::MAX);
                     let name = AttemptName { run: loaded.row.id.clone(), stage: *stage, attempt };
-                    is_quiet &= !self.new_lines(&loaded, &mut follower, (&name, with_key)).await?;
+                    is_quiet &= !self.new_lines(&mut follower, &name).await?;
                 }
                 seen.insert(*stage, attempts.max(1));
             }
             if is_over && is_quiet {
-                self.unfinished_lines(&loaded, &mut follower, with_key)?;
+                self.unfinished_lines(&mut follower)?;
                 return Ok(Exit::Passed);
             }
             if is_quiet {
@@ -221,31 +247,42 @@ impl Show<'_> {
     }
 
     /// Shows last lines that have no line feed.
-    fn unfinished_lines(
-        &self,
-        loaded: &LoadedRun,
-        follower: &mut Follower,
-        with_key: bool,
-    ) -> anyhow::Result<()> {
+    fn unfinished_lines(&self, follower: &mut Follower) -> anyhow::Result<()> {
         for (name, rest) in follower.finish_all() {
-            let line = Printer::new(self, loaded, &name, with_key).line(None, &rest)?;
+            let line = self.style.line(&self.run, (name.stage, name.attempt), (&rest, None))?;
             self.session.output.bytes(line.as_bytes())?;
         }
         Ok(())
     }
 
     /// Shows what is new in a log; says whether there was something.
-    async fn new_lines(
-        &self,
-        loaded: &LoadedRun,
-        follower: &mut Follower,
-        (name, with_key): (&AttemptName, bool),
-    ) -> anyhow::Result<bool> {
+    async fn new_lines(&self, follower: &mut Follower, name: &AttemptName) -> anyhow::Result<bool> {
         let lines = follower.read(name, u64::MAX).await?;
-        let printer = Printer::new(self, loaded, name, with_key);
-        let shown = lines.iter().map(|it| printer.line(None, it)).collect::<Result<String, _>>()?;
+        let shown = lines
+            .iter()
+            .map(|it| self.style.line(&self.run, (name.stage, name.attempt), (it, None)))
+            .collect::<Result<String, _>>()?;
         self.session.output.bytes(shown.as_bytes())?;
         Ok(!lines.is_empty())
+    }
+
+    /// Writes lines at once; each with its place in the log.
+    async fn print(
+        &self,
+        (reader, name): (&LogReader, &AttemptName),
+        lines: &[(u64, String)],
+    ) -> anyhow::Result<()> {
+        let mut shown = String::new();
+        for (offset, text) in lines {
+            let at = if self.style.timestamps || self.session.output.json {
+                reader.time_at(*offset).await?
+            } else {
+                None
+            };
+            let attempt = (name.stage, name.attempt);
+            shown.push_str(&self.style.line(&self.run, attempt, (text, at))?);
+        }
+        Ok(self.session.output.bytes(shown.as_bytes())?)
     }
 }
 
@@ -295,60 +332,10 @@ impl Lines {
     }
 }
 
-struct Printer<'a> {
-    session: &'a Session,
-    loaded: &'a LoadedRun,
-    name: &'a AttemptName,
-    style: Option<line::Style>,
-    timestamps: bool,
-}
-
-impl<'a> Printer<'a> {
-    fn new(show: &Show<'a>, loaded: &'a LoadedRun, name: &'a AttemptName, with_key: bool) -> Self {
-        let output = show.session.output;
-        let style = with_key.then(|| line::Style::of(&loaded.run, loaded.row.number, &output));
-        Self { session: show.session, loaded, name, style, timestamps: show.args.timestamps }
-    }
-
-    /// Writes lines at once; each with its place in the log.
-    async fn print(&self, reader: &LogReader, lines: &[(u64, String)]) -> anyhow::Result<()> {
-        let mut shown = String::new();
-        for (offset, text) in lines {
-            let at = if self.timestamps || self.session.output.json {
-                reader.time_at(*offset).await?
-            } else {
-                None
-            };
-            shown.push_str(&self.line(at, text)?);
-        }
-        Ok(self.session.output.bytes(shown.as_bytes())?)
-    }
-
-    fn line(&self, at: Option<Timestamp>, text: &str) -> serde_json::Result<String> {
-        let output = self.session.output;
-        if output.json {
-            let mut value =
-                json::log_line(&self.loaded.run, self.name.stage, self.name.attempt, text);
-            if let (Some(object), Some(at)) = (value.as_object_mut(), at) {
-                object.insert("at".to_owned(), serde_json::json!(at));
-            }
-            return Ok(serde_json::to_string(&value)? + "\n");
-        }
-        let time = at.map(|it| output.paint.dim(&output.date_time(it)) + " ").unwrap_or_default();
-        let key = self.loaded.run.plan().stages.get(self.name.stage.as_usize());
-        let text = format::overwritten(text);
-        let text = terminal::safe(&text, output.paint);
-        let text = match (&self.style, key) {
-            (Some(style), Some(stage)) => style.log_line(&stage.key, &text),
-            _ => text.into_owned(),
-        };
-        Ok(time + &text + "\n")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
 
     #[test]
     fn a_step_ends_where_the_next_begins() {

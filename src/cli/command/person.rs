@@ -1,22 +1,28 @@
-//! `trunkline person`: the people of a server, changed on its machine; so nobody is locked out for good.
+//! `trunkline person`: the people of a server, changed on its machine, so that nobody is locked out for good; or
+//! from elsewhere by its owners.
 
 use crate::auth::{NewPerson, PersonChange};
 use crate::cli::access::{self, auth};
 use crate::cli::failure::Exit;
+use crate::cli::remote::client::ROWS_MAX;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::cli::view::people::PersonShown;
 use crate::store::access::people::PersonRow;
 
 /// Arguments of `trunkline person`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Works on the database of the server: the state folder, or `DATABASE_URL`.
+Works on the database of the server: the state folder, or `DATABASE_URL`. With `--server` or
+`TRUNKLINE_SERVER` it asks that server, for which you have to own it.
 
 Examples:
   trunkline person add ada --owner            asks for a password
   trunkline person add grace < password.txt   reads it from standard input
   trunkline person password ada               a new one; ends all sessions of ada
-  trunkline person disable grace")]
+  trunkline person disable grace
+  trunkline person list --server ci.example.org")]
 pub struct PersonArgs {
     #[command(subcommand)]
     action: Action,
@@ -60,33 +66,49 @@ struct AddArgs {
     no_password: bool,
 }
 
+/// Where the people are.
+enum Place {
+    Here(Box<State>),
+    Server(Remote),
+}
+
 /// Does what was asked.
 pub async fn execute(session: &Session, args: &PersonArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
-    match &args.action {
-        Action::Add(args) => add(session, &state, args).await?,
-        Action::List => list(session, &state).await?,
+    let place = match Remote::chosen(session)? {
+        Some(remote) => Place::Server(remote),
+        None => Place::Here(Box::new(State::open_server(&session.settings).await?)),
+    };
+    let (named, change, (action, done)) = match &args.action {
+        Action::Add(args) => return add(session, &place, args).await,
+        Action::List => return list(session, &place).await,
         Action::Disable(named) => {
-            let change = PersonChange { is_disabled: Some(true), ..PersonChange::default() };
-            change_person(session, &state, (&named.login, change), "is shut out").await?;
-            access::note(session, &state, ("person.disable", &named.login)).await?;
+            let is_disabled = Some(true);
+            (
+                named,
+                PersonChange { is_disabled, ..PersonChange::default() },
+                ("person.disable", "is shut out"),
+            )
         }
         Action::Enable(named) => {
-            let change = PersonChange { is_disabled: Some(false), ..PersonChange::default() };
-            change_person(session, &state, (&named.login, change), "may sign in again").await?;
-            access::note(session, &state, ("person.enable", &named.login)).await?;
+            let is_disabled = Some(false);
+            let change = PersonChange { is_disabled, ..PersonChange::default() };
+            (named, change, ("person.enable", "may sign in again"))
         }
         Action::Password(named) => {
             let password = Some(access::read_password()?);
             let change = PersonChange { password, ..PersonChange::default() };
-            change_person(session, &state, (&named.login, change), "has a new password").await?;
-            access::note(session, &state, ("password.change", &named.login)).await?;
+            (named, change, ("password.change", "has a new password"))
         }
+    };
+    let login = change_person(session, &place, (&named.login, change)).await?;
+    if let Place::Here(state) = &place {
+        access::note(session, state, (action, &named.login)).await?;
     }
+    session.output.told(&format!("`{login}` {done}"))?;
     Ok(Exit::Passed)
 }
 
-async fn add(session: &Session, state: &State, args: &AddArgs) -> anyhow::Result<()> {
+async fn add(session: &Session, place: &Place, args: &AddArgs) -> anyhow::Result<Exit> {
     let password = if args.no_password { None } else { Some(access::read_password()?) };
     let new = NewPerson {
         login: args.login.clone(),
@@ -95,45 +117,64 @@ async fn add(session: &Session, state: &State, args: &AddArgs) -> anyhow::Result
         password,
         is_owner: args.owner,
     };
-    let person = auth(session, state)?.create_person(new).await?;
-    access::note(session, state, ("person.create", &person.login)).await?;
-    session.output.line(&format!("added `{}`", person.login))?;
-    Ok(())
+    let login = match place {
+        Place::Here(state) => {
+            let person = auth(session, state)?.create_person(new).await?;
+            access::note(session, state, ("person.create", &person.login)).await?;
+            person.login
+        }
+        Place::Server(remote) => {
+            let body = serde_json::json!({
+                "login": new.login, "name": new.name, "email": new.email,
+                "password": new.password, "is_owner": new.is_owner,
+            });
+            let call = Call::post(&["people"]).body(&body);
+            remote.client.fetch::<PersonShown>(&call).await?.login
+        }
+    };
+    session.output.told(&format!("added `{login}`"))?;
+    Ok(Exit::Passed)
 }
 
+/// Changes a person; gives their login.
 async fn change_person(
     session: &Session,
-    state: &State,
+    place: &Place,
     (login, change): (&str, PersonChange),
-    done: &str,
-) -> anyhow::Result<()> {
-    let person = auth(session, state)?.change_person(login, change).await?;
-    session.output.line(&format!("`{}` {done}", person.login))?;
-    Ok(())
+) -> anyhow::Result<String> {
+    match place {
+        Place::Here(state) => Ok(auth(session, state)?.change_person(login, change).await?.login),
+        Place::Server(remote) => {
+            let mut body = serde_json::Map::new();
+            body.extend(change.is_disabled.map(|it| ("is_disabled".to_owned(), it.into())));
+            body.extend(change.password.map(|it| ("password".to_owned(), it.into())));
+            let call = Call::new(reqwest::Method::PATCH, &["people", login]).body(&body);
+            Ok(remote.client.fetch::<PersonShown>(&call).await?.login)
+        }
+    }
 }
 
-async fn list(session: &Session, state: &State) -> anyhow::Result<()> {
-    let people = state.store.list_people().await?;
+async fn list(session: &Session, place: &Place) -> anyhow::Result<Exit> {
+    let people: Vec<PersonShown> = match place {
+        Place::Here(state) => state.store.list_people().await?.into_iter().map(shown).collect(),
+        Place::Server(remote) => remote.client.list(&Call::get(&["people"]), ROWS_MAX).await?,
+    };
     if session.output.json {
-        let json = people.iter().map(|it| {
-            serde_json::json!({
-                "login": it.login, "name": it.name, "email": it.email,
-                "is_owner": it.is_owner, "is_disabled": it.disabled_at.is_some(),
-            })
-        });
-        session.output.json(&json.collect::<Vec<_>>())?;
-        return Ok(());
+        session.output.json(&people)?;
+        return Ok(Exit::Passed);
     }
     for person in people {
-        session.output.line(&line(&person))?;
+        session.output.line(&person.line())?;
     }
-    Ok(())
+    Ok(Exit::Passed)
 }
 
-fn line(person: &PersonRow) -> String {
-    let owner = if person.is_owner { "owner" } else { "" };
-    let disabled = if person.disabled_at.is_some() { "disabled" } else { "" };
-    let words = [person.name.as_str(), person.email.as_str(), owner, disabled];
-    let words: Vec<_> = words.into_iter().filter(|it| !it.is_empty()).collect();
-    format!("{:20}  {}", person.login, words.join(", "))
+fn shown(person: PersonRow) -> PersonShown {
+    PersonShown {
+        login: person.login,
+        name: person.name,
+        email: person.email,
+        is_owner: person.is_owner,
+        is_disabled: person.disabled_at.is_some(),
+    }
 }

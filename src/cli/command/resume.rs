@@ -4,8 +4,8 @@ use crate::cli::drive::{self, DriveArgs};
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::json;
 use crate::model::RunStatus;
+use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Runs that are looked at at once.
@@ -107,7 +107,7 @@ async fn nothing_to_resume(
 async fn ended(session: &Session, state: &State, row: &RunRow) -> anyhow::Result<Exit> {
     drive::sweep(session, state).await;
     if session.output.json {
-        session.output.json(&json::row(row, false, &[]))?;
+        session.output.json(&RunRowView::of(row, false))?;
     } else {
         let verb = if row.status == RunStatus::Cancelled { "was" } else { "has" };
         let text = format!("nothing to resume: run #{} {verb} {}", row.number, row.status);

@@ -1,13 +1,16 @@
-//! `trunkline runs`: the runs of a repository or of the whole state folder, newest first.
+//! `trunkline runs`: the runs of a repository, of the whole state folder or of a server, newest first.
 
 use crate::cli::drive;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::output::Output;
+use crate::cli::remote::Remote;
+use crate::cli::remote::runs::RunsQuery;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{format, json, line};
+use crate::cli::view::{format, line};
 use crate::model::{RunStatus, Timestamp};
 use crate::runs::LoadedRun;
+use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Columns of a status.
@@ -20,14 +23,27 @@ Examples:
   trunkline runs                         of the repository you stand in; elsewhere all
   trunkline runs --all
   trunkline runs --pipeline ci --status failed --limit 5
+  trunkline runs --server ci.example.org --project shop/web
   trunkline runs --json | jq '.[0].status'")]
 pub struct RunsArgs {
     /// Runs of all repositories
     #[arg(short, long)]
     pub all: bool,
+    /// Only runs of this project of a server
+    #[arg(long, value_name = "TEAM/NAME")]
+    pub project: Option<String>,
     /// Only runs of this pipeline
     #[arg(long, value_name = "NAME")]
     pub pipeline: Option<String>,
+    /// Only runs of this branch
+    #[arg(long, value_name = "NAME")]
+    pub branch: Option<String>,
+    /// Only runs that this event started: push, `pull_request`, tag, schedule or manual
+    #[arg(long, value_name = "EVENT")]
+    pub event: Option<String>,
+    /// Only runs of this commit (its whole id)
+    #[arg(long, value_name = "COMMIT")]
+    pub revision: Option<String>,
     /// Only runs that stand so (repeatable): queued, running, waiting, cancelling, passed, failed, cancelled
     #[arg(long = "status", value_name = "STATUS", value_parser = status)]
     pub statuses: Vec<RunStatus>,
@@ -41,22 +57,36 @@ fn status(word: &str) -> Result<RunStatus, Usage> {
     RunStatus::parse(word).ok_or_else(|| Usage::new(format!("must be one of {known}"), ""))
 }
 
+impl RunsArgs {
+    fn has_filter(&self) -> bool {
+        let words = [&self.project, &self.pipeline, &self.branch, &self.event, &self.revision];
+        words.iter().any(|it| it.is_some()) || !self.statuses.is_empty()
+    }
+}
+
+/// Lists the runs.
+pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit> {
+    let remote = Remote::chosen(session)?;
+    let (rows, place) = match &remote {
+        Some(remote) => (of_server(remote, args).await?, Place::Server),
+        None => of_here(session, args).await?,
+    };
+    if session.output.json {
+        session.output.json(&rows)?;
+    } else if rows.is_empty() {
+        session.output.line(none(args.has_filter(), place))?;
+    } else {
+        let table = Table { now: session.now(), output: session.output, place };
+        session.output.line(&table.lines(&rows).join("\n"))?;
+    }
+    Ok(Exit::Passed)
+}
+
 /// Events that are read at most to say more of the listed runs than their rows do.
 const EVENTS_MAX: i64 = 20_000;
 
-/// A run, and what its row does not say.
-struct Listed {
-    row: RunRow,
-    /// Whether nobody goes on with it.
-    is_interrupted: bool,
-    /// When its stages could start (after a re-run, again).
-    started_at: Option<Timestamp>,
-    /// Stages about which nobody decided in time.
-    undecided: Vec<String>,
-}
-
 /// Reads what the rows do not say, as long as that is quick.
-async fn look_into(state: &State, rows: Vec<RunRow>) -> anyhow::Result<Vec<Listed>> {
+async fn look_into(state: &State, rows: Vec<RunRow>) -> Vec<RunRowView> {
     let mut left = EVENTS_MAX;
     let mut listed = Vec::new();
     for row in rows {
@@ -65,9 +95,9 @@ async fn look_into(state: &State, rows: Vec<RunRow>) -> anyhow::Result<Vec<Liste
         let loaded = if left < 0 { None } else { state.runs.load(&row.id).await.ok() };
         let started_at = loaded.as_ref().and_then(|it| it.run.times().0);
         let undecided = loaded.as_ref().map(undecided).unwrap_or_default();
-        listed.push(Listed { row, is_interrupted, started_at, undecided });
+        listed.push(RunRowView { started_at, undecided, ..RunRowView::of(&row, is_interrupted) });
     }
-    Ok(listed)
+    listed
 }
 
 fn undecided(loaded: &LoadedRun) -> Vec<String> {
@@ -76,53 +106,79 @@ fn undecided(loaded: &LoadedRun) -> Vec<String> {
     undecided.map(|(_, planned)| planned.key.clone()).collect()
 }
 
-/// Lists the runs.
-pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit> {
+/// Whose runs are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Those of one repository of this machine, which then need not be shown.
+    Repository,
+    /// All of this machine.
+    Machine,
+    /// Those of a server.
+    Server,
+}
+
+async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<(Vec<RunRowView>, Place)> {
+    if args.project.is_some() {
+        let help = "name the server with `--server` or `TRUNKLINE_SERVER`";
+        return Err(Usage::new("only runs of a server have a project", help).into());
+    }
     let state = State::open(&session.settings).await?;
     let repository = session.repository().filter(|_| !args.all);
+    let place = if repository.is_some() { Place::Repository } else { Place::Machine };
     let filter = RunFilter {
         pipeline: args.pipeline.clone(),
-        repository: repository.clone(),
+        branch: args.branch.clone(),
+        event: args.event.clone(),
+        revision: args.revision.clone(),
+        repository,
         statuses: args.statuses.clone(),
         limit: args.limit,
         ..RunFilter::default()
     };
-    let rows = look_into(&state, state.store.list_runs(&filter).await?).await?;
-    if session.output.json {
-        let rows = rows.iter().map(|it| json::row(&it.row, it.is_interrupted, &it.undecided));
-        session.output.json(&rows.collect::<Vec<_>>())?;
-    } else if rows.is_empty() {
-        session.output.line(none(args, repository.is_some()))?;
-    } else {
-        let table = Table { now: session.now(), output: session.output, repository };
-        session.output.line(&table.lines(&rows).join("\n"))?;
-    }
-    Ok(Exit::Passed)
+    let rows = state.store.list_runs(&filter).await?;
+    Ok((look_into(&state, rows).await, place))
 }
 
-fn none(args: &RunsArgs, is_here: bool) -> &'static str {
-    match (args.pipeline.is_some() || !args.statuses.is_empty(), is_here) {
-        (true, true) => "no such runs of this repository; `trunkline runs --all` looks at all",
-        (true, false) => "no such runs",
-        (false, true) => {
+async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Vec<RunRowView>> {
+    let word = |it: &'_ Option<String>| it.clone().unwrap_or_default();
+    let statuses: Vec<_> = args.statuses.iter().map(|it| it.as_str()).collect();
+    let query = RunsQuery {
+        project: &word(&args.project),
+        pipeline: &word(&args.pipeline),
+        branch: &word(&args.branch),
+        event: &word(&args.event),
+        revision: &word(&args.revision),
+        statuses: statuses.join(","),
+    };
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    Ok(remote.list_runs(&query, limit).await?)
+}
+
+fn none(has_filter: bool, place: Place) -> &'static str {
+    match (has_filter, place) {
+        (true, Place::Repository) => {
+            "no such runs of this repository; `trunkline runs --all` looks at all"
+        }
+        (true, Place::Machine | Place::Server) => "no such runs",
+        (false, Place::Repository) => {
             "no runs of this repository; `trunkline run` makes one, `trunkline runs --all` lists all"
         }
-        (false, false) => "no runs; `trunkline run` makes one",
+        (false, Place::Machine) => "no runs; `trunkline run` makes one",
+        (false, Place::Server) => "no runs; a push to a project starts one",
     }
 }
 
 struct Table {
     now: Timestamp,
     output: Output,
-    /// The one repository that all runs are of, which then need not be shown.
-    repository: Option<String>,
+    place: Place,
 }
 
 impl Table {
     /// The head, a line for each run, and what to do about those that were interrupted.
-    fn lines(&self, rows: &[Listed]) -> Vec<String> {
+    fn lines(&self, rows: &[RunRowView]) -> Vec<String> {
         let widest =
-            |of: fn(&RunRow) -> &str| rows.iter().map(|it| format::width(of(&it.row))).max();
+            |of: fn(&RunRowView) -> &str| rows.iter().map(|it| format::width(of(it))).max();
         let pipeline = widest(|it| &it.pipeline).unwrap_or(0).max("pipeline".len());
         let place = widest(|it| &it.repository).unwrap_or(0).max("repository".len());
         let created = format!("created ({})", self.output.zone());
@@ -133,12 +189,12 @@ impl Table {
         );
         let mut lines = vec![self.output.paint.dim(&head)];
         lines.extend(rows.iter().map(|it| self.row(it, (pipeline, place))));
-        let interrupted = rows.iter().filter(|it| it.is_interrupted);
+        let interrupted = rows.iter().filter(|it| it.interrupted);
         lines.extend(interrupted.map(|it| {
-            let number = it.row.number;
+            let number = it.number;
             format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
         }));
-        for Listed { row: RunRow { number, status, .. }, undecided, .. } in rows {
+        for RunRowView { number, status, undecided, .. } in rows {
             let passed = *status == RunStatus::Passed;
             let then = if passed { ", and it went on without approval" } else { "" };
             lines.extend(undecided.iter().map(|stage| {
@@ -148,15 +204,14 @@ impl Table {
         lines
     }
 
-    fn row(&self, listed: &Listed, columns: (usize, usize)) -> String {
-        let Listed { row, is_interrupted, started_at, .. } = listed;
-        let from = started_at.unwrap_or(row.created_at);
+    fn row(&self, row: &RunRowView, columns: (usize, usize)) -> String {
+        let from = row.started_at.unwrap_or(row.created_at);
         let time = row.finished_at.unwrap_or(self.now).since(from);
-        let time = if *is_interrupted { String::new() } else { format::duration(time) };
+        let time = if row.interrupted { String::new() } else { format::duration(time) };
         let short = row.revision.get(..8).unwrap_or(&row.revision);
         let revision = [row.branch.as_str(), short, row.title.as_str()];
         let revision: Vec<_> = revision.into_iter().filter(|it| !it.is_empty()).collect();
-        let status = if *is_interrupted {
+        let status = if row.interrupted {
             self.output.paint.yellow(line::INTERRUPTED)
         } else {
             line::status_word(row.status, self.output.paint)
@@ -175,9 +230,11 @@ impl Table {
     ) -> String {
         let status = format::pad(status, STATUS_COLUMNS);
         let pipeline = format::pad(pipeline, pipeline_columns);
-        let repository = match self.repository {
-            Some(_) => String::new(),
-            None => format!("{}  ", format::pad(repository, repository_columns)),
+        let repository = match self.place {
+            Place::Repository => String::new(),
+            Place::Machine | Place::Server => {
+                format!("{}  ", format::pad(repository, repository_columns))
+            }
         };
         format!("{run:>5}  {status}  {pipeline}  {repository}{created:19}  {time:>7}  {revision}")
     }

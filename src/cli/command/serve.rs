@@ -1,5 +1,7 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
+mod forges;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,20 +15,21 @@ use crate::api;
 use crate::blobs::Archives;
 use crate::cli::access;
 use crate::cli::command::gc;
+use crate::cli::drive::fleet::{self, PlaceArgs, ServerLock};
 use crate::cli::drive::signals::Signals;
 use crate::cli::drive::{self, DriveArgs, executor};
 use crate::cli::failure::Exit;
-use crate::cli::forges;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
-use crate::executor::{DockerExecutor, Executor};
+use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::traces::Exporter;
 use crate::triggers::Triggers;
+use crate::worker::WorkerSettings;
 
 /// Between two looks whether the keys are to be rotated.
 const ROTATION_LOOK: Duration = Duration::from_hours(1);
@@ -43,11 +46,15 @@ Examples:
   trunkline serve                                   SQLite in the state folder, http://127.0.0.1:7080
   trunkline serve --listen 0.0.0.0:7080
   trunkline serve --config /etc/trunkline/server.toml
-  DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share")]
+  DATABASE_URL=postgres://ci@db/ci trunkline serve  a database that several processes share
+  trunkline serve --slots 0                         drives nothing; `trunkline worker` does, elsewhere")]
 pub struct ServeArgs {
     /// Where to listen [default: the setting, or 127.0.0.1:7080]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Its place among the workers.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// How runs are driven.
     #[command(flatten)]
     pub drive: DriveArgs,
@@ -56,20 +63,32 @@ pub struct ServeArgs {
 /// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
+    let lock = ServerLock::take(&state)?;
+    let settings = fleet::worker_settings(session, &state, (&args.drive, &args.place), "server")?;
+    let serving = Serving { session, args, state: &state, probe: None };
+    if settings.slots == 0 {
+        Box::pin(serving.serve::<HostExecutor>(None, (lock, settings))).await?;
+        return end(session, &state).await;
+    }
     let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
     match kind {
         ExecutorKind::Docker => {
             let docker = executor::docker(session, &state).await?;
             let probe = Some(docker.clone());
-            Serving { session, args, state: &state, probe }.serve(docker).await?;
+            let serving = Serving { probe, ..serving };
+            Box::pin(serving.serve(Some(docker), (lock, settings))).await?;
         }
         ExecutorKind::Host => {
             tracing::warn!("stages run as processes of this machine, without isolation");
             let host = executor::host(session, &state)?;
-            Serving { session, args, state: &state, probe: None }.serve(host).await?;
+            Box::pin(serving.serve(Some(host), (lock, settings))).await?;
         }
     }
-    access::note(session, &state, ("server.stop", "")).await?;
+    end(session, &state).await
+}
+
+async fn end(session: &Session, state: &State) -> anyhow::Result<Exit> {
+    access::note(session, state, ("server.stop", "")).await?;
     state.store.close().await;
     Ok(Exit::Passed)
 }
@@ -84,23 +103,30 @@ struct Serving<'a> {
 }
 
 impl Serving<'_> {
-    async fn serve<E: Executor>(&self, executor: E) -> anyhow::Result<()> {
+    /// Without an executor nothing is driven here.
+    async fn serve<E: Executor>(
+        &self,
+        executor: Option<E>,
+        (mut lock, settings): (ServerLock, WorkerSettings),
+    ) -> anyhow::Result<()> {
         let Self { session, args, state, .. } = *self;
         let projects = forges::projects(session, state)?;
         let triggers = forges::triggers(session, state, projects.clone());
         let app = app(session, state, triggers.clone())?;
         let listen = args.listen.unwrap_or(session.settings.server.listen);
         let listeners = Listeners::bind(session, listen).await?;
+        lock.sign(&listeners.address)?;
         announce_setup(session, &app).await?;
         access::note(session, state, ("server.start", &listeners.address)).await?;
         let source = SecretSource::Team(app.secrets.clone());
-        let settings = drive::worker_settings(session, state, &args.drive, drive::Reuse::default());
-        let worker = drive::server_worker(session, state, executor, (projects, source, settings));
+        let worker = executor
+            .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
         session.output.line(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
-        let (served, worked, (), (), stopped) = tokio::join!(
+        let (served, worked, (), (), (), stopped) = tokio::join!(
             listeners.serve(session, &app, &shutdown),
-            worker.serve(&shutdown),
+            fleet::work_beside(worker, &shutdown),
+            state.runs.share_news(&shutdown),
             triggers.serve(&shutdown),
             self.housekeeping(&life, &shutdown),
             stop(session, &life, &shutdown),
@@ -218,7 +244,11 @@ async fn stop(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut signals = Signals::listen()?;
-    signals.next().await;
+    tokio::select! {
+        _asked = signals.next() => (),
+        // The worker broke.
+        () = shutdown.cancelled() => return Ok(()),
+    }
     life.begin_drain();
     let drain = Duration::from_secs(session.settings.server.drain_seconds);
     tracing::info!(seconds = drain.as_secs(), "about to stop");

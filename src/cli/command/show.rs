@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use crate::cli::drive::screen;
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
+use crate::cli::remote::Remote;
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, json, summary, tree};
-use crate::model::Milliseconds;
+use crate::cli::view::{View, summary, tree};
+use crate::model::{Milliseconds, StageIndex};
 use crate::pipeline::graph::Graph;
-use crate::runs::LoadedRun;
-use crate::runs::view::Surroundings;
+use crate::runs::view::RunView;
 
 /// Arguments of `trunkline show`.
 #[derive(Debug, clap::Args)]
@@ -30,48 +31,73 @@ pub struct ShowArgs {
     pub svg: Option<std::path::PathBuf>,
 }
 
+/// What is shown of a run, wherever it is.
+struct Shown {
+    run: RunView,
+    /// The ends of the logs of failed stages.
+    ends: BTreeMap<StageIndex, Vec<String>>,
+    keeps_containers: bool,
+    server: String,
+}
+
 /// Shows the run.
 pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit> {
-    let state = State::open(&session.settings).await?;
-    let row = super::find_run(session, &state, &args.run).await?;
-    let loaded = state.runs.load(&row.id).await?;
-    let tails = BTreeMap::new();
-    let view = View {
-        run: &loaded.run,
-        number: loaded.row.number,
-        created_at: loaded.row.created_at,
-        now: session.now(),
-        tails: &tails,
-        paint: session.output.paint,
-        keeps_containers: drive::keeps_some(&state, &row.id),
-        is_interrupted: drive::is_interrupted(&state, &row.id, loaded.run.status()),
-        columns: usize::MAX,
+    let shown = match (Remote::chosen(session)?, &args.svg) {
+        (Some(remote), None) => of_server(&remote, args).await?,
+        (Some(remote), Some(file)) => {
+            let run = remote.find_run(&args.run).await?;
+            return super::graph::write(session, &remote.graph(&run.id.0).await?, file);
+        }
+        (None, None) => of_here(session, args).await?,
+        (None, Some(file)) => return draw(session, args, file).await,
     };
-    if let Some(file) = &args.svg {
-        let plan = loaded.run.plan();
-        let statuses: Vec<_> = view.statuses().collect();
-        return super::graph::write(session, &Graph::of(plan).to_svg(Some(&statuses)), file);
-    }
     if session.output.json {
-        session.output.json(&json::run(view, Surroundings::of(&loaded.row)))?;
+        session.output.json(&shown.run)?;
         return Ok(Exit::Passed);
     }
-    let ends = report::failure_ends(&loaded, &state.logs).await?;
+    let tails = BTreeMap::new();
+    let moment = (session.now(), session.output);
+    let picture = screen::picture(&shown.run, moment, (&tails, &shown.server));
+    let view = View { keeps_containers: shown.keeps_containers, ..picture };
     let mut lines = tree::lines(view, usize::MAX);
-    lines.insert(1, session.output.paint.dim(&times(session.output, &loaded)));
-    lines.extend(summary::lines(view, &ends));
+    lines.insert(1, session.output.paint.dim(&times(session.output, &shown.run)));
+    lines.extend(summary::lines(view, &shown.ends));
     session.output.line(&lines.join("\n"))?;
     Ok(Exit::Passed)
 }
 
+async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
+    let state = State::open(&session.settings).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
+    let loaded = state.runs.load(&row.id).await?;
+    Ok(Shown {
+        run: drive::view_of(session, &state, &loaded),
+        ends: report::failure_ends(&loaded, &state.logs).await?,
+        keeps_containers: drive::keeps_some(&state, &row.id),
+        server: String::new(),
+    })
+}
+
+async fn of_server(remote: &Remote, args: &ShowArgs) -> anyhow::Result<Shown> {
+    let run = remote.find_run(&args.run).await?;
+    let ends = remote.failure_ends(&run).await?;
+    Ok(Shown { run, ends, keeps_containers: false, server: remote.hint.clone() })
+}
+
+async fn draw(session: &Session, args: &ShowArgs, file: &std::path::Path) -> anyhow::Result<Exit> {
+    let state = State::open(&session.settings).await?;
+    let row = super::find_run(session, &state, &args.run).await?;
+    let loaded = state.runs.load(&row.id).await?;
+    let statuses: Vec<_> = loaded.run.stages().map(|(_, it)| it.status).collect();
+    super::graph::write(session, &Graph::of(loaded.run.plan()).to_svg(Some(&statuses)), file)
+}
+
 /// `created 2027-03-31 12:03:44, ended 2027-03-31 12:05:01 (UTC+02:00)`
-fn times(output: Output, loaded: &LoadedRun) -> String {
-    let created = loaded.row.created_at;
-    let (started, ended) = loaded.run.times();
-    let started = started.filter(|it| it.since(created) >= NOTABLE);
-    let mut parts = vec![format!("created {}", output.date_time(created))];
+fn times(output: Output, run: &RunView) -> String {
+    let started = run.started_at.filter(|it| it.since(run.created_at) >= NOTABLE);
+    let mut parts = vec![format!("created {}", output.date_time(run.created_at))];
     parts.extend(started.map(|it| format!("started {}", output.date_time(it))));
-    parts.extend(ended.map(|it| format!("ended {}", output.date_time(it))));
+    parts.extend(run.finished_at.map(|it| format!("ended {}", output.date_time(it))));
     format!("{} ({})", parts.join(", "), output.zone())
 }
 

@@ -1,9 +1,12 @@
-//! `trunkline team`: the teams of a server, changed on its machine.
+//! `trunkline team`: the teams of a server, changed on its machine or from elsewhere.
 
 use crate::cli::access;
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::client::ROWS_MAX;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::cli::view::people::{MemberShown, TeamShown};
 use crate::model::access::is_name;
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
@@ -11,12 +14,14 @@ use crate::store::access::teams::TeamRow;
 /// Arguments of `trunkline team`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Works on the database of the server: the state folder, or `DATABASE_URL`.
+Works on the database of the server: the state folder, or `DATABASE_URL`. With `--server` or
+`TRUNKLINE_SERVER` it asks that server: owners add teams, admins of a team its members.
 
 Examples:
   trunkline team add search --title 'Search and ranking'
   trunkline team member search ada admin
-  trunkline team list")]
+  trunkline team list
+  trunkline team remove search ada --server ci.example.org")]
 pub struct TeamArgs {
     #[command(subcommand)]
     action: Action,
@@ -44,6 +49,13 @@ enum Action {
         #[arg(value_parser = role)]
         role: Role,
     },
+    /// End a membership
+    Remove {
+        /// Name of the team
+        team: String,
+        /// Login of the person
+        login: String,
+    },
 }
 
 fn role(word: &str) -> Result<Role, Usage> {
@@ -53,20 +65,65 @@ fn role(word: &str) -> Result<Role, Usage> {
 
 /// Does what was asked.
 pub async fn execute(session: &Session, args: &TeamArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
-    match &args.action {
-        Action::Add { name, title } => add(session, &state, name, title.as_ref()).await?,
-        Action::List => list(session, &state).await?,
-        Action::Member { team, login, role } => {
-            let found = find(&state, team).await?;
-            let person = access::find_person(&state, login).await?;
-            state.store.save_member(&found.id, &person.id, *role, session.now()).await?;
-            let subject = format!("{team}/{login} {role}");
-            access::note(session, &state, ("member.save", &subject)).await?;
-            session.output.line(&format!("`{login}` is `{role}` in `{team}`"))?;
-        }
+    if let Some(remote) = Remote::chosen(session)? {
+        at_server(session, &remote, &args.action).await?;
+    } else {
+        let state = State::open_server(&session.settings).await?;
+        here(session, &state, &args.action).await?;
     }
     Ok(Exit::Passed)
+}
+
+async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Result<()> {
+    match action {
+        Action::Add { name, title } => add(session, state, name, title.as_ref()).await,
+        Action::List => show(session, &list(state).await?),
+        Action::Member { team, login, role } => {
+            let found = find(state, team).await?;
+            let person = access::find_person(state, login).await?;
+            state.store.save_member(&found.id, &person.id, *role, session.now()).await?;
+            let subject = format!("{team}/{login} {role}");
+            access::note(session, state, ("member.save", &subject)).await?;
+            Ok(session.output.told(&format!("`{login}` is `{role}` in `{team}`"))?)
+        }
+        Action::Remove { team, login } => {
+            let found = find(state, team).await?;
+            let person = access::find_person(state, login).await?;
+            state.store.delete_member(&found.id, &person.id).await?;
+            access::note(session, state, ("member.delete", &format!("{team}/{login}"))).await?;
+            Ok(session.output.told(&format!("`{login}` is not in `{team}` any more"))?)
+        }
+    }
+}
+
+async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyhow::Result<()> {
+    match action {
+        Action::Add { name, title } => {
+            let title = title.clone().unwrap_or_default();
+            let body = serde_json::json!({ "name": name, "title": title });
+            remote.client.order(&Call::post(&["teams"]).body(&body)).await?;
+            Ok(session.output.told(&format!("added `{name}`"))?)
+        }
+        Action::List => {
+            let mut teams: Vec<TeamShown> =
+                remote.client.list(&Call::get(&["teams"]), ROWS_MAX).await?;
+            for team in &mut teams {
+                let call = Call::get(&["teams", &team.name, "members"]);
+                team.members = remote.client.list(&call, ROWS_MAX).await?;
+            }
+            show(session, &teams)
+        }
+        Action::Member { team, login, role } => {
+            let body = serde_json::json!({ "role": role.as_str() });
+            let call = Call::put(&["teams", team, "members", login]).body(&body);
+            remote.client.order(&call).await?;
+            Ok(session.output.told(&format!("`{login}` is `{role}` in `{team}`"))?)
+        }
+        Action::Remove { team, login } => {
+            remote.client.order(&Call::delete(&["teams", team, "members", login])).await?;
+            Ok(session.output.told(&format!("`{login}` is not in `{team}` any more"))?)
+        }
+    }
 }
 
 async fn add(
@@ -89,7 +146,7 @@ async fn add(
     };
     state.store.insert_team(&team).await?;
     access::note(session, state, ("team.create", name)).await?;
-    session.output.line(&format!("added `{name}`"))?;
+    session.output.told(&format!("added `{name}`"))?;
     Ok(())
 }
 
@@ -102,28 +159,23 @@ async fn find(state: &State, name: &str) -> anyhow::Result<TeamRow> {
     Ok(known.into_iter().find(|it| it.name == name).ok_or_else(unknown)?)
 }
 
-async fn list(session: &Session, state: &State) -> anyhow::Result<()> {
+async fn list(state: &State) -> anyhow::Result<Vec<TeamShown>> {
     let mut all = Vec::new();
     for team in state.store.list_teams().await? {
-        let members = state.store.list_members(&team.id).await?;
-        let members: Vec<_> = members.into_iter().map(|it| (it.login, it.role)).collect();
-        all.push((team, members));
+        let members = state.store.list_members(&team.id).await?.into_iter();
+        let members =
+            members.map(|it| MemberShown { login: it.login, role: it.role.to_string() }).collect();
+        all.push(TeamShown { id: team.id.0, name: team.name, title: team.title, members });
     }
+    Ok(all)
+}
+
+fn show(session: &Session, teams: &[TeamShown]) -> anyhow::Result<()> {
     if session.output.json {
-        let json = all.iter().map(|(team, members)| {
-            let members = members.iter().map(|(login, role)| {
-                serde_json::json!({ "login": login, "role": role.as_str() })
-            });
-            let members: Vec<_> = members.collect();
-            serde_json::json!({ "id": team.id, "name": team.name, "title": team.title, "members": members })
-        });
-        session.output.json(&json.collect::<Vec<_>>())?;
-        return Ok(());
+        return Ok(session.output.json(&teams)?);
     }
-    for (team, members) in all {
-        let members: Vec<_> =
-            members.iter().map(|(login, role)| format!("{login} ({role})")).collect();
-        session.output.line(&format!("{:20}  {}  {}", team.name, team.id, members.join(", ")))?;
+    for team in teams {
+        session.output.line(&team.line())?;
     }
     Ok(())
 }

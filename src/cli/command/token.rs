@@ -1,10 +1,15 @@
-//! `trunkline token`: the API tokens of a server's people, made on its machine.
+//! `trunkline token`: the API tokens of a server's people, made on its machine; from elsewhere, one's own.
 
 use crate::auth::{NewToken, Scope};
 use crate::cli::access::{self, auth};
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::accounts::{MadeToken, TokenOrder};
+use crate::cli::remote::client::ROWS_MAX;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::cli::view::people::TokenShown;
+use crate::config::ApiToken;
 use crate::model::Milliseconds;
 
 const DAY_SECONDS: u64 = 24 * 3600;
@@ -12,13 +17,15 @@ const DAY_SECONDS: u64 = 24 * 3600;
 /// Arguments of `trunkline token`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Works on the database of the server: the state folder, or `DATABASE_URL`.
+Works on the database of the server: the state folder, or `DATABASE_URL`. With `--server` or
+`TRUNKLINE_SERVER` it asks that server, about your own tokens; the login may be left out then.
 
 Examples:
   trunkline token create ada --name laptop --scope developer
   trunkline token create ada --name setup --scope owner --days 1
   trunkline token list ada
-  trunkline token revoke ada 01k2…")]
+  trunkline token revoke ada 01k2…
+  trunkline token create --name deploy-bot --scope developer --server ci.example.org")]
 pub struct TokenArgs {
     #[command(subcommand)]
     action: Action,
@@ -31,21 +38,20 @@ enum Action {
     /// List the tokens of a person
     List {
         /// Their login
-        login: String,
+        login: Option<String>,
     },
     /// End a token, at once
     Revoke {
-        /// Login of its person
-        login: String,
-        /// Its id
-        id: String,
+        /// Login of its person (of a server: leave it out), and its id
+        #[arg(required = true, num_args = 1..=2, value_names = ["LOGIN", "ID"])]
+        which: Vec<String>,
     },
 }
 
 #[derive(Debug, clap::Args)]
 struct CreateArgs {
     /// Login of its person
-    login: String,
+    login: Option<String>,
     /// What it is for
     #[arg(long, value_name = "NAME")]
     name: String,
@@ -65,25 +71,100 @@ fn scope(word: &str) -> Result<Scope, Usage> {
 
 /// Does what was asked.
 pub async fn execute(session: &Session, args: &TokenArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
-    match &args.action {
-        Action::Create(args) => create(session, &state, args).await?,
-        Action::List { login } => list(session, &state, login).await?,
-        Action::Revoke { login, id } => {
-            let person = access::find_person(&state, login).await?;
-            if !state.store.revoke_token(&person.id, id, session.now()).await? {
-                let help = format!("`trunkline token list {login}` shows what there is");
-                return Err(Usage::new(format!("`{login}` has no token `{id}`"), help).into());
-            }
-            access::note(session, &state, ("token.revoke", id)).await?;
-            session.output.line(&format!("`{id}` is good for nothing now"))?;
+    let state = match Remote::chosen(session)? {
+        Some(remote) => {
+            at_server(session, &remote, &args.action).await?;
+            return Ok(Exit::Passed);
         }
+        None => State::open_server(&session.settings).await?,
+    };
+    match &args.action {
+        Action::Create(args) => {
+            let login = given(args.login.as_ref())?;
+            let made = create(session, &state, (login, args)).await?;
+            show_made(session, &made)?;
+        }
+        Action::List { login } => {
+            let person = access::find_person(&state, given(login.as_ref())?).await?;
+            let tokens = state.store.list_tokens(&person.id).await?;
+            let shown = tokens.into_iter().map(|it| TokenShown {
+                id: it.id,
+                name: it.name,
+                scopes: it.scopes,
+                created_at: it.created_at,
+                expires_at: it.expires_at,
+                used_at: it.used_at,
+                revoked_at: it.revoked_at,
+            });
+            show(session, &shown.collect::<Vec<_>>())?;
+        }
+        Action::Revoke { which } => revoke(session, &state, which).await?,
     }
     Ok(Exit::Passed)
 }
 
-async fn create(session: &Session, state: &State, args: &CreateArgs) -> anyhow::Result<()> {
-    let person = access::find_person(state, &args.login).await?;
+/// On the server's machine anybody's tokens can be meant.
+fn given(login: Option<&String>) -> Result<&str, Usage> {
+    let missing = || Usage::new("no login is given", "name the person whose token it is");
+    login.map(String::as_str).ok_or_else(missing)
+}
+
+async fn revoke(session: &Session, state: &State, which: &[String]) -> anyhow::Result<()> {
+    let [login, id] = which else {
+        let help = "name the person and the token: `trunkline token revoke ada 01k2…`";
+        return Err(Usage::new("no login is given", help).into());
+    };
+    let person = access::find_person(state, login).await?;
+    if !state.store.revoke_token(&person.id, id, session.now()).await? {
+        let help = format!("`trunkline token list {login}` shows what there is");
+        return Err(Usage::new(format!("`{login}` has no token `{id}`"), help).into());
+    }
+    access::note(session, state, ("token.revoke", id)).await?;
+    Ok(session.output.told(&format!("`{id}` is good for nothing now"))?)
+}
+
+async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyhow::Result<()> {
+    match action {
+        Action::Create(args) => {
+            check_own(remote, args.login.as_ref()).await?;
+            let scopes = args.scopes.iter().map(Scope::to_word).collect();
+            let order = TokenOrder { name: args.name.clone(), scopes, days: args.days };
+            let made = remote.client.fetch(&Call::post(&["tokens"]).body(&order)).await?;
+            show_made(session, &made)
+        }
+        Action::List { login } => {
+            check_own(remote, login.as_ref()).await?;
+            let tokens: Vec<TokenShown> =
+                remote.client.list(&Call::get(&["tokens"]), ROWS_MAX).await?;
+            show(session, &tokens)
+        }
+        Action::Revoke { which } => {
+            let login = which.first().filter(|_| which.len() > 1);
+            check_own(remote, login).await?;
+            let id = which.last().map(String::as_str).unwrap_or_default();
+            remote.client.order(&Call::delete(&["tokens", id])).await?;
+            Ok(session.output.told(&format!("`{id}` is good for nothing now"))?)
+        }
+    }
+}
+
+/// A server lets people see and change only their own tokens.
+async fn check_own(remote: &Remote, login: Option<&String>) -> anyhow::Result<()> {
+    let Some(login) = login else { return Ok(()) };
+    let me = remote.client.me().await?.login;
+    if *login == me {
+        return Ok(());
+    }
+    let help = "leave the login out, or use `trunkline token` on the server's machine";
+    Err(Usage::new(format!("`{login}` is somebody else: you are `{me}` there"), help).into())
+}
+
+async fn create(
+    session: &Session,
+    state: &State,
+    (login, args): (&str, &CreateArgs),
+) -> anyhow::Result<MadeToken> {
+    let person = access::find_person(state, login).await?;
     let now = session.now();
     let new = NewToken {
         id: crate::secrets::new_id(now),
@@ -93,38 +174,24 @@ async fn create(session: &Session, state: &State, args: &CreateArgs) -> anyhow::
         expires_at: now.plus(Milliseconds::from_seconds(u64::from(args.days) * DAY_SECONDS)),
     };
     let (id, expires_at) = (new.id.clone(), new.expires_at);
-    let token = auth(session, state)?.create_token(new).await?.0;
-    access::note(session, state, ("token.create", &format!("{} {id}", args.login))).await?;
-    if session.output.json {
-        let json = serde_json::json!({ "id": id, "token": token, "expires_at": expires_at.0 });
-        session.output.json(&json)?;
-    } else {
-        session.output.line(&token)?;
-    }
-    Ok(())
+    let token = ApiToken(auth(session, state)?.create_token(new).await?.0);
+    access::note(session, state, ("token.create", &format!("{login} {id}"))).await?;
+    Ok(MadeToken { id, token, expires_at })
 }
 
-async fn list(session: &Session, state: &State, login: &str) -> anyhow::Result<()> {
-    let person = access::find_person(state, login).await?;
-    let tokens = state.store.list_tokens(&person.id).await?;
+fn show_made(session: &Session, made: &MadeToken) -> anyhow::Result<()> {
     if session.output.json {
-        let json = tokens.iter().map(|it| {
-            serde_json::json!({
-                "id": it.id, "name": it.name, "scopes": it.scopes, "created_at": it.created_at.0,
-                "expires_at": it.expires_at.0, "used_at": it.used_at.map(|it| it.0),
-                "revoked_at": it.revoked_at.map(|it| it.0),
-            })
-        });
-        session.output.json(&json.collect::<Vec<_>>())?;
-        return Ok(());
+        return Ok(session.output.json(made)?);
+    }
+    Ok(session.output.line(&made.token.0)?)
+}
+
+fn show(session: &Session, tokens: &[TokenShown]) -> anyhow::Result<()> {
+    if session.output.json {
+        return Ok(session.output.json(&tokens)?);
     }
     for token in tokens {
-        let end = match token.revoked_at {
-            Some(at) => format!("revoked {}", session.output.date_time(at)),
-            None => format!("until {}", session.output.date_time(token.expires_at)),
-        };
-        let scopes = token.scopes.join(" ");
-        session.output.line(&format!("{}  {end}  {scopes}  {}", token.id, token.name))?;
+        session.output.line(&token.line(&session.output))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Shows a run while it is driven: as a live tree, as plain lines, or as JSON.
+//! Shows a run while it is driven: its events, and the logs of its attempts as they grow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,16 +6,14 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::follower::{self, Follower};
-use super::live::Live;
-use super::sink::Sink;
-use crate::cli::failure::Broken;
+use super::screen::{self, ReportArgs, Screen};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::cli::view::{View, format, json, line, summary, terminal, tree};
+use crate::cli::view::View;
 use crate::engine::Event;
 use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
-use crate::runs::view::Surroundings;
+use crate::runs::view::{EventView, RunView};
 use crate::store::runs::StoredEvent;
 
 /// The shortest time between two looks at the run, so that looking costs little.
@@ -25,62 +23,33 @@ const FAILURE_LINES: usize = 20;
 /// Chunks of one log that are shown before the others have their turn.
 const TURN: usize = 16;
 
-/// How a run is shown.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct ReportArgs {
-    /// Show log lines as they come (they are by default, but not on a terminal and not with `--json`)
-    #[arg(long, overrides_with = "no_logs")]
-    pub logs: bool,
-    /// Show no log lines
-    #[arg(long, overrides_with = "logs")]
-    pub no_logs: bool,
-    /// Plain lines instead of the live tree, also on a terminal
-    #[arg(long)]
-    pub plain: bool,
-}
-
-#[derive(Debug)]
-enum Mode {
-    Live(Live),
-    Plain { style: line::Style, logs: bool },
-    Json { logs: bool },
-}
-
 /// A run on show.
 #[derive(Debug)]
 pub struct Report {
     session: Session,
     state: State,
     loaded: LoadedRun,
-    mode: Mode,
+    shown: RunView,
     follower: Follower,
     followed: BTreeSet<AttemptName>,
     has_begun: bool,
-    sink: Sink,
+    screen: Screen,
 }
 
 impl Report {
     /// A report that begins with what happens from now on.
     #[must_use]
     pub fn new(session: &Session, state: &State, loaded: LoadedRun, args: ReportArgs) -> Self {
-        let output = session.output;
-        let mode = if output.json {
-            Mode::Json { logs: args.logs }
-        } else if output.is_live && !args.plain && !args.logs {
-            Mode::Live(Live::default())
-        } else {
-            let style = line::Style::of(&loaded.run, loaded.row.number, &output);
-            Mode::Plain { style, logs: !args.no_logs }
-        };
+        let outline = RunView { interrupted: false, ..super::view_of(session, state, &loaded) };
         Self {
             session: session.clone(),
             state: state.clone(),
             follower: Follower::new(state.logs.clone()),
             followed: BTreeSet::new(),
             has_begun: false,
-            sink: Sink::start(),
+            screen: Screen::new(session.output, args, (&outline, "")),
             loaded,
-            mode,
+            shown: outline,
         }
     }
 
@@ -115,31 +84,25 @@ impl Report {
         self.followed.extend(running);
     }
 
-    async fn begin(&mut self) {
-        let row = &self.loaded.row;
-        if let Mode::Plain { style, .. } = &self.mode {
-            let stages = self.loaded.run.plan().stages.len() as u64;
-            let stages = format::count(stages, "stage");
-            let text = format!("{} #{} with {stages}", row.pipeline, row.number);
-            self.write_line(&style.line(row.created_at, "run", &text)).await;
-        }
-    }
-
     /// Shows what is new; says whether there is more to show at once.
     async fn update(&mut self) -> anyhow::Result<bool> {
         let events = self.state.runs.refresh(&mut self.loaded).await?;
+        if !events.is_empty() {
+            let outline = super::view_of(&self.session, &self.state, &self.loaded);
+            self.shown = RunView { interrupted: false, ..outline };
+        }
         if !events.is_empty() && !self.has_begun {
             self.has_begun = true;
-            self.begin().await;
+            self.screen.begin(&self.shown).await;
         }
         for stored in &events {
             self.show_event(stored).await?;
         }
-        if matches!(self.mode, Mode::Live(_)) {
+        if self.screen.is_live() {
             self.draw().await?;
             return Ok(false);
         }
-        if !self.shows_logs() {
+        if !self.screen.shows_logs() {
             return Ok(false);
         }
         let mut is_behind = false;
@@ -152,7 +115,7 @@ impl Report {
 
     /// What was printed before the step, so that its heading stands where it begins.
     async fn show_log_before(&mut self, name: &AttemptName, step: u32) -> anyhow::Result<()> {
-        if !self.shows_logs() {
+        if !self.screen.shows_logs() {
             return Ok(());
         }
         let end = self.follower.start_of(name, |it| it == step).await?;
@@ -177,14 +140,8 @@ impl Report {
             let name = self.attempt_name(*stage, *attempt);
             self.show_log_before(&name, *step).await?;
         }
-        let shown = match &self.mode {
-            Mode::Live(_) => None,
-            Mode::Plain { style, .. } => line::of_event(&self.loaded.run, stored, style),
-            Mode::Json { .. } => Some(json::event(&self.loaded.run, stored).to_string()),
-        };
-        if let Some(shown) = shown {
-            self.write_line(&shown).await;
-        }
+        let event = EventView::of(&self.loaded.run, stored);
+        self.screen.event(&self.shown, &event).await?;
         if let Event::AttemptStarted { stage, attempt, .. } = &stored.event {
             let name = self.attempt_name(*stage, *attempt);
             self.followed.insert(name);
@@ -202,7 +159,7 @@ impl Report {
         name: &AttemptName,
         (end, turns): (u64, usize),
     ) -> anyhow::Result<bool> {
-        if !self.shows_logs() {
+        if !self.screen.shows_logs() {
             return Ok(false);
         }
         for _ in 0..turns {
@@ -210,7 +167,7 @@ impl Report {
             if lines.is_empty() {
                 return Ok(false);
             }
-            self.write_log(name, &lines).await;
+            self.write_log(name, &lines).await?;
         }
         Ok(true)
     }
@@ -218,76 +175,31 @@ impl Report {
     async fn finish_log(&mut self, name: &AttemptName) -> anyhow::Result<()> {
         while self.show_log(name, (u64::MAX, TURN)).await? {}
         if let Some(rest) = self.follower.finish(name) {
-            self.write_log(name, &[rest]).await;
+            self.write_log(name, &[rest]).await?;
         }
         self.followed.remove(name);
         Ok(())
     }
 
-    fn shows_logs(&self) -> bool {
-        let wanted =
-            matches!(self.mode, Mode::Plain { logs: true, .. } | Mode::Json { logs: true });
-        wanted && !self.sink.is_abandoned()
-    }
-
-    async fn write_log(&self, name: &AttemptName, lines: &[String]) {
-        let run = &self.loaded.run;
-        let key = run.plan().stages.get(name.stage.as_usize()).map_or("?", |it| it.key.as_str());
-        let mut text = String::new();
-        for it in lines {
-            match &self.mode {
-                Mode::Live(_) => (),
-                Mode::Plain { style, .. } => {
-                    let shown = format::overwritten(it);
-                    text.push_str(&style.log_line(key, &terminal::safe(&shown, style.paint)));
-                }
-                Mode::Json { .. } => {
-                    text.push_str(&json::log_line(run, name.stage, name.attempt, it).to_string());
-                }
-            }
-            text.push('\n');
-        }
-        self.sink.write(text.into_bytes()).await;
-    }
-
-    async fn write_line(&self, text: &str) {
-        let text = match &self.mode {
-            Mode::Json { .. } => text.into(),
-            Mode::Live(_) | Mode::Plain { .. } => terminal::safe(text, self.session.output.paint),
-        };
-        self.sink.write(format!("{text}\n").into_bytes()).await;
+    async fn write_log(&self, name: &AttemptName, lines: &[String]) -> anyhow::Result<()> {
+        Ok(self.screen.log(&self.shown, (name.stage, name.attempt), lines).await?)
     }
 
     async fn draw(&mut self) -> anyhow::Result<()> {
         let tails = self.tails().await?;
-        let (rows, columns) = console::Term::stdout().size();
-        let view = self.view(&tails, usize::from(columns));
-        let lines = tree::lines(view, usize::from(rows).saturating_sub(1));
-        let paint = self.session.output.paint;
-        let lines = lines.iter().map(|it| terminal::safe(it, paint).into_owned()).collect();
-        if let Mode::Live(live) = &mut self.mode {
-            // A terminal that is behind misses a picture, not the last one.
-            let before = live.clone();
-            let frame = live.frame(lines);
-            if frame.is_some_and(|it| !self.sink.try_write(it.into_bytes())) {
-                *live = before;
-            }
-        }
+        let view = Self::view(&self.session, &self.state, (&self.shown, &tails));
+        self.screen.draw(view);
         Ok(())
     }
 
-    fn view<'a>(&'a self, tails: &'a BTreeMap<StageIndex, String>, columns: usize) -> View<'a> {
-        View {
-            run: &self.loaded.run,
-            number: self.loaded.row.number,
-            created_at: self.loaded.row.created_at,
-            now: self.session.now(),
-            tails,
-            paint: self.session.output.paint,
-            keeps_containers: super::keeps_some(&self.state, &self.loaded.row.id),
-            is_interrupted: false,
-            columns,
-        }
+    fn view<'a>(
+        session: &Session,
+        state: &State,
+        (run, tails): (&'a RunView, &'a BTreeMap<StageIndex, String>),
+    ) -> View<'a> {
+        let keeps_containers = super::keeps_some(state, &run.id);
+        let picture = screen::picture(run, (session.now(), session.output), (tails, ""));
+        View { keeps_containers, ..picture }
     }
 
     /// The last log line of every running stage.
@@ -301,14 +213,8 @@ impl Report {
     }
 
     /// Takes a picture away that has no end, because the run could not be driven.
-    pub async fn abandon(mut self) {
-        if let Mode::Live(live) = &mut self.mode {
-            let clear = live.clear();
-            self.sink.write(clear.into_bytes()).await;
-        }
-        if let Err(error) = self.sink.close().await {
-            tracing::warn!(%error, "the output could not be written");
-        }
+    pub async fn abandon(self) {
+        self.screen.abandon().await;
     }
 
     /// Shows what became of the run; fails when some of the output could not be written.
@@ -317,29 +223,11 @@ impl Report {
             self.finish_log(&name).await?;
         }
         let ends = failure_ends(&self.loaded, &self.state.logs).await?;
+        let outline = super::view_of(&self.session, &self.state, &self.loaded);
         let tails = BTreeMap::new();
-        let clear = match &mut self.mode {
-            Mode::Live(live) => Some(live.clear()),
-            Mode::Plain { .. } | Mode::Json { .. } => None,
-        };
-        let (run, status) = (&self.loaded.row.id, self.loaded.run.status());
-        let is_interrupted = super::is_interrupted(&self.state, run, status);
-        let view = View { is_interrupted, ..self.view(&tails, usize::MAX) };
-        let lines = match &self.mode {
-            Mode::Json { .. } => {
-                vec![json::run(view, Surroundings::of(&self.loaded.row)).to_string()]
-            }
-            Mode::Plain { .. } => summary::lines(view, &ends),
-            Mode::Live(_) => [tree::lines(view, usize::MAX), summary::lines(view, &ends)].concat(),
-        };
-        self.sink.write(clear.unwrap_or_default().into_bytes()).await;
-        self.write_line(&lines.join("\n")).await;
-        let number = self.loaded.row.number;
-        self.sink.close().await.map_err(|error| {
-            let message = format!("the output cannot be written: {error}; run #{number} {status}");
-            let help = format!("`trunkline show {number}` says what became of it");
-            Broken { message, help }.into()
-        })
+        let view = Self::view(&self.session, &self.state, (&outline, &tails));
+        self.screen.end(view, &ends).await?;
+        Ok(())
     }
 }
 

@@ -1,12 +1,11 @@
 //! Events as plain lines, for logs of another system and for files.
 
-use super::{format, key_of, shell_word, tree};
+use super::{command, format, shell_word, tree};
 use crate::cli::output::{Output, Paint};
 use crate::engine::event::Failure;
-use crate::engine::{AttemptOutcome, Event, Run};
+use crate::engine::{AttemptOutcome, Event};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
-use crate::pipeline::plan::{Program, Work};
-use crate::store::runs::StoredEvent;
+use crate::runs::view::RunView;
 
 /// What a run is called that has not ended and that nobody goes on with.
 pub const INTERRUPTED: &str = "interrupted";
@@ -14,7 +13,7 @@ pub const INTERRUPTED: &str = "interrupted";
 const KEY_LIMIT: usize = 24;
 
 /// How lines look.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Style {
     /// Colours.
     pub paint: Paint,
@@ -22,20 +21,20 @@ pub struct Style {
     pub utc_offset_seconds: i32,
     /// Columns of the key of a stage.
     pub key_columns: usize,
-    /// Number of the run, for commands that a person may give.
-    pub number: i64,
+    /// The server that commands for a person have to name, or empty.
+    pub server: String,
 }
 
 impl Style {
     /// A style in which the lines of this run are in step.
     #[must_use]
-    pub fn of(run: &Run, number: i64, output: &Output) -> Self {
-        let widest = run.plan().stages.iter().map(|it| format::width(&it.key)).max();
+    pub fn of(run: &RunView, server: &str, output: &Output) -> Self {
+        let widest = run.stages.iter().map(|it| format::width(&it.key)).max();
         Self {
             paint: output.paint,
             utc_offset_seconds: output.utc_offset_seconds,
             key_columns: widest.unwrap_or(0).clamp(3, KEY_LIMIT),
-            number,
+            server: server.to_owned(),
         }
     }
 
@@ -56,22 +55,23 @@ impl Style {
 
 /// What a person should know of an event; `None` for bookkeeping. `run` has the event applied.
 #[must_use]
-pub fn of_event(run: &Run, stored: &StoredEvent, style: &Style) -> Option<String> {
-    let (stage, text) = describe(run, stored, style)?;
-    let key = stage.map_or("run", |it| key_of(run, it));
-    Some(style.line(stored.at, key, &text))
+pub fn of_event(run: &RunView, (event, at): (&Event, Timestamp), style: &Style) -> Option<String> {
+    let (stage, text) = describe(run, (event, at), style)?;
+    let key = stage.map_or("run", |it| run.key_of(it));
+    Some(style.line(at, key, &text))
 }
 
 fn describe(
-    run: &Run,
-    stored: &StoredEvent,
+    run: &RunView,
+    (event, now): (&Event, Timestamp),
     style: &Style,
 ) -> Option<(Option<StageIndex>, String)> {
     let paint = style.paint;
     let of_stage = |stage: &StageIndex, text: String| Some((Some(*stage), text));
-    match &stored.event {
-        Event::StageSkipped { stage, reason } => {
-            of_stage(stage, paint.dim(&format!("skipped: {}", run.explain_skip(reason))))
+    match event {
+        Event::StageSkipped { stage, .. } => {
+            let reason = run.stage(*stage).and_then(|it| it.skipped_because.as_deref());
+            of_stage(stage, paint.dim(&format!("skipped: {}", reason.unwrap_or_default())))
         }
         Event::StageReused { stage, .. } => {
             of_stage(stage, paint.green("unchanged: an earlier result is reused"))
@@ -79,23 +79,21 @@ fn describe(
         Event::AttemptStarted { stage, attempt, .. } => {
             of_stage(stage, format!("started attempt {attempt}"))
         }
-        Event::StepStarted { stage, step, .. } => {
-            of_stage(stage, step_name(run, *stage, *step).filter(|_| run_has_steps(run, *stage))?)
-        }
+        Event::StepStarted { stage, step, .. } => of_stage(stage, step_name(run, *stage, *step)?),
         Event::StopRequested { stage, message, kill_at, .. } => {
-            let how = if *kill_at <= stored.at { "killing" } else { "stopping" };
+            let how = if *kill_at <= now { "killing" } else { "stopping" };
             of_stage(stage, paint.yellow(&format!("{how}: {message}")))
         }
         Event::AttemptFinished { stage, attempt, outcome } => {
             of_stage(stage, finished(run, *stage, *attempt, (outcome, paint)))
         }
         Event::RetryScheduled { stage, retry_at } => {
-            let wait = format::duration(retry_at.since(stored.at));
+            let wait = format::duration(retry_at.since(now));
             of_stage(stage, paint.yellow(&format!("tries again in {wait}")))
         }
         Event::ApprovalRequested { stage, .. } => {
-            let key = shell_word(key_of(run, *stage));
-            let command = format!("trunkline approve {} {key}", style.number);
+            let key = shell_word(run.key_of(*stage));
+            let command = command(&format!("approve {} {key}", run.number), &style.server);
             of_stage(stage, paint.yellow(&format!("waits for approval: {command}")))
         }
         Event::Approved { stage, by, comment } => {
@@ -104,9 +102,10 @@ fn describe(
         Event::Rejected { stage, by, comment } => {
             of_stage(stage, with_comment(format!("rejected by {by}"), comment))
         }
-        Event::StageFinished { stage, failure: None, .. } if run.is_undecided(*stage) => {
-            let planned = run.plan().stages.get(stage.as_usize())?;
-            of_stage(stage, paint.yellow(&tree::undecided(planned)))
+        Event::StageFinished { stage, failure: None, .. }
+            if run.stage(*stage).is_some_and(|it| it.undecided) =>
+        {
+            of_stage(stage, paint.yellow(&tree::undecided(run.stage(*stage)?)))
         }
         Event::StageFinished { stage, status, allowed, failure } => {
             of_stage(stage, stage_finished(*status, *allowed, (failure.as_ref(), paint))?)
@@ -121,7 +120,7 @@ fn describe(
         | Event::CancelRequested { .. }
         | Event::RunTimedOut
         | Event::RunFinished { .. }
-        | Event::RerunRequested { .. } => Some((None, describe_run(run, &stored.event, paint)?)),
+        | Event::RerunRequested { .. } => Some((None, describe_run(run, event, paint)?)),
     }
 }
 
@@ -152,15 +151,15 @@ fn stage_finished(
 }
 
 /// Events of the run as a whole.
-fn describe_run(run: &Run, event: &Event, paint: Paint) -> Option<String> {
+fn describe_run(run: &RunView, event: &Event, paint: Paint) -> Option<String> {
     if let Event::RunFinished { status } = event {
-        let (started, finished) = run.times();
+        let (started, finished) = (run.started_at, run.finished_at);
         let time = finished.zip(started).map(|(end, start)| format::duration(end.since(start)));
         return Some(
             status_word(*status, paint) + &time.map_or(String::new(), |it| format!(" in {it}")),
         );
     }
-    if let Event::LeaseTaken { epoch, owner } = event {
+    if let Event::LeaseTaken { epoch, owner, .. } = event {
         return (*epoch > 1).then(|| format!("taken over by {owner}"));
     }
     if let Event::CancelRequested { by, reason, force } = event {
@@ -191,7 +190,7 @@ fn with_comment(text: String, comment: &str) -> String {
 }
 
 fn finished(
-    run: &Run,
+    run: &RunView,
     stage: StageIndex,
     attempt: u32,
     (outcome, paint): (&AttemptOutcome, Paint),
@@ -210,23 +209,8 @@ fn finished(
     }
 }
 
-fn run_has_steps(run: &Run, stage: StageIndex) -> bool {
-    steps_of(run, stage).len() > 1
-}
-
-fn step_name(run: &Run, stage: StageIndex, step: u32) -> Option<String> {
-    let steps = steps_of(run, stage);
-    let name = &steps.get(usize::try_from(step).ok()?)?.name;
-    Some(format!("step {} of {}: {}", step + 1, steps.len(), format::tame(name)))
-}
-
-/// The steps of a stage; empty when it has none.
-pub(super) fn steps_of(run: &Run, stage: StageIndex) -> &[crate::pipeline::plan::Step] {
-    match run.plan().stages.get(stage.as_usize()).map(|it| &it.work) {
-        Some(Work::Container(work)) => match &work.program {
-            Program::Steps(steps) => steps,
-            Program::Command(_) => &[],
-        },
-        Some(Work::Image(_) | Work::Builtin { .. } | Work::Approval(_)) | None => &[],
-    }
+fn step_name(run: &RunView, stage: StageIndex, step: u32) -> Option<String> {
+    let names = &run.stage(stage)?.step_names;
+    let name = names.get(usize::try_from(step).ok()?).filter(|_| names.len() > 1)?;
+    Some(format!("step {} of {}: {}", step + 1, names.len(), format::tame(name)))
 }

@@ -3,19 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{View, format, line, shell_word};
-use crate::engine::Stage;
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::pipeline::PlannedStage;
-use crate::runs::view::{JudgedGate, judge_gates};
+use crate::runs::view::{GateView, StageView};
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
 /// its log, gates, tests, artifacts, and commands for what comes next.
 #[must_use]
 pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<String> {
     let mut lines = vec![String::new(), verdict(view)];
-    for (index, planned, stage) in view.stages() {
+    for stage in view.stages() {
         if stage.status == StageStatus::Failed {
-            lines.extend(failure(view, (index, planned, stage), logs.get(&index)));
+            lines.extend(failure(view, stage, logs.get(&stage.stage)));
         }
     }
     lines.extend(gates(view));
@@ -28,7 +26,7 @@ pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<St
 
 /// `✗ assistant #12 failed in 12.3s`
 fn verdict(view: View<'_>) -> String {
-    let status = view.run.status();
+    let status = view.run.status;
     let (glyph, paint): (_, fn(_, &str) -> String) = match status {
         RunStatus::Passed => ("✓", super::Paint::green),
         RunStatus::Failed => ("✗", super::Paint::red),
@@ -36,21 +34,17 @@ fn verdict(view: View<'_>) -> String {
         RunStatus::Waiting => ("?", super::Paint::yellow),
         RunStatus::Queued | RunStatus::Running => ("●", super::Paint::cyan),
     };
-    let (name, time) = (&view.run.plan().pipeline, format::duration(view.time_of_run()));
-    if view.is_interrupted {
-        let number = view.number;
+    let (name, time) = (&view.run.pipeline, format::duration(view.time_of_run()));
+    if view.run.interrupted {
+        let number = view.run.number;
         return view.paint.yellow(&format!("■ {name} #{number} was {}", line::INTERRUPTED));
     }
     let ended = if status.is_finished() { "in" } else { "for" };
-    paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.number))
+    paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.run.number))
 }
 
-fn failure(
-    view: View<'_>,
-    (_, planned, stage): (StageIndex, &PlannedStage, &Stage),
-    log: Option<&Vec<String>>,
-) -> Vec<String> {
-    let (class, message) = super::failure_of(stage);
+fn failure(view: View<'_>, stage: &StageView, log: Option<&Vec<String>>) -> Vec<String> {
+    let (class, message) = stage.failure();
     let mut facts = Vec::new();
     facts.extend(class.map(|it| it.to_string()));
     facts.extend(stage.outcome().and_then(|it| it.exit_code).map(|it| format!("exit code {it}")));
@@ -62,11 +56,11 @@ fn failure(
         facts.push("allowed to fail".to_owned());
     }
     let glyph = view.glyph(stage.status, stage.allowed);
-    let name = view.paint.bold(&planned.key);
+    let name = view.paint.bold(&stage.key);
     let mut lines = vec![String::new(), format!("{glyph} {name}  {}", facts.join(", "))];
     lines.extend(message.lines().map(|it| format!("  {it}")));
     if class == Some(FailureClass::Timeout) && !stage.attempts.is_empty() {
-        let logs = format!("trunkline logs {} {}", view.number, shell_word(&planned.key));
+        let logs = view.command(&format!("logs {} {}", view.run.number, shell_word(&stage.key)));
         let help = format!("raise `timeout`, or see where the time went: `{logs} --timestamps`");
         lines.push(format!("  help: {help}"));
     }
@@ -84,19 +78,17 @@ fn failure(
 /// Gates of the stages that got as far as being judged.
 fn gates(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (index, planned, stage) in view.stages() {
-        let outcome = stage.outcome();
+    for stage in view.stages() {
         let judged_classes = [None, Some(FailureClass::Gate)];
-        let outcome = outcome.filter(|it| judged_classes.contains(&it.class));
-        for gate in outcome.map(|it| judge_gates(view.run, index, planned, it)).unwrap_or_default()
-        {
-            lines.push(format!("  {}", gate_line(view, &planned.key, &gate)));
+        let is_judged = stage.outcome().is_some_and(|it| judged_classes.contains(&it.class));
+        for gate in stage.gates.iter().filter(|_| is_judged) {
+            lines.push(format!("  {}", gate_line(view, &stage.key, gate)));
         }
     }
     with_title("gates", lines)
 }
 
-fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
+fn gate_line(view: View<'_>, key: &str, gate: &GateView) -> String {
     let value = gate.value.map_or_else(|| "not published".to_owned(), format::number);
     let baseline = match gate.baseline {
         Some(it) if gate.comparison.contains("baseline") => {
@@ -111,9 +103,9 @@ fn gate_line(view: View<'_>, key: &str, gate: &JudgedGate) -> String {
 /// What stages that did not fail for it should look at.
 fn warnings(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         for warning in stage.outcome().map(|it| it.warnings.as_slice()).unwrap_or_default() {
-            let (glyph, key) = (view.paint.yellow("!"), &planned.key);
+            let (glyph, key) = (view.paint.yellow("!"), &stage.key);
             lines.push(format!("  {glyph} {key}: {}", format::tame(warning)));
         }
     }
@@ -122,12 +114,12 @@ fn warnings(view: View<'_>) -> Vec<String> {
 
 fn tests(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         let outcome = stage.outcome();
         let Some(tests) = outcome.and_then(|it| it.tests) else { continue };
         lines.push(format!(
             "  {}: {} passed, {} failed, {} skipped",
-            planned.key, tests.passed, tests.failed, tests.skipped
+            stage.key, tests.passed, tests.failed, tests.skipped
         ));
     }
     with_title("tests", lines)
@@ -135,12 +127,12 @@ fn tests(view: View<'_>) -> Vec<String> {
 
 fn artifacts(view: View<'_>) -> Vec<String> {
     let mut lines = Vec::new();
-    for (_, planned, stage) in view.stages() {
+    for stage in view.stages() {
         let outcome = stage.outcome();
         for artifact in outcome.map(|it| it.artifacts.as_slice()).unwrap_or_default() {
             let files = format::count(artifact.files, "file");
             let size = format::bytes(artifact.shown_bytes());
-            lines.push(format!("  {}: {} ({files}, {size})", planned.key, artifact.path));
+            lines.push(format!("  {}: {} ({files}, {size})", stage.key, artifact.path));
         }
     }
     with_title("artifacts", lines)
@@ -157,29 +149,31 @@ fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
 
 /// Commands that make sense now.
 fn next(view: View<'_>) -> Vec<String> {
-    let number = view.number;
+    let number = view.run.number;
     let mut commands: Vec<(String, &str)> = Vec::new();
-    let failed = view.stages().find(|(_, _, it)| it.status == StageStatus::Failed && !it.allowed);
-    if let Some((index, planned, stage)) = failed {
-        let key = shell_word(&planned.key);
+    let failed = view.stages().find(|it| it.status == StageStatus::Failed && !it.allowed);
+    if let Some(stage) = failed {
+        let key = shell_word(&stage.key);
         if !stage.attempts.is_empty() {
-            commands.push((format!("trunkline logs {number} {key}"), "the whole log"));
+            commands.push((view.command(&format!("logs {number} {key}")), "the whole log"));
         }
-        if view.keeps_containers && !line::steps_of(view.run, index).is_empty() {
+        if view.keeps_containers && !stage.step_names.is_empty() {
             let what = "look around in its container";
-            commands.push((format!("trunkline shell {number} {key}"), what));
+            commands.push((view.command(&format!("shell {number} {key}")), what));
         }
     }
-    if view.is_interrupted {
-        commands.push((format!("trunkline resume {number}"), "go on with it"));
+    if view.run.interrupted {
+        commands.push((view.command(&format!("resume {number}")), "go on with it"));
     }
-    if matches!(view.run.status(), RunStatus::Failed | RunStatus::Cancelled) {
+    if matches!(view.run.status, RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";
-        commands.push((format!("trunkline rerun --failed {number}"), what));
+        commands.push((view.command(&format!("rerun --failed {number}")), what));
     }
     if !artifacts(view).is_empty() {
-        commands
-            .push((format!("trunkline artifacts {number} --download DIR"), "get the artifacts"));
+        commands.push((
+            view.command(&format!("artifacts {number} --download DIR")),
+            "get the artifacts",
+        ));
     }
     let columns = commands.iter().map(|(it, _)| it.len()).max().unwrap_or(0);
     let lines = commands

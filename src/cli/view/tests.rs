@@ -2,11 +2,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::cli::output::Output;
-use crate::engine::{AttemptOutcome, Command, TestCounts};
-use crate::model::{AttemptName, Digest, RunId};
+use crate::engine::{AttemptOutcome, Command, Run, TestCounts};
+use crate::model::{AttemptName, Digest, FailureClass, RunId};
 use crate::pipeline::{Context, Selection, SourceFile};
 use crate::runs::view::Surroundings;
-use crate::store::runs::StoredEvent;
 
 const PIPELINE: &str = r#"
 version: 1
@@ -32,7 +31,6 @@ struct World {
     now: Timestamp,
     lines: Vec<String>,
     style: line::Style,
-    seq: i64,
 }
 
 impl World {
@@ -52,9 +50,13 @@ impl World {
         let run = Run::new(RunId("r1".to_owned()), Arc::new(plan), Arc::new(context));
         let output =
             Output { paint: Paint::default(), json: false, is_live: false, utc_offset_seconds: 0 };
-        let style = line::Style::of(&run, 12, &output);
-        let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style, seq: 0 };
-        world.order(&Command::TakeLease { epoch: 1, owner: "process 1".to_owned() });
+        let style = line::Style::of(&RunView::new(&run, nowhere(), Timestamp(0)), "", &output);
+        let mut world = Self { run, now: Timestamp(0), lines: Vec::new(), style };
+        world.order(&Command::TakeLease {
+            epoch: 1,
+            owner: "process 1".to_owned(),
+            instance: String::new(),
+        });
         world
     }
 
@@ -62,9 +64,8 @@ impl World {
         let events = self.run.decide(command, self.now).expect("the command is accepted");
         for event in events {
             self.run.apply(&event, self.now);
-            let stored = StoredEvent { seq: self.seq, at: self.now, event };
-            self.lines.extend(line::of_event(&self.run, &stored, &self.style));
-            self.seq += 1;
+            let shown = line::of_event(&self.outline(), (&event, self.now), &self.style);
+            self.lines.extend(shown);
         }
         self.now = Timestamp(self.now.0 + 1000);
     }
@@ -95,32 +96,48 @@ impl World {
         AttemptName { run: self.run.id().clone(), stage, attempt }
     }
 
-    fn view<'a>(&'a self, tails: &'a BTreeMap<StageIndex, String>) -> View<'a> {
-        let paint = Paint::default();
-        let (run, now) = (&self.run, self.now);
-        View {
-            run,
-            number: 12,
-            created_at: Timestamp(0),
-            now,
-            tails,
-            paint,
-            keeps_containers: true,
-            is_interrupted: false,
-            columns: 100,
-        }
+    fn outline(&self) -> RunView {
+        RunView::new(&self.run, nowhere(), self.now)
     }
 
     fn tree(&self, height: usize) -> String {
         let tail = "\x1b[32mcollected\x1b[0m 12 items\r\n".to_owned();
         let tails = BTreeMap::from([(self.index("unit (3.11)"), tail)]);
-        tree::lines(self.view(&tails), height).join("\n")
+        let outline = self.outline();
+        tree::lines(View { tails: &tails, ..view(&outline) }, height).join("\n")
     }
 
     fn summary(&self) -> String {
         let log = vec!["Traceback:".to_owned(), "\tFileNotFoundError: models.lock".to_owned()];
         let logs = BTreeMap::from([(self.index("scan"), log)]);
-        summary::lines(self.view(&BTreeMap::new()), &logs).join("\n")
+        summary::lines(view(&self.outline()), &logs).join("\n")
+    }
+}
+
+fn nowhere() -> Surroundings<'static> {
+    Surroundings {
+        number: 12,
+        project: "",
+        repository: "/repository",
+        created_at: Timestamp(0),
+        is_interrupted: false,
+        events: 0,
+    }
+}
+
+static NO_TAILS: BTreeMap<StageIndex, String> = BTreeMap::new();
+
+fn view(run: &RunView) -> View<'_> {
+    let now =
+        Timestamp(run.started_at.unwrap_or_default().0 + i64::try_from(run.duration_ms.0).unwrap());
+    View {
+        run,
+        now,
+        tails: &NO_TAILS,
+        paint: Paint::default(),
+        keeps_containers: true,
+        server: "",
+        columns: 100,
     }
 }
 
@@ -195,21 +212,13 @@ fn no_line_of_the_tree_is_wider_than_the_terminal() {
     let world = in_the_middle();
     let tails = BTreeMap::from([(world.index("unit (3.11)"), "模".repeat(200))]);
     for columns in [20, 41, 80] {
-        let view = View { columns, ..world.view(&tails) };
+        let outline = world.outline();
+        let view = View { columns, tails: &tails, ..view(&outline) };
         for line in tree::lines(view, usize::MAX) {
             assert!(format::width(&line) <= columns, "{columns}: {line}");
         }
     }
 }
-
-const AROUND: Surroundings<'static> = Surroundings {
-    number: 12,
-    project: "",
-    repository: "/repository",
-    created_at: Timestamp(0),
-    is_interrupted: false,
-    events: 0,
-};
 
 #[test]
 fn the_summary_says_what_failed_and_what_to_do() {
@@ -218,8 +227,8 @@ fn the_summary_says_what_failed_and_what_to_do() {
 
 #[test]
 fn an_interrupted_run_says_how_it_goes_on() {
-    let (world, tails) = (in_the_middle(), BTreeMap::new());
-    let view = View { is_interrupted: true, ..world.view(&tails) };
+    let outline = RunView { interrupted: true, ..in_the_middle().outline() };
+    let view = view(&outline);
     let tree = tree::lines(view, usize::MAX);
     assert_eq!(
         tree.last().unwrap(),
@@ -228,7 +237,7 @@ fn an_interrupted_run_says_how_it_goes_on() {
     let summary = summary::lines(view, &BTreeMap::new()).join("\n");
     assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
     assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
-    assert_eq!(json::run(view, AROUND)["interrupted"], true);
+    assert_eq!(serde_json::to_value(&outline).unwrap()["interrupted"], true);
 }
 
 #[test]
@@ -273,7 +282,7 @@ fn an_approval_that_nobody_gave_in_time_is_told_as_such() {
         assert!(tree.contains(row), "{tree}");
         let lines = words(&world.lines.join("\n"));
         assert!(lines.contains(line), "{lines}");
-        let json = json::run(world.view(&BTreeMap::new()), AROUND);
+        let json = serde_json::to_value(world.outline()).unwrap();
         let stages = json["stages"].as_array().unwrap();
         let undecided = stages.iter().filter(|it| it["undecided"] == true);
         assert_eq!(undecided.map(|it| &it["key"]).collect::<Vec<_>>(), ["approve"]);
@@ -284,13 +293,13 @@ fn an_approval_that_nobody_gave_in_time_is_told_as_such() {
 fn what_has_not_ended_takes_no_time_that_nobody_knows() {
     let mut world = in_the_middle();
     world.now = Timestamp(world.now.0 + 3_600_000);
-    let tails = BTreeMap::new();
-    let view = View { is_interrupted: true, ..world.view(&tails) };
-    let tree = tree::lines(view, usize::MAX).join("\n");
+    let outline = RunView { interrupted: true, ..world.outline() };
+    let tree = tree::lines(view(&outline), usize::MAX).join("\n");
     assert!(!tree.contains("1h"), "{tree}");
     let queued =
         Run::new(RunId("r2".to_owned()), world.run.plan().clone(), world.run.context().clone());
-    let view = View { run: &queued, now: Timestamp(90_000), ..world.view(&tails) };
+    let queued = RunView::new(&queued, nowhere(), Timestamp(90_000));
+    let view = View { now: Timestamp(90_000), ..view(&queued) };
     let summary = summary::lines(view, &BTreeMap::new()).join("\n");
     assert!(summary.contains("● assistant #12 queued for 1m30s"), "{summary}");
 }
@@ -307,20 +316,18 @@ fn a_finished_tree_has_every_verdict() {
 
 #[test]
 fn the_json_of_a_run_names_stages_gates_and_attempts() {
-    let world = at_the_end();
-    let json = json::run(world.view(&BTreeMap::new()), AROUND);
+    let json = serde_json::to_value(at_the_end().outline()).unwrap();
     let eval = json["stages"].as_array().unwrap().iter().find(|it| it["key"] == "eval").unwrap();
     insta::assert_snapshot!(serde_json::to_string_pretty(eval).unwrap());
 }
 
 #[test]
 fn colours_do_not_change_the_text() {
-    let world = at_the_end();
-    let tails = BTreeMap::new();
-    let colored = View { paint: Paint { is_on: true }, ..world.view(&tails) };
+    let outline = at_the_end().outline();
+    let colored = View { paint: Paint { is_on: true }, ..view(&outline) };
     let lines = summary::lines(colored, &BTreeMap::new()).join("\n");
     assert!(lines.contains("\x1b["));
-    let plain = summary::lines(world.view(&tails), &BTreeMap::new()).join("\n");
+    let plain = summary::lines(view(&outline), &BTreeMap::new()).join("\n");
     assert_eq!(console::strip_ansi_codes(&lines), plain);
 }
 
@@ -351,4 +358,21 @@ fn the_end_shows_warnings_and_says_nothing_twice() {
     let summary = world.summary();
     assert!(summary.contains("! unit (3.10): no file matches the artifact `*.whl`"), "{summary}");
     assert_eq!(summary.matches("FileNotFoundError").count(), 1, "{summary}");
+}
+
+#[test]
+fn what_a_server_answers_looks_as_what_is_here() {
+    for world in [in_the_middle(), at_the_end()] {
+        let here = world.outline();
+        let read: RunView = serde_json::from_str(&serde_json::to_string(&here).unwrap()).unwrap();
+        assert_eq!(read, here);
+    }
+}
+
+#[test]
+fn commands_for_a_run_of_a_server_name_it() {
+    let outline = at_the_end().outline();
+    let view = View { server: "ci.example.org", ..view(&outline) };
+    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    assert!(summary.contains("trunkline logs 12 eval --server ci.example.org"), "{summary}");
 }

@@ -1,12 +1,10 @@
 //! The stages of a run as lines: live while it runs, and once more at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{View, format, line};
-use crate::engine::Stage;
-use crate::engine::run::WaitsFor;
-use crate::model::{StageIndex, StageStatus};
-use crate::pipeline::PlannedStage;
+use crate::model::StageStatus;
+use crate::runs::view::{StageView, WaitView};
 
 /// A matrix with more cells than this is folded into one line, and only cells that need attention
 /// have their own.
@@ -37,33 +35,31 @@ pub fn lines(view: View<'_>, height: usize) -> Vec<String> {
 }
 
 fn head(view: View<'_>) -> String {
-    let plan = view.run.plan();
-    let git = &view.run.context().git;
-    let sha = git.sha.get(..8).unwrap_or(&git.sha);
-    let mut parts = vec![view.paint.bold(&format!("{} #{}", plan.pipeline, view.number))];
+    let run = view.run;
+    let sha = run.revision.get(..8).unwrap_or(&run.revision);
+    let mut parts = vec![view.paint.bold(&format!("{} #{}", run.pipeline, run.number))];
     parts.extend(
-        [git.branch.as_str(), sha].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()),
+        [run.branch.as_str(), sha].iter().filter(|it| !it.is_empty()).map(|it| (*it).to_owned()),
     );
-    if git.dirty {
+    if run.dirty {
         parts.push("with uncommitted changes".to_owned());
-    } else if !git.message.is_empty() {
-        parts.push(view.paint.dim(&git.message));
+    } else if !run.title.is_empty() {
+        parts.push(view.paint.dim(&run.title));
     }
     parts.join("  ")
 }
 
 /// `3 of 9 done, 2 running, 1 failed  12.3s`
 fn foot(view: View<'_>) -> String {
-    let count = |wanted: &[StageStatus]| {
-        view.stages().filter(|(_, _, stage)| wanted.contains(&stage.status)).count()
-    };
+    let count =
+        |wanted: &[StageStatus]| view.stages().filter(|it| wanted.contains(&it.status)).count();
     let (mut done, mut total) = (0, 0);
-    for (_, _, stage) in view.stages() {
+    for stage in view.stages() {
         total += 1;
         done += usize::from(stage.status.is_finished());
     }
     let mut parts = vec![format!("{done} of {total} done")];
-    if view.is_interrupted {
+    if view.run.interrupted {
         parts.push(line::INTERRUPTED.to_owned());
     }
     for (statuses, word) in [
@@ -80,7 +76,7 @@ fn foot(view: View<'_>) -> String {
     }
     // Nothing says until when an interrupted run went on.
     let time = format!("  {}", format::duration(view.time_of_run()));
-    let time = if view.is_interrupted { String::new() } else { time };
+    let time = if view.run.interrupted { String::new() } else { time };
     view.paint.dim(&format!("{}{time}", parts.join(", ")))
 }
 
@@ -98,21 +94,21 @@ fn rows(view: View<'_>) -> Vec<Row> {
     for (name, cells) in by_name(view) {
         if cells.len() > FOLD_ABOVE {
             rows.push(folded(name, &cells));
-            let loud = cells.iter().filter(|(_, _, stage)| needs_attention(stage.status));
-            rows.extend(loud.map(|it| Row { indent: 2, ..row(view, *it) }));
+            let loud = cells.iter().filter(|it| needs_attention(it.status));
+            rows.extend(loud.map(|it| Row { indent: 2, ..row(view, it) }));
         } else {
-            rows.extend(cells.iter().map(|it| row(view, *it)));
+            rows.extend(cells.iter().map(|it| row(view, it)));
         }
     }
     rows
 }
 
 /// The stages by their name in the file, in its order.
-fn by_name<'a>(view: View<'a>) -> Vec<(&'a str, Vec<Cell<'a>>)> {
-    let mut groups: Vec<(&str, Vec<Cell<'a>>)> = Vec::new();
+fn by_name<'a>(view: View<'a>) -> Vec<(&'a str, Vec<&'a StageView>)> {
+    let mut groups: Vec<(&str, Vec<&'a StageView>)> = Vec::new();
     let mut places = BTreeMap::new();
     for cell in view.stages() {
-        let name = cell.1.name.as_str();
+        let name = cell.name.as_str();
         let place = *places.entry(name).or_insert(groups.len());
         match groups.get_mut(place) {
             Some((_, cells)) => cells.push(cell),
@@ -122,26 +118,24 @@ fn by_name<'a>(view: View<'a>) -> Vec<(&'a str, Vec<Cell<'a>>)> {
     groups
 }
 
-type Cell<'a> = (StageIndex, &'a PlannedStage, &'a Stage);
-
-fn row(view: View<'_>, (index, planned, stage): Cell<'_>) -> Row {
+fn row(view: View<'_>, stage: &StageView) -> Row {
     Row {
         status: stage.status,
         is_allowed: stage.allowed,
         indent: 0,
-        name: planned.key.clone(),
-        time: view.time_of(planned, stage).map(format::duration).unwrap_or_default(),
-        detail: detail(view, index, planned, stage),
+        name: stage.key.clone(),
+        time: view.time_of(stage).map(format::duration).unwrap_or_default(),
+        detail: detail(view, stage),
     }
 }
 
 /// One line for all cells of a matrix: the most urgent status, and how many have passed.
-fn folded(name: &str, cells: &[Cell<'_>]) -> Row {
-    let status = cells.iter().map(|(_, _, it)| it.status).min_by_key(|it| urgency(*it));
-    let passed = cells.iter().filter(|(_, _, it)| it.status == StageStatus::Passed).count();
+fn folded(name: &str, cells: &[&StageView]) -> Row {
+    let status = cells.iter().map(|it| it.status).min_by_key(|it| urgency(*it));
+    let passed = cells.iter().filter(|it| it.status == StageStatus::Passed).count();
     Row {
         status: status.unwrap_or(StageStatus::Pending),
-        is_allowed: cells.iter().all(|(_, _, it)| it.status != StageStatus::Failed || it.allowed),
+        is_allowed: cells.iter().all(|it| it.status != StageStatus::Failed || it.allowed),
         indent: 0,
         name: name.to_owned(),
         time: String::new(),
@@ -213,56 +207,48 @@ fn drop_rows(rows: &mut Vec<Row>, statuses: &[StageStatus], number: usize, word:
     rows.insert(place.unwrap_or(0).min(rows.len()), row);
 }
 
-fn detail(view: View<'_>, index: StageIndex, planned: &PlannedStage, stage: &Stage) -> String {
+fn detail(view: View<'_>, stage: &StageView) -> String {
     match stage.status {
-        StageStatus::Running => running(view, index, stage),
-        StageStatus::Passed if view.run.is_undecided(index) => {
-            view.paint.yellow(&undecided(planned))
-        }
+        StageStatus::Running => running(view, stage),
+        StageStatus::Passed if stage.undecided => view.paint.yellow(&undecided(stage)),
         StageStatus::Passed => passed(view, stage),
         StageStatus::Failed => failed(view, stage),
         StageStatus::Skipped => {
-            let reason = stage.skip_reason.as_ref().map(|it| view.run.explain_skip(it));
-            view.paint.dim(&reason.unwrap_or_default())
+            view.paint.dim(stage.skipped_because.as_deref().unwrap_or_default())
         }
         StageStatus::Cancelled => view.paint.dim("cancelled"),
         StageStatus::Pending | StageStatus::Ready | StageStatus::Delayed | StageStatus::Waiting => {
-            let waits_for = view.run.waits_for(index);
-            waits_for.map(|it| waiting(view, planned, stage, &it)).unwrap_or_default()
+            stage.waits_for.as_ref().map(|it| waiting(view, stage, it)).unwrap_or_default()
         }
     }
 }
 
-fn waiting(view: View<'_>, planned: &PlannedStage, stage: &Stage, waits_for: &WaitsFor) -> String {
-    match waits_for {
-        WaitsFor::Driver | WaitsFor::Attempt => String::new(),
-        WaitsFor::Admission { group } | WaitsFor::Slot { group } => {
-            view.paint.dim(&format!("waits for group `{group}`"))
-        }
-        WaitsFor::Needs(needs) => view.paint.dim(&after(view, needs)),
-        WaitsFor::Room => view.paint.dim("waits for room"),
-        WaitsFor::Retry { until } => {
-            let left = format::duration(until.since(view.now));
+fn waiting(view: View<'_>, stage: &StageView, wait: &WaitView) -> String {
+    let group = wait.group.as_deref().unwrap_or_default();
+    match wait.kind.as_str() {
+        "admission" | "slot" => view.paint.dim(&format!("waits for group `{group}`")),
+        "needs" => view.paint.dim(&after(view, &wait.needs)),
+        "room" => view.paint.dim("waits for room"),
+        "retry" => {
+            let left = format::duration(wait.until.unwrap_or_default().since(view.now));
             let attempts = stage.attempts.len();
             view.paint.yellow(&format!("attempt {attempts} failed, tries again in {left}"))
         }
-        WaitsFor::People { missing, .. } => {
-            let people = format::count(u64::from(*missing), "approval");
-            let key = super::shell_word(&planned.key);
-            let command = format!("trunkline approve {} {key}", view.number);
+        "people" => {
+            let people = format::count(u64::from(wait.missing.unwrap_or(0)), "approval");
+            let key = super::shell_word(&stage.key);
+            let command = view.command(&format!("approve {} {key}", view.run.number));
             view.paint.yellow(&format!("waits for {people}: {command}"))
         }
+        _ => String::new(),
     }
 }
 
 /// `after lint, unit, eval and 3 more`, each matrix once.
-fn after(view: View<'_>, needs: &[StageIndex]) -> String {
-    let stages = &view.run.plan().stages;
-    let mut names: Vec<&str> = needs
-        .iter()
-        .filter_map(|it| stages.get(it.as_usize()))
-        .map(|it| it.name.as_str())
-        .collect();
+fn after(view: View<'_>, needs: &[String]) -> String {
+    let wanted: BTreeSet<&str> = needs.iter().map(String::as_str).collect();
+    let needs = view.stages().filter(|it| wanted.contains(it.key.as_str()));
+    let mut names: Vec<&str> = needs.map(|it| it.name.as_str()).collect();
     names.dedup();
     match names.as_slice() {
         [] => String::new(),
@@ -274,25 +260,25 @@ fn after(view: View<'_>, needs: &[StageIndex]) -> String {
 }
 
 /// Its step, and the last line it printed.
-fn running(view: View<'_>, index: StageIndex, stage: &Stage) -> String {
+fn running(view: View<'_>, stage: &StageView) -> String {
     let mut parts = Vec::new();
     let attempts = stage.present_attempts().len();
     if attempts > 1 {
         parts.push(view.paint.yellow(&format!("attempt {attempts}")));
     }
-    let steps = line::steps_of(view.run, index);
-    let current = stage.open_attempt().and_then(|(_, it)| it.steps.keys().next_back().copied());
-    let step = current.and_then(|it| Some((it, steps.get(usize::try_from(it).ok()?)?)));
-    if let Some((place, step)) = step.filter(|_| steps.len() > 1) {
-        parts.push(format!("{}/{} {}", place + 1, steps.len(), format::tame(&step.name)));
+    let names = &stage.step_names;
+    let current = stage.open_attempt().and_then(|it| it.steps.last().map(|it| it.step));
+    let name = current.and_then(|it| Some((it, names.get(usize::try_from(it).ok()?)?)));
+    if let Some((place, name)) = name.filter(|_| names.len() > 1) {
+        parts.push(format!("{}/{} {}", place + 1, names.len(), format::tame(name)));
     }
-    if let Some(tail) = view.tails.get(&index) {
+    if let Some(tail) = view.tails.get(&stage.stage) {
         parts.push(view.paint.dim(&format::tame(tail)));
     }
     parts.join("  ")
 }
 
-fn passed(view: View<'_>, stage: &Stage) -> String {
+fn passed(view: View<'_>, stage: &StageView) -> String {
     let mut parts = Vec::new();
     if stage.reused_from.is_some() {
         parts.push("unchanged, reused".to_owned());
@@ -310,13 +296,13 @@ fn passed(view: View<'_>, stage: &Stage) -> String {
 }
 
 /// What is said of an approval that passed because the file says so.
-pub(super) fn undecided(planned: &PlannedStage) -> String {
-    let span = format::duration(planned.timeout);
+pub(super) fn undecided(stage: &StageView) -> String {
+    let span = format::duration(stage.timeout_ms);
     format!("passed without approval: nobody decided within {span}")
 }
 
-fn failed(view: View<'_>, stage: &Stage) -> String {
-    let (class, message) = super::failure_of(stage);
+fn failed(view: View<'_>, stage: &StageView) -> String {
+    let (class, message) = stage.failure();
     let message = message.lines().next().unwrap_or_default();
     let allowed = if stage.allowed { "allowed to fail: " } else { "" };
     let class = class.map(|it| it.to_string()).unwrap_or_default();

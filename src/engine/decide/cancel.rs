@@ -28,6 +28,18 @@ pub(super) fn cancel(
     Ok(decision.settle())
 }
 
+/// Cancels for the sake of a newer run, once, and only while nothing is under way that must not be
+/// interrupted.
+pub(super) fn supersede(run: &Run, by: &str, now: Timestamp) -> Result<Vec<Event>, Refused> {
+    if run.halt.is_some() {
+        return Err(Refused::Duplicate);
+    }
+    if !run.is_interruptible() {
+        return Err(Refused::NotInterruptible);
+    }
+    cancel(run, by, "a newer run of its concurrency group has taken its place", now)
+}
+
 /// Ends what has not begun, and asks what has begun to end; how much is spared, the halt says.
 pub(super) fn stop_stages(decision: &mut Decision<'_>, class: FailureClass, message: &str) {
     let run = decision.run;

@@ -37,11 +37,12 @@ pub(super) fn finish_attempt(
 ) -> Result<Vec<Event>, Refused> {
     let (stage, number) = (name.stage, name.attempt);
     let attempt = find_attempt(run, name)?;
+    // Also when the attempt was given up since: that its driver has answered after all is worth knowing.
+    if epoch < run.epoch && run.finished.is_none() {
+        return Ok(vec![Event::AnswerIgnored { stage, attempt: number, epoch }]);
+    }
     if attempt.finished_at.is_some() {
         return Err(Refused::Duplicate);
-    }
-    if epoch < run.epoch {
-        return Ok(vec![Event::AnswerIgnored { stage, attempt: number, epoch }]);
     }
     if epoch > run.epoch {
         return Err(Refused::StaleEpoch);

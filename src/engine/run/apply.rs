@@ -14,7 +14,10 @@ impl Run {
             return;
         }
         match event {
-            Event::LeaseTaken { epoch, .. } => self.epoch = *epoch,
+            Event::LeaseTaken { epoch, instance, .. } => {
+                self.epoch = *epoch;
+                self.instance.clone_from(instance);
+            }
             Event::Admitted => self.admitted = true,
             Event::RunStarted => self.started_at = Some(at),
             Event::CancelRequested { force, .. } => {
@@ -49,6 +52,10 @@ impl Run {
         self.agenda.remove(index, &before);
         if let Some(stage) = self.progress.stages.get_mut(index.as_usize()) {
             stage.record(event, at);
+            if let (Event::AttemptStarted { .. }, Some(begun)) = (event, stage.attempts.last_mut())
+            {
+                begun.instance.clone_from(&self.instance);
+            }
         }
         advance(&mut self.progress, &self.graph, event, |_| ());
         let after = self.entry(index);
@@ -160,6 +167,7 @@ impl Attempt {
             outcome: None,
             steps: std::collections::BTreeMap::new(),
             stop: None,
+            instance: String::new(),
         }
     }
 }

@@ -71,3 +71,40 @@ fn a_finished_run_can_be_taken_over_but_not_changed() {
     wanted:
     ");
 }
+
+#[test]
+fn an_attempt_of_another_machine_is_lost_and_tried_again() {
+    let plan = "a; retry 1 5 lost_worker";
+    let told = story(plan, "lease 1 on m1, start a, lease 2 on m2, pass a @1, wanted");
+    assert!(told.contains("lease 2 on m2: lease 2; a#1 failed, lost_worker"), "{told}");
+    assert!(told.contains("a again at 5s"), "{told}");
+    assert!(told.contains("pass a @1: a answer of 1 ignored"), "{told}");
+    assert!(told.trim().ends_with("wanted: wake 5s"), "{told}");
+}
+
+#[test]
+fn an_attempt_of_the_same_machine_is_adopted() {
+    let told = story("a", "lease 1 on m1, start a, lease 2 on m1, wanted, pass a");
+    assert!(told.contains("wanted: attempt a#1") && told.contains("run passed"), "{told}");
+}
+
+#[test]
+fn an_attempt_whose_machine_is_not_known_is_adopted() {
+    let told = story("a", "lease 1, start a, lease 2 on m1, wanted");
+    assert!(told.contains("wanted: attempt a#1"), "{told}");
+}
+
+#[test]
+fn what_is_lost_while_the_run_is_cancelled_is_cancelled() {
+    let told = story("a", "lease 1 on m1, start a, cancel, lease 2 on m2");
+    assert!(told.lines().last().unwrap().ends_with("run cancelled"), "{told}");
+}
+
+#[test]
+fn a_newer_run_takes_the_place_of_one_that_may_be_interrupted() {
+    let told = story("a; uninterruptible", "lease 1, supersede, supersede, tick");
+    assert!(told.contains("run cancelled"), "{told}");
+    let told = story("a; uninterruptible", "lease 1, start a, supersede, pass a");
+    assert!(told.contains("supersede: refused, a stage that must not be interrupted"), "{told}");
+    assert!(told.contains("run passed"), "{told}");
+}

@@ -118,9 +118,12 @@ impl World {
         let stage = || self.find(word(0));
         let attempt = || self.last_attempt(self.find(word(0)));
         match verb {
-            "lease" => {
-                Command::TakeLease { epoch: word(0).parse().unwrap(), owner: "w".to_owned() }
-            }
+            "lease" => Command::TakeLease {
+                epoch: word(0).parse().unwrap(),
+                owner: "w".to_owned(),
+                instance: words.get(2).copied().unwrap_or_default().to_owned(),
+            },
+            "supersede" => Command::Supersede { by: "run 9".to_owned() },
             "admit" => Command::Admit,
             "slot" => Command::GrantSlot { stage: stage() },
             "outdated" => Command::SkipOutdated { stage: stage(), newer: "run 9".to_owned() },
@@ -352,6 +355,7 @@ fn plain_stage(key: &str) -> PlannedStage {
         inputs: None,
         concurrency: None,
         interruptible: true,
+        labels: BTreeMap::new(),
         environment: None,
         budget: None,
     }

@@ -55,6 +55,7 @@ pub(super) fn plan(
         name: fold.fold(&it.name).source().to_owned(),
         settings: fold.json(&it.settings),
     });
+    let labels = fold.labels();
     let work = fold.work()?;
     let never = draft.is_absent.then(|| Expression::parse("false").ok()).flatten();
     Some(PlannedStage {
@@ -73,6 +74,7 @@ pub(super) fn plan(
         concurrency,
         interruptible: setting(stage, |it| it.interruptible).unwrap_or(true),
         environment,
+        labels,
         budget: stage.budget.clone(),
         matrix,
     })
@@ -142,6 +144,19 @@ impl Fold<'_> {
                 template.clone()
             }
         }
+    }
+
+    /// What its worker must have: the stage's own labels, or the nearest defaults.
+    fn labels(&mut self) -> BTreeMap<String, String> {
+        if matches!(self.stage.work, StageWork::Approval(_)) {
+            return BTreeMap::new();
+        }
+        let labels = setting(self.stage, |it| it.labels.clone()).unwrap_or_default();
+        let folded = labels.into_iter().map(|(name, value)| {
+            let value = self.fold(&value).source().to_owned();
+            (name, value)
+        });
+        folded.collect()
     }
 
     fn folds(&mut self, templates: &[Template]) -> Vec<Template> {

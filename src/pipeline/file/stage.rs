@@ -3,6 +3,7 @@
 pub(crate) mod approval;
 pub(crate) mod builtin;
 pub(crate) mod container;
+mod labels;
 pub(crate) mod matrix;
 pub(crate) mod policy;
 pub(crate) mod rollout;
@@ -65,6 +66,7 @@ pub(crate) const KEYS: &[&str] = &[
     "user",
     "read_only",
     "pull",
+    "labels",
 ];
 
 pub(crate) const DEFAULTS_KEYS: &[&str] = &[
@@ -78,6 +80,7 @@ pub(crate) const DEFAULTS_KEYS: &[&str] = &[
     "read_only",
     "pull",
     "interruptible",
+    "labels",
 ];
 
 /// Stages of a plan.
@@ -151,6 +154,7 @@ pub(crate) struct Defaults {
     pub(crate) read_only: Option<bool>,
     pub(crate) pull: Option<PullPolicy>,
     pub(crate) interruptible: Option<bool>,
+    pub(crate) labels: Option<BTreeMap<String, Template>>,
 }
 
 impl Defaults {
@@ -167,6 +171,7 @@ impl Defaults {
             read_only: fields.read("read_only"),
             pull: fields.read("pull"),
             interruptible: fields.read("interruptible"),
+            labels: fields.find("labels").and_then(|it| labels::read(it, reading)),
         }
     }
 }
@@ -288,7 +293,7 @@ fn refuse_foreign_keys(work: &str, fields: &Fields<'_>, label: &str, reading: &R
     let refused: &[&str] = match work {
         "approval" => &[
             "with", "outputs", "rollout", "gate", "env", "secrets", "retry", "budget", "timeout",
-            "inputs",
+            "inputs", "labels",
         ],
         "uses" => &[],
         _ => &["with", "outputs", "rollout"],

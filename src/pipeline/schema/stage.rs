@@ -94,6 +94,8 @@ pub(super) struct Stage {
     read_only: Option<bool>,
     /// When the image is pulled.
     pull: Option<PullPolicy>,
+    /// Labels of the worker that it runs on.
+    labels: Option<BTreeMap<String, Loose>>,
 }
 
 /// Axes with their values.
@@ -128,6 +130,7 @@ pub(super) struct Defaults {
     read_only: Option<bool>,
     pull: Option<PullPolicy>,
     interruptible: Option<bool>,
+    labels: Option<BTreeMap<String, Loose>>,
 }
 
 #[derive(JsonSchema)]

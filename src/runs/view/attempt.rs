@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::engine::{ArtifactRef, Attempt, AttemptOutcome};
+use crate::model::{FailureClass, Timestamp};
 
 /// One try of a stage.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AttemptView {
     /// Counts from 1.
     pub attempt: u32,
     /// When it began, in milliseconds since 1970-01-01 UTC.
-    pub started_at: i64,
+    #[schema(value_type = i64)]
+    pub started_at: Timestamp,
     /// When it ended.
-    pub finished_at: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub finished_at: Option<Timestamp>,
     /// What came of it.
     pub outcome: Option<OutcomeView>,
     /// Its steps so far.
@@ -23,23 +26,26 @@ pub struct AttemptView {
 }
 
 /// One step of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StepView {
     /// Its place in the stage, from 0.
     pub step: u32,
     /// When it began.
-    pub started_at: i64,
+    #[schema(value_type = i64)]
+    pub started_at: Timestamp,
     /// When it ended.
-    pub finished_at: Option<i64>,
+    #[schema(value_type = Option<i64>)]
+    pub finished_at: Option<Timestamp>,
     /// Zero means success.
     pub exit_code: Option<i32>,
 }
 
 /// What came of an attempt.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OutcomeView {
     /// Class of the failure; null when it passed.
-    pub class: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub class: Option<FailureClass>,
     /// What went wrong and what to do; empty when it passed.
     pub message: String,
     /// Exit code of the container, where there was one.
@@ -53,12 +59,12 @@ pub struct OutcomeView {
     /// Tests counted in its reports.
     pub tests: Option<TestsView>,
     /// What should be looked at although nothing failed for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
 /// An archive of files.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ArtifactRefView {
     /// The declared path or glob.
     pub path: String,
@@ -67,14 +73,14 @@ pub struct ArtifactRefView {
     /// Size of the archive.
     pub size_bytes: u64,
     /// Size of the files in it; absent where an older version did not write it down.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpacked_bytes: Option<u64>,
     /// Files in it.
     pub files: u64,
 }
 
 /// Tests counted in reports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TestsView {
     /// Passed.
     pub passed: u64,
@@ -84,18 +90,26 @@ pub struct TestsView {
     pub skipped: u64,
 }
 
+impl ArtifactRefView {
+    /// The size that means something to a person: of the files, or of the archive where only that is known.
+    #[must_use]
+    pub fn shown_bytes(&self) -> u64 {
+        self.unpacked_bytes.unwrap_or(self.size_bytes)
+    }
+}
+
 impl From<(&Attempt, u32)> for AttemptView {
     fn from((attempt, number): (&Attempt, u32)) -> Self {
         let steps = attempt.steps.iter().map(|(step, it)| StepView {
             step: *step,
-            started_at: it.started_at.0,
-            finished_at: it.finished.map(|(at, _)| at.0),
+            started_at: it.started_at,
+            finished_at: it.finished.map(|(at, _)| at),
             exit_code: it.finished.map(|(_, code)| code),
         });
         Self {
             attempt: number,
-            started_at: attempt.started_at.0,
-            finished_at: attempt.finished_at.map(|it| it.0),
+            started_at: attempt.started_at,
+            finished_at: attempt.finished_at,
             outcome: attempt.outcome.as_ref().map(OutcomeView::from),
             steps: steps.collect(),
         }
@@ -107,7 +121,7 @@ impl From<&AttemptOutcome> for OutcomeView {
         // JSON has no word for numbers that are none.
         let metrics = outcome.metrics.iter().filter(|(_, value)| value.is_finite());
         Self {
-            class: outcome.class.map(|it| it.to_string()),
+            class: outcome.class,
             message: outcome.message.clone(),
             exit_code: outcome.exit_code,
             metrics: metrics.map(|(name, value)| (name.clone(), *value)).collect(),

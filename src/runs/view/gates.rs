@@ -1,6 +1,6 @@
 //! Gates with the values that were judged.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::engine::{AttemptOutcome, Run};
@@ -23,7 +23,7 @@ pub struct JudgedGate {
 }
 
 /// A gate as clients see it.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct GateView {
     /// Name of the metric.
     pub metric: String,
@@ -34,7 +34,7 @@ pub struct GateView {
     /// Whether the comparison holds.
     pub passed: bool,
     /// What `baseline` stood for.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<f64>,
 }
 

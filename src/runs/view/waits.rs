@@ -1,30 +1,31 @@
 //! What a stage waits for.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::key_of;
 use crate::engine::{Run, WaitsFor};
-use crate::model::StageIndex;
+use crate::model::{StageIndex, Timestamp};
 
 /// What a stage that has not ended waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct WaitView {
     /// `driver`, `admission`, `needs`, `slot`, `room`, `retry`, `people` or `attempt`.
     pub kind: String,
     /// The same as the end of a sentence that begins with "it waits for".
     pub text: String,
     /// Name of the concurrency group.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// Keys of the needs that have not ended.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     /// Until when, in milliseconds since 1970-01-01 UTC.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<i64>)]
+    pub until: Option<Timestamp>,
     /// How many people are missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<u32>,
 }
 
@@ -50,12 +51,12 @@ impl WaitView {
             },
             WaitsFor::Room => of("room", "room on a worker".to_owned()),
             WaitsFor::Retry { until } => {
-                Self { until: Some(until.0), ..of("retry", "the delay of its next try".to_owned()) }
+                Self { until: Some(until), ..of("retry", "the delay of its next try".to_owned()) }
             }
             WaitsFor::People { missing, until } => {
                 let people = if missing == 1 { "person" } else { "people" };
                 Self {
-                    until: Some(until.0),
+                    until: Some(until),
                     missing: Some(missing),
                     ..of("people", format!("{missing} {people} who approve"))
                 }

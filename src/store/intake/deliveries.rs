@@ -198,6 +198,22 @@ impl Store {
         Ok(claimed > 0)
     }
 
+    /// Keeps a delivery that was taken; false when somebody else has it since.
+    pub async fn keep_delivery(
+        &self,
+        id: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const SQL: &str = "
+            UPDATE deliveries SET next_at = $3
+            WHERE id = $1 AND status = 'received' AND next_at = $2";
+        let kept = with_writer!(self, db => {
+            sqlx::query(SQL).bind(id).bind(from).bind(until).execute(db).await?.rows_affected()
+        });
+        Ok(kept > 0)
+    }
+
     /// Says what came of a delivery; with `received`, when it is tried again.
     pub async fn save_outcome(
         &self,

@@ -6,16 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::executor::Executor;
-use crate::model::{Milliseconds, RunId};
-use crate::runs::LoadedRun;
+use crate::model::RunId;
+use crate::runs::{LoadedRun, News};
+use crate::store::fleet::LeaseClaim;
 
 use crate::engine::Command;
 use crate::worker::{Worker, WorkerError};
 
-/// How long a lease holds without being renewed.
-pub(in crate::worker) const LEASE: Milliseconds = Milliseconds::from_seconds(30);
-/// How often it is renewed.
-pub(in crate::worker) const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// A lease is renewed so often while it holds.
+const RENEWALS: u32 = 3;
 
 /// Folder of the locks in the state folder.
 const LOCKS: &str = "locks";
@@ -48,14 +47,23 @@ impl<E: Executor> Worker<E> {
             .ok_or_else(|| elsewhere(&loaded.row.lease_owner))?;
         let now = self.parts.clock.now();
         let store = self.parts.runs.store();
-        let steal = !self.settings.is_shared;
         let owner = &self.settings.owner;
-        let claimed = store.claim_lease(&run, owner, now, now.plus(LEASE), steal).await;
+        let instance = &self.settings.instance;
+        let claim = LeaseClaim {
+            run: &run,
+            owner,
+            instance,
+            now,
+            until: now.plus(self.settings.lease),
+            steal: !self.settings.is_shared,
+        };
+        let claimed = store.claim_lease(&claim).await;
         let epoch = claimed
             .map_err(crate::runs::RunsError::from)?
             .ok_or_else(|| elsewhere(&loaded.row.lease_owner))?;
         let epoch = u64::try_from(epoch).unwrap_or_default();
-        let command = Command::TakeLease { epoch, owner: owner.clone() };
+        let (owner, instance) = (owner.clone(), instance.clone());
+        let command = Command::TakeLease { epoch, owner, instance };
         self.parts.runs.execute(loaded, &command, now).await?;
         Ok(Lease { epoch, _lock: lock })
     }
@@ -66,10 +74,26 @@ impl<E: Executor> Worker<E> {
         run: &RunId,
         epoch: u64,
     ) -> Result<bool, WorkerError> {
-        let until = self.parts.clock.now().plus(LEASE);
+        let until = self.parts.clock.now().plus(self.settings.lease);
         let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
         let renewed = self.parts.runs.store().renew_lease(run, epoch, until).await;
         Ok(renewed.map_err(crate::runs::RunsError::from)?)
+    }
+
+    /// How often a lease is renewed.
+    pub(in crate::worker) fn renew_every(&self) -> Duration {
+        Duration::from(self.settings.lease) / RENEWALS
+    }
+
+    /// Gives the lease to somebody who has what the run wants now.
+    pub(in crate::worker) async fn hand_over_lease(&self, run: &RunId, lease: Lease, wants: &str) {
+        let epoch = i64::try_from(lease.epoch).unwrap_or(i64::MAX);
+        let now = self.parts.clock.now();
+        if let Err(error) = self.parts.runs.store().hand_over_lease(run, epoch, wants, now).await {
+            tracing::warn!(%run, %error, "the run could not be handed over; its lease runs out");
+        }
+        self.forget_lock(run);
+        self.parts.runs.announce(News::Takeable);
     }
 
     /// Gives the lease back. A failure only means that it runs out by itself.
@@ -78,6 +102,10 @@ impl<E: Executor> Worker<E> {
         if let Err(error) = self.parts.runs.store().release_lease(run, epoch).await {
             tracing::warn!(%run, %error, "the lease could not be given back");
         }
+        self.forget_lock(run);
+    }
+
+    fn forget_lock(&self, run: &RunId) {
         let folder = self.settings.state_folder.join(LOCKS);
         let _stays = fs::remove_file(folder.join(run.to_string()));
     }

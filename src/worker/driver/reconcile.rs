@@ -1,6 +1,6 @@
 //! From what the engine wants to what the driver does. [`Driver::choose`] only looks; the rest acts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::engine::{Command, Event, Wanted};
@@ -38,6 +38,7 @@ struct Choice {
     actions: Vec<Action>,
     wake_at: Option<Timestamp>,
     wants_slot: bool,
+    lacking: Option<BTreeMap<String, String>>,
 }
 
 impl Choice {
@@ -46,8 +47,13 @@ impl Choice {
     }
 
     /// Asks a concurrency group, unless it was asked a moment ago.
-    fn ask(&mut self, action: Action, asked_at: Option<&Timestamp>, now: Timestamp) {
-        match asked_at.map(|at| at.plus(ASK_EVERY)) {
+    fn ask(
+        &mut self,
+        action: Action,
+        asked_at: Option<&Timestamp>,
+        (now, pause): (Timestamp, Milliseconds),
+    ) {
+        match asked_at.map(|at| at.plus(pause)) {
             Some(next) if next > now => self.wake_no_later_than(next),
             _ => self.actions.push(action),
         }
@@ -62,11 +68,11 @@ impl<E: Executor> Driver<'_, E> {
             let now = self.worker.parts.clock.now();
             let choice = self.choose(now);
             self.wake_at = choice.wake_at;
-            self.wants_slot = choice.wants_slot;
-            self.queue.set_waiting(choice.wants_slot);
+            self.lacking = choice.lacking;
             if choice.actions.is_empty() {
                 // Nothing of ours starts now: other runs may have the room.
                 self.spare_slot = None;
+                self.stand_in_line(choice.wants_slot);
                 return Ok(());
             }
             for action in choice.actions {
@@ -75,18 +81,43 @@ impl<E: Executor> Driver<'_, E> {
         }
     }
 
+    /// Waits for a slot, or for none any more.
+    fn stand_in_line(&mut self, wants_slot: bool) {
+        self.queue.set_waiting(wants_slot);
+        if !wants_slot {
+            self.line = None;
+        } else if self.line.is_none() {
+            self.line = Some(self.worker.slots.wait(self.standing.claim.clone()));
+        }
+    }
+
+    /// Whether this worker may begin an attempt of the stage; notes what it lacks.
+    fn may_begin(&self, stage: StageIndex, lacking: &mut Option<BTreeMap<String, String>>) -> bool {
+        let planned = self.loaded.run.plan().stages.get(stage.as_usize());
+        let Some(planned) = planned.filter(|it| !it.labels.is_empty()) else { return true };
+        let has_all = self.worker.has_labels(&planned.labels);
+        if !has_all && lacking.is_none() {
+            *lacking = Some(planned.labels.clone());
+        }
+        has_all
+    }
+
     fn choose(&self, now: Timestamp) -> Choice {
         let mut choice = Choice::default();
+        let is_draining = *self.worker.draining.borrow();
         let spare = usize::from(self.spare_slot.is_some());
-        let mut free = self.worker.slots.available_permits() + spare;
+        let mut free = self.worker.slots.free() + spare;
+        let poll = self.worker.parts.runs.poll_pause().as_millis();
+        let ask_every = ASK_EVERY.max(Milliseconds(u64::try_from(poll).unwrap_or(u64::MAX)));
+        let when = (now, ask_every);
         let mut starting = HashSet::new();
         for wanted in self.loaded.run.wanted(now) {
             match wanted {
                 Wanted::WakeAt(at) if at <= now => choice.actions.push(Action::Tick),
                 Wanted::WakeAt(at) => choice.wake_no_later_than(at),
-                Wanted::Admission => choice.ask(Action::Admission, self.asked.get(&None), now),
+                Wanted::Admission => choice.ask(Action::Admission, self.asked.get(&None), when),
                 Wanted::Slot(stage) => {
-                    choice.ask(Action::Slot(stage), self.asked.get(&Some(stage)), now);
+                    choice.ask(Action::Slot(stage), self.asked.get(&Some(stage)), when);
                 }
                 Wanted::Attempt(name) => {
                     if !self.attempts.contains_key(&name) {
@@ -103,6 +134,8 @@ impl<E: Executor> Driver<'_, E> {
                         choice.actions.push(Action::Kill(name));
                     }
                 }
+                Wanted::Start(stage)
+                    if is_draining || !self.may_begin(stage, &mut choice.lacking) => {}
                 Wanted::Start(stage) if free > 0 => {
                     free -= 1;
                     starting.insert(stage);
@@ -118,8 +151,12 @@ impl<E: Executor> Driver<'_, E> {
         }
         let room = self.look_ahead.room();
         // One that starts now makes its own container.
-        let is_new =
-            |name: &AttemptName| !starting.contains(&name.stage) && !self.look_ahead.contains(name);
+        let is_new = |name: &AttemptName| {
+            !starting.contains(&name.stage)
+                && !self.look_ahead.contains(name)
+                && self.may_begin(name.stage, &mut None)
+        };
+        let room = if is_draining { 0 } else { room };
         let ahead = self.loaded.run.look_ahead().filter(is_new);
         choice.actions.extend(ahead.take(room).map(Action::Prepare));
         choice
@@ -156,11 +193,10 @@ impl<E: Executor> Driver<'_, E> {
 
     async fn start_stage(&mut self, stage: StageIndex) -> Result<(), WorkerError> {
         if self.spare_slot.is_none() {
-            self.spare_slot = self.worker.slots.clone().try_acquire_owned().ok();
+            self.spare_slot = self.worker.slots.try_take(&self.standing.claim);
         }
         if self.spare_slot.is_none() {
-            // Somebody else was faster.
-            self.wants_slot = true;
+            // Somebody else was faster; the next choice stands in the line.
             return Ok(());
         }
         if let Some(reuse) = self.find_reusable(stage).await?
@@ -180,7 +216,8 @@ impl<E: Executor> Driver<'_, E> {
     }
 
     fn spawn_attempt(&mut self, name: AttemptName) {
-        let slot = self.spare_slot.take();
+        let slot =
+            self.spare_slot.take().or_else(|| self.worker.slots.try_take(&self.standing.claim));
         let stops = Stops::default();
         self.attempts.insert(name.clone(), stops.clone());
         let head = self.look_ahead.claim(&name);

@@ -31,7 +31,8 @@ impl Asked {
         let run = started.json()["id"].as_str().unwrap().to_owned();
         let app = &scene.server.app;
         let mut loaded = app.runs.load(&RunId(run.clone())).await.unwrap();
-        let lease = Command::TakeLease { epoch: 1, owner: "test".to_owned() };
+        let lease =
+            Command::TakeLease { epoch: 1, owner: "test".to_owned(), instance: String::new() };
         for command in [lease, Command::Tick] {
             app.runs.execute(&mut loaded, &command, app.now()).await.unwrap();
         }
@@ -50,7 +51,8 @@ impl Asked {
     }
 
     async fn token(&self, login: &str) -> String {
-        self.scene.server.token(login, &["admin"]).await
+        let scope = if login == "ada" { "owner" } else { "admin" };
+        self.scene.server.token(login, &[scope]).await
     }
 
     async fn waiting(&self, login: &str) -> Vec<String> {

@@ -36,7 +36,9 @@ async fn whatever_is_refused_is_a_problem() {
         (json("/api/v1/teams", &long), 413, "too-large"),
         (request(Method::POST, "/api/v1/teams").body("name=a"), 415, "unsupported-media-type"),
         (
-            request(Method::POST, "/api/v1/teams").form(&[("name", "a")]),
+            request(Method::POST, "/api/v1/teams")
+                .header("content-type", "application/x-www-form-urlencoded")
+                .body("name=a"),
             415,
             "unsupported-media-type",
         ),

@@ -16,7 +16,8 @@ on: { manual: { inputs: { target: { type: choice, options: [eu, us] } } } }
 stages:
   unit:
     image: none
-    run: mkdir dist; echo hello >dist/index.html; echo \"built for ${{ inputs.target }}\"
+    run: mkdir dist; echo hello >dist/index.html; echo \"built for $TARGET\"
+    env: { TARGET: '${{ inputs.target }}' }
     artifacts: [dist/]
   release: { needs: [unit], approval: { not_author: true } }
 ";

@@ -23,7 +23,8 @@ stages:
     image: none
     run: |
       echo '{\"f1\": 0.75}' >>\"$TRUNKLINE_METRICS\"
-      echo \"target=${{ inputs.target }}\" >>\"$TRUNKLINE_OUTPUTS\"
+      echo \"target=$TARGET\" >>\"$TRUNKLINE_OUTPUTS\"
+    env: { TARGET: '${{ inputs.target }}' }
     gate: { f1: '>= 0.5' }
   fails: { image: none, run: 'echo oh no; exit 3', allow_failure: { reason: later } }
   never: { image: none, run: 'true', if: 'event == \"push\"' }

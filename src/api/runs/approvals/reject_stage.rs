@@ -12,7 +12,7 @@ use crate::runs::view::RunView;
     post, path = "/runs/{run}/stages/{stage}/reject", tag = "approvals",
     extensions(("x-access" = json!("approver"))),
     params(
-        ("run" = String, Path, description = "Its id"),
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
         ("stage" = String, Path, description = "Key or name of the stage"),
     ),
     request_body = AnswerRequest,

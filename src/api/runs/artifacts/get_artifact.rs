@@ -31,7 +31,7 @@ pub(super) struct FormatQuery {
     get, path = "/runs/{run}/artifacts/{stage}/{*path}", tag = "artifacts",
     extensions(("x-access" = json!("viewer"))),
     params(
-        ("run" = String, Path, description = "Its id"),
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
         ("stage" = String, Path, description = "Key or name of the stage"),
         ("path" = String, Path, description = "A file of an artifact, or a declared path or glob"),
         FormatQuery,

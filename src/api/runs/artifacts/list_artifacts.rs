@@ -10,7 +10,7 @@ use crate::model::Role;
 #[utoipa::path(
     get, path = "/runs/{run}/artifacts", tag = "artifacts",
     extensions(("x-access" = json!("viewer"))),
-    params(("run" = String, Path, description = "Its id"), PageQuery),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id"), PageQuery),
     responses((status = 200, body = Page<ArtifactBody>)),
 )]
 pub(super) async fn list_artifacts(

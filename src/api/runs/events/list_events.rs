@@ -11,7 +11,7 @@ use crate::runs::view::EventView;
 #[utoipa::path(
     get, path = "/runs/{run}/events", tag = "runs",
     extensions(("x-access" = json!("viewer"))),
-    params(("run" = String, Path, description = "Its id"), AfterQuery, PageQuery),
+    params(("run" = String, Path, description = "Its id, its number, or the beginning of its id"), AfterQuery, PageQuery),
     responses((status = 200, body = Page<EventView>)),
 )]
 pub(super) async fn list_events(

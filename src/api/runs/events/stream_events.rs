@@ -32,7 +32,7 @@ struct EndBody {
     get, path = "/runs/{run}/events/stream", tag = "runs",
     extensions(("x-access" = json!("viewer"))),
     params(
-        ("run" = String, Path, description = "Its id"),
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
         ("last-event-id" = Option<String>, Header, description = "The last one that was seen"),
         AfterQuery,
     ),

@@ -34,7 +34,7 @@ pub(super) struct LogQuery {
     get, path = "/runs/{run}/stages/{stage}/log", tag = "logs",
     extensions(("x-access" = json!("viewer"))),
     params(
-        ("run" = String, Path, description = "Its id"),
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
         ("stage" = String, Path, description = "Key or name of the stage"),
         LogQuery,
     ),

@@ -45,7 +45,7 @@ struct EndBody {
     get, path = "/runs/{run}/stages/{stage}/log/stream", tag = "logs",
     extensions(("x-access" = json!("viewer"))),
     params(
-        ("run" = String, Path, description = "Its id"),
+        ("run" = String, Path, description = "Its id, its number, or the beginning of its id"),
         ("stage" = String, Path, description = "Key or name of the stage"),
         ("last-event-id" = Option<String>, Header, description = "The last one that was seen"),
         FollowQuery,

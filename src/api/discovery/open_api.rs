@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 use crate::http::{App, ProblemBody};
 
 static DOCUMENT: LazyLock<String> =
-    LazyLock::new(|| super::router().1.to_json().unwrap_or_default());
+    LazyLock::new(|| crate::api::router().1.to_json().unwrap_or_default());
 /// It changes with the program only.
 const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=60");
 const KIND: HeaderValue = HeaderValue::from_static("application/json");
@@ -37,7 +37,7 @@ async fn show_document() -> impl IntoResponse {
 }
 
 /// Says of all operations how callers prove who they are, and how everything that goes wrong is told.
-pub(super) fn complete(mut document: OpenApi) -> OpenApi {
+pub(in crate::api) fn complete(mut document: OpenApi) -> OpenApi {
     let components = document.components.get_or_insert_with(Components::new);
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
     components.security_schemes.insert("token".to_owned(), bearer.into());

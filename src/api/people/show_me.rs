@@ -1,19 +1,13 @@
 //! `GET /api/v1/me`: who calls, and what they may do.
 
 use axum::extract::State;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::auth::{Proof, Scope};
 use crate::http::{App, Json, Problem, Visitor};
 
-pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(show_me))
-}
-
 /// The person who calls.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct MeBody {
+pub(super) struct MeBody {
     /// Login.
     login: String,
     /// Whether what they showed lets them do what concerns the whole installation.
@@ -41,7 +35,10 @@ struct MembershipBody {
     extensions(("x-access" = json!("signed-in"))),
     responses((status = 200, body = MeBody)),
 )]
-async fn show_me(State(app): State<App>, visitor: Visitor) -> Result<Json<MeBody>, Problem> {
+pub(super) async fn show_me(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Json<MeBody>, Problem> {
     let memberships = app.store.list_memberships(&visitor.0.person).await?;
     let teams = memberships
         .into_iter()

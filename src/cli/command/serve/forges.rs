@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::keys;
-use super::session::Session;
-use super::state::State;
+use crate::cli::keys;
+use crate::cli::session::Session;
+use crate::cli::state::State;
 use crate::forge::GithubApp;
 use crate::outgoing::Outgoing;
 use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 
 /// The repositories and forges of the server's projects.
-pub fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
+pub(super) fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
     let settings = &session.settings.forges;
     let outgoing = Outgoing::new(settings.private_hosts.clone())?;
     let app = match &settings.github_app {
@@ -39,7 +39,7 @@ fn github_app(id: &str, file: &Path) -> anyhow::Result<GithubApp> {
 }
 
 /// What starts the server's runs.
-pub fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
+pub(super) fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
     let public_url = session.settings.sign_in.public_url.clone();
     let settings = TriggerSettings { public_url, ..TriggerSettings::default() };
     Triggers::new(state.runs.clone(), projects, settings, Arc::clone(&session.clock))

@@ -105,11 +105,7 @@ impl Retention {
             wait = EVERY;
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                done = self.sweep(Mode::Remove) => match done {
-                    Ok(removed) => tracing::info!(?removed, "what was kept long enough is removed"),
-                    Err(RetentionError::Held) => tracing::info!("a backup is being written"),
-                    Err(error) => tracing::warn!(%error, "what was kept long enough is still there"),
-                },
+                done = self.sweep(Mode::Remove) => tell(done),
             }
         }
     }
@@ -120,15 +116,26 @@ impl Retention {
         let _hold = hold.ok_or(RetentionError::Held)?;
         let needed = self.store.list_reused_runs().await?.into_iter().collect();
         let sweep = Sweep { of: self, now: self.clock.now(), mode, needed };
-        let mut removed = Removed::default();
-        removed.runs = sweep.runs().await?;
-        removed.logs = sweep.logs().await?;
-        removed.artifacts = sweep.artifacts().await?;
-        removed.results = sweep.results().await?;
-        removed.deliveries = sweep.deliveries().await?;
-        removed.audit_events = sweep.audit_events().await?;
-        (removed.blobs, removed.blob_bytes) = sweep.blobs().await?;
-        Ok(removed)
+        let removed = Removed {
+            runs: sweep.runs().await?,
+            logs: sweep.logs().await?,
+            artifacts: sweep.artifacts().await?,
+            results: sweep.results().await?,
+            deliveries: sweep.deliveries().await?,
+            audit_events: sweep.audit_events().await?,
+            ..Removed::default()
+        };
+        // Last: what those rows referred to.
+        let (blobs, blob_bytes) = sweep.blobs().await?;
+        Ok(Removed { blobs, blob_bytes, ..removed })
+    }
+}
+
+fn tell(done: Result<Removed, RetentionError>) {
+    match done {
+        Ok(removed) => tracing::info!(?removed, "what was kept long enough is removed"),
+        Err(RetentionError::Held) => tracing::info!("a backup is being written"),
+        Err(error) => tracing::warn!(%error, "what was kept long enough is still there"),
     }
 }
 

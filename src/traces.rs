@@ -160,18 +160,15 @@ impl Exporter {
             request = request.header(name, &value.0);
         }
         let answer = self.outgoing.send(request.json(body)).await;
-        judge(
-            answer.map_err(|error| ExportError::Away {
-                reason: error.to_string(),
-                retry_after: None,
-            })?,
-        )
+        let away =
+            |it: OutgoingError| ExportError::Away { reason: it.to_string(), retry_after: None };
+        judge(&answer.map_err(away)?)
     }
 }
 
 /// Which answers are worth another try:
 /// <https://opentelemetry.io/docs/specs/otlp/#failures-1>.
-fn judge(answer: Answer) -> Result<(), ExportError> {
+fn judge(answer: &Answer) -> Result<(), ExportError> {
     let status = answer.status;
     if status.is_success() {
         return Ok(());

@@ -84,6 +84,11 @@ fn only_the_store_contains_sql() {
 }
 
 #[test]
+fn the_audit_log_is_only_added_to() {
+    assert_absent(sources_of("store").into_iter(), &["UPDATE audit_events"], "in the store");
+}
+
+#[test]
 fn only_the_config_reads_the_environment() {
     assert_absent(sources_outside("config"), ENVIRONMENT_WORDS, "outside `config`");
 }

@@ -4,6 +4,7 @@ use crate::auth::lockout::Subject;
 use crate::auth::{Auth, AuthError};
 use crate::model::{ProjectId, TeamId};
 use crate::secrets::new_id;
+use crate::store::StoreError;
 use crate::store::audit::AuditRow;
 
 /// Who is not known.
@@ -17,7 +18,7 @@ impl Auth {
         (session, address): (&str, &str),
     ) -> Result<(), AuthError> {
         let subject = format!("session {session}");
-        self.note(&format!("person:{login}"), address, ("session.begin", &subject)).await
+        Ok(self.note(&format!("person:{login}"), address, ("session.begin", &subject)).await?)
     }
 
     /// Somebody has not proved who they are; and from now on has to wait, if that was once too often. A login
@@ -45,7 +46,13 @@ impl Auth {
         provider: &str,
         address: &str,
     ) -> Result<(), AuthError> {
-        self.note(NOBODY, address, ("session.refuse", provider)).await
+        Ok(self.note(NOBODY, address, ("session.refuse", provider)).await?)
+    }
+
+    /// The first owner was made.
+    pub(super) async fn note_set_up(&self, login: &str) -> Result<(), StoreError> {
+        let actor = format!("person:{login}");
+        self.note(&actor, "", ("server.set_up", login)).await
     }
 
     async fn note(
@@ -53,7 +60,7 @@ impl Auth {
         actor: &str,
         address: &str,
         (action, subject): (&str, &str),
-    ) -> Result<(), AuthError> {
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let row = AuditRow {
             id: new_id(now),
@@ -66,6 +73,6 @@ impl Auth {
             subject: subject.to_owned(),
             detail: "{}".to_owned(),
         };
-        Ok(self.store.insert_audit_events(&[row]).await?)
+        self.store.insert_audit_events(&[row]).await
     }
 }

@@ -72,8 +72,11 @@ impl Auth {
             return Err(SetupError::WrongToken);
         }
         let person = self.owner_of(owner).await?;
-        let is_first = self.store.claim_setup(&person).await?;
-        is_first.then_some(person).ok_or(SetupError::Done)
+        if !self.store.claim_setup(&person).await? {
+            return Err(SetupError::Done);
+        }
+        self.note_set_up(&person.login).await?;
+        Ok(person)
     }
 
     /// Makes the first person, who owns the installation, for whoever works on the server itself.

@@ -37,9 +37,9 @@ fn call(program: &'static str, mut command: Command, url: &str) -> Result<(), Ba
     let _no_host = address.set_password(None);
     command.arg(format!("--dbname={address}"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).env("LC_ALL", "C");
-    let output = command.output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => failed("it is not on this machine".to_owned()),
-        _ => failed(error.to_string()),
+    let output = command.output().map_err(|error| {
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        failed(if is_missing { "it is not on this machine".to_owned() } else { error.to_string() })
     })?;
     if output.status.success() {
         return Ok(());

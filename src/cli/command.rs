@@ -158,6 +158,8 @@ impl Subcommand {
         matches!(
             self,
             Self::Serve(_)
+                | Self::Worker(_)
+                | Self::Workers(_)
                 | Self::Person(_)
                 | Self::Team(_)
                 | Self::Token(_)
@@ -171,7 +173,8 @@ impl Subcommand {
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        if matches!(self, Self::Serve(_)) { "warn,trunkline=info" } else { "warn" }
+        let is_long = matches!(self, Self::Serve(_) | Self::Worker(_));
+        if is_long { "warn,trunkline=info" } else { "warn" }
     }
 }
 

@@ -117,7 +117,14 @@ impl Reader<'_> {
             let message = format!("`{path}` is `{text}`, and must be {expected}");
             let best = match setting.kind {
                 Kind::Choice(words) => closest(&text, words.iter().copied()),
-                _ => None,
+                Kind::Text
+                | Kind::Hidden
+                | Kind::Number { .. }
+                | Kind::Words
+                | Kind::Addresses
+                | Kind::Socket
+                | Kind::Url
+                | Kind::Path => None,
             };
             let help = best.map(|it| format!("did you mean `{it}`?"));
             return self.error("config/wrong-value", span, message, help);
@@ -168,12 +175,11 @@ fn text_of(value: &DeValue<'_>, kind: Kind) -> Option<String> {
             let digits: String = number.as_str().chars().filter(|it| *it != '_').collect();
             Some(u64::from_str_radix(&digits, number.radix()).map_or(digits, |it| it.to_string()))
         }
-        (Kind::Number { .. }, _) => None,
         (Kind::Words | Kind::Addresses, DeValue::Array(words)) => {
             let words: Option<Vec<&str>> = words.iter().map(|it| it.get_ref().as_str()).collect();
             words.filter(|it| !it.iter().any(|it| it.contains(','))).map(|it| it.join(","))
         }
-        (Kind::Words | Kind::Addresses, _) => None,
+        (Kind::Number { .. } | Kind::Words | Kind::Addresses, _) => None,
         (_, DeValue::String(text)) => Some(text.to_string()),
         (Kind::Text, DeValue::Integer(number)) => Some(number.as_str().to_owned()),
         _ => None,

@@ -183,7 +183,10 @@ impl Stream for Body {
                 Poll::Ready(Some(Ok(problem.into_event())))
             }
             Poll::Ready(Some(Ok(event))) => Poll::Ready(Some(Ok(event))),
-            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(None) => {
+                self.is_over = true;
+                Poll::Ready(None)
+            }
             Poll::Pending => Poll::Pending,
         }
     }

@@ -61,6 +61,7 @@ impl std::fmt::Debug for Metrics {
 }
 
 impl Metrics {
+    #[rustfmt::skip]
     fn new() -> Self {
         let maker = Maker { registry: Registry::new() };
         let build = maker.gauges("trunkline_build_info", "The version, as a label.", &["version"]);
@@ -71,97 +72,34 @@ impl Metrics {
             (&["access"], FAST),
         );
         Self {
-            requests: maker.counters(
-                "trunkline_http_requests_total",
-                "Requests that were answered.",
-                &["route", "method", "status"],
-            ),
-            request_seconds: maker.histograms(
-                "trunkline_http_request_seconds",
-                "How long answers took to begin.",
-                (&["route", "method"], FAST),
-            ),
-            streams: maker
-                .gauge("trunkline_event_streams_open", "Event streams that somebody reads."),
+            requests: maker.counters("trunkline_http_requests_total", "Requests that were answered.", &["route", "method", "status"]),
+            request_seconds: maker.histograms("trunkline_http_request_seconds", "How long answers took to begin.", (&["route", "method"], FAST)),
+            streams: maker.gauge("trunkline_event_streams_open", "Event streams that somebody reads."),
             runs: maker.gauges("trunkline_runs", "Unfinished runs in the database.", &["status"]),
-            oldest_queued_seconds: maker.float(
-                "trunkline_oldest_queued_seconds",
-                "Age of the oldest queued run in the database.",
-            ),
-            runs_created: maker
-                .counter("trunkline_runs_created_total", "Runs that this process has made."),
-            runs_finished: maker.counters(
-                "trunkline_runs_finished_total",
-                "Runs that ended here.",
-                &["status"],
-            ),
-            run_wait_seconds: maker.histogram(
-                "trunkline_run_wait_seconds",
-                "From the making of a run to its first stage.",
-                SLOW,
-            ),
-            attempts_finished: maker.counters(
-                "trunkline_attempts_finished_total",
-                "Attempts that ended here, by class of failure or `passed`.",
-                &["class"],
-            ),
-            waiting: maker.gauge(
-                "trunkline_runs_waiting_for_slot",
-                "Runs with a stage that is ready and waits for a slot of this process.",
-            ),
-            slot_wait_seconds: maker.histogram(
-                "trunkline_slot_wait_seconds",
-                "How long runs waited for a slot of this process.",
-                SLOW,
-            ),
+            oldest_queued_seconds: maker.float("trunkline_oldest_queued_seconds", "Age of the oldest queued run in the database."),
+            runs_created: maker.counter("trunkline_runs_created_total", "Runs that this process has made."),
+            runs_finished: maker.counters("trunkline_runs_finished_total", "Runs that ended here.", &["status"]),
+            run_wait_seconds: maker.histogram("trunkline_run_wait_seconds", "From the making of a run to its first stage.", SLOW),
+            attempts_finished: maker.counters("trunkline_attempts_finished_total", "Attempts that ended here, by class of failure or `passed`.", &["class"]),
+            waiting: maker.gauge("trunkline_runs_waiting_for_slot", "Runs with a stage that is ready and waits for a slot of this process."),
+            slot_wait_seconds: maker.histogram("trunkline_slot_wait_seconds", "How long runs waited for a slot of this process.", SLOW),
             slots: Slots::default(),
-            slots_used: maker
-                .gauge("trunkline_slots_used", "Slots of this process that have an attempt."),
+            slots_used: maker.gauge("trunkline_slots_used", "Slots of this process that have an attempt."),
             slots_total: maker.gauge("trunkline_slots", "Slots of this process."),
-            deliveries_received: maker.counters(
-                "trunkline_deliveries_received_total",
-                "Deliveries of forges that came here.",
-                &["forge", "result"],
-            ),
-            deliveries_processed: maker.counters(
-                "trunkline_deliveries_processed_total",
-                "Deliveries that this process has looked at.",
-                &["outcome"],
-            ),
-            deliveries_backlog: maker.gauge(
-                "trunkline_deliveries_backlog",
-                "Deliveries in the database that wait to be processed.",
-            ),
-            status_posts: maker.counters(
-                "trunkline_status_posts_total",
-                "Statuses that this process has tried to post.",
-                &["outcome"],
-            ),
-            statuses_backlog: maker.gauge(
-                "trunkline_statuses_backlog",
-                "Statuses in the database that a forge has not got.",
-            ),
-            traces: maker.counters(
-                "trunkline_traces_exported_total",
-                "Traces that were sent to the collector.",
-                &["outcome"],
-            ),
+            deliveries_received: maker.counters("trunkline_deliveries_received_total", "Deliveries of forges that came here.", &["forge", "result"]),
+            deliveries_processed: maker.counters("trunkline_deliveries_processed_total", "Deliveries that this process has looked at.", &["outcome"]),
+            deliveries_backlog: maker.gauge("trunkline_deliveries_backlog", "Deliveries in the database that wait to be processed."),
+            status_posts: maker.counters("trunkline_status_posts_total", "Statuses that this process has tried to post.", &["outcome"]),
+            statuses_backlog: maker.gauge("trunkline_statuses_backlog", "Statuses in the database that a forge has not got."),
+            traces: maker.counters("trunkline_traces_exported_total", "Traces that were sent to the collector.", &["outcome"]),
             store_read_seconds: store.with_label_values(&["read"]),
             store_write_seconds: store.with_label_values(&["write"]),
-            resident: maker
-                .gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
-            virtual_memory: maker
-                .gauge("process_virtual_memory_bytes", "Virtual memory size in bytes."),
+            resident: maker.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
+            virtual_memory: maker.gauge("process_virtual_memory_bytes", "Virtual memory size in bytes."),
             open_files: maker.gauge("process_open_fds", "Number of open file descriptors."),
             max_files: maker.gauge("process_max_fds", "Maximum number of open file descriptors."),
-            cpu_seconds: maker.float_counter(
-                "process_cpu_seconds_total",
-                "Total user and system CPU time spent in seconds.",
-            ),
-            start_seconds: maker.float(
-                "process_start_time_seconds",
-                "Start time of the process since unix epoch in seconds.",
-            ),
+            cpu_seconds: maker.float_counter("process_cpu_seconds_total", "Total user and system CPU time spent in seconds."),
+            start_seconds: maker.float("process_start_time_seconds", "Start time of the process since unix epoch in seconds."),
             registry: maker.registry,
         }
     }

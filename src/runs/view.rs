@@ -229,7 +229,7 @@ pub struct EventView {
     pub stage_key: Option<String>,
     /// What else it says.
     #[serde(flatten)]
-    #[schema(value_type = HashMap<String, Object>)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub fields: Map<String, Value>,
 }
 

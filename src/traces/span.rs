@@ -16,6 +16,11 @@ pub enum SpanStatus {
     Unset,
 }
 
+/// Names and values.
+pub type Attributes = Vec<(&'static str, Value)>;
+/// Something that happens in a span: when, what, and more of it.
+pub type Moment = (Timestamp, String, Attributes);
+
 /// One span.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
@@ -34,9 +39,9 @@ pub struct Span {
     /// How.
     pub status: SpanStatus,
     /// More of it.
-    pub attributes: Vec<(&'static str, Value)>,
+    pub attributes: Attributes,
     /// What happened in it.
-    pub events: Vec<(Timestamp, String, Vec<(&'static str, Value)>)>,
+    pub events: Vec<Moment>,
 }
 
 impl Span {

@@ -254,9 +254,10 @@ fn note_outcome(span: &mut Span, outcome: &AttemptOutcome) {
         | FailureClass::Approval => "failure",
     };
     span.with("cicd.pipeline.task.run.result", result);
-    span.status = match class {
-        FailureClass::Cancelled => SpanStatus::Unset,
-        _other => SpanStatus::Error(shorten(&outcome.message)),
+    span.status = if class == FailureClass::Cancelled {
+        SpanStatus::Unset
+    } else {
+        SpanStatus::Error(shorten(&outcome.message))
     };
 }
 

@@ -133,6 +133,21 @@ async fn who_changes_something_stands_in_the_audit_log() {
 }
 
 #[tokio::test]
+async fn a_change_of_a_secret_is_one_entry_without_its_value() {
+    let server = Server::start().await;
+    server.person("ada", true).await;
+    server.team("shop").await;
+    let token = server.token("ada", &["owner"]).await;
+    let secret = Some(json!({ "name": "TOKEN", "value": "hunter2-is-long" }));
+    let path = "/api/v1/teams/shop/secrets";
+    assert!(server.call(&token, Method::PUT, (path, secret)).await.status.is_success());
+    let actions: Vec<_> = audit(&server).await.into_iter().map(|it| it.1).collect();
+    assert_eq!(actions, ["secret.save"]);
+    let whole = server.get(&token, "/api/v1/audit?format=jsonl").await.text;
+    assert!(!whole.contains("hunter2"), "{whole}");
+}
+
+#[tokio::test]
 async fn a_sign_in_stands_in_the_audit_log_whether_it_succeeds_or_not() {
     let server = Server::start().await;
     server.person("ada", true).await;

@@ -17,11 +17,11 @@ const COUNT_MAX: u32 = 100_000;
 pub(super) struct SaveRetention {
     /// Finished runs go after so many days; 0 for never.
     #[serde(default)]
-    #[schema(maximum = 36500)]
+    #[schema(maximum = 36_500)]
     runs_days: Option<u32>,
     /// The newest so many runs stay whatever their age.
     #[serde(default)]
-    #[schema(minimum = 1, maximum = 100000)]
+    #[schema(minimum = 1, maximum = 100_000)]
     runs_count: Option<u32>,
 }
 

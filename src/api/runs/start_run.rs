@@ -26,7 +26,7 @@ pub(super) struct StartRun {
     r#ref: String,
     /// Values of its inputs (`on.manual.inputs`): texts, numbers, `true` or `false`.
     #[serde(default)]
-    #[schema(value_type = HashMap<String, Object>)]
+    #[schema(value_type = HashMap<String, Value>)]
     inputs: BTreeMap<String, Value>,
 }
 

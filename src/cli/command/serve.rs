@@ -1,6 +1,6 @@
 //! `trunkline serve`: API, webhooks, scheduler and worker in one process.
 
-pub(super) mod forges;
+pub(in crate::cli) mod forges;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -22,7 +22,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What is not one of our routes.
 const UNMATCHED: &str = "unmatched";
 /// What writes down itself what it does, or is no act of a person.
-const SILENT: [&str; 4] = ["save_secret", "delete_secret", "refresh_session", "notify_project"];
+const SILENT: [&str; 6] = [
+    "save_team_secret",
+    "save_project_secret",
+    "delete_team_secret",
+    "delete_project_secret",
+    "refresh_session",
+    "notify_project",
+];
 /// The longest answer that is read for the name of what was made.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
 

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use trunkline::model::{Role, RunId};
+use trunkline::model::Role;
 
 use crate::deliveries::Scene;
 use crate::driven::worker;
@@ -54,22 +54,19 @@ async fn the_examples_of_the_page_work() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let shutdown = CancellationToken::new();
-    let driven = async {
-        let id = loop {
-            if let Some(run) = scene.runs().await.first() {
-                break RunId(run["id"].as_str().unwrap().to_owned());
+    // Drives the run that the examples start.
+    let (app, worker) = (scene.server.app.clone(), worker(&scene));
+    let mut driving = tokio::task::JoinSet::new();
+    driving.spawn(async move {
+        loop {
+            if let Some(row) = app.store.find_run_by_number(1).await.unwrap() {
+                break worker.drive(&row.id, &CancellationToken::new()).await.unwrap();
             }
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        };
-        worker(&scene).drive(&id, &shutdown).await.unwrap()
-    };
-    let output = async {
-        let output = child.wait_with_output().await.unwrap();
-        shutdown.cancel();
-        output
-    };
-    let (_, output) = tokio::join!(driven, output);
+        }
+    });
+    let output = tokio::time::timeout(std::time::Duration::from_secs(60), child.wait_with_output());
+    let output = output.await.expect("the examples take more than a minute").unwrap();
     let (text, errors) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{text}\n{errors}");

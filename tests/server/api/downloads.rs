@@ -18,7 +18,7 @@ stages:
       mkdir -p 'dist/a b' && echo hello >dist/index.html && printf '\\000\\001' >'dist/a b/x.bin'
       ln -s /etc/passwd dist/evil && ln -s index.html dist/link
       echo '<ok/>' >report.xml
-      printf 'one\\ntwo\\nthree\\n'
+      printf 'a line that is long enough to be packed\\none\\ntwo\\nthree\\n'
     artifacts: [dist/, report.xml]
 ";
 
@@ -141,6 +141,10 @@ async fn a_log_is_downloaded_as_it_was_printed_and_in_ranges() {
     assert_eq!(end.header("content-range"), format!("bytes {}-{}/{size}", size - 6, size - 1));
     let packed = get(&scene, &path, &[("range", "bytes=0-0"), ("accept-encoding", "gzip")]).await;
     assert_eq!((packed.header("content-encoding"), packed.text.len()), ("", 1));
+    let packed = scene.server.request(Method::GET, &path).bearer_auth(&scene.token);
+    let packed = packed.header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(packed.headers()["content-encoding"], "gzip");
+    assert!(packed.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]));
     let outside = get(&scene, &path, &[("range", "bytes=99999-")]).await;
     assert_eq!(outside.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(outside.header("content-range"), format!("bytes */{size}"));

@@ -1,12 +1,17 @@
 //! Streams of events and logs: followed over HTTP, cut, and gone on with.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use trunkline::api;
+use trunkline::blobs::Logs;
+use trunkline::http::App;
 use trunkline::model::{Role, RunId};
+use trunkline::runs::Runs;
 
 use crate::deliveries::Scene;
 use crate::driven::worker;
@@ -50,8 +55,12 @@ impl Stream {
         if !last.is_empty() {
             request = request.header("last-event-id", last);
         }
+        Self::of(request).await
+    }
+
+    async fn of(request: reqwest::RequestBuilder) -> Self {
         let response = request.send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        assert_eq!(response.status(), StatusCode::OK, "{response:?}");
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert!(!response.headers().contains_key("content-encoding"));
         Self { response, text: String::new() }
@@ -184,6 +193,36 @@ async fn a_log_is_followed_while_it_grows_and_a_cut_loses_and_repeats_nothing() 
     assert_eq!(
         (&two["items"][0], &two["next"]),
         (&lines[lines.len() - 3], &json!(lines.len().to_string()))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_on_the_same_database_sees_what_happens() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    // Nothing in memory is shared with the one that has the worker.
+    let app = App {
+        runs: Runs::new(scene.server.app.store.clone()),
+        logs: Logs::open(&scene.server.folder.path().join("logs")).unwrap(),
+        ..scene.server.app.clone()
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/api/v1/runs", listener.local_addr().unwrap());
+    let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, service).await.unwrap() });
+    let follow = async |path: String| {
+        Stream::of(scene.server.client.get(format!("{url}/{path}")).bearer_auth(&scene.token)).await
+    };
+    let mut runs = follow("stream".to_owned()).await;
+    let (id, _driving) = begin(&scene).await;
+    assert_eq!(runs.next().await.unwrap().data["id"], json!(id));
+    let mut events = follow(format!("{id}/events/stream")).await;
+    let mut log = follow(format!("{id}/stages/talk/log/stream")).await;
+    let (events, log) = tokio::join!(events.rest(), log.rest());
+    assert_eq!(events.last().unwrap().data, json!({ "status": "passed" }));
+    assert!(
+        log.len() > 2 && log.iter().any(|it| it.data.to_string().contains("no end")),
+        "{log:?}"
     );
 }
 

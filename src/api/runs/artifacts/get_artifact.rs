@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::io::ReaderStream;
 
@@ -83,7 +83,7 @@ async fn file(app: &App, rows: &[ArtifactRow], path: &str) -> Result<Option<Resp
                 });
                 let name = path.rsplit('/').next().unwrap_or(path);
                 let headers = headers(name, "application/octet-stream", &row.digest);
-                let mut response = (headers, Body::from_stream(pieces)).into_response();
+                let mut response = (headers, Body::from_stream(pieces.fuse())).into_response();
                 response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
                 return Ok(Some(response));
             }

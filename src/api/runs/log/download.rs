@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 
 use crate::blobs::LogReader;
 use crate::http::{Problem, ProblemKind};
@@ -65,6 +65,7 @@ fn bytes(
     from: u64,
     to: u64,
 ) -> impl futures_util::Stream<Item = std::io::Result<Bytes>> {
+    // Asked once more behind its end, by what packs it.
     stream::unfold((reader, from), move |(reader, at)| async move {
         if at >= to {
             return None;
@@ -80,6 +81,7 @@ fn bytes(
             Err(error) => Some((Err(std::io::Error::other(error)), (reader, to))),
         }
     })
+    .fuse()
 }
 
 /// One range of bytes; whoever asks for several, or for what we do not understand, gets all.

@@ -15,10 +15,7 @@ use crate::projects::{AddressRule, ProjectParts, Projects};
 use crate::triggers::{TriggerSettings, Triggers};
 
 /// The repositories and forges of the server's projects.
-pub(in crate::cli::command) fn projects(
-    session: &Session,
-    state: &State,
-) -> anyhow::Result<Projects> {
+pub(in crate::cli) fn projects(session: &Session, state: &State) -> anyhow::Result<Projects> {
     let settings = &session.settings.forges;
     let outgoing = Outgoing::new(settings.private_hosts.clone())?;
     let app = match &settings.github_app {
@@ -43,7 +40,7 @@ fn github_app(id: &str, file: &Path) -> anyhow::Result<GithubApp> {
 }
 
 /// What starts the server's runs.
-pub(super) fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
+pub(in crate::cli) fn triggers(session: &Session, state: &State, projects: Projects) -> Triggers {
     let public_url = session.settings.sign_in.public_url.clone();
     let settings = TriggerSettings { public_url, ..TriggerSettings::default() };
     Triggers::new(state.runs.clone(), projects, settings, Arc::clone(&session.clock))

@@ -125,6 +125,8 @@ impl Subcommand {
             Self::Gc(_) => Some("gc"),
             Self::Doctor(_) => Some("doctor"),
             Self::Serve(_) => Some("serve"),
+            Self::Worker(_) => Some("worker"),
+            Self::Workers(_) => Some("workers"),
             Self::Key(_) => Some("key"),
             Self::Completions(_) => Some("completions"),
             Self::Backup(_) => Some("backup"),

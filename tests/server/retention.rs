@@ -44,6 +44,7 @@ async fn run(server: &Server, status: Option<RunStatus>) -> RunId {
         project: ProjectId(text()),
         cause: text(),
         height: 0,
+        wants: text(),
         plan: r#"{"pipeline":"ci","stages":[]}"#.to_owned(),
         context: "{}".to_owned(),
         created_at: now,

@@ -53,6 +53,7 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Respo
 
 type Refusal = Box<Response>;
 
+#[expect(clippy::unnecessary_box_returns, reason = "the error of a result is to be small")]
 fn refuse(problem: impl Into<Problem>) -> Refusal {
     Box::new(problem.into().into_response())
 }

@@ -73,13 +73,13 @@ impl LogReader {
 }
 
 /// A line of which only the bytes are known.
-struct Cut {
+struct Piece {
     place: LogPlace,
     text: String,
     is_cut: bool,
 }
 
-impl Cut {
+impl Piece {
     fn dated(self, times: &[(u64, Timestamp)], sections: &[LogSection]) -> LogLine {
         let LogPlace { offset, line } = self.place;
         let index = times.partition_point(|(from, _)| *from <= offset);
@@ -96,7 +96,7 @@ impl Cut {
     }
 }
 
-fn cut(bytes: &[u8], from: LogPlace, max: usize, is_end: bool) -> (Vec<Cut>, LogPlace) {
+fn cut(bytes: &[u8], from: LogPlace, max: usize, is_end: bool) -> (Vec<Piece>, LogPlace) {
     let (mut lines, mut place, mut rest) = (Vec::new(), from, bytes);
     while lines.len() < max && !rest.is_empty() {
         let end = rest.iter().position(|it| *it == b'\n');
@@ -108,7 +108,7 @@ fn cut(bytes: &[u8], from: LogPlace, max: usize, is_end: bool) -> (Vec<Cut>, Log
         };
         let text = rest.get(..length).unwrap_or_default();
         let text = String::from_utf8_lossy(text).into_owned();
-        lines.push(Cut { place, text, is_cut });
+        lines.push(Piece { place, text, is_cut });
         let taken = length + usize::from(with_feed);
         place.offset += taken as u64;
         place.line += u64::from(with_feed);

@@ -6,6 +6,7 @@ use crate::engine::{Event, Refused, RerunScope, Run, Stage};
 use crate::model::{StageIndex, StageStatus, Timestamp};
 
 /// What somebody asks for.
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) scope: &'a RerunScope,
     pub(super) by: &'a str,

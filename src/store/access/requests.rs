@@ -49,6 +49,7 @@ impl Store {
         const INSERT: &str = "
             INSERT INTO requests (id, digest, created_at, claimed_at, is_done, answer)
             VALUES ($1, $2, $3, $3, false, '') ON CONFLICT (id) DO NOTHING";
+        const FIND: &str = "SELECT * FROM requests WHERE id = $1";
         let (id, digest) = (&claim.id, &claim.digest);
         let added = with_writer!(self, db => {
             let query = sqlx::query(INSERT).bind(id).bind(digest).bind(claim.at);
@@ -58,7 +59,6 @@ impl Store {
             self.sweep_requests(claim).await?;
             return Ok(Claimed::New);
         }
-        const FIND: &str = "SELECT * FROM requests WHERE id = $1";
         let record: Option<Record> =
             with_db!(self, db => sqlx::query_as(FIND).bind(id).fetch_optional(db).await?);
         // One that has gone in this moment comes back soon.

@@ -160,6 +160,7 @@ fn stage(place: u32, needs: Vec<PlannedNeed>) -> PlannedStage {
         concurrency: None,
         interruptible: true,
         labels: BTreeMap::new(),
+        identity: Vec::new(),
         environment: None,
         budget: None,
     }

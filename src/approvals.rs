@@ -181,12 +181,13 @@ impl Approvals {
         let events = self.runs.store().list_events(&loaded.row.id, 0).await?;
         let mut answers = Vec::new();
         for stored in events {
-            let (by, comment, is_approved) = match stored.event {
-                Event::Approved { stage: it, by, comment } if it == stage => (by, comment, true),
-                Event::Rejected { stage: it, by, comment } if it == stage => (by, comment, false),
-                _ => continue,
-            };
-            answers.push(Answer { by, is_approved, comment, at: stored.at });
+            let is_approved = matches!(stored.event, Event::Approved { .. });
+            if let Event::Approved { stage: it, by, comment }
+            | Event::Rejected { stage: it, by, comment } = stored.event
+                && it == stage
+            {
+                answers.push(Answer { by, is_approved, comment, at: stored.at });
+            }
         }
         Ok(answers)
     }

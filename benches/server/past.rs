@@ -101,7 +101,8 @@ async fn play(runs: &Runs) -> LoadedRun {
     };
     runs.create(&create).await.unwrap();
     let mut loaded = runs.load(&create.id).await.unwrap();
-    let mut commands = vec![Command::TakeLease { epoch: 1, owner: "bench".to_owned() }];
+    let mut commands =
+        vec![Command::TakeLease { epoch: 1, owner: "bench".to_owned(), instance: String::new() }];
     for stage in [0, 1] {
         let stage = StageIndex(stage);
         let attempt = AttemptName { run: create.id.clone(), stage, attempt: 1 };

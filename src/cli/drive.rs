@@ -170,8 +170,10 @@ impl<'a> Foreground<'a> {
         let drive = Drive { session, state, run, report: self.args.report };
         let parts = (SecretSource::Given(Given(self.secrets)), settings);
         match self.engine {
-            Engine::Docker(docker) => drive.with(worker(session, state, docker, parts)).await,
-            Engine::Host(host) => drive.with(worker(session, state, host, parts)).await,
+            Engine::Docker(docker) => {
+                Box::pin(drive.with(worker(session, state, docker, parts))).await
+            }
+            Engine::Host(host) => Box::pin(drive.with(worker(session, state, host, parts))).await,
         }
     }
 }

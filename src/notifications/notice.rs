@@ -163,19 +163,25 @@ pub(super) struct Found {
     pub(super) approval: Option<AskedFacts>,
 }
 
+/// What the end of a run is called; nothing for a cancelled one.
+fn ended(status: RunStatus, before: Option<RunStatus>) -> Option<EventKind> {
+    match (status, before) {
+        (RunStatus::Failed, _) => Some(EventKind::RunFailed),
+        (RunStatus::Passed, Some(RunStatus::Failed)) => Some(EventKind::RunRecovered),
+        (RunStatus::Passed, _) => Some(EventKind::RunPassed),
+        _ => None,
+    }
+}
+
 /// What is worth telling of these events; `before` is how the run before it on its branch ended.
 pub(super) fn find(run: &Run, events: &[StoredEvent], before: Option<RunStatus>) -> Vec<Found> {
     let found = |stored: &StoredEvent| {
-        let (event, approval) = match &stored.event {
-            Event::RunFinished { status: RunStatus::Failed } => (EventKind::RunFailed, None),
-            Event::RunFinished { status: RunStatus::Passed } => match before {
-                Some(RunStatus::Failed) => (EventKind::RunRecovered, None),
-                _ => (EventKind::RunPassed, None),
-            },
-            Event::ApprovalRequested { stage, until } => {
-                (EventKind::ApprovalWanted, Some(asked(run, *stage, *until)?))
-            }
-            _ => return None,
+        let (event, approval) = if let Event::RunFinished { status } = &stored.event {
+            (ended(*status, before)?, None)
+        } else if let Event::ApprovalRequested { stage, until } = &stored.event {
+            (EventKind::ApprovalWanted, Some(asked(run, *stage, *until)?))
+        } else {
+            return None;
         };
         let is_failure = event == EventKind::RunFailed;
         let failed = if is_failure { failed_stages(run) } else { Vec::new() };

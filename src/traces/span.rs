@@ -17,9 +17,9 @@ pub enum SpanStatus {
 }
 
 /// Names and values.
-pub type Attributes = Vec<(&'static str, Value)>;
+pub(super) type Attributes = Vec<(&'static str, Value)>;
 /// Something that happens in a span: when, what, and more of it.
-pub type Moment = (Timestamp, String, Attributes);
+pub(super) type Moment = (Timestamp, String, Attributes);
 
 /// One span.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use trunkline::model::{ProjectId, RunId, RunStatus, Timestamp};
+use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::intake::access::ProjectAccess;
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};

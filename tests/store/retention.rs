@@ -1,7 +1,7 @@
 //! What may go, and what may not.
 
 use trunkline::engine::{AttemptOutcome, Event};
-use trunkline::model::{ProjectId, RunId, RunStatus, StageIndex, Timestamp};
+use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, StageIndex, TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::audit::{AuditFilter, AuditRow};
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};

@@ -42,7 +42,7 @@ enum Action {
 
 /// A delivery.
 #[derive(Debug, Serialize, Deserialize)]
-struct Received {
+struct Shown {
     id: String,
     forge: String,
     delivery: String,
@@ -73,7 +73,7 @@ pub async fn execute(session: &Session, args: &DeliveriesArgs) -> anyhow::Result
     Ok(Exit::Passed)
 }
 
-fn show(session: &Session, deliveries: &[Received]) -> anyhow::Result<()> {
+fn show(session: &Session, deliveries: &[Shown]) -> anyhow::Result<()> {
     if session.output.json {
         return Ok(session.output.json(&deliveries)?);
     }

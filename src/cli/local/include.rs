@@ -52,12 +52,13 @@ impl<'a> Includes<'a> {
         if !path.starts_with(self.files.root()) {
             return Err(format!("`{file}` lies outside of the repository"));
         }
-        self.files.read(&path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound if self.files.are_committed() => {
-                format!("the last commit has no file `{file}`")
+        self.files.read(&path).map_err(|error| {
+            let is_missing = error.kind() == ErrorKind::NotFound;
+            match (is_missing, self.files.are_committed()) {
+                (true, true) => format!("the last commit has no file `{file}`"),
+                (true, false) => format!("the repository has no file `{file}`"),
+                (false, _) => format!("`{file}` cannot be read: {error}"),
             }
-            ErrorKind::NotFound => format!("the repository has no file `{file}`"),
-            _ => format!("`{file}` cannot be read: {error}"),
         })
     }
 

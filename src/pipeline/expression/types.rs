@@ -89,7 +89,7 @@ impl Inference<'_> {
                 }
                 Ok(Kind::Map(Box::new(Kind::Any)))
             }
-            Expr::Comprehension(it) => self.comprehension(it),
+            Expr::Comprehension(it) => Ok(self.comprehension(it)),
             Expr::Call(call) => self.call(part, call),
             _ => Ok(Kind::Any),
         }
@@ -174,7 +174,7 @@ impl Inference<'_> {
         Err(self.at(part, error))
     }
 
-    fn comprehension(&mut self, it: &ComprehensionExpr) -> Result<Kind, ExpressionError> {
+    fn comprehension(&mut self, it: &ComprehensionExpr) -> Kind {
         let range = self.kind(&it.iter_range);
         let item = match &range {
             Kind::List(item) if it.iter_var2.is_none() => item.as_ref().clone(),
@@ -195,7 +195,7 @@ impl Inference<'_> {
         self.kind(&it.loop_step);
         let found = self.kind(&it.result);
         self.locals.truncate(outside);
-        Ok(found)
+        found
     }
 
     fn call(&mut self, part: &IdedExpr, call: &CallExpr) -> Result<Kind, ExpressionError> {

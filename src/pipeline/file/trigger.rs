@@ -101,7 +101,7 @@ pub struct ManualTrigger {
 impl Read for Triggers {
     fn read(node: &Node, label: &str, reading: &Reading) -> Option<Self> {
         if matches!(node.value, Value::Scalar(_) | Value::Sequence(_)) {
-            return short_form(node, label, reading);
+            return Some(short_form(node, label, reading));
         }
         let fields = Fields::of(node, label, EVENTS, reading)?;
         let triggers = Self {
@@ -138,7 +138,7 @@ fn check_schedule_names(node: &Node, reading: &Reading) {
 }
 
 /// `on: push` or `on: [push, pull_request]`.
-fn short_form(node: &Node, label: &str, reading: &Reading) -> Option<Triggers> {
+fn short_form(node: &Node, label: &str, reading: &Reading) -> Triggers {
     let items = match &node.value {
         Value::Sequence(items) => items.as_slice(),
         Value::Scalar(_) | Value::Mapping(_) => std::slice::from_ref(node),
@@ -157,7 +157,7 @@ fn short_form(node: &Node, label: &str, reading: &Reading) -> Option<Triggers> {
             _ => {}
         }
     }
-    Some(triggers)
+    triggers
 }
 
 fn is_empty(node: &Node) -> bool {

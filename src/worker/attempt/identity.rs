@@ -146,13 +146,13 @@ fn remove_old(folder: &std::path::Path) {
 }
 
 fn refused(error: &AuthError) -> Failure {
-    match error {
-        AuthError::NoPublicUrl => Failure::user(format!(
+    if matches!(error, AuthError::NoPublicUrl) {
+        return Failure::user(format!(
             "the stage asks for an `identity`, and the server cannot give one: {error}\n\
              help: set `TRUNKLINE_PUBLIC_URL` to the address under which clouds find `/.well-known/jwks.json`"
-        )),
-        other => Failure::new(FailureClass::Infra, format!("signing the identity failed: {other}")),
+        ));
     }
+    Failure::new(FailureClass::Infra, format!("signing the identity failed: {error}"))
 }
 
 impl std::fmt::Debug for Issued {

@@ -59,7 +59,9 @@ impl Inference<'_> {
     ) -> Result<Kind, ExpressionError> {
         match (operator, call.args.as_slice()) {
             (Operator::Logic, args) => {
-                args.iter().for_each(|it| self.truth(it));
+                for it in args {
+                    self.truth(it);
+                }
                 Ok(Kind::Bool)
             }
             (Operator::Choice, [asked, yes, no]) => {

@@ -37,8 +37,8 @@ mod driven;
 mod remotes;
 #[path = "server/requests.rs"]
 mod requests;
-#[path = "server/api/approvals.rs"]
-mod approvals;
+#[path = "server/api/answers.rs"]
+mod answers;
 #[path = "server/api/conventions.rs"]
 mod conventions;
 #[path = "server/api/described.rs"]

@@ -141,7 +141,7 @@ async fn wait_for(
     since: Instant,
     wanted: impl Fn(&Event) -> bool,
 ) -> Duration {
-    while since.elapsed() < Duration::from_secs(60) {
+    while since.elapsed() < Duration::from_mins(1) {
         let revision = Some(revision.to_owned());
         let filter = RunFilter { revision, limit: 1, ..RunFilter::default() };
         if let Some(row) = store.list_runs(&filter).await.unwrap().pop() {

@@ -290,7 +290,7 @@ async fn a_rerun_by_a_maintainer_gives_a_fork_no_more_than_before() {
     drive(&scene, &run).await;
     let app = &scene.server.app;
     let mut loaded = app.runs.load(&run.row.id).await.unwrap();
-    let rerun = Command::Rerun { scope: RerunScope::All, by: "ada".to_owned() };
+    let rerun = Command::Rerun { scope: RerunScope::All, by: "ada".to_owned(), no_reuse: false };
     app.runs.execute(&mut loaded, &rerun, app.now()).await.unwrap();
     let driven = drive(&scene, &loaded).await;
     let place = driven.run.plan().stages.iter().position(|it| it.key == "plain").unwrap();
@@ -324,7 +324,7 @@ async fn the_author_of_a_fork_cannot_let_their_own_code_in_and_nobody_what_came_
     }
     let run = fork(&scene, 1, "topic", &[("src/x.py", "1")]).await;
     let mut loaded = app.runs.load(&run.row.id).await.unwrap();
-    let lease = Command::TakeLease { epoch: 1, owner: "test".to_owned() };
+    let lease = Command::TakeLease { epoch: 1, owner: "test".to_owned(), instance: String::new() };
     for command in [lease, Command::Admit, Command::Tick] {
         app.runs.execute(&mut loaded, &command, app.now()).await.unwrap();
     }

@@ -110,7 +110,10 @@ async fn ask(scene: &Scene, run: &RunId) {
     let app = &scene.server.app;
     let mut loaded = app.runs.load(run).await.unwrap();
     let epoch = loaded.run.epoch() + 1;
-    for command in [Command::TakeLease { epoch, owner: "test".to_owned() }, Command::Tick] {
+    for command in [
+        Command::TakeLease { epoch, owner: "test".to_owned(), instance: String::new() },
+        Command::Tick,
+    ] {
         app.runs.execute(&mut loaded, &command, app.now()).await.unwrap();
     }
 }

@@ -166,7 +166,7 @@ fn worker(name: &str, instance: &str, session: &str, at: i64) -> WorkerRow {
 async fn a_name_belongs_to_one_living_worker(store: Store, _: &Database) {
     let first = worker("w", "here", "1", 100_000);
     assert!(store.register_worker(&first).await.unwrap());
-    assert_eq!(store.list_workers().await.unwrap(), [first.clone()]);
+    assert_eq!(store.list_workers().await.unwrap(), std::slice::from_ref(&first));
     let other = worker("w", "there", "2", 110_000);
     assert!(!store.register_worker(&other).await.unwrap(), "the first one may live");
     assert!(store.register_worker(&worker("w", "here", "3", 110_000)).await.unwrap());

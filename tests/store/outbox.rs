@@ -11,7 +11,8 @@ use trunkline::store::intake::subscriptions::SubscriptionRow;
 use crate::databases::{Database, on_each_database};
 
 on_each_database![
-    a_subscription_can_be_changed_counted_disabled_and_removed,
+    a_subscription_can_be_changed_counted_and_disabled,
+    a_subscription_takes_its_notifications_along,
     a_notification_is_stored_once_and_only_so_many_wait,
     a_notification_is_taken_by_one_until_it_is_sent,
     what_waits_for_a_disabled_subscription_is_not_sent,
@@ -69,7 +70,7 @@ fn notification(n: i64) -> NotificationRow {
     }
 }
 
-async fn a_subscription_can_be_changed_counted_disabled_and_removed(store: Store, _: &Database) {
+async fn a_subscription_can_be_changed_counted_and_disabled(store: Store, _: &Database) {
     let row = subscription(&store).await;
     assert_eq!(store.find_subscription("s1").await.unwrap(), Some(row.clone()));
     assert_eq!(store.count_failure("s1", true).await.unwrap(), 1);
@@ -82,6 +83,10 @@ async fn a_subscription_can_be_changed_counted_disabled_and_removed(store: Store
     let changed = SubscriptionRow { secret: "new".to_owned(), events: "[]".to_owned(), ..row };
     store.save_subscription(&changed).await.unwrap();
     assert_eq!(store.find_subscription("s1").await.unwrap(), Some(changed));
+}
+
+async fn a_subscription_takes_its_notifications_along(store: Store, _: &Database) {
+    subscription(&store).await;
     store.insert_notifications(&[notification(1)], 10).await.unwrap();
     assert!(store.delete_subscription("s1").await.unwrap());
     assert!(!store.delete_subscription("s1").await.unwrap());

@@ -23,7 +23,7 @@ use trunkline::worker::{SystemClock, Worker, WorkerParts, WorkerPlace, WorkerSet
 
 use crate::databases::Database;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const LEASE: Milliseconds = Milliseconds(2000);
 
 /// A repository, a database, and where stages write what they did.
@@ -83,7 +83,7 @@ impl Scene {
         let pipeline = checked.pipeline.unwrap_or_else(|| panic!("{:#?}", checked.diagnostics));
         let mut context = Context { event: "push".to_owned(), ..Context::default() };
         context.git.sha = self.git(&["rev-parse", "HEAD"]);
-        context.git.r#ref = "refs/heads/main".to_owned();
+        "refs/heads/main".clone_into(&mut context.git.r#ref);
         let plan = pipeline.plan(&context, &Selection::All).unwrap();
         let number = self.created.get() + 1;
         self.created.set(number);
@@ -133,10 +133,8 @@ impl Scene {
 
     async fn drivers(&self, run: &RunId) -> Vec<String> {
         let events = self.store.list_events(run, 0).await.unwrap();
-        let owner = |event| match event {
-            Event::LeaseTaken { owner, .. } => Some(owner),
-            _ => None,
-        };
+        let owner =
+            |event| if let Event::LeaseTaken { owner, .. } = event { Some(owner) } else { None };
         events.into_iter().filter_map(|it| owner(it.event)).collect()
     }
 }

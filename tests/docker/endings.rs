@@ -177,7 +177,7 @@ fn a_state_folder_that_goes_away_is_told_and_its_containers_go_too() {
         "  a: { run: echo up; sleep 100 }\n  b: { run: sleep 100, services: { s: { image: 'busybox:stable', command: [sleep, '100'] } } }\n",
     );
     let run = bench.command(&["run"]).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + Duration::from_mins(1);
     let things = || {
         let instance = std::fs::read_to_string(bench.state().join("instance")).unwrap_or_default();
         if instance.is_empty() { Vec::new() } else { docker::things_of(instance.trim()) }

@@ -60,8 +60,8 @@ async fn shown(scene: &Scene, token: &str, run: &RunId) -> Value {
     answer.json()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_approval_shows_files_by_part_metrics_and_who_may() {
+/// A green run, and one after it that waits for people.
+async fn two_runs() -> (Scene, RunId, RunId) {
     let files = [
         ("pipelines/ci.yml", PIPELINE),
         ("metrics.json", "{\"f1\": 0.9, \"cost\": 0.5}\n"),
@@ -85,7 +85,11 @@ async fn an_approval_shows_files_by_part_metrics_and_who_may() {
     )
     .await;
     drive(&scene, &second).await;
+    (scene, first, second)
+}
 
+/// Tokens of a developer and two approvers: `dev`, `boss` and `kim`.
+async fn people(scene: &Scene) -> Vec<String> {
     let app = &scene.server.app;
     let team = app.store.find_team("shop").await.unwrap().unwrap().id;
     let mut tokens = Vec::new();
@@ -96,6 +100,13 @@ async fn an_approval_shows_files_by_part_metrics_and_who_may() {
         scene.server.member(&team, login, role).await;
         tokens.push(scene.server.token(login, &["admin"]).await);
     }
+    tokens
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_shows_files_by_part_metrics_and_who_may() {
+    let (scene, first, second) = two_runs().await;
+    let tokens = people(&scene).await;
     let body = shown(&scene, &tokens[1], &second).await;
     assert_eq!(body["status"], "waiting");
     assert_eq!(
@@ -130,7 +141,13 @@ async fn an_approval_shows_files_by_part_metrics_and_who_may() {
 
     let developer = shown(&scene, &tokens[0], &second).await;
     assert_eq!(developer["you_may_not"], "this takes the role `approver`");
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_shows_who_has_answered_and_that_nobody_did_in_time() {
+    let (scene, _, second) = two_runs().await;
+    let tokens = people(&scene).await;
+    let app = &scene.server.app;
     // One says yes; they see themselves, and may not say it twice.
     let mut loaded = app.runs.load(&second).await.unwrap();
     let stage = trunkline::model::StageIndex(1);

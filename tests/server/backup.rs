@@ -148,7 +148,7 @@ async fn answers(api: &Api) -> Vec<Value> {
     all
 }
 
-async fn start(command: Command, token: String) -> (Process, Api) {
+fn start(command: Command, token: String) -> (Process, Api) {
     let process = Process::start(command);
     let (client, url) = (Client::new(), process.url.clone());
     (process, Api { client, url, token })
@@ -160,7 +160,7 @@ async fn saved_and_brought_back(place: Place) -> Place {
     let make = ["token", "create", "ada", "--name", "test", "--scope", "owner"];
     let token = says(place.command(&make)).trim().to_owned();
     let serve = ["serve", "--listen", "127.0.0.1:0"];
-    let (process, api) = start(place.command(&serve), token.clone()).await;
+    let (process, api) = start(place.command(&serve), token.clone());
     let team = json!({ "name": "shop", "title": "Shop" });
     assert_eq!(api.call(Method::POST, "/teams", Some(team)).await.0, StatusCode::CREATED);
     let secret = json!({ "name": "TOKEN", "value": "hunter2-is-long" });
@@ -171,7 +171,8 @@ async fn saved_and_brought_back(place: Place) -> Place {
     let before = answers(&api).await;
     let api = Arc::new(api);
     let stop = Arc::new(AtomicBool::new(false));
-    let load = tokio::spawn({
+    let mut load = tokio::task::JoinSet::new();
+    load.spawn({
         let (api, stop) = (Arc::clone(&api), Arc::clone(&stop));
         async move {
             let mut added = 0;
@@ -189,7 +190,7 @@ async fn saved_and_brought_back(place: Place) -> Place {
     let command = place.command(&backup);
     let packed = tokio::task::spawn_blocking(move || says(command)).await.unwrap();
     stop.store(true, Ordering::SeqCst);
-    assert!(load.await.unwrap() > 0);
+    assert!(load.join_all().await.iter().all(|it| *it > 0));
     process.signal("-TERM");
     assert!(process.wait().0.success());
     let packed: Value = serde_json::from_str(&packed).unwrap();
@@ -209,7 +210,7 @@ async fn saved_and_brought_back(place: Place) -> Place {
     assert_eq!(rotated["unreadable"], 0, "{rotated}");
     assert!(rotated["resealed"].as_u64().unwrap() > 0, "{rotated}");
 
-    let (process, api) = start(place.restored(&serve), token).await;
+    let (process, api) = start(place.restored(&serve), token);
     let after = answers(&api).await;
     for (before, after) in before.iter().zip(&after) {
         let (before, after) = (before["items"].as_array(), after["items"].as_array());

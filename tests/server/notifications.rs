@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use trunkline::config::SignInSettings;
 use trunkline::notifications::Mailer;
 
 use crate::deliveries::{Scene, push_body};
@@ -277,7 +278,7 @@ async fn a_letter_arrives_over_smtp() {
     let sink = MailSink::start().await;
     let mailer = Mailer::new(&sink.url, "Trunkline <ci@example.org>").unwrap();
     let extras = Extras { mailer: Some(mailer), ..Extras::default() };
-    let server = Server::start_with_extras(|_| Default::default(), extras).await;
+    let server = Server::start_with_extras(|_| SignInSettings::default(), extras).await;
     let files = [("pipelines/ci.yml", PIPELINE)];
     let scene = Scene::start_on(server, ("github", Some(TOKEN)), &files).await;
     let bad = json!({ "form": "mail", "target": "not an address", "events": ["run.failed"] });

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use trunkline::config::SignInSettings;
 use trunkline::engine::Command;
 use trunkline::forge::GithubApp;
 use trunkline::model::{Role, RunId, RunStatus, StageStatus};
@@ -157,7 +158,11 @@ async fn each_command_at(kind: &str) {
     assert_eq!(say("c-5", 21, "/rerun failed").await, "processed: `/rerun` by `dev` on run #1");
     let nothing = say("c-6", 21, "/rerun").await;
     assert_eq!(nothing, "processed: `/rerun`: no run of the request waits for that");
+    assert_reactions(&scene, kind);
+}
 
+/// Each command is answered, those of strangers are not.
+fn assert_reactions(scene: &Scene, kind: &str) {
     let reactions: Vec<_> = scene
         .forge
         .asked()
@@ -305,7 +310,7 @@ async fn a_github_app_fetches_and_posts_with_tokens_of_its_installation() {
     let (pem, key) = app_key();
     let app = GithubApp::new("4711".to_owned(), pem.as_bytes()).unwrap();
     let extras = Extras { app: Some(app), ..Extras::default() };
-    let server = Server::start_with_extras(|_| Default::default(), extras).await;
+    let server = Server::start_with_extras(|_| SignInSettings::default(), extras).await;
     let scene = Scene::start_on(server, ("github", None), &[("pipelines/ci.yml", PIPELINE)]).await;
     scene.forge.serve("/repos/shop/web/installation", json!({ "id": 42 }));
     // The token of the installation is what the remote wants to see.

@@ -59,7 +59,7 @@ async fn server_with_address() -> Server {
 }
 
 /// Everything that the first attempt of a stage has printed.
-async fn log_of(scene: &Scene, run: &LoadedRun, stage: u32) -> String {
+fn log_of(scene: &Scene, run: &LoadedRun, stage: u32) -> String {
     let name = trunkline::model::AttemptName {
         run: run.row.id.clone(),
         stage: StageIndex(stage),
@@ -93,7 +93,7 @@ async fn a_cloud_believes_the_token_that_a_stage_shows() {
     let run = pushed(&scene).await;
     let worker = worker(&scene).with_identity(scene.server.app.auth.clone());
     let status = worker.drive(&run.row.id, &CancellationToken::new()).await.unwrap();
-    let log = log_of(&scene, &run, 0).await;
+    let log = log_of(&scene, &run, 0);
     assert_eq!(status, Some(RunStatus::Passed), "{log}");
 
     let shown = cloud.wait_for(|it| it.path == "/exchange").await;

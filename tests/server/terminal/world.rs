@@ -91,7 +91,7 @@ impl World {
 
     /// Waits until a run of the server stands so.
     pub(crate) fn wait_until(&self, run: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         loop {
             let shown = self.terminal.json(&["show", run]);
             if is_so(&shown) {

@@ -71,13 +71,16 @@ pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
     if !args.dry_run {
         let quota = i64::from(args.cache_limit) * 1_000_000_000;
         removed.caches = state.store.delete_unused_caches(quota).await?;
+    }
+    let mode = if args.dry_run { Mode::Count } else { Mode::Remove };
+    removed.kept = retention(session, &state, args.runs_older_than).sweep(mode).await?;
+    if !args.dry_run {
+        // Last: what the runs that are gone have left.
         removed.checkouts = gc.checkouts().await?;
         removed.objects = gc.objects().await?;
         let swept = drive::sweep(session, &state).await;
         (removed.containers, removed.images) = (swept.attempts as u64, swept.images as u64);
     }
-    let mode = if args.dry_run { Mode::Count } else { Mode::Remove };
-    removed.kept = retention(session, &state, args.runs_older_than).sweep(mode).await?;
     if session.output.json {
         session.output.json(&removed)?;
     } else {

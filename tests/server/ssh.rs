@@ -8,6 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::deliveries::{PIPELINE, Scene};
+use crate::support::skip;
 
 /// Where `sshd` is, if it is here: it refuses to be called by a relative path.
 fn sshd() -> Option<PathBuf> {
@@ -75,8 +76,7 @@ fn user() -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_remote_over_ssh_lets_the_projects_key_in_and_no_other() {
     let Some(program) = sshd() else {
-        eprintln!("SKIPPED: there is no `sshd` on this machine");
-        return;
+        return skip("`sshd` (`deploy/setup tools`)");
     };
     let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
     let folder = tempfile::tempdir().unwrap();

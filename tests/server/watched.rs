@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use trunkline::store::audit::AuditFilter;
 
-use crate::support::{Answer, PASSWORD, Server};
+use crate::support::{Answer, PASSWORD, Server, skip};
 
 async fn get(server: &Server, path: &str) -> Answer {
     Answer::of(server.request(Method::GET, path).send().await.unwrap()).await

@@ -68,7 +68,6 @@ async fn metrics_are_what_prometheus_reads_and_have_a_bound() {
 }
 
 /// `promtool` of Debian's `prometheus`, where it is there.
-#[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
 fn check_with_promtool(text: &str) {
     let program = std::env::var_os("TEST_PROMTOOL").unwrap_or_else(|| "promtool".into());
     let spawned = Command::new(program)

@@ -191,11 +191,26 @@ impl Caller {
         }
     }
 
-    /// The teams they may look at.
+    /// The teams in which they may do what takes `needed`; `None` for every team there is.
     #[must_use]
-    pub fn visible_teams(&self) -> Vec<TeamId> {
-        let is_visible = |it: &&TeamId| self.judge(it, Role::Viewer) == Verdict::Allowed;
-        self.roles.keys().filter(is_visible).cloned().collect()
+    pub fn teams_as(&self, needed: Role) -> Option<Vec<TeamId>> {
+        let mut teams: Vec<_> = self.roles.keys().cloned().collect();
+        if self.is_owner {
+            let Proof::Token(_, scopes) = &self.proof else { return None };
+            let reaches_all = |it: &Scope| match it {
+                Scope::Every(role) => *role >= needed,
+                Scope::Owner => true,
+                Scope::Team(..) => false,
+            };
+            if scopes.iter().any(reaches_all) {
+                return None;
+            }
+            let named =
+                |it: &Scope| if let Scope::Team(_, team) = it { Some(team.clone()) } else { None };
+            teams.extend(scopes.iter().filter_map(named));
+        }
+        teams.retain(|it| self.judge(it, needed) == Verdict::Allowed);
+        Some(teams)
     }
 
     /// Whether they may do what concerns the whole installation.

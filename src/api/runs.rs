@@ -78,7 +78,7 @@ async fn named(app: &App, visitor: &Visitor, reference: &str) -> Result<Option<R
     }
     let filter = RunFilter {
         id_prefix: Some(reference.to_owned()),
-        teams: (!visitor.0.may_own()).then(|| visitor.0.visible_teams()),
+        teams: visitor.0.teams_as(Role::Viewer),
         limit: 2,
         ..RunFilter::default()
     };

@@ -14,7 +14,7 @@ use crate::worker::driver::Driver;
 use crate::worker::{Worker, WorkerError};
 
 /// Failed attempts whose containers are kept, the newest ones.
-const KEPT_MAX: usize = 4;
+const KEPT_MAX: usize = 16;
 /// How long they are kept.
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// How long the images that an ended run has built are kept.

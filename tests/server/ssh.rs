@@ -50,14 +50,14 @@ impl Daemon {
         let _is_there = std::fs::create_dir("/run/sshd");
         let mut command = Command::new(program);
         let command = command.args(["-D", "-e", "-f"]).arg(&config).stderr(Stdio::null());
-        let child = command.spawn().unwrap();
-        for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                break;
-            }
+        let daemon = Self { child: command.spawn().unwrap(), port };
+        let listens = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
+        let is_up = (0..200).any(|_| {
             std::thread::sleep(std::time::Duration::from_millis(25));
-        }
-        Self { child, port }
+            listens()
+        });
+        assert!(is_up, "`sshd` does not listen; `deploy/setup tools` makes what it needs");
+        daemon
     }
 }
 

@@ -1,10 +1,9 @@
 //! `PUT /api/v1/projects/{team}/{name}/retention`: how long the project's runs are kept.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// The most that can be asked for.

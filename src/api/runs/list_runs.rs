@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
-use crate::model::{RunId, RunStatus, TeamId};
+use crate::model::{Role, RunId, RunStatus, TeamId};
 use crate::runs::view::RunRowView;
 use crate::store::runs::RunFilter;
 
@@ -77,12 +77,8 @@ async fn teams(
     visitor: &Visitor,
     wanted: Option<&str>,
 ) -> Result<Option<Vec<TeamId>>, Problem> {
-    let Some(name) = wanted else {
-        return Ok((!visitor.0.may_own()).then(|| visitor.0.visible_teams()));
-    };
-    Ok(Some(vec![
-        crate::api::teams::find(app, visitor, name, crate::model::Role::Viewer).await?.id,
-    ]))
+    let Some(name) = wanted else { return Ok(visitor.0.teams_as(Role::Viewer)) };
+    Ok(Some(vec![crate::api::teams::find(app, visitor, name, Role::Viewer).await?.id]))
 }
 
 fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {

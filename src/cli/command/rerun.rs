@@ -1,11 +1,15 @@
 //! `trunkline rerun`: tries a finished run's stages again; what was green and is not touched stays.
 
+use std::collections::BTreeSet;
+
 use crate::cli::drive::{self, DriveArgs, Foreground, Reuse};
 use crate::cli::failure::Exit;
+use crate::cli::local::missing_secrets;
 use crate::cli::remote::{Call, Remote, watch};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::engine::{Command, RerunScope};
+use crate::engine::{Command, Event, RerunScope};
+use crate::model::StageIndex;
 use crate::runs::view::RunView;
 
 /// Arguments of `trunkline rerun`.
@@ -52,8 +56,20 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let command = Command::Rerun { scope, by, no_reuse };
     // What is missing is told before the run has begun again and could not go on.
     let foreground = Foreground::open_for(session, &state, &args.drive, &row.id).await?;
+    let again = again(&loaded.run.decide(&command, session.now()).unwrap_or_default());
+    let reuse = Reuse::unless(args.no_reuse);
+    let (run, given) = (&loaded.run, foreground.secrets());
+    missing_secrets::refuse_rest(run, |it| again.contains(&it), given, reuse)?;
     state.runs.execute(&mut loaded, &command, session.now()).await?;
-    foreground.drive(&row.id, Reuse::unless(args.no_reuse)).await
+    foreground.drive(&row.id, reuse).await
+}
+
+/// The stages that will run again.
+fn again(events: &[Event]) -> BTreeSet<StageIndex> {
+    let of = |it: &Event| {
+        if let Event::RerunRequested { stages, .. } = it { stages.clone() } else { Vec::new() }
+    };
+    events.iter().flat_map(of).collect()
 }
 
 async fn start_at_server(

@@ -1,7 +1,8 @@
 //! `trunkline resume`: goes on with runs whose process was stopped or killed.
 
-use crate::cli::drive::{self, DriveArgs};
+use crate::cli::drive::{self, DriveArgs, Foreground, Reuse};
 use crate::cli::failure::{Exit, Usage};
+use crate::cli::local::missing_secrets;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::model::RunStatus;
@@ -45,7 +46,7 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     }
     let mut exit = Exit::Passed;
     for row in interrupted {
-        let ended = match drive::drive(session, &state, &row.id, &args.drive).await {
+        let ended = match resume_interrupted(session, &state, (&row, args)).await {
             Err(error) if drive::is_elsewhere(&error) => continue,
             other => other?,
         };
@@ -74,7 +75,21 @@ async fn resume_one(
         );
         return Err(Usage::new(message, help).into());
     }
-    drive::drive(session, state, &row.id, &args.drive).await
+    resume_interrupted(session, state, (row, args)).await
+}
+
+/// Goes on with a run, if what it still wants is given.
+async fn resume_interrupted(
+    session: &Session,
+    state: &State,
+    (row, args): (&RunRow, &ResumeArgs),
+) -> anyhow::Result<Exit> {
+    let loaded = state.runs.load(&row.id).await?;
+    let foreground = Foreground::open_for(session, state, &args.drive, &row.id).await?;
+    let is_left = |it| loaded.run.stage(it).is_some_and(|it| !it.status.is_finished());
+    let (run, given) = (&loaded.run, foreground.secrets());
+    missing_secrets::refuse_rest(run, is_left, given, Reuse::default())?;
+    foreground.drive(&row.id, Reuse::default()).await
 }
 
 /// Unfinished runs, oldest first.

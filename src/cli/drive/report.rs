@@ -11,7 +11,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::View;
 use crate::engine::Event;
-use crate::model::{AttemptName, StageIndex, StageStatus};
+use crate::model::{AttemptName, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::runs::LoadedRun;
 use crate::runs::view::{EventView, RunView};
 use crate::store::runs::StoredEvent;
@@ -20,6 +20,8 @@ use crate::store::runs::StoredEvent;
 const PACE: Duration = Duration::from_millis(50);
 /// Lines of a failed stage's log in the summary.
 const FAILURE_LINES: usize = 20;
+/// A wait for a concurrency group that is longer is told.
+const NOTABLE_WAIT: Milliseconds = Milliseconds::from_seconds(1);
 /// Chunks of one log that are shown before the others have their turn.
 const TURN: usize = 16;
 
@@ -33,6 +35,8 @@ pub struct Report {
     follower: Follower,
     followed: BTreeSet<AttemptName>,
     has_begun: bool,
+    /// Concurrency groups that are waited for: since when, and whether that was told.
+    waits: BTreeMap<String, (Timestamp, bool)>,
     screen: Screen,
 }
 
@@ -47,6 +51,7 @@ impl Report {
             follower: Follower::new(state.logs.clone()),
             followed: BTreeSet::new(),
             has_begun: false,
+            waits: BTreeMap::new(),
             screen: Screen::new(session.output, args, (&outline, "")),
             loaded,
             shown: outline,
@@ -98,6 +103,7 @@ impl Report {
         for stored in &events {
             self.show_event(stored).await?;
         }
+        self.tell_waits().await;
         if self.screen.is_live() {
             self.draw().await?;
             return Ok(false);
@@ -111,6 +117,24 @@ impl Report {
             is_behind |= self.show_log(&name, (end, TURN)).await?;
         }
         Ok(is_behind)
+    }
+
+    /// A group that keeps the run back for more than a moment is named, once.
+    async fn tell_waits(&mut self) {
+        let now = self.session.now();
+        let mut waits = BTreeMap::new();
+        for stage in &self.shown.stages {
+            let Some(wait) = stage.waits_for.as_ref().filter(|it| it.group.is_some()) else {
+                continue;
+            };
+            let known = self.waits.get(&wait.text).copied().unwrap_or((now, false));
+            let is_due = !known.1 && now.since(known.0) >= NOTABLE_WAIT;
+            if is_due && !waits.contains_key(&wait.text) {
+                self.screen.waits(now, &wait.text).await;
+            }
+            waits.insert(wait.text.clone(), (known.0, known.1 || is_due));
+        }
+        self.waits = waits;
     }
 
     /// What was printed before the step, so that its heading stands where it begins.

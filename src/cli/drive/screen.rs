@@ -82,6 +82,16 @@ impl Screen {
         }
     }
 
+    /// Says, in plain lines, what keeps the run back.
+    pub async fn waits(&self, now: Timestamp, what: &str) {
+        if let Mode::Plain { style, .. } = &self.mode {
+            let help =
+                "`trunkline runs --all` shows them; `resume` or `cancel` one that was interrupted";
+            let text = format!("waits for {what} ({help})");
+            self.write_line(&style.line(now, "run", &text)).await;
+        }
+    }
+
     /// Shows an event; `run` has it applied.
     pub async fn event(&self, run: &RunView, event: &EventView) -> serde_json::Result<()> {
         let shown = match &self.mode {

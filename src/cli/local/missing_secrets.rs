@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::cli::drive::Reuse;
 use crate::cli::failure::Usage;
+use crate::engine::Run;
+use crate::model::StageIndex;
 use crate::pipeline::{Context, Plan, PlannedStage, Scope};
 
 /// Stages that are named for one secret.
@@ -43,6 +45,22 @@ pub fn refuse(
         }
     }
     if missing.is_empty() { Ok(()) } else { Err(usage(&missing)) }
+}
+
+/// The same for what is left of a run, or is about to be done again: `again` says which stages.
+pub fn refuse_rest(
+    run: &Run,
+    again: impl Fn(StageIndex) -> bool,
+    given: &BTreeMap<String, String>,
+    reuse: Reuse,
+) -> Result<(), Usage> {
+    let mut plan = run.plan().as_ref().clone();
+    for (index, stage) in (0..).map(StageIndex).zip(&mut plan.stages) {
+        if !again(index) {
+            stage.secrets.clear();
+        }
+    }
+    refuse((&plan, run.context()), given, reuse)
 }
 
 fn usage(missing: &BTreeMap<&str, Vec<&str>>) -> Usage {

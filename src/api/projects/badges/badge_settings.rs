@@ -1,11 +1,10 @@
 //! `…/projects/{team}/{name}/badge`: who may see the badges of a project.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 use crate::store::intake::badges::BadgeAccess;
 

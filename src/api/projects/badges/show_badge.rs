@@ -1,12 +1,12 @@
 //! `GET /badges/{team}/{name}/{pipeline}.svg`: how a branch stands, as a picture.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq as _;
 
 use super::svg::{self, Standing};
-use crate::http::{App, MaybeCaller, Problem};
+use crate::http::{App, MaybeCaller, Path, Problem, Query};
 use crate::model::{Digest, Role, RunStatus};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;

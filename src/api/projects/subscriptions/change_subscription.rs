@@ -1,10 +1,9 @@
 //! `PATCH /api/v1/teams/{team}/subscriptions/{subscription}`: other events or branches, on or off.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::body::SubscriptionBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 use crate::notifications::SubscriptionChange;
 

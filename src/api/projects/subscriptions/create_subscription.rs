@@ -1,11 +1,10 @@
 //! `POST /api/v1/teams/{team}/subscriptions`: somebody is told from now on.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::body::SubscriptionBody;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::{ProjectId, Role};
 use crate::notifications::{Form, NewSubscription};
 

@@ -1,9 +1,9 @@
 //! `DELETE /api/v1/teams/{team}/subscriptions/{subscription}`: nobody is told any more.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Removes a subscription, and what waits for it.

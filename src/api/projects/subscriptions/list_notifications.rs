@@ -1,10 +1,9 @@
 //! `GET /api/v1/teams/{team}/subscriptions/{subscription}/notifications`: what was sent, and what came of it.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::body::NotificationBody;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// The newest ones that are shown.

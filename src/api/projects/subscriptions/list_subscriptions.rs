@@ -1,10 +1,9 @@
 //! `GET /api/v1/teams/{team}/subscriptions`: who is told what, and whether it arrives.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::body::SubscriptionBody;
-use crate::http::{App, Page, Problem, Visitor};
+use crate::http::{App, Json, Page, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Lists the subscriptions of a team.

@@ -1,10 +1,9 @@
 //! `POST /api/v1/teams/{team}/subscriptions/{subscription}/secret`: another secret, shown once.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::body::SigningSecret;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// Makes a new signing secret; for a day the one before signs too.

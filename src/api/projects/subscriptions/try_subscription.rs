@@ -1,10 +1,9 @@
 //! `POST /api/v1/teams/{team}/subscriptions/{subscription}/test`: does it arrive?
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 
 /// A notification that is on its way.

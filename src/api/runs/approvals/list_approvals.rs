@@ -2,7 +2,6 @@
 
 use axum::extract::State;
 
-use crate::auth::Verdict;
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::{Role, RunId, RunStatus, StageIndex};
 use crate::runs::LoadedRun;
@@ -41,11 +40,8 @@ pub(super) async fn list_approvals(
 ) -> Result<Json<Page<ApprovalBody>>, Problem> {
     let teams = super::teams(&app, &visitor).await?;
     let limit = page.limit().min(RUNS_MAX);
-    let is_approver =
-        |it: &&crate::model::TeamId| visitor.0.judge(it, Role::Approver) == Verdict::Allowed;
     let filter = RunFilter {
-        teams: (!visitor.0.may_own())
-            .then(|| visitor.0.roles.keys().filter(is_approver).cloned().collect()),
+        teams: visitor.0.teams_as(Role::Approver),
         statuses: vec![RunStatus::Waiting, RunStatus::Running],
         before: page.cursor.map(RunId),
         limit: limit + 1,

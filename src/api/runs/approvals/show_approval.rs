@@ -1,14 +1,13 @@
 //! `GET /api/v1/runs/{run}/stages/{stage}/approval`: who is asked, who has answered, and what would go through.
 
-use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use crate::approvals::{
     Answer, Approvals, ApprovalsError, MetricChange, Part, Repositories, ShownApproval,
 };
 use crate::auth::Caller;
 use crate::engine::Command;
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::{Role, StageIndex, StageStatus, TeamId};
 use crate::runs::LoadedRun;
 use crate::source::FileStat;

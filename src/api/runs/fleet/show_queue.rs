@@ -6,7 +6,7 @@ use axum::extract::State;
 
 use crate::engine::WaitsFor;
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
-use crate::model::RunStatus;
+use crate::model::{Role, RunStatus};
 use crate::runs::queue::{Queued, Reason};
 use crate::store::runs::RunFilter;
 
@@ -121,9 +121,9 @@ pub(super) async fn show_queue(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<QueuedBody>>, Problem> {
     let mut queue = app.runs.queue(app.now()).await?;
-    if !visitor.0.may_own() {
+    if let Some(teams) = visitor.0.teams_as(Role::Viewer) {
         let filter = RunFilter {
-            teams: Some(visitor.0.visible_teams()),
+            teams: Some(teams),
             statuses: UNFINISHED.to_vec(),
             limit: 1000,
             ..RunFilter::default()

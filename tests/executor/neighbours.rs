@@ -36,8 +36,8 @@ fn attempts(one: &DockerWorld, other: &DockerWorld) -> [Attempt; 2] {
 fn things_of(world: &DockerWorld) -> BTreeSet<String> {
     let label = format!("label=trunkline.instance={}", world.place().instance);
     let found = docker(&["ps", "-aq", "--no-trunc", "--filter", &label])
-        + &docker(&["volume", "ls", "-q", "--filter", &label])
-        + &docker(&["network", "ls", "--format", "{{.Name}}", "--filter", &label]);
+        + &docker(&["volume", "ls", "--format", "volume {{.Name}}", "--filter", &label])
+        + &docker(&["network", "ls", "--format", "network {{.Name}}", "--filter", &label]);
     found.lines().map(str::to_owned).collect()
 }
 

@@ -32,6 +32,12 @@ fn attempts(one: &DockerWorld, other: &DockerWorld) -> [Attempt; 2] {
     attempts
 }
 
+/// Prepares both at once.
+async fn prepare(both: [(&Attempt, &DockerExecutor); 2]) {
+    let [first, second] = both.map(|(attempt, executor)| Box::pin(attempt.prepare(executor)));
+    tokio::try_join!(first, second).unwrap();
+}
+
 /// Ids of containers, names of volumes and networks.
 fn things_of(world: &DockerWorld) -> BTreeSet<String> {
     let label = format!("label=trunkline.instance={}", world.place().instance);
@@ -44,24 +50,24 @@ fn things_of(world: &DockerWorld) -> BTreeSet<String> {
 #[tokio::test]
 async fn state_folders_that_make_the_same_attempt_at_once_get_in_nobodys_way() {
     run::<DockerWorld>(async |one| {
-        run::<DockerWorld>(async |other| {
+        let beside = run::<DockerWorld>(async |other| {
             let [mine, theirs] = attempts(one, other);
             let executors = [one.executor().await, other.executor().await];
-            tokio::try_join!(mine.prepare(&executors[0]), theirs.prepare(&executors[1])).unwrap();
+            prepare([(&mine, &executors[0]), (&theirs, &executors[1])]).await;
             // Two segments, the service, the workspace and the network.
             let (ours, others) = (things_of(one), things_of(other));
             assert_eq!((ours.len(), others.len()), (5, 5));
             assert!(ours.is_disjoint(&others), "{ours:?} {others:?}");
 
-            assert!(mine.run(&executors[0]).await.text().ends_with("one\n"));
+            assert!(Box::pin(mine.run(&executors[0])).await.text().ends_with("one\n"));
             let state = executors[1].state(theirs.name()).await.unwrap();
             assert_eq!(state, AttemptState::Prepared, "the go was not theirs");
             executors[0].remove(mine.name()).await.unwrap();
             assert_eq!(things_of(one), BTreeSet::new());
             assert_eq!(things_of(other), others);
-            assert!(theirs.run(&executors[1]).await.text().ends_with("other\n"));
-        })
-        .await;
+            assert!(Box::pin(theirs.run(&executors[1])).await.text().ends_with("other\n"));
+        });
+        Box::pin(beside).await;
     })
     .await;
 }
@@ -69,10 +75,10 @@ async fn state_folders_that_make_the_same_attempt_at_once_get_in_nobodys_way() {
 #[tokio::test]
 async fn removing_what_was_prepared_half_leaves_the_neighbours() {
     run::<DockerWorld>(async |one| {
-        run::<DockerWorld>(async |other| {
+        let beside = run::<DockerWorld>(async |other| {
             let [mine, theirs] = attempts(one, other);
             let executors = [one.executor().await, other.executor().await];
-            tokio::try_join!(mine.prepare(&executors[0]), theirs.prepare(&executors[1])).unwrap();
+            prepare([(&mine, &executors[0]), (&theirs, &executors[1])]).await;
             let others = things_of(other);
             // The layout is written last: without it, the attempt was prepared half.
             let attempts = one.place().state_folder().join("attempts");
@@ -80,8 +86,8 @@ async fn removing_what_was_prepared_half_leaves_the_neighbours() {
             executors[0].remove(mine.name()).await.unwrap();
             assert_eq!(things_of(one), BTreeSet::new());
             assert_eq!(things_of(other), others);
-        })
-        .await;
+        });
+        Box::pin(beside).await;
     })
     .await;
 }

@@ -16,3 +16,5 @@ mod host;
 mod fake;
 #[path = "executor/services.rs"]
 mod services;
+#[path = "executor/neighbours.rs"]
+mod neighbours;

@@ -38,6 +38,9 @@ const API: &bollard::ClientVersion = bollard::API_DEFAULT_VERSION;
 pub struct DockerSettings {
     /// Folder for what must outlive the process. On the same machine as the daemon.
     pub state_folder: PathBuf,
+    /// Names the state folder among all that use the daemon: the names of its containers go by it, so it
+    /// must be the same as long as the folder is.
+    pub instance: String,
     /// Path of the daemon's socket instead of `/var/run/docker.sock`.
     pub socket: Option<String>,
     /// Processes and threads of an attempt that sets no limit itself.
@@ -52,9 +55,10 @@ pub struct DockerSettings {
 impl DockerSettings {
     /// The usual settings.
     #[must_use]
-    pub fn new(state_folder: PathBuf) -> Self {
+    pub fn new(state_folder: PathBuf, instance: String) -> Self {
         Self {
             state_folder,
+            instance,
             socket: None,
             default_pids: 4096,
             registry_config: None,
@@ -73,6 +77,7 @@ pub struct DockerExecutor {
 struct Inner {
     docker: Docker,
     settings: DockerSettings,
+    names: names::Names,
     /// The state folder by a path that can stand in mount options, if overlays are possible.
     overlay_folder: Option<PathBuf>,
     pokes: Pokes,
@@ -98,6 +103,7 @@ impl DockerExecutor {
             has_overlays.then(|| overlay::safe_alias(&settings.state_folder)).flatten();
         let inner = Inner {
             docker,
+            names: names::Names::of(&settings.instance),
             settings,
             overlay_folder,
             pokes: Pokes::default(),
@@ -116,6 +122,10 @@ impl DockerExecutor {
 
     fn docker(&self) -> &Docker {
         &self.inner.docker
+    }
+
+    fn names(&self) -> &names::Names {
+        &self.inner.names
     }
 
     fn folder(&self, name: &AttemptName) -> AttemptFolder {

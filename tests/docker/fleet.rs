@@ -1,6 +1,6 @@
 //! Two servers and two workers on one Postgres over real Docker: any of them is killed at random, Postgres is
 //! restarted in the middle; no run is lost, none is made twice, no attempt runs twice. There are two state
-//! folders, as on two machines: what dies is adopted by its neighbour, or lost and tried again on the other one.
+//! folders on one Docker, and what is made ahead in both does not meet: what dies is adopted by its neighbour, or lost and tried again on the other one.
 //!
 //! `FLEET_RUNS` and `FLEET_KILLS` say how much (12 and 5 without), `FLEET_SEED` repeats a history.
 

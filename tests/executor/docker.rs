@@ -7,7 +7,7 @@ use trunkline::executor::{
 use trunkline::model::{FailureClass, Milliseconds};
 
 use crate::attempt::{Attempt, downloaded};
-use crate::world::{DockerWorld, World as _, docker, run};
+use crate::world::{DockerWorld, World as _, container_of, docker, run};
 
 mod contract {
     crate::contract::hold_contract!(crate::world::DockerWorld);
@@ -70,7 +70,7 @@ async fn secrets_are_not_in_the_containers_configuration() {
         let attempt = Attempt::new(world, &["test \"$TOKEN\" = s3cr3t-value"])
             .with_env(&[("TOKEN", "s3cr3t-value")]);
         assert_eq!(attempt.run(&executor).await.exit.code, 0);
-        let container = format!("trunkline-{}-0", attempt.name().slug());
+        let container = container_of(attempt.name(), "0");
         assert!(!docker(&["inspect", &container]).contains("s3cr3t"));
     })
     .await;
@@ -426,7 +426,7 @@ async fn a_container_that_somebody_removed_is_lost() {
         let attempt = Attempt::new(world, &["echo up; sleep 60"]);
         attempt.start(&executor).await;
         crate::attempt::until(&executor, attempt.name(), "up\n").await;
-        docker(&["rm", "-f", &format!("trunkline-{}-0", attempt.name().slug())]);
+        docker(&["rm", "-f", &container_of(attempt.name(), "0")]);
         let error = executor.wait(attempt.name()).await.unwrap_err();
         assert!(matches!(error, ExecutorError::Gone(_)), "{error}");
         assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Lost);
@@ -443,7 +443,7 @@ async fn a_container_that_somebody_killed_is_the_machines_failure() {
         let attempt = Attempt::new(world, &["echo up; sleep 60"]);
         attempt.start(&executor).await;
         crate::attempt::until(&executor, attempt.name(), "up\n").await;
-        docker(&["kill", &format!("trunkline-{}-0", attempt.name().slug())]);
+        docker(&["kill", &container_of(attempt.name(), "0")]);
         let error = executor.wait(attempt.name()).await.unwrap_err();
         assert_eq!(error.class(), FailureClass::Infra);
         assert!(error.to_string().contains("killed from outside"), "{error}");
@@ -471,14 +471,14 @@ async fn a_waiting_container_that_somebody_removed_is_made_again() {
         let executor = world.executor().await;
         let attempt = Attempt::new(world, &["echo here"]);
         attempt.prepare(&executor).await.unwrap();
-        let container = format!("trunkline-{}-0", attempt.name().slug());
+        let container = container_of(attempt.name(), "0");
         docker(&["rm", "-f", &container]);
         assert_eq!(executor.state(attempt.name()).await.unwrap(), AttemptState::Absent);
         assert_eq!(attempt.run(&executor).await.text(), "here\n");
         docker(&["rm", "-f", &container]);
         let second = Attempt::new(world, &["echo here"]);
         second.prepare(&executor).await.unwrap();
-        docker(&["kill", &format!("trunkline-{}-0", second.name().slug())]);
+        docker(&["kill", &container_of(second.name(), "0")]);
         assert_eq!(executor.state(second.name()).await.unwrap(), AttemptState::Absent);
         assert_eq!(second.run(&executor).await.text(), "here\n");
     })
@@ -589,13 +589,13 @@ async fn what_a_state_folder_that_is_gone_has_left_is_removed() {
         attempt.prepare.network = NetworkSpec::Gateway;
         let settings = trunkline::executor::DockerSettings {
             overlays: false,
-            ..trunkline::executor::DockerSettings::new(gone.clone())
+            ..trunkline::executor::DockerSettings::new(gone.clone(), world.place().instance.clone())
         };
         let other = trunkline::executor::DockerExecutor::connect(settings).await.unwrap();
         attempt.prepare(&other).await.unwrap();
         let future = trunkline::model::Timestamp(i64::MAX);
         let find = || {
-            let name = format!("name=trunkline-{}", attempt.name().slug());
+            let name = format!("label=trunkline.attempt={}", attempt.name().slug());
             let containers = docker(&["ps", "-aq", "--filter", &name]);
             let volumes = docker(&["volume", "ls", "-q", "--filter", &name]);
             containers + &volumes + &docker(&["network", "ls", "-q", "--filter", &name])

@@ -6,7 +6,7 @@ use trunkline::executor::{AttemptState, DockerExecutor, Executor as _, ProbeSpec
 use trunkline::model::Milliseconds;
 
 use crate::attempt::{Attempt, until};
-use crate::world::{DockerWorld, World as _, docker, run};
+use crate::world::{DockerWorld, World as _, container_of, docker, run};
 
 #[derive(Clone, Copy, PartialEq)]
 enum Ready {
@@ -29,7 +29,7 @@ fn attempt(world: &DockerWorld, steps: &[&str], (service, ready): (&str, Ready))
 }
 
 fn service_of(attempt: &Attempt) -> String {
-    format!("trunkline-{}-service-db", attempt.name().slug())
+    container_of(attempt.name(), "service-db")
 }
 
 /// Waits until the service has ended.

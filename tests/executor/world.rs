@@ -100,7 +100,8 @@ pub(crate) struct DockerWorld {
 
 impl DockerWorld {
     fn settings(&self) -> DockerSettings {
-        DockerSettings { overlays: self.overlays, ..DockerSettings::new(self.place.state_folder()) }
+        let (folder, instance) = (self.place.state_folder(), self.place.instance.clone());
+        DockerSettings { overlays: self.overlays, ..DockerSettings::new(folder, instance) }
     }
 
     async fn with_overlays(overlays: bool) -> Option<Self> {
@@ -233,4 +234,13 @@ pub(crate) fn docker(words: &[&str]) -> String {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     said
+}
+
+/// The name of an attempt's container, by what it ends with.
+pub(crate) fn container_of(name: &AttemptName, end: &str) -> String {
+    let label = format!("label=trunkline.attempt={}", name.slug());
+    let names = docker(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"]);
+    let end = format!("-{}-{end}", name.slug());
+    let found = names.lines().find(|it| it.ends_with(&end));
+    found.unwrap_or_else(|| panic!("no container `…{end}` among {names}")).to_owned()
 }

@@ -179,3 +179,94 @@ fn a_wrong_configuration_is_told_whole_and_starts_nothing() {
     let missing = trunkline(&state, &["serve", "--config", "/nowhere.toml"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(2));
 }
+
+#[test]
+fn a_second_server_on_one_sqlite_is_told_who_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let process = Process::start(trunkline(&state, &serve));
+    let second = trunkline(&state, &serve).output().unwrap();
+    let errors = String::from_utf8_lossy(&second.stderr);
+    assert_eq!(second.status.code(), Some(3), "{errors}");
+    let holder = format!("process {} on {}", process.child.id(), process.url);
+    let told = format!("the state folder `{}` is served by {holder}\n", state.display());
+    assert!(errors.contains(&told), "{errors}");
+    assert!(errors.contains("help: stop that one"), "{errors}");
+    assert_eq!(String::from_utf8_lossy(&second.stdout), "");
+    // The first one does not mind, and leaves the folder to the next.
+    process.signal("-KILL");
+    process.wait();
+    Process::start(trunkline(&state, &serve));
+}
+
+const ONE_STAGE: &str = "\
+version: 1
+name: ci
+on: { push: {}, manual: {} }
+stages:
+  unit: { image: none, run: 'true' }
+";
+
+/// A bare repository with a pipeline, and the address of it.
+fn repository(folder: &Path) -> String {
+    let work = folder.join("git/web");
+    std::fs::create_dir_all(work.join("pipelines")).unwrap();
+    file(&work.join("pipelines"), "ci.yml", ONE_STAGE);
+    for arguments in [
+        &["init", "-q", "-b", "main"][..],
+        &["add", "."],
+        &["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"],
+    ] {
+        let git = Command::new("git").args(arguments).current_dir(&work).status().unwrap();
+        assert!(git.success());
+    }
+    format!("file://{}", work.display())
+}
+
+#[test]
+fn a_server_without_slots_answers_and_drives_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, home) = (folder.path().join("state"), folder.path().join("home"));
+    std::fs::create_dir(&home).unwrap();
+    let address = repository(folder.path());
+    says(trunkline(&state, &["person", "add", "ada", "--owner", "--no-password"]));
+    says(trunkline(&state, &["team", "add", "shop"]));
+    let make = ["token", "create", "ada", "--name", "test", "--scope", "owner"];
+    let token = says(trunkline(&state, &make)).trim().to_owned();
+    let serve = |slots: &str, executor: &str| {
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--slots", slots];
+        let mut command = trunkline(&state, &arguments);
+        command.env("TRUNKLINE_REPOSITORIES", folder.path().join("git"));
+        command.env("TRUNKLINE_DRAIN_SECONDS", "0");
+        // No Docker is there.
+        command.env("TRUNKLINE_EXECUTOR", executor).env("DOCKER_HOST", "unix:///nowhere");
+        Process::start(command)
+    };
+    let ask = |process: &Process, arguments: &[&str]| {
+        let mut command = trunkline(&home, arguments);
+        command.env("TRUNKLINE_SERVER", &process.url).env("TRUNKLINE_TOKEN", &token);
+        says(command)
+    };
+    let status = |process: &Process| -> Value {
+        let shown = ask(process, &["show", "1", "--json"]);
+        serde_json::from_str::<Value>(&shown).unwrap()["status"].clone()
+    };
+
+    let idle = serve("0", "docker");
+    ask(&idle, &["project", "create", "shop/web", "--address", &address]);
+    ask(&idle, &["run", "ci", "--project", "shop/web", "--detach"]);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(status(&idle), "queued");
+    assert_eq!(says(trunkline(&state, &["workers", "--json"])).trim(), "[]");
+    idle.signal("-TERM");
+    let (ended, log) = idle.wait();
+    assert!(ended.success(), "{log}");
+
+    let driving = serve("1", "host");
+    let until = Instant::now() + Duration::from_mins(1);
+    while status(&driving) != "passed" {
+        assert!(Instant::now() < until, "nobody drives it: {}", status(&driving));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}

@@ -12,6 +12,8 @@ use crate::config::ExecutorKind;
 use crate::model::{AttemptName, StageIndex};
 use crate::runs::LoadedRun;
 
+/// Label of the executor with the state folder.
+const INSTANCE_LABEL: &str = "trunkline.instance";
 /// Label of the executor that holds the attempt's slug.
 const ATTEMPT_LABEL: &str = "trunkline.attempt";
 /// Where containers have the workspace.
@@ -48,7 +50,8 @@ pub async fn execute(session: &Session, args: &ShellArgs) -> anyhow::Result<Exit
         let message = format!("run #{} ran on the host, without containers", row.number);
         return Err(Usage::new(message, "run its command in your own shell").into());
     }
-    let docker = Docker { host: session.settings.docker_host.clone() };
+    let host = session.settings.docker_host.clone();
+    let docker = Docker { host, instance: state.instance.clone() };
     let container = kept_container(&docker, &loaded, index).await?;
     let image = docker.answer(&["commit", &container]).await?;
     let exit = enter(&docker, &image, &container, (&environment(&loaded, index), args)).await;
@@ -79,20 +82,23 @@ async fn kept_container(
     Err(Usage::new(message, help).into())
 }
 
-/// Containers of steps are named by the attempt and a number; later ones have seen more.
+/// Containers of steps are named by a tag of the state folder, the attempt and a number; later ones have
+/// seen more.
 async fn last_segment(docker: &Docker, slug: &str) -> anyhow::Result<Option<String>> {
-    let label = format!("label={ATTEMPT_LABEL}={slug}");
-    let names = docker
-        .answer(&["ps", "--all", "--filter", &label, "--format", "{{.Names}} {{.Status}}"])
-        .await?;
-    let prefix = format!("trunkline-{slug}-");
+    let ours = format!("label={INSTANCE_LABEL}={}", docker.instance);
+    let attempt = format!("label={ATTEMPT_LABEL}={slug}");
+    let filters = ["--filter", &ours, "--filter", &attempt];
+    let list = [&["ps", "--all", "--format", "{{.Names}} {{.Status}}"][..], &filters].concat();
+    let names = docker.answer(&list).await?;
+    let behind_tag = format!("{slug}-");
     let segment = |line: &str| -> Option<(u32, String)> {
         let (name, status) = line.split_once(' ')?;
         // One that was made ahead of its turn and never started has nothing to show.
         if status.starts_with("Created") {
             return None;
         }
-        Some((name.strip_prefix(&prefix)?.parse().ok()?, name.to_owned()))
+        let (_tag, rest) = name.strip_prefix("trunkline-")?.split_once('-')?;
+        Some((rest.strip_prefix(&behind_tag)?.parse().ok()?, name.to_owned()))
     };
     Ok(names.lines().filter_map(segment).max().map(|(_, name)| name))
 }
@@ -141,6 +147,8 @@ async fn enter(
 #[derive(Debug)]
 struct Docker {
     host: Option<String>,
+    /// The state folder whose containers are meant.
+    instance: String,
 }
 
 impl Docker {

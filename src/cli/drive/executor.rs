@@ -82,7 +82,7 @@ pub async fn docker(session: &Session, state: &State) -> anyhow::Result<DockerEx
     let settings = DockerSettings {
         socket: Some(socket(&session.settings)?),
         registry_config: session.settings.docker_config.clone(),
-        ..DockerSettings::new(state.folder.clone())
+        ..DockerSettings::new(state.folder.clone(), state.instance.clone())
     };
     DockerExecutor::connect(settings).await.map_err(|error| {
         let help = "`trunkline doctor` says what to do; \

@@ -43,6 +43,7 @@ const CAPABILITIES: [&str; 9] = [
 pub(super) struct Shape<'a> {
     pub(super) spec: &'a PrepareSpec,
     pub(super) folder: &'a AttemptFolder,
+    pub(super) names: &'a names::Names,
     pub(super) workspace: Workspace,
     /// Layers of an overlay workspace.
     pub(super) layers: Option<&'a Layers>,
@@ -91,7 +92,7 @@ impl Shape<'_> {
             tty: Some(false),
             host_config: Some(HostConfig {
                 mounts: Some(mounts),
-                network_mode: Some(super::network::mode(spec)),
+                network_mode: Some(super::network::mode(spec, self.names)),
                 readonly_rootfs: Some(spec.read_only),
                 tmpfs: spec.read_only.then(scratch),
                 nano_cpus: spec.cpu_millis.map(|it| to_signed(it.saturating_mul(1_000_000))),
@@ -127,7 +128,7 @@ impl Shape<'_> {
         });
         Mount {
             target: Some(WORKSPACE.to_owned()),
-            source: Some(names::volume(self.folder.slug())),
+            source: Some(self.names.volume(self.folder.slug())),
             typ: Some(MountType::VOLUME),
             volume_options: Some(MountVolumeOptions {
                 no_copy: Some(true),

@@ -11,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 use crate::executor::archive::{self, Fetch, Pattern, Target};
-use crate::executor::docker::{DockerExecutor, fault, names};
+use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::layout::{Layout, Program};
 use crate::executor::{ExecutorError, TarStream, folder};
 use crate::model::AttemptName;
@@ -40,7 +40,7 @@ impl DockerExecutor {
             closes_links: !below.is_absolute(),
         };
         let tar = archive::moved_to(tar, target);
-        self.put_archive(&files_container(attempt.slug(), &layout), root, tar).await
+        self.put_archive(&self.files_container(attempt.slug(), &layout), root, tar).await
     }
 
     /// Unpacks an archive in a container.
@@ -69,7 +69,7 @@ impl DockerExecutor {
             return workspace.download(pattern).await;
         }
         let pattern = Pattern::parse(pattern)?;
-        let container = files_container(attempt.slug(), &layout);
+        let container = self.files_container(attempt.slug(), &layout);
         let root = if pattern.is_absolute() { "/" } else { "/workspace" };
         if !self.has_no_link_above(&container, root, pattern.prefix()).await? {
             return Ok(None);
@@ -141,12 +141,12 @@ impl DockerExecutor {
             }
         }
     }
-}
 
-/// The container through which the workspace is reached.
-fn files_container(slug: &str, layout: &Layout) -> String {
-    match layout.program {
-        Program::Steps(_) => names::container(slug, 0),
-        Program::Command(_) | Program::Nothing => names::holder(slug),
+    /// The container through which the workspace is reached.
+    fn files_container(&self, slug: &str, layout: &Layout) -> String {
+        match layout.program {
+            Program::Steps(_) => self.names().container(slug, 0),
+            Program::Command(_) | Program::Nothing => self.names().holder(slug),
+        }
     }
 }

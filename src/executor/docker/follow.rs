@@ -106,7 +106,7 @@ impl Reader for Follower {
 
 impl Follower {
     fn place(&self) -> Place<'_> {
-        Place { folder: &self.folder, segment: self.segment }
+        self.executor.place(&self.folder, self.segment)
     }
 
     /// Takes what has arrived, or finds out why nothing does.

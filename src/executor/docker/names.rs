@@ -35,25 +35,49 @@ pub(super) fn probe(state_folder: &str, image_id: &str) -> String {
     format!("trunkline-probe-{}", both.hex())
 }
 
-pub(super) fn container(slug: &str, segment: u32) -> String {
-    format!("trunkline-{slug}-{segment}")
+/// Digits of the state folder's tag in names.
+const TAG_DIGITS: usize = 8;
+
+/// Names of what one state folder has on a daemon. Others on the same daemon may have the same attempts,
+/// made ahead of their turn: each name has a tag of its state folder, the same by whatever path the folder
+/// is reached.
+#[derive(Debug)]
+pub(super) struct Names {
+    prefix: String,
 }
 
-/// The container that is never started: it only holds the workspace while no other container does.
-pub(super) fn holder(slug: &str) -> String {
-    format!("trunkline-{slug}-files")
-}
+impl Names {
+    /// The names of the state folder with this instance.
+    pub(super) fn of(instance: &str) -> Self {
+        let digest = Digest::of(instance.as_bytes());
+        let tag: String = digest.hex().chars().take(TAG_DIGITS).collect();
+        Self { prefix: format!("trunkline-{tag}") }
+    }
 
-pub(super) fn service(slug: &str, service: &str) -> String {
-    format!("trunkline-{slug}-service-{service}")
-}
+    /// The container of a row of steps, or of the program.
+    pub(super) fn container(&self, slug: &str, segment: u32) -> String {
+        format!("{}-{slug}-{segment}", self.prefix)
+    }
 
-pub(super) fn volume(slug: &str) -> String {
-    format!("trunkline-{slug}")
-}
+    /// The container that is never started: it only holds the workspace while no other container does.
+    pub(super) fn holder(&self, slug: &str) -> String {
+        format!("{}-{slug}-files", self.prefix)
+    }
 
-pub(super) fn network(slug: &str) -> String {
-    format!("trunkline-{slug}")
+    /// The container of a service.
+    pub(super) fn service(&self, slug: &str, service: &str) -> String {
+        format!("{}-{slug}-service-{service}", self.prefix)
+    }
+
+    /// The volume of the workspace.
+    pub(super) fn volume(&self, slug: &str) -> String {
+        format!("{}-{slug}", self.prefix)
+    }
+
+    /// The network of the attempt's own.
+    pub(super) fn network(&self, slug: &str) -> String {
+        format!("{}-{slug}", self.prefix)
+    }
 }
 
 pub(super) fn built(slug: &str) -> String {
@@ -77,6 +101,12 @@ pub(super) fn labels(
 /// Filters of list requests.
 pub(super) type Filters = HashMap<String, Vec<String>>;
 
+/// What a state folder has of an attempt, by labels.
+pub(super) fn of_attempt(instance: &str, slug: &str) -> Filters {
+    let both = vec![format!("{INSTANCE}={instance}"), format!("{ATTEMPT}={slug}")];
+    HashMap::from([("label".to_owned(), both)])
+}
+
 /// What has a label with this value.
 pub(super) fn filter(label: &str, value: &str) -> Filters {
     any(&format!("{label}={value}"))
@@ -85,4 +115,18 @@ pub(super) fn filter(label: &str, value: &str) -> Filters {
 /// What has a label.
 pub(super) fn any(label: &str) -> Filters {
     HashMap::from([("label".to_owned(), vec![label.to_owned()])])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Names;
+
+    #[test]
+    fn state_folders_have_names_of_their_own() {
+        let (one, other) = (Names::of("01k9aaaa"), Names::of("01k9bbbb"));
+        assert_eq!(one.container("r-0-1", 2), "trunkline-72333a11-r-0-1-2");
+        assert_eq!(one.container("r-0-1", 2), Names::of("01k9aaaa").container("r-0-1", 2));
+        assert_ne!(one.container("r-0-1", 2), other.container("r-0-1", 2));
+        assert_ne!(one.volume("r-0-1"), other.volume("r-0-1"));
+    }
 }

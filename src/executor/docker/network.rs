@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkingConfig};
 
-use crate::executor::docker::{DockerExecutor, fault, names};
+use crate::executor::docker::names::Names;
+use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::{ExecutorError, NetworkSpec, PrepareSpec};
 
 /// Whether the attempt needs a network of its own: services are found by name only on such a one.
@@ -13,9 +14,9 @@ pub(super) fn is_needed(spec: &PrepareSpec) -> bool {
 }
 
 /// The network mode of the attempt's containers.
-pub(super) fn mode(spec: &PrepareSpec) -> String {
+pub(super) fn mode(spec: &PrepareSpec, names: &Names) -> String {
     if is_needed(spec) {
-        return names::network(&spec.name.slug());
+        return names.network(&spec.name.slug());
     }
     match spec.network {
         NetworkSpec::Full => "bridge".to_owned(),
@@ -36,7 +37,7 @@ impl DockerExecutor {
         &self,
         spec: &PrepareSpec,
     ) -> Result<(), ExecutorError> {
-        let name = names::network(&spec.name.slug());
+        let name = self.names().network(&spec.name.slug());
         // Names of networks need not be unique to Docker, so a second one would be made beside the first.
         match fault::retry(|| self.docker().inspect_network(&name, None)).await {
             Ok(_) => return Ok(()),

@@ -8,7 +8,7 @@ use crate::executor::archive::{self, Target};
 use crate::executor::control::{self, AttemptFolder};
 use crate::executor::docker::container::{Condition, Origin, Shape};
 use crate::executor::docker::image::ImageFacts;
-use crate::executor::docker::{DockerExecutor, names, network};
+use crate::executor::docker::{DockerExecutor, network};
 use crate::executor::layout::{self, Layout, Program, Segment, Workspace};
 use crate::executor::overlay::Layers;
 use crate::executor::{AttemptState, ExecutorError, PrepareSpec, ProgramSpec, folder};
@@ -35,6 +35,7 @@ impl DockerExecutor {
         let shape = Shape {
             spec,
             folder: &folder,
+            names: self.names(),
             workspace: if layers.is_some() { Workspace::Overlay } else { Workspace::Volume },
             layers: layers.as_ref(),
             default_pids: self.inner.settings.default_pids,
@@ -156,12 +157,12 @@ impl DockerExecutor {
     ) -> Result<(), ExecutorError> {
         let slug = shape.folder.slug();
         let Program::Steps(segments) = &layout.program else {
-            let holder = names::holder(slug);
+            let holder = shape.names.holder(slug);
             self.find_or_create(&holder, &shape.holder(&shape.spec.image)).await?;
             return self.fill(shape, &holder, layout.user).await;
         };
         for (index, segment) in (0_u32..).zip(segments) {
-            let name = names::container(slug, index);
+            let name = shape.names.container(slug, index);
             // Steps of other images share the files, so they run as the same user.
             let user = if segment.image == shape.spec.image {
                 shape.spec.user.clone()
@@ -222,7 +223,7 @@ impl DockerExecutor {
             && layout.segment_count() == 1
             && layout.services.is_empty()
             && layout.boot == self.inner.boot;
-        let container = names::container(folder.slug(), 0);
+        let container = self.names().container(folder.slug(), 0);
         Ok(is_plain && self.condition(&container).await? == Condition::Running)
     }
 

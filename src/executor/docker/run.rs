@@ -8,7 +8,8 @@ use futures_util::StreamExt as _;
 
 use crate::executor::control::{self, AttemptFolder, Scripts};
 use crate::executor::docker::container::{CONTROL, Condition, WORKSPACE, see_given};
-use crate::executor::docker::{DockerExecutor, fault, names};
+use crate::executor::docker::names::Names;
+use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::layout::{Layout, Program, Segment};
 use crate::executor::markers::MARK;
 use crate::executor::script::{Places, Steps};
@@ -27,24 +28,29 @@ const WAIT_TRIES: u32 = 20;
 /// A container of an attempt.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
+    names: &'a Names,
     pub(super) folder: &'a AttemptFolder,
     pub(super) segment: u32,
 }
 
 impl Place<'_> {
     pub(super) fn container(&self) -> String {
-        names::container(self.folder.slug(), self.segment)
+        self.names.container(self.folder.slug(), self.segment)
     }
 }
 
 impl DockerExecutor {
+    pub(super) fn place<'a>(&'a self, folder: &'a AttemptFolder, segment: u32) -> Place<'a> {
+        Place { names: self.names(), folder, segment }
+    }
+
     pub(super) async fn begin_attempt(
         &self,
         name: &AttemptName,
         spec: &BeginSpec,
     ) -> Result<(), ExecutorError> {
         let (folder, layout) = self.prepared(name)?;
-        let place = Place { folder: &folder, segment: 0 };
+        let place = self.place(&folder, 0);
         match &layout.program {
             Program::Nothing => Ok(()),
             Program::Steps(segments) => {
@@ -132,7 +138,7 @@ impl DockerExecutor {
     ) -> Result<Exit, ExecutorError> {
         let mut exit = Exit::of(0);
         for segment in 0..layout.segment_count() {
-            let place = Place { folder, segment };
+            let place = self.place(folder, segment);
             let ended = self.wait_segment(place).await?;
             let code = ended.code;
             exit = Exit { out_of_memory: exit.out_of_memory || ended.out_of_memory, ..ended };
@@ -253,7 +259,7 @@ impl DockerExecutor {
         }
         let mut out_of_memory_before = false;
         for segment in 0..count {
-            let place = Place { folder: &folder, segment };
+            let place = self.place(&folder, segment);
             let condition = self.condition(&place.container()).await?;
             if !folder.is_begun(segment) {
                 return Ok(not_begun(segment, &layout, &condition, &self.inner.boot));
@@ -288,7 +294,7 @@ impl DockerExecutor {
         let count = layout.segment_count();
         folder.mark_stopped(count)?;
         for segment in 0..count {
-            let container = Place { folder: &folder, segment }.container();
+            let container = self.place(&folder, segment).container();
             match signal {
                 Signal::Kill => self.kill(&container, "KILL").await?,
                 Signal::Terminate => self.terminate(&container, &layout).await?,

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::executor::docker::container::{Condition, condition, limits, no_health_check};
-use crate::executor::docker::{DockerExecutor, fault, names, network};
+use crate::executor::docker::{DockerExecutor, fault, network};
 use crate::executor::{ExecutorError, PrepareSpec, ProbeSpec, Pull, ServiceSpec};
 use crate::model::Milliseconds;
 
@@ -45,7 +45,7 @@ impl DockerExecutor {
     ) -> Result<(), ExecutorError> {
         let pull = if spec.pull == Pull::Always { Pull::IfMissing } else { spec.pull };
         self.image_facts(&service.image, pull, progress).await?;
-        let container = names::service(&spec.name.slug(), &service.name);
+        let container = self.names().service(&spec.name.slug(), &service.name);
         let config = self.service_config(spec, service);
         self.find_or_start(&container, &config).await?;
         let Some((probe, limit)) = &service.ready else {
@@ -57,7 +57,7 @@ impl DockerExecutor {
     }
 
     fn service_config(&self, spec: &PrepareSpec, service: &ServiceSpec) -> ContainerCreateBody {
-        let network = names::network(&spec.name.slug());
+        let network = self.names().network(&spec.name.slug());
         let env = service.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         ContainerCreateBody {
             image: Some(service.image.clone()),

@@ -15,16 +15,17 @@ impl DockerExecutor {
     pub(super) async fn remove_attempt(&self, name: &AttemptName) -> Result<(), ExecutorError> {
         let attempt = self.folder(name);
         let slug = attempt.slug();
-        let mut containers = expected_containers(&attempt)?;
+        let mut containers = expected_containers(&attempt, self.names())?;
         if containers.is_empty() {
-            containers = self.labelled_containers(&names::filter(names::ATTEMPT, slug)).await?;
+            let instance = &self.inner.settings.instance;
+            containers = self.labelled_containers(&names::of_attempt(instance, slug)).await?;
         }
         let removals = containers.iter().map(|it| self.remove_container(it));
         futures_util::future::try_join_all(removals).await?;
-        self.remove_volume(&names::volume(slug)).await?;
+        self.remove_volume(&self.names().volume(slug)).await?;
         let has_network = attempt.read_layout()?.is_none_or(|it| it.has_network);
         if has_network {
-            self.remove_network(&names::network(slug)).await?;
+            self.remove_network(&self.names().network(slug)).await?;
         }
         folder::Workspace::of(&attempt, self.inner.overlay_folder.as_deref()).unmount()?;
         self.inner.pokes.forget(&attempt);
@@ -137,16 +138,19 @@ impl DockerExecutor {
 }
 
 /// Names of the attempt's containers as it was prepared; none if it was prepared half.
-fn expected_containers(attempt: &AttemptFolder) -> Result<Vec<String>, ExecutorError> {
+fn expected_containers(
+    attempt: &AttemptFolder,
+    names: &names::Names,
+) -> Result<Vec<String>, ExecutorError> {
     let Some(layout) = attempt.read_layout()? else {
         return Ok(Vec::new());
     };
     let slug = attempt.slug();
     let mut containers: Vec<String> =
-        (0..layout.segment_count()).map(|it| names::container(slug, it)).collect();
+        (0..layout.segment_count()).map(|it| names.container(slug, it)).collect();
     if matches!(layout.program, crate::executor::layout::Program::Command(_)) {
-        containers.push(names::holder(slug));
+        containers.push(names.holder(slug));
     }
-    containers.extend(layout.services.iter().map(|it| names::service(slug, it)));
+    containers.extend(layout.services.iter().map(|it| names.service(slug, it)));
     Ok(containers)
 }

@@ -22,8 +22,7 @@ impl Process {
         let log = std::fs::File::options().create(true).append(true).open(&self.log).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
         command.arg("--state").arg(&self.state).arg(&self.kind);
-        // Both machines have the same Docker, in which what is made ahead would meet.
-        command.args(["--slots", "2", "--look-ahead", "0", "--name", &self.name]);
+        command.args(["--slots", "2", "--name", &self.name]);
         if self.kind == "serve" {
             command.args(["--listen", "127.0.0.1:0"]);
         }

@@ -8,8 +8,9 @@ use futures_util::future::select_all;
 use tokio::time::timeout;
 
 use crate::executor::control::AttemptFolder;
+use crate::executor::docker::DockerExecutor;
 use crate::executor::docker::container::Condition;
-use crate::executor::docker::{DockerExecutor, names};
+use crate::executor::docker::names::Names;
 use crate::executor::layout::Layout;
 use crate::executor::{ExecutorError, Exit, Signal};
 use crate::model::{AttemptName, Timestamp};
@@ -30,10 +31,10 @@ struct Service<'a> {
 }
 
 impl Service<'_> {
-    fn all<'a>(folder: &AttemptFolder, layout: &'a Layout) -> Vec<Service<'a>> {
+    fn all<'a>(names: &Names, folder: &AttemptFolder, layout: &'a Layout) -> Vec<Service<'a>> {
         let service = |name: &'a String| Service {
             name,
-            container: names::service(folder.slug(), name),
+            container: names.service(folder.slug(), name),
             is_lasting: layout.lasting.contains(name),
         };
         layout.services.iter().map(service).collect()
@@ -52,7 +53,7 @@ impl DockerExecutor {
         name: &AttemptName,
         (folder, layout): (&AttemptFolder, &Layout),
     ) -> Result<Exit, ExecutorError> {
-        let services = Service::all(folder, layout);
+        let services = Service::all(self.names(), folder, layout);
         let mut end = std::pin::pin!(self.wait_segments(folder, layout));
         let exit = tokio::select! {
             biased;

@@ -20,7 +20,7 @@ fn the_credentials_are_those_of_the_images_registry() {
     std::fs::write(&path, text.to_string()).unwrap();
     let settings = DockerSettings {
         registry_config: Some(path),
-        ..DockerSettings::new(folder.path().to_owned())
+        ..DockerSettings::new(folder.path().to_owned(), "test".to_owned())
     };
     let found = credentials(&settings, "registry.example:5000/app:1").unwrap();
     assert_eq!(found.username.as_deref(), Some("ann"));

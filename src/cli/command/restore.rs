@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::backup::{self, KEY_FILE, SQLITE_FILE};
+use crate::backup::{self, KEY_FILE, SQLITE_FILE, Target};
 use crate::cli::access;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
@@ -38,8 +38,12 @@ pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Ex
         };
         return Err(Usage::new(message, help).into());
     }
-    let database = settings.database_url.clone();
-    let unpacked = backup::restore(&file, &settings.state_folder, database).await?;
+    let to = Target {
+        folder: settings.state_folder.clone(),
+        shared: settings.fleet.shared_folder.clone(),
+        database_url: settings.database_url.clone(),
+    };
+    let unpacked = backup::restore(&file, to).await?;
     if !is_postgres {
         let database = settings.state_folder.join(SQLITE_FILE);
         backup::check_sqlite(&database).await?;
@@ -52,6 +56,10 @@ pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Ex
     }
     let files = format::count(unpacked.files, "file");
     session.output.line(&format!("`{}`: {files}", settings.state_folder.display()))?;
+    for name in &unpacked.damaged {
+        let warning = format!("`{name}` was damaged before it was saved, and cannot be read");
+        session.output.line(&session.output.paint.yellow(&format!("warning: {warning}")))?;
+    }
     let own = settings.state_folder.join(KEY_FILE);
     let keys = settings.keys.file.clone().unwrap_or(own);
     if settings.keys.holder == KeyHolder::File && !keys.exists() {

@@ -1,8 +1,8 @@
 //! `trunkline restore`: a state folder from a backup.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::backup::{self, KEY_FILE, SQLITE_FILE, Target};
+use crate::backup::{self, KEY_FILE, SQLITE_FILE, Target, Unpacked};
 use crate::cli::access;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
@@ -27,17 +27,7 @@ pub struct RestoreArgs {
 pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Exit> {
     let settings = &session.settings;
     let file = session.folder.join(&args.file);
-    let is_postgres = settings.database_url.as_deref().is_some_and(|it| it.starts_with("postgres"));
-    let manifest = backup::manifest(&file).await?;
-    if (manifest.database == "Postgres") != is_postgres {
-        let message = format!("this is a backup of {}", manifest.database);
-        let help = if is_postgres {
-            "unset `DATABASE_URL`"
-        } else {
-            "set `DATABASE_URL` to an empty Postgres database"
-        };
-        return Err(Usage::new(message, help).into());
-    }
+    let is_postgres = fits(session, &file).await?;
     let to = Target {
         folder: settings.state_folder.clone(),
         shared: settings.fleet.shared_folder.clone(),
@@ -54,6 +44,33 @@ pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Ex
         session.output.json(&unpacked)?;
         return Ok(Exit::Passed);
     }
+    tell(session, &unpacked)?;
+    Ok(Exit::Passed)
+}
+
+/// Whether a backup is of Postgres, if it is of the kind of database that is set up here.
+async fn fits(session: &Session, file: &Path) -> anyhow::Result<bool> {
+    let settings = &session.settings;
+    let is_postgres = settings.database_url.as_deref().is_some_and(|it| it.starts_with("postgres"));
+    if settings.database_url.as_deref().is_some_and(|it| it.starts_with("sqlite")) {
+        let message = "SQLite is restored to `state.db` of the state folder, and `DATABASE_URL` names another file";
+        return Err(Usage::new(message, "unset it; the file can be moved afterwards").into());
+    }
+    let manifest = backup::manifest(file).await?;
+    if (manifest.database == "Postgres") != is_postgres {
+        let message = format!("this is a backup of {}", manifest.database);
+        let help = if is_postgres {
+            "unset `DATABASE_URL`"
+        } else {
+            "set `DATABASE_URL` to an empty Postgres database"
+        };
+        return Err(Usage::new(message, help).into());
+    }
+    Ok(is_postgres)
+}
+
+fn tell(session: &Session, unpacked: &Unpacked) -> anyhow::Result<()> {
+    let settings = &session.settings;
     let files = format::count(unpacked.files, "file");
     session.output.line(&format!("`{}`: {files}", settings.state_folder.display()))?;
     for name in &unpacked.damaged {
@@ -70,5 +87,5 @@ pub async fn execute(session: &Session, args: &RestoreArgs) -> anyhow::Result<Ex
             .output
             .line("help: put it back before the server starts, which else makes a new one")?;
     }
-    Ok(Exit::Passed)
+    Ok(())
 }

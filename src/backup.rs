@@ -3,6 +3,7 @@
 
 mod manifest;
 mod pack;
+mod sum;
 mod unpack;
 mod postgres;
 
@@ -22,6 +23,9 @@ pub const KEY_FILE: &str = "secret.keys";
 pub const SQLITE_FILE: &str = "state.db";
 /// Name of the dump of a Postgres database in a backup.
 const POSTGRES_FILE: &str = "postgres.dump";
+/// Blobs and logs, in a backup and where they are kept: in the state folder, or in one that machines share.
+const BLOBS: &str = "blobs/sha256";
+const LOGS: &str = "logs";
 
 /// Why there is no backup, or it cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,8 @@ impl BackupError {
 pub struct Backup {
     /// The state folder.
     pub folder: PathBuf,
+    /// Where logs and blobs are: the state folder, or the one that machines share.
+    pub files: PathBuf,
     /// The database.
     pub store: Store,
     /// Its address, when it is Postgres.
@@ -157,19 +163,25 @@ pub async fn check_sqlite(file: &Path) -> Result<(), BackupError> {
     Err(BackupError::NotWhole { path: file.display().to_string(), reason })
 }
 
-/// Makes a state folder of a backup; `database_url` is that of an empty Postgres database, for a backup of
-/// one. The folder must be empty, or not there.
-pub async fn restore(
-    file: &Path,
-    folder: &Path,
-    database_url: Option<String>,
-) -> Result<Unpacked, BackupError> {
-    let (file, folder) = (file.to_owned(), folder.to_owned());
+/// Where a backup is restored to.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// The state folder: empty, or not there.
+    pub folder: PathBuf,
+    /// The folder that machines share, for logs and blobs, of which none may be there.
+    pub shared: Option<PathBuf>,
+    /// The address of an empty Postgres database, for a backup of one.
+    pub database_url: Option<String>,
+}
+
+/// Makes a state folder of a backup.
+pub async fn restore(file: &Path, to: Target) -> Result<Unpacked, BackupError> {
+    let file = file.to_owned();
     blocking(move || {
-        let unpacked = unpack::unpack(&file, &folder)?;
-        let dump = folder.join(POSTGRES_FILE);
+        let unpacked = unpack::unpack(&file, &to)?;
+        let dump = to.folder.join(POSTGRES_FILE);
         if dump.exists() {
-            let url = database_url.unwrap_or_default();
+            let url = to.database_url.unwrap_or_default();
             postgres::restore(&url, &dump)?;
             std::fs::remove_file(&dump).map_err(|it| BackupError::file(&dump, it))?;
         }

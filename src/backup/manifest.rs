@@ -9,7 +9,7 @@ pub(super) const FIRST: &str = "manifest.json";
 /// Name of the last.
 pub(super) const LAST: &str = "end.json";
 /// The form of a backup that this version writes, and the newest that it reads.
-pub(super) const FORM: u32 = 1;
+pub(super) const FORM: u32 = 2;
 
 /// What a backup is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,10 +29,13 @@ pub struct Manifest {
 }
 
 /// That a backup is whole.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct End {
     pub(super) files: u64,
     pub(super) bytes: u64,
+    /// SHA-256 of all files with their names and sizes; empty in form 1.
+    #[serde(default)]
+    pub(super) sha256: String,
 }
 
 impl Manifest {

@@ -5,14 +5,11 @@ use std::io::{self, BufWriter, ErrorKind, Read as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use tar::{Builder, Header};
+use tar::{Builder, EntryType, Header};
 
 use super::manifest::{End, FIRST, LAST};
-use super::{Backup, BackupError, KEY_FILE, Manifest, Snapshot};
-
-/// Folders of the state folder that go with the database, and files that name the installation.
-const FOLDERS: [&str; 3] = ["blobs/sha256", "logs", "objects"];
-const FILES: [&str; 1] = ["instance"];
+use super::sum::Sum;
+use super::{BLOBS, Backup, BackupError, KEY_FILE, LOGS, Manifest, Snapshot};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -54,19 +51,20 @@ fn write(
     let failed = |error: io::Error| BackupError::file(part, error);
     let file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(part);
     let file = file.map_err(failed)?;
-    let mut packer = Packer { tar: Builder::new(BufWriter::new(file)), end: End::default() };
+    let tar = Builder::new(BufWriter::new(file));
+    let mut packer = Packer { tar, end: End::default(), sum: Sum::default() };
     packer.text(FIRST, manifest).map_err(failed)?;
     packer.file(snapshot.name, &snapshot.path)?;
     if let Some(keys) = &backup.keys {
         packer.file(KEY_FILE, keys)?;
     }
-    for name in FILES {
-        packer.file(name, &backup.folder.join(name))?;
+    // Not the name of the folder: a copy must not take the containers of the original for its own.
+    for (name, parent) in
+        [(BLOBS, &backup.files), (LOGS, &backup.files), ("objects", &backup.folder)]
+    {
+        packer.folder(name, &parent.join(name))?;
     }
-    for name in FOLDERS {
-        packer.folder(name, &backup.folder.join(name))?;
-    }
-    let end = packer.end;
+    let end = End { sha256: std::mem::take(&mut packer.sum).hex(), ..packer.end.clone() };
     packer.text(LAST, &end).map_err(failed)?;
     let writer = packer.tar.into_inner().map_err(failed)?;
     let file = writer.into_inner().map_err(|it| failed(it.into_error()))?;
@@ -77,6 +75,7 @@ fn write(
 struct Packer {
     tar: Builder<BufWriter<File>>,
     end: End,
+    sum: Sum,
 }
 
 impl Packer {
@@ -95,7 +94,11 @@ impl Packer {
             Err(error) => return Err(failed(error)),
         };
         let size = file.metadata().map_err(failed)?.len();
-        self.tar.append_data(&mut header(size), name, file.take(size)).map_err(failed)?;
+        let mut summed = self.sum.of((Path::new(name), size), file.take(size));
+        self.tar.append_data(&mut header(size), name, &mut summed).map_err(failed)?;
+        if !summed.is_as_named() {
+            tracing::warn!(path = %path.display(), "the blob is damaged here already");
+        }
         self.end.files += 1;
         self.end.bytes += size;
         Ok(())
@@ -109,6 +112,12 @@ impl Packer {
             Err(error) => return Err(failed(error)),
         };
         let mut entries = entries.collect::<io::Result<Vec<_>>>().map_err(failed)?;
+        // By itself: git knows a repository by folders that may be empty.
+        let mut own = header(0);
+        own.set_entry_type(EntryType::Directory);
+        own.set_mode(0o700);
+        own.set_cksum();
+        self.tar.append_data(&mut own, format!("{name}/"), io::empty()).map_err(failed)?;
         // The index of a log first: then the log is at least as long as its index says.
         entries.sort_by_key(|it| {
             let name = it.file_name();

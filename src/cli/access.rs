@@ -3,9 +3,9 @@
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 
 use super::failure::Usage;
-use super::keys;
 use super::session::Session;
-use super::state::State;
+use super::state::{State, absent_database};
+use super::{keys, output};
 use crate::auth::Auth;
 use crate::model::{ProjectId, TeamId};
 use crate::outgoing::Outgoing;
@@ -14,6 +14,16 @@ use crate::store::audit::AuditRow;
 
 /// The longest value that is read.
 const VALUE_BYTES_MAX: u64 = 1 << 20;
+
+/// Opens the database of a server. One may be made before the server first starts, and that is said.
+pub async fn open(session: &Session) -> anyhow::Result<State> {
+    let absent = absent_database(&session.settings);
+    let state = State::open_server(&session.settings).await?;
+    if let Some(made) = absent {
+        output::note(&format!("note: the database `{}` is new", made.display()));
+    }
+    Ok(state)
+}
 
 /// Sign-in of this installation.
 pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::failure::Broken;
+use super::failure::{Broken, Usage};
 use crate::blobs::{Blobs, Logs};
 use crate::config::Settings;
 use crate::runs::Runs;
@@ -29,6 +29,8 @@ pub struct State {
     pub runs: Runs,
     /// The folder itself.
     pub folder: PathBuf,
+    /// The folder with artifacts, caches and logs: this one, or for a server the one that machines share.
+    pub files: PathBuf,
     /// Names this folder on its machine; becomes a label of containers.
     pub instance: String,
 }
@@ -42,6 +44,24 @@ impl State {
     /// Opens the state folder of a server, whose database may be elsewhere (`DATABASE_URL`).
     pub async fn open_server(settings: &Settings) -> anyhow::Result<Self> {
         Self::open_with(settings, settings.database_url.as_deref(), true).await
+    }
+
+    /// Opens that of a server that has been here before, and makes nothing: a new empty one would answer as if
+    /// nothing had ever been done.
+    pub async fn open_present(settings: &Settings, needed: Needed) -> anyhow::Result<Self> {
+        let file = absent_database(settings);
+        let folder = settings.state_folder.join("instance");
+        let folder = Some(folder).filter(|it| needed == Needed::Folder && !it.exists());
+        let folder = folder.map(|_| settings.state_folder.clone());
+        let shared = settings.fleet.shared_folder.clone();
+        let shared = shared.filter(|it| needed == Needed::Folder && !it.join("blobs").exists());
+        if let Some(absent) = file.or(folder).or(shared) {
+            let message = format!("no server has kept anything in `{}`", absent.display());
+            let help = "say where its state is, as the server is told: `--state DIR`, `--config FILE`, \
+                        or `TRUNKLINE_STATE`, `DATABASE_URL` and `TRUNKLINE_SHARED`";
+            return Err(Usage::new(message, help).into());
+        }
+        Self::open_server(settings).await
     }
 
     async fn open_with(
@@ -66,6 +86,7 @@ impl State {
             logs: Logs::open(&files.join("logs"))?,
             runs: Runs::new(store.clone()),
             store,
+            files: files.clone(),
             folder,
             instance,
         })
@@ -76,6 +97,29 @@ impl State {
     pub fn objects(&self) -> PathBuf {
         self.folder.join("objects")
     }
+}
+
+/// What must be there of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needed {
+    /// Its database, which may be on another machine.
+    Database,
+    /// Its database and its folders.
+    Folder,
+}
+
+/// The SQLite file of a server that is not there yet.
+#[must_use]
+pub fn absent_database(settings: &Settings) -> Option<PathBuf> {
+    let file = match settings.database_url.as_deref() {
+        None => settings.state_folder.join("state.db"),
+        Some(url) => {
+            let rest = url.strip_prefix("sqlite:")?;
+            let rest = rest.strip_prefix("//").unwrap_or(rest);
+            PathBuf::from(rest.split('?').next().unwrap_or(rest))
+        }
+    };
+    (!file.exists()).then_some(file)
 }
 
 /// Only its owner may look into it: logs and artifacts may hold what others should not see. A bind

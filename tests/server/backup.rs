@@ -134,9 +134,37 @@ fn run(place: &Place) {
                 .success()
         );
     }
-    let mut command = trunkline(&place.state(), &["run", "--executor", "host"]);
-    command.current_dir(&repository);
+    run_again(place, &place.state());
+}
+
+/// Another run of the same commit, with the files of this folder.
+fn run_again(place: &Place, state: &Path) {
+    let mut command = trunkline(state, &["run", "--executor", "host"]);
+    command.current_dir(place.folder.path().join("repository"));
     says(command);
+}
+
+/// A copy of a backup with one bit of a blob turned; gives the blob's name.
+fn with_damaged_blob(file: &str, copy: &Path) -> String {
+    let mut bytes = std::fs::read(file).unwrap();
+    let mut archive = tar::Archive::new(bytes.as_slice());
+    let blob = archive.entries().unwrap().map(Result::unwrap).find_map(|it| {
+        let name = it.path().unwrap().display().to_string();
+        let is_blob = name.starts_with("blobs/sha256/") && it.header().entry_type().is_file();
+        is_blob.then(|| (name, usize::try_from(it.raw_file_position()).unwrap()))
+    });
+    let (name, at) = blob.unwrap();
+    bytes[at] ^= 1;
+    std::fs::write(copy, bytes).unwrap();
+    name
+}
+
+/// The restore of this file is refused for this reason, and nothing is left of it.
+fn is_refused(place: &Place, file: &str, reason: &str) {
+    let output = place.restored(&["restore", file]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && errors.contains(reason), "{errors}");
+    assert!(!place.folder.path().join("restored").exists());
 }
 
 /// The same questions to a server give the same answers.
@@ -152,6 +180,23 @@ fn start(command: Command, token: String) -> (Process, Api) {
     let process = Process::start(command);
     let (client, url) = (Client::new(), process.url.clone());
     (process, Api { client, url, token })
+}
+
+/// Restores it, with the key file, which was saved apart.
+fn brought_back(place: &Place, file: &str) {
+    let damaged = place.folder.path().join("damaged.tar");
+    let name = with_damaged_blob(file, &damaged);
+    is_refused(place, &damaged.display().to_string(), &format!("`{name}` is damaged"));
+    let told = says(place.restored(&["restore", file]));
+    assert!(told.contains("no secret can be read"), "{told}");
+    let restored = place.folder.path().join("restored");
+    std::fs::copy(place.state().join("secret.keys"), restored.join("secret.keys")).unwrap();
+    let instance = |state: &Path| std::fs::read_to_string(state.join("instance")).unwrap();
+    assert_ne!(instance(&restored), instance(&place.state()), "the containers are not its own");
+    let rotated = says(place.restored(&["key", "rotate", "--json"]));
+    let rotated: Value = serde_json::from_str(&rotated).unwrap();
+    assert_eq!(rotated["unreadable"], 0, "{rotated}");
+    assert!(rotated["resealed"].as_u64().unwrap() > 0, "{rotated}");
 }
 
 async fn saved_and_brought_back(place: Place) -> Place {
@@ -201,15 +246,7 @@ async fn saved_and_brought_back(place: Place) -> Place {
     let whole = std::fs::read(&file).unwrap();
     assert!(!whole.windows(15).any(|it| it == b"hunter2-is-long"), "no secret is in it");
 
-    let told = says(place.restored(&["restore", &file]));
-    assert!(told.contains("no secret can be read"), "{told}");
-    let restored = place.folder.path().join("restored");
-    std::fs::copy(place.state().join("secret.keys"), restored.join("secret.keys")).unwrap();
-    let rotated = says(place.restored(&["key", "rotate", "--json"]));
-    let rotated: Value = serde_json::from_str(&rotated).unwrap();
-    assert_eq!(rotated["unreadable"], 0, "{rotated}");
-    assert!(rotated["resealed"].as_u64().unwrap() > 0, "{rotated}");
-
+    brought_back(&place, &file);
     let (process, api) = start(place.restored(&serve), token);
     let after = answers(&api).await;
     for (before, after) in before.iter().zip(&after) {
@@ -219,6 +256,7 @@ async fn saved_and_brought_back(place: Place) -> Place {
     }
     process.signal("-TERM");
     assert!(process.wait().0.success());
+    run_again(&place, &place.folder.path().join("restored"));
     let again = place.restored(&["restore", &file]).output().unwrap();
     assert!(!again.status.success(), "a folder with something in it is left alone");
     place
@@ -280,7 +318,83 @@ fn a_torn_backup_is_refused_and_leaves_nothing() {
         );
         assert!(!place.folder.path().join("restored").exists(), "{size}");
     }
+    let mut turned = whole;
+    turned[8000] ^= 1;
+    std::fs::write(&file, turned).unwrap();
+    is_refused(&place, &name, "its files are not what was saved");
     let left: Vec<_> =
         std::fs::read_dir(place.folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
     assert!(left.iter().all(|it| !it.to_string_lossy().contains("restoring")), "{left:?}");
+}
+
+/// Names of the files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+        if entry.path().is_dir() {
+            all.extend(files(&entry.path()));
+        } else {
+            all.push(entry.path());
+        }
+    }
+    all
+}
+
+#[test]
+fn logs_and_blobs_of_a_shared_folder_are_saved_and_brought_back() {
+    let place = Place::sqlite();
+    run(&place);
+    let shared = place.folder.path().join("shared");
+    std::fs::create_dir(&shared).unwrap();
+    for name in ["blobs", "logs"] {
+        std::fs::rename(place.state().join(name), shared.join(name)).unwrap();
+    }
+    let with = |mut command: Command, folder: &Path| {
+        command.env("TRUNKLINE_SHARED", folder);
+        command
+    };
+    let file = place.folder.path().join("backup.tar").display().to_string();
+    says(with(place.command(&["backup", &file]), &shared));
+    let taken = with(place.restored(&["restore", &file]), &shared).output().unwrap();
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("is there already"), "{taken:?}");
+    let fresh = place.folder.path().join("fresh");
+    says(with(place.restored(&["restore", &file]), &fresh));
+    for name in ["blobs/sha256", "logs"] {
+        let count = files(&shared.join(name)).len();
+        assert!(count > 0 && files(&fresh.join(name)).len() == count, "{name}");
+    }
+    let mut left = std::fs::read_dir(&fresh).unwrap().map(|it| it.unwrap().file_name());
+    assert!(left.all(|it| it == "blobs" || it == "logs"));
+
+    std::fs::remove_dir_all(place.folder.path().join("restored")).unwrap();
+    says(place.restored(&["restore", &file]));
+    let restored = place.folder.path().join("restored");
+    let mut logs = trunkline(&restored, &["logs", "1", "--raw"]);
+    logs.current_dir(place.folder.path());
+    let said = says(logs);
+    assert!(said.contains("umbrellas"), "{said}");
+}
+
+#[test]
+fn a_state_that_is_not_there_is_not_made() {
+    let place = Place::sqlite();
+    let file = place.folder.path().join("backup.tar").display().to_string();
+    let asked: [&[&str]; 5] =
+        [&["backup", &file], &["audit"], &["key", "status"], &["workers"], &["gc", "--of-server"]];
+    let elsewhere = format!("sqlite:{}/none.db", place.folder.path().display());
+    for arguments in asked {
+        for url in [None, Some(&elsewhere)] {
+            let output = place.on(&place.state(), url, arguments).output().unwrap();
+            let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+            let path = if url.is_some() { "none.db" } else { "state.db" };
+            assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+            assert!(errors.contains(path) && errors.contains("--state"), "{errors}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(place.folder.path()).unwrap().count(), 0);
+
+    let add = |login| place.command(&["person", "add", login, "--no-password"]).output().unwrap();
+    let said = |login| String::from_utf8_lossy(&add(login).stderr).into_owned();
+    assert!(said("ada").contains("state.db` is new"));
+    assert!(!said("eve").contains("is new"));
 }

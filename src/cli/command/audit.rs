@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
 use crate::http::csv;
 use crate::model::{Milliseconds, TeamId, Timestamp};
 use crate::store::audit::{AuditFilter, AuditRow};
@@ -148,7 +148,7 @@ pub async fn execute(session: &Session, args: &AuditArgs) -> anyhow::Result<Exit
         write(session, &entries, format)?;
         return Ok(Exit::Passed);
     }
-    let state = State::open_server(&session.settings).await?;
+    let state = State::open_present(&session.settings, Needed::Database).await?;
     let mut filter = filter(session, &state, args).await?;
     begin(session, format)?;
     let mut left = if args.limit == 0 { u64::MAX } else { args.limit };

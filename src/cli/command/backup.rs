@@ -6,7 +6,7 @@ use crate::backup::{Backup, KEY_FILE};
 use crate::cli::access;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
 use crate::cli::view::format;
 use crate::config::keys::KeyHolder;
 
@@ -29,7 +29,7 @@ pub struct BackupArgs {
 
 /// Writes it.
 pub async fn execute(session: &Session, args: &BackupArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
+    let state = State::open_present(&session.settings, Needed::Folder).await?;
     let target = session.folder.join(&args.file);
     if target.starts_with(&state.folder) {
         let message = format!("`{}` is in the state folder", target.display());
@@ -40,6 +40,7 @@ pub async fn execute(session: &Session, args: &BackupArgs) -> anyhow::Result<Exi
     let has_keys = keys.exists();
     let backup = Backup {
         folder: state.folder.clone(),
+        files: state.files.clone(),
         store: state.store.clone(),
         database_url: session.settings.database_url.clone(),
         keys: Some(keys.clone()).filter(|_| has_keys && args.with_keys),

@@ -7,7 +7,7 @@ use crate::cli::drive;
 use crate::cli::failure::Exit;
 use crate::cli::local::include;
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
 use crate::cli::view::format;
 use crate::model::{RunId, Timestamp};
 use crate::retention::{self, Mode, Retention};
@@ -62,7 +62,7 @@ struct Removed {
 /// Collects the garbage.
 pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
     let state = if args.of_server {
-        State::open_server(&session.settings).await?
+        State::open_present(&session.settings, Needed::Folder).await?
     } else {
         State::open(&session.settings).await?
     };

@@ -3,7 +3,7 @@
 use crate::cli::failure::Exit;
 use crate::cli::keys;
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
 use crate::secrets::rotation::KeyStatus;
 
 /// Arguments of `trunkline key`.
@@ -29,7 +29,7 @@ pub enum Action {
 
 /// Rotates or shows.
 pub async fn execute(session: &Session, args: &KeyArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
+    let state = State::open_present(&session.settings, Needed::Folder).await?;
     let sealer = keys::sealer(session, &state)?;
     match args.action {
         Action::Rotate => {

@@ -76,7 +76,7 @@ enum Place {
 pub async fn execute(session: &Session, args: &PersonArgs) -> anyhow::Result<Exit> {
     let place = match Remote::chosen(session)? {
         Some(remote) => Place::Server(remote),
-        None => Place::Here(Box::new(State::open_server(&session.settings).await?)),
+        None => Place::Here(Box::new(access::open(session).await?)),
     };
     let (named, change, (action, done)) = match &args.action {
         Action::Add(args) => return add(session, &place, args).await,

@@ -68,7 +68,7 @@ pub async fn execute(session: &Session, args: &TeamArgs) -> anyhow::Result<Exit>
     if let Some(remote) = Remote::chosen(session)? {
         at_server(session, &remote, &args.action).await?;
     } else {
-        let state = State::open_server(&session.settings).await?;
+        let state = access::open(session).await?;
         here(session, &state, &args.action).await?;
     }
     Ok(Exit::Passed)

@@ -76,7 +76,7 @@ pub async fn execute(session: &Session, args: &TokenArgs) -> anyhow::Result<Exit
             at_server(session, &remote, &args.action).await?;
             return Ok(Exit::Passed);
         }
-        None => State::open_server(&session.settings).await?,
+        None => access::open(session).await?,
     };
     match &args.action {
         Action::Create(args) => {

@@ -2,7 +2,7 @@
 
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
 use crate::cli::view::format;
 use crate::model::Timestamp;
 use crate::store::fleet::workers::WorkerRow;
@@ -19,7 +19,7 @@ pub struct WorkersArgs {}
 
 /// Lists them.
 pub async fn execute(session: &Session, _: &WorkersArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
+    let state = State::open_present(&session.settings, Needed::Database).await?;
     let workers = state.store.list_workers().await?;
     let now = session.now();
     if session.output.json {

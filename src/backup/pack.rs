@@ -96,7 +96,7 @@ impl Packer {
         let size = file.metadata().map_err(failed)?.len();
         let mut summed = self.sum.of((Path::new(name), size), file.take(size));
         self.tar.append_data(&mut header(size), name, &mut summed).map_err(failed)?;
-        if !summed.is_as_named() {
+        if !summed.has_own_name() {
             tracing::warn!(path = %path.display(), "the blob is damaged here already");
         }
         self.end.files += 1;

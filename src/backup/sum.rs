@@ -37,7 +37,7 @@ pub(super) struct Summed<'a, R> {
 
 impl<R> Summed<'_, R> {
     /// After its end: whether it is no blob, or what its name says.
-    pub(super) fn is_as_named(self) -> bool {
+    pub(super) fn has_own_name(self) -> bool {
         self.blob.is_none_or(|(name, hash)| hex::encode(hash.finalize()) == name)
     }
 }

@@ -211,7 +211,7 @@ impl Unpacker<'_> {
             return Err(self.not_whole("it ends in the middle of a file"));
         }
         file.sync_all().map_err(failed)?;
-        Ok((copied, summed.is_as_named()))
+        Ok((copied, summed.has_own_name()))
     }
 
     fn stray(&self, path: &Path) -> BackupError {

@@ -188,6 +188,13 @@ impl StoreError {
             Self::NewerSchema { .. } => {
                 Some("Use the newest version that has worked with this database.")
             }
+            Self::Unreachable { source, .. } | Self::Database(source)
+                if connection::is_disk_trouble(source) =>
+            {
+                Some(
+                    "Is there space on the disk (`df`)? `trunkline gc` frees some; `--state` names another folder.",
+                )
+            }
             Self::Unreachable { .. } => Some("Check the address, and that the database runs."),
             Self::Conflict { .. }
             | Self::OlderSchema { .. }

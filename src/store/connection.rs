@@ -194,6 +194,12 @@ fn is_busy(error: &sqlx::Error) -> bool {
     result_code(error) == Some(5)
 }
 
+/// Whether SQLite's file cannot be written: a full disk (13), or another failure of the disk (10).
+pub(super) fn is_disk_trouble(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(it) if it.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some())
+        && matches!(result_code(error), Some(10 | 13))
+}
+
 /// SQLite's primary result code (<https://www.sqlite.org/rescode.html>).
 fn result_code(error: &sqlx::Error) -> Option<u32> {
     let code: u32 = error.as_database_error()?.code()?.parse().ok()?;

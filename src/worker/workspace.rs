@@ -102,6 +102,10 @@ impl<E: Executor> Worker<E> {
             Ok(Err(error @ SourceError::NotARepository(_))) => {
                 Err(ExecutorError::Rejected(error.to_string()))
             }
+            Ok(Err(error @ SourceError::MissingSubmodule { .. })) => {
+                let help = "run `git submodule update --init` in the repository, then run again";
+                Err(ExecutorError::Rejected(format!("{error}\nhelp: {help}")))
+            }
             Ok(Err(error)) => {
                 Err(ExecutorError::Infra { operation: operation(), reason: error.to_string() })
             }

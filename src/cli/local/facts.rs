@@ -138,12 +138,12 @@ impl Facts<'_> {
         })
     }
 
-    /// Only a person gives inputs; every other event has their defaults, where all have one.
+    /// Only a person gives inputs; every other event has their defaults, as on a server.
     fn inputs(&self, event: EventChoice) -> Result<BTreeMap<String, serde_json::Value>, Usage> {
         if event == EventChoice::Manual || !self.args.inputs.is_empty() {
             return inputs(self.pipeline, &self.args.inputs);
         }
-        Ok(self.pipeline.read_inputs(&BTreeMap::new()).unwrap_or_default())
+        Ok(self.pipeline.default_inputs())
     }
 
     fn changed_paths(&self, base: Option<&str>) -> Result<Option<Vec<String>>, SourceError> {

@@ -143,22 +143,41 @@ fn own_turn(stage: &PlannedStage, context: &Context) -> Turn {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::model::RunId;
     use crate::pipeline::{Selection, SourceFile, check};
 
-    fn refused(stages: &str, given: &[&str]) -> String {
+    fn planned(stages: &str) -> (Plan, Context) {
         let text = format!("version: 1\nname: demo\ndefaults: {{ image: x }}\nstages:\n{stages}");
         let source = SourceFile { name: "demo.yml".to_owned(), text };
         let checked = check(source, &|_| Err("none".to_owned()));
         let pipeline = checked.pipeline.unwrap_or_else(|| panic!("{:?}", checked.diagnostics));
         let mut context = Context { event: "push".to_owned(), ..Context::default() };
         context.git.branch = "main".to_owned();
-        let plan = pipeline.plan(&context, &Selection::All).unwrap();
+        (pipeline.plan(&context, &Selection::All).unwrap(), context)
+    }
+
+    fn refused(stages: &str, given: &[&str]) -> String {
+        let (plan, context) = planned(stages);
         let given = given.iter().map(|it| ((*it).to_owned(), String::new())).collect();
-        match refuse((&plan, &context), &given, Reuse::WhereUnchanged) {
-            Ok(()) => "nothing is missing".to_owned(),
-            Err(usage) => usage.message,
-        }
+        told(refuse((&plan, &context), &given, Reuse::WhereUnchanged))
+    }
+
+    fn told(answer: Result<(), Usage>) -> String {
+        answer.map_or_else(|usage| usage.message, |()| "nothing is missing".to_owned())
+    }
+
+    #[test]
+    fn only_what_is_left_of_a_run_wants_its_secrets() {
+        let stages = "  a: { run: x, secrets: [KEY] }\n  b: { run: x, secrets: [TOKEN] }\n";
+        let (plan, context) = planned(stages);
+        let run = Run::new(RunId("r".to_owned()), Arc::new(plan), Arc::new(context));
+        let none = BTreeMap::new();
+        let rest = |index| refuse_rest(&run, |it| it.0 == index, &none, Reuse::default());
+        assert_eq!(told(rest(1)), "a secret is missing: `TOKEN` (for stage `b`)");
+        assert_eq!(told(rest(2)), "nothing is missing");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod stages;
 
 use axum::Router;
 use axum::middleware;
@@ -23,6 +24,7 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(stages::routes())
 }
 
 /// What people do on pages, in the words of the audit log.

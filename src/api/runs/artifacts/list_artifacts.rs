@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::body::ArtifactBody;
 use crate::desk::artifacts::RunArtifacts;
-use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 
 /// Lists the artifacts of a run by stage and path; of several tries of a stage, those of the last.
 #[utoipa::path(
@@ -21,6 +21,7 @@ pub(super) async fn list_artifacts(
 ) -> Result<Json<Page<ArtifactBody>>, Problem> {
     let all = RunArtifacts::find(&app, &visitor, &run).await?;
     let rows = all.rows.clone();
+    let page = page.checked(CursorForm::Numbered(10, '/'))?;
     let page = Page::of_all(rows, &page, |it| format!("{:010}/{}", it.attempt.stage.0, it.path));
     let items = page.items.iter().map(|it| ArtifactBody::of(&all, it)).collect();
     Ok(Json(Page { items, next: page.next }))

@@ -23,6 +23,8 @@ export class LogList {
   #top = 0;
   #ownTop = -1;
   #direction = 1;
+  /** Height of what is seen; asked for once, as asking in the middle of drawing makes the browser lay out anew. */
+  #seen = 0;
   #frame = 0;
   #settling = 0;
   #shown = new Map();
@@ -42,11 +44,15 @@ export class LogList {
     view.replaceChildren(this.#canvas);
     this.#measureRows();
     view.addEventListener("scroll", () => this.redraw(), { passive: true });
-    new ResizeObserver(() => (this.isWrapped ? this.keeping(() => {}) : this.redraw())).observe(view);
+    this.#seen = view.clientHeight;
+    new ResizeObserver(() => this.#resized()).observe(view);
   }
 
-  get #seen() {
-    return this.#view.clientHeight;
+  #resized() {
+    this.#seen = this.#view.clientHeight;
+    if (this.isWrapped) this.keeping(() => {});
+    else if (this.isFollowing) this.moveToEnd();
+    else this.redraw();
   }
 
   get #at() {

@@ -2,7 +2,7 @@
 // of elements.
 
 /** Lines of one piece. */
-export const PIECE = 50;
+export const PIECE = 25;
 
 export class Sizes {
   /** Height of a line and of the head of a section. */

@@ -44,8 +44,8 @@ function begin() {
     if (count.textContent !== words) count.textContent = words;
   };
   const head = root.querySelector("template[data-head]");
-  const list = new LogList(view, { head, address, told });
   root.classList.add("is-alive");
+  const list = new LogList(view, { head, address, told });
 
   // ---- how it is shown
 

@@ -20,7 +20,7 @@ stages:
     steps:
       - { name: 'set <up>', run: 'printf \"{\\\"f1\\\": 0.5}\\n\" >>\"$TRUNKLINE_METRICS\"; printf \"\\033[31mred <b>\\n\"' }
       - { name: test, run: 'echo plain; printf \"1%%\\r100%%\\n\"; echo the last word; exit 3' }
-    gates: { f1: '>= 0.9' }
+    gate: { f1: '>= 0.9' }
   later: { image: none, needs: [unit], run: echo never }
 ";
 

@@ -6,3 +6,5 @@ pub mod overview;
 pub mod projects;
 pub mod runs;
 pub mod teams;
+pub mod reports;
+pub mod trends;

@@ -10,6 +10,8 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod chart;
+mod reports;
 
 use axum::Router;
 use axum::middleware;
@@ -23,6 +25,7 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(reports::routes())
 }
 
 /// What people do on pages, in the words of the audit log.

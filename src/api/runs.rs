@@ -11,6 +11,7 @@ mod approvals;
 mod events;
 mod log;
 mod artifacts;
+mod reports;
 mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -35,5 +36,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(log::routes())
         .merge(artifacts::routes())
+        .merge(reports::routes())
         .merge(fleet::routes())
 }

@@ -161,7 +161,7 @@ impl Screen {
     pub async fn end(
         mut self,
         view: View<'_>,
-        ends: &BTreeMap<StageIndex, Vec<String>>,
+        ends: &summary::Ends,
     ) -> anyhow::Result<()> {
         let view = View { columns: usize::MAX, ..view };
         let lines = match &self.mode {

@@ -23,7 +23,7 @@ pub const DAYS: u32 = 30;
 /// See [`DAYS`].
 pub const DAYS_MAX: u32 = 90;
 /// Runs that are looked at for all days together.
-const RUNS_MAX: u32 = 20_000;
+const RUNS_MAX: u32 = 4_500;
 /// Runs that are told one by one.
 const RUNS_TOLD: usize = 100;
 /// Runs whose gates are told, unless asked otherwise, and at most.
@@ -88,7 +88,8 @@ pub async fn metrics(
     let limit = RUNS_MAX / days;
     let today = app.now().0.div_euclid(DAY);
     let first = today - i64::from(days) + 1;
-    let spans: Vec<_> = (first..=today).map(|day| (id_at(day * DAY), id_at((day + 1) * DAY))).collect();
+    let spans: Vec<_> =
+        (first..=today).map(|day| (id_at(day * DAY), id_at((day + 1) * DAY))).collect();
     let of = (&asked.pipeline, &asked.branch);
     let rows = app.store.list_run_times(&filter(&project, of, limit), &spans).await?;
     let days = fold::days((first, today), &rows, limit as usize);

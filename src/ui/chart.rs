@@ -34,8 +34,37 @@ pub(super) enum Kind {
 /// A row of values, one for each label.
 #[derive(Debug, Clone)]
 pub(super) struct Series {
-    pub(super) name: String,
-    pub(super) values: Vec<Option<f64>>,
+    name: String,
+    values: Vec<Option<f64>>,
+    tone: Option<Tone>,
+}
+
+/// A colour that says something by itself; the others only tell series apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Good,
+    Bad,
+    Warning,
+}
+
+impl Series {
+    pub(super) fn new(name: &str, values: Vec<Option<f64>>) -> Self {
+        Self { name: name.to_owned(), values, tone: None }
+    }
+
+    pub(super) fn in_tone(self, tone: Tone) -> Self {
+        Self { tone: Some(tone), ..self }
+    }
+
+    /// The class that gives it its colour.
+    fn class(&self, number: usize) -> String {
+        match self.tone {
+            Some(Tone::Good) => "t-good".to_owned(),
+            Some(Tone::Bad) => "t-bad".to_owned(),
+            Some(Tone::Warning) => "t-warn".to_owned(),
+            None => format!("c{number}"),
+        }
+    }
 }
 
 /// What is drawn.
@@ -83,6 +112,7 @@ impl Chart {
         let labels = self.labels.get(first..).unwrap_or_default().to_vec();
         let series = self.series.iter().take(SERIES_MAX).map(|it| Series {
             name: it.name.clone(),
+            tone: it.tone,
             values: (first..self.labels.len())
                 .map(|place| it.values.get(place).copied().flatten().and_then(scale::drawable))
                 .collect(),
@@ -108,7 +138,7 @@ impl Chart {
         }
         html.push_str("<ul class=\"legend\">");
         for (series, place) in self.series.iter().zip(1..) {
-            push_entry(html, &format!("c{place}"), &series.name);
+            push_entry(html, &series.class(place), &series.name);
         }
         if let Some((name, at)) = &self.threshold {
             push_entry(html, "limit", &format!("{name}: {}", self.unit.text(*at)));
@@ -118,10 +148,15 @@ impl Chart {
 
     fn push_table(&self, html: &mut String) {
         html.push_str("<details><summary>The numbers</summary><div class=\"scroll\" tabindex=\"0\" role=\"region\"");
-        let _ = write!(html, " aria-label=\"{}: the numbers\"><table><thead><tr>", escaped(&self.title));
+        let _ = write!(
+            html,
+            " aria-label=\"{}: the numbers\"><table><thead><tr>",
+            escaped(&self.title)
+        );
         let _ = write!(html, "<th scope=\"col\">{}</th>", escaped(&self.over));
         for series in &self.series {
-            let _ = write!(html, "<th scope=\"col\" class=\"number\">{}</th>", escaped(&series.name));
+            let _ =
+                write!(html, "<th scope=\"col\" class=\"number\">{}</th>", escaped(&series.name));
         }
         html.push_str("</tr></thead><tbody>");
         for (place, label) in self.labels.iter().enumerate().rev() {

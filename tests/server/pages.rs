@@ -4,6 +4,8 @@
 mod entry;
 #[path = "pages/home.rs"]
 mod home;
+#[path = "pages/reports.rs"]
+mod reports;
 
 use reqwest::{Method, RequestBuilder};
 

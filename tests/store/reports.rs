@@ -94,7 +94,8 @@ async fn what_is_stored_twice_is_there_once(store: Store, _: &Database) {
     assert_eq!(found.iter().map(|it| it.finding.clone()).collect::<Vec<_>>(), report.findings);
     assert!(store.list_findings(&run, Some((StageIndex(2), 2))).await.unwrap().is_empty());
     let rows = store.list_reports(&run).await.unwrap();
-    let left_out: Vec<_> = rows.iter().map(|it| (it.cases_left_out, it.findings_left_out)).collect();
+    let left_out: Vec<_> =
+        rows.iter().map(|it| (it.cases_left_out, it.findings_left_out)).collect();
     assert_eq!(left_out, [(3, 4)]);
 }
 
@@ -138,10 +139,7 @@ async fn a_case_is_not_flaky_where_nothing_shows_that_it_passed(store: Store, _:
     // A row that says so does, whatever else ran; and what the test program tried again is flaky by itself.
     let again = vec![case("shaky", CaseOutcome::Passed), case("retried", CaseOutcome::Flaky)];
     store.save_report(&report(&run, 5, "few", again)).await.unwrap();
-    assert_eq!(
-        flaky(&store, &run).await,
-        [(1, "shaky".to_owned()), (5, "retried".to_owned())]
-    );
+    assert_eq!(flaky(&store, &run).await, [(1, "shaky".to_owned()), (5, "retried".to_owned())]);
 }
 
 async fn a_case_that_failed_before_is_asked_for(store: Store, _: &Database) {

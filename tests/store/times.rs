@@ -8,10 +8,7 @@ use trunkline::store::runs::{Append, NewRun, TimesFilter};
 use crate::databases::{Database, on_each_database};
 use crate::samples::{insert_shop, new_run, run_id};
 
-on_each_database![
-    the_first_start_and_the_last_are_kept,
-    the_newest_runs_of_each_span_are_listed,
-];
+on_each_database![the_first_start_and_the_last_are_kept, the_newest_runs_of_each_span_are_listed,];
 
 async fn insert(store: &Store, n: u32, change: impl FnOnce(&mut NewRun)) -> RunId {
     let mut run = NewRun { project: ProjectId("p-web".to_owned()), ..new_run(n) };

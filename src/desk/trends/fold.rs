@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
-use super::view::{
-    CaseTrend, DayMetrics, GatePoint, GateTrend, RunMetrics, TestDay, TestTrend,
-};
+use super::view::{CaseTrend, DayMetrics, GatePoint, GateTrend, RunMetrics, TestDay, TestTrend};
 use crate::model::{RunId, Timestamp};
 use crate::store::results::trends::{CaseDayRow, GateRow, ROWS_MAX, TestDayRow};
 use crate::store::runs::RunTimesRow;
@@ -163,7 +161,8 @@ pub(super) fn gates(
     metrics: &[(RunId, String, String, f64)],
 ) -> Vec<GateTrend> {
     type Key<'a> = (&'a str, &'a str, &'a str);
-    let by_run: BTreeMap<&str, &RunTimesRow> = rows.iter().map(|it| (it.id.0.as_str(), it)).collect();
+    let by_run: BTreeMap<&str, &RunTimesRow> =
+        rows.iter().map(|it| (it.id.0.as_str(), it)).collect();
     let mut found: BTreeMap<Key<'_>, BTreeMap<&str, GatePoint>> = BTreeMap::new();
     let mut comparisons: BTreeMap<Key<'_>, (&str, &str)> = BTreeMap::new();
     for gate in judged {

@@ -30,7 +30,15 @@ fn a_percentile_is_a_value_that_was_measured() {
 #[test]
 fn a_threshold_is_a_number_or_computed_from_the_baseline() {
     let of = |text| threshold(text, Some(2.0));
-    let texts = [">= 0.85", "== 0", "<= baseline", "<= baseline * 1.5", ">= baseline - 0.5", "> f1", "<= baseline * x"];
+    let texts = [
+        ">= 0.85",
+        "== 0",
+        "<= baseline",
+        "<= baseline * 1.5",
+        ">= baseline - 0.5",
+        "> f1",
+        "<= baseline * x",
+    ];
     assert_eq!(texts.map(of), [Some(0.85), Some(0.0), Some(2.0), Some(3.0), Some(1.5), None, None]);
     assert_eq!(threshold(">= baseline", None), None);
 }
@@ -65,24 +73,38 @@ fn the_flakiest_case_comes_first() {
         last_at: Timestamp(day),
         last_run: RunId(format!("r{day}")),
     };
-    let rows = [row("broken", 10, 9, 0), row("flaky", 10, 1, 1), row("flaky", 12, 2, 1), row("retried", 11, 0, 2)];
+    let rows = [
+        row("broken", 10, 9, 0),
+        row("flaky", 10, 1, 1),
+        row("flaky", 12, 2, 1),
+        row("retried", 11, 0, 2),
+    ];
     let attempts = [TestDayRow { day: 12, attempts: 5, failed: 2 }];
     let trend = fold::tests((10, 12), &rows, &attempts, 2);
     let told: Vec<_> = trend
         .items
         .iter()
-        .map(|it| (it.name.as_str(), it.failed, it.flaky, it.last_run.0.as_str(), it.by_day.clone()))
+        .map(|it| {
+            (it.name.as_str(), it.failed, it.flaky, it.last_run.0.as_str(), it.by_day.clone())
+        })
         .collect();
-    assert_eq!(told, [("flaky", 3, 2, "r12", vec![1, 0, 2]), ("retried", 0, 2, "r11", vec![0, 2, 0])]);
-    let days: Vec<_> =
-        trend.days.iter().map(|it| (it.attempts, it.failed_attempts, it.failed, it.flaky)).collect();
+    assert_eq!(
+        told,
+        [("flaky", 3, 2, "r12", vec![1, 0, 2]), ("retried", 0, 2, "r11", vec![0, 2, 0])]
+    );
+    let days: Vec<_> = trend
+        .days
+        .iter()
+        .map(|it| (it.attempts, it.failed_attempts, it.failed, it.flaky))
+        .collect();
     assert_eq!(days, [(0, 0, 9, 1), (0, 0, 0, 2), (5, 2, 1, 1)]);
     assert!(!trend.is_cut);
 }
 
 #[test]
 fn a_gate_has_the_values_of_runs_that_were_not_judged_too() {
-    let rows = [run(3, "failed", (3, 3, 3)), run(2, "passed", (2, 2, 2)), run(1, "passed", (1, 1, 1))];
+    let rows =
+        [run(3, "failed", (3, 3, 3)), run(2, "passed", (2, 2, 2)), run(1, "passed", (1, 1, 1))];
     let gate = |run: &str, comparison: &str, value| GateRow {
         run: RunId(run.to_owned()),
         stage_key: "eval".to_owned(),
@@ -103,6 +125,7 @@ fn a_gate_has_the_values_of_runs_that_were_not_judged_too() {
     let points: Vec<_> = trend.points.iter().map(|it| (it.number, it.value, it.passed)).collect();
     let wanted = [(1, Some(0.75), Some(true)), (2, Some(0.9), Some(true)), (3, Some(0.5), None)];
     assert_eq!(points, wanted);
-    let limits: Vec<_> = trend.points.iter().map(|it| it.threshold.map(|it| format!("{it:.2}"))).collect();
+    let limits: Vec<_> =
+        trend.points.iter().map(|it| it.threshold.map(|it| format!("{it:.2}"))).collect();
     assert_eq!(limits, [Some("0.70".to_owned()), Some("0.70".to_owned()), None]);
 }

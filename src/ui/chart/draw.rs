@@ -92,7 +92,7 @@ impl Frame<'_> {
     }
 
     fn push_grid(&self, html: &mut String) {
-        html.push_str("<g class=\"grid\">");
+        html.push_str("<g class=\"axis\">");
         for tick in &self.axis.ticks {
             let y = self.y(*tick);
             let _ = write!(html, "<path d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT);
@@ -133,7 +133,8 @@ impl Frame<'_> {
 
     fn push_lines(&self, html: &mut String) {
         for (series, number) in self.chart.series.iter().zip(1..) {
-            let _ = write!(html, "<g class=\"curve c{number}\"><path d=\"");
+            let class = series.class(number);
+            let _ = write!(html, "<g class=\"curve {class}\"><path d=\"");
             let mut is_drawn = false;
             for (place, value) in series.values.iter().enumerate() {
                 if let Some(value) = value {
@@ -161,7 +162,7 @@ impl Frame<'_> {
         let count = float(self.chart.series.len().max(1));
         let width = self.step() * 0.8 / count;
         for ((series, number), nth) in self.chart.series.iter().zip(1..).zip(0..) {
-            let _ = write!(html, "<g class=\"bar c{number}\">");
+            let _ = write!(html, "<g class=\"bar {}\">", series.class(number));
             for (place, value) in series.values.iter().enumerate() {
                 let Some(value) = value else { continue };
                 let x = self.x(place) - self.step() * 0.4 + float(nth) * width;
@@ -175,7 +176,7 @@ impl Frame<'_> {
         let width = self.step() * 0.8;
         let mut below = vec![0.0; self.columns()];
         for (series, number) in self.chart.series.iter().zip(1..) {
-            let _ = write!(html, "<g class=\"bar c{number}\">");
+            let _ = write!(html, "<g class=\"bar {}\">", series.class(number));
             for ((place, value), below) in series.values.iter().enumerate().zip(&mut below) {
                 let value = value.unwrap_or(0.0).max(0.0);
                 if value > 0.0 {

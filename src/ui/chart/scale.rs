@@ -53,7 +53,11 @@ impl Unit {
 /// 1, 2 or 5 times a power of ten, not below what is wanted.
 fn round_step(wanted: f64) -> f64 {
     let power = 10f64.powf(wanted.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|it| it * power).find(|it| *it >= wanted).unwrap_or(10.0 * power)
+    [1.0, 2.0, 5.0]
+        .into_iter()
+        .map(|it| it * power)
+        .find(|it| *it >= wanted)
+        .unwrap_or(10.0 * power)
 }
 
 /// Three digits that count, and no more than are needed.
@@ -68,7 +72,8 @@ fn rounded(value: f64) -> String {
         _ => return format!("{value:.1e}"),
     };
     let text = format!("{value:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    let text =
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 

@@ -16,7 +16,7 @@ fn chart(kind: Kind, unit: Unit, rows: Vec<Vec<Option<f64>>>) -> Chart {
         series: rows
             .into_iter()
             .zip(names)
-            .map(|(values, name)| Series { name: name.to_owned(), values })
+            .map(|(values, name)| Series::new(name, values))
             .collect(),
         threshold: None,
     }
@@ -138,7 +138,10 @@ fn the_numbers_stand_behind_the_picture_and_text_is_only_text() {
     chart.labels = vec!["<i>".to_owned(), "\"'&".to_owned()];
     let html = chart.figure();
     assert!(html.contains("<title id=\"duration-title\">Duration &lt;b&gt;</title>"), "{html}");
-    assert!(html.contains("<th scope=\"row\">&lt;i&gt;</th><td class=\"number\">1.5 s</td>"), "{html}");
+    assert!(
+        html.contains("<th scope=\"row\">&lt;i&gt;</th><td class=\"number\">1.5 s</td>"),
+        "{html}"
+    );
     assert!(html.contains("<td class=\"number\">–</td><td class=\"number\">0.2 ms</td>"), "{html}");
     assert!(!html.contains("<i>") && !html.contains("style="), "{html}");
 }

@@ -1,7 +1,7 @@
 //! The test cases of a run, stage by stage. Pure.
 
 use crate::model::CaseOutcome;
-use crate::runs::view::{CaseView, RunView, TestsView};
+use crate::runs::view::{CaseView, RunView, StageView, TestsView};
 use crate::ui::chart::Unit;
 
 /// Failed cases of a stage that are shown.
@@ -13,7 +13,7 @@ const MESSAGES_CHARS_MAX: usize = 40_000;
 #[derive(Debug, Clone)]
 pub(super) struct StageTests {
     pub(super) key: String,
-    /// Path of the stage, below that of the run.
+    /// Path of the stage.
     pub(super) path: String,
     /// Counts of the attempt that counts.
     pub(super) counts: Option<TestsView>,
@@ -50,7 +50,11 @@ impl SeenCase {
             outcome: case.outcome,
             is_flaky: case.flaky,
             message,
-            place: if case.file.is_empty() { String::new() } else { format!("{}{line}", case.file) },
+            place: if case.file.is_empty() {
+                String::new()
+            } else {
+                format!("{}{line}", case.file)
+            },
             took: case.duration_ms.map(took).unwrap_or_default(),
             attempt: case.attempt,
         }
@@ -71,31 +75,38 @@ pub(super) fn by_stage(view: &RunView, cases: &[CaseView]) -> Vec<StageTests> {
     let mut stages = Vec::new();
     for stage in &view.stages {
         let of_stage: Vec<_> = cases.iter().filter(|it| it.stage == stage.stage).collect();
-        let counts = stage.outcome().and_then(|it| it.tests);
-        if counts.is_some() || !of_stage.is_empty() {
-            stages.push(tests_of(&stage.key, counts, &of_stage));
+        let has_counts = stage.outcome().is_some_and(|it| it.tests.is_some());
+        if has_counts || !of_stage.is_empty() {
+            let path = format!("/runs/{}/stages/{}", view.id.0, super::encoded(&stage.key));
+            stages.push(tests_of(path, stage, &of_stage));
         }
     }
     stages.sort_by_key(|it| it.failed.is_empty());
     stages
 }
 
-fn tests_of(key: &str, counts: Option<TestsView>, cases: &[&CaseView]) -> StageTests {
+/// Whether it has something to say but how long it took.
+fn is_told(case: &CaseView) -> bool {
+    case.outcome != CaseOutcome::Passed
+}
+
+fn tests_of(path: String, stage: &StageView, cases: &[&CaseView]) -> StageTests {
     let mut room = MESSAGES_CHARS_MAX;
-    let is_told = |it: &&&CaseView| it.outcome != CaseOutcome::Passed;
-    let (now, before): (Vec<_>, Vec<_>) = cases.iter().partition(|it| it.counts);
-    let told: Vec<_> = now.iter().filter(|it| is_told(&it)).collect();
-    let failed = told.iter().take(FAILED_MAX).map(|it| SeenCase::of(it, &mut room)).collect();
-    let slowest = now.iter().filter(|it| !is_told(&it) && it.duration_ms.is_some_and(|it| it > 0));
-    let slowest = slowest.map(|it| SeenCase::of(it, &mut room)).collect();
-    let earlier = before.iter().filter(|it| is_told(&it)).take(FAILED_MAX);
+    let (now, before): (Vec<&CaseView>, Vec<&CaseView>) = cases.iter().partition(|it| it.counts);
+    let (told, passed): (Vec<&CaseView>, Vec<&CaseView>) = now.iter().partition(|it| is_told(it));
+    let mut seen = |cases: &[&CaseView]| -> Vec<SeenCase> {
+        cases.iter().take(FAILED_MAX).map(|it| SeenCase::of(it, &mut room)).collect()
+    };
+    let slow: Vec<_> =
+        passed.into_iter().filter(|it| it.duration_ms.is_some_and(|it| it > 0)).collect();
+    let earlier: Vec<_> = before.into_iter().filter(|it| is_told(it)).collect();
     StageTests {
-        key: key.to_owned(),
-        path: format!("/stages/{}", super::encoded(key)),
-        counts,
-        failed,
+        key: stage.key.clone(),
+        path,
+        counts: stage.outcome().and_then(|it| it.tests),
         more: told.len().saturating_sub(FAILED_MAX),
-        slowest,
-        earlier: earlier.map(|it| SeenCase::of(it, &mut room)).collect(),
+        failed: seen(&told),
+        slowest: seen(&slow),
+        earlier: seen(&earlier),
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn by_rule(findings: &[FindingView]) -> Vec<FoundRule> {
     rules.sort_by_key(|((level, _), found)| (*level, std::cmp::Reverse(found.len())));
     let mut room = ALL_MAX;
     let seen = rules.into_iter().map(|((level, rule), mut found)| {
-        found.sort_by_key(|it| (&it.file, it.line));
+        found.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let shown = found.len().min(PLACES_MAX).min(room);
         room -= shown;
         FoundRule {

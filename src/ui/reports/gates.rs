@@ -2,7 +2,7 @@
 
 use crate::desk::trends::{GatePoint, GateTrend};
 use crate::runs::view::{GateView, RunView};
-use crate::ui::chart::{Chart, Kind, Series, Unit, sparkline};
+use crate::ui::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
 
 /// A gate of a run.
 #[derive(Debug, Clone)]
@@ -25,7 +25,8 @@ pub(super) fn of_run(view: &RunView, trends: &[GateTrend]) -> Vec<SeenGate> {
     let mut seen: Vec<_> = gates
         .map(|(key, gate)| {
             let same = |it: &&GateTrend| {
-                (&*it.pipeline, &*it.stage_key, &*it.metric) == (&*view.pipeline, key, &*gate.metric)
+                (&*it.pipeline, &*it.stage_key, &*it.metric)
+                    == (&*view.pipeline, key, &*gate.metric)
             };
             seen_gate(key, gate, trends.iter().find(same))
         })
@@ -62,16 +63,17 @@ fn spark_of(trend: &GateTrend) -> String {
 
 /// A chart of a gate over runs; nothing where it has no values.
 pub(super) fn chart(trend: &GateTrend, place: usize) -> Chart {
-    let column = |it: fn(&GatePoint) -> Option<f64>| trend.points.iter().map(it).collect::<Vec<_>>();
-    let mut series = vec![Series { name: trend.metric.clone(), values: column(|it| it.value) }];
+    let column =
+        |it: fn(&GatePoint) -> Option<f64>| trend.points.iter().map(it).collect::<Vec<_>>();
+    let mut series = vec![Series::new(&trend.metric, column(|it| it.value))];
     let limits = column(|it| it.threshold);
     let newest = limits.iter().rev().flatten().next().copied();
     let is_constant = limits.iter().flatten().all(|it| Some(*it) == newest);
     if trend.comparison.contains("baseline") {
-        series.push(Series { name: "baseline".to_owned(), values: column(|it| it.baseline) });
+        series.push(Series::new("baseline", column(|it| it.baseline)));
     }
     if !is_constant {
-        series.push(Series { name: "threshold".to_owned(), values: limits });
+        series.push(Series::new("threshold", limits).in_tone(Tone::Bad));
     }
     let missed = trend.points.iter().filter(|it| it.passed == Some(false)).count();
     let runs = trend.points.len();

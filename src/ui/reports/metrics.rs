@@ -5,11 +5,11 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{SPANS, gates, number, path_of, short_day};
-use crate::desk::trends::{self, DayMetrics, GatesAsked, MetricsAsked, MetricsTrend};
 use crate::desk::projects;
+use crate::desk::trends::{self, DayMetrics, GatesAsked, MetricsAsked, MetricsTrend};
 use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
-use crate::ui::chart::{Chart, Kind, Series, Unit};
+use crate::ui::chart::{Chart, Kind, Series, Tone, Unit};
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -96,13 +96,75 @@ fn charts(trend: &MetricsTrend) -> Vec<String> {
     let column = |it: fn(&DayMetrics) -> Option<f64>| -> Vec<Option<f64>> {
         trend.days.iter().map(it).collect()
     };
-    let series = |name: &str, values| Series { name: name.to_owned(), values };
-    let chart = |title: &str, summary: &str, (kind, unit), series| {
+    let took = |it: fn(&DayMetrics) -> Option<u64>| -> Vec<Option<f64>> {
+        trend.days.iter().map(|day| it(day).map(number)).collect()
+    };
+    let many = |it: fn(&DayMetrics) -> u64| -> Vec<Option<f64>> {
+        trend.days.iter().map(|day| Some(number(it(day)))).collect()
+    };
+    let rate = column(|it| it.success_rate);
+    let mut charts = vec![
+        Drawn::of("Duration", "How long runs that passed took from their start on, by day").chart(
+            trend,
+            Unit::Time,
+            of_times(took(|it| it.duration_p50_ms), took(|it| it.duration_p95_ms)),
+        ),
+        Drawn::of("Success", "How many of the runs that passed or failed have passed, by day")
+            .chart(trend, Unit::Share, vec![Series::new("passed", rate).in_tone(Tone::Good)]),
+        Drawn::stacked(
+            "Runs",
+            "How many runs passed, failed, or ended otherwise or not yet, by day",
+        )
+        .chart(
+            trend,
+            Unit::Count,
+            vec![
+                Series::new("passed", many(|it| it.passed)).in_tone(Tone::Good),
+                Series::new("failed", many(|it| it.failed)).in_tone(Tone::Bad),
+                Series::new("others", many(|it| it.count - it.passed - it.failed)),
+            ],
+        ),
+        Drawn::of("Waiting", "How long runs waited for their first start, by day").chart(
+            trend,
+            Unit::Time,
+            of_times(took(|it| it.queue_p50_ms), took(|it| it.queue_p95_ms)),
+        ),
+    ];
+    if trend.days.iter().any(|it| it.cost_usd.is_some()) {
+        let series = vec![Series::new("cost", column(|it| it.cost_usd))];
+        let drawn = Drawn::of("Cost", "What runs cost together, by day");
+        let drawn = Drawn { kind: Kind::Bars, ..drawn };
+        charts.push(drawn.chart(trend, Unit::Usd, series));
+    }
+    charts
+}
+
+fn of_times(half: Vec<Option<f64>>, most: Vec<Option<f64>>) -> Vec<Series> {
+    vec![Series::new("half of them, at most", half), Series::new("95 % of them, at most", most)]
+}
+
+/// How a chart by day is called and drawn.
+struct Drawn {
+    title: &'static str,
+    summary: &'static str,
+    kind: Kind,
+}
+
+impl Drawn {
+    fn of(title: &'static str, summary: &'static str) -> Self {
+        Self { title, summary, kind: Kind::Lines }
+    }
+
+    fn stacked(title: &'static str, summary: &'static str) -> Self {
+        Self { title, summary, kind: Kind::Stacked }
+    }
+
+    fn chart(self, trend: &MetricsTrend, unit: Unit, series: Vec<Series>) -> String {
         let chart = Chart {
-            id: title.to_lowercase(),
-            title: title.to_owned(),
-            summary: summary.to_owned(),
-            kind,
+            id: self.title.to_lowercase(),
+            title: self.title.to_owned(),
+            summary: self.summary.to_owned(),
+            kind: self.kind,
             unit,
             over: "Day".to_owned(),
             labels: trend.days.iter().map(|it| short_day(&it.day)).collect(),
@@ -110,52 +172,5 @@ fn charts(trend: &MetricsTrend) -> Vec<String> {
             threshold: None,
         };
         chart.figure()
-    };
-    let took = |it: Option<u64>| it.map(number);
-    let mut charts = vec![
-        chart(
-            "Duration",
-            "How long runs that passed took from their start on, by day",
-            (Kind::Lines, Unit::Time),
-            vec![
-                series("half of them, at most", column(|it| took(it.duration_p50_ms))),
-                series("95 % of them, at most", column(|it| took(it.duration_p95_ms))),
-            ],
-        ),
-        chart(
-            "Success",
-            "How many of the runs that passed or failed have passed, by day",
-            (Kind::Lines, Unit::Share),
-            vec![series("passed", column(|it| it.success_rate))],
-        ),
-        chart(
-            "Runs",
-            "How many runs passed, failed, or ended otherwise or not yet, by day",
-            (Kind::Stacked, Unit::Count),
-            vec![
-                series("passed", column(|it| Some(number(it.passed)))),
-                series("failed", column(|it| Some(number(it.failed)))),
-                series("others", column(|it| Some(number(it.count - it.passed - it.failed)))),
-            ],
-        ),
-        chart(
-            "Waiting",
-            "How long runs waited for their first start, by day",
-            (Kind::Lines, Unit::Time),
-            vec![
-                series("half of them, at most", column(|it| took(it.queue_p50_ms))),
-                series("95 % of them, at most", column(|it| took(it.queue_p95_ms))),
-            ],
-        ),
-    ];
-    if trend.days.iter().any(|it| it.cost_usd.is_some()) {
-        let values = column(|it| it.cost_usd);
-        charts.push(chart(
-            "Cost",
-            "What runs cost together, by day",
-            (Kind::Bars, Unit::Usd),
-            vec![series("cost", values)],
-        ));
     }
-    charts
 }

@@ -6,9 +6,9 @@ use axum::response::Response;
 
 use super::{SPANS, path_of, short_day, signed};
 use crate::desk::trends::{self, CaseTrend, TestDay, TestTrend};
-use crate::http::{App, Path, Problem, Query, Visitor};
+use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
-use crate::ui::chart::{Chart, Kind, Series, Unit, sparkline};
+use crate::ui::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -62,8 +62,8 @@ pub(super) async fn show(
     Query(query): Query<TestsQuery>,
 ) -> Result<Response, Problem> {
     let days = query.days.unwrap_or(trends::DAYS).clamp(1, trends::DAYS_MAX);
-    let found = look(&app, &visit.visitor, &format!("{team}/{name}"), days).await?;
-    let (project, trend) = found;
+    let slug = format!("{team}/{name}");
+    let (project, trend) = trends::tests(&app, &visit.visitor, &slug, days).await?;
     let charts = charts(&trend);
     let attempts = trend.days.iter().map(|it| it.attempts).sum();
     let (flaky, failing) = trend.items.into_iter().partition(|it| it.flaky > 0);
@@ -83,20 +83,10 @@ pub(super) async fn show(
     })
 }
 
-async fn look(
-    app: &App,
-    visitor: &Visitor,
-    slug: &str,
-    days: u32,
-) -> Result<(ProjectRow, TestTrend), Problem> {
-    trends::tests(app, visitor, slug, days).await
-}
-
 fn charts(trend: &TestTrend) -> Vec<String> {
     let column = |it: fn(&TestDay) -> i64| -> Vec<Option<f64>> {
         trend.days.iter().map(|day| Some(signed(it(day)))).collect()
     };
-    let series = |name: &str, values| Series { name: name.to_owned(), values };
     let sum = |it: fn(&TestDay) -> i64| trend.days.iter().map(it).sum::<i64>();
     let chart = |id: &str, title: &str, summary: String, series| Chart {
         id: id.to_owned(),
@@ -115,8 +105,8 @@ fn charts(trend: &TestTrend) -> Vec<String> {
         "Failures of test cases",
         format!("{flaky} were flaky, {failed} were not"),
         vec![
-            series("flaky", column(|it| it.flaky)),
-            series("failed", column(|it| it.failed)),
+            Series::new("flaky", column(|it| it.flaky)).in_tone(Tone::Warning),
+            Series::new("failed", column(|it| it.failed)).in_tone(Tone::Bad),
         ],
     );
     let (all, bad) = (sum(|it| it.attempts), sum(|it| it.failed_attempts));
@@ -125,8 +115,9 @@ fn charts(trend: &TestTrend) -> Vec<String> {
         "Tries of stages with tests",
         format!("{bad} of {all} had failures"),
         vec![
-            series("all passed", column(|it| it.attempts - it.failed_attempts)),
-            series("with failures", column(|it| it.failed_attempts)),
+            Series::new("all passed", column(|it| it.attempts - it.failed_attempts))
+                .in_tone(Tone::Good),
+            Series::new("with failures", column(|it| it.failed_attempts)).in_tone(Tone::Bad),
         ],
     );
     vec![failures.figure(), attempts.figure()]

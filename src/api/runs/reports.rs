@@ -6,7 +6,7 @@ mod list_findings;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{App, Page, PageQuery};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -15,8 +15,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// A page of a list that keeps its order.
-fn in_order<T>(rows: Vec<T>, query: &PageQuery) -> Page<T> {
+fn in_order<T>(rows: Vec<T>, query: PageQuery) -> Result<Page<T>, Problem> {
+    let query = query.checked(CursorForm::Numbered(8, '-'))?;
     let placed = rows.into_iter().enumerate().collect();
-    let page = Page::of_all(placed, query, |(place, _)| format!("{place:08}"));
-    Page { items: page.items.into_iter().map(|(_, it)| it).collect(), next: page.next }
+    let page = Page::of_all(placed, &query, |(place, _)| format!("{place:08}-"));
+    Ok(Page { items: page.items.into_iter().map(|(_, it)| it).collect(), next: page.next })
 }

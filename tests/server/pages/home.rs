@@ -39,5 +39,8 @@ async fn people_see_the_projects_of_their_teams() {
     let page = Browser::of(&server, "bob").await.get("/").await;
     check_page(&page);
     assert!(page.text.contains("/projects/shop/web"), "{page:?}");
-    assert!(!page.text.contains("other/hidden") && !page.text.contains("href=\"/admin\""), "{page:?}");
+    assert!(
+        !page.text.contains("other/hidden") && !page.text.contains("href=\"/admin\""),
+        "{page:?}"
+    );
 }

@@ -32,5 +32,5 @@ pub(super) async fn list_findings(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<FindingView>>, Problem> {
     let findings = reports::findings(&app, &visitor, &run, query.stage.as_deref()).await?;
-    Ok(Json(super::in_order(findings, &page)))
+    Ok(Json(super::in_order(findings, page)?))
 }

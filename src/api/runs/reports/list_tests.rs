@@ -38,5 +38,5 @@ pub(super) async fn list_tests(
 ) -> Result<Json<Page<CaseView>>, Problem> {
     let which = (query.stage.as_deref(), query.outcome.as_str());
     let cases = reports::cases(&app, &visitor, &run, which).await?;
-    Ok(Json(super::in_order(cases, &page)))
+    Ok(Json(super::in_order(cases, page)?))
 }

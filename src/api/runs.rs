@@ -19,9 +19,6 @@ use utoipa_axum::routes;
 use crate::desk::runs::load;
 use crate::http::App;
 
-/// The longest text that a person may leave.
-const TEXT_CHARS_MAX: usize = 10_000;
-
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_runs::list_runs))

@@ -56,10 +56,8 @@ mod repeated;
 #[path = "server/api/streams.rs"]
 mod streams;
 
-#[path = "server/pages/browser.rs"]
-mod browser;
-#[path = "server/pages/runs.rs"]
-mod run_pages;
+#[path = "server/pages.rs"]
+mod pages;
 
 #[path = "server/command.rs"]
 mod command;

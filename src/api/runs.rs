@@ -26,6 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_run::show_run))
         .routes(routes!(show_graph::show_graph))
         .routes(routes!(start_run::start_run))
+        .routes(routes!(start_run::list_pipelines::list_pipelines))
         .routes(routes!(cancel_run::cancel_run))
         .routes(routes!(rerun_run::rerun_run))
         .merge(approvals::routes())

@@ -1,5 +1,7 @@
 //! `POST /api/v1/projects/{team}/{name}/runs`: a person starts a pipeline.
 
+pub(super) mod list_pipelines;
+
 use std::collections::BTreeMap;
 
 use axum::extract::State;

@@ -86,14 +86,10 @@ pub(super) async fn watch(
 }
 
 fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
-    let line = |it: &'_ PipelineState| -> Option<TrunkLine<'_>> {
-        let strip = Strip::of(&it.runs, words.now());
-        Some(TrunkLine { pipeline: &it.pipeline, newest: it.runs.first()?, strip })
-    };
     let trunk = TrunkPart {
         words,
         project: &seen.project,
-        lines: seen.trunk.iter().filter_map(line).collect(),
+        lines: seen.trunk.iter().filter_map(|it| TrunkLine::of(it, words)).collect(),
     };
     let newest = NewestPart {
         words,
@@ -103,6 +99,13 @@ fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
         path: &path_of(&seen.project),
     };
     Ok(vec![Part { id: "trunk", html: part(&trunk)? }, Part { id: "newest", html: part(&newest)? }])
+}
+
+impl<'a> TrunkLine<'a> {
+    fn of(state: &'a PipelineState, words: Words) -> Option<Self> {
+        let strip = Strip::of(&state.runs, words.now());
+        Some(Self { pipeline: &state.pipeline, newest: state.runs.first()?, strip })
+    }
 }
 
 impl ProjectPage {

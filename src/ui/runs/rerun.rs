@@ -26,7 +26,6 @@ struct RerunPage {
     shell: Shell,
     seen: SeenRun,
     path: String,
-    tab: &'static str,
     /// Key of the stage that is asked for, or empty.
     stage: String,
     /// What it would do.
@@ -66,7 +65,6 @@ pub(super) async fn show(
     page(&RerunPage {
         shell: visit.shell(Section::Runs, format!("Run #{} again", row.number)),
         path: path_of(&row.id),
-        tab: "",
         stage: query.stage,
         seen,
         told,

@@ -1,6 +1,7 @@
 //! `/runs/{run}`: where a run stands, why it failed, what it waits for, its graph and its stages.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use super::table::{self, StageRow};
 use super::trouble::Trouble;
 use super::waits::{self, Wait};
 use super::{encoded, path_of, told};
+use crate::approvals::Changes;
 use crate::desk::runs::{self, Deed, SeenRun};
 use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query, Visitor};
@@ -19,6 +21,9 @@ use crate::store::runs::RunRow;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
+
+/// So long the page waits for what a run brings; behind its link there is time for it.
+const CHANGES_WAIT: Duration = Duration::from_millis(20);
 
 /// What stands in the address.
 #[derive(Debug, Clone, Default, serde::Deserialize)]
@@ -37,6 +42,8 @@ struct RunPage {
     tab: &'static str,
     live: String,
     parts: Vec<Part>,
+    /// What it brings, where that is quickly known.
+    changes: Option<Changes>,
 }
 
 #[derive(Template)]
@@ -55,7 +62,7 @@ struct HeadPart<'a> {
 
 #[derive(Template)]
 #[template(path = "runs/_trouble.html")]
-struct TroublePart<'a> {
+struct TroublePart {
     words: Words,
     trouble: Trouble,
 }
@@ -95,6 +102,7 @@ pub(super) async fn show(
     let seen = SeenRun::find(&app, &visit.visitor, &run).await?;
     let unfolded = unfolded(&query);
     let parts = parts(&app, &seen, &unfolded).await?;
+    let changes = tokio::time::timeout(CHANGES_WAIT, seen.changes(&app)).await;
     let path = path_of(&seen.view.id);
     let title = format!("{} #{}: {}", seen.view.pipeline, seen.view.number, seen.view.status);
     page(&RunPage {
@@ -104,6 +112,7 @@ pub(super) async fn show(
         seen,
         path,
         parts,
+        changes: changes.ok().and_then(Result::ok),
     })
 }
 

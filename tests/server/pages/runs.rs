@@ -26,7 +26,8 @@ stages:
     image: none
     needs: build
     matrix: { part: [one, two] }
-    run: 'test ${{ matrix.part }} = one || { printf \"\\033[31mbroken <b>here</b>\\033[0m\\n\"; exit 3; }'
+    env: { PART: '${{ matrix.part }}' }
+    run: 'test $PART = one || { printf \"\\033[31mbroken <b>here</b>\\033[0m\\n\"; exit 3; }'
   deploy: { image: none, needs: unit, run: 'true' }
 ";
 
@@ -46,7 +47,7 @@ async fn failed() -> (Scene, String) {
 }
 
 /// The text of a page that has to be there.
-async fn page(browser: &Browser<'_>, path: &str) -> String {
+async fn read(browser: &Browser<'_>, path: &str) -> String {
     let answer = browser.get(path).await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     check_page(&answer);
@@ -57,7 +58,7 @@ async fn page(browser: &Browser<'_>, path: &str) -> String {
 async fn a_failed_run_says_why_before_everything_else() {
     let (scene, id) = failed().await;
     let browser = Browser::of(&scene.server, "viewer").await;
-    let page = page(&browser, &format!("/runs/{id}")).await;
+    let page = read(&browser, &format!("/runs/{id}")).await;
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in {page}"));
     assert!(at("unit (two)</a> failed: the stage itself failed") < at("id=\"graph\""));
     assert!(page.contains("<code>broken &#60;b&#62;here&#60;/b&#62;</code>"), "{page}");
@@ -66,11 +67,11 @@ async fn a_failed_run_says_why_before_everything_else() {
     assert!(page.contains("ada started it by hand") && page.contains("$0.0421"), "{page}");
     // The matrix is one box, with counts; unfolded it is one for each cell.
     assert!(page.contains("1 passed, 1 failed") && page.contains("?unfold=unit#graph"));
-    let unfolded = page(&browser, &format!("/runs/{id}?unfold=unit")).await;
+    let unfolded = read(&browser, &format!("/runs/{id}?unfold=unit")).await;
     assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 passed, 1 failed"));
     // Who only looks is offered nothing.
     assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="));
-    let by_number = page(&browser, "/runs/1").await;
+    let by_number = read(&browser, "/runs/1").await;
     assert!(by_number.contains(&format!("/live/runs/{id}")));
 }
 
@@ -88,7 +89,7 @@ async fn every_page_is_for_members_and_hidden_from_others() {
     for who in ["viewer", "developer", "approver", "admin", "ada"] {
         let browser = Browser::of(&scene.server, who).await;
         for path in &pages {
-            page(&browser, path).await;
+            read(&browser, path).await;
         }
     }
     let outsider = Browser::of(&scene.server, "outsider").await;
@@ -98,7 +99,7 @@ async fn every_page_is_for_members_and_hidden_from_others() {
         assert!(answer.text.contains("you may not see it") && !answer.text.contains("unit"));
         assert_eq!(outsider.get(&format!("/live{path}")).await.status, 404, "{path}");
     }
-    let runs = page(&outsider, "/runs").await;
+    let runs = read(&outsider, "/runs").await;
     assert!(runs.contains("Nothing has run yet") && !runs.contains("shop/web"));
     // Starting and trying again takes a developer.
     let viewer = Browser::of(&scene.server, "viewer").await;
@@ -115,13 +116,13 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
     let (scene, id) = failed().await;
     let path = format!("/runs/{id}");
     let browser = Browser::of(&scene.server, "developer").await;
-    let page = page(&browser, &path).await;
+    let page = read(&browser, &path).await;
     assert!(
         page.contains("runs 2 stages again: unit (two) and deploy. What passed stands."),
         "{page}"
     );
     assert!(page.contains("runs 4 stages again: build, unit (one), unit (two) and deploy."));
-    let asked = page(&browser, &format!("{path}/rerun?stage=build")).await;
+    let asked = read(&browser, &format!("{path}/rerun?stage=build")).await;
     assert!(asked.contains("This runs 4 stages again"), "{asked}");
 
     let refused = browser.post_as_is(&format!("{path}/rerun"), &[("scope", "failed")]).await;
@@ -131,7 +132,7 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
         (sent.status.as_u16(), sent.header("location")),
         (303, format!("{path}?done=rerun").as_str())
     );
-    let page = page(&browser, &format!("{path}?done=rerun")).await;
+    let page = read(&browser, &format!("{path}?done=rerun")).await;
     assert!(page.contains("The stages run again."), "{page}");
     assert!(page.contains("<b>developer</b> ran what had failed again (2 stages)"), "{page}");
     assert!(page.contains("Stop this run"), "{page}");
@@ -141,13 +142,13 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
     let reason = [("reason", "wrong <branch>")];
     let sent = browser.post(&format!("{path}/cancel"), &reason).await;
     assert_eq!(sent.status, 303, "{sent:?}");
-    let page = page(&browser, &path).await;
+    let page = read(&browser, &path).await;
     assert!(page.contains("<b>developer</b> asked it to stop"), "{page}");
     assert!(page.contains("wrong &#60;branch&#62;"), "{page}");
     // Each round has a timeline of its own.
-    let timeline = page(&browser, &format!("{path}/timeline")).await;
+    let timeline = read(&browser, &format!("{path}/timeline")).await;
     assert!(timeline.contains("Re-run 1") && timeline.contains("class=\"bars\""), "{timeline}");
-    page(&browser, &format!("{path}/timeline?round=1")).await;
+    read(&browser, &format!("{path}/timeline?round=1")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,14 +163,14 @@ async fn lists_keep_their_filters_in_the_address() {
         "?pipeline=ci&branch=main&event=manual",
         "?status=failed,cancelled",
     ] {
-        let page = page(&browser, &format!("/runs{fits}")).await;
+        let page = read(&browser, &format!("/runs{fits}")).await;
         assert!(page.contains(&link), "{fits}: {page}");
     }
     for other in ["?pipeline=other", "?branch=none", "?event=push", "?status=passed", "?cursor=0"] {
-        let page = page(&browser, &format!("/runs{other}")).await;
+        let page = read(&browser, &format!("/runs{other}")).await;
         assert!(page.contains("No run fits.") && !page.contains(&link), "{other}: {page}");
     }
-    let page = page(&browser, "/runs?status=failed&branch=%22%3E%3Cb%3E").await;
+    let page = read(&browser, "/runs?status=failed&branch=%22%3E%3Cb%3E").await;
     assert!(!page.contains("\"><b>"), "{page}");
     assert!(
         page.contains("data-live=\"/live/runs?branch=%22%3E%3Cb%3E&#38;status=failed\""),
@@ -183,13 +184,13 @@ async fn lists_keep_their_filters_in_the_address() {
 async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     let (scene, id) = failed().await;
     let browser = Browser::of(&scene.server, "developer").await;
-    let page = page(&browser, "/projects/shop/web").await;
+    let page = read(&browser, "/projects/shop/web").await;
     assert!(page.contains("Start a run") && page.contains(&format!("/runs/{id}")), "{page}");
     assert!(page.contains("class=\"strip\""), "{page}");
-    let team = page(&browser, "/teams/shop").await;
+    let team = read(&browser, "/teams/shop").await;
     assert!(team.contains("href=\"/projects/shop/web\"") && team.contains("s-failed"), "{team}");
 
-    let form = page(&browser, "/projects/shop/web/start").await;
+    let form = read(&browser, "/projects/shop/web/start").await;
     assert!(
         form.contains("name=\"input.target\"") && form.contains("<option>us</option>"),
         "{form}"
@@ -200,7 +201,7 @@ async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     assert_eq!(sent.status, 303, "{sent:?}");
     let run = sent.header("location").to_owned();
     assert!(run.starts_with("/runs/") && run.ends_with("?done=started"), "{run}");
-    let page = page(&browser, &run).await;
+    let page = read(&browser, &run).await;
     assert!(page.contains("developer started it by hand"), "{page}");
     assert!(page.contains("<dt>target</dt><dd><code>us</code></dd>"), "{page}");
     assert!(page.contains("The run waits for a worker: none gives a sign of life"), "{page}");

@@ -131,7 +131,7 @@ fn ticks_are_round_numbers_and_few() {
         ticks.iter().map(|it| it.label.clone()).collect::<Vec<_>>().join(" | ")
     };
     assert_eq!(labels(1000), "0 | 0.2 s | 0.4 s | 0.6 s | 0.8 s | 1 s");
-    assert_eq!(labels(42_000), "0 | 10 s | 20 s | 30 s | 40 s");
+    assert_eq!(labels(42_000), "0 | 5 s | 10 s | 15 s | 20 s | 25 s | 30 s | 35 s | 40 s");
     assert_eq!(labels(400_000), "0 | 1 min | 2 min | 3 min | 4 min | 5 min | 6 min");
     assert_eq!(labels(8 * 3_600_000), "0 | 1 h | 2 h | 3 h | 4 h | 5 h | 6 h | 7 h | 8 h");
     for span in (0..40).map(|it| 1_u64 << it) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::{Event, Stage};
 use crate::forge::request_ref;
-use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{RunId, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{LoadedRun, Runs, RunsError};
@@ -52,7 +52,7 @@ pub struct ShownApproval {
     /// How many more must say yes.
     pub missing: u32,
     /// The run that all is compared with; `None` when there is none yet.
-    pub base: Option<RunRow>,
+    pub base: Option<ComparedRun>,
     /// What differs in the files, by part of the release; `None` when it cannot be known.
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
@@ -65,7 +65,7 @@ pub struct ShownApproval {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Changes {
     /// That run; `None` when there is none yet.
-    pub base: Option<RunRow>,
+    pub base: Option<ComparedRun>,
     /// What differs in the files, by part of the release; `None` when it cannot be known.
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
@@ -83,6 +83,26 @@ pub struct Answer {
     pub comment: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// The run that another one is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparedRun {
+    /// Its id.
+    pub id: RunId,
+    /// Its number.
+    pub number: i64,
+    /// Its commit.
+    pub revision: String,
+    /// Subject line of the commit.
+    pub title: String,
+}
+
+impl From<RunRow> for ComparedRun {
+    fn from(row: RunRow) -> Self {
+        let RunRow { id, number, revision, title, .. } = row;
+        Self { id, number, revision, title }
+    }
 }
 
 /// Why an approval cannot be shown.
@@ -162,7 +182,7 @@ impl Approvals {
             },
             None => (None, None),
         };
-        Ok(Changes { base, parts, problem })
+        Ok(Changes { base: base.map(ComparedRun::from), parts, problem })
     }
 
     /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.

@@ -1,8 +1,9 @@
 //! Lists of runs, by filters that can be combined.
 
 use crate::desk::{projects, teams};
-use crate::http::{App, Page, PageQuery, Problem, Visitor};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, TeamId};
+use crate::pipeline::EVENTS;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Which runs.
@@ -17,7 +18,7 @@ pub struct RunsQuery {
     pub pipeline: Option<String>,
     /// Only this branch.
     pub branch: Option<String>,
-    /// Only this event.
+    /// Only this event: `push`, `pull_request`, `schedule` or `manual`.
     pub event: Option<String>,
     /// Only this commit.
     pub revision: Option<String>,
@@ -33,6 +34,7 @@ pub async fn list(
     page: PageQuery,
 ) -> Result<Page<RunRow>, Problem> {
     let filter = filter(app, visitor, query).await?;
+    let page = page.checked(CursorForm::Id)?;
     let limit = page.limit();
     let before = page.cursor.map(RunId);
     let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
@@ -50,7 +52,7 @@ pub async fn filter(app: &App, visitor: &Visitor, query: RunsQuery) -> Result<Ru
         teams: teams(app, visitor, query.team.as_deref()).await?,
         pipeline: query.pipeline,
         branch: query.branch,
-        event: query.event,
+        event: event(query.event)?,
         revision: query.revision,
         statuses: statuses(query.status.as_deref().unwrap_or_default())?,
         ..RunFilter::default()
@@ -67,11 +69,23 @@ async fn teams(
     Ok(Some(vec![teams::find(app, visitor, name, Role::Viewer).await?.id]))
 }
 
+fn event(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word {
+        Some(word) if !EVENTS.contains(&word.as_str()) => Err(unknown("event", &word, EVENTS)),
+        word => Ok(word),
+    }
+}
+
 fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {
+    let known = || RunStatus::ALL.map(RunStatus::as_str);
     let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let parsed = words.map(|word| {
-        let unknown = || Problem::bad_request(format!("`{word}` is no status of a run"));
-        RunStatus::parse(word).ok_or_else(unknown)
-    });
-    parsed.collect()
+    words
+        .map(|word| RunStatus::parse(word).ok_or_else(|| unknown("status", word, &known())))
+        .collect()
+}
+
+fn unknown(parameter: &str, word: &str, known: &[&str]) -> Problem {
+    let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
+    Problem::bad_request(format!("`{parameter}`: `{word}` is not known"))
+        .with_help(format!("Known are {}.", known.join(", ")))
 }

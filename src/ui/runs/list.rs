@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::encoded;
 use crate::desk::runs::{self, RunsQuery};
 use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
+use crate::pipeline::EVENTS;
 use crate::store::runs::RunRow;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
@@ -21,7 +22,6 @@ const CHOICES: [(&str, &str); 6] = [
     ("passed", "Passed"),
     ("cancelled", "Cancelled"),
 ];
-pub(super) const EVENTS: [&str; 4] = ["push", "pull_request", "schedule", "manual"];
 
 #[derive(Template)]
 #[template(path = "runs/list.html")]

@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde_json::Value;
 
 use crate::desk::runs;
-use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::pipeline::file::Input;
 use crate::triggers::Startable;
 
@@ -53,7 +53,9 @@ pub(in crate::api::runs) async fn list_pipelines(
 ) -> Result<Json<Page<PipelineBody>>, Problem> {
     let (_, startable) = runs::startable(&app, &visitor, &format!("{team}/{name}")).await?;
     let rows = startable.into_iter().map(PipelineBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &PipelineBody| it.pipeline.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &PipelineBody| {
+        it.pipeline.clone()
+    })))
 }
 
 impl From<Startable> for PipelineBody {

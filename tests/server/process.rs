@@ -289,3 +289,26 @@ fn a_server_without_slots_answers_and_drives_nothing() {
         std::thread::sleep(Duration::from_millis(100));
     }
 }
+
+#[test]
+fn serve_and_worker_offer_only_what_means_something_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    for command in ["serve", "worker"] {
+        let help = says(trunkline(&state, &[command, "--help"]));
+        for option in ["--keep", "--logs", "--plain", "--secret", "--server"] {
+            assert!(!help.contains(&format!("{option} ")), "`{command}` offers {option}:\n{help}");
+        }
+        assert!(help.contains("--slots <N>") && help.contains("--executor <EXECUTOR>"), "{help}");
+        let odd = trunkline(&state, &[command, "--secret", "A=b"]).output().unwrap();
+        assert_eq!(odd.status.code(), Some(2), "{odd:?}");
+    }
+    let named = trunkline(&state, &["serve", "--server", "ci.example"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&named.stderr);
+    assert!(errors.contains("works on this machine, and not on a server"), "{errors}");
+    let drained = trunkline(&state, &["worker", "drain", "builder"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&drained.stderr);
+    assert_eq!(drained.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("no server has kept anything in"), "{errors}");
+    assert!(!state.exists(), "a question makes no database");
+}

@@ -3,6 +3,7 @@
 
 pub mod approvals;
 pub mod overview;
+pub mod places;
 pub mod projects;
 pub mod runs;
 pub mod teams;

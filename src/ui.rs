@@ -12,6 +12,8 @@ mod home;
 mod approvals;
 mod chart;
 mod reports;
+mod runs;
+mod places;
 
 use axum::Router;
 use axum::middleware;
@@ -26,10 +28,13 @@ pub fn routes() -> Router<App> {
         .merge(home::routes())
         .merge(approvals::routes())
         .merge(reports::routes())
+        .merge(runs::routes())
+        .merge(places::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] = &[entry::OPERATIONS, approvals::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] =
+    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

@@ -1,6 +1,6 @@
 //! What reports say: of one run, and of a project over time.
 
-mod chart;
+pub(super) mod chart;
 mod run;
 mod cases;
 mod findings;

@@ -13,7 +13,7 @@ const HOUR: f64 = 3_600e3;
 
 /// What numbers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::ui::reports) enum Unit {
+pub(in crate::ui) enum Unit {
     /// Milliseconds.
     Time,
     /// Parts of one, shown as percent.
@@ -28,7 +28,7 @@ pub(in crate::ui::reports) enum Unit {
 
 impl Unit {
     /// A number as people read it.
-    pub(in crate::ui::reports) fn text(self, value: f64) -> String {
+    pub(in crate::ui) fn text(self, value: f64) -> String {
         match self {
             Self::Time => time(value),
             Self::Share => format!("{} %", rounded(value * 100.0)),

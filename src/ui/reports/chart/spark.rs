@@ -9,7 +9,7 @@ pub(super) const HEIGHT: f64 = 28.0;
 const EDGE: f64 = 3.0;
 
 /// A line without axes; `told` says what is to be seen. Nothing where there is no value.
-pub(in crate::ui::reports) fn sparkline(
+pub(in crate::ui) fn sparkline(
     told: &str,
     values: &[Option<f64>],
     threshold: Option<f64>,

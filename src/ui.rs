@@ -10,7 +10,6 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
-mod chart;
 mod reports;
 mod runs;
 mod places;

@@ -12,7 +12,6 @@ mod notify_project;
 mod save_retention;
 mod subscriptions;
 mod badges;
-mod trends;
 
 pub(super) use badges::pictures;
 
@@ -36,7 +35,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(save_retention::save_retention))
         .merge(subscriptions::routes())
         .merge(badges::routes())
-        .merge(trends::routes())
 }
 
 fn check_address(app: &App, address: &str) -> Result<(), Problem> {

@@ -1,7 +1,10 @@
-//! What the reports of a run say by name.
+//! What reports say: of a run by name, and of a project over time.
 
 mod list_tests;
 mod list_findings;
+mod show_tests;
+mod show_metrics;
+mod show_gates;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -12,6 +15,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_tests::list_tests))
         .routes(routes!(list_findings::list_findings))
+        .routes(routes!(show_tests::show_tests))
+        .routes(routes!(show_metrics::show_metrics))
+        .routes(routes!(show_gates::show_gates))
 }
 
 /// A page of a list that keeps its order.

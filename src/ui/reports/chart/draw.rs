@@ -8,7 +8,7 @@ use super::{Chart, Kind, escaped};
 /// The picture in its own units; the style sheet says how large they are.
 pub(super) const WIDTH: f64 = 480.0;
 pub(super) const HEIGHT: f64 = 200.0;
-const LEFT: f64 = 58.0;
+const LEFT: f64 = 70.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 26.0;

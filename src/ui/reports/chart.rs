@@ -10,17 +10,17 @@ mod tests;
 
 use std::fmt::Write as _;
 
-pub(super) use scale::Unit;
-pub(super) use spark::sparkline;
+pub(in crate::ui) use scale::Unit;
+pub(in crate::ui) use spark::sparkline;
 
 /// Values that one series may have; more are left out at the old end.
-pub(super) const POINTS_MAX: usize = 200;
+pub(in crate::ui) const POINTS_MAX: usize = 200;
 /// Series that have a colour.
 const SERIES_MAX: usize = 5;
 
 /// How a chart is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::ui) enum Kind {
     /// Lines through the values of each series; a missing value is a gap.
     Lines,
     /// As lines, with an axis that need not begin at zero.
@@ -33,7 +33,7 @@ pub(super) enum Kind {
 
 /// A row of values, one for each label.
 #[derive(Debug, Clone)]
-pub(super) struct Series {
+pub(in crate::ui) struct Series {
     name: String,
     values: Vec<Option<f64>>,
     tone: Option<Tone>,
@@ -41,18 +41,18 @@ pub(super) struct Series {
 
 /// A colour that says something by itself; the others only tell series apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(in crate::ui) enum Tone {
     Good,
     Bad,
     Warning,
 }
 
 impl Series {
-    pub(super) fn new(name: &str, values: Vec<Option<f64>>) -> Self {
+    pub(in crate::ui) fn new(name: &str, values: Vec<Option<f64>>) -> Self {
         Self { name: name.to_owned(), values, tone: None }
     }
 
-    pub(super) fn in_tone(self, tone: Tone) -> Self {
+    pub(in crate::ui) fn in_tone(self, tone: Tone) -> Self {
         Self { tone: Some(tone), ..self }
     }
 
@@ -69,26 +69,26 @@ impl Series {
 
 /// What is drawn.
 #[derive(Debug, Clone)]
-pub(super) struct Chart {
+pub(in crate::ui) struct Chart {
     /// Unique on its page; letters and `-`.
-    pub(super) id: String,
-    pub(super) title: String,
+    pub(in crate::ui) id: String,
+    pub(in crate::ui) title: String,
     /// What is to be seen, as a sentence for those who do not see it.
-    pub(super) summary: String,
-    pub(super) kind: Kind,
-    pub(super) unit: Unit,
+    pub(in crate::ui) summary: String,
+    pub(in crate::ui) kind: Kind,
+    pub(in crate::ui) unit: Unit,
     /// What the columns are: `Day`, `Run`.
-    pub(super) over: String,
+    pub(in crate::ui) over: String,
     /// One for each column, oldest first.
-    pub(super) labels: Vec<String>,
-    pub(super) series: Vec<Series>,
+    pub(in crate::ui) labels: Vec<String>,
+    pub(in crate::ui) series: Vec<Series>,
     /// A line across, with its name.
-    pub(super) threshold: Option<(String, f64)>,
+    pub(in crate::ui) threshold: Option<(String, f64)>,
 }
 
 impl Chart {
     /// The figure as HTML: heading, picture, legend and table.
-    pub(super) fn figure(&self) -> String {
+    pub(in crate::ui) fn figure(&self) -> String {
         let chart = self.bounded();
         let id = id(&chart.id);
         let mut html = format!(

@@ -8,7 +8,7 @@ use super::{SPANS, path_of, short_day, signed};
 use crate::desk::trends::{self, CaseTrend, TestDay, TestTrend};
 use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
-use crate::ui::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
+use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 

@@ -13,6 +13,7 @@ mod approvals;
 mod reports;
 mod runs;
 mod places;
+mod stages;
 
 use axum::Router;
 use axum::middleware;
@@ -29,6 +30,7 @@ pub fn routes() -> Router<App> {
         .merge(reports::routes())
         .merge(runs::routes())
         .merge(places::routes())
+        .merge(stages::routes())
 }
 
 /// What people do on pages, in the words of the audit log.

@@ -80,5 +80,10 @@ mod watched;
 mod retention;
 #[path = "server/process.rs"]
 mod process;
+#[path = "support/database.rs"]
+mod database;
+#[path = "support/process.rs"]
+#[expect(dead_code, reason = "other tests ask more")]
+mod started;
 #[path = "server/backup.rs"]
 mod backup;

@@ -49,7 +49,7 @@ async fn project(
     visitor: &Visitor,
     ((team, name), needed): ((&str, &str), Role),
 ) -> Result<Holder, Problem> {
-    let project = super::projects::find(app, visitor, &format!("{team}/{name}")).await?;
+    let project = crate::desk::projects::find(app, visitor, &format!("{team}/{name}")).await?;
     visitor.require(&project.team, needed, "this project")?;
     Ok(Holder { team: project.team, project: project.id })
 }

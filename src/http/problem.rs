@@ -169,6 +169,18 @@ impl Problem {
         }
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
@@ -179,7 +191,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (kind, retry_after_seconds) = (self.kind, self.retry_after_seconds);
+        let shown = self.clone();
         let mut response = (kind.status(), axum::Json(self.into_body())).into_response();
+        // For those who show it in another form.
+        response.extensions_mut().insert(shown);
         let headers = response.headers_mut();
         let json = header::HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);

@@ -16,7 +16,7 @@ use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
 use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
 use trunkline::forge::GithubApp;
-use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
+use trunkline::http::{App, Beside, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::notifications::{Mailer, NotificationParts, Notifications};
 use trunkline::outgoing::Outgoing;
@@ -28,6 +28,7 @@ use trunkline::secrets::{Keyring, Sealer, TeamSecrets, new_id};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
 use trunkline::triggers::{TriggerSettings, Triggers};
+use trunkline::ui;
 use trunkline::worker::SystemClock;
 
 /// A password that is long enough.
@@ -103,7 +104,9 @@ impl Server {
             clock: clock.clone(),
             store,
         };
-        let service = api::service_with(app.clone(), metrics_routes(None));
+        let routes = ui::routes().merge(metrics_routes(None));
+        let beside = Beside { routes, operations: ui::OPERATIONS.concat(), dress: ui::dress };
+        let service = api::service_with(app.clone(), beside);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });

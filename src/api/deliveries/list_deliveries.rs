@@ -19,7 +19,7 @@ pub(super) async fn list_deliveries(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let slug = format!("{team}/{name}");
-    let project = crate::api::projects::find(&app, &visitor, &slug).await?;
+    let project = crate::desk::projects::find(&app, &visitor, &slug).await?;
     let (before, limit) = (page.cursor.as_deref(), page.limit());
     let rows = app.store.list_deliveries(&project.id, before, limit + 1).await?;
     let page = Page::new(rows, limit, |it| it.id.clone());

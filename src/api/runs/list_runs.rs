@@ -56,7 +56,7 @@ pub(super) async fn filter(
     query: RunsQuery,
 ) -> Result<RunFilter, Problem> {
     let project = match query.project.as_deref() {
-        Some(slug) => Some(crate::api::projects::find(app, visitor, slug).await?.id),
+        Some(slug) => Some(crate::desk::projects::find(app, visitor, slug).await?.id),
         None => None,
     };
     Ok(RunFilter {
@@ -78,7 +78,7 @@ async fn teams(
     wanted: Option<&str>,
 ) -> Result<Option<Vec<TeamId>>, Problem> {
     let Some(name) = wanted else { return Ok(visitor.0.teams_as(Role::Viewer)) };
-    Ok(Some(vec![crate::api::teams::find(app, visitor, name, Role::Viewer).await?.id]))
+    Ok(Some(vec![crate::desk::teams::find(app, visitor, name, Role::Viewer).await?.id]))
 }
 
 fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {

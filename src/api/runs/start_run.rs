@@ -45,7 +45,7 @@ pub(super) async fn start_run(
     headers: HeaderMap,
     Json(request): Json<StartRun>,
 ) -> Result<(StatusCode, HeaderMap, Json<RunView>), Problem> {
-    let project = crate::api::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
+    let project = crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
     visitor.require(&project.team, Role::Developer, "this project")?;
     let order = ManualOrder {
         pipeline: request.pipeline,

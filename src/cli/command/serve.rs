@@ -24,11 +24,12 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
-use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
+use crate::http::{self, App, Beside, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::traces::Exporter;
 use crate::triggers::Triggers;
+use crate::ui;
 use crate::worker::WorkerSettings;
 
 /// Between two looks whether the keys are to be rotated.
@@ -200,7 +201,9 @@ impl Listeners {
     ) -> anyhow::Result<()> {
         let token = session.settings.server.metrics_token.as_ref().map(|it| it.0.clone());
         let metrics = http::metrics_routes(token);
-        let beside = if self.metrics.is_some() { Router::new() } else { metrics.clone() };
+        let routes = ui::routes();
+        let routes = if self.metrics.is_some() { routes } else { routes.merge(metrics.clone()) };
+        let beside = Beside { routes, operations: ui::OPERATIONS.concat(), dress: ui::dress };
         let main = listen(self.main, api::service_with(app.clone(), beside), shutdown);
         let own = async {
             match self.metrics {

@@ -137,8 +137,11 @@ impl Store {
             )
             VALUES ($1, $2, $3, $4, $5, $6, $7, 'received', '', 0, $8, $9) ON CONFLICT DO NOTHING";
         const FIND: &str = "
-            SELECT id FROM deliveries
-            WHERE project = $1 AND forge = $2 AND (delivery = $3 OR digest = $4) ORDER BY id LIMIT 1";
+            SELECT min(id) FROM (
+                SELECT id FROM deliveries WHERE project = $1 AND forge = $2 AND delivery = $3
+                UNION ALL
+                SELECT id FROM deliveries WHERE project = $1 AND forge = $2 AND digest = $4
+            ) AS found";
         let added = with_writer!(self, db => {
             sqlx::query(SQL)
                 .bind(&new.id)

@@ -2,14 +2,9 @@
 
 use axum::extract::State;
 
-use crate::approvals::{
-    Answer, Approvals, ApprovalsError, MetricChange, Part, Repositories, ShownApproval,
-};
-use crate::auth::Caller;
-use crate::engine::Command;
+use crate::approvals::{Answer, MetricChange, Part, ShownApproval};
+use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::{Role, StageIndex, StageStatus, TeamId};
-use crate::runs::LoadedRun;
 use crate::source::FileStat;
 use crate::store::runs::RunRow;
 
@@ -138,39 +133,8 @@ pub(super) async fn show_approval(
     visitor: Visitor,
     Path((run, stage)): Path<(String, String)>,
 ) -> Result<Json<ApprovalBody>, Problem> {
-    let loaded = super::super::load(&app, &visitor, &run, Role::Viewer).await?;
-    let repositories = Repositories::Projects(app.triggers.projects().clone());
-    let approvals = Approvals::new(app.runs.clone(), repositories);
-    let shown = approvals.show(&loaded, &stage).await.map_err(|error| match error {
-        ApprovalsError::NoApproval(_) => Problem::not_found("this approval"),
-        ApprovalsError::Runs(error) => error.into(),
-        ApprovalsError::Store(error) => error.into(),
-    })?;
-    let refusal = refusal(&app, &visitor.0, (&loaded, &shown)).await?;
-    Ok(Json(ApprovalBody::new(shown, refusal)))
-}
-
-/// Why the caller may not say yes now; `None` when they may.
-async fn refusal(
-    app: &App,
-    caller: &Caller,
-    (loaded, shown): (&LoadedRun, &ShownApproval),
-) -> Result<Option<String>, Problem> {
-    if shown.status != StageStatus::Waiting {
-        return Ok(Some(format!("the stage is {}", shown.status)));
-    }
-    let project = app.store.find_project(&loaded.row.project).await?;
-    let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
-    if caller.judge(&team, Role::Approver) != crate::auth::Verdict::Allowed {
-        return Ok(Some("this takes the role `approver`".to_owned()));
-    }
-    let memberships = app.store.list_memberships(&caller.person).await?;
-    let teams = memberships.into_iter().map(|it| it.team_name).collect();
-    let place = loaded.run.plan().stages.iter().position(|it| it.key == shown.key);
-    let stage = StageIndex(u32::try_from(place.unwrap_or_default()).unwrap_or_default());
-    let command =
-        Command::Approve { stage, by: caller.login.clone(), teams, comment: String::new() };
-    Ok(loaded.run.decide(&command, app.now()).err().map(|it| it.to_string()))
+    let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
+    Ok(Json(ApprovalBody::new(seen.shown, seen.refusal)))
 }
 
 impl ApprovalBody {

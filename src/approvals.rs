@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::{Event, Stage};
 use crate::forge::request_ref;
-use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{RunId, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{LoadedRun, Runs, RunsError};
@@ -52,7 +52,7 @@ pub struct ShownApproval {
     /// How many more must say yes.
     pub missing: u32,
     /// The run that all is compared with; `None` when there is none yet.
-    pub base: Option<RunRow>,
+    pub base: Option<ComparedRun>,
     /// What differs in the files, by part of the release; `None` when it cannot be known.
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
@@ -72,6 +72,26 @@ pub struct Answer {
     pub comment: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// The run that another one is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparedRun {
+    /// Its id.
+    pub id: RunId,
+    /// Its number.
+    pub number: i64,
+    /// Its commit.
+    pub revision: String,
+    /// Subject line of the commit.
+    pub title: String,
+}
+
+impl From<RunRow> for ComparedRun {
+    fn from(row: RunRow) -> Self {
+        let RunRow { id, number, revision, title, .. } = row;
+        Self { id, number, revision, title }
+    }
 }
 
 /// Why an approval cannot be shown.
@@ -142,7 +162,7 @@ impl Approvals {
             answers: self.answers(loaded, index).await?,
             missing: loaded.run.missing_approvals(index),
             metrics: change::compared(&before, &change::metrics(&loaded.run)),
-            base,
+            base: base.map(ComparedRun::from),
             parts,
             problem,
         })

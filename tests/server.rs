@@ -56,6 +56,9 @@ mod repeated;
 #[path = "server/api/streams.rs"]
 mod streams;
 
+#[path = "server/pages.rs"]
+mod pages;
+
 #[path = "server/command.rs"]
 mod command;
 #[path = "server/identity.rs"]
@@ -80,10 +83,7 @@ mod watched;
 mod retention;
 #[path = "server/process.rs"]
 mod process;
-#[path = "support/database.rs"]
-mod database;
 #[path = "support/process.rs"]
-#[expect(dead_code, reason = "other tests ask more")]
 mod started;
 #[path = "server/backup.rs"]
 mod backup;

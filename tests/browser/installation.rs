@@ -77,7 +77,8 @@ impl Installation {
         let address = self.url.strip_prefix("http://").unwrap_or("127.0.0.1:0").to_owned();
         let process = Process::start(self.command(&["serve", "--listen", &address]));
         self.url.clone_from(&process.url);
-        let token = process.setup_token.clone();
+        let told = process.first_lines.iter().find_map(|it| it.split_once("set-up token: "));
+        let token = told.map(|(_, token)| token.trim().to_owned());
         self.process = Some(process);
         token
     }

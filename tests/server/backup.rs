@@ -9,7 +9,6 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::database::OwnDatabase;
 use crate::started::{Process, says, trunkline};
 
 const PIPELINE: &str = "\
@@ -23,25 +22,35 @@ stages:
     artifacts: [out/]
 ";
 
-/// A folder for everything, and where that is Postgres the databases of the server and of the one restored.
-struct Place {
+/// A folder for everything, and the database of the server where that is Postgres.
+pub(crate) struct Place {
     folder: TempDir,
-    databases: Option<[OwnDatabase; 2]>,
+    databases: Vec<String>,
+    pub(crate) url: Option<String>,
 }
 
 impl Place {
     fn sqlite() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), databases: None }
+        Self { folder: tempfile::tempdir().unwrap(), databases: Vec::new(), url: None }
     }
 
     /// With two new databases, one of which stays empty.
-    fn postgres() -> Option<Self> {
-        let databases = Some([OwnDatabase::make("backup_from")?, OwnDatabase::make("backup_to")?]);
-        Some(Self { folder: tempfile::tempdir().unwrap(), databases })
-    }
-
-    fn url(&self, nth: usize) -> Option<String> {
-        self.databases.as_ref().map(|it| it[nth].url())
+    #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
+    pub(crate) fn postgres() -> Option<Self> {
+        let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
+            assert!(std::env::var("CI").is_err(), "in CI `TEST_POSTGRES_URL` must be set");
+            eprintln!("SKIPPED: `TEST_POSTGRES_URL` is not set");
+            return None;
+        };
+        let (base, _) = server.rsplit_once('/').unwrap();
+        let id = format!("{}_{}", std::process::id(), fastrand::u32(..));
+        let names = ["from", "to"].map(|it| format!("backup_{it}_{id}"));
+        for name in &names {
+            psql(&server, &format!("DROP DATABASE IF EXISTS {name}"));
+            psql(&server, &format!("CREATE DATABASE {name}"));
+        }
+        let url = Some(format!("{base}/{}", names[0]));
+        Some(Self { folder: tempfile::tempdir().unwrap(), databases: names.into(), url })
     }
 
     fn state(&self) -> PathBuf {
@@ -49,12 +58,13 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        self.on(&self.state(), self.url(0).as_ref(), arguments)
+        self.on(&self.state(), self.url.as_ref(), arguments)
     }
 
     /// On the folder that was restored.
     fn restored(&self, arguments: &[&str]) -> Command {
-        self.on(&self.folder.path().join("restored"), self.url(1).as_ref(), arguments)
+        let url = self.url.as_ref().map(|it| it.replace("_from_", "_to_"));
+        self.on(&self.folder.path().join("restored"), url.as_ref(), arguments)
     }
 
     fn on(&self, state: &Path, url: Option<&String>, arguments: &[&str]) -> Command {
@@ -65,6 +75,22 @@ impl Place {
         }
         command
     }
+}
+
+impl Drop for Place {
+    #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
+    fn drop(&mut self) {
+        if let Ok(server) = std::env::var("TEST_POSTGRES_URL") {
+            for name in &self.databases {
+                psql(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+        }
+    }
+}
+
+fn psql(url: &str, sql: &str) {
+    let output = Command::new("psql").args([url, "-qc", sql]).output().unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 struct Api {

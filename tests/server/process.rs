@@ -27,6 +27,11 @@ async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
     );
     let config = config.display().to_string();
     let process = Process::start(trunkline(&state, &["serve", "--config", &config]));
+    assert_eq!(process.first_lines.len(), 2, "the set-up token, and where it listens");
+    for line in &process.first_lines {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"] == "INFO", "{line}");
+    }
     let url = process.url.clone();
     let get = async |path: &str| reqwest::get(format!("{url}{path}")).await;
     assert_eq!(get("/readyz").await.unwrap().status(), 200);
@@ -61,6 +66,10 @@ async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
         .map(|it| serde_json::from_str::<Value>(it).unwrap()["action"].clone())
         .collect();
     assert_eq!(actions, ["server.stop", "server.start"]);
+    // `USER` is not set: the name of the process's user stands for it.
+    let first: Value = serde_json::from_str(entries.lines().next().unwrap()).unwrap();
+    let actor = first["actor"].as_str().unwrap();
+    assert!(actor.starts_with("machine:") && actor != "machine:somebody", "{actor}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

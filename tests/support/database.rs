@@ -18,8 +18,7 @@ impl OwnDatabase {
             eprintln!("SKIPPED: `TEST_POSTGRES_URL` is not set");
             return None;
         };
-        let name = format!("{purpose}_{}", std::process::id());
-        psql(&server, &format!("DROP DATABASE IF EXISTS {name}"));
+        let name = format!("{purpose}_{}_{}", std::process::id(), fastrand::u32(..));
         psql(&server, &format!("CREATE DATABASE {name}"));
         Some(Self { server, name })
     }

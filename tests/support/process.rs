@@ -5,12 +5,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use serde_json::Value;
+
 /// `trunkline serve` on a state folder, with stages as processes of this machine; ends with this value.
 pub(crate) struct Process {
     child: Child,
     pub(crate) url: String,
-    /// What makes the first owner, while nobody is there.
-    pub(crate) setup_token: Option<String>,
+    /// What it has said until it listened, and that it does.
+    pub(crate) first_lines: Vec<String>,
     errors: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -32,6 +34,13 @@ pub(crate) fn says(mut command: Command) -> String {
     text
 }
 
+/// What a line says, also where lines are JSON.
+fn said(line: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(line).ok();
+    let message = json.as_ref().and_then(|it| it["fields"]["message"].as_str());
+    message.unwrap_or(line).to_owned()
+}
+
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
@@ -42,18 +51,17 @@ impl Process {
             text
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (mut url, mut setup_token) = (None, None);
+        let (mut url, mut first_lines) = (None, Vec::new());
         while url.is_none() {
             let mut line = String::new();
             let read = stdout.read_line(&mut line).unwrap();
             assert!(read > 0, "it ended before it listened: {}", errors.join().unwrap());
-            url = line.trim().strip_prefix("listening on ").map(str::to_owned);
-            let told = line.trim().split_once("set-up token: ");
-            setup_token = setup_token.or(told.map(|(_, token)| token.to_owned()));
+            url = said(line.trim()).strip_prefix("listening on ").map(str::to_owned);
+            first_lines.push(line);
         }
         // What it says later is read by nobody, and must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Self { child, url: url.unwrap(), setup_token, errors: Some(errors) }
+        Self { child, url: url.unwrap(), first_lines, errors: Some(errors) }
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -2,8 +2,9 @@
 
 use axum::extract::State;
 
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::{Role, RunId, RunStatus, TeamId};
+use crate::pipeline::EVENTS;
 use crate::runs::view::RunRowView;
 use crate::store::runs::RunFilter;
 
@@ -19,7 +20,7 @@ pub(super) struct RunsQuery {
     pipeline: Option<String>,
     /// Only this branch.
     branch: Option<String>,
-    /// Only this event.
+    /// Only this event: `push`, `pull_request`, `schedule` or `manual`.
     event: Option<String>,
     /// Only this commit.
     revision: Option<String>,
@@ -41,6 +42,7 @@ pub(super) async fn list_runs(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<RunRowView>>, Problem> {
     let filter = filter(&app, &visitor, query).await?;
+    let page = page.checked(CursorForm::Id)?;
     let limit = page.limit();
     let before = page.cursor.map(RunId);
     let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
@@ -64,7 +66,7 @@ pub(super) async fn filter(
         teams: teams(app, visitor, query.team.as_deref()).await?,
         pipeline: query.pipeline,
         branch: query.branch,
-        event: query.event,
+        event: event(query.event)?,
         revision: query.revision,
         statuses: statuses(query.status.as_deref().unwrap_or_default())?,
         ..RunFilter::default()
@@ -81,11 +83,23 @@ async fn teams(
     Ok(Some(vec![crate::desk::teams::find(app, visitor, name, Role::Viewer).await?.id]))
 }
 
+fn event(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word {
+        Some(word) if !EVENTS.contains(&word.as_str()) => Err(unknown("event", &word, EVENTS)),
+        word => Ok(word),
+    }
+}
+
 fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {
+    let known = || RunStatus::ALL.map(RunStatus::as_str);
     let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let parsed = words.map(|word| {
-        let unknown = || Problem::bad_request(format!("`{word}` is no status of a run"));
-        RunStatus::parse(word).ok_or_else(unknown)
-    });
-    parsed.collect()
+    words
+        .map(|word| RunStatus::parse(word).ok_or_else(|| unknown("status", word, &known())))
+        .collect()
+}
+
+fn unknown(parameter: &str, word: &str, known: &[&str]) -> Problem {
+    let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
+    Problem::bad_request(format!("`{parameter}`: `{word}` is not known"))
+        .with_help(format!("Known are {}.", known.join(", ")))
 }

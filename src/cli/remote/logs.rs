@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::follow::Follow;
-use super::watch::{News, Watch};
+use super::watch::{News, Wanted, Watch};
 use super::{Call, Remote, RemoteError};
 use crate::cli::command::logs::{LogsArgs, with_attempt};
 use crate::cli::failure::Exit;
@@ -128,8 +128,9 @@ impl Remote {
         run: RunView,
         (stages, args, style): (&[StageIndex], &LogsArgs, &LogStyle),
     ) -> anyhow::Result<Exit> {
-        let mut watch = Watch::start(self, run, Some(stages.to_vec()));
-        loop {
+        let wanted = Wanted { stages: Some(stages.to_vec()), attempt: args.attempt };
+        let mut watch = Watch::start(self, run, wanted);
+        while !watch.is_over(stages) {
             let news = watch.next().await?;
             if let News::Lines { stage, attempt, lines } = &news {
                 let lines = lines.iter().filter(|it| is_wanted(it, args));
@@ -139,10 +140,8 @@ impl Remote {
                 style.output.bytes(shown.as_bytes())?;
             }
             watch.refresh().await?;
-            if watch.is_over(stages) {
-                return Ok(Exit::Passed);
-            }
         }
+        Ok(Exit::Passed)
     }
 }
 

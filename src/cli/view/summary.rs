@@ -11,6 +11,7 @@ use crate::runs::view::{GateView, StageView};
 #[must_use]
 pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<String> {
     let mut lines = vec![String::new(), verdict(view)];
+    lines.extend(cancelled(view));
     for stage in view.stages() {
         if stage.status == StageStatus::Failed {
             lines.extend(failure(view, stage, logs.get(&stage.stage)));
@@ -41,6 +42,13 @@ fn verdict(view: View<'_>) -> String {
     }
     let ended = if status.is_finished() { "in" } else { "for" };
     paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.run.number))
+}
+
+/// `  cancelled by ada: wrong branch`
+fn cancelled(view: View<'_>) -> Option<String> {
+    let by = view.run.cancelled_by.as_deref()?;
+    let reason = view.run.cancel_reason.as_deref().map(|it| format!(": {it}"));
+    Some(view.paint.dim(&format!("  cancelled by {by}{}", reason.unwrap_or_default())))
 }
 
 fn failure(view: View<'_>, stage: &StageView, log: Option<&Vec<String>>) -> Vec<String> {

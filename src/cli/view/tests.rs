@@ -376,3 +376,20 @@ fn commands_for_a_run_of_a_server_name_it() {
     let summary = summary::lines(view, &BTreeMap::new()).join("\n");
     assert!(summary.contains("trunkline logs 12 eval --server ci.example.org"), "{summary}");
 }
+
+#[test]
+fn a_cancelled_run_says_who_has_stopped_it_and_why() {
+    let mut world = World::new();
+    let cancel =
+        |by: &str, reason: &str| Command::Cancel { by: by.to_owned(), reason: reason.to_owned() };
+    world.order(&cancel("ada", "wrong branch"));
+    let summary = world.summary();
+    assert!(summary.contains("\n  cancelled by ada: wrong branch"), "{summary}");
+    let json = serde_json::to_value(world.outline()).unwrap();
+    assert_eq!(
+        (&json["cancelled_by"], &json["cancel_reason"]),
+        (&"ada".into(), &"wrong branch".into())
+    );
+    let untouched = serde_json::to_value(at_the_end().outline()).unwrap();
+    assert_eq!(untouched.get("cancelled_by"), None);
+}

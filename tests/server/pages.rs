@@ -4,6 +4,12 @@
 mod entry;
 #[path = "pages/home.rs"]
 mod home;
+#[path = "pages/reports.rs"]
+mod reports;
+#[path = "pages/demo.rs"]
+mod demo;
+#[path = "pages/runs.rs"]
+mod runs;
 
 use reqwest::{Method, RequestBuilder};
 

@@ -6,8 +6,6 @@ mod entry;
 mod home;
 #[path = "pages/reports.rs"]
 mod reports;
-#[path = "pages/demo.rs"]
-mod demo;
 #[path = "pages/runs.rs"]
 mod runs;
 

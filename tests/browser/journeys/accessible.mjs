@@ -1,25 +1,29 @@
 // Every page, light and dark, as those need it who do not see it, or see it badly.
 
 import { expectAccessible, expectCleanHtml, expectWellMade } from "../support/checks.mjs";
-import { facts, go, journey } from "../support/journey.mjs";
+import { Findings, facts, go, journey } from "../support/journey.mjs";
 import { OPEN_PAGES, pages } from "../support/pages.mjs";
 
 await journey(async (open) => {
+  const findings = new Findings();
   for (const theme of ["light", "dark"]) {
     const stranger = await (await open({ theme, still: true })).page();
     for (const [name, path] of OPEN_PAGES) {
       await go(stranger, path);
-      await expectAccessible(stranger, `${name}, ${theme}`);
+      await findings.collect(() => expectAccessible(stranger, `${name}, ${theme}`));
     }
     const page = await (await open({ theme, still: true })).signIn("ada");
     for (const [name, path, status] of pages(facts)) {
       if (status) page.watch.tolerate(new RegExp(`${status} .*`));
-      const response = await go(page, path, status);
+      let html = "";
+      const look = async () => (html = await (await go(page, path, status)).text());
+      if (!(await findings.collect(look))) continue;
       if (theme === "light") {
-        await expectWellMade(page, name);
-        await expectCleanHtml(page, await response.text(), name);
+        await findings.collect(() => expectWellMade(page, name));
+        await findings.collect(() => expectCleanHtml(page, html, name));
       }
-      await expectAccessible(page, `${name}, ${theme}`);
+      await findings.collect(() => expectAccessible(page, `${name}, ${theme}`));
     }
   }
+  findings.expectNone();
 });

@@ -1,7 +1,7 @@
 // Names, messages, logs and reports that are full of markup: nothing of it runs, all of it is read as it was written.
 
 import { expectFits } from "../support/checks.mjs";
-import { expect, facts, go, journey } from "../support/journey.mjs";
+import { Findings, expect, facts, go, journey } from "../support/journey.mjs";
 
 const PROJECT = "/projects/shop/web";
 const stage = (key) => `/runs/${facts.run}/stages/${encodeURIComponent(key)}`;
@@ -29,6 +29,7 @@ await journey(async (open, browser) => {
     "/teams/odd", "/teams/shop", "/admin/people", "/admin/audit", "/admin/workers", "/admin/queue",
     `/runs?branch=${encodeURIComponent("\"><img src=x onerror=__fired('query')>")}&status=failed&cursor=<b>`,
   ];
+  const findings = new Findings();
   const missing = new Set(facts.fields);
   for (const path of paths) {
     page.watch.tolerate(/400 .*cursor/);
@@ -47,7 +48,8 @@ await journey(async (open, browser) => {
       return [...found, ...links].map((it) => it.outerHTML.slice(0, 160));
     });
     expect(planted.length === 0, `${path} has made elements of it: ${planted.join("\n")}`);
-    await expectFits(page, path);
+    await findings.collect(() => expectFits(page, path));
   }
   expect(missing.size === 0, `no page shows these fields, so they were not tried: ${[...missing].join(", ")}`);
+  findings.expectNone();
 });

@@ -25,10 +25,15 @@ export async function expectFits(page, what) {
   const wide = await page.evaluate(() => {
     const root = document.scrollingElement;
     if (root.scrollWidth <= root.clientWidth) return null;
-    const scrolls = (it) => it && it !== root && (/(auto|scroll|hidden|clip)/.test(getComputedStyle(it).overflowX) || scrolls(it.parentElement));
+    // What is laid out from another box is not cut off by those in between.
+    const above = (it) => (getComputedStyle(it).position === "absolute" ? it.offsetParent : it.parentElement);
+    const isCut = (it) => it && it !== root && (getComputedStyle(it).overflowX !== "visible" || isCut(above(it)));
     const out = [...document.querySelectorAll("body *")]
-      .filter((it) => it.getBoundingClientRect().right > root.clientWidth + 0.5 || it.scrollWidth > Math.max(it.clientWidth, 1) + 1)
-      .filter((it) => !scrolls(it) && !scrolls(it.parentElement))
+      .filter((it) => it.checkVisibility() && !isCut(above(it)))
+      .filter((it) => {
+        const spills = getComputedStyle(it).overflowX === "visible" && it.scrollWidth > Math.max(it.clientWidth, 1) + 1;
+        return spills || it.getBoundingClientRect().right > root.clientWidth + 0.5;
+      })
       .filter((it, _nth, all) => !all.some((other) => other !== it && it.contains(other)))
       .slice(0, 5)
       .map((it) => it.outerHTML.slice(0, 160));
@@ -75,7 +80,8 @@ export async function expectTappable(page, what) {
     const isInline = (it) => getComputedStyle(it).display === "inline";
     return [...document.querySelectorAll("button, input:not([type=hidden]), select, textarea, summary, a")]
       .filter((it) => it.checkVisibility() && !isInline(it))
-      .map((it) => [it, it.getBoundingClientRect()])
+      // Who misses a box to tick hits its words.
+      .map((it) => [it, (/^(checkbox|radio)$/.test(it.type) && it.labels[0] ? it.labels[0] : it).getBoundingClientRect()])
       .filter(([, box]) => box.width > 1 && (box.height < 24 || box.width < 24))
       .map(([it, box]) => `${Math.round(box.width)} x ${Math.round(box.height)}: ${it.outerHTML.slice(0, 120)}`);
   });

@@ -84,8 +84,30 @@ export class Visitor {
   }
 }
 
+/** Goes on after what is wrong, and tells all of it in the end: for journeys through many pages. */
+export class Findings {
+  constructor() {
+    this.told = [];
+  }
+
+  /** Whether it was as it should be. */
+  async collect(check) {
+    return check().then(() => true, (error) => {
+      this.told.push(error.message);
+      return false;
+    });
+  }
+
+  expectNone() {
+    expect(this.told.length === 0, `${this.told.length} findings:\n${this.told.join("\n")}`);
+  }
+}
+
+let visited = null;
+
 /** Opens a path of the server; every page must be answered well. */
 export async function go(page, path, status = 200) {
+  visited = page;
   const response = await page.goto(facts.url + path, { waitUntil: "load" });
   expectEqual(response.status(), status, `the status of ${path}`);
   return response;
@@ -130,6 +152,8 @@ async function report(error, watches) {
   mkdirSync(folder, { recursive: true });
   console.error(error.stack);
   for (const [nth, watch] of watches.entries()) {
-    if (!watch.page.isClosed()) console.error(await watch.story(join(folder, `page-${nth + 1}.png`)));
+    if (watch.page.isClosed()) continue;
+    const picture = join(folder, `page-${nth + 1}.png`);
+    console.error(await watch.story(picture, { withDom: watch.page === visited }));
   }
 }

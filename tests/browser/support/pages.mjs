@@ -7,9 +7,8 @@ export const OPEN_PAGES = [["sign-in", "/sign-in"]];
 
 /** Not there yet: they go from here when they come. */
 const COMING = new Set([
-  "runs", "runs-failed", "runs-none", "run-passed", "run-failed", "run-waiting", "run-at-work", "timeline",
-  "stage-failed", "stage-at-work", "reports", "artifacts", "project", "metrics", "tests", "project-settings", "secrets",
-  "schedules", "webhooks", "notifications", "project-new", "team", "team-new", "account", "people", "workers", "queue", "audit",
+  "stage-failed", "stage-at-work", "artifacts", "project-settings", "secrets",
+  "schedules", "webhooks", "notifications", "project-new", "team-new", "account", "people", "workers", "queue", "audit",
 ]);
 
 /** Pages of an owner, in an installation as `tests/browser/shop.rs` makes it. */
@@ -26,6 +25,8 @@ export function pages(facts) {
     ["run-waiting", run("waiting")],
     ["run-at-work", run("slow")],
     ["timeline", `${run("green")}/timeline`],
+    ["rerun", `${run("red")}/rerun`],
+    ["changes", `${run("red")}/changes`],
     ["stage-failed", stage("red", facts.failing)],
     ["stage-at-work", stage("slow", "work")],
     ["reports", `${run("red")}/reports`],
@@ -33,6 +34,7 @@ export function pages(facts) {
     ["approvals", "/approvals"],
     ["approval", `${stage("waiting", "approve")}/approval`],
     ["project", PROJECT],
+    ["start", `${PROJECT}/start`],
     ["metrics", `${PROJECT}/metrics`],
     ["tests", `${PROJECT}/tests`],
     ["project-settings", `${PROJECT}/settings`],

@@ -76,7 +76,7 @@ export class Watch {
   }
 
   /** What a person who was not there needs to see. */
-  async story(picture) {
+  async story(picture, { withDom }) {
     const shot = await this.page.screenshot({ path: picture, timeout: 5000 }).then(() => picture, (error) => error.message);
     const dom = await this.page.content().catch((error) => error.message);
     const main = dom.slice(Math.max(dom.indexOf("<main"), 0)).slice(0, DOM_LETTERS);
@@ -85,7 +85,7 @@ export class Watch {
       `picture: ${shot}`,
       `findings: ${this.findings.join("\n  ") || "none"}`,
       `console: ${this.said.slice(-20).join("\n  ") || "nothing"}`,
-      main,
+      withDom ? main : "",
     ].join("\n");
   }
 }

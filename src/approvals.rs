@@ -61,6 +61,17 @@ pub struct ShownApproval {
     pub metrics: Vec<MetricChange>,
 }
 
+/// What a run would bring, compared with the last green run of the trunk before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// That run; `None` when there is none yet.
+    pub base: Option<ComparedRun>,
+    /// What differs in the files, by part of the release; `None` when it cannot be known.
+    pub parts: Option<Vec<Part>>,
+    /// Why it cannot be known.
+    pub problem: Option<String>,
+}
+
 /// What one person has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
@@ -140,16 +151,7 @@ impl Approvals {
         let (index, stage, asked) = find(loaded, name).ok_or_else(missing)?;
         let planned = loaded.run.plan().stages.get(index.as_usize());
         let key = planned.map(|it| it.key.clone()).unwrap_or_default();
-        let base = self.base(&loaded.row).await?;
-        let (parts, problem) = match &base {
-            Some(base) => match self.compare(loaded, base).await {
-                Ok(files) => {
-                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
-                }
-                Err(error) => (None, Some(error.to_string())),
-            },
-            None => (None, None),
-        };
+        let Changes { base, parts, problem } = self.changes(loaded).await?;
         let before = match &base {
             Some(base) => change::metrics(&self.runs.load(&base.id).await?.run),
             None => change::Metrics::new(),
@@ -162,10 +164,25 @@ impl Approvals {
             answers: self.answers(loaded, index).await?,
             missing: loaded.run.missing_approvals(index),
             metrics: change::compared(&before, &change::metrics(&loaded.run)),
-            base: base.map(ComparedRun::from),
+            base,
             parts,
             problem,
         })
+    }
+
+    /// What a run would bring.
+    pub async fn changes(&self, loaded: &LoadedRun) -> Result<Changes, ApprovalsError> {
+        let base = self.base(&loaded.row).await?;
+        let (parts, problem) = match &base {
+            Some(base) => match self.compare(loaded, base).await {
+                Ok(files) => {
+                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
+                }
+                Err(error) => (None, Some(error.to_string())),
+            },
+            None => (None, None),
+        };
+        Ok(Changes { base: base.map(ComparedRun::from), parts, problem })
     }
 
     /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.

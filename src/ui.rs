@@ -10,6 +10,9 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod reports;
+mod runs;
+mod places;
 mod stages;
 
 use axum::Router;
@@ -24,11 +27,15 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(reports::routes())
+        .merge(runs::routes())
+        .merge(places::routes())
         .merge(stages::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] = &[entry::OPERATIONS, approvals::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] =
+    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

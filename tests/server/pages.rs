@@ -4,6 +4,10 @@
 mod entry;
 #[path = "pages/home.rs"]
 mod home;
+#[path = "pages/reports.rs"]
+mod reports;
+#[path = "pages/runs.rs"]
+mod runs;
 #[path = "pages/artifacts.rs"]
 mod artifacts;
 #[path = "pages/stages.rs"]

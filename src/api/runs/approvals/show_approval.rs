@@ -65,7 +65,7 @@ struct AnswerBody {
 
 /// The run that all is compared with.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct BaseBody {
+pub(super) struct BaseBody {
     /// Its id.
     run: String,
     /// Its number.
@@ -78,7 +78,7 @@ struct BaseBody {
 
 /// The changed files of one part of the release.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct PartBody {
+pub(super) struct PartBody {
     /// `code`, `infra`, `prompts`, `models`, `indexes` or `other`.
     part: &'static str,
     /// Lines that are new.

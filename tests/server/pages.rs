@@ -4,8 +4,6 @@
 mod entry;
 #[path = "pages/home.rs"]
 mod home;
-#[path = "pages/demo.rs"]
-mod demo;
 #[path = "pages/runs.rs"]
 mod runs;
 

@@ -64,11 +64,11 @@ async fn a_failed_run_says_why_before_everything_else() {
     assert!(page.contains("<code>broken &#60;b&#62;here&#60;/b&#62;</code>"), "{page}");
     let stage = format!("/runs/{id}/stages/unit%20%28two%29");
     assert!(page.contains(&format!("href=\"{stage}?attempt=1&#38;line=1#L1\"")), "{page}");
-    assert!(page.contains("ada started it by hand") && page.contains("$0.0421"), "{page}");
+    assert!(page.contains("ada started it by hand") && page.contains("$0.042"), "{page}");
     // The matrix is one box, with counts; unfolded it is one for each cell.
-    assert!(page.contains("1 passed, 1 failed") && page.contains("?unfold=unit#graph"));
+    assert!(page.contains("1 failed, 1 passed") && page.contains("?unfold=unit#graph"));
     let unfolded = read(&browser, &format!("/runs/{id}?unfold=unit")).await;
-    assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 passed, 1 failed"));
+    assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 failed, 1 passed"));
     // Who only looks is offered nothing.
     assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="));
     let by_number = read(&browser, "/runs/1").await;
@@ -218,5 +218,5 @@ async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     let wrong = [("pipeline", "ci"), ("key", "k2"), ("input.target", "mars")];
     let refused = browser.post("/projects/shop/web/start", &wrong).await;
     assert_eq!(refused.status, 422, "{refused:?}");
-    assert!(refused.text.contains("target") && refused.text.contains("<h1>"), "{refused:?}");
+    assert!(refused.text.contains("target") && refused.text.contains("<h1"), "{refused:?}");
 }

@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 pub mod news;
 pub mod queue;
 pub mod view;
+mod reports;
 mod stages;
 mod watch;
 

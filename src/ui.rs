@@ -10,8 +10,10 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod reports;
 mod runs;
 mod places;
+mod stages;
 
 use axum::Router;
 use axum::middleware;
@@ -25,8 +27,10 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(reports::routes())
         .merge(runs::routes())
         .merge(places::routes())
+        .merge(stages::routes())
 }
 
 /// What people do on pages, in the words of the audit log.

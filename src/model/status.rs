@@ -27,6 +27,7 @@ macro_rules! words {
         }
     };
 }
+pub(super) use words;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

@@ -20,11 +20,13 @@ mod attempt;
 mod gates;
 mod log;
 mod reading;
+mod report;
 mod waits;
 
 pub use attempt::{ArtifactRefView, AttemptView, OutcomeView, StepView, TestsView};
 pub use gates::{GateView, JudgedGate, judge_gates};
 pub use log::LogLineView;
+pub use report::{CaseView, FindingView};
 pub use waits::WaitView;
 
 /// A run in a list.

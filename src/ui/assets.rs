@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use crate::http::{App, Problem};
 
 const DIGEST_CHARS: usize = 12;
+const STYLE: &str = "text/css; charset=utf-8";
 const JAVASCRIPT: &str = "text/javascript; charset=utf-8";
 
 struct Asset {
@@ -23,13 +24,40 @@ struct Asset {
 const ASSETS: &[Asset] = &[
     Asset {
         name: "trunkline.css",
-        kind: "text/css; charset=utf-8",
+        kind: STYLE,
         bytes: include_bytes!("../../web/assets/trunkline.css"),
     },
     Asset {
         name: "trunkline.js",
         kind: JAVASCRIPT,
         bytes: include_bytes!("../../web/assets/trunkline.js"),
+    },
+    Asset { name: "log.css", kind: STYLE, bytes: include_bytes!("../../web/assets/log.css") },
+    Asset {
+        name: "log-colours.css",
+        kind: STYLE,
+        bytes: include_bytes!("../../web/assets/log-colours.css"),
+    },
+    Asset { name: "log.js", kind: JAVASCRIPT, bytes: include_bytes!("../../web/assets/log.js") },
+    Asset {
+        name: "log-list.js",
+        kind: JAVASCRIPT,
+        bytes: include_bytes!("../../web/assets/log-list.js"),
+    },
+    Asset {
+        name: "log-sizes.js",
+        kind: JAVASCRIPT,
+        bytes: include_bytes!("../../web/assets/log-sizes.js"),
+    },
+    Asset {
+        name: "log-windows.js",
+        kind: JAVASCRIPT,
+        bytes: include_bytes!("../../web/assets/log-windows.js"),
+    },
+    Asset {
+        name: "log-search.js",
+        kind: JAVASCRIPT,
+        bytes: include_bytes!("../../web/assets/log-search.js"),
     },
     Asset {
         name: "icon.svg",

@@ -4,8 +4,14 @@
 mod entry;
 #[path = "pages/home.rs"]
 mod home;
+#[path = "pages/reports.rs"]
+mod reports;
 #[path = "pages/runs.rs"]
 mod runs;
+#[path = "pages/artifacts.rs"]
+mod artifacts;
+#[path = "pages/stages.rs"]
+mod stages;
 
 use reqwest::{Method, RequestBuilder};
 

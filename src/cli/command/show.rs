@@ -11,7 +11,7 @@ use crate::cli::remote::Remote;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, approval, summary, tree};
-use crate::model::{Milliseconds, StageIndex, StageStatus};
+use crate::model::{Milliseconds, StageStatus};
 use crate::pipeline::graph::Graph;
 use crate::runs::LoadedRun;
 use crate::runs::view::RunView;
@@ -36,8 +36,8 @@ pub struct ShowArgs {
 /// What is shown of a run, wherever it is.
 struct Shown {
     run: RunView,
-    /// The ends of the logs of failed stages.
-    ends: BTreeMap<StageIndex, Vec<String>>,
+    /// The ends of the logs of failed stages, and the tests that failed.
+    ends: summary::Ends,
     keeps_containers: bool,
     server: String,
     /// The approvals that people are asked for now.
@@ -95,7 +95,7 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
         run: drive::view_of(session, &state, &loaded),
-        ends: report::failure_ends(&loaded, &state.logs).await?,
+        ends: report::failure_ends(&loaded, &state).await?,
         keeps_containers: drive::keeps_some(&state, &row.id),
         server: String::new(),
         asked: asked(&state, &loaded).await?,

@@ -41,40 +41,30 @@ impl<E: Executor> Attempt<E> {
             failed: report.tests.map_or(0, |it| it.failed),
             cases_left_out: report.cases.left_out,
             findings_left_out: report.findings_left_out,
-            cases: self.cases_of(job, report, failed_before),
+            cases: cases_of(job, report, failed_before),
             findings: report.findings.iter().map(|it| finding(job, it)).collect(),
         };
         store.save_report(&stored).await.map_err(infra)
     }
+}
 
-    /// Those that tell something by themselves, and those that failed before and now pass.
-    fn cases_of(
-        &self,
-        job: &Job,
-        report: &Report,
-        failed_before: Vec<(String, String, String)>,
-    ) -> Vec<NewCase> {
-        let told = report.cases.told.iter().chain(&report.cases.slowest);
-        let mut cases: Vec<_> = told.map(|it| stored(job, it)).collect();
-        let has_passed = |id: &str| CaseId::parse(id).is_some_and(|it| report.cases.has_passed(it));
-        for (case_id, suite, name) in failed_before.into_iter().filter(|(id, ..)| has_passed(id)) {
-            if cases.iter().all(|it| it.case_id != case_id) {
-                let (outcome, file, message) = (CaseOutcome::Passed, String::new(), String::new());
-                let (line, duration_ms) = (None, None);
-                cases.push(NewCase {
-                    case_id,
-                    suite,
-                    name,
-                    outcome,
-                    message,
-                    file,
-                    line,
-                    duration_ms,
-                });
-            }
+/// Those that tell something by themselves, and those that failed before and now pass.
+fn cases_of(
+    job: &Job,
+    report: &Report,
+    failed_before: Vec<(String, String, String)>,
+) -> Vec<NewCase> {
+    let told = report.cases.told.iter().chain(&report.cases.slowest);
+    let mut cases: Vec<_> = told.map(|it| stored(job, it)).collect();
+    let has_passed = |id: &str| CaseId::parse(id).is_some_and(|it| report.cases.has_passed(it));
+    for (case_id, suite, name) in failed_before.into_iter().filter(|(id, ..)| has_passed(id)) {
+        if cases.iter().all(|it| it.case_id != case_id) {
+            let (outcome, file, message) = (CaseOutcome::Passed, String::new(), String::new());
+            let (line, duration_ms) = (None, None);
+            cases.push(NewCase { case_id, suite, name, outcome, message, file, line, duration_ms });
         }
-        cases
     }
+    cases
 }
 
 fn stored(job: &Job, case: &Case) -> NewCase {

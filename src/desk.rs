@@ -6,3 +6,6 @@ pub mod overview;
 pub mod projects;
 pub mod runs;
 pub mod teams;
+pub mod secrets;
+pub mod account;
+pub mod server;

@@ -10,6 +10,10 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
+mod place;
+mod settings;
+mod account;
+mod admin;
 
 use axum::Router;
 use axum::middleware;
@@ -23,10 +27,19 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
+        .merge(settings::routes())
+        .merge(account::routes())
+        .merge(admin::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] = &[entry::OPERATIONS, approvals::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    entry::OPERATIONS,
+    approvals::OPERATIONS,
+    settings::OPERATIONS,
+    account::OPERATIONS,
+    admin::OPERATIONS,
+];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

@@ -18,8 +18,8 @@ pub(super) use badges::pictures;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::desk::projects::find;
-use crate::http::{App, Problem};
+use crate::desk::projects::{find, find_to_change};
+use crate::http::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -35,13 +35,4 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(save_retention::save_retention))
         .merge(subscriptions::routes())
         .merge(badges::routes())
-}
-
-fn check_address(app: &App, address: &str) -> Result<(), Problem> {
-    let rule = app.triggers.projects().addresses();
-    rule.admit_form(address).map_err(|it| Problem::bad_request(it.to_string()))
-}
-
-fn bad_forge() -> Problem {
-    Problem::bad_request("`forge` is `github`, `gitlab`, `gitea` or `git`")
 }

@@ -3,12 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::desk::projects::settings;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
-
-/// The most that can be asked for.
-const DAYS_MAX: u32 = 36_500;
-const COUNT_MAX: u32 = 100_000;
 
 /// How long runs are kept. What is left out is as the server's settings say.
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
@@ -38,15 +34,8 @@ pub(super) async fn save_retention(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<SaveRetention>,
 ) -> Result<StatusCode, Problem> {
-    let project = super::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&project.team, Role::Admin, "this project")?;
+    let project = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     let SaveRetention { runs_days, runs_count } = request;
-    if runs_days.is_some_and(|it| it > DAYS_MAX) {
-        return Err(Problem::bad_request(format!("`runs_days` is at most {DAYS_MAX}")));
-    }
-    if runs_count.is_some_and(|it| it == 0 || it > COUNT_MAX) {
-        return Err(Problem::bad_request(format!("`runs_count` is from 1 to {COUNT_MAX}")));
-    }
-    app.store.save_run_retention(&project.id, runs_days, runs_count).await?;
+    settings::save_retention(&app, &project, (runs_days, runs_count)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

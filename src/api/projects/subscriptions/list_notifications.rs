@@ -3,11 +3,8 @@
 use axum::extract::State;
 
 use super::body::NotificationBody;
+use crate::desk::projects::subscriptions;
 use crate::http::{App, Json, Page, Path, Problem, Visitor};
-use crate::model::Role;
-
-/// The newest ones that are shown.
-const SHOWN_MAX: u32 = 100;
 
 /// Lists the newest notifications of a subscription.
 #[utoipa::path(
@@ -21,7 +18,6 @@ pub(super) async fn list_notifications(
     visitor: Visitor,
     Path((team, id)): Path<(String, String)>,
 ) -> Result<Json<Page<NotificationBody>>, Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Viewer)).await?;
-    let rows = app.store.list_notifications(&row.id, SHOWN_MAX).await?;
+    let rows = subscriptions::list_notifications(&app, &visitor, (&team, &id)).await?;
     Ok(Json(Page { items: rows.into_iter().map(NotificationBody::from).collect(), next: None }))
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 
 use super::body::SubscriptionBody;
+use crate::desk::projects::subscriptions;
 use crate::http::{App, Json, Page, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// Lists the subscriptions of a team.
 #[utoipa::path(
@@ -18,9 +18,6 @@ pub(super) async fn list_subscriptions(
     visitor: Visitor,
     Path(team): Path<String>,
 ) -> Result<Json<Page<SubscriptionBody>>, Problem> {
-    let found = app.store.find_team(&team).await?;
-    let team = found.ok_or_else(|| Problem::not_found("this team"))?.id;
-    visitor.require(&team, Role::Viewer, "this team")?;
-    let rows = app.store.list_subscriptions(&team).await?;
+    let rows = subscriptions::list(&app, &visitor, &team).await?;
     Ok(Json(Page { items: rows.into_iter().map(SubscriptionBody::from).collect(), next: None }))
 }

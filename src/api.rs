@@ -55,8 +55,12 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(projects::pictures())
         .nest(PREFIX, routes)
         .split_for_parts();
-    let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
-    (router, discovery::complete(document))
+    let document = discovery::complete(document);
+    let known = Arc::new(discovery::parameters(&document));
+    let router = router
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(known, http::refuse_unknown_parameters));
+    (router, document)
 }
 
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls

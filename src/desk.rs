@@ -3,9 +3,12 @@
 
 pub mod approvals;
 pub mod overview;
+pub mod places;
 pub mod projects;
 pub mod runs;
 pub mod teams;
 pub mod secrets;
 pub mod account;
 pub mod server;
+pub mod reports;
+pub mod trends;

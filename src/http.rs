@@ -23,6 +23,7 @@ pub use extract::{Json, Path, Query};
 pub use headers::secure;
 pub use idempotency::{IDEMPOTENCY_KEY, once};
 pub use problem::{Problem, ProblemBody, ProblemKind};
-pub use query::{Page, PageQuery};
+pub use query::parameters::{Parameters, refuse_unknown_parameters};
+pub use query::{CursorForm, Page, PageQuery};
 pub use streams::{Place, StreamLimits, Streams, event, event_stream, last_event_id};
 pub use watched::{Actor, Lifecycle, Operations, Subject, health_routes, metrics_routes, observe};

@@ -10,10 +10,11 @@ mod fault;
 mod entry;
 mod home;
 mod approvals;
-mod place;
-mod settings;
-mod account;
-mod admin;
+mod chart;
+mod reports;
+mod runs;
+mod places;
+mod manage;
 
 use axum::Router;
 use axum::middleware;
@@ -27,18 +28,21 @@ pub fn routes() -> Router<App> {
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
-        .merge(settings::routes())
-        .merge(account::routes())
-        .merge(admin::routes())
+        .merge(reports::routes())
+        .merge(runs::routes())
+        .merge(places::routes())
+        .merge(manage::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
 pub const OPERATIONS: &[&[Operation]] = &[
     entry::OPERATIONS,
     approvals::OPERATIONS,
-    settings::OPERATIONS,
-    account::OPERATIONS,
-    admin::OPERATIONS,
+    runs::OPERATIONS,
+    places::OPERATIONS,
+    manage::SETTINGS,
+    manage::ACCOUNT,
+    manage::ADMIN,
 ];
 
 /// Shows problems as pages to those who read pages.

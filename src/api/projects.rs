@@ -12,6 +12,7 @@ mod notify_project;
 mod save_retention;
 mod subscriptions;
 mod badges;
+mod trends;
 
 pub(super) use badges::pictures;
 
@@ -35,4 +36,5 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(save_retention::save_retention))
         .merge(subscriptions::routes())
         .merge(badges::routes())
+        .merge(trends::routes())
 }

@@ -11,6 +11,7 @@ mod approvals;
 mod events;
 mod log;
 mod artifacts;
+mod reports;
 mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -19,9 +20,6 @@ use utoipa_axum::routes;
 use crate::desk::runs::load;
 use crate::http::App;
 
-/// The longest text that a person may leave.
-const TEXT_CHARS_MAX: usize = 10_000;
-
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_runs::list_runs))
@@ -29,11 +27,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_run::show_run))
         .routes(routes!(show_graph::show_graph))
         .routes(routes!(start_run::start_run))
+        .routes(routes!(start_run::list_pipelines::list_pipelines))
         .routes(routes!(cancel_run::cancel_run))
         .routes(routes!(rerun_run::rerun_run))
         .merge(approvals::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(artifacts::routes())
+        .merge(reports::routes())
         .merge(fleet::routes())
 }

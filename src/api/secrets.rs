@@ -4,6 +4,7 @@ mod body;
 mod list_secrets;
 mod save_secret;
 mod delete_secret;
+mod show_keys;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,4 +23,5 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             save_secret::save_project_secret,
             delete_secret::delete_project_secret
         ))
+        .routes(routes!(show_keys::show_keys))
 }

@@ -4,7 +4,7 @@ use crate::approvals::{Approvals, ApprovalsError, Repositories, ShownApproval};
 use crate::auth::{Caller, Verdict};
 use crate::desk::runs;
 use crate::engine::Command;
-use crate::http::{App, Page, PageQuery, Problem, Visitor};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, StageIndex, StageStatus, TeamId, Timestamp};
 use crate::runs::LoadedRun;
 use crate::runs::view::ApprovalView;
@@ -57,6 +57,7 @@ pub async fn list(
     query: PageQuery,
 ) -> Result<Page<WaitingApproval>, Problem> {
     let teams = teams(app, visitor).await?;
+    let query = query.checked(CursorForm::Id)?;
     let limit = query.limit().min(RUNS_MAX);
     let filter = RunFilter {
         teams: visitor.0.teams_as(Role::Approver),

@@ -1,4 +1,14 @@
-//! Runs, found by what people call them.
+//! Runs: found by what people call them, listed, seen, and what people do with them.
+
+mod list;
+mod order;
+mod seen;
+
+pub use list::{RunsQuery, filter, list};
+pub use order::{
+    CancelOrder, RerunOrder, StartOrder, cancel, rerun, rerun_stages, start, startable,
+};
+pub use seen::{Deed, DeedKind, SeenRun, Tail};
 
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, RunId, TeamId};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::desk::{projects, teams};
-use crate::http::{App, Page, PageQuery, Problem, Visitor};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{ProjectId, Role, TeamId};
 use crate::secrets::rules::Rules;
 use crate::secrets::team::Author;
@@ -62,10 +62,11 @@ pub async fn of_project(
 pub async fn list(
     app: &App,
     holder: &Holder,
-    query: &PageQuery,
+    query: PageQuery,
 ) -> Result<Page<SecretRow>, Problem> {
+    let query = query.checked(CursorForm::Name)?;
     let rows = app.store.list_secrets(&holder.team, &holder.project).await?;
-    Ok(Page::of_all(rows, query, |it| format!("{}/{}", it.name, it.environment)))
+    Ok(Page::of_all(rows, &query, |it| format!("{}/{}", it.name, it.environment)))
 }
 
 /// Sets a secret; gives its version.

@@ -288,7 +288,7 @@ impl From<AuthError> for Problem {
                 ..Self::new(ProblemKind::TooMany, "too many wrong tries")
             },
             AuthError::CrossSite => Self::new(ProblemKind::Forbidden, error.to_string())
-                .with_help("Repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
+                .with_help("Load the page again, and send it once more. Programs repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
             AuthError::Oidc(error) => error.into(),
             AuthError::NoProvider | AuthError::NoPublicUrl => {
                 Self::new(ProblemKind::NotFound, error.to_string())

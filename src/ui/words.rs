@@ -85,6 +85,11 @@ impl Words {
         }
     }
 
+    /// How long something has gone on that has no end yet.
+    pub(super) fn since(&self, started_at: &Timestamp) -> Safe<String> {
+        time("since", *started_at, &span(self.now.since(*started_at)))
+    }
+
     /// A span: `0.3 s`, `12 s`, `2 min 5 s`, `1 h 2 min`.
     pub(super) fn span(&self, span: impl Value<Milliseconds>) -> String {
         self::span(span.value())

@@ -77,11 +77,26 @@ impl Server {
         extras: Extras,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("state.db").display());
+        Self::start_in(folder, &database, (settings, extras)).await
+    }
+
+    /// With this database and no more than others have.
+    pub(crate) async fn start_on(database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = (|_: &str| SignInSettings::default(), Extras::default());
+        Self::start_in(folder, database, parts).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        database: &str,
+        (settings, extras): (impl FnOnce(&str) -> SignInSettings, Extras),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let clock = Arc::new(Ahead::default());
-        let database = format!("sqlite:{}", folder.path().join("state.db").display());
-        let store = Store::open(&database).await.unwrap();
+        let store = Store::open(database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
         let auth = Auth::new(store.clone(), clock.clone(), sealer.clone())

@@ -94,7 +94,7 @@ pub(super) async fn list_audit_events(
         since: query.since.map(Timestamp),
         until: query.until.map(Timestamp),
     };
-    let rows = audit::list(&app, &visitor, (wanted, &page)).await?;
+    let rows = audit::list(&app, &visitor, (wanted, page)).await?;
     let items = rows.items.into_iter().map(AuditBody::from).collect();
     let found = Page { items, next: rows.next };
     match query.format.as_deref() {

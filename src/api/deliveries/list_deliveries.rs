@@ -21,7 +21,7 @@ pub(super) async fn list_deliveries(
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let slug = format!("{team}/{name}");
     let project = projects::find(&app, &visitor, &slug).await?;
-    let page = deliveries::list(&app, &project, &page).await?;
+    let page = deliveries::list(&app, &project, page).await?;
     let items = page.items.into_iter().map(DeliveryBody::from).collect();
     Ok(Json(Page { items, next: page.next }))
 }

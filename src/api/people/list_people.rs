@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::PersonBody;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 
 /// Lists people.
 #[utoipa::path(
@@ -19,5 +19,7 @@ pub(super) async fn list_people(
 ) -> Result<Json<Page<PersonBody>>, Problem> {
     let rows = crate::desk::server::people::list(&app, &visitor).await?;
     let rows = rows.into_iter().map(PersonBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &PersonBody| it.login.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &PersonBody| {
+        it.login.clone()
+    })))
 }

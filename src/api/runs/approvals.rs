@@ -1,9 +1,10 @@
-//! Approvals: which wait, and what people say. Who may is decided by the pipeline's rules and the role.
+//! Approvals: which wait, what they let through, and what people say. Who may is decided by the pipeline's rules and the role.
 
 mod list_approvals;
 mod approve_stage;
 mod reject_stage;
 mod show_approval;
+mod show_changes;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(approve_stage::approve_stage))
         .routes(routes!(reject_stage::reject_stage))
         .routes(routes!(show_approval::show_approval))
+        .routes(routes!(show_changes::show_changes))
 }
 
 /// What somebody says to a stage that waits.

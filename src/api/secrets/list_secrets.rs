@@ -20,7 +20,7 @@ pub(super) async fn list_team_secrets(
     Path(team): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, secrets::of_team(&app, &visitor, (&team, Role::Viewer)).await?, &page).await
+    list(&app, secrets::of_team(&app, &visitor, (&team, Role::Viewer)).await?, page).await
 }
 
 /// Lists the secrets of a project.
@@ -40,14 +40,14 @@ pub(super) async fn list_project_secrets(
     Path((team, name)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, secrets::of_project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, &page)
+    list(&app, secrets::of_project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, page)
         .await
 }
 
 async fn list(
     app: &App,
     holder: Holder,
-    page: &PageQuery,
+    page: PageQuery,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
     let page = secrets::list(app, &holder, page).await?;
     let items = page.items.into_iter().map(SecretBody::from).collect();

@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::TeamBody;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists teams.
@@ -20,5 +20,5 @@ pub(super) async fn list_teams(
 ) -> Result<Json<Page<TeamBody>>, Problem> {
     let visible = crate::desk::teams::list(&app, &visitor, Role::Viewer).await?;
     let rows = visible.into_iter().map(TeamBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &TeamBody| it.name.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &TeamBody| it.name.clone())))
 }

@@ -1,6 +1,6 @@
 //! What came in for a project, and once more.
 
-use crate::http::{App, Page, PageQuery, Problem};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::DeliveryRow;
 
@@ -8,8 +8,9 @@ use crate::store::intake::deliveries::DeliveryRow;
 pub async fn list(
     app: &App,
     project: &ProjectRow,
-    query: &PageQuery,
+    query: PageQuery,
 ) -> Result<Page<DeliveryRow>, Problem> {
+    let query = query.checked(CursorForm::Id)?;
     let (before, limit) = (query.cursor.as_deref(), query.limit());
     let rows = app.store.list_deliveries(&project.id, before, limit + 1).await?;
     Ok(Page::new(rows, limit, |it| it.id.clone()))

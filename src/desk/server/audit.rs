@@ -1,7 +1,7 @@
 //! Who has done what: owners see all of it, admins what concerns their team.
 
 use crate::desk::teams;
-use crate::http::{App, Page, PageQuery, Problem, ProblemKind, Visitor};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, ProblemKind, Visitor};
 use crate::model::{Role, TeamId, Timestamp};
 use crate::store::audit::{AuditFilter, AuditRow};
 
@@ -28,8 +28,9 @@ pub struct AuditQuery {
 pub async fn list(
     app: &App,
     visitor: &Visitor,
-    (query, page): (AuditQuery, &PageQuery),
+    (query, page): (AuditQuery, PageQuery),
 ) -> Result<Page<AuditRow>, Problem> {
+    let page = page.checked(CursorForm::Id)?;
     let filter = AuditFilter {
         team: team(app, visitor, query.team.as_deref()).await?,
         project: query.project,

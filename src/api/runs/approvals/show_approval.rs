@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 
-use crate::approvals::{Answer, MetricChange, Part, ShownApproval};
+use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::source::FileStat;
-use crate::store::runs::RunRow;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
@@ -66,7 +65,7 @@ struct AnswerBody {
 
 /// The run that all is compared with.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct BaseBody {
+pub(super) struct BaseBody {
     /// Its id.
     run: String,
     /// Its number.
@@ -79,7 +78,7 @@ struct BaseBody {
 
 /// The changed files of one part of the release.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct PartBody {
+pub(super) struct PartBody {
     /// `code`, `infra`, `prompts`, `models`, `indexes` or `other`.
     part: &'static str,
     /// Lines that are new.
@@ -168,9 +167,9 @@ impl From<Answer> for AnswerBody {
     }
 }
 
-impl From<RunRow> for BaseBody {
-    fn from(row: RunRow) -> Self {
-        let RunRow { id, number, revision, title, .. } = row;
+impl From<ComparedRun> for BaseBody {
+    fn from(run: ComparedRun) -> Self {
+        let ComparedRun { id, number, revision, title } = run;
         Self { run: id.0, number, revision, title }
     }
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 
 use crate::desk::server::fleet;
 use crate::engine::WaitsFor;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::runs::queue::{Queued, Reason};
 
 /// A run that waits for something.
@@ -118,5 +118,5 @@ pub(super) async fn show_queue(
 ) -> Result<Json<Page<QueuedBody>>, Problem> {
     let queue = fleet::list_queue(&app, &visitor).await?;
     let rows = queue.into_iter().map(QueuedBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, QueuedBody::cursor)))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Numbered(6, '-'))?, QueuedBody::cursor)))
 }

@@ -6,10 +6,7 @@ mod create_project;
 mod show_project;
 mod change_project;
 mod archive_project;
-mod rotate_hook_secret;
-mod set_credential;
-mod notify_project;
-mod save_retention;
+mod settings;
 mod subscriptions;
 mod badges;
 mod trends;
@@ -30,10 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             change_project::change_project,
             archive_project::archive_project
         ))
-        .routes(routes!(rotate_hook_secret::rotate_hook_secret))
-        .routes(routes!(set_credential::set_credential))
-        .routes(routes!(notify_project::notify_project))
-        .routes(routes!(save_retention::save_retention))
+        .merge(settings::routes())
         .merge(subscriptions::routes())
         .merge(badges::routes())
         .merge(trends::routes())

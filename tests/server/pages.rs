@@ -12,6 +12,8 @@ mod runs;
 mod settings;
 #[path = "pages/account.rs"]
 mod account;
+#[path = "pages/look.rs"]
+mod look;
 #[path = "pages/admin.rs"]
 mod admin;
 

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 pub(in crate::ui) const OPERATIONS: &[Operation] = &[
-    ("POST", "/admin/workers/drain", "drain_worker"),
+    ("POST", "/admin/workers/drain", "change_worker"),
     ("POST", "/admin/people", "create_person"),
     ("POST", "/admin/people/{login}", "change_person"),
     ("POST", "/admin/people/{login}/password", "change_person"),

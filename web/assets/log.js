@@ -154,6 +154,7 @@ function begin() {
     if (line) list.goTo(line);
     else {
       list.isFollowing = !outline.isComplete;
+      if (list.isFollowing && outline.lines > 0) list.bringIntoSight();
       list.moveToEnd();
     }
   }

@@ -86,8 +86,9 @@ impl Words {
     }
 
     /// How long something has gone on that has no end yet.
-    pub(super) fn since(&self, started_at: &Timestamp) -> Safe<String> {
-        time("since", *started_at, &span(self.now.since(*started_at)))
+    pub(super) fn since(&self, started_at: impl Value<Timestamp>) -> Safe<String> {
+        let started_at = started_at.value();
+        time("since", started_at, &span(self.now.since(started_at)))
     }
 
     /// A span: `0.3 s`, `12 s`, `2 min 5 s`, `1 h 2 min`.

@@ -75,7 +75,9 @@ fn label(at: u64) -> String {
     match at {
         0 => "0".to_owned(),
         1..SECOND => format!("0.{} s", at / 100),
-        SECOND..MINUTE if at % SECOND > 0 => format!("{}.{} s", at / SECOND, at % SECOND / 100),
+        SECOND..MINUTE if !at.is_multiple_of(SECOND) => {
+            format!("{}.{} s", at / SECOND, at % SECOND / 100)
+        }
         SECOND..MINUTE => format!("{} s", at / SECOND),
         MINUTE..HOUR => pair(at / MINUTE, "min", at % MINUTE / SECOND, "s"),
         HOUR..DAY => pair(at / HOUR, "h", at % HOUR / MINUTE, "min"),

@@ -1,12 +1,7 @@
 //! Pages: HTML made on the server, one page a file. They work without JavaScript and come alive with it. What
 //! they show and do, the JSON interface can too; both call `desk`.
 
-mod assets;
-mod words;
 mod shell;
-mod form;
-mod live;
-mod fault;
 mod entry;
 mod home;
 mod approvals;
@@ -20,6 +15,7 @@ use axum::Router;
 use axum::middleware;
 
 use crate::http::{App, Operation};
+use shell::{assets, fault, form, live, words};
 
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {

@@ -7,11 +7,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::entry::RESUME;
-use super::shell::{self, Shell};
-use super::words::Words;
 use crate::http::{Problem, ProblemKind};
 use crate::model::Timestamp;
+use crate::ui::entry::RESUME;
+use crate::ui::shell::{self, Shell};
+use crate::ui::words::Words;
 
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -32,7 +32,7 @@ enum Exit {
 }
 
 /// The layer that turns problems into pages. Programs get them as they are.
-pub(super) async fn show(request: Request, next: Next) -> Response {
+pub(in crate::ui) async fn show(request: Request, next: Next) -> Response {
     let is_page = reads_pages(request.headers()) && !request.uri().path().starts_with("/api/");
     let (method, headers) = (request.method().clone(), request.headers().clone());
     let here = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
@@ -56,7 +56,7 @@ fn reads_pages(headers: &HeaderMap) -> bool {
 /// then they are. Else the session is to be gone on with, or begun.
 fn lead_in(headers: &HeaderMap, here: &str) -> Response {
     if shell::is_led_by_others(headers) {
-        return super::entry::again(here);
+        return crate::ui::entry::again(here);
     }
     let path = utf8_percent_encode(here, NON_ALPHANUMERIC);
     let to = HeaderValue::try_from(format!("{RESUME}?return_to={path}"));

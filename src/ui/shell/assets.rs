@@ -25,44 +25,44 @@ const ASSETS: &[Asset] = &[
     Asset {
         name: "trunkline.css",
         kind: STYLE,
-        bytes: include_bytes!("../../web/assets/trunkline.css"),
+        bytes: include_bytes!("../../../web/assets/trunkline.css"),
     },
     Asset {
         name: "trunkline.js",
         kind: JAVASCRIPT,
-        bytes: include_bytes!("../../web/assets/trunkline.js"),
+        bytes: include_bytes!("../../../web/assets/trunkline.js"),
     },
-    Asset { name: "log.css", kind: STYLE, bytes: include_bytes!("../../web/assets/log.css") },
+    Asset { name: "log.css", kind: STYLE, bytes: include_bytes!("../../../web/assets/log.css") },
     Asset {
         name: "log-colours.css",
         kind: STYLE,
-        bytes: include_bytes!("../../web/assets/log-colours.css"),
+        bytes: include_bytes!("../../../web/assets/log-colours.css"),
     },
-    Asset { name: "log.js", kind: JAVASCRIPT, bytes: include_bytes!("../../web/assets/log.js") },
+    Asset { name: "log.js", kind: JAVASCRIPT, bytes: include_bytes!("../../../web/assets/log.js") },
     Asset {
         name: "log-list.js",
         kind: JAVASCRIPT,
-        bytes: include_bytes!("../../web/assets/log-list.js"),
+        bytes: include_bytes!("../../../web/assets/log-list.js"),
     },
     Asset {
         name: "log-sizes.js",
         kind: JAVASCRIPT,
-        bytes: include_bytes!("../../web/assets/log-sizes.js"),
+        bytes: include_bytes!("../../../web/assets/log-sizes.js"),
     },
     Asset {
         name: "log-windows.js",
         kind: JAVASCRIPT,
-        bytes: include_bytes!("../../web/assets/log-windows.js"),
+        bytes: include_bytes!("../../../web/assets/log-windows.js"),
     },
     Asset {
         name: "log-search.js",
         kind: JAVASCRIPT,
-        bytes: include_bytes!("../../web/assets/log-search.js"),
+        bytes: include_bytes!("../../../web/assets/log-search.js"),
     },
     Asset {
         name: "icon.svg",
         kind: "image/svg+xml",
-        bytes: include_bytes!("../../web/assets/icon.svg"),
+        bytes: include_bytes!("../../../web/assets/icon.svg"),
     },
 ];
 
@@ -77,12 +77,12 @@ static DIGEST: LazyLock<String> = LazyLock::new(|| {
     text
 });
 
-pub(super) fn routes() -> Router<App> {
+pub(in crate::ui) fn routes() -> Router<App> {
     Router::new().route("/assets/{digest}/{name}", get(show)).route("/favicon.ico", get(icon))
 }
 
 /// Where a page finds one.
-pub(super) fn path(name: &str) -> String {
+pub(in crate::ui) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", *DIGEST)
 }
 

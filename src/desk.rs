@@ -9,5 +9,8 @@ pub mod places;
 pub mod projects;
 pub mod runs;
 pub mod teams;
+pub mod secrets;
+pub mod account;
+pub mod server;
 pub mod reports;
 pub mod trends;

@@ -14,6 +14,7 @@ mod reports;
 mod runs;
 mod places;
 mod stages;
+mod manage;
 
 use axum::Router;
 use axum::middleware;
@@ -31,11 +32,19 @@ pub fn routes() -> Router<App> {
         .merge(runs::routes())
         .merge(places::routes())
         .merge(stages::routes())
+        .merge(manage::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] =
-    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    entry::OPERATIONS,
+    approvals::OPERATIONS,
+    runs::OPERATIONS,
+    places::OPERATIONS,
+    manage::SETTINGS,
+    manage::ACCOUNT,
+    manage::ADMIN,
+];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

@@ -163,6 +163,8 @@ fn done(query: &str) -> Option<&'static str> {
         ("replayed", "The delivery is being processed once more."),
         ("revoked", "Revoked."),
         ("sent", "A test is on its way."),
+        ("draining", "It takes nothing new from now on: what runs there ends."),
+        ("undrained", "It takes runs again."),
         ("looked", "The remote is being looked at."),
     ];
     known.iter().find(|(name, _)| *name == word).map(|(_, sentence)| *sentence)

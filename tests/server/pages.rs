@@ -12,6 +12,12 @@ mod runs;
 mod artifacts;
 #[path = "pages/stages.rs"]
 mod stages;
+#[path = "pages/settings.rs"]
+mod settings;
+#[path = "pages/account.rs"]
+mod account;
+#[path = "pages/admin.rs"]
+mod admin;
 
 use reqwest::{Method, RequestBuilder};
 

@@ -78,14 +78,13 @@ pub(super) async fn show(
     Query(query): Query<ArtifactsQuery>,
 ) -> Result<Response, Problem> {
     let all = RunArtifacts::find(&app, &visit.visitor, &run).await?;
-    let open = match query.path.is_empty() {
-        true => None,
-        false => {
-            let names = (run.as_str(), query.stage.as_str());
-            let of_stage = RunArtifacts::of_stage(&app, &visit.visitor, names).await?;
-            let (row, listing) = of_stage.look_into(&app, &query.path).await?;
-            Some(Open::of(row, listing))
-        }
+    let open = if query.path.is_empty() {
+        None
+    } else {
+        let names = (run.as_str(), query.stage.as_str());
+        let of_stage = RunArtifacts::of_stage(&app, &visit.visitor, names).await?;
+        let (row, listing) = of_stage.look_into(&app, &query.path).await?;
+        Some(Open::of(row, listing))
     };
     let row = all.loaded.row.clone();
     page(&ArtifactsPage {

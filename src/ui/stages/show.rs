@@ -92,9 +92,10 @@ pub(super) async fn show(
     let head = Head::of(&app, &log, query.attempt)?;
     let address = Address::new(&run, &stage);
     let words = visit.words();
-    let log_part = match head.has_log() {
-        true => Some(log_part(&app, &log, (&head, &address), (&query, words)).await?),
-        false => None,
+    let log_part = if head.has_log() {
+        Some(log_part(&app, &log, (&head, &address), (&query, words)).await?)
+    } else {
+        None
     };
     let title = format!("{} of run {}", head.stage.key, log.loaded.row.number);
     page(&StagePage {
@@ -139,9 +140,10 @@ async fn log_part(
     (query, words): (&StageQuery, Words),
 ) -> Result<LogPart, Problem> {
     let outline = logs::outline(app, log, head.number).await?;
-    let found = match query.q.is_empty() {
-        true => None,
-        false => Some(logs::search(app, log, &query.search(head.number)).await?),
+    let found = if query.q.is_empty() {
+        None
+    } else {
+        Some(logs::search(app, log, &query.search(head.number)).await?)
     };
     let line = query.line.unwrap_or(0);
     let from = match (query.from, query.line) {
@@ -220,6 +222,7 @@ impl Head {
         &self.stage.attempts
     }
 
+    #[expect(clippy::unused_self, reason = "templates call it so")]
     fn status_of(&self, attempt: &AttemptView) -> &'static str {
         match &attempt.outcome {
             Some(it) if it.class.is_none() => "passed",
@@ -279,6 +282,7 @@ impl Head {
 }
 
 impl LogPart {
+    #[expect(clippy::unused_self, reason = "templates call it so")]
     fn version(&self) -> &'static str {
         env!("CARGO_PKG_VERSION")
     }

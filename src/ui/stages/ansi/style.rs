@@ -35,7 +35,9 @@ impl Style {
             match code {
                 38 => self.letters = extended(sub, &mut all).or(self.letters),
                 48 => self.ground = extended(sub, &mut all).or(self.ground),
-                58 if sub.is_empty() => drop(extended(sub, &mut all)),
+                58 if sub.is_empty() => {
+                    let _colour_of_a_line = extended(sub, &mut all);
+                }
                 4 if sub == "0" => self.marks &= !UNDERLINE,
                 _ => self.select_one(code),
             }

@@ -2,11 +2,8 @@
 
 use axum::extract::State;
 
+use crate::desk::projects::settings;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
-
-/// Bytes that a secret of somebody else's making must have.
-const SECRET_BYTES_MIN: usize = 16;
 
 /// A secret that the forge has made.
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
@@ -40,14 +37,7 @@ pub(super) async fn rotate_hook_secret(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<RotateHookSecret>,
 ) -> Result<Json<HookBody>, Problem> {
-    let project = super::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&project.team, Role::Admin, "this project")?;
-    if request.secret.as_ref().is_some_and(|it| it.len() < SECRET_BYTES_MIN) {
-        return Err(Problem::bad_request("`secret` has less than 16 letters"));
-    }
-    let projects = app.triggers.projects();
-    let secret = projects.rotate_hook_secret(&project.id, request.secret).await;
-    let secret = secret.map_err(|error| Problem::internal(&error))?;
-    let path = format!("{}/hooks/{}", crate::api::PREFIX, project.id.0);
-    Ok(Json(HookBody { path, secret }))
+    let project = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
+    let secret = settings::rotate_hook_secret(&app, &project, request.secret).await?;
+    Ok(Json(HookBody { path: settings::hook_path(&project), secret }))
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::desk::projects::settings;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
 use crate::projects::StoredCredential;
 
 /// What the remote and the forge want to see.
@@ -36,14 +36,9 @@ pub(super) async fn set_credential(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<SetCredential>,
 ) -> Result<StatusCode, Problem> {
-    let project = super::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&project.team, Role::Admin, "this project")?;
+    let project = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     let SetCredential { token, user, ssh_key } = request;
-    let is_some = token.is_some() || ssh_key.is_some();
     let credential = StoredCredential { user, forge_token: token, ssh_key };
-    let projects = app.triggers.projects();
-    let set = projects.set_credential(&project.id, is_some.then_some(&credential)).await;
-    set.map_err(|error| Problem::internal(&error))?;
-    app.triggers.notify(&project.id).await?;
+    settings::set_credential(&app, &project, &credential).await?;
     Ok(StatusCode::NO_CONTENT)
 }

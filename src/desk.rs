@@ -2,6 +2,8 @@
 //! pages call it, and say what came of it in their own form.
 
 pub mod approvals;
+pub mod artifacts;
+pub mod logs;
 pub mod overview;
 pub mod places;
 pub mod projects;

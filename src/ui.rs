@@ -1,19 +1,17 @@
 //! Pages: HTML made on the server, one page a file. They work without JavaScript and come alive with it. What
 //! they show and do, the JSON interface can too; both call `desk`.
 
-mod assets;
 mod words;
 mod shell;
 mod form;
 mod live;
-mod fault;
 mod entry;
 mod home;
 mod approvals;
-mod chart;
 mod reports;
 mod runs;
 mod places;
+mod stages;
 mod manage;
 
 use axum::Router;
@@ -24,13 +22,14 @@ use crate::http::{App, Operation};
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {
     Router::new()
-        .merge(assets::routes())
+        .merge(shell::routes())
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
         .merge(reports::routes())
         .merge(runs::routes())
         .merge(places::routes())
+        .merge(stages::routes())
         .merge(manage::routes())
 }
 
@@ -47,5 +46,5 @@ pub const OPERATIONS: &[&[Operation]] = &[
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {
-    router.layer(middleware::from_fn(fault::show))
+    router.layer(middleware::from_fn(shell::show_fault))
 }

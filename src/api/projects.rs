@@ -9,7 +9,6 @@ mod archive_project;
 mod settings;
 mod subscriptions;
 mod badges;
-mod trends;
 
 pub(super) use badges::pictures;
 
@@ -30,5 +29,4 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(settings::routes())
         .merge(subscriptions::routes())
         .merge(badges::routes())
-        .merge(trends::routes())
 }

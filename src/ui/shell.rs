@@ -1,12 +1,17 @@
 //! What surrounds every page: who is signed in, where one is, and where one can go.
 
+mod assets;
+mod fault;
+
+pub(super) use assets::routes;
+pub(super) use fault::show as show_fault;
+
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::assets;
 use super::words::Words;
 use crate::http::{App, Cookies, Problem, Visitor, theme};
 

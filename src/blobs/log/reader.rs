@@ -164,7 +164,7 @@ impl LogReader {
         .await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&File, &Files) -> io::Result<T> + Send + 'static,
     ) -> Result<T, BlobError> {

@@ -8,6 +8,7 @@ use super::*;
 use crate::model::StageIndex;
 
 mod properties;
+mod search;
 
 fn open() -> (tempfile::TempDir, Logs) {
     let folder = tempfile::tempdir().unwrap();

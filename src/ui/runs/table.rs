@@ -78,7 +78,7 @@ fn remark(stage: &StageView) -> &'static str {
 
 fn note(stage: &StageView) -> String {
     if let Some(because) = &stage.skipped_because {
-        return because.clone();
+        return because.replace('`', "");
     }
     match stage.status {
         StageStatus::Failed | StageStatus::Cancelled => {

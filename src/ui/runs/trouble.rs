@@ -73,7 +73,8 @@ impl Failure {
             advice: class.map_or("", advice),
             attempts: stage.present_attempts().len(),
             at: stage.attempts.last().and_then(|it| it.finished_at),
-            step: failed_step(stage),
+            // The message mostly names it.
+            step: failed_step(stage).filter(|it| !message.contains(it.as_str())),
             gates: missed.collect(),
             lines: tail.lines.into_iter().map(line).collect(),
             href,

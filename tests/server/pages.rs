@@ -16,8 +16,6 @@ mod stages;
 mod settings;
 #[path = "pages/account.rs"]
 mod account;
-#[path = "pages/look.rs"]
-mod look;
 #[path = "pages/admin.rs"]
 mod admin;
 

@@ -7,7 +7,7 @@ export const OPEN_PAGES = [["sign-in", "/sign-in"]];
 
 /** Not there yet: they go from here when they come. */
 const COMING = new Set([
-  "stage-failed", "stage-at-work", "artifacts", "project-settings", "secrets",
+  "project-settings", "secrets",
   "schedules", "webhooks", "notifications", "project-new", "team-new", "account", "people", "workers", "queue", "audit",
 ]);
 

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::desk::trends::{self, MetricsAsked, MetricsTrend};
+use crate::desk::reports::trends::{self, MetricsAsked, MetricsTrend};
 use crate::http::{App, Json, Path, Problem, Query, Visitor};
 
 /// Of which runs.

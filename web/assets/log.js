@@ -155,6 +155,8 @@ function begin() {
     else {
       list.isFollowing = !outline.isComplete;
       list.moveToEnd();
+      // Why it failed is mostly said last: nobody should have to look for it.
+      if (document.querySelector("#stage-head .s-failed")) root.scrollIntoView({ block: "end" });
     }
   }
   searchIn(root, list, { address: root.dataset.search, attempt: () => outline.attempt });

@@ -197,7 +197,7 @@ impl Installation {
         loop {
             // There may be no run yet.
             let shown = typed(self.elsewhere(&["show", run, "--json"]), "", &[0, 1, 2]);
-            let shown: Value = serde_json::from_str(&shown).unwrap();
+            let shown: Value = serde_json::from_str(&shown).unwrap_or_default();
             if is_so(&shown) {
                 return shown;
             }

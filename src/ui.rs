@@ -1,10 +1,7 @@
 //! Pages: HTML made on the server, one page a file. They work without JavaScript and come alive with it. What
 //! they show and do, the JSON interface can too; both call `desk`.
 
-mod words;
 mod shell;
-mod form;
-mod live;
 mod entry;
 mod home;
 mod approvals;
@@ -18,11 +15,12 @@ use axum::Router;
 use axum::middleware;
 
 use crate::http::{App, Operation};
+use shell::{assets, fault, form, live, words};
 
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {
     Router::new()
-        .merge(shell::routes())
+        .merge(assets::routes())
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
@@ -46,5 +44,5 @@ pub const OPERATIONS: &[&[Operation]] = &[
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {
-    router.layer(middleware::from_fn(shell::show_fault))
+    router.layer(middleware::from_fn(fault::show))
 }

@@ -1,10 +1,10 @@
 //! What surrounds every page: who is signed in, where one is, and where one can go.
 
-mod assets;
-mod fault;
-
-pub(super) use assets::routes;
-pub(super) use fault::show as show_fault;
+pub(super) mod assets;
+pub(super) mod words;
+pub(super) mod form;
+pub(super) mod live;
+pub(super) mod fault;
 
 use askama::Template;
 use axum::extract::FromRequestParts;
@@ -12,8 +12,8 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::words::Words;
 use crate::http::{App, Cookies, Problem, Visitor, theme};
+use words::Words;
 
 /// What a page may load and do; no script or style inside of it, nothing from elsewhere.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(

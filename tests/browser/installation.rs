@@ -117,10 +117,14 @@ impl Installation {
 
     /// As [`Installation::says`], with this on standard input.
     pub(crate) fn types(&self, stdin: &str, arguments: &[&str]) -> String {
+        typed(self.elsewhere(arguments), stdin, &[0, 1])
+    }
+
+    fn elsewhere(&self, arguments: &[&str]) -> Command {
         let mut command = trunkline(&self.folder.path().join("home"), arguments);
         std::fs::create_dir_all(self.folder.path().join("home")).unwrap();
         command.env("TRUNKLINE_SERVER", &self.url).env("TRUNKLINE_TOKEN", &self.token);
-        typed(command, stdin, &[0, 1])
+        command
     }
 
     /// What a command of the owner prints with `--json`.
@@ -191,7 +195,9 @@ impl Installation {
     pub(crate) fn wait_until(&self, run: &str, is_so: impl Fn(&Value) -> bool) -> Value {
         let until = Instant::now() + Duration::from_mins(1);
         loop {
-            let shown = self.json(&["show", run]);
+            // There may be no run yet.
+            let shown = typed(self.elsewhere(&["show", run, "--json"]), "", &[0, 1, 2]);
+            let shown: Value = serde_json::from_str(&shown).unwrap();
             if is_so(&shown) {
                 return shown;
             }

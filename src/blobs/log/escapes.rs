@@ -31,9 +31,9 @@ fn control_length(bytes: &[u8]) -> usize {
 fn string_length(bytes: &[u8]) -> Option<usize> {
     let mut rest = bytes.iter().enumerate().skip(2);
     let (at, end) = rest.find(|(_, it)| matches!(**it, BELL | ESCAPE | b'\n'))?;
-    match end {
-        &BELL => Some(at + 1),
-        &ESCAPE if bytes.get(at + 1) == Some(&b'\\') => Some(at + 2),
+    match *end {
+        BELL => Some(at + 1),
+        ESCAPE if bytes.get(at + 1) == Some(&b'\\') => Some(at + 2),
         _ => None,
     }
 }

@@ -54,6 +54,20 @@ async fn what_is_stored_already_is_not_written_again() {
 }
 
 #[tokio::test]
+async fn the_output_begins_before_its_first_step() {
+    let (_folder, logs) = open();
+    let mut writer = logs.writer(&name(0)).await.unwrap();
+    writer.start_section(0, OUTPUT_SECTION, Timestamp(1)).await.unwrap();
+    writer.start_section(0, 0, Timestamp(1)).await.unwrap();
+    writer.write_at(0, b"hello\n", Timestamp(1)).await.unwrap();
+    let reader = logs.reader(&name(0)).await.unwrap();
+    let steps: Vec<_> = reader.sections().await.unwrap().iter().map(|it| it.step).collect();
+    assert_eq!(steps, [OUTPUT_SECTION, 0]);
+    let (lines, _) = reader.next_lines(LogPlace::default(), 9, false).await.unwrap();
+    assert_eq!(lines[0].section, Some(0));
+}
+
+#[tokio::test]
 async fn a_gap_is_refused() {
     let (_folder, logs) = open();
     let mut writer = logs.writer(&name(0)).await.unwrap();

@@ -235,11 +235,14 @@ impl Drawer<'_> {
 
 /// Where a stage stands, in a word or two.
 pub(super) fn word(stage: &StageView) -> String {
-    match stage.status {
-        StageStatus::Failed if stage.allowed => "failed (allowed)".to_owned(),
-        StageStatus::Passed if stage.reused_from.is_some() => "passed (reused)".to_owned(),
-        status => status.to_string(),
+    let is = |status| stage.status == status;
+    if is(StageStatus::Failed) && stage.allowed {
+        return "failed (allowed)".to_owned();
     }
+    if is(StageStatus::Passed) && stage.reused_from.is_some() {
+        return "passed (reused)".to_owned();
+    }
+    stage.status.to_string()
 }
 
 fn tell(stage: &StageView) -> String {

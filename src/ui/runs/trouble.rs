@@ -104,7 +104,8 @@ fn name_of(class: FailureClass) -> &'static str {
     }
 }
 
-fn advice(class: FailureClass) -> &'static str {
+/// What to do about a failure of this class.
+pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
     match class {
         FailureClass::User => {
             "The last lines of its log mostly say why. Mend the code or the pipeline and push; if it fails \

@@ -82,7 +82,7 @@ pub(in crate::ui) fn routes() -> Router<App> {
 }
 
 /// Where a page finds one.
-pub(super) fn path(name: &str) -> String {
+pub(in crate::ui) fn path(name: &str) -> String {
     format!("/assets/{}/{name}", *DIGEST)
 }
 

@@ -7,11 +7,10 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::Shell;
 use crate::http::{Problem, ProblemKind};
 use crate::model::Timestamp;
-use crate::ui::entry::{self, RESUME};
-use crate::ui::shell;
+use crate::ui::entry::RESUME;
+use crate::ui::shell::{self, Shell};
 use crate::ui::words::Words;
 
 #[derive(Template)]
@@ -57,7 +56,7 @@ fn reads_pages(headers: &HeaderMap) -> bool {
 /// then they are. Else the session is to be gone on with, or begun.
 fn lead_in(headers: &HeaderMap, here: &str) -> Response {
     if shell::is_led_by_others(headers) {
-        return entry::again(here);
+        return crate::ui::entry::again(here);
     }
     let path = utf8_percent_encode(here, NON_ALPHANUMERIC);
     let to = HeaderValue::try_from(format!("{RESUME}?return_to={path}"));

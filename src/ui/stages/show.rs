@@ -9,9 +9,11 @@ use super::lines::{self, Group, OutlineBody, step_title};
 use super::log::started_at;
 use crate::desk::logs::{self, Outline, SearchQuery, SearchResult, StageLog};
 use crate::http::{App, Path, Problem, Query, Visitor};
+use crate::model::FailureClass;
 use crate::runs::view::{AttemptView, GateView, OutcomeView, StageView, StepView};
 use crate::store::runs::RunRow;
 use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::runs::advice;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -231,21 +233,21 @@ impl Head {
         }
     }
 
-    fn class(&self) -> String {
-        let class = if self.is_last {
-            self.stage.failure_class
-        } else {
-            self.outcome().and_then(|it| it.class)
-        };
-        class.map_or_else(String::new, |it| it.to_string().replace('_', " "))
+    fn failure_class(&self) -> Option<FailureClass> {
+        if self.is_last { self.stage.failure_class } else { self.outcome().and_then(|it| it.class) }
     }
 
-    /// What went wrong, and what to do about it.
+    fn class(&self) -> String {
+        self.failure_class().map_or_else(String::new, |it| it.to_string().replace('_', " "))
+    }
+
+    /// What went wrong, and what to do about it: what the message says, or what holds for the class.
     fn failure(&self) -> (String, String) {
         let of_stage = self.stage.failure_message.as_deref().filter(|_| self.is_last);
         let of_attempt = self.outcome().map(|it| it.message.as_str());
         let message = of_stage.or(of_attempt).unwrap_or_default();
-        let (what, help) = message.split_once("\nhelp: ").unwrap_or((message, ""));
+        let of_class = self.failure_class().map_or("", advice);
+        let (what, help) = message.split_once("\nhelp: ").unwrap_or((message, of_class));
         (what.to_owned(), help.to_owned())
     }
 

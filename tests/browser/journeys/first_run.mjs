@@ -24,7 +24,7 @@ await journey(async (open) => {
   await page.fill("input[name=name]", "shop");
   await page.fill("input[name=title]", "The shop");
   await page.click("main button.first");
-  await page.waitForURL((url) => url.pathname === "/teams/shop");
+  await page.waitForURL((url) => url.pathname.startsWith("/teams/shop"));
 
   await go(page, "/");
   await page.getByRole("link", { name: /project/i }).first().click();
@@ -32,9 +32,14 @@ await journey(async (open) => {
   await page.fill("input[name=name]", "web");
   await page.fill("input[name=address]", facts.address);
   await page.click("main button.first");
-  await page.waitForURL((url) => url.pathname === "/projects/shop/web");
+  await page.waitForURL((url) => url.pathname.startsWith("/projects/shop/web"));
 
-  await page.getByRole("button", { name: /start/i }).first().click();
+  await go(page, "/projects/shop/web");
+  await page.getByRole("link", { name: "Start a run" }).click();
+  await page.waitForURL((url) => url.pathname === "/projects/shop/web/start");
+  const pipeline = page.locator("input[name=pipeline]:not([type=hidden])");
+  if (await pipeline.count()) await pipeline.fill("ci");
+  await page.getByRole("button", { name: "Start" }).click();
   await page.waitForURL((url) => url.pathname.startsWith("/runs/"));
   await page.locator("main").getByText("passed").first().waitFor();
   expect((await page.locator("main").innerText()).includes("hello"), "the run does not show its stage");

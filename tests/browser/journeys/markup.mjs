@@ -22,11 +22,11 @@ await journey(async (open, browser) => {
   }, facts.run);
   const runs = [facts.run, facts.rejected, facts.cancelled].map((it) => `/runs/${it}`);
   const paths = [
-    "/", "/runs", `/runs?branch=${encodeURIComponent("<svg/onload=__fired('branch')>")}`, "/approvals", "/account",
+    "/", "/runs", `/runs?branch=${encodeURIComponent("<svg/onload=__fired('branch')>")}`, "/approvals", "/account", "/account/tokens", "/account/sessions",
     ...runs, `${runs[0]}/timeline`, `${runs[0]}/reports`, `${runs[0]}/artifacts`, ...keys.map(stage), `${stage("approve")}/approval`,
     `${runs[1]}/stages/approve/approval`,
-    PROJECT, `${PROJECT}/metrics`, `${PROJECT}/tests`, `${PROJECT}/settings`, `${PROJECT}/settings/webhooks`,
-    "/teams/odd", "/teams/shop", "/admin/people", "/admin/audit", "/admin/workers", "/admin/queue",
+    PROJECT, `${PROJECT}/metrics`, `${PROJECT}/tests`, `${PROJECT}/settings`, `${PROJECT}/settings/webhooks`, `${PROJECT}/start`, `${runs[0]}/changes`,
+    "/teams/odd", "/teams/shop", "/teams/shop/settings", "/admin/people", "/admin/people/eve", "/admin/audit", "/admin/workers", "/admin/queue",
     `/runs?branch=${encodeURIComponent("\"><img src=x onerror=__fired('query')>")}&status=failed&cursor=<b>`,
   ];
   const findings = new Findings();

@@ -18,7 +18,7 @@ const BLANK: Cell = Cell { letter: ' ', style: Style::PLAIN, link: 0 };
 
 #[derive(Debug, Default)]
 pub(super) struct Cells<'a> {
-    cells: Vec<Cell>,
+    row: Vec<Cell>,
     column: usize,
     links: Vec<&'a str>,
     link: u32,
@@ -30,10 +30,10 @@ impl<'a> Cells<'a> {
             if self.column >= COLUMNS_MAX {
                 return;
             }
-            if self.cells.len() <= self.column {
-                self.cells.resize(self.column + 1, BLANK);
+            if self.row.len() <= self.column {
+                self.row.resize(self.column + 1, BLANK);
             }
-            if let Some(cell) = self.cells.get_mut(self.column) {
+            if let Some(cell) = self.row.get_mut(self.column) {
                 *cell = Cell { letter, style, link: self.link };
             }
             self.column += 1;
@@ -51,9 +51,9 @@ impl<'a> Cells<'a> {
     /// Erases from here on (0), up to here (1) or all (2).
     pub(super) fn erase(&mut self, what: u16) {
         match what {
-            0 => self.cells.truncate(self.column),
-            1 => self.cells.iter_mut().take(self.column + 1).for_each(|it| *it = BLANK),
-            2 => self.cells.clear(),
+            0 => self.row.truncate(self.column),
+            1 => self.row.iter_mut().take(self.column + 1).for_each(|it| *it = BLANK),
+            2 => self.row.clear(),
             _ => {}
         }
     }
@@ -70,12 +70,12 @@ impl<'a> Cells<'a> {
 
     #[cfg(test)]
     pub(super) fn text(&self) -> String {
-        self.cells.iter().map(|it| it.letter).collect()
+        self.row.iter().map(|it| it.letter).collect()
     }
 
     pub(super) fn print(&self, html: &mut String) {
         let mut text = String::new();
-        for linked in self.cells.chunk_by(|one, other| one.link == other.link) {
+        for linked in self.row.chunk_by(|one, other| one.link == other.link) {
             let address = linked.first().and_then(|it| self.address(it.link));
             if let Some(address) = address {
                 html.push_str("<a href=\"");

@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(15);
 
 /// What a page watches.
 #[derive(Debug, Clone)]
-pub(super) enum Watch {
+pub(in crate::ui) enum Watch {
     /// One run.
     Run(RunId),
     /// Every run.
@@ -32,18 +32,19 @@ pub(super) enum Watch {
 
 /// A part of a page: the element with this id becomes this.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(super) struct Part {
+pub(in crate::ui) struct Part {
     /// Id of the element.
-    pub(super) id: &'static str,
+    pub(in crate::ui) id: &'static str,
     /// What is in it.
-    pub(super) html: String,
+    pub(in crate::ui) html: String,
 }
 
 /// Makes the parts anew.
-pub(super) type Render = Box<dyn Fn() -> BoxFuture<'static, Result<Vec<Part>, Problem>> + Send>;
+pub(in crate::ui) type Render =
+    Box<dyn Fn() -> BoxFuture<'static, Result<Vec<Part>, Problem>> + Send>;
 
 /// The stream that keeps a page true. It begins with every part, so that who comes back sees what is.
-pub(super) fn stream(
+pub(in crate::ui) fn stream(
     app: &App,
     visitor: &Visitor,
     watch: Watch,

@@ -15,7 +15,7 @@ const DAY: u64 = 24 * HOUR;
 const REVISION_CHARS: usize = 8;
 
 /// A small value, whether a template hands over it or a reference to it.
-pub(super) trait Value<T> {
+pub(in crate::ui) trait Value<T> {
     fn value(&self) -> T;
 }
 
@@ -38,28 +38,29 @@ values!(Timestamp, Option<Timestamp>, Milliseconds, u64, usize);
 
 /// How a page words things, at the moment when it is made.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Words {
+pub(in crate::ui) struct Words {
     now: Timestamp,
 }
 
+#[expect(clippy::unused_self, reason = "templates call all of them on what they have")]
 impl Words {
-    pub(super) fn at(now: Timestamp) -> Self {
+    pub(in crate::ui) fn at(now: Timestamp) -> Self {
         Self { now }
     }
 
     /// The moment when the page was made.
-    pub(super) fn now(&self) -> Timestamp {
+    pub(in crate::ui) fn now(self) -> Timestamp {
         self.now
     }
 
     /// `3 min ago`; the script keeps it true, and the moment itself is its title.
-    pub(super) fn ago(&self, at: impl Value<Timestamp>) -> Safe<String> {
+    pub(in crate::ui) fn ago(self, at: impl Value<Timestamp>) -> Safe<String> {
         let at = at.value();
         time("ago", at, &ago(self.now.since(at)))
     }
 
     /// `in 3 min`, or `now`.
-    pub(super) fn until(&self, at: impl Value<Timestamp>) -> Safe<String> {
+    pub(in crate::ui) fn until(self, at: impl Value<Timestamp>) -> Safe<String> {
         let at = at.value();
         let left = at.since(self.now);
         let text = if left.0 == 0 { "now".to_owned() } else { format!("in {}", span(left)) };
@@ -67,14 +68,14 @@ impl Words {
     }
 
     /// `2026-11-28 19:03:07 UTC`.
-    pub(super) fn moment(&self, at: impl Value<Timestamp>) -> Safe<String> {
+    pub(in crate::ui) fn moment(self, at: impl Value<Timestamp>) -> Safe<String> {
         let at = at.value();
         time("moment", at, &moment(at))
     }
 
     /// How long something has taken: it still counts while it has no end.
-    pub(super) fn took(
-        &self,
+    pub(in crate::ui) fn took(
+        self,
         started_at: impl Value<Timestamp>,
         finished_at: impl Value<Option<Timestamp>>,
     ) -> Safe<String> {
@@ -86,17 +87,18 @@ impl Words {
     }
 
     /// How long something has gone on that has no end yet.
-    pub(super) fn since(&self, started_at: &Timestamp) -> Safe<String> {
-        time("since", *started_at, &span(self.now.since(*started_at)))
+    pub(in crate::ui) fn since(self, started_at: impl Value<Timestamp>) -> Safe<String> {
+        let started_at = started_at.value();
+        time("since", started_at, &span(self.now.since(started_at)))
     }
 
     /// A span: `0.3 s`, `12 s`, `2 min 5 s`, `1 h 2 min`.
-    pub(super) fn span(&self, span: impl Value<Milliseconds>) -> String {
+    pub(in crate::ui) fn span(self, span: impl Value<Milliseconds>) -> String {
         self::span(span.value())
     }
 
     /// A status as a badge: colour, icon and word.
-    pub(super) fn status(&self, word: &str) -> Safe<String> {
+    pub(in crate::ui) fn status(self, word: &str) -> Safe<String> {
         let word = if is_plain(word) { word } else { "unknown" };
         let mut html = format!(r#"<span class="status s-{word}">"#);
         push_icon(&mut html, word);
@@ -106,19 +108,19 @@ impl Words {
     }
 
     /// An icon of `base.html` that says nothing by itself.
-    pub(super) fn icon(&self, name: &str) -> Safe<String> {
+    pub(in crate::ui) fn icon(self, name: &str) -> Safe<String> {
         let mut html = String::new();
         push_icon(&mut html, if is_plain(name) { name } else { "unknown" });
         Safe(html)
     }
 
     /// The beginning of a commit id.
-    pub(super) fn revision<'a>(&self, revision: &'a str) -> &'a str {
+    pub(in crate::ui) fn revision<'a>(self, revision: &'a str) -> &'a str {
         revision.get(..REVISION_CHARS).unwrap_or(revision)
     }
 
     /// `512 B`, `12.3 kB`: powers of 1,000.
-    pub(super) fn bytes(&self, count: impl Value<u64>) -> String {
+    pub(in crate::ui) fn bytes(self, count: impl Value<u64>) -> String {
         let count = count.value();
         let (mut value, mut units) = (count, ["B", "kB", "MB", "GB", "TB"].iter());
         let mut unit = units.next();
@@ -135,7 +137,7 @@ impl Words {
     }
 
     /// `1 run`, `2 runs`.
-    pub(super) fn count(&self, number: impl Value<usize>, noun: &str) -> String {
+    pub(in crate::ui) fn count(self, number: impl Value<usize>, noun: &str) -> String {
         let number = number.value();
         if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
     }

@@ -13,7 +13,7 @@ use crate::http::{App, Problem, ProblemKind, Visitor};
 
 /// A form that somebody who is signed in has sent from a page of ours, proved by its `csrf` field.
 #[derive(Debug)]
-pub(super) struct Posted<T>(pub(super) Visitor, pub(super) T);
+pub(in crate::ui) struct Posted<T>(pub(in crate::ui) Visitor, pub(in crate::ui) T);
 
 #[derive(serde::Deserialize)]
 struct Proof {
@@ -61,7 +61,7 @@ async fn proved(request: Request, app: &App) -> Result<(Parts, Bytes), Problem> 
 
 /// A form of who is not signed in yet.
 #[derive(Debug)]
-pub(super) struct Plain<T>(pub(super) T);
+pub(in crate::ui) struct Plain<T>(pub(in crate::ui) T);
 
 impl<T: DeserializeOwned> FromRequest<App> for Plain<T> {
     type Rejection = Problem;
@@ -93,7 +93,7 @@ fn too_large() -> Problem {
 }
 
 /// Leads on to a page of ours, as every form does that has worked.
-pub(super) fn onward(path: &str) -> Response {
+pub(in crate::ui) fn onward(path: &str) -> Response {
     let location = HeaderValue::try_from(local(path));
     let location = location.unwrap_or_else(|_| HeaderValue::from_static("/"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
@@ -146,7 +146,7 @@ pub(super) fn encoded(text: &str) -> String {
 }
 
 /// A path of this server; anything else becomes the home page.
-pub(super) fn local(path: &str) -> &str {
+pub(in crate::ui) fn local(path: &str) -> &str {
     let is_ours = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
     let is_plain = path.bytes().all(|it| it.is_ascii_graphic());
     if is_ours && is_plain { path } else { "/" }

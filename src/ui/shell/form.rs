@@ -109,7 +109,17 @@ pub(in crate::ui) fn mistake(problem: Problem) -> Result<String, Problem> {
             let help = problem.help().map_or_else(String::new, |it| format!(" {it}"));
             Ok(format!("{}.{help}", title.trim_end_matches('.')))
         }
-        _ => Err(problem),
+        ProblemKind::Unauthenticated
+        | ProblemKind::Forbidden
+        | ProblemKind::NotFound
+        | ProblemKind::MethodNotAllowed
+        | ProblemKind::PreconditionFailed
+        | ProblemKind::TooLarge
+        | ProblemKind::UnsupportedMedia
+        | ProblemKind::RangeNotSatisfiable
+        | ProblemKind::TooMany
+        | ProblemKind::Internal
+        | ProblemKind::Unavailable => Err(problem),
     }
 }
 

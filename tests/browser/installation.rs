@@ -61,7 +61,8 @@ impl Installation {
         installation.here(&["team", "add", "shop"]);
         installation.here(&["team", "member", "shop", "ada", "admin"]);
         let make = ["token", "create", "ada", "--name", "terminal", "--scope", "owner"];
-        installation.token = installation.here(&make).trim().to_owned();
+        let made = installation.here(&make);
+        made.trim().clone_into(&mut installation.token);
         installation.serve();
         Some(installation)
     }

@@ -8,6 +8,7 @@ pub mod id;
 pub mod money;
 pub mod status;
 pub mod time;
+pub mod usage;
 
 pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
 pub use digest::Digest;
@@ -16,3 +17,4 @@ pub use id::{AttemptName, RunId, StageIndex};
 pub use money::UsdNanos;
 pub use status::{AttemptStatus, RunStatus, StageStatus};
 pub use time::{Clock, Milliseconds, Timestamp};
+pub use usage::{Usage, UsageClass};

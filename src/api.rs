@@ -22,7 +22,7 @@ use tower_http::compression::predicate::{DefaultPredicate, NotForContentType, Pr
 use utoipa::OpenApi as _;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::http::{self, App, Operations, Problem, ProblemKind};
+use crate::http::{self, App, Beside, Operation, Operations, Problem, ProblemKind};
 
 /// Where everything of this version is.
 pub const PREFIX: &str = "/api/v1";
@@ -55,28 +55,33 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(projects::pictures())
         .nest(PREFIX, routes)
         .split_for_parts();
-    let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
-    (router, discovery::complete(document))
+    let document = discovery::complete(document);
+    let known = Arc::new(discovery::parameters(&document));
+    let router = router
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(known, http::refuse_unknown_parameters));
+    (router, document)
 }
 
 /// What a server listens with: all routes, and what every answer says to browsers. Wants to know who calls
 /// from where (`into_make_service_with_connect_info`).
 pub fn service(app: App) -> Router {
-    service_with(app, Router::new())
+    service_with(app, Beside::default())
 }
 
 /// The same, with routes beside those of the interface.
-pub fn service_with(app: App, beside: Router<App>) -> Router {
+pub fn service_with(app: App, beside: Beside) -> Router {
     let (router, document) = router();
-    let observed = (app.clone(), operations(&document));
-    router
+    let observed = (app.clone(), operations(&document, &beside.operations));
+    let router = router
         .merge(http::health_routes())
-        .merge(beside)
+        .merge(beside.routes)
         .fallback(async |_uri: Uri| Problem::not_found("this address"))
         .method_not_allowed_fallback(async || {
             let title = "this address does not take requests of this method";
             Problem::new(ProblemKind::MethodNotAllowed, title).with_help("See the header `Allow`.")
-        })
+        });
+    (beside.dress)(router)
         .layer(middleware::from_fn_with_state(app.clone(), http::once))
         .layer(middleware::from_fn(http::tag))
         .layer(middleware::from_fn_with_state(app.clone(), http::secure))
@@ -94,8 +99,11 @@ fn packable() -> impl Predicate {
 }
 
 /// The names of operations by method and route.
-fn operations(document: &utoipa::openapi::OpenApi) -> Operations {
-    let mut names = BTreeMap::new();
+fn operations(document: &utoipa::openapi::OpenApi, beside: &[Operation]) -> Operations {
+    let named = |(method, route, name): &Operation| {
+        (((*method).to_owned(), (*route).to_owned()), (*name).to_owned())
+    };
+    let mut names: BTreeMap<_, _> = beside.iter().map(named).collect();
     for (path, item) in &document.paths.paths {
         let operations = [
             ("POST", &item.post),

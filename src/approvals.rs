@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::{Event, Stage};
 use crate::forge::request_ref;
-use crate::model::{RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{RunId, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{LoadedRun, Runs, RunsError};
@@ -52,13 +52,24 @@ pub struct ShownApproval {
     /// How many more must say yes.
     pub missing: u32,
     /// The run that all is compared with; `None` when there is none yet.
-    pub base: Option<RunRow>,
+    pub base: Option<ComparedRun>,
     /// What differs in the files, by part of the release; `None` when it cannot be known.
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
     pub problem: Option<String>,
     /// What differs in the metrics.
     pub metrics: Vec<MetricChange>,
+}
+
+/// What a run would bring, compared with the last green run of the trunk before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Changes {
+    /// That run; `None` when there is none yet.
+    pub base: Option<ComparedRun>,
+    /// What differs in the files, by part of the release; `None` when it cannot be known.
+    pub parts: Option<Vec<Part>>,
+    /// Why it cannot be known.
+    pub problem: Option<String>,
 }
 
 /// What one person has said.
@@ -72,6 +83,26 @@ pub struct Answer {
     pub comment: String,
     /// When.
     pub at: Timestamp,
+}
+
+/// The run that another one is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComparedRun {
+    /// Its id.
+    pub id: RunId,
+    /// Its number.
+    pub number: i64,
+    /// Its commit.
+    pub revision: String,
+    /// Subject line of the commit.
+    pub title: String,
+}
+
+impl From<RunRow> for ComparedRun {
+    fn from(row: RunRow) -> Self {
+        let RunRow { id, number, revision, title, .. } = row;
+        Self { id, number, revision, title }
+    }
 }
 
 /// Why an approval cannot be shown.
@@ -120,16 +151,7 @@ impl Approvals {
         let (index, stage, asked) = find(loaded, name).ok_or_else(missing)?;
         let planned = loaded.run.plan().stages.get(index.as_usize());
         let key = planned.map(|it| it.key.clone()).unwrap_or_default();
-        let base = self.base(&loaded.row).await?;
-        let (parts, problem) = match &base {
-            Some(base) => match self.compare(loaded, base).await {
-                Ok(files) => {
-                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
-                }
-                Err(error) => (None, Some(error.to_string())),
-            },
-            None => (None, None),
-        };
+        let Changes { base, parts, problem } = self.changes(loaded).await?;
         let before = match &base {
             Some(base) => change::metrics(&self.runs.load(&base.id).await?.run),
             None => change::Metrics::new(),
@@ -146,6 +168,21 @@ impl Approvals {
             parts,
             problem,
         })
+    }
+
+    /// What a run would bring.
+    pub async fn changes(&self, loaded: &LoadedRun) -> Result<Changes, ApprovalsError> {
+        let base = self.base(&loaded.row).await?;
+        let (parts, problem) = match &base {
+            Some(base) => match self.compare(loaded, base).await {
+                Ok(files) => {
+                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
+                }
+                Err(error) => (None, Some(error.to_string())),
+            },
+            None => (None, None),
+        };
+        Ok(Changes { base: base.map(ComparedRun::from), parts, problem })
     }
 
     /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.

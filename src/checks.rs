@@ -5,6 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::FindingLevel;
+
+pub use cases::{CASES_MAX, Case, CaseId, Cases, SLOWEST_MAX};
+
+mod cases;
 pub mod cobertura;
 pub mod junit;
 pub mod published;
@@ -19,11 +24,13 @@ mod tests;
 pub const REPORT_BYTES_MAX: usize = 64 << 20;
 /// Failures that are kept of a report; more are counted.
 pub const FAILURES_MAX: usize = 1000;
+/// Findings that are kept of a report by level; more are counted.
+pub const FINDINGS_MAX: usize = 500;
 /// Longest name and message of a failure.
 const TEXT_BYTES_MAX: usize = 4096;
 
 /// What a report says.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
     /// Numbers for gates and trends.
     pub metrics: BTreeMap<String, f64>,
@@ -33,6 +40,21 @@ pub struct Report {
     pub failures: Vec<Failure>,
     /// How many more there were.
     pub failures_left_out: u64,
+    /// Test cases, if it is a report of tests.
+    pub cases: Cases,
+    /// Findings, if it is a report of a scanner, worst first; at most [`FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
+    /// How many more there were.
+    pub findings_left_out: u64,
+}
+
+/// What a scanner has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: FindingLevel,
+    /// Rule, message and place.
+    pub what: Failure,
 }
 
 /// Tests of a report.
@@ -88,6 +110,16 @@ impl Report {
         }
         self.failures_left_out += other.failures_left_out;
         other.failures.into_iter().for_each(|it| self.keep(it));
+        self.cases.merge(other.cases);
+        self.findings_left_out += other.findings_left_out;
+        self.findings.extend(other.findings);
+        self.bound_findings();
+    }
+
+    fn bound_findings(&mut self) {
+        self.findings.sort_by_key(|it| it.level);
+        self.findings_left_out += self.findings.len().saturating_sub(FINDINGS_MAX) as u64;
+        self.findings.truncate(FINDINGS_MAX);
     }
 
     fn keep(&mut self, failure: Failure) {

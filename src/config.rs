@@ -10,6 +10,7 @@ mod server;
 mod setting;
 pub mod file;
 mod layers;
+mod dependent;
 
 #[cfg(test)]
 mod tests;
@@ -196,7 +197,7 @@ impl Settings {
             executor: executor_kind(get("TRUNKLINE_EXECUTOR"))?,
             host_env: host_env(environment),
             slots: slots(get("TRUNKLINE_JOBS"))?,
-            user: get("USER").or_else(|| get("LOGNAME")).unwrap_or("somebody").to_owned(),
+            user: user(environment),
             log_filter: get("TRUNKLINE_LOG").map(str::to_owned),
             log_json: get("TRUNKLINE_LOG_FORMAT") == Some("json"),
             color: color(environment),
@@ -218,6 +219,24 @@ fn default_state_folder(environment: &Environment) -> Result<PathBuf, ConfigErro
     }
     let home = environment.get("HOME").ok_or(ConfigError::NoStateFolder)?;
     Ok(PathBuf::from(home).join(".local/share/trunkline"))
+}
+
+/// Login of who calls: what the environment says, else the name of the user of this process.
+fn user(environment: &Environment) -> String {
+    let named = environment.get("USER").or_else(|| environment.get("LOGNAME"));
+    if let Some(name) = named {
+        return name.to_owned();
+    }
+    let id = rustix::process::getuid().as_raw();
+    let text = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_of_user(&text, id).unwrap_or_else(|| format!("uid {id}"))
+}
+
+/// The name with this number in a text as `/etc/passwd` has it: `name:password:number:…`.
+fn name_of_user(text: &str, id: u32) -> Option<String> {
+    let mut users = text.lines().map(|it| it.split(':').collect::<Vec<_>>());
+    let is_it = |it: &Vec<&str>| it.get(2).and_then(|it| it.parse().ok()) == Some(id);
+    users.find(is_it)?.first().map(|it| (*it).to_owned())
 }
 
 fn host_env(environment: &Environment) -> Vec<(String, String)> {

@@ -19,6 +19,6 @@ pub use command::{Command, Refused, RerunScope};
 pub use decide::GRACE;
 pub use event::{Event, Failure, SkipReason};
 pub use outcome::{ArtifactRef, AttemptOutcome, TestCounts};
-pub use run::{Attempt, Run, Stage, Step, Stop, WaitsFor};
+pub use run::{Attempt, Cancellation, Run, Stage, Step, Stop, WaitsFor};
 pub use share::{Claim, Shares};
 pub use wanted::Wanted;

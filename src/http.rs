@@ -1,6 +1,7 @@
 //! What pages and JSON share: the services, who calls, problems, and streams of events.
 
 mod app;
+mod beside;
 mod caller;
 mod headers;
 mod problem;
@@ -13,12 +14,16 @@ mod watched;
 pub mod csv;
 
 pub use app::App;
-pub use caller::{Cookies, MaybeCaller, Newcomer, SameOrigin, SetCookies, Visitor};
+pub use beside::{Beside, Operation};
+pub use caller::{
+    Cookies, MaybeCaller, Newcomer, SameOrigin, SetCookies, Visitor, set_theme, theme,
+};
 pub use etag::{changed_since, check_if_match, tag, tell_packed_apart};
 pub use extract::{Json, Path, Query};
 pub use headers::secure;
 pub use idempotency::{IDEMPOTENCY_KEY, once};
 pub use problem::{Problem, ProblemBody, ProblemKind};
-pub use query::{Page, PageQuery};
+pub use query::parameters::{Parameters, refuse_unknown_parameters};
+pub use query::{CursorForm, Page, PageQuery};
 pub use streams::{Place, StreamLimits, Streams, event, event_stream, last_event_id};
 pub use watched::{Actor, Lifecycle, Operations, health_routes, metrics_routes, observe};

@@ -41,6 +41,8 @@ pub mod auth;
 pub mod approvals;
 pub mod worker;
 pub mod http;
+pub mod desk;
 pub mod api;
+pub mod ui;
 pub mod telemetry;
 pub mod cli;

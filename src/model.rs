@@ -7,6 +7,7 @@ pub mod failure;
 pub mod id;
 pub mod money;
 pub mod status;
+pub mod report;
 pub mod time;
 pub mod usage;
 
@@ -15,6 +16,7 @@ pub use digest::Digest;
 pub use failure::FailureClass;
 pub use id::{AttemptName, RunId, StageIndex};
 pub use money::UsdNanos;
+pub use report::{CaseOutcome, FindingLevel};
 pub use status::{AttemptStatus, RunStatus, StageStatus};
 pub use time::{Clock, Milliseconds, Timestamp};
 pub use usage::{Usage, UsageClass};

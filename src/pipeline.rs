@@ -22,6 +22,7 @@ pub use diagnostic::{Diagnostic, Severity, SourceFile};
 pub use expand::Selection;
 pub use expression::{Expression, ExpressionError, Reference, Template};
 pub use file::Pipeline;
+pub use file::trigger::EVENTS;
 pub use graph::Graph;
 pub use plan::{Plan, PlannedStage};
 pub use schema::schema;

@@ -136,7 +136,7 @@ impl Projects {
 
     /// What speaks to the project's forge; `None` where there is none, or no credential for it.
     pub async fn client(&self, project: &ProjectRow) -> Result<Option<Client>, ProjectError> {
-        if project.forge == ForgeKind::Git || project.forge_path.is_empty() {
+        if !project.has_forge() {
             return Ok(None);
         }
         let outgoing = self.parts.addresses.outgoing().clone();

@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 pub mod news;
 pub mod queue;
 pub mod view;
+mod reports;
 mod stages;
 mod watch;
 
@@ -178,6 +179,14 @@ impl Runs {
 
     /// Reads a run with everything that has happened to it.
     pub async fn load(&self, id: &RunId) -> Result<LoadedRun, RunsError> {
+        Ok(self.load_with_events(id).await?.0)
+    }
+
+    /// The same, and the events themselves.
+    pub async fn load_with_events(
+        &self,
+        id: &RunId,
+    ) -> Result<(LoadedRun, Vec<StoredEvent>), RunsError> {
         let not_found = || RunsError::NotFound(id.to_string());
         let row = self.store.find_run(id).await?.ok_or_else(not_found)?;
         let (plan, context) = self.store.find_plan(id).await?.ok_or_else(not_found)?;
@@ -186,8 +195,8 @@ impl Runs {
         let context: Context = serde_json::from_str(&context).map_err(unreadable)?;
         let run = Run::new(id.clone(), Arc::new(plan), Arc::new(context));
         let mut loaded = LoadedRun { run, row, seq: 0 };
-        self.refresh(&mut loaded).await?;
-        Ok(loaded)
+        let events = self.refresh(&mut loaded).await?;
+        Ok((loaded, events))
     }
 
     /// Applies what has happened since the run was read, and gives it.

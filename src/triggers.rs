@@ -34,7 +34,7 @@ mod outbox;
 mod tests;
 
 pub use intake::Received;
-pub use manual::{ManualError, ManualOrder};
+pub use manual::{ManualError, ManualOrder, Startable};
 
 /// Between two looks at what is due, when nobody has woken us.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ pub struct Worker<E> {
     draining: Arc<watch::Sender<bool>>,
     /// Whether this process itself wants to be drained, whatever its row says.
     is_leaving: Arc<AtomicBool>,
+    /// Runs that go on elsewhere because of that, so far.
+    handed_over: Arc<AtomicU64>,
     /// Something may be left of runs that went on elsewhere.
     sweep_now: Arc<Notify>,
     checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
@@ -177,6 +179,7 @@ impl<E: Executor> Worker<E> {
             slots,
             draining: Arc::new(watch::Sender::new(false)),
             is_leaving: Arc::default(),
+            handed_over: Arc::default(),
             sweep_now: Arc::default(),
             parts: Arc::new(parts),
             settings: Arc::new(settings),
@@ -215,6 +218,18 @@ impl<E: Executor> Worker<E> {
     pub fn drain(&self) {
         self.is_leaving.store(true, Ordering::Relaxed);
         self.draining.send_replace(true);
+    }
+
+    /// Whether it takes nothing new.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Runs that it has handed over since it is drained.
+    #[must_use]
+    pub fn handed_over(&self) -> u64 {
+        self.handed_over.load(Ordering::Relaxed)
     }
 
     /// Whether this worker has what somebody asks for. In a terminal nobody asks.

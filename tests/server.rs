@@ -56,6 +56,9 @@ mod repeated;
 #[path = "server/api/streams.rs"]
 mod streams;
 
+#[path = "server/pages.rs"]
+mod pages;
+
 #[path = "server/command.rs"]
 mod command;
 #[path = "server/identity.rs"]

@@ -26,6 +26,8 @@ mod leases;
 mod opening;
 #[path = "store/outbox.rs"]
 mod outbox;
+#[path = "store/reports.rs"]
+mod reports;
 #[path = "store/requests.rs"]
 mod requests;
 #[path = "store/results.rs"]
@@ -36,6 +38,8 @@ mod retention;
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/times.rs"]
+mod times;
 #[path = "store/traces.rs"]
 mod traces;
 #[path = "store/workers.rs"]

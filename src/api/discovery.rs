@@ -7,7 +7,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::App;
 
-pub(super) use open_api::complete;
+pub(super) use open_api::{complete, parameters};
 
 /// Under the prefix of the version.
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -12,15 +12,15 @@ mod notify_project;
 mod save_retention;
 mod subscriptions;
 mod badges;
+mod trends;
 
 pub(super) use badges::pictures;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{App, Problem, Visitor};
-use crate::model::Role;
-use crate::store::access::projects::ProjectRow;
+use crate::desk::projects::find;
+use crate::http::{App, Problem};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -36,16 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(save_retention::save_retention))
         .merge(subscriptions::routes())
         .merge(badges::routes())
-}
-
-/// The project `team/name`, where the caller may know of it.
-pub(super) async fn find(app: &App, visitor: &Visitor, slug: &str) -> Result<ProjectRow, Problem> {
-    let what = "this project";
-    let (team, name) = slug.split_once('/').ok_or_else(|| Problem::not_found(what))?;
-    let found = app.store.find_project_by_name(team, name).await?;
-    let project = found.ok_or_else(|| Problem::not_found(what))?;
-    visitor.require(&project.team, Role::Viewer, what)?;
-    Ok(project)
+        .merge(trends::routes())
 }
 
 fn check_address(app: &App, address: &str) -> Result<(), Problem> {

@@ -11,21 +11,14 @@ mod approvals;
 mod events;
 mod log;
 mod artifacts;
+mod reports;
 mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{App, Problem, Visitor};
-use crate::model::{Role, RunId, TeamId};
-use crate::runs::LoadedRun;
-use crate::store::runs::{RunFilter, RunRow};
-
-/// The longest text that a person may leave.
-const TEXT_CHARS_MAX: usize = 10_000;
-/// Characters of an id, and the fewest of its beginning that stand for it.
-const ID_CHARS: usize = 26;
-const PREFIX_CHARS_MIN: usize = 4;
+use crate::desk::runs::load;
+use crate::http::App;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -34,58 +27,13 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_run::show_run))
         .routes(routes!(show_graph::show_graph))
         .routes(routes!(start_run::start_run))
+        .routes(routes!(start_run::list_pipelines::list_pipelines))
         .routes(routes!(cancel_run::cancel_run))
         .routes(routes!(rerun_run::rerun_run))
         .merge(approvals::routes())
         .merge(events::routes())
         .merge(log::routes())
         .merge(artifacts::routes())
+        .merge(reports::routes())
         .merge(fleet::routes())
-}
-
-/// A run that the caller may use for what takes `needed`.
-async fn load(app: &App, visitor: &Visitor, id: &str, needed: Role) -> Result<LoadedRun, Problem> {
-    let row = find(app, visitor, id, needed).await?;
-    Ok(app.runs.load(&row.id).await?)
-}
-
-/// Its row. A run from a terminal belongs to nobody but the owners of the installation.
-async fn find(
-    app: &App,
-    visitor: &Visitor,
-    reference: &str,
-    needed: Role,
-) -> Result<RunRow, Problem> {
-    let not_found = || Problem::not_found("this run");
-    let row = named(app, visitor, &reference.to_lowercase()).await?.ok_or_else(not_found)?;
-    let project = app.store.find_project(&row.project).await?;
-    let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
-    visitor.require(&team, needed, "this run")?;
-    Ok(row)
-}
-
-/// The run with this id or this number; else the only one that the caller may see whose id begins so.
-async fn named(app: &App, visitor: &Visitor, reference: &str) -> Result<Option<RunRow>, Problem> {
-    if let Some(row) = app.store.find_run(&RunId(reference.to_owned())).await? {
-        return Ok(Some(row));
-    }
-    let is_number = !reference.starts_with('0') && reference.bytes().all(|it| it.is_ascii_digit());
-    if let Some(number) = reference.parse().ok().filter(|_| is_number) {
-        return Ok(app.store.find_run_by_number(number).await?);
-    }
-    if !(PREFIX_CHARS_MIN..ID_CHARS).contains(&reference.len()) {
-        return Ok(None);
-    }
-    let filter = RunFilter {
-        id_prefix: Some(reference.to_owned()),
-        teams: visitor.0.teams_as(Role::Viewer),
-        limit: 2,
-        ..RunFilter::default()
-    };
-    let mut rows = app.store.list_runs(&filter).await?;
-    if rows.len() > 1 {
-        let title = format!("`{reference}` is the beginning of several ids");
-        return Err(Problem::bad_request(title).with_help("Give more of the id, or the number."));
-    }
-    Ok(rows.pop())
 }

@@ -4,6 +4,7 @@ mod body;
 mod list_secrets;
 mod save_secret;
 mod delete_secret;
+mod show_keys;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             save_secret::save_project_secret,
             delete_secret::delete_project_secret
         ))
+        .routes(routes!(show_keys::show_keys))
 }
 
 /// A team, or one of its projects.
@@ -49,7 +51,7 @@ async fn project(
     visitor: &Visitor,
     ((team, name), needed): ((&str, &str), Role),
 ) -> Result<Holder, Problem> {
-    let project = super::projects::find(app, visitor, &format!("{team}/{name}")).await?;
+    let project = crate::desk::projects::find(app, visitor, &format!("{team}/{name}")).await?;
     visitor.require(&project.team, needed, "this project")?;
     Ok(Holder { team: project.team, project: project.id })
 }

@@ -10,8 +10,8 @@ mod delete_member;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::{App, Problem, Visitor};
-use crate::model::Role;
+use crate::desk::teams::find;
+use crate::http::App;
 use crate::store::access::teams::{MemberRow, TeamRow};
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -20,19 +20,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_team::show_team))
         .routes(routes!(list_members::list_members))
         .routes(routes!(save_member::save_member, delete_member::delete_member))
-}
-
-/// The team of this name, for what takes `needed`.
-pub(super) async fn find(
-    app: &App,
-    visitor: &Visitor,
-    name: &str,
-    needed: Role,
-) -> Result<TeamRow, Problem> {
-    let what = "this team";
-    let team = app.store.find_team(name).await?.ok_or_else(|| Problem::not_found(what))?;
-    visitor.require(&team.id, needed, what)?;
-    Ok(team)
 }
 
 /// A team.

@@ -40,6 +40,8 @@ pub struct Part {
     pub removed: u64,
     /// The files, by path.
     pub files: Vec<FileStat>,
+    /// How many more there are that are not listed.
+    pub more_files: usize,
 }
 
 /// A metric then and now.
@@ -56,6 +58,16 @@ pub struct MetricChange {
 }
 
 impl PartKind {
+    /// All there are, in the order they are shown.
+    pub const ALL: [Self; 6] =
+        [Self::Code, Self::Infra, Self::Prompts, Self::Models, Self::Indexes, Self::Other];
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
     /// The word in JSON and on pages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -89,7 +101,7 @@ pub(super) fn sorted(files: Vec<FileStat>, release: Option<&Release>) -> Vec<Par
     let mut parts: BTreeMap<PartKind, Part> = BTreeMap::new();
     for file in files {
         let kind = PartKind::of(&file.path, release);
-        let empty = Part { kind, added: 0, removed: 0, files: Vec::new() };
+        let empty = Part { kind, added: 0, removed: 0, files: Vec::new(), more_files: 0 };
         let part = parts.entry(kind).or_insert(empty);
         part.added += file.added;
         part.removed += file.removed;

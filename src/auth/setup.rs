@@ -57,6 +57,11 @@ impl Auth {
         Ok(Some(token))
     }
 
+    /// Whether there is somebody.
+    pub async fn is_set_up(&self) -> Result<bool, AuthError> {
+        Ok(!self.store.list_people().await?.is_empty())
+    }
+
     /// Makes the first person, who owns the installation and has shown a set-up token; uses up all tokens.
     pub async fn finish_setup(
         &self,

@@ -2,7 +2,8 @@
 //! standard; cases are counted one by one, as the sums that writers put into attributes differ.
 
 use super::xml::{Document, Element, Node, text_of};
-use super::{Failure, Report, ReportError, TestCounts, bounded, number, push_bounded};
+use super::{Case, Failure, Report, ReportError, TestCounts, bounded, number, push_bounded};
+use crate::model::CaseOutcome;
 
 /// Reads a report; `file` names it in errors.
 ///
@@ -23,14 +24,6 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Report, ReportError> {
     Ok(reading.finish())
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Outcome {
-    #[default]
-    Passed,
-    Skipped,
-    Failed,
-}
-
 #[derive(Debug, Default)]
 struct Reading {
     report: Report,
@@ -40,13 +33,15 @@ struct Reading {
     suite_seconds: Option<f64>,
     timed_suite: Option<usize>,
     case_seconds: f64,
-    case: Option<Case>,
+    /// Names of the open suites.
+    names: Vec<String>,
+    case: Option<OpenCase>,
 }
 
-#[derive(Debug, Default)]
-struct Case {
-    outcome: Outcome,
-    failure: Failure,
+#[derive(Debug)]
+struct OpenCase {
+    case: Case,
+    is_skipped: bool,
     /// Whether the text that comes belongs to the failure.
     in_failure: bool,
     has_message: bool,
@@ -55,26 +50,30 @@ struct Case {
 impl Reading {
     fn start(&mut self, element: &Element<'_>) {
         match element.name() {
-            "testsuites" | "testsuite" => self.start_suite(element.number("time")),
+            "testsuites" | "testsuite" => self.start_suite(element),
             "testcase" => {
                 self.case_seconds += element.number("time").unwrap_or(0.0);
-                self.case = Some(Case::of(element));
-            }
-            "failure" | "error" => {
-                if let Some(case) = &mut self.case {
-                    case.fail(element);
-                }
+                let suite = self.names.iter().rfind(|it| !it.is_empty());
+                self.case = Some(OpenCase::of(suite.cloned().unwrap_or_default(), element));
             }
             "skipped" => {
-                if let Some(case) = self.case.as_mut().filter(|it| it.outcome == Outcome::Passed) {
-                    case.outcome = Outcome::Skipped;
+                if let Some(open) = &mut self.case {
+                    open.is_skipped = open.case.outcome == CaseOutcome::Passed;
                 }
             }
-            _ => (),
+            name => {
+                if let (Some(open), Some(outcome)) = (&mut self.case, outcome_of(name)) {
+                    open.fail(outcome, element);
+                }
+            }
         }
     }
 
-    fn start_suite(&mut self, seconds: Option<f64>) {
+    fn start_suite(&mut self, element: &Element<'_>) {
+        let seconds = element.number("time");
+        // The outermost is called after the program that wrote the report.
+        let name = element.attribute("name").filter(|_| element.name() == "testsuite");
+        self.names.push(bounded(name.unwrap_or_default().trim()));
         if let (Some(seconds), None) = (seconds, self.timed_suite) {
             *self.suite_seconds.get_or_insert(0.0) += seconds;
             self.timed_suite = Some(self.suites);
@@ -86,40 +85,45 @@ impl Reading {
         match name {
             "testsuites" | "testsuite" => {
                 self.suites = self.suites.saturating_sub(1);
+                self.names.pop();
                 self.timed_suite = self.timed_suite.filter(|it| *it < self.suites);
             }
-            "failure" | "error" => {
-                if let Some(case) = &mut self.case {
-                    case.in_failure = false;
+            "testcase" => self.end_case(),
+            name => {
+                if let (Some(open), Some(_)) = (&mut self.case, outcome_of(name)) {
+                    open.in_failure = false;
                 }
             }
-            "testcase" => self.end_case(),
-            _ => (),
         }
     }
 
     fn end_case(&mut self) {
-        let Some(case) = self.case.take() else { return };
-        match case.outcome {
-            Outcome::Passed => self.counts.passed += 1,
-            Outcome::Skipped => self.counts.skipped += 1,
-            Outcome::Failed => {
-                self.counts.failed += 1;
-                let mut failure = case.failure;
-                failure.message.truncate(failure.message.trim_end().len());
-                self.report.keep(failure);
-            }
+        let Some(OpenCase { mut case, is_skipped, .. }) = self.case.take() else { return };
+        if is_skipped && case.outcome == CaseOutcome::Passed {
+            self.counts.skipped += 1;
+            return;
         }
+        case.message.truncate(case.message.trim_end().len());
+        if case.outcome.is_failure() {
+            self.counts.failed += 1;
+            self.report.keep(Failure {
+                name: case.name.clone(),
+                message: case.message.clone(),
+                file: case.file.clone(),
+                line: case.line,
+            });
+        } else {
+            self.counts.passed += 1;
+        }
+        self.report.cases.add(case);
     }
 
     fn text(&mut self, text: &str) {
-        if let Some(case) = self.case.as_mut().filter(|it| it.in_failure && !it.has_message) {
+        if let Some(open) = self.case.as_mut().filter(|it| it.in_failure && !it.has_message) {
             // Leading blank lines are no message; the end is trimmed when the case is over.
-            let is_begun = !case.failure.message.is_empty();
-            push_bounded(
-                &mut case.failure.message,
-                if is_begun { text } else { text.trim_start() },
-            );
+            let message = &mut open.case.message;
+            let is_begun = !message.is_empty();
+            push_bounded(message, if is_begun { text } else { text.trim_start() });
         }
     }
 
@@ -138,31 +142,49 @@ impl Reading {
     }
 }
 
-impl Case {
-    fn of(element: &Element<'_>) -> Self {
+/// What an element says of the case that it stands in. Surefire and nextest write down what failed when they
+/// tried a case again: it passed in the end where it has only `flakyFailure`.
+fn outcome_of(element: &str) -> Option<CaseOutcome> {
+    match element {
+        "failure" => Some(CaseOutcome::Failed),
+        "error" => Some(CaseOutcome::Error),
+        "flakyFailure" | "flakyError" => Some(CaseOutcome::Flaky),
+        _ => None,
+    }
+}
+
+impl OpenCase {
+    fn of(suite: String, element: &Element<'_>) -> Self {
         let name = element.attribute("name").unwrap_or_else(|| "a test without a name".to_owned());
         let name = match element.attribute("classname").filter(|it| !it.is_empty()) {
             Some(class) => format!("{class}::{name}"),
             None => name,
         };
-        let failure = Failure {
+        let case = Case {
+            suite,
             name: bounded(&name),
+            outcome: CaseOutcome::Passed,
             message: String::new(),
             file: element.attribute("file").filter(|it| !it.is_empty()).map(|it| bounded(&it)),
             line: element.whole("line"),
+            seconds: element.number("time"),
         };
-        Self { failure, ..Self::default() }
+        Self { case, is_skipped: false, in_failure: false, has_message: false }
     }
 
     /// The first failure of a case tells; what follows from it, as in a teardown, does not.
-    fn fail(&mut self, element: &Element<'_>) {
-        if self.outcome == Outcome::Failed {
+    fn fail(&mut self, outcome: CaseOutcome, element: &Element<'_>) {
+        let case = &mut self.case;
+        let was = case.outcome;
+        if was.is_failure() || was == outcome {
             return;
         }
-        self.outcome = Outcome::Failed;
+        case.outcome = outcome;
+        case.message.clear();
         self.in_failure = true;
+        self.has_message = false;
         if let Some(message) = element.attribute("message").filter(|it| !it.trim().is_empty()) {
-            self.failure.message = bounded(message.trim_start());
+            case.message = bounded(message.trim_start());
             self.has_message = true;
         }
     }

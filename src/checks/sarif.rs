@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use super::{Failure, Report, ReportError, bounded, check_size, number};
+use crate::model::FindingLevel;
 
 /// Reads a report; `file` names it in errors. Failures are errors first, then warnings.
 ///
@@ -36,6 +37,7 @@ pub fn read(file: &str, bytes: &[u8]) -> Result<Report, ReportError> {
 struct Found {
     errors: Vec<Failure>,
     warnings: Vec<Failure>,
+    notes: Vec<Failure>,
     counts: [u64; 3],
 }
 
@@ -43,13 +45,13 @@ impl Found {
     fn add(&mut self, rules: &Rules<'_>, result: &Finding) {
         let [errors, warnings, notes] = &mut self.counts;
         let (count, kept) = match result.level(rules) {
-            Some("error") => (errors, Some(&mut self.errors)),
-            Some("warning") => (warnings, Some(&mut self.warnings)),
-            Some("note") => (notes, None),
+            Some("error") => (errors, &mut self.errors),
+            Some("warning") => (warnings, &mut self.warnings),
+            Some("note") => (notes, &mut self.notes),
             _ => return,
         };
         *count += 1;
-        if let Some(kept) = kept.filter(|it| it.len() < super::FAILURES_MAX) {
+        if kept.len() < super::FAILURES_MAX {
             kept.push(result.failure(rules));
         }
     }
@@ -62,10 +64,24 @@ impl Found {
         {
             report.metrics.insert(name.to_owned(), number(count));
         }
+        let levels = [
+            (FindingLevel::Error, &self.errors),
+            (FindingLevel::Warning, &self.warnings),
+            (FindingLevel::Note, &self.notes),
+        ];
+        for (level, found) in levels {
+            report.findings.extend(found.iter().map(|it| told(level, it)));
+        }
+        report.bound_findings();
+        report.findings_left_out = (errors + warnings + notes) - report.findings.len() as u64;
         self.errors.into_iter().chain(self.warnings).for_each(|it| report.keep(it));
         report.failures_left_out = (errors + warnings) - report.failures.len() as u64;
         report
     }
+}
+
+fn told(level: FindingLevel, what: &Failure) -> super::Finding {
+    super::Finding { level, what: what.clone() }
 }
 
 /// The rules of a run.

@@ -7,8 +7,10 @@ use super::session::Session;
 use super::state::{State, absent_database};
 use super::{keys, output};
 use crate::auth::Auth;
+use crate::cli::remote::Remote;
 use crate::model::{ProjectId, TeamId};
 use crate::outgoing::Outgoing;
+use crate::store::DatabaseKind;
 use crate::store::access::people::PersonRow;
 use crate::store::audit::AuditRow;
 
@@ -22,6 +24,11 @@ pub async fn open(session: &Session) -> anyhow::Result<State> {
     if let Some(made) = absent {
         output::note(&format!("note: the database `{}` is new", made.display()));
     }
+    let database = match state.store.database_kind() {
+        DatabaseKind::Postgres => "DATABASE_URL".to_owned(),
+        DatabaseKind::Sqlite => state.folder.display().to_string(),
+    };
+    Remote::note_here(session, &database)?;
     Ok(state)
 }
 

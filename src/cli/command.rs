@@ -23,6 +23,7 @@ pub mod whoami;
 pub mod project;
 pub mod deliveries;
 pub mod secret;
+pub mod subscription;
 pub mod person;
 pub mod team;
 pub mod token;
@@ -96,6 +97,8 @@ pub enum Subcommand {
     Deliveries(deliveries::DeliveriesArgs),
     /// List, set and remove the secrets of a server
     Secret(secret::SecretArgs),
+    /// List, make and end what tells people and programs of a team's runs
+    Subscription(subscription::SubscriptionArgs),
     /// Add, list and shut out the people of a server
     Person(person::PersonArgs),
     /// Add and list the teams of a server
@@ -130,7 +133,6 @@ impl Subcommand {
             Self::Serve(_) => Some("serve"),
             Self::Worker(_) => Some("worker"),
             Self::Workers(_) => Some("workers"),
-            Self::Key(_) => Some("key"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
             Self::Backup(_) => Some("backup"),
@@ -151,10 +153,12 @@ impl Subcommand {
             | Self::Project(_)
             | Self::Deliveries(_)
             | Self::Secret(_)
+            | Self::Subscription(_)
             | Self::Audit(_)
             | Self::Person(_)
             | Self::Team(_)
-            | Self::Token(_) => None,
+            | Self::Token(_)
+            | Self::Key(_) => None,
         }
     }
 
@@ -218,6 +222,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Project(args) => project::execute(session, &args).await,
         Subcommand::Deliveries(args) => deliveries::execute(session, &args).await,
         Subcommand::Secret(args) => secret::execute(session, &args).await,
+        Subcommand::Subscription(args) => subscription::execute(session, &args).await,
         Subcommand::Person(args) => person::execute(session, &args).await,
         Subcommand::Team(args) => team::execute(session, &args).await,
         Subcommand::Token(args) => token::execute(session, &args).await,

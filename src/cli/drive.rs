@@ -40,15 +40,9 @@ const LOG_LIMIT_BYTES: u64 = 4 << 30;
 /// What seems to have no state folder any more is left alone for so long.
 const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 
-/// Options of the commands that drive runs.
+/// What runs stages on this machine, and how many.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub struct DriveArgs {
-    /// Give a secret; without a value it is read from the environment
-    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
-    pub secrets: Vec<String>,
-    /// Give the secrets of a file with `NAME=value` lines
-    #[arg(long = "secrets-file", value_name = "FILE")]
-    pub secrets_files: Vec<PathBuf>,
+pub struct EngineArgs {
     /// What runs the stages [default: `docker`, or what the run was created with]
     #[arg(long, value_enum)]
     pub executor: Option<executor::Choice>,
@@ -58,6 +52,20 @@ pub struct DriveArgs {
     /// Containers made ready while their needs still run; 0 for none [default: as many as `--jobs`]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
     pub look_ahead: Option<u16>,
+}
+
+/// Options of the commands that drive runs.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct DriveArgs {
+    /// Give a secret; without a value it is read from the environment
+    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
+    pub secrets: Vec<String>,
+    /// Give the secrets of a file with `NAME=value` lines
+    #[arg(long = "secrets-file", value_name = "FILE")]
+    pub secrets_files: Vec<PathBuf>,
+    /// What runs the stages.
+    #[command(flatten)]
+    pub engine: EngineArgs,
     /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
     #[arg(long, overrides_with = "no_keep")]
     pub keep: bool,
@@ -75,9 +83,9 @@ impl DriveArgs {
         let given = [
             (!self.secrets.is_empty(), "--secret"),
             (!self.secrets_files.is_empty(), "--secrets-file"),
-            (self.executor.is_some(), "--executor"),
-            (self.jobs.is_some(), "--jobs"),
-            (self.look_ahead.is_some(), "--look-ahead"),
+            (self.engine.executor.is_some(), "--executor"),
+            (self.engine.jobs.is_some(), "--jobs"),
+            (self.engine.look_ahead.is_some(), "--look-ahead"),
             (self.keep, "--keep"),
         ];
         let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) else {
@@ -153,7 +161,7 @@ impl<'a> Foreground<'a> {
         args: &'a DriveArgs,
         run: &RunId,
     ) -> anyhow::Result<Self> {
-        let kind = executor::kind_for(session, state, run, args.executor);
+        let kind = executor::kind_for(session, state, run, args.engine.executor);
         Self::open(session, state, args, kind).await
     }
 
@@ -297,13 +305,13 @@ pub fn worker_settings(
     args: &DriveArgs,
     reuse: Reuse,
 ) -> WorkerSettings {
-    let slots = args.jobs.map_or(session.settings.slots, usize::from);
+    let slots = args.engine.jobs.map_or(session.settings.slots, usize::from);
     WorkerSettings {
         instance: state.instance.clone(),
         owner: format!("process {} of {}", std::process::id(), session.settings.user),
         state_folder: state.folder.clone(),
         slots,
-        look_ahead: args.look_ahead.map_or(slots, usize::from),
+        look_ahead: args.engine.look_ahead.map_or(slots, usize::from),
         log_limit_bytes: LOG_LIMIT_BYTES,
         keep_failed: args.keep || (session.output.is_live && !args.no_keep),
         reuse: reuse == Reuse::WhereUnchanged,

@@ -17,6 +17,7 @@ pub mod watch;
 use crate::config::ApiToken;
 
 use super::failure::Usage;
+use super::output::note;
 use super::session::Session;
 
 pub use address::Address;
@@ -57,7 +58,19 @@ impl Remote {
                  `TRUNKLINE_SERVER` names one",
             )
         };
-        Self::open(session, &current.ok_or_else(missing)?)
+        let current = current.ok_or_else(missing)?;
+        note(&format!("at `{current}`, where you signed in last; `--server` names another"));
+        Self::open(session, &current)
+    }
+
+    /// Says that a command works on this machine, to somebody who is signed in elsewhere.
+    pub fn note_here(session: &Session, database: &str) -> anyhow::Result<()> {
+        let servers = Servers::load(session)?;
+        if let Some((address, _)) = servers.current() {
+            let place = address.short();
+            note(&format!("on `{database}` of this machine; `--server {place}` asks that server"));
+        }
+        Ok(())
     }
 
     fn open(session: &Session, name: &str) -> anyhow::Result<Self> {

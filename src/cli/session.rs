@@ -60,6 +60,20 @@ impl Session {
         Repository::discover(&self.folder).ok().as_ref().map(repository_name)
     }
 
+    /// Says what a long process does, on standard output: as a line of its log where that is JSON.
+    pub fn announce(&self, text: &str) -> std::io::Result<()> {
+        if !self.settings.log_json && !self.output.json {
+            return self.output.line(text);
+        }
+        let at = chrono::DateTime::from_timestamp_millis(self.now().0).unwrap_or_default();
+        self.output.json(&serde_json::json!({
+            "timestamp": at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true),
+            "level": "INFO",
+            "fields": { "message": text },
+            "target": "trunkline",
+        }))
+    }
+
     /// The present moment.
     #[must_use]
     pub fn now(&self) -> Timestamp {

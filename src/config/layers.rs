@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use super::dependent;
 use super::file::{self, GivenByVariable, Gravity, Problem};
 use super::setting::{Kind, SETTINGS, Setting};
 use super::{ConfigError, Environment, Settings};
@@ -92,8 +93,10 @@ impl Checker<'_> {
         self.literal_secrets(problems);
         self.files(problems);
         problems.extend(self.database(environment));
-        problems.extend(self.app(environment));
         let read = environment.clone().with_files();
+        if let Ok(read) = &read {
+            problems.extend(dependent::problems(read, self.given));
+        }
         match read.and_then(|it| Settings::read(&it, None)) {
             Ok(settings) => problems.extend(self.exposure(&settings)),
             Err(ConfigError::NoStateFolder) => (),
@@ -168,18 +171,6 @@ impl Checker<'_> {
         };
         let help = "write `postgres://user@host/database`; its password may stand in it".to_owned();
         Some(self.error("config/database-url", "DATABASE_URL", reason, Some(help)))
-    }
-
-    fn app(&self, environment: &Environment) -> Option<Problem> {
-        const NAMES: [&str; 2] = ["TRUNKLINE_GITHUB_APP_ID", "TRUNKLINE_GITHUB_APP_KEY_FILE"];
-        let [id, key] = NAMES.map(|it| environment.get(it).is_some());
-        let (there, missing) = match (id, key) {
-            (true, false) => (NAMES[0], "forges.github_app_key_file"),
-            (false, true) => (NAMES[1], "forges.github_app_id"),
-            _ => return None,
-        };
-        let message = format!("a GitHub App needs `{missing}` too");
-        Some(self.error("config/incomplete", there, message, None))
     }
 
     fn error(

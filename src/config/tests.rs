@@ -148,7 +148,7 @@ public_url = "http://ci.example"
     "#);
     let text = "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://ci.example\"\n\
         [metrics]\ntoken_file = \"token\"\n";
-    assert_eq!(problems(text, &[("token", "x")], &[]), [""; 0]);
+    assert_eq!(problems(text, &[("token", LONG)], &[]), [""; 0]);
 }
 
 #[test]
@@ -215,6 +215,63 @@ fn the_example_of_the_documentation_is_fine() {
     let (_, rest) = page.split_once("```toml\n").unwrap();
     let (example, _) = rest.split_once("```").unwrap();
     let example = example.replace("/etc/trunkline/database-url", "url");
-    let beside = [("url", "postgres://ci@db/ci\n"), ("metrics.token", "x\n")];
+    let example = example.replace("/var/lib/trunkline", "data");
+    let beside = [("url", "postgres://ci@db/ci\n"), ("metrics.token", LONG)];
     assert_eq!(problems(&example, &beside, &[]), [""; 0]);
+}
+
+/// A secret that nobody guesses.
+const LONG: &str = "0123456789abcdef0123456789abcdef";
+
+#[test]
+fn settings_that_need_another_one_are_told() {
+    let text = r#"
+database_url = ""
+[oidc]
+client_id = "ci"
+[mail]
+from = "ci@example.org"
+[traces]
+headers = "a=b"
+[metrics]
+token = "secret"
+"#;
+    let told = problems(text, &[], &[]);
+    let told: Vec<_> = told.iter().filter(|it| !it.contains("config/secret-in-file")).collect();
+    let told = told.iter().map(|it| it.as_str()).collect::<Vec<_>>().join("\n");
+    insta::assert_snapshot!(told, @r#"
+    2:16 config/empty: `database_url` is empty, and SQLite in the state folder is used (leave it out for SQLite, or write `postgres://user@host/database`)
+    4:13 config/incomplete: an OpenID provider needs `oidc.issuer` too (-)
+    6:8 config/incomplete: mail needs `mail.smtp_url` too (-)
+    8:11 config/incomplete: the sending of traces needs `traces.endpoint` too (-)
+    10:9 config/short-secret: `metrics.token` has fewer than 16 characters and can be guessed (make one with `openssl rand -hex 32`)
+    "#);
+    let smtp = problems("[mail]\nsmtp_url_file = \"url\"\n", &[("url", "smtp://host:25")], &[]);
+    assert!(smtp.concat().contains("mail needs `mail.from` too"), "{smtp:?}");
+    let empty = problems("", &[], &[("DATABASE_URL", "")]);
+    assert!(empty.concat().contains("config/empty: `DATABASE_URL` is empty"), "{empty:?}");
+    let key = "[forges]\ngithub_app_id = \"1\"\ngithub_app_key_file = \"key\"\n";
+    let told = problems(key, &[("key", "abc")], &[]).concat();
+    assert!(told.contains("in which there is no private key (PEM)"), "{told}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_told() {
+    let told = problems("state = \"file/state\"\n", &[("file", "")], &[]).concat();
+    assert!(told.contains("config/unwritable-folder: `state` names"), "{told}");
+    assert!(told.contains("file` is no folder"), "{told}");
+    let told = problems("state = \"/proc/trunkline\"\n", &[], &[]).concat();
+    assert!(told.contains("`/proc` cannot be written to"), "{told}");
+    assert_eq!(problems("state = \"new/state\"\n", &[], &[]), [""; 0]);
+}
+
+#[test]
+fn who_calls_has_a_name_also_where_the_environment_has_none() {
+    let text = "root:x:0:0:root:/root:/bin/sh\nci:x:1000:1000::/home/ci:/bin/sh\n";
+    assert_eq!(name_of_user(text, 1000).as_deref(), Some("ci"));
+    assert_eq!(name_of_user(text, 7), None);
+    let settings = Settings::read(&[("HOME", "/h"), ("LOGNAME", "ada")].into(), None).unwrap();
+    assert_eq!(settings.user, "ada");
+    let unnamed = Settings::read(&[("HOME", "/h")].into(), None).unwrap().user;
+    assert!(!unnamed.is_empty() && unnamed != "somebody", "{unnamed}");
 }

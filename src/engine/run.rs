@@ -41,9 +41,19 @@ pub struct Run {
     pub(super) instance: String,
     pub(super) admitted: bool,
     pub(super) halt: Option<Halt>,
+    pub(super) cancellation: Option<Cancellation>,
     pub(super) may_reuse: bool,
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished: Option<(RunStatus, Timestamp)>,
+}
+
+/// Who asked first to stop a run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancellation {
+    /// Login, or what else it was.
+    pub by: String,
+    /// For those who look at it later; may be empty.
+    pub reason: String,
 }
 
 /// Why nothing new starts in a run.
@@ -192,6 +202,7 @@ impl Run {
             instance: String::new(),
             admitted: false,
             halt: None,
+            cancellation: None,
             may_reuse: true,
             started_at: None,
             finished: None,
@@ -214,6 +225,12 @@ impl Run {
     #[must_use]
     pub fn context(&self) -> &Arc<Context> {
         &self.context
+    }
+
+    /// Who asked to stop it, since its last re-run.
+    #[must_use]
+    pub fn cancellation(&self) -> Option<&Cancellation> {
+        self.cancellation.as_ref()
     }
 
     /// Where it stands.

@@ -247,7 +247,6 @@ impl Client {
         };
         let mut body = json!({
             "name": post.context,
-            "head_sha": post.revision,
             "status": status,
             "conclusion": conclusion,
             "details_url": post.target_url,
@@ -256,7 +255,11 @@ impl Client {
         remove_nulls(&mut body);
         let runs = format!("/repos/{}/check-runs", self.repository);
         let (method, path) = match post.remote_id.as_str() {
-            "" => (Method::POST, runs),
+            // Only a new one says which commit it is about.
+            "" => {
+                body["head_sha"] = json!(post.revision);
+                (Method::POST, runs)
+            }
             id => (Method::PATCH, format!("{runs}/{id}")),
         };
         let run: CheckRun = api.github(method, &path, Some(body)).await?.json()?;

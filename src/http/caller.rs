@@ -5,7 +5,7 @@ pub(in crate::http) mod cross_site;
 pub(in crate::http) mod client;
 
 pub use client::Newcomer;
-pub use cookies::{Cookies, SetCookies};
+pub use cookies::{Cookies, SetCookies, set_theme, theme};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::http::header;

@@ -43,6 +43,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         if has_nul(&bytes) {
             return Err(nul());
         }
+        if let Some(other) = other_than_object(&bytes) {
+            let title = format!("the body is {other}, and must be an object");
+            return Err(Problem::bad_request(title).with_help("Write `{ … }`."));
+        }
         axum::Json::from_bytes(&bytes).map(|it| Self(it.0)).map_err(|it| refused_body(&it))
     }
 }
@@ -58,9 +62,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         check_uri(&parts.uri)?;
-        axum::extract::Query::try_from_uri(&parts.uri).map(|it| Self(it.0)).map_err(
-            |rejection: QueryRejection| Problem::bad_request(plain(&rejection.body_text())),
-        )
+        axum::extract::Query::try_from_uri(&parts.uri)
+            .map(|it| Self(it.0))
+            .map_err(|rejection: QueryRejection| refused_query(&rejection.body_text()))
     }
 }
 
@@ -108,15 +112,38 @@ fn is_with_nul(value: &serde_json::Value) -> bool {
     }
 }
 
+/// What a body is that is no object: all that is read here are objects.
+fn other_than_object(bytes: &[u8]) -> Option<&'static str> {
+    Some(match bytes.iter().find(|it| !it.is_ascii_whitespace())? {
+        b'[' => "a list",
+        b'"' => "a text",
+        b't' | b'f' => "`true` or `false`",
+        b'n' => "`null`",
+        b'-' | b'0'..=b'9' => "a number",
+        _ => return None,
+    })
+}
+
 fn refused_body(rejection: &JsonRejection) -> Problem {
     Problem::bad_request(plain(&rejection.body_text()))
 }
 
 /// The sentence of the parser, without the name of its type.
 fn plain(text: &str) -> String {
-    text.replace("Failed to deserialize the JSON body into the target type", "the body")
+    let wrong = "Failed to deserialize the JSON body into the target type";
+    text.replace(wrong, "the body cannot be read")
         .replace("Failed to parse the request body as JSON", "the body is no JSON")
-        .replace("Failed to deserialize query string", "the query cannot be read")
+}
+
+/// Names the parameter, where the parser does.
+fn refused_query(text: &str) -> Problem {
+    let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
+    let is_name = |it: &str| it.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
+    let title = match text.split_once(": ") {
+        Some((name, reason)) if is_name(name) => format!("`{name}` cannot be read: {reason}"),
+        _ => format!("the query cannot be read: {text}"),
+    };
+    Problem::bad_request(title)
 }
 
 fn nul() -> Problem {

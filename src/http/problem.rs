@@ -169,6 +169,18 @@ impl Problem {
         }
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> Option<&str> {
+        self.help.as_deref()
+    }
+
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> ProblemKind {
@@ -179,7 +191,10 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let (kind, retry_after_seconds) = (self.kind, self.retry_after_seconds);
+        let shown = self.clone();
         let mut response = (kind.status(), axum::Json(self.into_body())).into_response();
+        // For those who show it in another form.
+        response.extensions_mut().insert(shown);
         let headers = response.headers_mut();
         let json = header::HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, json);
@@ -273,7 +288,7 @@ impl From<AuthError> for Problem {
                 ..Self::new(ProblemKind::TooMany, "too many wrong tries")
             },
             AuthError::CrossSite => Self::new(ProblemKind::Forbidden, error.to_string())
-                .with_help("Repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
+                .with_help("Load the page again, and send it once more. Programs repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),
             AuthError::Oidc(error) => error.into(),
             AuthError::NoProvider | AuthError::NoPublicUrl => {
                 Self::new(ProblemKind::NotFound, error.to_string())

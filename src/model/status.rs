@@ -5,6 +5,9 @@ use std::fmt;
 macro_rules! words {
     ($type:ident { $($variant:ident => $word:literal),* $(,)? }) => {
         impl $type {
+            /// All there are.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
             /// The word used in tables, JSON and pages.
             #[must_use]
             pub fn as_str(self) -> &'static str {
@@ -24,6 +27,7 @@ macro_rules! words {
         }
     };
 }
+pub(super) use words;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

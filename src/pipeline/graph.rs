@@ -12,8 +12,13 @@ use super::plan::{Plan, PlannedStage, Work};
 use crate::model::{Milliseconds, StageIndex, StageStatus};
 
 mod layout;
+mod order;
+mod picture;
+mod place;
 mod svg;
 mod text;
+
+pub use picture::{Measures, Picture, PictureBox, PictureLine};
 
 #[cfg(test)]
 mod tests;
@@ -160,7 +165,22 @@ impl Graph {
     /// the order of the plan; without them nothing is said of how the stages stand.
     #[must_use]
     pub fn to_svg(&self, states: Option<&[StageStatus]>) -> String {
-        svg::draw(&self.pipeline, &layout::Drawing::of(self), states)
+        let width = |it: &PictureBox| svg::width(it, states.is_some());
+        let picture = self.picture(&|_| true, &svg::MEASURES, &width);
+        let keys: Vec<_> = self.stages.iter().map(|it| it.key.as_str()).collect();
+        svg::draw(&self.pipeline, &picture, &keys, states)
+    }
+
+    /// Where everything of a picture is. Cells of a matrix are one box where `is_folded` says so of its
+    /// name; `width` says how wide a box wants to be.
+    #[must_use]
+    pub fn picture(
+        &self,
+        is_folded: &dyn Fn(&str) -> bool,
+        measures: &Measures,
+        width: &dyn Fn(&PictureBox) -> f64,
+    ) -> Picture {
+        Picture::of(&layout::Drawing::with(self, is_folded), measures, width)
     }
 }
 
@@ -174,6 +194,23 @@ impl Node {
         };
         Self { key: stage.key.clone(), name: stage.name.clone(), kind }
     }
+}
+
+/// The state of several stages together: what most wants to be seen.
+#[must_use]
+pub fn most_urgent(statuses: impl Iterator<Item = StageStatus>) -> Option<StageStatus> {
+    let urgency = |status: &StageStatus| match status {
+        StageStatus::Failed => 8,
+        StageStatus::Cancelled => 7,
+        StageStatus::Running => 6,
+        StageStatus::Delayed => 5,
+        StageStatus::Waiting => 4,
+        StageStatus::Ready => 3,
+        StageStatus::Pending => 2,
+        StageStatus::Passed => 1,
+        StageStatus::Skipped => 0,
+    };
+    statuses.max_by_key(urgency)
 }
 
 /// Needs before the stages that wait for them. Plans have no cycles; should one be there all the same,

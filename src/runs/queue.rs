@@ -80,6 +80,31 @@ impl Runs {
         Ok(queue)
     }
 
+    /// What one run waits for, and its place among those that no worker has taken.
+    pub async fn waits(&self, loaded: &LoadedRun, now: Timestamp) -> Result<Queued, RunsError> {
+        let row = loaded.row.clone();
+        let mut queued = Queued { row, position: None, reasons: Vec::new() };
+        if queued.row.status.is_finished() {
+            return Ok(queued);
+        }
+        let workers = self.store.list_workers().await?;
+        let workers: Vec<_> = workers.into_iter().filter(|it| it.is_alive(now)).collect();
+        if queued.row.lease_epoch > 0 {
+            let reason = reason_of_lease(&queued.row, &workers, now);
+            queued.reasons = match reason {
+                Some(reason) => vec![reason],
+                None => reasons_of(loaded, &workers),
+            };
+            return Ok(queued);
+        }
+        let wants = self.store.list_wants_of_new_runs().await?;
+        let new = self.store.list_new_runs(&wants, RUNS_MAX).await?;
+        let own = new.iter().find(|it| it.id == queued.row.id).map(|it| it.wants.clone());
+        queued.position = places(&new, &workers).get(&queued.row.id).copied();
+        queued.reasons = vec![own.map_or(Reason::Worker, |it| reason_of_new(&it, &workers))];
+        Ok(queued)
+    }
+
     async fn reasons_of_begun(
         &self,
         row: &RunRow,

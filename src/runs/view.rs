@@ -20,11 +20,13 @@ mod attempt;
 mod gates;
 mod log;
 mod reading;
+mod report;
 mod waits;
 
 pub use attempt::{ArtifactRefView, AttemptView, OutcomeView, StepView, TestsView};
 pub use gates::{GateView, JudgedGate, judge_gates};
 pub use log::LogLineView;
+pub use report::{CaseView, FindingView};
 pub use waits::WaitView;
 
 /// A run in a list.
@@ -109,6 +111,12 @@ pub struct RunView {
     /// When it ended.
     #[schema(value_type = Option<i64>)]
     pub finished_at: Option<Timestamp>,
+    /// Who asked to stop it: a login, or what else it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled_by: Option<String>,
+    /// Why, in their words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_reason: Option<String>,
     /// How long it has taken so far.
     #[schema(value_type = u64)]
     pub duration_ms: Milliseconds,
@@ -319,6 +327,11 @@ impl RunView {
             created_at: around.created_at,
             started_at,
             finished_at,
+            cancelled_by: run.cancellation().map(|it| it.by.clone()),
+            cancel_reason: run
+                .cancellation()
+                .map(|it| it.reason.clone())
+                .filter(|it| !it.is_empty()),
             duration_ms: time_of_run(run, now),
             events: around.events,
             stages: stages

@@ -33,28 +33,31 @@ pub struct Rotated {
 }
 
 /// How the keys stand.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct KeyStatus {
     /// Who wraps new data keys.
-    pub provider: &'static str,
+    pub provider: String,
     /// The data keys, oldest first.
     pub data_keys: Vec<DataKeyStatus>,
     /// When the last rotation ended.
+    #[schema(value_type = Option<i64>)]
     pub rotated_at: Option<Timestamp>,
     /// Whether one is under way.
     pub is_under_way: bool,
 }
 
 /// How one data key stands.
-#[derive(Debug, Clone, serde::Serialize)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct DataKeyStatus {
     /// Its id.
     pub id: String,
     /// Which key wraps it.
     pub wrapped_by: String,
     /// When it was made.
+    #[schema(value_type = i64)]
     pub created_at: Timestamp,
     /// Since when nothing is sealed with it.
+    #[schema(value_type = Option<i64>)]
     pub retired_at: Option<Timestamp>,
     /// Texts sealed with it.
     pub texts: i64,
@@ -119,7 +122,7 @@ impl Sealer {
         }
         let last = self.store.find_last_rotation().await?;
         Ok(KeyStatus {
-            provider: self.keyring.primary().as_str(),
+            provider: self.keyring.primary().as_str().to_owned(),
             data_keys,
             rotated_at: last.as_ref().map(|it| it.finished_at).filter(|it| it.0 > 0),
             is_under_way: last.is_some_and(|it| it.finished_at.0 == 0),

@@ -5,6 +5,8 @@ use globset::GlobBuilder;
 /// Rules and names of a secret at most.
 const GLOBS_MAX: usize = 50;
 const GLOB_BYTES_MAX: usize = 256;
+/// Why a fork is refused, whatever the rules say.
+pub(super) const FORK_REASON: &str = "code from a fork gets no secrets";
 
 /// What limits the use of a secret. An empty list limits nothing. Pull requests from forks get nothing,
 /// whatever stands here.
@@ -57,7 +59,7 @@ impl Rules {
     /// Why this reader gets nothing; `Ok` when they may read.
     pub fn judge(&self, reader: &Reader) -> Result<(), String> {
         if reader.is_fork {
-            return Err("code from a fork gets no secrets".to_owned());
+            return Err(FORK_REASON.to_owned());
         }
         if !self.events.is_empty() && !self.events.contains(&reader.event) {
             return Err(format!("its rules do not allow the event `{}`", reader.event));

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::rules::{Reader, Rules};
+use super::rules::{FORK_REASON, Reader, Rules};
 use super::{SealError, Sealer, new_id};
 use crate::model::{Clock, ProjectId, RunId, TeamId};
+use crate::store::access::projects::ProjectRow;
 use crate::store::audit::AuditRow;
 use crate::store::sealed::secrets::{SecretPlace, SecretRow};
 use crate::store::{Store, StoreError};
@@ -133,6 +134,9 @@ impl TeamSecrets {
         let project = ProjectId(request.project.clone());
         let project = self.store.find_project(&project).await?;
         let project = project.ok_or_else(|| not_set(&request.names.concat()))?;
+        if request.reader.is_fork {
+            return self.refuse_fork(request, &project).await;
+        }
         let mut found = Vec::new();
         for name in &request.names {
             let wanted = SecretPlace {
@@ -153,6 +157,35 @@ impl TeamSecrets {
             values.push(self.sealer.open(&purpose(&place), &row.sealed).await?);
         }
         Ok(values)
+    }
+
+    /// Refuses whatever there is and is not: a stranger does not learn which secrets a project has.
+    async fn refuse_fork(
+        &self,
+        request: &SecretRequest,
+        project: &ProjectRow,
+    ) -> Result<Vec<String>, TeamSecretsError> {
+        let actor = (format!("run:{}", request.run), String::new());
+        let note = |name: &String| {
+            let place = SecretPlace {
+                team: project.team.clone(),
+                project: project.id.clone(),
+                environment: request.environment.clone(),
+                name: name.clone(),
+            };
+            let detail = serde_json::json!({
+                "stage": request.stage,
+                "environment": request.environment,
+                "event": request.reader.event,
+                "branch": request.reader.branch,
+                "reason": FORK_REASON,
+            });
+            self.event(("secret.refuse", &place), &detail, &actor)
+        };
+        let notes: Vec<_> = request.names.iter().map(note).collect();
+        self.store.insert_audit_events(&notes).await?;
+        let name = request.names.first().cloned().unwrap_or_default();
+        Err(TeamSecretsError::Denied { name, reason: FORK_REASON.to_owned() })
     }
 
     async fn note_use(

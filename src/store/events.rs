@@ -86,8 +86,11 @@ impl Store {
     pub async fn append_events(&self, append: &Append<'_>) -> Result<(), StoreError> {
         // The row is locked by this first, so of two appends the later one sees the new count.
         const SQL: &str = "
-            UPDATE runs SET events = events + $3, status = $4, finished_at = $5
+            UPDATE runs SET events = events + $3, status = $4, finished_at = $5,
+                started_at = COALESCE($6, started_at),
+                first_started_at = COALESCE(first_started_at, $6)
             WHERE id = $1 AND events = $2";
+        let has_started = append.events.iter().any(|it| matches!(it, Event::RunStarted));
         let rows = event_rows(append)?;
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
         in_transaction!(self, tx => {
@@ -97,6 +100,7 @@ impl Store {
                 .bind(count)
                 .bind(append.status.as_str())
                 .bind(append.finished_at)
+                .bind(has_started.then_some(append.at))
                 .execute(&mut *tx)
                 .await?;
             if updated.rows_affected() == 0 {

@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+pub mod reports;
+pub mod trends;
+
 use super::artifacts::attempt_name;
 use super::events::drop_missing_numbers;
 use super::{Store, StoreError, in_transaction, read_json, with_db, with_writer};

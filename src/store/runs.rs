@@ -3,11 +3,13 @@
 use sqlx::FromRow;
 
 mod list;
+mod times;
 
 pub use super::events::{Append, StoredEvent};
 use super::{Store, StoreError, in_transaction, with_db, with_writer};
 use crate::model::{ProjectId, RunId, RunStatus, Timestamp};
 pub use list::RunFilter;
+pub use times::{RunTimesRow, TimesFilter};
 
 /// A run to insert.
 #[derive(Debug, Clone)]

@@ -34,7 +34,7 @@ pub(super) fn confine(plan: &mut Plan, policy: ForkPolicy, request: u64) {
 }
 
 fn confine_stage(stage: &mut PlannedStage, request: u64) {
-    stage.secrets.clear();
+    // The names of its secrets stay: a stage that asks for one is refused, audited, and fails with the reason.
     stage.identity.clear();
     // A green result would stand for the same stage of trunk, with artifacts of the fork's making.
     stage.inputs = None;

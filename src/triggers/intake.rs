@@ -22,6 +22,9 @@ const LANES: usize = 8;
 const BATCH: u32 = 100;
 /// How often a delivery is tried, with a growing delay: over about two hours.
 const TRIES: i64 = 10;
+/// How often, when the remote does not have the commit: forges tell before all of their machines have it, but
+/// what is not there after five minutes was replaced by another push. The pauses are those of [`delay_after`].
+const TRIES_MISSING: i64 = 7;
 /// How long a delivery is taken for; after it another process may try.
 const CLAIM: Milliseconds = Milliseconds::from_seconds(60);
 /// How often it is taken anew while it is worked on.
@@ -143,15 +146,10 @@ impl Triggers {
             acted = self.act(&row) => acted,
             never = self.keep(&row.id, until) => match never {},
         };
-        let outcome = match acted {
-            Ok(outcome) => outcome,
-            Err(error) if is_final(&error) || attempts >= TRIES => {
-                (DeliveryStatus::Failed, format!("given up after {attempts} tries: {error}"))
-            }
-            Err(error) => (DeliveryStatus::Received, format!("tried again soon: {error}")),
-        };
+        let pause = delay_after(attempts);
+        let outcome = acted.unwrap_or_else(|error| failed_try(&error, attempts, pause));
         let now = self.now();
-        let next_at = now.plus(delay_after(attempts));
+        let next_at = now.plus(pause);
         let (status, text) = (outcome.0, outcome.1.as_str());
         metrics::delivery_processed(status.as_str());
         if let Err(error) = self.store().save_outcome(&row.id, (status, text), next_at, now).await {
@@ -228,7 +226,7 @@ impl Triggers {
         let brought_by_other = |it: &crate::store::intake::known_refs::KnownRef| {
             Some(&it.revision) == push.after.as_ref() && it.delivery != row.id
         };
-        if known.is_some_and(|it| brought_by_other(&it)) {
+        if known.as_ref().is_some_and(brought_by_other) {
             let reason = format!("`{}` was known to be at that commit already", push.r#ref);
             return Ok((DeliveryStatus::Ignored, reason));
         }
@@ -238,22 +236,40 @@ impl Triggers {
             let reason = format!("`{}` was deleted: nothing is left to build", push.r#ref);
             (DeliveryStatus::Ignored, reason)
         };
+        // One that came late, or is replayed, does not undo what a newer one has told. Ids are in order of time.
+        if known.is_some_and(|it| it.delivery > row.id) {
+            return Ok(outcome);
+        }
         let place = (push.r#ref.as_str(), push.after.as_deref());
         self.store().save_known_ref(&project.id, place, &row.id, self.now()).await?;
         Ok(outcome)
     }
 }
 
-/// Whether another try can do no better.
-fn is_final(error: &TriggerError) -> bool {
+/// What a try that has failed says: that there is another one, or that it was the last.
+fn failed_try(error: &TriggerError, attempts: i64, pause: Milliseconds) -> Outcome {
+    let tries = tries_for(error);
+    if attempts >= tries {
+        let times = if attempts == 1 { "1 try".to_owned() } else { format!("{attempts} tries") };
+        return (DeliveryStatus::Failed, format!("given up after {times}: {error}"));
+    }
+    let seconds = pause.0 / 1000;
+    let text = format!("try {attempts} of {tries} failed, the next is in {seconds} s: {error}");
+    (DeliveryStatus::Received, text)
+}
+
+/// How often a delivery is tried at most that fails in this way.
+fn tries_for(error: &TriggerError) -> i64 {
     match error {
-        TriggerError::Project(ProjectError::Source(error)) => {
-            matches!(error, SourceError::NotFound(_) | SourceError::MissingSubmodule { .. })
-        }
+        TriggerError::Project(ProjectError::Source(error)) => match error {
+            SourceError::NotFound(_) => TRIES_MISSING,
+            SourceError::MissingSubmodule { .. } => 1,
+            SourceError::NotARepository(_) | SourceError::Failed { .. } => TRIES,
+        },
         TriggerError::Project(_)
         | TriggerError::Runs(_)
         | TriggerError::Store(_)
-        | TriggerError::Broken(_) => false,
+        | TriggerError::Broken(_) => TRIES,
     }
 }
 

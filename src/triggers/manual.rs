@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::start::{Fate, Happening, HappeningKind};
-use super::{TriggerError, Triggers};
+use super::{TriggerError, Triggers, pipelines};
+use crate::pipeline::file::Input;
 use crate::projects::ProjectError;
 use crate::source::{Mirror, SourceError, is_commit};
 use crate::store::access::projects::ProjectRow;
@@ -53,6 +54,15 @@ pub enum ManualError {
     /// Something of ours failed.
     #[error(transparent)]
     Trigger(#[from] TriggerError),
+}
+
+/// A pipeline that a person may start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Startable {
+    /// Its name.
+    pub pipeline: String,
+    /// What it asks for (`on.manual.inputs`), by name.
+    pub inputs: BTreeMap<String, Input>,
 }
 
 impl ManualError {
@@ -116,6 +126,26 @@ impl Triggers {
         }
         let started = self.find_started(project, &order).await?;
         started.ok_or_else(|| TriggerError::Broken("the run is gone".to_owned()).into())
+    }
+
+    /// The pipelines of the default branch as they were when the remote was last looked at; none before that.
+    pub async fn list_startable(
+        &self,
+        project: &ProjectRow,
+    ) -> Result<Vec<Startable>, TriggerError> {
+        let mirror = self.projects.mirror(&project.id);
+        let trunk = format!("refs/heads/{}", project.default_branch);
+        let read = tokio::task::spawn_blocking(move || {
+            let commit = mirror.find_commit(&trunk)?;
+            pipelines::read_all(&mirror, &commit.id)
+        });
+        let found = read.await.map_err(|error| TriggerError::Broken(error.to_string()))?;
+        let readable = found.unwrap_or_default().into_iter().filter_map(|it| it.checked.pipeline);
+        let startable = readable.map(|it| Startable {
+            pipeline: it.name().to_owned(),
+            inputs: it.triggers().manual.inputs.clone(),
+        });
+        Ok(startable.collect())
     }
 
     async fn find_started(

@@ -216,7 +216,7 @@ impl Triggers {
         }
     }
 
-    /// Tells the forge of a pipeline that no run came of.
+    /// Tells the forge, where there is one, of a pipeline that no run came of.
     async fn tell(
         &self,
         project: &ProjectRow,
@@ -224,6 +224,9 @@ impl Triggers {
         state: StatusState,
         description: String,
     ) -> Result<(), StoreError> {
+        if !project.has_forge() {
+            return Ok(());
+        }
         let wanted = WantedStatus {
             project: project.id.clone(),
             revision: commit.to_owned(),

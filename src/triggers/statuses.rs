@@ -28,13 +28,22 @@ impl Triggers {
                     continue;
                 }
             };
-            let access = self.projects.access(&loaded.row.project).await?;
-            let wanted = wanted(&loaded, access.stage_statuses);
-            self.store().save_statuses(&wanted, self.now()).await?;
+            self.queue_statuses(&loaded).await?;
             self.note(&loaded).await?;
             self.store().save_told(id, loaded.seq).await?;
         }
         Ok(runs.len() == BATCH as usize)
+    }
+
+    /// Writes down what the forge is to be told; nothing where there is none.
+    async fn queue_statuses(&self, loaded: &LoadedRun) -> Result<(), TriggerError> {
+        let project = self.store().find_project(&loaded.row.project).await?;
+        if !project.is_some_and(|it| it.has_forge()) {
+            return Ok(());
+        }
+        let access = self.projects.access(&loaded.row.project).await?;
+        let wanted = wanted(loaded, access.stage_statuses);
+        Ok(self.store().save_statuses(&wanted, self.now()).await?)
     }
 
     /// Writes down whom to tell: again at the next look when the database fails. What can never be written down

@@ -9,6 +9,7 @@ pub(in crate::worker) mod job;
 pub(in crate::worker) mod log;
 mod nearby;
 mod patience;
+mod reports;
 pub(in crate::worker) mod secrets;
 mod spool;
 

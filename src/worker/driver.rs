@@ -325,6 +325,7 @@ impl<'w, E: Executor> Driver<'w, E> {
         if !outcome.is_passed() {
             self.keep_for_now(&name);
         }
+        self.store_gates(&name, &outcome).await?;
         // What the task said before it ended comes first.
         let mut commands = self.commands_of(None);
         let (attempt, epoch) = (name.clone(), self.lease.epoch);

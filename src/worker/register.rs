@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::executor::Executor;
-use crate::model::TeamId;
+use crate::model::{TeamId, Timestamp};
 use crate::runs::news::heard;
 use crate::runs::{Change, News};
 use crate::store::fleet::workers::WorkerRow;
@@ -31,18 +31,23 @@ impl<E: Executor> Worker<E> {
         let Some(place) = &self.settings.place else { return Ok(None) };
         let session = format!("{:016x}", fastrand::u64(..));
         let mut tries = 0;
+        // When the other one gave a sign of life before we came: the next one shows that it lives.
+        let mut holder = None;
         loop {
             match self.store().register_worker(&self.row(place, &session)).await {
                 Ok(true) => break,
-                Ok(false) if tries < NAME_TRIES => {
-                    let name = &self.settings.owner;
-                    tracing::warn!(
-                        name,
-                        "another worker has this name; waiting until it is silent"
-                    );
-                }
                 Ok(false) => {
-                    return Err(WorkerError::NameTaken { name: self.settings.owner.clone() });
+                    let name = &self.settings.owner;
+                    let seen_at = self.holder_seen_at().await;
+                    let is_living = holder.is_some() && seen_at.is_some() && seen_at != holder;
+                    if is_living || tries >= NAME_TRIES {
+                        return Err(WorkerError::NameTaken { name: name.clone() });
+                    }
+                    if tries == 0 {
+                        let hint = "waiting until it is silent; `--name` gives this one another";
+                        tracing::warn!(name, hint, "another worker has this name");
+                    }
+                    holder = holder.or(seen_at);
                 }
                 Err(error) => tracing::warn!(%error, "the worker could not be registered"),
             }
@@ -54,6 +59,11 @@ impl<E: Executor> Worker<E> {
         }
         self.parts.runs.announce_elsewhere(News::Workers);
         Ok(Some(session))
+    }
+
+    async fn holder_seen_at(&self) -> Option<Timestamp> {
+        let workers = self.store().list_workers().await.unwrap_or_default();
+        workers.into_iter().find(|it| it.name == self.settings.owner).map(|it| it.seen_at)
     }
 
     /// Gives signs of life until `done`, and then takes the row away.

@@ -93,3 +93,59 @@ fn a_cancel_by_force_waits_for_nothing() {
         assert!(shown["duration_ms"].as_u64().unwrap() < GRACE.0, "{shown}");
     }
 }
+
+/// A run whose first line this is, read until `text`; gives all lines up to there.
+fn read_until(run: &mut Child, text: &str) -> String {
+    use std::io::{BufRead as _, BufReader};
+    let mut seen = String::new();
+    for line in BufReader::new(run.stdout.as_mut().unwrap()).lines() {
+        let line = line.unwrap();
+        seen.push_str(&line);
+        seen.push('\n');
+        if line.contains(text) {
+            return seen;
+        }
+    }
+    panic!("`{text}` is never printed:\n{seen}");
+}
+
+#[test]
+fn a_run_that_waits_for_a_group_says_so_and_goes_on_when_it_is_free() {
+    let world = waiting();
+    let path = world.repository().join(".trunkline.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    world.write(
+        ".trunkline.yml",
+        &text.replace("stages:\n", "concurrency: { group: ci }\nstages:\n"),
+    );
+    let first = started(&world, "one");
+    let mut second = world.command(&["run"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let told = read_until(&mut second, "waits for");
+    assert!(told.contains("waits for ") && told.contains("`ci`"), "{told}");
+    assert!(told.contains("`trunkline runs --all` shows them"), "{told}");
+    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    assert_eq!(ended(first), Some(0));
+    assert_eq!(ended(second), Some(0));
+}
+
+#[test]
+fn resume_asks_for_missing_secrets_before_anything_goes_on() {
+    let world = waiting();
+    let path = world.repository().join(".trunkline.yml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let later = "  b: { needs: [a], image: x, secrets: [TOKEN], run: 'test \"$TOKEN\" = hush && echo three' }\n";
+    world.write(".trunkline.yml", &format!("{text}{later}"));
+    let mut run = world
+        .command(&["run", "--secret", "TOKEN=hush"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    read_until(&mut run, "one");
+    kill(run);
+    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    let told = world.complains(2, &["resume"]);
+    assert!(told.contains("a secret is missing: `TOKEN`"), "{told}");
+    assert_eq!(world.json(0, &["show", "--json"])["status"], "running", "nothing went on");
+    let resumed = world.says(0, &["resume", "--secret", "TOKEN=hush"]);
+    assert!(resumed.contains("b   | three"), "{resumed}");
+}

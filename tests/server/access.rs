@@ -395,7 +395,7 @@ async fn every_answer_tells_browsers_to_be_careful() {
         );
         assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
         assert_eq!(answer.header("x-frame-options"), "DENY");
-        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("referrer-policy"), "same-origin");
         assert_eq!(answer.header("strict-transport-security"), "", "only behind TLS");
         assert_eq!(answer.header("x-request-id").len(), 26);
         let cache = if path.contains("jwks") { "public, max-age=3600" } else { "no-store" };

@@ -178,3 +178,22 @@ async fn an_approval_shows_who_has_answered_and_that_nobody_did_in_time() {
     let body = shown(&scene, &token, &second).await;
     assert_eq!(body["status"], "failed", "{body}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_shows_what_an_approval_of_a_server_would_let_through() {
+    let (scene, _, _) = two_runs().await;
+    let mut terminal = crate::terminal::Terminal::new();
+    let (url, token) = (scene.server.url.clone(), scene.token.clone());
+    terminal.env = vec![("TRUNKLINE_SERVER", url), ("TRUNKLINE_TOKEN", token)];
+    let shown = terminal.says(&["show", "2"]);
+    for wanted in [
+        "? approve  waits for 2 approvals of team/shop, zoe, not of the author",
+        "compared with run #1: first",
+        "  code: 1 file, +2 -1",
+        "    src/prompts/sell.md (+1 -1)",
+        "  eval: f1 is 0.85, was 0.9",
+        "trunkline approve 2 approve",
+    ] {
+        assert!(shown.contains(wanted), "`{wanted}` is missing in\n{shown}");
+    }
+}

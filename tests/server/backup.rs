@@ -23,10 +23,10 @@ stages:
 ";
 
 /// A folder for everything, and the database of the server where that is Postgres.
-struct Place {
+pub(crate) struct Place {
     folder: TempDir,
     databases: Vec<String>,
-    url: Option<String>,
+    pub(crate) url: Option<String>,
 }
 
 impl Place {
@@ -36,14 +36,15 @@ impl Place {
 
     /// With two new databases, one of which stays empty.
     #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
-    fn postgres() -> Option<Self> {
+    pub(crate) fn postgres() -> Option<Self> {
         let Ok(server) = std::env::var("TEST_POSTGRES_URL") else {
             assert!(std::env::var("CI").is_err(), "in CI `TEST_POSTGRES_URL` must be set");
             eprintln!("SKIPPED: `TEST_POSTGRES_URL` is not set");
             return None;
         };
         let (base, _) = server.rsplit_once('/').unwrap();
-        let names = ["from", "to"].map(|it| format!("backup_{it}_{}", std::process::id()));
+        let id = format!("{}_{}", std::process::id(), fastrand::u32(..));
+        let names = ["from", "to"].map(|it| format!("backup_{it}_{id}"));
         for name in &names {
             psql(&server, &format!("DROP DATABASE IF EXISTS {name}"));
             psql(&server, &format!("CREATE DATABASE {name}"));

@@ -43,6 +43,7 @@ impl Scene {
         files: &[(&str, &str)],
     ) -> Self {
         let forge = Forge::start().await;
+        forge.speaks(kind);
         let remote = Remote::start(files).await;
         server.person("ada", true).await;
         server.team("shop").await;
@@ -135,6 +136,32 @@ impl Scene {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
         panic!("delivery `{id}` is not processed");
+    }
+
+    /// Waits until a delivery was tried so often in vain; gives what it says.
+    async fn told_of_try(&self, id: &str, attempt: u32) -> String {
+        let begins = format!("try {attempt} of ");
+        for _ in 0..600 {
+            let row = self.server.app.store.find_delivery(id).await.unwrap().unwrap();
+            if row.outcome.starts_with(&begins) {
+                return row.outcome;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("delivery `{id}` was not tried {attempt} times");
+    }
+
+    /// Waits until the only delivery of the project is done; gives `status: outcome`.
+    pub(crate) async fn only_outcome(&self) -> String {
+        let path = "/api/v1/projects/shop/web/deliveries";
+        for _ in 0..600 {
+            let list = self.server.get(&self.token, path).await.json();
+            if let Some(id) = list["items"][0]["id"].as_str() {
+                return self.outcome(id).await;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        panic!("there is no delivery");
     }
 
     pub(crate) async fn runs(&self) -> Vec<Value> {
@@ -295,4 +322,37 @@ async fn a_forge_that_is_ill_or_busy_gets_the_newest_state_later() {
     scene.server.clock.by_seconds(31);
     scene.forge.wait_for(|it| it.body["state"] == "error").await;
     assert_eq!(scene.forge.posted(), 2, "{:?}", scene.forge.asked());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_not_there_yet_is_waited_for_with_growing_pauses() {
+    let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let before = scene.remote.head();
+    let after = scene.remote.commit("Sell", &[("src/shop.py", "x = 1")]);
+    let answer = scene.github("push", "d-1", &push_body(&before, &after)).await;
+    let id = id_of(&answer);
+    let told = scene.told_of_try(&id, 1).await;
+    assert_eq!(
+        told,
+        format!("try 1 of 7 failed, the next is in 5 s: the repository has no `{after}`")
+    );
+    scene.server.clock.by_seconds(6);
+    let told = scene.told_of_try(&id, 2).await;
+    assert!(told.starts_with("try 2 of 7 failed, the next is in 10 s:"), "{told}");
+    scene.remote.push("main").await;
+    scene.server.clock.by_seconds(11);
+    assert_eq!(scene.outcome(&id).await, "processed: run #1 of `ci` was started");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_never_comes_is_given_up_and_the_delivery_says_so() {
+    let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let (before, never) = (scene.remote.head(), "1".repeat(40));
+    let id = id_of(&scene.github("push", "d-1", &push_body(&before, &never)).await);
+    for attempt in 1..=6 {
+        scene.told_of_try(&id, attempt).await;
+        scene.server.clock.by_seconds(6 << (attempt - 1));
+    }
+    let outcome = scene.outcome(&id).await;
+    assert_eq!(outcome, format!("failed: given up after 7 tries: the repository has no `{never}`"));
 }

@@ -1,4 +1,8 @@
-//! A forge that writes down what is asked of it, and says what it is told to.
+//! A forge that writes down what is asked of it, and says what it is told to. What GitHub's or GitLab's own
+//! description of its interface does not allow fails the test.
+
+#[path = "forge/described.rs"]
+mod described;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,6 +15,8 @@ use axum::response::IntoResponse;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+use described::Description;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -46,6 +52,18 @@ struct Book {
     answers: Arc<Mutex<Vec<Answer>>>,
     /// What GETs are answered with, by path.
     pages: Arc<Mutex<BTreeMap<String, Value>>>,
+    /// What it understands, if that is looked at.
+    description: Arc<Mutex<Option<Description>>>,
+    problems: Arc<Mutex<Vec<String>>>,
+}
+
+impl Drop for Forge {
+    fn drop(&mut self) {
+        let problems = self.book.problems.lock().unwrap().clone();
+        if !std::thread::panicking() {
+            assert!(problems.is_empty(), "a real forge would refuse that: {problems:#?}");
+        }
+    }
 }
 
 /// A forge on a port of its own.
@@ -64,6 +82,11 @@ impl Forge {
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { url, book, _tasks: tasks }
+    }
+
+    /// Holds requests against what this vendor has published.
+    pub(crate) fn speaks(&self, forge: &str) {
+        *self.book.description.lock().unwrap() = Description::of(forge);
     }
 
     /// Gives this answer to the next request.
@@ -109,7 +132,11 @@ async fn note(
     let (path, query) = (uri.path().to_owned(), uri.query().unwrap_or_default().to_owned());
     let page = book.pages.lock().unwrap().get(&path).cloned();
     let is_get = method == Method::GET;
-    book.asked.lock().unwrap().push(Asked { method, path, query, headers, body, text });
+    let asked = Asked { method, path, query, headers, body, text };
+    if let Some(description) = &*book.description.lock().unwrap() {
+        book.problems.lock().unwrap().extend(description.problems(&asked));
+    }
+    book.asked.lock().unwrap().push(asked);
     if is_get {
         let page = page.unwrap_or_else(|| Value::Array(Vec::new()));
         return (StatusCode::OK, HeaderMap::new(), page.to_string());

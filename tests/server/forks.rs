@@ -167,7 +167,7 @@ async fn the_plan_of_a_fork_has_nothing_that_reaches_beyond_it() {
     assert_eq!(plan.stages.len(), 11);
     for stage in &plan.stages {
         let key = &stage.key;
-        assert!(stage.secrets.is_empty() && stage.identity.is_empty(), "{key}");
+        assert!(stage.identity.is_empty(), "{key}");
         assert!(stage.inputs.is_none() && stage.environment.is_none(), "{key}");
         assert!(stage.interruptible, "{key}");
         if let Some(group) = &stage.concurrency {
@@ -194,10 +194,57 @@ async fn a_secret_by_a_templated_name_is_no_secret() {
     let body = request(1, ("topic", &commit));
     let answer = scene.github("pull_request", "fork-1", &body).await;
     let outcome = scene.outcome(answer.json()["id"].as_str().unwrap()).await;
-    // Either the file is refused, or the stage has nothing: it never gets the secret.
+    // Either the file is refused, or the stage is: it never gets the secret.
     if outcome.contains("was started") {
-        assert!(newest(&scene).await.run.plan().stages.iter().all(|it| it.secrets.is_empty()));
+        let driven = drive(&scene, &newest(&scene).await).await;
+        refused_all(&driven);
     }
+}
+
+/// Every stage that asks for a secret has failed, and says why.
+fn refused_all(driven: &LoadedRun) {
+    let mut asking = 0;
+    for (planned, (_, stage)) in driven.run.plan().stages.iter().zip(driven.run.stages()) {
+        if planned.secrets.is_empty() || stage.status == StageStatus::Skipped {
+            continue;
+        }
+        asking += 1;
+        assert_eq!(stage.status, StageStatus::Failed, "{}", planned.key);
+        let message = &stage.outcome().unwrap().message;
+        let wanted = "secret `DEPLOY_KEY` may not be read here: code from a fork gets no secrets";
+        assert!(message.starts_with(wanted), "{}: {message}", planned.key);
+    }
+    assert!(asking > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_of_a_fork_that_asks_for_a_secret_fails_with_the_reason_and_is_audited() {
+    let scene = scene(TRUNK).await;
+    let asks = "\
+version: 1
+name: ci
+on: { pull_request: {} }
+stages:
+  plain: { image: none, run: 'true' }
+  steal: { image: none, secrets: [DEPLOY_KEY, NO_SUCH_KEY], run: 'true' }
+  guess: { image: none, secrets: [NO_SUCH_KEY], run: 'true' }
+";
+    let run = fork(&scene, 1, "topic", &[("pipelines/ci.yml", asks)]).await;
+    let driven = drive(&scene, &run).await;
+    let messages: Vec<_> = driven
+        .run
+        .stages()
+        .map(|(_, it)| it.outcome().map(|it| it.message.clone()).unwrap_or_default())
+        .collect();
+    assert_eq!(driven.run.status(), RunStatus::Failed);
+    assert!(messages[0].is_empty(), "{messages:?}");
+    assert!(messages[1].contains("code from a fork gets no secrets"), "{messages:?}");
+    // What there is and what there is not is refused in the same words.
+    assert_eq!(messages[1].replace("DEPLOY_KEY", "NO_SUCH_KEY"), messages[2]);
+    let audit = scene.server.get(&scene.token, "/api/v1/audit?action=secret.").await.json();
+    let items = audit["items"].as_array().unwrap();
+    let of = |action: &str| items.iter().filter(|it| it["action"] == action).count();
+    assert_eq!((of("secret.refuse"), of("secret.read")), (3, 0), "{audit}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -285,7 +332,10 @@ async fn even_a_plan_that_asks_gets_neither_secrets_nor_tokens_for_a_fork() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rerun_by_a_maintainer_gives_a_fork_no_more_than_before() {
     let scene = scene(TRUNK).await;
-    let files = [("pipelines/ci.yml", HOSTILE), ("pipelines/parts/steal.yml", STEAL_PLAIN)];
+    // What asks is refused; what does not ask finds nothing.
+    let hostile = HOSTILE.replace("plain: { secrets: [DEPLOY_KEY],", "plain: {");
+    let files =
+        [("pipelines/ci.yml", hostile.as_str()), ("pipelines/parts/steal.yml", STEAL_PLAIN)];
     let run = fork(&scene, 1, "topic", &files).await;
     drive(&scene, &run).await;
     let app = &scene.server.app;
@@ -293,6 +343,7 @@ async fn a_rerun_by_a_maintainer_gives_a_fork_no_more_than_before() {
     let rerun = Command::Rerun { scope: RerunScope::All, by: "ada".to_owned(), no_reuse: false };
     app.runs.execute(&mut loaded, &rerun, app.now()).await.unwrap();
     let driven = drive(&scene, &loaded).await;
+    refused_all(&driven);
     let place = driven.run.plan().stages.iter().position(|it| it.key == "plain").unwrap();
     let plain = driven.run.stage(StageIndex(u32::try_from(place).unwrap())).unwrap();
     assert_eq!(plain.status, StageStatus::Passed);

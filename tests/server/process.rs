@@ -11,6 +11,8 @@ use serde_json::Value;
 pub(crate) struct Process {
     child: Child,
     pub(crate) url: String,
+    /// What it has said until it listened, and that it does.
+    first_lines: Vec<String>,
     errors: Option<std::thread::JoinHandle<String>>,
 }
 
@@ -32,6 +34,13 @@ pub(crate) fn says(mut command: Command) -> String {
     text
 }
 
+/// What a line says, also where lines are JSON.
+fn said(line: &str) -> String {
+    let json: Option<Value> = serde_json::from_str(line).ok();
+    let message = json.as_ref().and_then(|it| it["fields"]["message"].as_str());
+    message.unwrap_or(line).to_owned()
+}
+
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
@@ -42,16 +51,17 @@ impl Process {
             text
         });
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut url = None;
+        let (mut url, mut first_lines) = (None, Vec::new());
         while url.is_none() {
             let mut line = String::new();
             let read = stdout.read_line(&mut line).unwrap();
             assert!(read > 0, "it ended before it listened: {}", errors.join().unwrap());
-            url = line.trim().strip_prefix("listening on ").map(str::to_owned);
+            url = said(line.trim()).strip_prefix("listening on ").map(str::to_owned);
+            first_lines.push(line);
         }
         // What it says later is read by nobody, and must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Self { child, url: url.unwrap(), errors: Some(errors) }
+        Self { child, url: url.unwrap(), first_lines, errors: Some(errors) }
     }
 
     pub(crate) fn signal(&self, name: &str) {
@@ -92,6 +102,11 @@ async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
     );
     let config = config.display().to_string();
     let process = Process::start(trunkline(&state, &["serve", "--config", &config]));
+    assert_eq!(process.first_lines.len(), 2, "the set-up token, and where it listens");
+    for line in &process.first_lines {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"] == "INFO", "{line}");
+    }
     let url = process.url.clone();
     let get = async |path: &str| reqwest::get(format!("{url}{path}")).await;
     assert_eq!(get("/readyz").await.unwrap().status(), 200);
@@ -126,6 +141,10 @@ async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
         .map(|it| serde_json::from_str::<Value>(it).unwrap()["action"].clone())
         .collect();
     assert_eq!(actions, ["server.stop", "server.start"]);
+    // `USER` is not set: the name of the process's user stands for it.
+    let first: Value = serde_json::from_str(entries.lines().next().unwrap()).unwrap();
+    let actor = first["actor"].as_str().unwrap();
+    assert!(actor.starts_with("machine:") && actor != "machine:somebody", "{actor}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

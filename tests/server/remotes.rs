@@ -41,6 +41,31 @@ async fn a_push_to_a_plain_remote_starts_a_run_when_the_hook_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_told_of_statuses_where_there_is_no_forge() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    first_look(&scene).await;
+    scene.remote.commit("docs: typo", &[("README.md", "Shop")]);
+    scene.remote.push("main").await;
+    let notify = "/api/v1/projects/shop/web/notify";
+    scene.server.post(&scene.token, notify, json!({})).await;
+    let skipped = scene.only_outcome().await;
+    assert_eq!(skipped, "processed: `ci` is skipped: nothing has changed in `src/**`");
+    scene.remote.commit("Sell", &[("src/shop.py", "x = 1")]);
+    scene.remote.push("main").await;
+    scene.server.post(&scene.token, notify, json!({})).await;
+    runs_of(&scene, 1).await;
+    let store = &scene.server.app.store;
+    for _ in 0..600 {
+        if store.list_runs_to_tell(1).await.unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let ever = trunkline::model::Timestamp(i64::MAX);
+    assert_eq!(store.list_statuses_to_post(ever, 10).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_was_lost_is_made_up_for_once() {
     let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
     first_look(&scene).await;

@@ -16,7 +16,7 @@ use trunkline::auth::{Auth, NewPerson, NewToken, Scope};
 use trunkline::blobs::{Archives, Blobs, Logs};
 use trunkline::config::SignInSettings;
 use trunkline::forge::GithubApp;
-use trunkline::http::{App, Lifecycle, Streams, metrics_routes};
+use trunkline::http::{App, Beside, Lifecycle, Streams, metrics_routes};
 use trunkline::model::{Clock, Milliseconds, Role, TeamId, Timestamp};
 use trunkline::notifications::{Mailer, NotificationParts, Notifications};
 use trunkline::outgoing::Outgoing;
@@ -28,6 +28,7 @@ use trunkline::secrets::{Keyring, Sealer, TeamSecrets, new_id};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
 use trunkline::triggers::{TriggerSettings, Triggers};
+use trunkline::ui;
 use trunkline::worker::SystemClock;
 
 /// A password that is long enough.
@@ -76,11 +77,26 @@ impl Server {
         extras: Extras,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let database = format!("sqlite:{}", folder.path().join("state.db").display());
+        Self::start_in(folder, &database, (settings, extras)).await
+    }
+
+    /// With this database and no more than others have.
+    pub(crate) async fn start_on(database: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = (|_: &str| SignInSettings::default(), Extras::default());
+        Self::start_in(folder, database, parts).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        database: &str,
+        (settings, extras): (impl FnOnce(&str) -> SignInSettings, Extras),
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let clock = Arc::new(Ahead::default());
-        let database = format!("sqlite:{}", folder.path().join("state.db").display());
-        let store = Store::open(&database).await.unwrap();
+        let store = Store::open(database).await.unwrap();
         let sealer = sealer(&folder, &store, clock.clone());
         let secrets = TeamSecrets::new(store.clone(), sealer.clone(), clock.clone());
         let auth = Auth::new(store.clone(), clock.clone(), sealer.clone())
@@ -103,7 +119,9 @@ impl Server {
             clock: clock.clone(),
             store,
         };
-        let service = api::service_with(app.clone(), metrics_routes(None));
+        let routes = ui::routes().merge(metrics_routes(None));
+        let beside = Beside { routes, operations: ui::OPERATIONS.concat(), dress: ui::dress };
+        let service = api::service_with(app.clone(), beside);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });

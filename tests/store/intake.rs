@@ -15,6 +15,7 @@ use crate::samples::{insert_shop, new_run, run_id, set_status};
 on_each_database![
     a_delivery_is_stored_once_by_its_id_and_by_its_body,
     a_delivery_is_taken_by_one_and_can_be_replayed,
+    a_project_with_many_deliveries_keeps_no_other_waiting,
     deliveries_come_in_pages_newest_first,
     refs_are_known_until_they_are_gone,
     a_look_at_a_remote_is_taken_by_one,
@@ -79,6 +80,25 @@ async fn a_delivery_is_taken_by_one_and_can_be_replayed(store: Store, _: &Databa
     store.replay_delivery(&new.id, Timestamp(3000)).await.unwrap();
     let row = store.list_due_deliveries(Timestamp(3000), 9).await.unwrap().remove(0);
     assert_eq!((row.attempts, row.processed_at), (0, None));
+}
+
+async fn a_project_with_many_deliveries_keeps_no_other_waiting(store: Store, _: &Database) {
+    for n in 1..=5 {
+        store.insert_delivery(&delivery(n, &n.to_string(), &n.to_string())).await.unwrap();
+    }
+    for (n, project) in [(6, "p-zoo"), (7, "p-api"), (8, "p-zoo")] {
+        let project = ProjectId(project.to_owned());
+        let other = NewDelivery { project, ..delivery(n, &n.to_string(), &n.to_string()) };
+        store.insert_delivery(&other).await.unwrap();
+    }
+    let names = async || -> Vec<String> {
+        let due = store.list_due_deliveries(NOW, 9).await.unwrap();
+        due.into_iter().map(|it| it.delivery).collect()
+    };
+    assert_eq!(names().await, ["1", "6", "7"]);
+    let first = store.list_due_deliveries(NOW, 9).await.unwrap().remove(0);
+    assert!(store.claim_delivery(&first, Timestamp(5000)).await.unwrap());
+    assert_eq!(names().await, ["2", "6", "7"]);
 }
 
 async fn deliveries_come_in_pages_newest_first(store: Store, _: &Database) {

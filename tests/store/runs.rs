@@ -1,6 +1,6 @@
 //! The tables `runs` and `run_plans`.
 
-use trunkline::model::{RunId, RunStatus, TeamId, Timestamp};
+use trunkline::model::{ProjectId, RunId, RunStatus, TeamId, Timestamp};
 use trunkline::store::runs::{NewRun, RunFilter, RunRow};
 use trunkline::store::{Store, StoreError};
 
@@ -18,6 +18,7 @@ on_each_database![
     every_filter_narrows_the_list,
     runs_of_a_teams_projects_are_one_list,
     runs_of_very_many_projects_are_one_list_too,
+    the_newest_run_of_each_trunk_is_listed,
     unfinished_runs_are_listed_oldest_first,
     a_deleted_run_takes_everything_along,
     only_a_finished_run_can_be_deleted,
@@ -164,6 +165,27 @@ async fn runs_of_a_teams_projects_are_one_list(store: Store, _: &Database) {
     assert_eq!(list(&store, RunFilter { teams: teams(&[]), ..shops.clone() }).await, []);
     let both = RunFilter { teams: teams(&[&bank, &shop]), ..shops };
     assert_eq!(list(&store, both).await, [run_id(9), run_id(8), run_id(7)]);
+}
+
+async fn the_newest_run_of_each_trunk_is_listed(store: Store, _: &Database) {
+    let shop = insert_team(&store, "shop").await;
+    let mut projects = Vec::new();
+    for name in ["web", "app", "new"] {
+        projects.push(insert_project(&store, &shop, name).await);
+    }
+    for (n, (project, branch)) in
+        (1..).zip([(0, "main"), (0, "topic"), (1, "main"), (1, "main"), (1, "topic")])
+    {
+        let (project, branch) = (projects[project].clone(), branch.to_owned());
+        store.insert_run(&NewRun { project, branch, ..new_run(n) }).await.unwrap();
+    }
+    let ids = async |projects: &[ProjectId]| -> Vec<RunId> {
+        let runs = store.list_trunk_runs(projects).await.unwrap();
+        runs.into_iter().map(|it| it.id).collect()
+    };
+    assert_eq!(ids(&projects).await, [run_id(4), run_id(1)]);
+    assert_eq!(ids(&projects[..1]).await, [run_id(1)]);
+    assert!(ids(&[]).await.is_empty());
 }
 
 async fn runs_of_very_many_projects_are_one_list_too(store: Store, _: &Database) {

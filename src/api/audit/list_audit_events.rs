@@ -4,7 +4,9 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::{App, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor, csv};
+use crate::http::{
+    App, CursorForm, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor, csv,
+};
 use crate::model::{Role, TeamId, Timestamp};
 use crate::store::audit::{AuditFilter, AuditRow};
 
@@ -84,6 +86,7 @@ pub(super) async fn list_audit_events(
     Query(query): Query<AuditQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
+    let page = page.checked(CursorForm::Id)?;
     let filter = AuditFilter {
         team: team(&app, &visitor, query.team.as_deref()).await?,
         project: query.project.unwrap_or_default(),

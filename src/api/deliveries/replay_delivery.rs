@@ -19,7 +19,7 @@ pub(super) async fn replay_delivery(
     Path((team, name, delivery)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
     let slug = format!("{team}/{name}");
-    let project = crate::api::projects::find(&app, &visitor, &slug).await?;
+    let project = crate::desk::projects::find(&app, &visitor, &slug).await?;
     visitor.require(&project.team, Role::Admin, "this project")?;
     let found = app.store.find_delivery(&delivery).await?;
     let found = found.filter(|it| it.project == project.id);

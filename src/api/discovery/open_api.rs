@@ -1,10 +1,11 @@
 //! `GET /api/v1/openapi.json`: this interface, described. And what all of its operations share.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::IntoResponse;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -63,4 +64,36 @@ fn add_problem(operation: &mut Operation) {
         .content("application/problem+json", content)
         .build();
     operation.responses.responses.insert("default".to_owned(), problem.into());
+}
+
+/// Marks an operation that takes parameters which others choose.
+const ANY_QUERY: &str = "x-any-query";
+
+/// Names of the parameters behind `?` by method and route; not of operations that take any.
+pub(in crate::api) fn parameters(document: &OpenApi) -> BTreeMap<(String, String), Vec<String>> {
+    let mut found = BTreeMap::new();
+    for (path, item) in &document.paths.paths {
+        let operations = [
+            ("GET", &item.get),
+            ("POST", &item.post),
+            ("PUT", &item.put),
+            ("PATCH", &item.patch),
+            ("DELETE", &item.delete),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            if !operation.extensions.as_ref().is_some_and(|it| it.contains_key(ANY_QUERY)) {
+                found.insert((method.to_owned(), path.clone()), names(operation));
+            }
+        }
+    }
+    found
+}
+
+fn names(operation: &Operation) -> Vec<String> {
+    let all = operation.parameters.iter().flatten().filter_map(|it| match it {
+        RefOr::T(parameter) => Some(parameter),
+        RefOr::Ref(_) => None,
+    });
+    all.filter(|it| it.parameter_in == ParameterIn::Query).map(|it| it.name.clone()).collect()
 }

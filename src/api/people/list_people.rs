@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::PersonBody;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 
 /// Lists people.
 #[utoipa::path(
@@ -20,5 +20,7 @@ pub(super) async fn list_people(
     visitor.require_owner()?;
     let rows = app.store.list_people().await?;
     let rows = rows.into_iter().map(PersonBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &PersonBody| it.login.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &PersonBody| {
+        it.login.clone()
+    })))
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::body::ProjectBody;
 use crate::auth::Verdict;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists projects.
@@ -23,5 +23,5 @@ pub(super) async fn list_projects(
     let visible =
         all.into_iter().filter(|it| visitor.0.judge(&it.team, Role::Viewer) == Verdict::Allowed);
     let rows = visible.map(ProjectBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, ProjectBody::slug)))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, ProjectBody::slug)))
 }

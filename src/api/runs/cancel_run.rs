@@ -2,9 +2,8 @@
 
 use axum::extract::State;
 
-use crate::engine::Command;
+use crate::desk::runs::{self, CancelOrder};
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::{Role, RunStatus};
 use crate::runs::view::RunView;
 
 /// Why it is stopped.
@@ -34,16 +33,7 @@ pub(super) async fn cancel_run(
     Path(run): Path<String>,
     Json(request): Json<CancelRequest>,
 ) -> Result<Json<RunView>, Problem> {
-    let mut loaded = super::load(&app, &visitor, &run, Role::Developer).await?;
-    let cancel = || Command::Cancel {
-        by: visitor.0.login.clone(),
-        reason: request.reason.chars().take(super::TEXT_CHARS_MAX).collect(),
-    };
-    let is_first = loaded.run.status() != RunStatus::Cancelling;
-    app.runs.execute(&mut loaded, &cancel(), app.now()).await?;
-    // A run of which nothing was under way has ended by the first.
-    if request.force && is_first && !loaded.run.status().is_finished() {
-        app.runs.execute(&mut loaded, &cancel(), app.now()).await?;
-    }
+    let order = CancelOrder { reason: &request.reason, is_forced: request.force };
+    let loaded = runs::cancel(&app, &visitor, &run, order).await?;
     Ok(Json(RunView::of(&loaded, app.now())))
 }

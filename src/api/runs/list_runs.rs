@@ -2,30 +2,9 @@
 
 use axum::extract::State;
 
+use crate::desk::runs::{self, RunsQuery};
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
-use crate::model::{Role, RunId, RunStatus, TeamId};
 use crate::runs::view::RunRowView;
-use crate::store::runs::RunFilter;
-
-/// Which runs.
-#[derive(Debug, Clone, Default, serde::Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct RunsQuery {
-    /// Only this project: `team/name`.
-    project: Option<String>,
-    /// Only projects of this team.
-    team: Option<String>,
-    /// Only this pipeline.
-    pipeline: Option<String>,
-    /// Only this branch.
-    branch: Option<String>,
-    /// Only this event.
-    event: Option<String>,
-    /// Only this commit.
-    revision: Option<String>,
-    /// Only these statuses, separated by commas.
-    status: Option<String>,
-}
 
 /// Lists runs of the caller's teams.
 #[utoipa::path(
@@ -40,52 +19,7 @@ pub(super) async fn list_runs(
     Query(query): Query<RunsQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<RunRowView>>, Problem> {
-    let filter = filter(&app, &visitor, query).await?;
-    let limit = page.limit();
-    let before = page.cursor.map(RunId);
-    let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
-    let page = Page::new(rows, limit, |it| it.id.0.clone());
+    let page = runs::list(&app, &visitor, query, page).await?;
     let items = page.items.iter().map(|it| RunRowView::of(it, false)).collect();
     Ok(Json(Page { items, next: page.next }))
-}
-
-/// What the caller asks for, of what they may see.
-pub(super) async fn filter(
-    app: &App,
-    visitor: &Visitor,
-    query: RunsQuery,
-) -> Result<RunFilter, Problem> {
-    let project = match query.project.as_deref() {
-        Some(slug) => Some(crate::api::projects::find(app, visitor, slug).await?.id),
-        None => None,
-    };
-    Ok(RunFilter {
-        project,
-        teams: teams(app, visitor, query.team.as_deref()).await?,
-        pipeline: query.pipeline,
-        branch: query.branch,
-        event: query.event,
-        revision: query.revision,
-        statuses: statuses(query.status.as_deref().unwrap_or_default())?,
-        ..RunFilter::default()
-    })
-}
-
-/// The teams whose runs are looked at; `None` for all there are, with those of nobody.
-async fn teams(
-    app: &App,
-    visitor: &Visitor,
-    wanted: Option<&str>,
-) -> Result<Option<Vec<TeamId>>, Problem> {
-    let Some(name) = wanted else { return Ok(visitor.0.teams_as(Role::Viewer)) };
-    Ok(Some(vec![crate::api::teams::find(app, visitor, name, Role::Viewer).await?.id]))
-}
-
-fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {
-    let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let parsed = words.map(|word| {
-        let unknown = || Problem::bad_request(format!("`{word}` is no status of a run"));
-        RunStatus::parse(word).ok_or_else(unknown)
-    });
-    parsed.collect()
 }

@@ -2,10 +2,8 @@
 
 use axum::extract::State;
 
-use crate::engine::{Command, RerunScope};
+use crate::desk::runs::{self, RerunOrder};
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
-use crate::runs::LoadedRun;
 use crate::runs::view::RunView;
 
 /// What is tried again.
@@ -37,23 +35,11 @@ pub(super) async fn rerun_run(
     Path(run): Path<String>,
     Json(request): Json<RerunRequest>,
 ) -> Result<Json<RunView>, Problem> {
-    let mut loaded = super::load(&app, &visitor, &run, Role::Developer).await?;
-    let (scope, by) = (scope(&loaded, &request)?, visitor.0.login);
-    let command = Command::Rerun { scope, by, no_reuse: request.no_reuse };
-    app.runs.execute(&mut loaded, &command, app.now()).await?;
+    let order = RerunOrder {
+        is_failed_only: request.failed,
+        stages: request.stages,
+        no_reuse: request.no_reuse,
+    };
+    let loaded = runs::rerun(&app, &visitor, &run, &order).await?;
     Ok(Json(RunView::of(&loaded, app.now())))
-}
-
-fn scope(loaded: &LoadedRun, request: &RerunRequest) -> Result<RerunScope, Problem> {
-    if request.failed && !request.stages.is_empty() {
-        return Err(Problem::bad_request("`failed` and `stages` exclude each other"));
-    }
-    if request.failed {
-        return Ok(RerunScope::Failed);
-    }
-    if request.stages.is_empty() {
-        return Ok(RerunScope::All);
-    }
-    let stages = request.stages.iter().map(|it| loaded.find_stage(it));
-    Ok(RerunScope::Stages(stages.collect::<Result<_, _>>()?))
 }

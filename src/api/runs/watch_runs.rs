@@ -10,7 +10,7 @@ use futures_util::stream;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-use super::list_runs::{self, RunsQuery};
+use crate::desk::runs::{self, RunsQuery};
 use crate::http::{App, Problem, Query, Visitor, event, event_stream};
 use crate::model::{RunId, RunStatus};
 use crate::runs::Change;
@@ -36,7 +36,7 @@ pub(super) async fn watch_runs(
     visitor: Visitor,
     Query(query): Query<RunsQuery>,
 ) -> Result<Response, Problem> {
-    let filter = list_runs::filter(&app, &visitor, query).await?;
+    let filter = runs::filter(&app, &visitor, query).await?;
     let place = app.streams.open(&visitor.0.person, app.now())?;
     let watcher = Watcher {
         changes: app.runs.subscribe(),

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::Holder;
 use super::body::SecretBody;
-use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists the secrets of a team.
@@ -20,7 +20,7 @@ pub(super) async fn list_team_secrets(
     Path(team): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?, &page).await
+    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?, page).await
 }
 
 /// Lists the secrets of a project.
@@ -40,15 +40,15 @@ pub(super) async fn list_project_secrets(
     Path((team, name)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, &page).await
+    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, page).await
 }
 
 async fn list(
     app: &App,
     holder: Holder,
-    page: &PageQuery,
+    page: PageQuery,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
     let rows = app.store.list_secrets(&holder.team, &holder.project).await?;
     let rows = rows.into_iter().map(SecretBody::from).collect();
-    Ok(Json(Page::of_all(rows, page, SecretBody::cursor)))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, SecretBody::cursor)))
 }

@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use crate::auth::Proof;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 
 /// A session.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -47,5 +47,9 @@ pub(super) async fn list_sessions(
         refreshed_at: row.refreshed_at.0,
         expires_at: row.expires_at.0,
     });
-    Ok(Json(Page::newest_of_all(items.collect(), &page, |it: &SessionBody| it.id.clone())))
+    Ok(Json(Page::newest_of_all(
+        items.collect(),
+        &page.checked(CursorForm::Id)?,
+        |it: &SessionBody| it.id.clone(),
+    )))
 }

@@ -57,7 +57,7 @@ pub(super) async fn begin_oidc(
 /// Begins a session for who comes back from the provider.
 #[utoipa::path(
     get, path = "/sign-in/oidc/callback", tag = "sign-in",
-    extensions(("x-access" = json!("public"))),
+    extensions(("x-access" = json!("public")), ("x-any-query" = json!(true))),
     params(CallbackQuery),
     responses((status = 200)),
 )]

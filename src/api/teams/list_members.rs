@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::MemberBody;
-use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists members.
@@ -22,5 +22,7 @@ pub(super) async fn list_members(
     let team = super::find(&app, &visitor, &team, Role::Viewer).await?;
     let rows = app.store.list_members(&team.id).await?;
     let rows = rows.into_iter().map(MemberBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &MemberBody| it.login.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &MemberBody| {
+        it.login.clone()
+    })))
 }

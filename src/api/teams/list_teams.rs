@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::TeamBody;
 use crate::auth::Verdict;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists teams.
@@ -23,5 +23,5 @@ pub(super) async fn list_teams(
     let visible =
         all.into_iter().filter(|it| visitor.0.judge(&it.id, Role::Viewer) == Verdict::Allowed);
     let rows = visible.map(TeamBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &TeamBody| it.name.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &TeamBody| it.name.clone())))
 }

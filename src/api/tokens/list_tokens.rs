@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::store::access::tokens::TokenRow;
 
 /// A token, without the token.
@@ -54,5 +54,7 @@ pub(super) async fn list_tokens(
 ) -> Result<Json<Page<TokenBody>>, Problem> {
     let rows = app.store.list_tokens(&visitor.0.person).await?;
     let rows = rows.into_iter().map(TokenBody::from).collect();
-    Ok(Json(Page::newest_of_all(rows, &page, |it: &TokenBody| it.id.clone())))
+    Ok(Json(Page::newest_of_all(rows, &page.checked(CursorForm::Id)?, |it: &TokenBody| {
+        it.id.clone()
+    })))
 }

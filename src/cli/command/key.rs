@@ -1,7 +1,8 @@
 //! `trunkline key`: the keys of the server on this machine.
 
-use crate::cli::failure::Exit;
+use crate::cli::failure::{Exit, Usage};
 use crate::cli::keys;
+use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::{Needed, State};
 use crate::secrets::rotation::KeyStatus;
@@ -11,6 +12,7 @@ use crate::secrets::rotation::KeyStatus;
 #[command(after_help = "\
 Examples:
   trunkline key status
+  trunkline key status --server ci.example.org
   trunkline key rotate    while the server runs; an interrupted rotation is gone on with")]
 pub struct KeyArgs {
     /// What to do
@@ -29,6 +31,9 @@ pub enum Action {
 
 /// Rotates or shows.
 pub async fn execute(session: &Session, args: &KeyArgs) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::chosen(session)? {
+        return at_server(session, &remote, args.action).await;
+    }
     let state = State::open_present(&session.settings, Needed::Folder).await?;
     let sealer = keys::sealer(session, &state)?;
     match args.action {
@@ -52,18 +57,27 @@ pub async fn execute(session: &Session, args: &KeyArgs) -> anyhow::Result<Exit> 
             Ok(if is_whole { Exit::Passed } else { Exit::Broken })
         }
         Action::Status => {
-            let status = sealer.status().await?;
-            if session.output.json {
-                session.output.json(&status)?;
-            } else {
-                show(session, &status)?;
-            }
+            show(session, &sealer.status().await?)?;
             Ok(Exit::Passed)
         }
     }
 }
 
+async fn at_server(session: &Session, remote: &Remote, action: Action) -> anyhow::Result<Exit> {
+    if let Action::Rotate = action {
+        let help = "`trunkline key rotate` on the server's machine does it, while the server runs";
+        return Err(
+            Usage::new("keys are rotated where they are, and not from elsewhere", help).into()
+        );
+    }
+    show(session, &remote.client.fetch(&Call::get(&["keys"])).await?)?;
+    Ok(Exit::Passed)
+}
+
 fn show(session: &Session, status: &KeyStatus) -> anyhow::Result<()> {
+    if session.output.json {
+        return Ok(session.output.json(status)?);
+    }
     let rotated = match (status.is_under_way, status.rotated_at) {
         (true, _) => "under way".to_owned(),
         (false, Some(at)) => session.output.date_time(at),

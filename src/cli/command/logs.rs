@@ -10,6 +10,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::log::LogStyle;
 use crate::cli::view::{format, line};
+use crate::engine::Stage;
 use crate::model::{AttemptName, StageIndex, StageStatus};
 use crate::runs::LoadedRun;
 use crate::runs::view::RunView;
@@ -224,17 +225,19 @@ impl Show<'_> {
             let is_over = loaded.run.status().is_finished()
                 || stages
                     .iter()
-                    .all(|it| loaded.run.stage(*it).is_none_or(|stage| stage.status.is_finished()));
+                    .all(|it| loaded.run.stage(*it).is_none_or(|stage| self.is_over(stage)));
             let mut is_quiet = true;
             for stage in stages {
                 let attempts = loaded.run.stage(*stage).map_or(0, |it| it.attempts.len());
-                let first = *seen.entry(*stage).or_insert_with(|| attempts.max(1));
-                for number in first..=attempts {
+                let wanted = self.args.attempt.map(|it| it as usize);
+                let last = wanted.map_or(attempts, |it| it.min(attempts));
+                let first = *seen.entry(*stage).or_insert_with(|| wanted.unwrap_or(last.max(1)));
+                for number in first..=last {
                     let attempt = u32::try_from(number).unwrap_or(u32::MAX);
                     let name = AttemptName { run: loaded.row.id.clone(), stage: *stage, attempt };
                     is_quiet &= !self.new_lines(&mut follower, &name).await?;
                 }
-                seen.insert(*stage, attempts.max(1));
+                seen.insert(*stage, wanted.unwrap_or(attempts.max(1)));
             }
             if is_over && is_quiet {
                 self.unfinished_lines(&mut follower)?;
@@ -244,6 +247,13 @@ impl Show<'_> {
                 self.state.runs.changed(&mut changes, &loaded).await;
             }
         }
+    }
+
+    /// Whether a stage prints nothing more of what is wanted.
+    fn is_over(&self, stage: &Stage) -> bool {
+        let wanted = self.args.attempt.map(|it| it as usize - 1);
+        let attempt = wanted.and_then(|it| stage.attempts.get(it));
+        stage.status.is_finished() || attempt.is_some_and(|it| it.finished_at.is_some())
     }
 
     /// Shows last lines that have no line feed.

@@ -1,5 +1,7 @@
 //! `trunkline project`: the projects of a server.
 
+mod settings;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +22,10 @@ Examples:
   trunkline project create shop/web --address https://github.com/shop/web --forge github --forge-path shop/web
   trunkline project credential shop/web --token < token.txt
   trunkline project hook-secret shop/web     what to type in at the forge
-  trunkline project notify shop/web          look at the remote now")]
+  trunkline project notify shop/web          look at the remote now
+  trunkline project change shop/web --branch trunk --poll 60
+  trunkline project retention shop/web --days 30 --runs 100
+  trunkline project badge shop/web --public")]
 pub struct ProjectArgs {
     #[command(subcommand)]
     action: Action,
@@ -42,6 +47,18 @@ enum Action {
         #[arg(value_name = "TEAM/NAME")]
         project: Slug,
     },
+    /// Have an archived project start runs again
+    Unarchive {
+        /// The project
+        #[arg(value_name = "TEAM/NAME")]
+        project: Slug,
+    },
+    /// Change what is named, and leave the rest
+    Change(settings::ChangeArgs),
+    /// Say how long its runs are kept
+    Retention(settings::RetentionArgs),
+    /// Show who may see its badges, or change that
+    Badge(settings::BadgeArgs),
     /// Have the remote looked at now
     Notify {
         /// The project
@@ -184,6 +201,10 @@ pub async fn execute(session: &Session, args: &ProjectArgs) -> anyhow::Result<Ex
             remote.client.order(&Call::delete(&project.below(&[]))).await?;
             session.output.told(&format!("nothing starts runs of `{project}` any more"))?;
         }
+        Action::Unarchive { project } => settings::unarchive(session, &remote, project).await?,
+        Action::Change(args) => settings::change(session, &remote, args).await?,
+        Action::Retention(args) => settings::retention(session, &remote, args).await?,
+        Action::Badge(args) => settings::badge(session, &remote, args).await?,
         Action::Notify { project } => {
             remote.client.order(&Call::post(&project.below(&["notify"]))).await?;
             session.output.told(&format!("the remote of `{project}` is looked at"))?;

@@ -79,7 +79,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let file = pipeline_file::find(&files, &session.folder, wanted)?;
     let pipeline = pipeline_file::checked(session, (&files, &file), Freshness::Newest)?;
     let state = State::open(&session.settings).await?;
-    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    let kind = args.drive.engine.executor.map_or(session.settings.executor, ExecutorKind::from);
     // What is missing is told before there is a run that could not go on.
     let foreground = Foreground::open(session, &state, &args.drive, kind).await?;
     let create = create(session, &state, &repository, (&pipeline, args)).await?;

@@ -9,6 +9,7 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{format, line};
 use crate::model::{RunStatus, Timestamp};
+use crate::pipeline::EVENTS;
 use crate::runs::LoadedRun;
 use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
@@ -38,8 +39,8 @@ pub struct RunsArgs {
     /// Only runs of this branch
     #[arg(long, value_name = "NAME")]
     pub branch: Option<String>,
-    /// Only runs that this event started: push, `pull_request`, tag, schedule or manual
-    #[arg(long, value_name = "EVENT")]
+    /// Only runs that this event started: `push`, `pull_request`, `schedule` or `manual`
+    #[arg(long, value_name = "EVENT", value_parser = event)]
     pub event: Option<String>,
     /// Only runs of this commit (its whole id)
     #[arg(long, value_name = "COMMIT")]
@@ -55,6 +56,11 @@ pub struct RunsArgs {
 fn status(word: &str) -> Result<RunStatus, Usage> {
     let known = "queued, running, waiting, cancelling, passed, failed, cancelled";
     RunStatus::parse(word).ok_or_else(|| Usage::new(format!("must be one of {known}"), ""))
+}
+
+fn event(word: &str) -> Result<String, Usage> {
+    let unknown = || Usage::new(format!("must be one of {}", EVENTS.join(", ")), "");
+    EVENTS.contains(&word).then(|| word.to_owned()).ok_or_else(unknown)
 }
 
 impl RunsArgs {

@@ -15,20 +15,21 @@ use crate::api;
 use crate::blobs::Archives;
 use crate::cli::access;
 use crate::cli::command::gc;
-use crate::cli::drive::fleet::{self, PlaceArgs, ServerLock};
+use crate::cli::drive::fleet::{self, HereArgs, PlaceArgs, ServerLock};
 use crate::cli::drive::signals::Signals;
-use crate::cli::drive::{self, DriveArgs, executor};
+use crate::cli::drive::{self, EngineArgs, executor};
 use crate::cli::failure::Exit;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
-use crate::http::{self, App, Lifecycle, StreamLimits, Streams};
+use crate::http::{self, App, Beside, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::traces::Exporter;
 use crate::triggers::Triggers;
+use crate::ui;
 use crate::worker::WorkerSettings;
 
 /// Between two looks whether the keys are to be rotated.
@@ -55,22 +56,24 @@ pub struct ServeArgs {
     /// Its place among the workers.
     #[command(flatten)]
     pub place: PlaceArgs,
-    /// How runs are driven.
+    /// What runs stages.
     #[command(flatten)]
-    pub drive: DriveArgs,
+    pub engine: EngineArgs,
+    #[command(flatten)]
+    here: HereArgs,
 }
 
 /// Serves until SIGTERM or Ctrl-C; what runs then goes on and is adopted by the next process.
 pub async fn execute(session: &Session, args: &ServeArgs) -> anyhow::Result<Exit> {
     let state = State::open_server(&session.settings).await?;
     let lock = ServerLock::take(&state)?;
-    let settings = fleet::worker_settings(session, &state, (&args.drive, &args.place), "server")?;
+    let settings = fleet::worker_settings(session, &state, (&args.engine, &args.place), "server")?;
     let serving = Serving { session, args, state: &state, probe: None };
     if settings.slots == 0 {
         Box::pin(serving.serve::<HostExecutor>(None, (lock, settings))).await?;
         return end(session, &state).await;
     }
-    let kind = args.drive.executor.map_or(session.settings.executor, ExecutorKind::from);
+    let kind = args.engine.executor.map_or(session.settings.executor, ExecutorKind::from);
     match kind {
         ExecutorKind::Docker => {
             let docker = executor::docker(session, &state).await?;
@@ -123,7 +126,7 @@ impl Serving<'_> {
         let worker = executor
             .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
         let worker = worker.map(|it| it.with_identity(app.auth.clone()));
-        session.output.line(&format!("listening on http://{}", listeners.address))?;
+        session.announce(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
         let (served, worked, (), (), (), stopped) = tokio::join!(
             listeners.serve(session, &app, &shutdown),
@@ -200,7 +203,9 @@ impl Listeners {
     ) -> anyhow::Result<()> {
         let token = session.settings.server.metrics_token.as_ref().map(|it| it.0.clone());
         let metrics = http::metrics_routes(token);
-        let beside = if self.metrics.is_some() { Router::new() } else { metrics.clone() };
+        let routes = ui::routes();
+        let routes = if self.metrics.is_some() { routes } else { routes.merge(metrics.clone()) };
+        let beside = Beside { routes, operations: ui::OPERATIONS.concat(), dress: ui::dress };
         let main = listen(self.main, api::service_with(app.clone(), beside), shutdown);
         let own = async {
             match self.metrics {
@@ -281,7 +286,7 @@ async fn watch_executor(docker: &DockerExecutor, life: &Lifecycle, shutdown: &Ca
 async fn announce_setup(session: &Session, app: &App) -> anyhow::Result<()> {
     if let Some(token) = app.auth.begin_setup().await? {
         let token = token.0;
-        session.output.line(&format!("nobody owns this server yet; set-up token: {token}"))?;
+        session.announce(&format!("nobody owns this server yet; set-up token: {token}"))?;
     }
     Ok(())
 }

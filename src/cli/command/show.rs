@@ -11,7 +11,7 @@ use crate::cli::remote::Remote;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::{View, approval, summary, tree};
-use crate::model::{Milliseconds, StageIndex, StageStatus};
+use crate::model::{Milliseconds, StageStatus};
 use crate::pipeline::graph::Graph;
 use crate::runs::LoadedRun;
 use crate::runs::view::RunView;
@@ -36,12 +36,14 @@ pub struct ShowArgs {
 /// What is shown of a run, wherever it is.
 struct Shown {
     run: RunView,
-    /// The ends of the logs of failed stages.
-    ends: BTreeMap<StageIndex, Vec<String>>,
+    /// The ends of the logs of failed stages, and the tests that failed.
+    ends: summary::Ends,
     keeps_containers: bool,
     server: String,
     /// The approvals that people are asked for now.
     asked: Vec<ShownApproval>,
+    /// What a run of a server waits for, and its place in the queue.
+    waits: Vec<String>,
 }
 
 /// Shows the run.
@@ -65,6 +67,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
     let view = View { keeps_containers: shown.keeps_containers, ..picture };
     let mut lines = tree::lines(view, usize::MAX);
     lines.insert(1, session.output.paint.dim(&times(session.output, &shown.run)));
+    lines.extend(shown.waits.iter().map(|it| session.output.paint.dim(it)));
     lines.extend(summary::lines(view, &shown.ends));
     for asked in &shown.asked {
         lines.extend(approval::lines(view, asked));
@@ -92,17 +95,25 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
         run: drive::view_of(session, &state, &loaded),
-        ends: report::failure_ends(&loaded, &state.logs).await?,
+        ends: report::failure_ends(&loaded, &state).await?,
         keeps_containers: drive::keeps_some(&state, &row.id),
         server: String::new(),
         asked: asked(&state, &loaded).await?,
+        waits: Vec::new(),
     })
 }
 
 async fn of_server(remote: &Remote, args: &ShowArgs) -> anyhow::Result<Shown> {
     let run = remote.find_run(&args.run).await?;
     let ends = remote.failure_ends(&run).await?;
-    Ok(Shown { run, ends, keeps_containers: false, server: remote.hint.clone(), asked: Vec::new() })
+    Ok(Shown {
+        ends,
+        keeps_containers: false,
+        server: remote.hint.clone(),
+        asked: remote.asked(&run).await?,
+        waits: remote.waits(&run).await?,
+        run,
+    })
 }
 
 async fn draw(session: &Session, args: &ShowArgs, file: &std::path::Path) -> anyhow::Result<Exit> {

@@ -3,13 +3,14 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::command::serve::forges;
-use crate::cli::drive::DriveArgs;
-use crate::cli::drive::fleet::{self, Engine, PlaceArgs, Stops};
+use crate::cli::drive::EngineArgs;
+use crate::cli::drive::fleet::{self, Engine, HereArgs, PlaceArgs, Stops};
 use crate::cli::drive::signals::Signals;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::keys;
 use crate::cli::session::Session;
-use crate::cli::state::State;
+use crate::cli::state::{Needed, State};
+use crate::cli::view::format;
 use crate::config::keys::KeyHolder;
 use crate::runs::News;
 use crate::secrets::{SecretSource, TeamSecrets};
@@ -36,9 +37,11 @@ pub struct WorkerArgs {
     action: Option<Action>,
     #[command(flatten)]
     place: PlaceArgs,
-    /// How runs are driven.
+    /// What runs stages.
     #[command(flatten)]
-    drive: DriveArgs,
+    engine: EngineArgs,
+    #[command(flatten)]
+    here: HereArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -57,26 +60,26 @@ enum Action {
 
 /// Works until it is drained or stopped.
 pub async fn execute(session: &Session, args: &WorkerArgs) -> anyhow::Result<Exit> {
-    let state = State::open_server(&session.settings).await?;
     match &args.action {
-        Some(Action::Drain { name }) => drain(session, &state, name, true).await,
-        Some(Action::Undrain { name }) => drain(session, &state, name, false).await,
-        None => work(session, &state, args).await,
+        Some(Action::Drain { name }) => drain(session, name, true).await,
+        Some(Action::Undrain { name }) => drain(session, name, false).await,
+        None => work(session, &State::open_server(&session.settings).await?, args).await,
     }
 }
 
 async fn work(session: &Session, state: &State, args: &WorkerArgs) -> anyhow::Result<Exit> {
     require(session, state)?;
-    let settings = fleet::worker_settings(session, state, (&args.drive, &args.place), "worker")?;
+    let settings = fleet::worker_settings(session, state, (&args.engine, &args.place), "worker")?;
     if settings.slots == 0 {
         return Err(Usage::new("a worker without slots has nothing to do", "give it one").into());
     }
-    let engine = Engine::connect(session, state, &args.drive).await?;
+    let engine = Engine::connect(session, state, &args.engine).await?;
     let projects = forges::projects(session, state)?;
     let clock = std::sync::Arc::clone(&session.clock);
     let secrets = TeamSecrets::new(state.store.clone(), keys::sealer(session, state)?, clock);
     let source = SecretSource::Team(secrets);
-    session.output.line(&format!("worker `{}` with {} slots", settings.owner, settings.slots))?;
+    let slots = format::count(settings.slots as u64, "slot");
+    session.announce(&format!("worker `{}` with {}", settings.owner, slots))?;
     let (shutdown, draining) = (CancellationToken::new(), CancellationToken::new());
     let mut signals = Signals::listen()?;
     let over = CancellationToken::new();
@@ -96,7 +99,9 @@ async fn work(session: &Session, state: &State, args: &WorkerArgs) -> anyhow::Re
         worked
     };
     let (worked, (), ()) = tokio::join!(work, state.runs.share_news(&over), obey);
-    worked?;
+    if let Some(count) = worked? {
+        session.announce(&format!("drained: {} handed over", format::count(count, "run")))?;
+    }
     Ok(Exit::Passed)
 }
 
@@ -118,12 +123,9 @@ fn require(session: &Session, state: &State) -> Result<(), Usage> {
     Ok(())
 }
 
-async fn drain(
-    session: &Session,
-    state: &State,
-    name: &str,
-    draining: bool,
-) -> anyhow::Result<Exit> {
+async fn drain(session: &Session, name: &str, draining: bool) -> anyhow::Result<Exit> {
+    // Where there is no database yet, nobody can be drained: none is made for the question.
+    let state = State::open_present(&session.settings, Needed::Database).await?;
     if !state.store.save_draining(name, draining).await? {
         let help = "`trunkline workers` shows who is there";
         return Err(Usage::new(format!("there is no worker `{name}`"), help).into());

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{DriveArgs, executor};
+use super::{DriveArgs, EngineArgs, executor};
 use crate::cli::access;
 use crate::cli::drive;
 use crate::cli::failure::{Broken, Usage};
@@ -42,11 +42,18 @@ pub struct PlaceArgs {
     pub labels: Vec<String>,
 }
 
+/// Takes `--server`, and leaves it out of the help of what only this machine can do.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct HereArgs {
+    #[arg(long, hide = true, value_name = "URL")]
+    server: Option<String>,
+}
+
 /// How a worker of a server works.
 pub fn worker_settings(
     session: &Session,
     state: &State,
-    (drive, place): (&DriveArgs, &PlaceArgs),
+    (engine, place): (&EngineArgs, &PlaceArgs),
     kind: &str,
 ) -> Result<WorkerSettings, Usage> {
     let fleet = &session.settings.fleet;
@@ -62,14 +69,15 @@ pub fn worker_settings(
         let help = "a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`; give one with `--name`";
         return Err(Usage::new(format!("`{owner}` cannot be the name of a worker"), help));
     }
-    let settings = drive::worker_settings(session, state, drive, drive::Reuse::default());
+    let drive = DriveArgs { engine: engine.clone(), no_keep: true, ..DriveArgs::default() };
+    let settings = drive::worker_settings(session, state, &drive, drive::Reuse::default());
     let slots = place.slots.map_or(settings.slots, usize::from);
     let place =
         WorkerPlace { kind: kind.to_owned(), labels, leaves_when_drained: kind == "worker" };
     Ok(WorkerSettings {
         owner,
         slots,
-        look_ahead: drive.look_ahead.map_or(slots, usize::from),
+        look_ahead: engine.look_ahead.map_or(slots, usize::from),
         is_shared: true,
         lease: fleet.lease,
         place: Some(place),
@@ -104,9 +112,9 @@ impl Engine {
     pub async fn connect(
         session: &Session,
         state: &State,
-        drive: &DriveArgs,
+        engine: &EngineArgs,
     ) -> anyhow::Result<Self> {
-        match drive.executor.map_or(session.settings.executor, ExecutorKind::from) {
+        match engine.executor.map_or(session.settings.executor, ExecutorKind::from) {
             ExecutorKind::Docker => {
                 Ok(Self::Docker(Box::new(executor::docker(session, state).await?)))
             }
@@ -115,12 +123,13 @@ impl Engine {
     }
 
     /// Drives runs until `shutdown`, or until the worker is drained and leaves then. `drain` asks for that.
+    /// Gives how many runs a drained worker has handed over; `None` when it was not drained.
     pub async fn work(
         self,
         (session, state): (&Session, &State),
         parts: (Projects, SecretSource, WorkerSettings),
         stops: Stops<'_>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Option<u64>> {
         let issuer = access::auth(session, state)?;
         match self {
             Self::Docker(docker) => {
@@ -144,7 +153,7 @@ pub struct Stops<'a> {
     pub drain: &'a CancellationToken,
 }
 
-async fn work<E: Executor>(worker: Worker<E>, stops: Stops<'_>) -> anyhow::Result<()> {
+async fn work<E: Executor>(worker: Worker<E>, stops: Stops<'_>) -> anyhow::Result<Option<u64>> {
     let done = CancellationToken::new();
     let drive = async {
         let ended = worker.serve(stops.shutdown).await;
@@ -158,7 +167,8 @@ async fn work<E: Executor>(worker: Worker<E>, stops: Stops<'_>) -> anyhow::Resul
         }
     };
     let (ended, (), ()) = tokio::join!(drive, worker.keep_swept(&done), drain);
-    Ok(ended?)
+    ended?;
+    Ok(worker.is_draining().then(|| worker.handed_over()))
 }
 
 /// Works beside a server, if it has a worker; the server ends when the worker breaks.
@@ -172,7 +182,7 @@ pub async fn work_beside<E: Executor>(
     if worked.is_err() {
         shutdown.cancel();
     }
-    worked
+    worked.map(drop)
 }
 
 /// Says that a process serves the state folder, as long as it lives. Only one may on SQLite: a second one

@@ -10,6 +10,7 @@ use super::screen::{self, ReportArgs, Screen};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::View;
+use crate::cli::view::summary::Ends;
 use crate::engine::Event;
 use crate::model::{AttemptName, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::runs::LoadedRun;
@@ -246,7 +247,7 @@ impl Report {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
-        let ends = failure_ends(&self.loaded, &self.state.logs).await?;
+        let ends = failure_ends(&self.loaded, &self.state).await?;
         let outline = super::view_of(&self.session, &self.state, &self.loaded);
         let tails = BTreeMap::new();
         let view = Self::view(&self.session, &self.state, (&outline, &tails));
@@ -255,17 +256,15 @@ impl Report {
     }
 }
 
-/// The ends of the logs of failed stages.
-pub async fn failure_ends(
-    loaded: &LoadedRun,
-    logs: &crate::blobs::Logs,
-) -> anyhow::Result<BTreeMap<StageIndex, Vec<String>>> {
-    let mut ends = BTreeMap::new();
+/// The ends of the logs of failed stages, and the tests that failed.
+pub async fn failure_ends(loaded: &LoadedRun, state: &State) -> anyhow::Result<Ends> {
+    let mut logs = BTreeMap::new();
     for name in last_attempts(loaded, StageStatus::Failed) {
-        let lines = follower::last_lines(logs, &name, FAILURE_LINES).await?;
-        ends.insert(name.stage, lines);
+        let lines = follower::last_lines(&state.logs, &name, FAILURE_LINES).await?;
+        logs.insert(name.stage, lines);
     }
-    Ok(ends)
+    let cases = state.runs.cases(loaded).await?;
+    Ok(Ends { logs, cases })
 }
 
 fn running_attempts(loaded: &LoadedRun) -> impl Iterator<Item = AttemptName> + '_ {

@@ -158,11 +158,7 @@ impl Screen {
 
     /// Shows what became of the run, with the ends of the logs of failed stages; fails when some of the
     /// output could not be written.
-    pub async fn end(
-        mut self,
-        view: View<'_>,
-        ends: &BTreeMap<StageIndex, Vec<String>>,
-    ) -> anyhow::Result<()> {
+    pub async fn end(mut self, view: View<'_>, ends: &summary::Ends) -> anyhow::Result<()> {
         let view = View { columns: usize::MAX, ..view };
         let lines = match &self.mode {
             Mode::Json { .. } => vec![serde_json::to_string(view.run)?],

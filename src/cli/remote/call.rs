@@ -56,6 +56,12 @@ impl Call {
         Self::new(Method::PUT, segments)
     }
 
+    /// Changes what is named of something.
+    #[must_use]
+    pub fn patch(segments: &[&str]) -> Self {
+        Self::new(Method::PATCH, segments)
+    }
+
     /// Removes something.
     #[must_use]
     pub fn delete(segments: &[&str]) -> Self {

@@ -5,20 +5,23 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::follow::Follow;
-use super::watch::{News, Watch};
+use super::watch::{News, Wanted, Watch};
 use super::{Call, Remote, RemoteError};
 use crate::cli::command::logs::{LogsArgs, with_attempt};
 use crate::cli::failure::Exit;
 use crate::cli::session::Session;
 use crate::cli::view::log::LogStyle;
+use crate::cli::view::summary::Ends;
 use crate::model::{StageIndex, StageStatus, Timestamp};
-use crate::runs::view::RunView;
+use crate::runs::view::{CaseView, RunView, StageView};
 
 /// Lines that are asked for at once.
 const PAGE_LINES: u32 = 5000;
 /// Lines of a failed stage's log in a summary, and stages that are shown with them.
 const FAILURE_LINES: i64 = 20;
 const FAILURES_MAX: usize = 20;
+/// Test cases that are asked for.
+const CASES_MAX: usize = 400;
 /// A line longer than this is shown in pieces.
 const LINE_BYTES_MAX: usize = 1024 * 1024;
 
@@ -54,8 +57,26 @@ impl Remote {
         Follow::new(self.client.clone(), call)
     }
 
-    /// The ends of the logs of failed stages.
-    pub async fn failure_ends(
+    /// The ends of the logs of failed stages, and the tests that failed.
+    pub async fn failure_ends(&self, run: &RunView) -> Result<Ends, RemoteError> {
+        Ok(Ends { logs: self.log_ends(run).await?, cases: self.failed_cases(run).await? })
+    }
+
+    /// Test cases that failed or were flaky.
+    async fn failed_cases(&self, run: &RunView) -> Result<Vec<CaseView>, RemoteError> {
+        let has_tests = |it: &StageView| it.outcome().is_some_and(|it| it.tests.is_some());
+        if !run.stages.iter().any(has_tests) {
+            return Ok(Vec::new());
+        }
+        let call = Call::get(&["runs", &run.id.0, "tests"]).query("outcome", "failed,error,flaky");
+        match self.client.list(&call, CASES_MAX).await {
+            // A server of an older version names none.
+            Err(error) if error.is_not_found() => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    async fn log_ends(
         &self,
         run: &RunView,
     ) -> Result<BTreeMap<StageIndex, Vec<String>>, RemoteError> {
@@ -128,8 +149,9 @@ impl Remote {
         run: RunView,
         (stages, args, style): (&[StageIndex], &LogsArgs, &LogStyle),
     ) -> anyhow::Result<Exit> {
-        let mut watch = Watch::start(self, run, Some(stages.to_vec()));
-        loop {
+        let wanted = Wanted { stages: Some(stages.to_vec()), attempt: args.attempt };
+        let mut watch = Watch::start(self, run, wanted);
+        while !watch.is_over(stages) {
             let news = watch.next().await?;
             if let News::Lines { stage, attempt, lines } = &news {
                 let lines = lines.iter().filter(|it| is_wanted(it, args));
@@ -139,10 +161,8 @@ impl Remote {
                 style.output.bytes(shown.as_bytes())?;
             }
             watch.refresh().await?;
-            if watch.is_over(stages) {
-                return Ok(Exit::Passed);
-            }
         }
+        Ok(Exit::Passed)
     }
 }
 

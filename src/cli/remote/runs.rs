@@ -1,9 +1,13 @@
 //! Runs of a server.
 
+mod approval;
+mod queue;
+
 use reqwest::Response;
 
 use super::{Call, Remote};
 use crate::cli::failure::Usage;
+use crate::cli::output::note;
 use crate::cli::remote::RemoteError;
 use crate::runs::view::{RunRowView, RunView};
 
@@ -52,7 +56,10 @@ impl Remote {
             let message = format!("there is no run yet at `{}`", self.client.address());
             Usage::new(message, "`trunkline run --project team/name` starts one there")
         };
-        Ok(self.load_run(&newest.ok_or_else(none)?.id.0).await?)
+        let newest = newest.ok_or_else(none)?;
+        let (number, repository) = (newest.number, &newest.repository);
+        note(&format!("`last` is run #{number} of `{repository}`, the newest that you may see"));
+        Ok(self.load_run(&newest.id.0).await?)
     }
 
     /// A run as it stands now.

@@ -60,13 +60,35 @@ struct LinesBody {
     lines: Vec<RemoteLine>,
 }
 
+/// Which logs are followed.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Of these stages; of all when `None`.
+    pub stages: Option<Vec<StageIndex>>,
+    /// Only of this attempt.
+    pub attempt: Option<u32>,
+}
+
+impl Wanted {
+    fn has(&self, stage: StageIndex, attempt: u32) -> bool {
+        self.stages.as_ref().is_none_or(|it| it.contains(&stage))
+            && self.attempt.is_none_or(|it| it == attempt)
+    }
+
+    /// Whether a stage prints nothing more of what is wanted.
+    pub fn is_over(&self, stage: &StageView) -> bool {
+        let number = self.attempt.and_then(|it| usize::try_from(it).ok()).unwrap_or(0);
+        let attempt = number.checked_sub(1).and_then(|it| stage.attempts.get(it));
+        stage.status.is_finished() || attempt.is_some_and(|it| it.finished_at.is_some())
+    }
+}
+
 /// A run that is watched.
 #[derive(Debug)]
 pub struct Watch<'a> {
     remote: &'a Remote,
     run: RunView,
-    /// Stages whose logs are followed; all when `None`.
-    wanted: Option<Vec<StageIndex>>,
+    wanted: Wanted,
     news: mpsc::Receiver<News>,
     queue: mpsc::Sender<News>,
     tasks: JoinSet<()>,
@@ -82,18 +104,19 @@ impl<'a> Watch<'a> {
     /// Watches a run from now on, with what its attempts that are under way have printed already; of `wanted`
     /// stages that have ended, the last attempt.
     #[must_use]
-    pub fn start(remote: &'a Remote, run: RunView, wanted: Option<Vec<StageIndex>>) -> Self {
+    pub fn start(remote: &'a Remote, run: RunView, wanted: Wanted) -> Self {
         let (queue, news) = mpsc::channel(QUEUE);
         let (tasks, places) = (JoinSet::new(), Arc::new(Semaphore::new(LOGS_MAX)));
         let (open, seen) = (BTreeSet::new(), run.events - 1);
         let mut watch =
             Self { remote, run, wanted, news, queue, tasks, places, open, seen, has_ended: false };
         let is_running = |it: &&StageView| it.status == StageStatus::Running;
-        let shows_old = watch.wanted.is_some();
+        let shows_old = watch.wanted.stages.is_some();
         let shown = watch.run.stages.iter().filter(|it| shows_old || is_running(it));
-        let last: Vec<_> = shown.map(|it| (it.stage, it.attempts.len())).collect();
-        for (stage, attempts) in last.into_iter().filter(|(_, attempts)| *attempts > 0) {
-            watch.follow_log(stage, u32::try_from(attempts).unwrap_or(u32::MAX));
+        let last = |it: &StageView| u32::try_from(it.attempts.len()).unwrap_or(u32::MAX);
+        let last: Vec<_> = shown.map(|it| (it.stage, last(it))).collect();
+        for (stage, last) in last.into_iter().filter(|(_, last)| *last > 0) {
+            watch.follow_log(stage, watch.wanted.attempt.map_or(last, |it| it.min(last)));
         }
         watch.follow_events();
         watch
@@ -109,7 +132,7 @@ impl<'a> Watch<'a> {
     #[must_use]
     pub fn is_over(&self, stages: &[StageIndex]) -> bool {
         let is_finished =
-            |it: &StageIndex| self.run.stage(*it).is_none_or(|stage| stage.status.is_finished());
+            |it: &StageIndex| self.run.stage(*it).is_none_or(|stage| self.wanted.is_over(stage));
         let is_over = self.has_ended || stages.iter().all(is_finished);
         is_over && self.open.is_empty() && self.news.is_empty()
     }
@@ -159,8 +182,7 @@ impl<'a> Watch<'a> {
     }
 
     fn follow_log(&mut self, stage: StageIndex, attempt: u32) {
-        let is_wanted = self.wanted.as_ref().is_none_or(|it| it.contains(&stage));
-        if !is_wanted || !self.open.insert((stage, attempt)) {
+        if !self.wanted.has(stage, attempt) || !self.open.insert((stage, attempt)) {
             return;
         }
         let follow = self.remote.follow_log(&self.run, (stage, attempt));
@@ -219,7 +241,7 @@ pub async fn show(
     let show = Show {
         session,
         screen,
-        watch: Watch::start(remote, run, None),
+        watch: Watch::start(remote, run, Wanted::default()),
         held: VecDeque::new(),
         unshown: BTreeMap::new(),
         begun: BTreeMap::new(),

@@ -43,7 +43,8 @@ fn who(shown: &ShownApproval) -> String {
 }
 
 fn part_lines(part: &Part) -> Vec<String> {
-    let count = format::count(part.files.len() as u64, "file");
+    let all = part.files.len() + part.more_files;
+    let count = format::count(all as u64, "file");
     let (added, removed) = (part.added, part.removed);
     let mut lines = vec![format!("  {}: {count}, +{added} -{removed}", part.kind.as_str())];
     for file in part.files.iter().take(FILES_SHOWN) {
@@ -54,7 +55,7 @@ fn part_lines(part: &Part) -> Vec<String> {
         };
         lines.push(format!("    {} ({lines_of})", format::tame(&file.path)));
     }
-    let more = part.files.len().saturating_sub(FILES_SHOWN);
+    let more = all.saturating_sub(part.files.len().min(FILES_SHOWN));
     if more > 0 {
         lines.push(format!("    and {more} more"));
     }

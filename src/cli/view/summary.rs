@@ -3,21 +3,36 @@
 use std::collections::BTreeMap;
 
 use super::{View, format, line, shell_word};
-use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::runs::view::{GateView, StageView};
+use crate::model::{CaseOutcome, FailureClass, RunStatus, StageIndex, StageStatus};
+use crate::runs::view::{CaseView, GateView, StageView};
+
+/// Test cases of a stage that are named.
+const CASES_SHOWN: usize = 10;
+/// Letters of a message beside a name.
+const MESSAGE_CHARS: usize = 160;
+
+/// What of a run stands in no view of it.
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    /// The ends of the logs of failed stages.
+    pub logs: BTreeMap<StageIndex, Vec<String>>,
+    /// Test cases that failed or were flaky.
+    pub cases: Vec<CaseView>,
+}
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
 /// its log, gates, tests, artifacts, and commands for what comes next.
 #[must_use]
-pub fn lines(view: View<'_>, logs: &BTreeMap<StageIndex, Vec<String>>) -> Vec<String> {
+pub fn lines(view: View<'_>, ends: &Ends) -> Vec<String> {
     let mut lines = vec![String::new(), verdict(view)];
+    lines.extend(cancelled(view));
     for stage in view.stages() {
         if stage.status == StageStatus::Failed {
-            lines.extend(failure(view, stage, logs.get(&stage.stage)));
+            lines.extend(failure(view, stage, ends.logs.get(&stage.stage)));
         }
     }
     lines.extend(gates(view));
-    lines.extend(tests(view));
+    lines.extend(tests(view, &ends.cases));
     lines.extend(warnings(view));
     lines.extend(artifacts(view));
     lines.extend(next(view));
@@ -41,6 +56,13 @@ fn verdict(view: View<'_>) -> String {
     }
     let ended = if status.is_finished() { "in" } else { "for" };
     paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.run.number))
+}
+
+/// `  cancelled by ada: wrong branch`
+fn cancelled(view: View<'_>) -> Option<String> {
+    let by = view.run.cancelled_by.as_deref()?;
+    let reason = view.run.cancel_reason.as_deref().map(|it| format!(": {it}"));
+    Some(view.paint.dim(&format!("  cancelled by {by}{}", reason.unwrap_or_default())))
 }
 
 fn failure(view: View<'_>, stage: &StageView, log: Option<&Vec<String>>) -> Vec<String> {
@@ -112,7 +134,7 @@ fn warnings(view: View<'_>) -> Vec<String> {
     with_title("warnings", lines)
 }
 
-fn tests(view: View<'_>) -> Vec<String> {
+fn tests(view: View<'_>, cases: &[CaseView]) -> Vec<String> {
     let mut lines = Vec::new();
     for stage in view.stages() {
         let outcome = stage.outcome();
@@ -121,8 +143,35 @@ fn tests(view: View<'_>) -> Vec<String> {
             "  {}: {} passed, {} failed, {} skipped",
             stage.key, tests.passed, tests.failed, tests.skipped
         ));
+        lines.extend(named(view, stage, cases));
     }
     with_title("tests", lines)
+}
+
+/// Cases that failed or were flaky in the attempt that counts, unless its message names them already.
+fn named(view: View<'_>, stage: &StageView, cases: &[CaseView]) -> Vec<String> {
+    let (_, message) = stage.failure();
+    let is_news = |it: &&CaseView| {
+        let is_told = it.outcome.is_failure() && message.contains(&it.name);
+        it.stage == stage.stage && it.counts && it.outcome != CaseOutcome::Passed && !is_told
+    };
+    let news: Vec<_> = cases.iter().filter(is_news).collect();
+    let mut lines: Vec<_> =
+        news.iter().take(CASES_SHOWN).map(|it| format!("    {}", case_line(view, it))).collect();
+    if let Some(more) = news.len().checked_sub(CASES_SHOWN).filter(|it| *it > 0) {
+        lines.push(format!("    and {more} more"));
+    }
+    lines
+}
+
+fn case_line(view: View<'_>, case: &CaseView) -> String {
+    let glyph =
+        if case.outcome.is_failure() { view.paint.red("✗") } else { view.paint.yellow("↻") };
+    let flaky = if case.flaky { " (flaky)" } else { "" };
+    let message = case.message.lines().next().unwrap_or_default();
+    let message: String = message.chars().take(MESSAGE_CHARS).collect();
+    let said = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("{glyph} {}{flaky}{}", format::tame(&case.full_name()), format::tame(&said))
 }
 
 fn artifacts(view: View<'_>) -> Vec<String> {

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use super::*;
 use crate::cli::output::Output;
 use crate::engine::{AttemptOutcome, Command, Run, TestCounts};
-use crate::model::{AttemptName, Digest, FailureClass, RunId};
+use crate::model::{AttemptName, CaseOutcome, Digest, FailureClass, RunId};
 use crate::pipeline::{Context, Selection, SourceFile};
-use crate::runs::view::Surroundings;
+use crate::runs::view::{CaseView, Surroundings};
 
 const PIPELINE: &str = r#"
 version: 1
@@ -110,7 +110,8 @@ impl World {
     fn summary(&self) -> String {
         let log = vec!["Traceback:".to_owned(), "\tFileNotFoundError: models.lock".to_owned()];
         let logs = BTreeMap::from([(self.index("scan"), log)]);
-        summary::lines(view(&self.outline()), &logs).join("\n")
+        let ends = summary::Ends { logs, ..summary::Ends::default() };
+        summary::lines(view(&self.outline()), &ends).join("\n")
     }
 }
 
@@ -234,7 +235,7 @@ fn an_interrupted_run_says_how_it_goes_on() {
         tree.last().unwrap(),
         "3 of 9 done, interrupted, 1 running, 1 waiting for approval, 1 failed, 1 skipped"
     );
-    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    let summary = summary::lines(view, &summary::Ends::default()).join("\n");
     assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
     assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
     assert_eq!(serde_json::to_value(&outline).unwrap()["interrupted"], true);
@@ -300,7 +301,7 @@ fn what_has_not_ended_takes_no_time_that_nobody_knows() {
         Run::new(RunId("r2".to_owned()), world.run.plan().clone(), world.run.context().clone());
     let queued = RunView::new(&queued, nowhere(), Timestamp(90_000));
     let view = View { now: Timestamp(90_000), ..view(&queued) };
-    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    let summary = summary::lines(view, &summary::Ends::default()).join("\n");
     assert!(summary.contains("● assistant #12 queued for 1m30s"), "{summary}");
 }
 
@@ -325,9 +326,9 @@ fn the_json_of_a_run_names_stages_gates_and_attempts() {
 fn colours_do_not_change_the_text() {
     let outline = at_the_end().outline();
     let colored = View { paint: Paint { is_on: true }, ..view(&outline) };
-    let lines = summary::lines(colored, &BTreeMap::new()).join("\n");
+    let lines = summary::lines(colored, &summary::Ends::default()).join("\n");
     assert!(lines.contains("\x1b["));
-    let plain = summary::lines(view(&outline), &BTreeMap::new()).join("\n");
+    let plain = summary::lines(view(&outline), &summary::Ends::default()).join("\n");
     assert_eq!(console::strip_ansi_codes(&lines), plain);
 }
 
@@ -373,6 +374,57 @@ fn what_a_server_answers_looks_as_what_is_here() {
 fn commands_for_a_run_of_a_server_name_it() {
     let outline = at_the_end().outline();
     let view = View { server: "ci.example.org", ..view(&outline) };
-    let summary = summary::lines(view, &BTreeMap::new()).join("\n");
+    let summary = summary::lines(view, &summary::Ends::default()).join("\n");
     assert!(summary.contains("trunkline logs 12 eval --server ci.example.org"), "{summary}");
+}
+
+#[test]
+fn a_cancelled_run_says_who_has_stopped_it_and_why() {
+    let mut world = World::new();
+    let cancel =
+        |by: &str, reason: &str| Command::Cancel { by: by.to_owned(), reason: reason.to_owned() };
+    world.order(&cancel("ada", "wrong branch"));
+    let summary = world.summary();
+    assert!(summary.contains("\n  cancelled by ada: wrong branch"), "{summary}");
+    let json = serde_json::to_value(world.outline()).unwrap();
+    assert_eq!(
+        (&json["cancelled_by"], &json["cancel_reason"]),
+        (&"ada".into(), &"wrong branch".into())
+    );
+    let untouched = serde_json::to_value(at_the_end().outline()).unwrap();
+    assert_eq!(untouched.get("cancelled_by"), None);
+}
+
+#[test]
+fn failing_and_flaky_tests_are_named_also_where_the_stage_passed() {
+    let mut world = World::new();
+    world.start("unit (3.10)");
+    let tests = TestCounts { passed: 42, failed: 1, skipped: 0 };
+    world.finish("unit (3.10)", AttemptOutcome { tests: Some(tests), ..passed() });
+    let case = |name: &str, outcome: CaseOutcome, message: &str| CaseView {
+        stage: world.index("unit (3.10)"),
+        stage_key: "unit (3.10)".to_owned(),
+        attempt: 1,
+        counts: true,
+        suite: "shop".to_owned(),
+        name: name.to_owned(),
+        outcome,
+        flaky: outcome == CaseOutcome::Flaky,
+        message: message.to_owned(),
+        file: String::new(),
+        line: None,
+        duration_ms: None,
+        reused_from: None,
+    };
+    let cases = vec![
+        case("cart::adds_up", CaseOutcome::Failed, "3 is not 4\nat cart.rs:7"),
+        case("shop::opens", CaseOutcome::Flaky, ""),
+        case("slow", CaseOutcome::Passed, ""),
+    ];
+    let ends = summary::Ends { cases, ..summary::Ends::default() };
+    let outline = world.outline();
+    let text = summary::lines(view(&outline), &ends).join("\n");
+    let wanted = "tests:\n  unit (3.10): 42 passed, 1 failed, 0 skipped\n    \
+                  ✗ shop › cart::adds_up: 3 is not 4\n    ↻ shop::opens (flaky)\n";
+    assert!(text.contains(wanted), "{text}");
 }

@@ -2,7 +2,7 @@
 //! nothing, and no fact is ever refused.
 
 use super::agenda::Entry;
-use super::{Attempt, Halt, Run, Stage, Step, Stop, advance};
+use super::{Attempt, Cancellation, Halt, Run, Stage, Step, Stop, advance};
 use crate::engine::Event;
 use crate::model::{StageIndex, Timestamp};
 
@@ -20,7 +20,9 @@ impl Run {
             }
             Event::Admitted => self.admitted = true,
             Event::RunStarted => self.started_at = Some(at),
-            Event::CancelRequested { force, .. } => {
+            Event::CancelRequested { by, reason, force } => {
+                let (by, reason) = (by.clone(), reason.clone());
+                self.cancellation.get_or_insert(Cancellation { by, reason });
                 self.halt = Some(if *force { Halt::Force } else { Halt::Cancel });
             }
             Event::RunTimedOut => self.halt = Some(Halt::Timeout),
@@ -74,6 +76,7 @@ impl Run {
         advance(&mut self.progress, &self.graph, event, |_| ());
         self.admitted = false;
         self.halt = None;
+        self.cancellation = None;
         self.started_at = None;
         self.finished = None;
     }

@@ -130,3 +130,37 @@ async fn an_archive_is_not_unpacked_through_a_link() {
     assert!(!link.is_symlink());
     assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn an_absolute_link_is_handed_on_as_a_link_and_leads_nobody_out_of_the_folder() {
+    let [from, to, outside] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    std::fs::create_dir(from.path().join("out")).unwrap();
+    std::fs::write(outside.path().join("secret"), "a secret of the machine").unwrap();
+    let link = |target: &Path, name: &str| {
+        std::os::unix::fs::symlink(target, from.path().join("out").join(name)).unwrap();
+    };
+    link(outside.path(), "folder");
+    link(&outside.path().join("secret"), "file");
+    let pattern = Pattern::parse("out").unwrap();
+    let mut packed = pack_folder(from.path().to_owned(), pattern).await.unwrap().unwrap();
+    let mut bytes = Vec::new();
+    packed.read_to_end(&mut bytes).await.unwrap();
+    // What the links lead to is not in the archive.
+    assert!(!String::from_utf8_lossy(&bytes).contains("a secret of the machine"));
+    unpack(stream(bytes), to.path().to_owned()).await.unwrap();
+    let unpacked = |name: &str| to.path().join("out").join(name);
+    assert_eq!(std::fs::read_link(unpacked("folder")).unwrap(), outside.path());
+    assert_eq!(std::fs::read_link(unpacked("file")).unwrap(), outside.path().join("secret"));
+
+    // What comes after them, of another stage, replaces them: nothing is written where they lead.
+    let later =
+        archive_of(&[("out/folder/evil", "1"), ("out/file", "2"), ("out/folder/secret", "3")]);
+    unpack(stream(later), to.path().to_owned()).await.unwrap();
+    let names: Vec<_> =
+        std::fs::read_dir(outside.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(names, ["secret"]);
+    let secret = std::fs::read_to_string(outside.path().join("secret")).unwrap();
+    assert_eq!(secret, "a secret of the machine");
+    assert_eq!(std::fs::read_to_string(unpacked("file")).unwrap(), "2");
+    assert_eq!(std::fs::read_to_string(unpacked("folder/secret")).unwrap(), "3");
+}

@@ -30,6 +30,12 @@ impl Cookies {
         read(headers, self.host("trunkline"))
     }
 
+    /// What unsafe requests of our own pages repeat.
+    #[must_use]
+    pub fn csrf(self, headers: &HeaderMap) -> Option<&str> {
+        read(headers, self.host("trunkline-csrf"))
+    }
+
     /// The refresh token.
     #[must_use]
     pub fn refresh(self, headers: &HeaderMap) -> Option<&str> {
@@ -97,6 +103,29 @@ impl Cookies {
     /// `__Host-` asks for `Path=/`.
     fn refresh_name(self) -> &'static str {
         if self.is_https { "__Secure-trunkline-refresh" } else { "trunkline-refresh" }
+    }
+}
+
+/// How pages look: `light`, `dark`, or empty for what the system says.
+#[must_use]
+pub fn theme(headers: &HeaderMap) -> &'static str {
+    known_theme(read(headers, "trunkline-theme").unwrap_or_default())
+}
+
+/// Keeps how pages look, for a year.
+pub fn set_theme(theme: &str) -> SetCookies {
+    let theme = known_theme(theme);
+    let line = format!("trunkline-theme={theme}; Path=/; Max-Age=31536000; SameSite=Lax");
+    AppendHeaders(
+        HeaderValue::try_from(line).map(|it| (header::SET_COOKIE, it)).into_iter().collect(),
+    )
+}
+
+fn known_theme(word: &str) -> &'static str {
+    match word {
+        "light" => "light",
+        "dark" => "dark",
+        _ => "",
     }
 }
 

@@ -10,7 +10,8 @@ use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Node, Scalar, ScalarKind, Value};
 
 /// The events a pipeline can be started by.
-pub(crate) const EVENTS: &[&str] = &["push", "pull_request", "schedule", "manual"];
+/// What starts runs.
+pub const EVENTS: &[&str] = &["push", "pull_request", "schedule", "manual"];
 
 pub(crate) const PUSH_KEYS: &[&str] = &["branches", "tags", "paths"];
 pub(crate) const PULL_REQUEST_KEYS: &[&str] = &["branches", "paths", "forks"];

@@ -1,23 +1,21 @@
 //! Where things are in a picture. Cells of a matrix become one box; needs that follow from other needs
-//! are left out; boxes of a layer are ordered so that few lines cross (barycentre sweeps, after
-//! Sugiyama, Tagawa and Toda 1981).
+//! are left out; boxes of a layer are ordered so that few lines cross.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
+use petgraph::Direction;
 use petgraph::algo::toposort;
-use petgraph::algo::tred::{dag_to_toposorted_adjacency_list, dag_transitive_reduction_closure};
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
+use super::order::{self, Neighbors};
 use super::{Edge, Graph, depths};
 
 /// More boxes than this are drawn with all their needs: leaving some out takes quadratic room.
 const REDUCED_MAX: usize = 2000;
 /// More bends than this are not worth the time; longer lines then go straight.
 const BENDS_MAX: usize = 20_000;
-const SWEEPS: usize = 12;
-/// More items than this are left as the sweeps leave them.
-const SWAPPED_MAX: usize = 400;
 
 /// A box: a stage, or all cells of its matrix.
 #[derive(Debug)]
@@ -66,7 +64,12 @@ pub(super) struct Drawing {
 
 impl Drawing {
     pub(super) fn of(graph: &Graph) -> Self {
-        let (mut blocks, folded) = fold(graph);
+        Self::with(graph, &|_| true)
+    }
+
+    /// As [`Self::of`], but matrices are only folded where `is_folded` says so of their name.
+    pub(super) fn with(graph: &Graph, is_folded: &dyn Fn(&str) -> bool) -> Self {
+        let (mut blocks, folded) = fold(graph, is_folded);
         let kept = reduced(&folded);
         for edge in kept.edge_references() {
             if let Some(block) = blocks.get_mut(edge.target().index()) {
@@ -84,7 +87,8 @@ impl Drawing {
             lines: Vec::new(),
         };
         drawing.place(&depths(&kept));
-        drawing.untangle();
+        let neighbors = Neighbors::of(&drawing.lines, drawing.items.len());
+        order::untangle(&mut drawing.layers, &neighbors);
         drawing
     }
 
@@ -117,137 +121,18 @@ impl Drawing {
             }
         }
     }
-
-    /// Sweeps down and up, and keeps the order with the fewest crossings.
-    fn untangle(&mut self) {
-        let neighbors = Neighbors::of(&self.lines, self.items.len());
-        let mut best = (neighbors.crossings(&self.layers), self.layers.clone());
-        let mut layers = self.layers.clone();
-        for sweep in 0..SWEEPS {
-            if best.0 == 0 {
-                break;
-            }
-            let down = sweep % 2 == 0;
-            let mut places = HashMap::new();
-            let count = layers.len();
-            for step in 0..count {
-                let at = if down { step } else { count - 1 - step };
-                let Some(layer) = layers.get_mut(at) else { continue };
-                let sides = if down { &neighbors.above } else { &neighbors.below };
-                sort_by_barycentre(layer, sides, &places);
-                places.extend(layer.iter().enumerate().map(|(place, item)| (*item, place)));
-            }
-            let crossings = neighbors.crossings(&layers);
-            if crossings < best.0 {
-                best = (crossings, layers.clone());
-            }
-        }
-        self.layers = best.1;
-        if self.items.len() <= SWAPPED_MAX {
-            neighbors.swap(&mut self.layers);
-        }
-    }
 }
 
-/// Items without neighbours on that side keep their place.
-#[expect(clippy::cast_precision_loss, reason = "places in a layer are small numbers")]
-fn sort_by_barycentre(layer: &mut [usize], sides: &[Vec<usize>], places: &HashMap<usize, usize>) {
-    let centre = |place: usize, item: usize| {
-        let near = sides.get(item).map(Vec::as_slice).unwrap_or_default();
-        let known: Vec<_> = near.iter().filter_map(|it| places.get(it)).collect();
-        if known.is_empty() {
-            return place as f64;
-        }
-        known.iter().map(|it| **it as f64).sum::<f64>() / known.len() as f64
-    };
-    let mut keyed: Vec<_> =
-        layer.iter().enumerate().map(|(place, item)| (centre(place, *item), *item)).collect();
-    keyed.sort_by(|left, right| left.0.total_cmp(&right.0));
-    layer.iter_mut().zip(keyed).for_each(|(slot, (_, item))| *slot = item);
-}
-
-/// Who lies next to whom, one layer up and one layer down.
-pub(super) struct Neighbors {
-    pub(super) above: Vec<Vec<usize>>,
-    pub(super) below: Vec<Vec<usize>>,
-}
-
-impl Neighbors {
-    pub(super) fn of(lines: &[Line], items: usize) -> Self {
-        let mut found = Self { above: vec![Vec::new(); items], below: vec![Vec::new(); items] };
-        for (from, to) in lines.iter().flat_map(|it| it.items.iter().zip(it.items.iter().skip(1))) {
-            if let Some(below) = found.below.get_mut(*from) {
-                below.push(*to);
-            }
-            if let Some(above) = found.above.get_mut(*to) {
-                above.push(*from);
-            }
-        }
-        found
-    }
-
-    /// How many pairs of lines cross.
-    pub(super) fn crossings(&self, layers: &[Vec<usize>]) -> usize {
-        layers.iter().zip(layers.iter().skip(1)).map(|(up, low)| self.between(up, low)).sum()
-    }
-
-    /// Swaps items that lie next to each other as long as that removes crossings.
-    fn swap(&self, layers: &mut [Vec<usize>]) {
-        let mut crossings = self.crossings(layers);
-        for _ in 0..SWEEPS {
-            let before = crossings;
-            for layer in 0..layers.len() {
-                for place in 1..layers.get(layer).map_or(0, Vec::len) {
-                    swap_at(layers, layer, place);
-                    let swapped = self.crossings(layers);
-                    if swapped < crossings {
-                        crossings = swapped;
-                    } else {
-                        swap_at(layers, layer, place);
-                    }
-                }
-            }
-            if crossings == 0 || crossings == before {
-                return;
-            }
-        }
-    }
-
-    fn between(&self, upper: &[usize], lower: &[usize]) -> usize {
-        let places: HashMap<_, _> = lower.iter().enumerate().map(|(at, it)| (*it, at)).collect();
-        let mut crossings = 0;
-        let mut seen: Vec<usize> = Vec::new();
-        for item in upper {
-            let below = self.below.get(*item).map(Vec::as_slice).unwrap_or_default();
-            let mut ends: Vec<_> = below.iter().filter_map(|it| places.get(it).copied()).collect();
-            ends.sort_unstable();
-            crossings += ends
-                .iter()
-                .map(|end| seen.len() - seen.partition_point(|it| it <= end))
-                .sum::<usize>();
-            for end in ends {
-                seen.insert(seen.partition_point(|it| *it <= end), end);
-            }
-        }
-        crossings
-    }
-}
-
-fn swap_at(layers: &mut [Vec<usize>], layer: usize, place: usize) {
-    if let Some(layer) = layers.get_mut(layer) {
-        layer.swap(place - 1, place);
-    }
-}
-
-/// One box for all stages of a name.
-fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
+/// One box for all stages of a name that is folded.
+fn fold(graph: &Graph, is_folded: &dyn Fn(&str) -> bool) -> (Vec<Block>, DiGraph<(), Edge>) {
     let mut blocks: Vec<Block> = Vec::new();
     let mut by_name: HashMap<&str, usize> = HashMap::new();
     let mut block_of = Vec::with_capacity(graph.stages.len());
     for (at, stage) in graph.stages.iter().enumerate() {
-        let block = *by_name.entry(stage.name.as_str()).or_insert_with(|| {
+        let name = if is_folded(&stage.name) { &stage.name } else { &stage.key };
+        let block = *by_name.entry(name).or_insert_with(|| {
             blocks.push(Block {
-                name: stage.name.clone(),
+                name: name.clone(),
                 kind: stage.kind.clone(),
                 cells: Vec::new(),
                 needs: Vec::new(),
@@ -281,18 +166,69 @@ fn fold(graph: &Graph) -> (Vec<Block>, DiGraph<(), Edge>) {
 
 /// Without the needs that follow from others. An optional need is always kept: it means something else.
 fn reduced(folded: &DiGraph<(), Edge>) -> DiGraph<(), Edge> {
-    if folded.node_count() > REDUCED_MAX {
+    let count = folded.node_count();
+    if count > REDUCED_MAX {
         return folded.clone();
     }
     let Ok(sorted) = toposort(folded, None) else { return folded.clone() };
-    let (list, place) = dag_to_toposorted_adjacency_list::<_, u32>(folded, &sorted);
-    let (kept, _) = dag_transitive_reduction_closure(&list);
+    let mut turns = vec![0; count];
+    for (turn, node) in sorted.iter().enumerate() {
+        if let Some(slot) = turns.get_mut(node.index()) {
+            *slot = turn;
+        }
+    }
+    let turn = |node: NodeIndex| turns.get(node.index()).copied().unwrap_or(0);
+    // What each box waits for, near or far; in the order of the boxes' turns.
+    let mut above: Vec<Set> = Vec::with_capacity(count);
+    let mut follows = vec![false; folded.edge_count()];
+    for node in &sorted {
+        let mut own = Set::new(count);
+        let mut needs: Vec<_> = folded.edges_directed(*node, Direction::Incoming).collect();
+        needs.sort_unstable_by_key(|it| Reverse(turn(it.source())));
+        for need in needs {
+            let source = turn(need.source());
+            if own.has(source)
+                && let Some(slot) = follows.get_mut(need.id().index())
+            {
+                *slot = true;
+            }
+            own.insert(source);
+            if let Some(further) = above.get(source) {
+                own.join(further);
+            }
+        }
+        above.push(own);
+    }
     folded.filter_map(
         |_, ()| Some(()),
         |edge, need| {
-            let (from, to) = folded.edge_endpoints(edge)?;
-            let (from, to) = (place.get(from.index())?, place.get(to.index())?);
-            (need.optional || kept.contains_edge(*from, *to)).then_some(*need)
+            let is_needless = follows.get(edge.index()).copied().unwrap_or(false);
+            (need.optional || !is_needless).then_some(*need)
         },
     )
+}
+
+/// A set of small numbers.
+struct Set(Vec<u64>);
+
+impl Set {
+    fn new(numbers: usize) -> Self {
+        Self(vec![0; numbers.div_ceil(64)])
+    }
+
+    fn has(&self, number: usize) -> bool {
+        self.0.get(number / 64).is_some_and(|it| it & (1 << (number % 64)) != 0)
+    }
+
+    fn insert(&mut self, number: usize) {
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        for (word, other) in self.0.iter_mut().zip(&other.0) {
+            *word |= other;
+        }
+    }
 }

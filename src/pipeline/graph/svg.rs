@@ -3,51 +3,48 @@
 
 use std::fmt::Write as _;
 
-use super::layout::{Block, Drawing, Item, Line, Neighbors};
+use super::most_urgent;
+use super::picture::{Measures, Picture, PictureBox};
 use super::text::counted;
-use crate::model::StageStatus;
-
-mod place;
-
-use place::{Place, Places};
+use crate::model::{StageIndex, StageStatus};
 
 const STYLE: &str = include_str!("svg/style.css");
 
 const HEIGHT: f64 = 34.0;
-const MARGIN: f64 = 16.0;
-const COLUMN_GAP: f64 = 52.0;
-const ROW_GAP: f64 = 14.0;
-const BEND_GAP: f64 = 8.0;
+pub(super) const MEASURES: Measures =
+    Measures { box_height: HEIGHT, column_gap: 52.0, row_gap: 14.0, bend_gap: 8.0, margin: 16.0 };
 const PADDING: f64 = 14.0;
 const ICON: f64 = 20.0;
 /// Average advance of a sans-serif letter at 13 px, rounded up.
 const LETTER: f64 = 7.6;
 const NAME_LETTERS_MAX: usize = 32;
 
-/// Draws; `statuses` are in the order of the plan.
-pub(super) fn draw(pipeline: &str, drawing: &Drawing, statuses: Option<&[StageStatus]>) -> String {
-    let icon = if statuses.is_some() { ICON } else { 0.0 };
-    let widths: Vec<_> = drawing.blocks.iter().map(|it| width(it) + icon).collect();
-    let places = Places::of(drawing, &widths);
-    let mut svg = opening(pipeline, drawing, &places);
-    for line in &drawing.lines {
-        draw_line(&mut svg, line, &places, statuses.map(|it| status_of_source(drawing, line, it)));
+/// Draws; `keys` and `statuses` are in the order of the plan.
+pub(super) fn draw(
+    pipeline: &str,
+    picture: &Picture,
+    keys: &[&str],
+    statuses: Option<&[StageStatus]>,
+) -> String {
+    let mut svg = opening(pipeline, picture);
+    for line in &picture.lines {
+        let source = statuses.and_then(|it| Some(status_of(picture.boxes.get(line.from)?, it)));
+        let optional = if line.is_optional { " optional" } else { "" };
+        let done = source.filter(|it| it.is_finished()).map_or("", |_| " done");
+        let path = &line.path;
+        write_to(&mut svg, format_args!("<path class=\"line{optional}{done}\" d=\"{path}\"/>\n"));
     }
-    for (item, place) in places.items.iter().enumerate() {
-        if let Some(Item::Block(block)) = drawing.items.get(item)
-            && let Some(block) = drawing.blocks.get(*block)
-        {
-            draw_block(&mut svg, block, place, statuses);
-        }
+    for shown in &picture.boxes {
+        draw_box(&mut svg, shown, keys, statuses);
     }
     svg.push_str("</svg>\n");
     svg
 }
 
-fn opening(pipeline: &str, drawing: &Drawing, places: &Places) -> String {
-    let stages = drawing.blocks.iter().map(|it| it.cells.len()).sum();
+fn opening(pipeline: &str, picture: &Picture) -> String {
+    let stages = picture.boxes.iter().map(|it| it.stages.len()).sum();
     let title = escaped(&format!("Graph of {pipeline}: {}", counted(stages, "stage")));
-    let (width, height) = (places.width, places.height);
+    let (width, height) = (picture.width, picture.height);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"graph\" role=\"img\" \
          aria-label=\"{title}\" width=\"{width:.0}\" height=\"{height:.0}\" \
@@ -55,43 +52,20 @@ fn opening(pipeline: &str, drawing: &Drawing, places: &Places) -> String {
     )
 }
 
-/// Straight through the columns it passes, and in a curve between them.
-fn draw_line(svg: &mut String, line: &Line, places: &Places, source: Option<StageStatus>) {
-    let mut path = String::new();
-    let mut last: Option<Place> = None;
-    for place in line.items.iter().filter_map(|it| places.items.get(*it).copied()) {
-        if let Some(from) = last {
-            let (start, end) = (from.x + from.width, place.x);
-            let bend = f64::midpoint(start, end);
-            if path.is_empty() {
-                path = format!("M{start:.1} {:.1}", from.y);
-            }
-            let (y, to) = (from.y, place.y);
-            write_to(
-                &mut path,
-                format_args!("H{start:.1}C{bend:.1} {y:.1} {bend:.1} {to:.1} {end:.1} {to:.1}"),
-            );
-        }
-        last = Some(place);
-    }
-    let optional = if line.optional { " optional" } else { "" };
-    let done = source.filter(|it| it.is_finished()).map_or("", |_| " done");
-    write_to(svg, format_args!("<path class=\"line{optional}{done}\" d=\"{path}\"/>\n"));
-}
-
-fn draw_block(svg: &mut String, block: &Block, place: &Place, statuses: Option<&[StageStatus]>) {
+fn draw_box(svg: &mut String, block: &PictureBox, keys: &[&str], statuses: Option<&[StageStatus]>) {
     let shown = statuses.map(|it| status_of(block, it));
     let class = shown.map_or("", StageStatus::as_str);
     let shape = if block.kind.as_deref() == Some("approval") { HEIGHT / 2.0 } else { 7.0 };
-    let (x, y, width) = (place.x, place.y - HEIGHT / 2.0, place.width);
+    let (x, y, width) = (block.x, block.y, block.width);
+    let middle = y + HEIGHT / 2.0;
     write_to(
         svg,
         format_args!(
             "<g class=\"stage {class}\"><title>{}</title>",
-            escaped(&told(block, statuses))
+            escaped(&told(block, keys, statuses))
         ),
     );
-    if block.cells.len() > 1 {
+    if block.stages.len() > 1 {
         let (x, y) = (x + 3.0, y + 3.0);
         write_to(
             svg,
@@ -108,10 +82,10 @@ fn draw_block(svg: &mut String, block: &Block, place: &Place, statuses: Option<&
     );
     let mut text_x = x + PADDING;
     if let Some(status) = shown {
-        draw_icon(svg, status, x + PADDING + 4.0, place.y);
+        draw_icon(svg, status, x + PADDING + 4.0, middle);
         text_x += ICON;
     }
-    let text_y = place.y + 4.5;
+    let text_y = middle + 4.5;
     write_to(
         svg,
         format_args!(
@@ -148,9 +122,11 @@ fn draw_icon(svg: &mut String, status: StageStatus, x: f64, y: f64) {
     );
 }
 
-fn width(block: &Block) -> f64 {
+/// How wide a box must be; with an icon where states are shown.
+pub(super) fn width(block: &PictureBox, has_icon: bool) -> f64 {
     let count = cell_count(block).map_or(0.0, |it| letters(&it) + 8.0);
-    letters(&shown_name(block)) + count + 2.0 * PADDING
+    let icon = if has_icon { ICON } else { 0.0 };
+    letters(&shown_name(block)) + count + 2.0 * PADDING + icon
 }
 
 #[expect(clippy::cast_precision_loss, reason = "at most a few letters")]
@@ -158,54 +134,40 @@ fn letters(text: &str) -> f64 {
     text.chars().count() as f64 * LETTER
 }
 
-fn shown_name(block: &Block) -> String {
+fn shown_name(block: &PictureBox) -> String {
     if block.name.chars().count() <= NAME_LETTERS_MAX {
         return block.name.clone();
     }
     block.name.chars().take(NAME_LETTERS_MAX - 1).chain(['…']).collect()
 }
 
-fn cell_count(block: &Block) -> Option<String> {
-    (block.cells.len() > 1).then(|| format!("×{}", block.cells.len()))
+fn cell_count(block: &PictureBox) -> Option<String> {
+    (block.stages.len() > 1).then(|| format!("×{}", block.stages.len()))
 }
 
 /// What a screen reader and the tip of a pointer say.
-fn told(block: &Block, statuses: Option<&[StageStatus]>) -> String {
-    let word = |at: usize| statuses.and_then(|it| it.get(at)).map(|it| it.as_str());
+fn told(block: &PictureBox, keys: &[&str], statuses: Option<&[StageStatus]>) -> String {
     let kind = block.kind.as_ref().map(|it| format!(" ({it})")).unwrap_or_default();
-    let cell = |at: usize, key: &str| match word(at) {
-        Some(word) => format!("{key}: {word}"),
-        None => key.to_owned(),
+    let cell = |stage: &StageIndex| {
+        let key = keys.get(stage.as_usize()).copied().unwrap_or("?");
+        match statuses.and_then(|it| it.get(stage.as_usize())) {
+            Some(status) => format!("{key}: {status}"),
+            None => key.to_owned(),
+        }
     };
-    match block.cells.as_slice() {
-        [(at, key)] => format!("{}{kind}", cell(*at, key)),
+    match block.stages.as_slice() {
+        [stage] => format!("{}{kind}", cell(stage)),
         cells => {
-            let lines: Vec<_> = cells.iter().map(|(at, key)| cell(*at, key)).collect();
+            let lines: Vec<_> = cells.iter().map(cell).collect();
             format!("{}{kind}, {}\n{}", block.name, counted(cells.len(), "cell"), lines.join("\n"))
         }
     }
 }
 
 /// The state of a whole matrix: what most wants to be seen.
-fn status_of(block: &Block, statuses: &[StageStatus]) -> StageStatus {
-    let urgency = |status: StageStatus| match status {
-        StageStatus::Failed => 8,
-        StageStatus::Cancelled => 7,
-        StageStatus::Running => 6,
-        StageStatus::Delayed => 5,
-        StageStatus::Waiting => 4,
-        StageStatus::Ready => 3,
-        StageStatus::Pending => 2,
-        StageStatus::Passed => 1,
-        StageStatus::Skipped => 0,
-    };
-    let cells = block.cells.iter().filter_map(|(stage, _)| statuses.get(*stage).copied());
-    cells.max_by_key(|it| urgency(*it)).unwrap_or(StageStatus::Pending)
-}
-
-fn status_of_source(drawing: &Drawing, line: &Line, statuses: &[StageStatus]) -> StageStatus {
-    let source = line.items.first().and_then(|it| drawing.blocks.get(*it));
-    source.map_or(StageStatus::Pending, |it| status_of(it, statuses))
+fn status_of(block: &PictureBox, statuses: &[StageStatus]) -> StageStatus {
+    let cells = block.stages.iter().filter_map(|it| statuses.get(it.as_usize()).copied());
+    most_urgent(cells).unwrap_or(StageStatus::Pending)
 }
 
 /// Text for XML; signs that XML 1.0 cannot carry are replaced.

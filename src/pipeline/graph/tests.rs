@@ -147,15 +147,15 @@ fn every_box_stands_clear_of_the_others() {
     let places: Vec<_> = drawing.layers.iter().flatten().copied().collect();
     let distinct: std::collections::BTreeSet<_> = places.iter().copied().collect();
     assert_eq!((places.len(), distinct.len()), (drawing.items.len(), drawing.items.len()));
-    let neighbors = layout::Neighbors::of(&drawing.lines, drawing.items.len());
-    assert!(neighbors.crossings(&drawing.layers) <= 1);
+    let neighbors = order::Neighbors::of(&drawing.lines, drawing.items.len());
+    assert!(order::crossings(&drawing.layers, &neighbors) <= 1);
 }
 
 #[test]
 fn crossings_that_can_be_avoided_are() {
     let drawing = layout::Drawing::of(&Graph::of(&plan("a; b; c; x < c; y < b; z < a")));
-    let neighbors = layout::Neighbors::of(&drawing.lines, drawing.items.len());
-    assert_eq!(neighbors.crossings(&drawing.layers), 0);
+    let neighbors = order::Neighbors::of(&drawing.lines, drawing.items.len());
+    assert_eq!(order::crossings(&drawing.layers, &neighbors), 0);
 }
 
 /// Ten times the stages, not a hundred times the work: with anything quadratic this would not end.
@@ -190,7 +190,77 @@ fn a_plan_that_is_no_plan_is_drawn_all_the_same() {
     assert!(empty.to_svg(Some(&[])).ends_with("</svg>\n") && empty.layers().is_empty());
 }
 
+const MEASURES: Measures =
+    Measures { box_height: 44.0, column_gap: 40.0, row_gap: 12.0, bend_gap: 8.0, margin: 12.0 };
+
+#[expect(clippy::cast_precision_loss, reason = "names are short")]
+fn width(it: &PictureBox) -> f64 {
+    it.name.len() as f64 * 8.0 + 20.0
+}
+
+/// `s0; s1 < s0; …` of pairs of a stage and what it needs, where that comes before it.
+fn chained(stages: usize, needs: &[(usize, usize)]) -> Graph {
+    let text: Vec<_> = (0..stages)
+        .map(|at| {
+            let own = needs.iter().filter(|(stage, need)| *stage == at && need < stage);
+            let own: Vec<_> = own.map(|(_, need)| format!("s{need}")).collect();
+            format!("s{at} < {}", own.join(","))
+        })
+        .collect();
+    Graph::of(&plan(&text.join(";")))
+}
+
+#[test]
+fn a_matrix_is_folded_or_not() {
+    let graph = Graph::of(&plan("image; unit x3 < image; deploy! < unit"));
+    let shown = |is_folded: &dyn Fn(&str) -> bool| {
+        let picture = graph.picture(is_folded, &MEASURES, &width);
+        let boxes: Vec<_> = picture
+            .boxes
+            .iter()
+            .map(|it| format!("{} {}x{}", it.name, it.column, it.stages.len()))
+            .collect();
+        let lines: Vec<_> =
+            picture.lines.iter().map(|it| format!("{}-{}", it.from, it.to)).collect();
+        format!("{} | {}", boxes.join(", "), lines.join(" "))
+    };
+    assert_eq!(shown(&|_| true), "image 0x1, unit 1x3, deploy 2x1 | 0-1 1-2");
+    assert_eq!(
+        shown(&|name| name != "unit"),
+        "image 0x1, unit (0) 1x1, unit (1) 1x1, unit (2) 1x1, deploy 2x1 | 0-1 0-2 0-3 1-4 2-4 3-4"
+    );
+}
+
 proptest! {
+    /// Boxes keep clear of each other, needs lie left of what waits for them, and sorting tangles nothing.
+    #[test]
+    fn pictures_are_in_order(
+        needs in prop::collection::vec((1_usize..30, 0_usize..30), 0..80),
+    ) {
+        let graph = chained(30, &needs);
+        let picture = graph.picture(&|_| true, &MEASURES, &width);
+        prop_assert_eq!(picture.boxes.len(), 30);
+        for line in &picture.lines {
+            let (from, to) = (&picture.boxes[line.from], &picture.boxes[line.to]);
+            prop_assert!(from.column < to.column && from.x + from.width < to.x);
+        }
+        for (at, one) in picture.boxes.iter().enumerate() {
+            prop_assert!(one.x >= 0.0 && one.x + one.width <= picture.width);
+            prop_assert!(one.y >= 0.0 && one.y + one.height <= picture.height);
+            for other in &picture.boxes[at + 1..] {
+                let is_clear = (one.column != other.column)
+                    || (one.y - other.y).abs() >= MEASURES.box_height + MEASURES.row_gap - 0.01;
+                prop_assert!(is_clear, "{one:?} and {other:?}");
+            }
+        }
+        let drawing = layout::Drawing::of(&graph);
+        let neighbors = order::Neighbors::of(&drawing.lines, drawing.items.len());
+        let mut unsorted = drawing.layers.clone();
+        unsorted.iter_mut().for_each(|it| it.sort_unstable());
+        let crossings = |layers: &[Vec<usize>]| order::crossings(layers, &neighbors);
+        prop_assert!(crossings(&drawing.layers) <= crossings(&unsorted));
+    }
+
     /// Drawing never loses a stage, and every need is still a way in what is drawn.
     #[test]
     fn what_is_left_out_follows_from_what_is_drawn(
@@ -200,11 +270,12 @@ proptest! {
         for (stage, need) in needs {
             stages[stage].extend((need < stage).then_some(need));
         }
-        let text: Vec<_> = stages.iter().enumerate().map(|(at, needs)| {
-            let needs: Vec<_> = needs.iter().map(|it| format!("s{it}")).collect();
-            format!("s{at} < {}", needs.join(","))
-        }).collect();
-        let graph = Graph::of(&plan(&text.join(";")));
+        let pairs: Vec<_> = stages
+            .iter()
+            .enumerate()
+            .flat_map(|(at, needs)| needs.iter().map(move |it| (at, *it)))
+            .collect();
+        let graph = chained(12, &pairs);
         let drawing = layout::Drawing::of(&graph);
         let mut reached: Vec<Vec<bool>> = Vec::new();
         for block in &drawing.blocks {

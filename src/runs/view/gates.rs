@@ -66,7 +66,10 @@ pub fn judge_gates(
         let mut scope = run.scope(index);
         scope.metrics.clone_from(&outcome.metrics);
         scope.baseline = baseline;
-        let passed = value.is_some() && gate.expression.evaluate(&scope).unwrap_or(false);
+        // Until a run was released there is nothing to compare with, and the gate lets pass.
+        let is_first = baseline.is_none() && gate.expression.uses_baseline();
+        let holds = || is_first || gate.expression.evaluate(&scope).unwrap_or(false);
+        let passed = value.is_some() && holds();
         JudgedGate {
             metric: gate.metric.clone(),
             comparison: gate.comparison.clone(),

@@ -42,6 +42,12 @@ impl ProjectRow {
     pub fn slug(&self) -> String {
         format!("{}/{}", self.team_name, self.name)
     }
+
+    /// Whether there is a forge that takes statuses of its commits.
+    #[must_use]
+    pub fn has_forge(&self) -> bool {
+        self.forge != ForgeKind::Git && !self.forge_path.is_empty()
+    }
 }
 
 #[derive(FromRow)]

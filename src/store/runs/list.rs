@@ -89,6 +89,29 @@ impl Store {
         self.list_runs_of(&projects, filter).await
     }
 
+    /// The newest run on the trunk of each of these projects; none for those that have none.
+    pub async fn list_trunk_runs(&self, projects: &[ProjectId]) -> Result<Vec<RunRow>, StoreError> {
+        if projects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<Record> = with_db!(self, db => {
+            let mut sql = QueryBuilder::new(
+                "SELECT runs.* FROM projects JOIN runs ON runs.id = (
+                    SELECT newest.id FROM runs AS newest
+                    WHERE newest.project = projects.id AND newest.branch = projects.default_branch
+                    ORDER BY newest.id DESC LIMIT 1)
+                WHERE projects.id IN (",
+            );
+            let mut ids = sql.separated(", ");
+            for project in projects {
+                ids.push_bind(project);
+            }
+            sql.push(") ORDER BY runs.id DESC");
+            sql.build_query_as().fetch_all(db).await?
+        });
+        records.into_iter().map(RunRow::try_from).collect()
+    }
+
     /// From the new end of the table on, or by the index that the database finds best.
     #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     async fn list_runs_anywhere(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {

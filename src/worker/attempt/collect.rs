@@ -36,7 +36,8 @@ impl<E: Executor> Attempt<E> {
         outcome.ended_at = exit.ended_at;
         self.read_published(job, &mut outcome).await?;
         if let Some(artifacts) = &job.artifacts {
-            self.read_reports(artifacts, &mut outcome).await?;
+            let report = self.read_reports(artifacts, &mut outcome).await?;
+            self.store_report(job, &report, &outcome).await?;
             if outcome.is_passed() || artifacts.on_failure {
                 self.store_artifacts(job, artifacts, &mut outcome).await?;
             }
@@ -71,7 +72,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         artifacts: &Artifacts,
         outcome: &mut AttemptOutcome,
-    ) -> Result<(), Failure> {
+    ) -> Result<Report, Failure> {
         let mut all = Report::default();
         let was_passed = outcome.is_passed();
         for (kind, patterns) in &artifacts.reports {
@@ -89,7 +90,7 @@ impl<E: Executor> Attempt<E> {
             }
         }
         add(outcome, &all);
-        Ok(())
+        Ok(all)
     }
 
     /// A glob may match nothing, and that is worth a warning; a path that an attempt has not made fails

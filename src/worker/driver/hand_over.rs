@@ -2,6 +2,7 @@
 //! elsewhere, and how it is left.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use crate::engine::Claim;
 use crate::executor::Executor;
@@ -123,6 +124,9 @@ impl<E: Executor> Driver<'_, E> {
         }
         self.finish_tasks().await?;
         self.worker.hand_over_lease(&self.loaded.row.id, self.lease, wants).await;
+        if self.worker.is_draining() {
+            self.worker.handed_over.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(None)
     }
 

@@ -8,8 +8,10 @@ use crate::executor::Executor;
 use crate::model::{AttemptName, Digest, StageIndex};
 use crate::pipeline::PlannedStage;
 use crate::pipeline::plan::{Program, Work};
+use crate::runs::view::{JudgedGate, judge_gates};
 use crate::runs::{LoadedRun, RunsError};
 use crate::source::digest_of_globs;
+use crate::store::results::trends::GateRow;
 use crate::worker::attempt::files;
 use crate::worker::driver::Driver;
 use crate::worker::{Worker, WorkerError};
@@ -78,6 +80,33 @@ impl<E: Executor> Driver<'_, E> {
         let rows: Vec<_> = outcome.artifacts.iter().map(row).collect();
         let store = self.worker.parts.runs.store();
         Ok(store.insert_artifacts(&rows).await.map_err(RunsError::from)?)
+    }
+
+    /// Writes down, for trends, how the gates of an attempt are judged. Before its end is stored, so that it is
+    /// done again after a crash.
+    pub(in crate::worker) async fn store_gates(
+        &self,
+        name: &AttemptName,
+        outcome: &AttemptOutcome,
+    ) -> Result<(), WorkerError> {
+        let planned = self.loaded.run.plan().stages.get(name.stage.as_usize());
+        let Some(planned) = planned.filter(|it| !it.gates.is_empty() && outcome.is_passed()) else {
+            return Ok(());
+        };
+        let judged = judge_gates(&self.loaded.run, name.stage, planned, outcome);
+        let row = |it: JudgedGate| GateRow {
+            run: name.run.clone(),
+            stage_key: planned.key.clone(),
+            metric: it.metric,
+            comparison: it.comparison,
+            value: it.value,
+            baseline: it.baseline,
+            passed: it.passed,
+        };
+        let rows: Vec<_> = judged.into_iter().map(row).collect();
+        let store = self.worker.parts.runs.store();
+        let saved = store.save_gates(&name.run, &planned.key, &rows).await;
+        saved.map_err(RunsError::from).map_err(WorkerError::from)
     }
 
     /// Writes down what later runs may ask for: a green result by its inputs, and metrics.

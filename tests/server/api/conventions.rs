@@ -52,6 +52,11 @@ async fn whatever_is_refused_is_a_problem() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert!(!answer.text.contains("trunkline::"), "{answer:?}");
     }
+    for (body, what) in [("[]", "a list"), ("null", "`null`"), (" 7", "a number")] {
+        let answer = Answer::of(json("/api/v1/projects", body).send().await.unwrap()).await;
+        let title = format!("the body is {what}, and must be an object");
+        assert_eq!(answer.json()["title"], title, "{answer:?}");
+    }
     let refused = Answer::of(request(Method::DELETE, "/api/v1/runs").send().await.unwrap()).await;
     assert_eq!(refused.header("allow"), "GET,HEAD");
 }
@@ -134,6 +139,43 @@ async fn the_description_is_served_and_says_how_things_go_wrong() {
             let named = operation["parameters"].as_array().cloned().unwrap_or_default();
             let named: Vec<Value> = named.into_iter().filter(|it| it["in"] == "path").collect();
             assert_eq!(named.len(), path.matches('{').count(), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_query_asks_in_vain_is_named() {
+    let (server, token) = server().await;
+    server.team("a").await;
+    let title = async |path: &str| {
+        let answer = server.get(&token, &format!("/api/v1/{path}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
+        let problem = answer.json();
+        let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+        (text("title"), text("help"))
+    };
+    for (path, named, known) in [
+        ("runs?stat=passed", "`stat`", "`status`"),
+        ("runs?status=odd", "`status`", "`passed`"),
+        ("runs?event=pushed", "`event`", "`pull_request`"),
+        ("runs/1?verbose=1", "`verbose`", "takes none"),
+        ("projects?team=a", "`team`", "`cursor`"),
+        ("audit?actors=a", "`actors`", "`actor`"),
+        ("runs?limit=0", "`limit`", ""),
+        ("runs?limit=201", "`limit`", ""),
+        ("runs?limit=many", "`limit` cannot be read: it is a number from 1 to 200", ""),
+        ("audit?since=today", "`since`", ""),
+    ] {
+        let (title, help) = title(path).await;
+        assert!(title.contains(named) && help.contains(known), "{path}: {title} {help}");
+    }
+    let lists = "runs people tokens sessions projects approvals teams workers queue audit \
+        teams/a/members teams/a/secrets teams/a/subscriptions";
+    for list in lists.split_whitespace() {
+        for bad in ["limit=0", "cursor=!", "odd=1"] {
+            let (title, _) = title(&format!("{list}?{bad}")).await;
+            let name = bad.split_once('=').unwrap().0;
+            assert!(title.contains(&format!("`{name}`")), "{list}?{bad}: {title}");
         }
     }
 }

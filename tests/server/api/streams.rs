@@ -12,6 +12,7 @@ use trunkline::blobs::Logs;
 use trunkline::http::App;
 use trunkline::model::{Role, RunId};
 use trunkline::runs::Runs;
+use trunkline::store::Store;
 
 use crate::deliveries::Scene;
 use crate::driven::worker;
@@ -200,22 +201,45 @@ async fn a_log_is_followed_while_it_grows_and_a_cut_loses_and_repeats_nothing() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn another_process_on_the_same_database_sees_what_happens() {
     let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let store = scene.server.app.store.clone();
+    see_from_elsewhere(&scene, store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_on_the_same_postgres_hears_what_happens() {
+    let Some(place) = crate::backup::Place::postgres() else { return };
+    let url = place.url.clone().unwrap();
+    let server = Server::start_on(&url).await;
+    let files = [("pipelines/ci.yml", PIPELINE)];
+    let scene = Scene::start_on(server, ("git", Some(crate::remote::TOKEN)), &files).await;
+    let runs = scene.server.app.runs.clone();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { runs.share_news(&CancellationToken::new()).await });
+    // Connections of its own, as another machine has.
+    see_from_elsewhere(&scene, Store::open(&url).await.unwrap()).await;
+}
+
+/// Follows a run of the scene at another process, which has this store.
+async fn see_from_elsewhere(scene: &Scene, store: Store) {
     // Nothing in memory is shared with the one that has the worker.
     let app = App {
-        runs: Runs::new(scene.server.app.store.clone()),
+        runs: Runs::new(store.clone()),
+        store,
         logs: Logs::open(&scene.server.folder.path().join("logs")).unwrap(),
         ..scene.server.app.clone()
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/api/v1/runs", listener.local_addr().unwrap());
+    let news = app.runs.clone();
     let service = api::service(app).into_make_service_with_connect_info::<SocketAddr>();
     let mut tasks = JoinSet::new();
+    tasks.spawn(async move { news.share_news(&CancellationToken::new()).await });
     tasks.spawn(async move { axum::serve(listener, service).await.unwrap() });
     let follow = async |path: String| {
         Stream::of(scene.server.client.get(format!("{url}/{path}")).bearer_auth(&scene.token)).await
     };
     let mut runs = follow("stream".to_owned()).await;
-    let (id, _driving) = begin(&scene).await;
+    let (id, _driving) = begin(scene).await;
     assert_eq!(runs.next().await.unwrap().data["id"], json!(id));
     let mut events = follow(format!("{id}/events/stream")).await;
     let mut log = follow(format!("{id}/stages/talk/log/stream")).await;

@@ -35,6 +35,8 @@ fn logs_are_read_whole_in_part_and_byte_for_byte() {
     assert_eq!((&first["stage_key"], &first["text"]), (&"slow".into(), &"line 1".into()));
     assert!(first["at"].as_i64().unwrap() > 0, "{first}");
     assert_eq!(terminal.says(&["logs", "1", "slow", "-f"]), "line 1\nline 2\nline 3\n");
+    let first = terminal.says(&["logs", "1", "slow", "-f", "--attempt", "1"]);
+    assert_eq!(first, "line 1\nline 2\nline 3\n");
     let none = terminal.complains(2, &["logs", "1", "slow", "--attempt", "7"]);
     assert!(none.contains("`slow` of run #1 has no attempt 7"), "{none}");
 }

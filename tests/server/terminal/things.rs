@@ -121,3 +121,77 @@ async fn secrets_are_set_from_standard_input_and_never_shown() {
     assert!(refused.contains("help: Name one of your teams with `team`."), "{refused}");
     assert!(server.folder.path().exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_is_changed_shown_kept_and_taken_back() {
+    let (server, terminal) = admin().await;
+    make_project(&terminal);
+    terminal.says(&["project", "change", "shop/web", "--branch", "trunk", "--poll", "60"]);
+    let project = &terminal.json(&["project", "list"])[0];
+    assert_eq!(
+        (&project["default_branch"], &project["poll_seconds"], &project["forge"]),
+        (&json!("trunk"), &json!(60), &json!("github"))
+    );
+    let nothing = terminal.complains(2, &["project", "change", "shop/web"]);
+    assert!(nothing.contains("nothing is to be changed"), "{nothing}");
+
+    terminal.says(&["project", "archive", "shop/web"]);
+    assert_eq!(
+        terminal.says(&["project", "unarchive", "shop/web"]),
+        "`shop/web` starts runs again\n"
+    );
+    assert!(!terminal.says(&["project", "list"]).contains("archived"));
+
+    let kept = terminal.says(&["project", "retention", "shop/web", "--days", "30", "--runs", "9"]);
+    assert_eq!(kept, "runs of `shop/web` are kept for 30 days, and the newest 9 always\n");
+    terminal.says(&["project", "retention", "shop/web", "--server-settings"]);
+    terminal.complains(2, &["project", "retention", "shop/web"]);
+
+    let badge = terminal.says(&["project", "badge", "shop/web"]);
+    assert!(badge.starts_with("seen by: members of the team\n"), "{badge}");
+    let token = terminal.json(&["project", "badge", "shop/web", "--new-token"]);
+    assert!(token["example"].as_str().unwrap().contains("?token="), "{token}");
+    let public = terminal.says(&["project", "badge", "shop/web", "--public", "--remove-token"]);
+    let address = format!("{}/badges/shop/web/ci.svg", server.url);
+    assert!(public.starts_with("seen by: everybody\n") && public.contains(&address), "{public}");
+    let private = terminal.json(&["project", "badge", "shop/web", "--private"]);
+    assert_eq!(private["public"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_are_made_switched_and_removed() {
+    let (_server, terminal) = admin().await;
+    let none = terminal.says(&["subscription", "list", "shop"]);
+    assert!(none.starts_with("nobody is told"), "{none}");
+    let add = ["subscription", "add", "shop", "--form", "webhook", "--event", "run.failed"];
+    let made = terminal.types("https://example.org/hook\n", &add);
+    let id = made.lines().next().unwrap().strip_prefix("made `").unwrap().trim_end_matches('`');
+    assert!(made.contains("\nsecret: whsec_"), "{made}");
+    let listed = terminal.says(&["subscription", "list", "shop"]);
+    assert_eq!(listed, format!("{id}  webhook example.org; run.failed\n"));
+    terminal.says(&["subscription", "disable", "shop", id]);
+    assert!(terminal.says(&["subscription", "list", "shop"]).contains("disabled"));
+    terminal.says(&["subscription", "enable", "shop", id]);
+    assert_eq!(terminal.json(&["subscription", "sent", "shop", id]), json!([]));
+    assert_eq!(
+        terminal.says(&["subscription", "remove", "shop", id]),
+        format!("`{id}` is removed\n")
+    );
+    let odd = ["subscription", "add", "shop", "--form", "pigeon", "--event", "run.failed"];
+    let refused = terminal.complains(2, &[&odd[..], &["--target", "x"]].concat());
+    assert!(refused.contains("`form` is `webhook`, `slack` or `mail`"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_sees_how_the_keys_of_a_server_stand() {
+    let server = Server::start().await;
+    server.person("ada", true).await;
+    let mut terminal = Terminal::new();
+    let token = server.token("ada", &["owner"]).await;
+    terminal.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", token)];
+    let shown = terminal.says(&["key", "status"]);
+    assert!(shown.starts_with("new data keys are wrapped by: file\n"), "{shown}");
+    assert!(terminal.json(&["key", "status"])["data_keys"].is_array());
+    let refused = terminal.complains(2, &["key", "rotate"]);
+    assert!(refused.contains("keys are rotated where they are"), "{refused}");
+}

@@ -57,7 +57,7 @@ pub(super) async fn show_badge_settings(
     visitor: Visitor,
     Path((team, name)): Path<(String, String)>,
 ) -> Result<Json<BadgeBody>, Problem> {
-    let project = crate::api::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
+    let project = crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
     let access = app.store.find_badge_access(&project.id).await?.unwrap_or_default();
     Ok(Json(body((&team, &name), access)))
 }
@@ -76,7 +76,7 @@ pub(super) async fn save_badge_settings(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<SaveBadge>,
 ) -> Result<Json<BadgeBody>, Problem> {
-    let project = crate::api::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
+    let project = crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
     visitor.require(&project.team, Role::Admin, "this project")?;
     let before = app.store.find_badge_access(&project.id).await?.unwrap_or_default();
     let token = match request.token.as_str() {

@@ -57,7 +57,7 @@ pub(super) async fn create_subscription(
     visitor.require(&row.id, Role::Admin, "this team")?;
     let project = match &request.project {
         Some(name) => {
-            crate::api::projects::find(&app, &visitor, &format!("{team}/{name}")).await?.id
+            crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?.id
         }
         None => ProjectId(String::new()),
     };

@@ -3,7 +3,7 @@
 use axum::extract::State;
 
 use super::body::NotificationBody;
-use crate::http::{App, Json, Page, Path, Problem, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// The newest ones that are shown.
@@ -13,15 +13,18 @@ const SHOWN_MAX: u32 = 100;
 #[utoipa::path(
     get, path = "/teams/{team}/subscriptions/{subscription}/notifications", tag = "notifications",
     extensions(("x-access" = json!("viewer"))),
-    params(("team" = String, Path), ("subscription" = String, Path)),
+    params(("team" = String, Path), ("subscription" = String, Path), PageQuery),
     responses((status = 200, body = Page<NotificationBody>)),
 )]
 pub(super) async fn list_notifications(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, id)): Path<(String, String)>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<NotificationBody>>, Problem> {
     let row = super::find(&app, &visitor, ((&team, &id), Role::Viewer)).await?;
     let rows = app.store.list_notifications(&row.id, SHOWN_MAX).await?;
-    Ok(Json(Page { items: rows.into_iter().map(NotificationBody::from).collect(), next: None }))
+    let page = Page::newest_of_all(rows, &page.checked(CursorForm::Id)?, |it| it.id.clone());
+    let items = page.items.into_iter().map(NotificationBody::from).collect();
+    Ok(Json(Page { items, next: page.next }))
 }

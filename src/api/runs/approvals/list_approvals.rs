@@ -2,14 +2,9 @@
 
 use axum::extract::State;
 
+use crate::desk::approvals::{self, WaitingApproval};
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
-use crate::model::{Role, RunId, RunStatus, StageIndex};
-use crate::runs::LoadedRun;
 use crate::runs::view::{ApprovalView, RunRowView};
-use crate::store::runs::RunFilter;
-
-/// Unfinished runs that are looked through for a page.
-const RUNS_MAX: u32 = 100;
 
 /// A stage that waits for people.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -38,34 +33,19 @@ pub(super) async fn list_approvals(
     visitor: Visitor,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<ApprovalBody>>, Problem> {
-    let teams = super::teams(&app, &visitor).await?;
-    let limit = page.limit().min(RUNS_MAX);
-    let filter = RunFilter {
-        teams: visitor.0.teams_as(Role::Approver),
-        statuses: vec![RunStatus::Waiting, RunStatus::Running],
-        before: page.cursor.map(RunId),
-        limit: limit + 1,
-        ..RunFilter::default()
-    };
-    let rows = app.store.list_runs(&filter).await?;
-    let page = Page::new(rows, limit, |it| it.id.0.clone());
-    let mut items = Vec::new();
-    for row in page.items {
-        let loaded = app.runs.load(&row.id).await?;
-        let waiting = loaded.waiting_for(&visitor.0.login, &teams, app.now());
-        items.extend(waiting.into_iter().filter_map(|stage| body(&loaded, stage)));
-    }
+    let page = approvals::list(&app, &visitor, page).await?;
+    let items = page.items.into_iter().map(ApprovalBody::from).collect();
     Ok(Json(Page { items, next: page.next }))
 }
 
-fn body(loaded: &LoadedRun, index: StageIndex) -> Option<ApprovalBody> {
-    let stage = loaded.run.stage(index)?;
-    let planned = loaded.run.plan().stages.get(index.as_usize())?;
-    Some(ApprovalBody {
-        run: RunRowView::of(&loaded.row, false),
-        stage: planned.key.clone(),
-        approval: ApprovalView::of(&loaded.run, index, planned)?,
-        approvals: stage.approvals.clone(),
-        until: stage.waits_until.map(|it| it.0),
-    })
+impl From<WaitingApproval> for ApprovalBody {
+    fn from(it: WaitingApproval) -> Self {
+        Self {
+            run: RunRowView::of(&it.row, false),
+            stage: it.stage,
+            approval: it.approval,
+            approvals: it.approvals,
+            until: it.until.map(|it| it.0),
+        }
+    }
 }

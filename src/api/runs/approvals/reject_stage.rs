@@ -2,8 +2,8 @@
 
 use axum::extract::State;
 
-use super::{AnswerRequest, Voice};
-use crate::engine::Command;
+use super::AnswerRequest;
+use crate::desk::approvals::{self, Answer};
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::runs::view::RunView;
 
@@ -24,9 +24,7 @@ pub(super) async fn reject_stage(
     Path((run, stage)): Path<(String, String)>,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Json<RunView>, Problem> {
-    let command = |voice: Voice| {
-        let Voice { stage, by, teams, comment } = voice;
-        Command::Reject { stage, by, teams, comment }
-    };
-    super::answer(&app, visitor, (&run, &stage), request, command).await.map(Json)
+    let said = (Answer::Reject, request.comment.as_str());
+    let loaded = approvals::answer(&app, &visitor, (&run, &stage), said).await?;
+    Ok(Json(RunView::of(&loaded, app.now())))
 }

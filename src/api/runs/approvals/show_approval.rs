@@ -2,16 +2,10 @@
 
 use axum::extract::State;
 
-use crate::approvals::{
-    Answer, Approvals, ApprovalsError, MetricChange, Part, Repositories, ShownApproval,
-};
-use crate::auth::Caller;
-use crate::engine::Command;
+use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
+use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::{Role, StageIndex, StageStatus, TeamId};
-use crate::runs::LoadedRun;
 use crate::source::FileStat;
-use crate::store::runs::RunRow;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
@@ -71,7 +65,7 @@ struct AnswerBody {
 
 /// The run that all is compared with.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct BaseBody {
+pub(super) struct BaseBody {
     /// Its id.
     run: String,
     /// Its number.
@@ -84,7 +78,7 @@ struct BaseBody {
 
 /// The changed files of one part of the release.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-struct PartBody {
+pub(super) struct PartBody {
     /// `code`, `infra`, `prompts`, `models`, `indexes` or `other`.
     part: &'static str,
     /// Lines that are new.
@@ -138,39 +132,8 @@ pub(super) async fn show_approval(
     visitor: Visitor,
     Path((run, stage)): Path<(String, String)>,
 ) -> Result<Json<ApprovalBody>, Problem> {
-    let loaded = super::super::load(&app, &visitor, &run, Role::Viewer).await?;
-    let repositories = Repositories::Projects(app.triggers.projects().clone());
-    let approvals = Approvals::new(app.runs.clone(), repositories);
-    let shown = approvals.show(&loaded, &stage).await.map_err(|error| match error {
-        ApprovalsError::NoApproval(_) => Problem::not_found("this approval"),
-        ApprovalsError::Runs(error) => error.into(),
-        ApprovalsError::Store(error) => error.into(),
-    })?;
-    let refusal = refusal(&app, &visitor.0, (&loaded, &shown)).await?;
-    Ok(Json(ApprovalBody::new(shown, refusal)))
-}
-
-/// Why the caller may not say yes now; `None` when they may.
-async fn refusal(
-    app: &App,
-    caller: &Caller,
-    (loaded, shown): (&LoadedRun, &ShownApproval),
-) -> Result<Option<String>, Problem> {
-    if shown.status != StageStatus::Waiting {
-        return Ok(Some(format!("the stage is {}", shown.status)));
-    }
-    let project = app.store.find_project(&loaded.row.project).await?;
-    let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
-    if caller.judge(&team, Role::Approver) != crate::auth::Verdict::Allowed {
-        return Ok(Some("this takes the role `approver`".to_owned()));
-    }
-    let memberships = app.store.list_memberships(&caller.person).await?;
-    let teams = memberships.into_iter().map(|it| it.team_name).collect();
-    let place = loaded.run.plan().stages.iter().position(|it| it.key == shown.key);
-    let stage = StageIndex(u32::try_from(place.unwrap_or_default()).unwrap_or_default());
-    let command =
-        Command::Approve { stage, by: caller.login.clone(), teams, comment: String::new() };
-    Ok(loaded.run.decide(&command, app.now()).err().map(|it| it.to_string()))
+    let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
+    Ok(Json(ApprovalBody::new(seen.shown, seen.refusal)))
 }
 
 impl ApprovalBody {
@@ -204,9 +167,9 @@ impl From<Answer> for AnswerBody {
     }
 }
 
-impl From<RunRow> for BaseBody {
-    fn from(row: RunRow) -> Self {
-        let RunRow { id, number, revision, title, .. } = row;
+impl From<ComparedRun> for BaseBody {
+    fn from(run: ComparedRun) -> Self {
+        let ComparedRun { id, number, revision, title } = run;
         Self { run: id.0, number, revision, title }
     }
 }

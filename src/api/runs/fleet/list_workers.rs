@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Timestamp;
 use crate::store::fleet::workers::WorkerRow;
 
@@ -65,5 +65,7 @@ pub(super) async fn list_workers(
     visitor.require_owner()?;
     let (workers, now) = (app.store.list_workers().await?, app.now());
     let rows = workers.into_iter().map(|it| WorkerBody::new(it, now)).collect();
-    Ok(Json(Page::of_all(rows, &page, |it: &WorkerBody| it.name.clone())))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &WorkerBody| {
+        it.name.clone()
+    })))
 }

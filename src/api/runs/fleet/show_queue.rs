@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use axum::extract::State;
 
 use crate::engine::WaitsFor;
-use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::{Role, RunStatus};
 use crate::runs::queue::{Queued, Reason};
 use crate::store::runs::RunFilter;
@@ -133,5 +133,5 @@ pub(super) async fn show_queue(
         queue.retain(|it| visible.contains(&it.row.id));
     }
     let rows = queue.into_iter().map(QueuedBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page, QueuedBody::cursor)))
+    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Numbered(6, '-'))?, QueuedBody::cursor)))
 }

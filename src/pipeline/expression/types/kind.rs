@@ -3,9 +3,7 @@
 use std::fmt;
 
 use crate::model::StageStatus;
-
-/// The events that start runs.
-const EVENTS: &[&str] = &["push", "pull_request", "schedule", "manual"];
+use crate::pipeline::EVENTS;
 
 /// How a need may stand when it is asked about.
 const STATUSES: [StageStatus; 4] =

@@ -1,0 +1,11 @@
+//! What a signed-in person looks up and does: found by its name, checked against their role, done. JSON and
+//! pages call it, and say what came of it in their own form.
+
+pub mod approvals;
+pub mod overview;
+pub mod places;
+pub mod projects;
+pub mod runs;
+pub mod teams;
+pub mod reports;
+pub mod trends;

@@ -1,0 +1,83 @@
+//! What concerns somebody now: the trunks of their projects, what runs, and what waits for them.
+
+use std::collections::HashMap;
+
+use crate::auth::Verdict;
+use crate::desk::approvals::{self, WaitingApproval};
+use crate::http::{App, PageQuery, Problem, Visitor};
+use crate::model::{Role, RunStatus};
+use crate::store::access::projects::ProjectRow;
+use crate::store::runs::{RunFilter, RunRow};
+
+/// Runs under way, and approvals, that are shown.
+const ACTIVE_MAX: u32 = 10;
+const WAITING_MAX: u32 = 20;
+
+/// A project, and where its trunk stands.
+#[derive(Debug)]
+pub struct ProjectState {
+    /// The project.
+    pub project: ProjectRow,
+    /// The newest run of its trunk.
+    pub trunk: Option<RunRow>,
+}
+
+/// What concerns somebody now.
+#[derive(Debug)]
+pub struct Overview {
+    /// Stages that wait for them.
+    pub waiting: Vec<WaitingApproval>,
+    /// Runs that have not ended, newest first.
+    pub active: Vec<RunRow>,
+    /// Projects by team and name; archived ones are left out.
+    pub projects: Vec<ProjectState>,
+    /// The project to go on behind, where there are more.
+    pub next: Option<String>,
+}
+
+/// What concerns the caller; of their projects those behind `query.cursor`, a `team/name`.
+pub async fn show(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Overview, Problem> {
+    let page = PageQuery { limit: Some(WAITING_MAX), cursor: None };
+    let waiting = approvals::list(app, visitor, page).await?.items;
+    let active = RunFilter {
+        teams: visitor.0.teams_as(Role::Viewer),
+        statuses: vec![
+            RunStatus::Queued,
+            RunStatus::Running,
+            RunStatus::Waiting,
+            RunStatus::Cancelling,
+        ],
+        limit: ACTIVE_MAX,
+        ..RunFilter::default()
+    };
+    let active = app.store.list_runs(&active).await?;
+    let mut shown: Vec<_> = visible(app, visitor).await?;
+    if let Some(after) = &query.cursor {
+        shown.retain(|it| it.slug() > *after);
+    }
+    let limit = usize::try_from(query.limit()).unwrap_or(usize::MAX);
+    let has_more = shown.len() > limit;
+    shown.truncate(limit);
+    let next = shown.last().filter(|_| has_more).map(ProjectRow::slug);
+    let projects = states(app, shown).await?;
+    Ok(Overview { waiting, active, projects, next })
+}
+
+/// Projects that are not archived and that the caller may see, by team and name.
+pub async fn visible(app: &App, visitor: &Visitor) -> Result<Vec<ProjectRow>, Problem> {
+    let all = app.store.list_projects().await?.into_iter();
+    let may_see = |it: &ProjectRow| visitor.0.judge(&it.team, Role::Viewer) == Verdict::Allowed;
+    Ok(all.filter(|it| it.archived_at.is_none() && may_see(it)).collect())
+}
+
+/// Where the trunks of these projects stand.
+pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectState>, Problem> {
+    let ids: Vec<_> = projects.iter().map(|it| it.id.clone()).collect();
+    let runs = app.store.list_trunk_runs(&ids).await?;
+    let mut trunks: HashMap<_, _> = runs.into_iter().map(|it| (it.project.clone(), it)).collect();
+    let state = |project: ProjectRow| {
+        let trunk = trunks.remove(&project.id);
+        ProjectState { project, trunk }
+    };
+    Ok(projects.into_iter().map(state).collect())
+}

@@ -1,0 +1,91 @@
+//! Lists of runs, by filters that can be combined.
+
+use crate::desk::{projects, teams};
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
+use crate::model::{Role, RunId, RunStatus, TeamId};
+use crate::pipeline::EVENTS;
+use crate::store::runs::{RunFilter, RunRow};
+
+/// Which runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RunsQuery {
+    /// Only this project: `team/name`.
+    pub project: Option<String>,
+    /// Only projects of this team.
+    pub team: Option<String>,
+    /// Only this pipeline.
+    pub pipeline: Option<String>,
+    /// Only this branch.
+    pub branch: Option<String>,
+    /// Only this event: `push`, `pull_request`, `schedule` or `manual`.
+    pub event: Option<String>,
+    /// Only this commit.
+    pub revision: Option<String>,
+    /// Only these statuses, separated by commas.
+    pub status: Option<String>,
+}
+
+/// A page of the runs of the caller's teams, newest first.
+pub async fn list(
+    app: &App,
+    visitor: &Visitor,
+    query: RunsQuery,
+    page: PageQuery,
+) -> Result<Page<RunRow>, Problem> {
+    let filter = filter(app, visitor, query).await?;
+    let page = page.checked(CursorForm::Id)?;
+    let limit = page.limit();
+    let before = page.cursor.map(RunId);
+    let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
+    Ok(Page::new(rows, limit, |it| it.id.0.clone()))
+}
+
+/// What the caller asks for, of what they may see.
+pub async fn filter(app: &App, visitor: &Visitor, query: RunsQuery) -> Result<RunFilter, Problem> {
+    let project = match query.project.as_deref() {
+        Some(slug) => Some(projects::find(app, visitor, slug).await?.id),
+        None => None,
+    };
+    Ok(RunFilter {
+        project,
+        teams: teams(app, visitor, query.team.as_deref()).await?,
+        pipeline: query.pipeline,
+        branch: query.branch,
+        event: event(query.event)?,
+        revision: query.revision,
+        statuses: statuses(query.status.as_deref().unwrap_or_default())?,
+        ..RunFilter::default()
+    })
+}
+
+/// The teams whose runs are looked at; `None` for all there are, with those of nobody.
+async fn teams(
+    app: &App,
+    visitor: &Visitor,
+    wanted: Option<&str>,
+) -> Result<Option<Vec<TeamId>>, Problem> {
+    let Some(name) = wanted else { return Ok(visitor.0.teams_as(Role::Viewer)) };
+    Ok(Some(vec![teams::find(app, visitor, name, Role::Viewer).await?.id]))
+}
+
+fn event(word: Option<String>) -> Result<Option<String>, Problem> {
+    match word {
+        Some(word) if !EVENTS.contains(&word.as_str()) => Err(unknown("event", &word, EVENTS)),
+        word => Ok(word),
+    }
+}
+
+fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {
+    let known = || RunStatus::ALL.map(RunStatus::as_str);
+    let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
+    words
+        .map(|word| RunStatus::parse(word).ok_or_else(|| unknown("status", word, &known())))
+        .collect()
+}
+
+fn unknown(parameter: &str, word: &str, known: &[&str]) -> Problem {
+    let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
+    Problem::bad_request(format!("`{parameter}`: `{word}` is not known"))
+        .with_help(format!("Known are {}.", known.join(", ")))
+}

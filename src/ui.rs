@@ -1,0 +1,42 @@
+//! Pages: HTML made on the server, one page a file. They work without JavaScript and come alive with it. What
+//! they show and do, the JSON interface can too; both call `desk`.
+
+mod assets;
+mod words;
+mod shell;
+mod form;
+mod live;
+mod fault;
+mod entry;
+mod home;
+mod approvals;
+mod chart;
+mod reports;
+mod runs;
+mod places;
+
+use axum::Router;
+use axum::middleware;
+
+use crate::http::{App, Operation};
+
+/// All pages and what belongs to them.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .merge(assets::routes())
+        .merge(entry::routes())
+        .merge(home::routes())
+        .merge(approvals::routes())
+        .merge(reports::routes())
+        .merge(runs::routes())
+        .merge(places::routes())
+}
+
+/// What people do on pages, in the words of the audit log.
+pub const OPERATIONS: &[&[Operation]] =
+    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
+
+/// Shows problems as pages to those who read pages.
+pub fn dress(router: Router<App>) -> Router<App> {
+    router.layer(middleware::from_fn(fault::show))
+}

@@ -1,0 +1,126 @@
+//! `/runs/{run}/stages/{stage}/approval`: who is asked, who has answered, what would go through, and the answer.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::desk::approvals::{self, Answer, SeenApproval};
+use crate::http::{App, Path, Problem, Visitor};
+use crate::model::StageStatus;
+use crate::ui::form::{Posted, onward};
+use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
+use crate::ui::words::Words;
+
+/// Files of one part that are named.
+const FILES_MAX: usize = 200;
+
+#[derive(Template)]
+#[template(path = "approvals/show.html")]
+struct ApprovalPage {
+    shell: Shell,
+    words: Words,
+    seen: SeenApproval,
+    /// Path of this page.
+    path: String,
+}
+
+#[derive(Template)]
+#[template(path = "approvals/_answers.html")]
+struct AnswersPart<'a> {
+    words: Words,
+    seen: &'a SeenApproval,
+}
+
+impl SeenApproval {
+    /// Who may say yes, in words.
+    fn asked(&self) -> String {
+        let asked = &self.shown.asked;
+        let who = if asked.by.is_empty() {
+            "everybody with the role approver".to_owned()
+        } else {
+            asked.by.join(", ")
+        };
+        let author = if asked.not_author { ", but not the author of the change" } else { "" };
+        format!("{who}{author}")
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.shown.status == StageStatus::Waiting
+    }
+}
+
+/// What somebody says.
+#[derive(serde::Deserialize)]
+pub(super) struct AnswerForm {
+    #[serde(default)]
+    comment: String,
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path((run, stage)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let seen = approvals::show(&app, &visit.visitor, (&run, &stage)).await?;
+    let title = format!("Approve {} of run {}", seen.shown.key, seen.loaded.row.number);
+    let path = path(&run, &stage);
+    page(&ApprovalPage {
+        shell: visit.shell(Section::Approvals, title),
+        words: visit.words(),
+        seen,
+        path,
+    })
+}
+
+/// Where a stage is, for links: its key may have any letters.
+fn path(run: &str, stage: &str) -> String {
+    let encode = |it| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC);
+    format!("/runs/{}/stages/{}", encode(run), encode(stage))
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((run, stage)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let id = approvals::show(&app, &visitor, (&run, &stage)).await?.loaded.row.id;
+    let (of_parts, who) = (app.clone(), visitor.clone());
+    let render: Render = Box::new(move || {
+        let (app, visitor) = (of_parts.clone(), who.clone());
+        let (run, stage) = (run.clone(), stage.clone());
+        Box::pin(async move {
+            let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
+            let html = part(&AnswersPart { words: Words::at(app.now()), seen: &seen })?;
+            Ok(vec![Part { id: "answers", html }])
+        })
+    });
+    live::stream(&app, &visitor, Watch::Run(id), render)
+}
+
+pub(super) async fn approve(
+    State(app): State<App>,
+    Path((run, stage)): Path<(String, String)>,
+    Posted(visitor, form): Posted<AnswerForm>,
+) -> Result<Response, Problem> {
+    answer(&app, &visitor, (&run, &stage), (Answer::Approve, &form.comment)).await
+}
+
+pub(super) async fn reject(
+    State(app): State<App>,
+    Path((run, stage)): Path<(String, String)>,
+    Posted(visitor, form): Posted<AnswerForm>,
+) -> Result<Response, Problem> {
+    answer(&app, &visitor, (&run, &stage), (Answer::Reject, &form.comment)).await
+}
+
+async fn answer(
+    app: &App,
+    visitor: &Visitor,
+    (run, stage): (&str, &str),
+    said: (Answer, &str),
+) -> Result<Response, Problem> {
+    approvals::answer(app, visitor, (run, stage), said).await?;
+    let done = if said.0 == Answer::Approve { "approved" } else { "rejected" };
+    Ok(onward(&format!("{}/approval?done={done}", path(run, stage))))
+}

@@ -1,0 +1,118 @@
+//! `/projects/{team}/{name}`: where the trunk of a project stands, and its newest runs.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::path_of;
+use super::strip::Strip;
+use crate::desk::places::{self, PipelineState, SeenProject};
+use crate::http::{App, Path, Problem, Visitor};
+use crate::store::access::projects::ProjectRow;
+use crate::store::runs::RunRow;
+use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
+use crate::ui::words::Words;
+
+#[derive(Template)]
+#[template(path = "places/project.html")]
+struct ProjectPage {
+    shell: Shell,
+    words: Words,
+    seen: SeenProject,
+    path: String,
+    tab: &'static str,
+    parts: Vec<Part>,
+}
+
+#[derive(Template)]
+#[template(path = "places/_trunk.html")]
+struct TrunkPart<'a> {
+    words: Words,
+    project: &'a ProjectRow,
+    lines: Vec<TrunkLine<'a>>,
+}
+
+/// A pipeline on the trunk.
+struct TrunkLine<'a> {
+    pipeline: &'a str,
+    newest: &'a RunRow,
+    strip: Strip,
+}
+
+#[derive(Template)]
+#[template(path = "places/_newest.html")]
+struct NewestPart<'a> {
+    words: Words,
+    rows: &'a [RunRow],
+    shows_project: bool,
+    may_start: bool,
+    path: &'a str,
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path((team, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let seen = places::project(&app, &visit.visitor, &format!("{team}/{name}")).await?;
+    let words = visit.words();
+    page(&ProjectPage {
+        shell: visit.shell(Section::Home, seen.project.slug()),
+        words,
+        path: path_of(&seen.project),
+        tab: "overview",
+        parts: parts(words, &seen)?,
+        seen,
+    })
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visitor: Visitor,
+    Path((team, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let slug = format!("{team}/{name}");
+    let _visible = crate::desk::projects::find(&app, &visitor, &slug).await?;
+    let (of_parts, who) = (app.clone(), visitor.clone());
+    let render: Render = Box::new(move || {
+        let (app, visitor, slug) = (of_parts.clone(), who.clone(), slug.clone());
+        Box::pin(async move {
+            let seen = places::project(&app, &visitor, &slug).await?;
+            parts(Words::at(app.now()), &seen)
+        })
+    });
+    live::stream(&app, &visitor, Watch::Runs, render)
+}
+
+fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
+    let trunk = TrunkPart {
+        words,
+        project: &seen.project,
+        lines: seen.trunk.iter().filter_map(|it| TrunkLine::of(it, words)).collect(),
+    };
+    let newest = NewestPart {
+        words,
+        rows: &seen.newest,
+        shows_project: false,
+        may_start: seen.may_run && seen.project.archived_at.is_none(),
+        path: &path_of(&seen.project),
+    };
+    Ok(vec![Part { id: "trunk", html: part(&trunk)? }, Part { id: "newest", html: part(&newest)? }])
+}
+
+impl<'a> TrunkLine<'a> {
+    fn of(state: &'a PipelineState, words: Words) -> Option<Self> {
+        let strip = Strip::of(&state.runs, words.now());
+        Some(Self { pipeline: &state.pipeline, newest: state.runs.first()?, strip })
+    }
+}
+
+impl ProjectPage {
+    /// The address of its repository, where a browser can open it.
+    fn is_link(&self) -> bool {
+        let address = &self.seen.project.address;
+        let is_web = address.starts_with("https://") || address.starts_with("http://");
+        is_web && !address.contains('@')
+    }
+}

@@ -1,0 +1,57 @@
+//! What reports say: of one run, and of a project over time.
+
+mod run;
+mod cases;
+mod findings;
+mod gates;
+mod tests;
+mod metrics;
+
+use axum::Router;
+use axum::routing::get;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use crate::http::App;
+use crate::store::access::projects::ProjectRow;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/runs/{run}/reports", get(run::show))
+        .route("/live/runs/{run}/reports", get(run::watch))
+        .route("/projects/{team}/{name}/tests", get(tests::show))
+        .route("/projects/{team}/{name}/metrics", get(metrics::show))
+}
+
+/// Days that a page may look back.
+const SPANS: [u32; 4] = [7, 14, 30, 90];
+
+/// Where a project is.
+fn path_of(project: &ProjectRow) -> String {
+    format!("/projects/{}/{}", encoded(&project.team_name), encoded(&project.name))
+}
+
+fn encoded(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+/// `28 Nov` for `2026-11-28`.
+fn short_day(day: &str) -> String {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = day.split('-').skip(1).filter_map(|it| it.parse::<usize>().ok());
+    let month = parts.next().and_then(|it| MONTHS.get(it.checked_sub(1)?));
+    match (month, parts.next()) {
+        (Some(month), Some(day)) => format!("{day} {month}"),
+        _ => day.to_owned(),
+    }
+}
+
+/// Counts are far below 2^53.
+#[expect(clippy::cast_precision_loss, reason = "counts and milliseconds are far below 2^53")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+fn signed(count: i64) -> f64 {
+    number(u64::try_from(count).unwrap_or(0))
+}

@@ -1,0 +1,178 @@
+//! `/runs`: runs by filters that stand in the address.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::encoded;
+use crate::desk::runs::{self, RunsQuery};
+use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
+use crate::pipeline::EVENTS;
+use crate::store::runs::RunRow;
+use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
+use crate::ui::words::Words;
+
+/// Statuses that people ask for at once, and their names.
+const CHOICES: [(&str, &str); 6] = [
+    ("", "All"),
+    ("queued,running,waiting,cancelling", "Active"),
+    ("waiting", "Waiting"),
+    ("failed", "Failed"),
+    ("passed", "Passed"),
+    ("cancelled", "Cancelled"),
+];
+
+#[derive(Template)]
+#[template(path = "runs/list.html")]
+struct ListPage {
+    shell: Shell,
+    query: RunsQuery,
+    /// The list itself.
+    list: String,
+    choices: Vec<Choice>,
+    /// Path and query of what keeps the page true.
+    live: String,
+}
+
+/// A link to the same list with another status.
+struct Choice {
+    name: &'static str,
+    href: String,
+    is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "runs/_list.html")]
+struct ListPart<'a> {
+    words: Words,
+    rows: &'a [RunRow],
+    /// Whether anything is left out by a filter.
+    is_filtered: bool,
+    /// Whether it begins with the newest.
+    is_first: bool,
+    /// The same list from the newest on, and the next page of it.
+    first: String,
+    next: Option<String>,
+    shows_project: bool,
+}
+
+impl ListPage {
+    fn is_event(&self, event: &str) -> bool {
+        self.query.event.as_deref() == Some(event)
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Query(query): Query<RunsQuery>,
+    Query(page_query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let query = cleaned(query);
+    let list = render(&app, &visit.visitor, &query, &page_query).await?;
+    let cursor = page_query.cursor.as_deref().map(|it| ("cursor", it));
+    let choices = CHOICES.into_iter().map(|(status, name)| {
+        let with = RunsQuery { status: some(status), ..query.clone() };
+        let is_chosen = query.status.as_deref().unwrap_or_default() == status;
+        Choice { name, href: address("/runs", &with, None), is_chosen }
+    });
+    page(&ListPage {
+        shell: visit.shell(Section::Runs, "Runs"),
+        list,
+        choices: choices.collect(),
+        live: address("/live/runs", &query, cursor),
+        query,
+    })
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<RunsQuery>,
+    Query(page_query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let (of_parts, who, query) = (app.clone(), visitor.clone(), cleaned(query));
+    let make: Render = Box::new(move || {
+        let (app, visitor) = (of_parts.clone(), who.clone());
+        let (query, page_query) = (query.clone(), page_query.clone());
+        Box::pin(async move {
+            let html = render(&app, &visitor, &query, &page_query).await?;
+            Ok(vec![Part { id: "list", html }])
+        })
+    });
+    live::stream(&app, &visitor, Watch::Runs, make)
+}
+
+async fn render(
+    app: &App,
+    visitor: &Visitor,
+    query: &RunsQuery,
+    page_query: &PageQuery,
+) -> Result<String, Problem> {
+    let is_first = page_query.cursor.is_none();
+    let found = runs::list(app, visitor, query.clone(), page_query.clone()).await?;
+    let Page { items, next } = found;
+    part(&ListPart {
+        words: Words::at(app.now()),
+        rows: &items,
+        is_filtered: *query != RunsQuery::default(),
+        is_first,
+        first: address("/runs", query, None),
+        next: next.map(|it| address("/runs", query, Some(("cursor", &it)))),
+        shows_project: query.project.is_none(),
+    })
+}
+
+/// What a form leaves empty is no filter.
+fn cleaned(query: RunsQuery) -> RunsQuery {
+    let clean = |it: Option<String>| it.as_deref().map(str::trim).and_then(some);
+    RunsQuery {
+        project: clean(query.project),
+        team: clean(query.team),
+        pipeline: clean(query.pipeline),
+        branch: clean(query.branch),
+        event: clean(query.event),
+        revision: clean(query.revision),
+        status: clean(query.status),
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// The address of a list.
+pub(super) fn address(path: &str, query: &RunsQuery, more: Option<(&str, &str)>) -> String {
+    let fields = [
+        ("project", query.project.as_deref()),
+        ("team", query.team.as_deref()),
+        ("pipeline", query.pipeline.as_deref()),
+        ("branch", query.branch.as_deref()),
+        ("event", query.event.as_deref()),
+        ("revision", query.revision.as_deref()),
+        ("status", query.status.as_deref()),
+    ];
+    let set = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let pairs: Vec<_> =
+        set.chain(more).map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_stand_in_the_address_and_empty_ones_do_not() {
+        let query = RunsQuery {
+            project: Some(" shop/web ".to_owned()),
+            branch: Some(String::new()),
+            status: Some("failed".to_owned()),
+            ..RunsQuery::default()
+        };
+        let query = cleaned(query);
+        assert_eq!(address("/runs", &query, None), "/runs?project=shop%2Fweb&status=failed");
+        assert_eq!(address("/runs", &RunsQuery::default(), None), "/runs");
+    }
+}

@@ -1,0 +1,84 @@
+//! What a run waits for, in sentences, and what people can do about it.
+
+use super::path_of_stage;
+use crate::engine::WaitsFor;
+use crate::model::Timestamp;
+use crate::runs::queue::{Queued, Reason};
+
+/// One thing that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wait {
+    /// Key of the stage; `None` for the run as a whole.
+    pub(super) stage: Option<String>,
+    /// The end of a sentence that begins with "waits for".
+    pub(super) text: String,
+    pub(super) until: Option<Timestamp>,
+    /// What to do about it.
+    pub(super) advice: &'static str,
+    /// Where people answer, when they are asked.
+    pub(super) approval: Option<String>,
+}
+
+/// What is waited for.
+pub(super) fn of(queued: &Queued, path: &str) -> Vec<Wait> {
+    queued.reasons.iter().map(|it| Wait::of(it, path)).collect()
+}
+
+impl Wait {
+    fn of(reason: &Reason, path: &str) -> Self {
+        let text = |text: &str, advice| Self {
+            stage: None,
+            text: text.to_owned(),
+            until: None,
+            advice,
+            approval: None,
+        };
+        match reason {
+            Reason::Worker => text("a worker with a free slot", ""),
+            Reason::NoWorker => text(
+                "a worker: none gives a sign of life",
+                "An owner of the installation can start one, or end the draining of one.",
+            ),
+            Reason::Labels { labels } => {
+                let pairs: Vec<_> =
+                    labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let advice = "Start a worker with these labels, or change them in the pipeline.";
+                text(&format!("a worker with {}: none has that", pairs.join(", ")), advice)
+            }
+            Reason::Lease { owner, until } => Self {
+                until: Some(*until),
+                ..text(&format!("{owner}, which gives no sign of life; then others go on"), "")
+            },
+            Reason::Stage { stage, waits_for } => {
+                let is_approval = matches!(waits_for, WaitsFor::People { .. });
+                let address = |key: &String| format!("{}/approval", path_of_stage(path, key));
+                let approval = stage.as_ref().filter(|_| is_approval).map(address);
+                Self { stage: stage.clone(), approval, ..Self::of_stage(waits_for) }
+            }
+        }
+    }
+
+    fn of_stage(waits_for: &WaitsFor) -> Self {
+        let (text, until, advice) = match waits_for {
+            WaitsFor::Admission { group } => {
+                let text = format!("the runs before it in the group {group}");
+                (text, None, "It starts when they have ended; cancel them to be sooner.")
+            }
+            WaitsFor::Slot { group } => {
+                let text = format!("a slot of the group {group}");
+                (text, None, "Another run has it; its turn comes when that is through.")
+            }
+            WaitsFor::Retry { until } => {
+                ("the delay before its next try".to_owned(), Some(*until), "")
+            }
+            WaitsFor::People { missing, until } => {
+                let people = if *missing == 1 { "person" } else { "people" };
+                (format!("{missing} {people} to approve it"), Some(*until), "")
+            }
+            WaitsFor::Driver | WaitsFor::Room | WaitsFor::Needs(_) | WaitsFor::Attempt => {
+                ("room on a worker".to_owned(), None, "")
+            }
+        };
+        Self { stage: None, text, until, advice, approval: None }
+    }
+}

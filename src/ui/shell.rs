@@ -1,0 +1,188 @@
+//! What surrounds every page: who is signed in, where one is, and where one can go.
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{Html, IntoResponse as _, Response};
+
+use super::assets;
+use super::words::Words;
+use crate::http::{App, Cookies, Problem, Visitor, theme};
+
+/// What a page may load and do; no script or style inside of it, nothing from elsewhere.
+pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+);
+
+/// The part of the site that a page belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Section {
+    Home,
+    Runs,
+    Approvals,
+    Account,
+    Server,
+    /// Belongs to none of them.
+    Elsewhere,
+}
+
+/// What `base.html` wants to know. Every page has one as `shell`.
+#[derive(Debug, Clone)]
+pub(super) struct Shell {
+    /// Of the window.
+    pub(super) title: String,
+    section: Section,
+    /// Who is signed in.
+    pub(super) me: Option<Me>,
+    /// What forms repeat as `csrf`.
+    pub(super) csrf: String,
+    /// Path and query of this page, to come back to.
+    pub(super) here: String,
+    /// `light`, `dark`, or empty for what the system says.
+    pub(super) theme: &'static str,
+    /// What was just done, from a fixed list.
+    pub(super) done: Option<&'static str>,
+    /// How things are worded.
+    pub(super) words: Words,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Me {
+    pub(super) login: String,
+    pub(super) is_owner: bool,
+}
+
+impl Shell {
+    pub(super) fn is_in(&self, section: &str) -> bool {
+        let name = match self.section {
+            Section::Home => "home",
+            Section::Runs => "runs",
+            Section::Approvals => "approvals",
+            Section::Account => "account",
+            Section::Server => "server",
+            Section::Elsewhere => "",
+        };
+        name == section
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    pub(super) fn asset(&self, name: &str) -> String {
+        assets::path(name)
+    }
+
+    /// The version of this server.
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    pub(super) fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// Around a page for who is not signed in.
+    pub(super) fn of_nobody(title: &str, words: Words) -> Self {
+        Self {
+            title: title.to_owned(),
+            section: Section::Elsewhere,
+            me: None,
+            csrf: String::new(),
+            here: "/".to_owned(),
+            theme: "",
+            done: None,
+            words,
+        }
+    }
+}
+
+/// Somebody who looks at a page.
+#[derive(Debug, Clone)]
+pub(super) struct Visit {
+    /// Who.
+    pub(super) visitor: Visitor,
+    csrf: String,
+    here: String,
+    pub(super) theme: &'static str,
+    done: Option<&'static str>,
+    words: Words,
+}
+
+impl Visit {
+    /// What surrounds their page.
+    pub(super) fn shell(&self, section: Section, title: impl Into<String>) -> Shell {
+        let caller = &self.visitor.0;
+        Shell {
+            title: title.into(),
+            section,
+            me: Some(Me { login: caller.login.clone(), is_owner: caller.may_own() }),
+            csrf: self.csrf.clone(),
+            here: self.here.clone(),
+            theme: self.theme,
+            done: self.done,
+            words: self.words,
+        }
+    }
+
+    /// How things are worded.
+    pub(super) fn words(&self) -> Words {
+        self.words
+    }
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let visitor = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
+        let cookies = Cookies::new(app.auth.settings().is_https());
+        let here = parts.uri.path_and_query().map_or("/", |it| it.as_str());
+        Ok(Self {
+            visitor,
+            csrf: cookies.csrf(&parts.headers).unwrap_or_default().to_owned(),
+            here: here.to_owned(),
+            theme: theme(&parts.headers),
+            done: parts.uri.query().and_then(done),
+            words: Words::at(app.now()),
+        })
+    }
+}
+
+/// What `?done=` says was done. Only sentences of ours are shown.
+fn done(query: &str) -> Option<&'static str> {
+    let word = query.split('&').find_map(|it| it.strip_prefix("done="))?;
+    let known = [
+        ("set-up", "This server is yours. Next: a team and a project."),
+        ("approved", "Your approval is recorded."),
+        ("rejected", "Your rejection is recorded."),
+        ("cancelled", "The run is being stopped."),
+        ("rerun", "The stages run again."),
+        ("started", "The run has been asked for."),
+        ("created", "Created."),
+        ("saved", "Saved."),
+        ("removed", "Removed."),
+        ("archived", "Archived: what was run stays, and nothing new starts."),
+        ("restored", "It is back: new changes start runs again."),
+        ("replayed", "The delivery is being processed once more."),
+        ("revoked", "Revoked."),
+        ("sent", "A test is on its way."),
+        ("looked", "The remote is being looked at."),
+    ];
+    known.iter().find(|(name, _)| *name == word).map(|(_, sentence)| *sentence)
+}
+
+/// A page as an answer.
+pub(super) fn page(template: &impl Template) -> Result<Response, Problem> {
+    let html = template.render().map_err(|it| Problem::internal(&it))?;
+    let mut response = Html(html).into_response();
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    Ok(response)
+}
+
+/// A part of a page as text.
+pub(super) fn part(template: &impl Template) -> Result<String, Problem> {
+    template.render().map_err(|it| Problem::internal(&it))
+}
+
+/// Whether the browser says that another site has led it here: it sends no strict cookies then.
+pub(super) fn is_led_by_others(headers: &HeaderMap) -> bool {
+    let site = headers.get("sec-fetch-site").and_then(|it| it.to_str().ok());
+    matches!(site, Some("cross-site" | "same-site"))
+}

@@ -1,0 +1,222 @@
+//! Pages of runs, projects and teams: what each person sees and may do.
+
+use serde_json::json;
+use trunkline::model::Role;
+
+use super::{Browser, check_page};
+use crate::deliveries::Scene;
+use crate::manual::driven;
+
+const PIPELINE: &str = "\
+version: 1
+name: ci
+on:
+  push: {}
+  manual:
+    inputs:
+      target: { type: choice, options: [eu, us], description: 'Where <it> goes' }
+      count: { type: number, default: 2 }
+stages:
+  build:
+    image: none
+    run: |
+      echo '{\"cost_usd\": 0.0421}' >>\"$TRUNKLINE_METRICS\"
+      echo built
+  unit:
+    image: none
+    needs: build
+    matrix: { part: [one, two] }
+    env: { PART: '${{ matrix.part }}' }
+    run: 'test $PART = one || { printf \"\\033[31mbroken <b>here</b>\\033[0m\\n\"; exit 3; }'
+  deploy: { image: none, needs: unit, run: 'true' }
+";
+
+/// A run that has failed, in a team with one person of each role, beside a team that may not know of it.
+async fn failed() -> (Scene, String) {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let team = scene.server.app.store.find_team("shop").await.unwrap().unwrap().id;
+    for role in Role::ALL {
+        scene.server.person(role.as_str(), false).await;
+        scene.server.member(&team, role.as_str(), role).await;
+    }
+    let elsewhere = scene.server.team("elsewhere").await;
+    scene.server.person("outsider", false).await;
+    scene.server.member(&elsewhere, "outsider", Role::Admin).await;
+    let id = driven(&scene, json!({ "pipeline": "ci", "inputs": { "target": "eu" } })).await;
+    (scene, id)
+}
+
+/// The text of a page that has to be there.
+async fn read(browser: &Browser<'_>, path: &str) -> String {
+    let answer = browser.get(path).await;
+    assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    check_page(&answer);
+    answer.text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_run_says_why_before_everything_else() {
+    let (scene, id) = failed().await;
+    let browser = Browser::of(&scene.server, "viewer").await;
+    let page = read(&browser, &format!("/runs/{id}")).await;
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in {page}"));
+    assert!(at("unit (two)</a> failed: the stage itself failed") < at("id=\"graph\""));
+    assert!(page.contains("<code>broken &#60;b&#62;here&#60;/b&#62;</code>"), "{page}");
+    let stage = format!("/runs/{id}/stages/unit%20%28two%29");
+    assert!(page.contains(&format!("href=\"{stage}?attempt=1&#38;line=1#L1\"")), "{page}");
+    assert!(page.contains("ada started it by hand") && page.contains("$0.0421"), "{page}");
+    // The matrix is one box, with counts; unfolded it is one for each cell.
+    assert!(page.contains("1 passed, 1 failed") && page.contains("?unfold=unit#graph"));
+    let unfolded = read(&browser, &format!("/runs/{id}?unfold=unit")).await;
+    assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 passed, 1 failed"));
+    // Who only looks is offered nothing.
+    assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="));
+    let by_number = read(&browser, "/runs/1").await;
+    assert!(by_number.contains(&format!("/live/runs/{id}")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_is_for_members_and_hidden_from_others() {
+    let (scene, id) = failed().await;
+    let pages = [
+        "/runs".to_owned(),
+        format!("/runs/{id}"),
+        format!("/runs/{id}/timeline"),
+        format!("/runs/{id}/changes"),
+        "/projects/shop/web".to_owned(),
+        "/teams/shop".to_owned(),
+    ];
+    for who in ["viewer", "developer", "approver", "admin", "ada"] {
+        let browser = Browser::of(&scene.server, who).await;
+        for path in &pages {
+            read(&browser, path).await;
+        }
+    }
+    let outsider = Browser::of(&scene.server, "outsider").await;
+    for path in &pages[1..] {
+        let answer = outsider.get(path).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text.contains("you may not see it") && !answer.text.contains("unit"));
+        assert_eq!(outsider.get(&format!("/live{path}")).await.status, 404, "{path}");
+    }
+    let runs = read(&outsider, "/runs").await;
+    assert!(runs.contains("Nothing has run yet") && !runs.contains("shop/web"));
+    // Starting and trying again takes a developer.
+    let viewer = Browser::of(&scene.server, "viewer").await;
+    for path in [format!("/runs/{id}/rerun"), "/projects/shop/web/start".to_owned()] {
+        assert_eq!(viewer.get(&path).await.status, 403, "{path}");
+        assert_eq!(viewer.post(&path, &[("scope", "all"), ("pipeline", "ci")]).await.status, 403);
+        assert_eq!(outsider.get(&path).await.status, 404, "{path}");
+    }
+    assert_eq!(viewer.post(&format!("/runs/{id}/cancel"), &[]).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_developer_tries_again_stops_and_is_named_for_it() {
+    let (scene, id) = failed().await;
+    let path = format!("/runs/{id}");
+    let browser = Browser::of(&scene.server, "developer").await;
+    let page = read(&browser, &path).await;
+    assert!(
+        page.contains("runs 2 stages again: unit (two) and deploy. What passed stands."),
+        "{page}"
+    );
+    assert!(page.contains("runs 4 stages again: build, unit (one), unit (two) and deploy."));
+    let asked = read(&browser, &format!("{path}/rerun?stage=build")).await;
+    assert!(asked.contains("This runs 4 stages again"), "{asked}");
+
+    let refused = browser.post_as_is(&format!("{path}/rerun"), &[("scope", "failed")]).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let sent = browser.post(&format!("{path}/rerun"), &[("scope", "failed")]).await;
+    assert_eq!(
+        (sent.status.as_u16(), sent.header("location")),
+        (303, format!("{path}?done=rerun").as_str())
+    );
+    let page = read(&browser, &format!("{path}?done=rerun")).await;
+    assert!(page.contains("The stages run again."), "{page}");
+    assert!(page.contains("<b>developer</b> ran what had failed again (2 stages)"), "{page}");
+    assert!(page.contains("Stop this run"), "{page}");
+    let again = browser.post(&format!("{path}/rerun"), &[("scope", "all")]).await;
+    assert_eq!(again.status, 422, "it has not ended");
+
+    let reason = [("reason", "wrong <branch>")];
+    let sent = browser.post(&format!("{path}/cancel"), &reason).await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let page = read(&browser, &path).await;
+    assert!(page.contains("<b>developer</b> asked it to stop"), "{page}");
+    assert!(page.contains("wrong &#60;branch&#62;"), "{page}");
+    // Each round has a timeline of its own.
+    let timeline = read(&browser, &format!("{path}/timeline")).await;
+    assert!(timeline.contains("Re-run 1") && timeline.contains("class=\"bars\""), "{timeline}");
+    read(&browser, &format!("{path}/timeline?round=1")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_keep_their_filters_in_the_address() {
+    let (scene, id) = failed().await;
+    let browser = Browser::of(&scene.server, "viewer").await;
+    let link = format!("href=\"/runs/{id}\"");
+    for fits in [
+        "",
+        "?project=shop%2Fweb&team=&pipeline=&branch=",
+        "?team=shop",
+        "?pipeline=ci&branch=main&event=manual",
+        "?status=failed,cancelled",
+    ] {
+        let page = read(&browser, &format!("/runs{fits}")).await;
+        assert!(page.contains(&link), "{fits}: {page}");
+    }
+    for other in [
+        "?pipeline=other",
+        "?branch=none",
+        "?event=push",
+        "?status=passed",
+        "?cursor=00000000000000000000000000",
+    ] {
+        let page = read(&browser, &format!("/runs{other}")).await;
+        assert!(page.contains("No run fits.") && !page.contains(&link), "{other}: {page}");
+    }
+    let page = read(&browser, "/runs?status=failed&branch=%22%3E%3Cb%3E").await;
+    assert!(!page.contains("\"><b>"), "{page}");
+    assert!(
+        page.contains("data-live=\"/live/runs?branch=%22%3E%3Cb%3E&#38;status=failed\""),
+        "{page}"
+    );
+    assert_eq!(browser.get("/runs?status=odd").await.status, 400);
+    assert_eq!(browser.get("/runs?project=shop/none").await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
+    let (scene, id) = failed().await;
+    let browser = Browser::of(&scene.server, "developer").await;
+    let page = read(&browser, "/projects/shop/web").await;
+    assert!(page.contains("Start a run") && page.contains(&format!("/runs/{id}")), "{page}");
+    assert!(page.contains("class=\"strip\""), "{page}");
+    let team = read(&browser, "/teams/shop").await;
+    assert!(team.contains("href=\"/projects/shop/web\"") && team.contains("s-failed"), "{team}");
+
+    let form = read(&browser, "/projects/shop/web/start").await;
+    assert!(
+        form.contains("name=\"input.target\"") && form.contains("<option>us</option>"),
+        "{form}"
+    );
+    assert!(form.contains("Where &#60;it&#62; goes") && form.contains("value=\"2\""), "{form}");
+    let order = [("pipeline", "ci"), ("key", "k1"), ("input.target", "us"), ("input.count", "")];
+    let sent = browser.post("/projects/shop/web/start", &order).await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let run = sent.header("location").to_owned();
+    assert!(run.starts_with("/runs/") && run.ends_with("?done=started"), "{run}");
+    let page = read(&browser, &run).await;
+    assert!(page.contains("developer started it by hand"), "{page}");
+    assert!(page.contains("<dt>target</dt><dd><code>us</code></dd>"), "{page}");
+    assert!(page.contains("The run waits for a worker: none gives a sign of life"), "{page}");
+    assert!(page.contains("<b>Place 1</b>"), "{page}");
+    // The same form sent twice makes one run.
+    let twice = browser.post("/projects/shop/web/start", &order).await;
+    assert_eq!(twice.header("location"), run);
+    let wrong = [("pipeline", "ci"), ("key", "k2"), ("input.target", "mars")];
+    let refused = browser.post("/projects/shop/web/start", &wrong).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+    assert!(refused.text.contains("target") && refused.text.contains("<h1>"), "{refused:?}");
+}

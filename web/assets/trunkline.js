@@ -1,0 +1,179 @@
+// Makes pages come alive. Everything works without it.
+
+// --- parts that the server sends anew ------------------------------------------------------------------
+
+// Makes `from` like `to` and keeps what a person is doing there: focus, what is open, what is typed.
+function morph(from, to) {
+  if (from.isEqualNode(to)) return;
+  if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName || from.id !== to.id) {
+    from.replaceWith(to);
+    return;
+  }
+  if (from.nodeType !== Node.ELEMENT_NODE) {
+    from.nodeValue = to.nodeValue;
+    return;
+  }
+  for (const { name } of [...from.attributes]) {
+    const kept = name === "open" && from.nodeName === "DETAILS";
+    if (!to.hasAttribute(name) && !kept) from.removeAttribute(name);
+  }
+  for (const { name, value } of to.attributes) {
+    const kept = name === "open" && from.nodeName === "DETAILS";
+    if (!kept && from.getAttribute(name) !== value) from.setAttribute(name, value);
+  }
+  if (from.nodeName === "TEXTAREA" || from.hasAttribute("data-own")) return;
+  morphChildren(from, to);
+}
+
+function morphChildren(from, to) {
+  const byId = new Map();
+  for (const child of from.children) if (child.id) byId.set(child.id, child);
+  let place = from.firstChild;
+  for (const wanted of [...to.childNodes]) {
+    const known = wanted.id ? byId.get(wanted.id) : undefined;
+    if (known && known !== place) {
+      from.insertBefore(known, place);
+      place = known;
+    }
+    if (!place) {
+      from.append(wanted);
+      continue;
+    }
+    if (!known && place.id && place.nodeName === wanted.nodeName && to.querySelector(`:scope > #${CSS.escape(place.id)}`)) {
+      from.insertBefore(wanted, place);
+      continue;
+    }
+    const next = place.nextSibling;
+    morph(place, wanted);
+    place = next;
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}
+
+function show({ id, html }) {
+  const element = document.getElementById(id);
+  if (!element) return;
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const wanted = element.cloneNode(false);
+  wanted.append(template.content);
+  morph(element, wanted);
+  tellTimes();
+}
+
+const connection = document.getElementById("connection");
+let patience;
+
+function follow(root) {
+  const source = new EventSource(root.dataset.live);
+  source.addEventListener("part", (event) => show(JSON.parse(event.data)));
+  source.addEventListener("open", () => {
+    clearTimeout(patience);
+    patience = undefined;
+    connection.hidden = true;
+  });
+  source.addEventListener("problem", (event) => {
+    // The server cannot go on: what is shown may be out of date.
+    source.close();
+    connection.hidden = false;
+    const { status } = JSON.parse(event.data);
+    if (status === 401) refresh().then(() => follow(root));
+    else setTimeout(() => follow(root), 5000);
+  });
+  source.addEventListener("error", () => {
+    // A moment without a connection is nothing to tell.
+    patience ??= setTimeout(() => { connection.hidden = false; }, 3000);
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(async () => {
+      await refresh();
+      follow(root);
+    }, 2000 + Math.random() * 2000);
+  });
+}
+
+// --- the session ---------------------------------------------------------------------------------------
+
+// A session shows a proof that is good for ten minutes; a page that stays open gets the next one in time.
+export async function refresh() {
+  try {
+    const answer = await fetch("/api/v1/session/refresh", { method: "POST" });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+// --- times ---------------------------------------------------------------------------------------------
+
+const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+
+function coarse(ms) {
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
+  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
+  if (ms < DAY) return `${Math.floor(ms / HOUR)} h`;
+  const days = Math.floor(ms / DAY);
+  return days === 1 ? "1 day" : `${days} days`;
+}
+
+function span(ms) {
+  if (ms < 10 * SECOND) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
+  if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min ${Math.floor((ms % MINUTE) / SECOND)} s`;
+  if (ms < DAY) return `${Math.floor(ms / HOUR)} h ${Math.floor((ms % HOUR) / MINUTE)} min`;
+  return `${Math.floor(ms / DAY)} d ${Math.floor((ms % DAY) / HOUR)} h`;
+}
+
+const words = {
+  ago: (at, now) => (now - at < 10 * SECOND ? "just now" : `${coarse(now - at)} ago`),
+  until: (at, now) => (at <= now ? "now" : `in ${span(at - now)}`),
+  since: (at, now) => span(Math.max(0, now - at)),
+};
+
+function tellTimes() {
+  if (document.hidden) return;
+  const now = Date.now();
+  for (const kind of Object.keys(words)) {
+    for (const element of document.querySelectorAll(`time[data-${kind}]`)) {
+      const text = words[kind](Number(element.dataset[kind]), now);
+      if (element.textContent !== text) element.textContent = text;
+    }
+  }
+}
+
+// --- small things --------------------------------------------------------------------------------------
+
+// What cannot be undone asks once more.
+document.addEventListener("submit", (event) => {
+  const question = event.submitter?.dataset.ask ?? event.target.dataset.ask;
+  if (question && !confirm(question)) event.preventDefault();
+});
+
+// A filter that is chosen is applied.
+document.addEventListener("change", (event) => {
+  if (event.target.closest("form[data-apply]")) event.target.form.requestSubmit();
+});
+
+// A menu closes when one looks elsewhere.
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (!menu.contains(event.target)) menu.open = false;
+  }
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const menu = document.querySelector("details.menu[open]");
+  if (menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
+});
+
+tellTimes();
+setInterval(tellTimes, SECOND);
+document.addEventListener("visibilitychange", tellTimes);
+if (document.querySelector('form[action="/sign-out"]')) setInterval(refresh, 8 * MINUTE);
+for (const root of document.querySelectorAll("[data-live]")) follow(root);

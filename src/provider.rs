@@ -106,6 +106,7 @@ impl Operation {
 }
 
 /// What a request asks for, as far as money, routes and caches depend on it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Asked<'a> {
     /// The model.

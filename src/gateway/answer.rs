@@ -205,6 +205,7 @@ impl Live {
         // Settled before the client sees the end, so that its next call finds the budget as it is.
         if self.meter.has_ended() {
             self.settle(&[]);
+            self.keep_recording();
         }
         if !piece.is_empty() {
             self.ready.push_back(piece);
@@ -225,8 +226,8 @@ impl Live {
             let event = Refusal::Upstream(what).event(self.meter.operation().dialect());
             self.ready.push_back(Bytes::from(event));
         }
-        if let (true, Some(recorder)) = (is_whole, self.recorder.take()) {
-            recorder.finish();
+        if is_whole {
+            self.keep_recording();
         }
         self.settle(if is_whole { &[] } else { &["cut"] });
     }
@@ -234,6 +235,13 @@ impl Live {
     fn settle(&mut self, flags: &[&'static str]) {
         if let Some(settlement) = self.settlement.take() {
             settlement.settle_stream(&self.meter.outcome(), flags);
+        }
+    }
+
+    /// Clients often leave once they have seen the last event: what came until then is all.
+    fn keep_recording(&mut self) {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish();
         }
     }
 

@@ -245,14 +245,11 @@ impl Budgets {
         if let Some(open) = self.open.remove(&id) {
             return self.close(id, open, cost, Close::Settled);
         }
-        match self.closed.get_mut(&id) {
-            Some(closed) if closed.close == Close::Expired => {
-                closed.close = Close::Corrected;
-                let (keys, estimate) = (closed.accounts.clone(), closed.estimate);
-                self.correct(&keys, estimate, cost)
-            }
-            _ => Settled::default(),
-        }
+        let late = self.closed.get_mut(&id).filter(|it| it.close == Close::Expired);
+        let Some(closed) = late else { return Settled::default() };
+        closed.close = Close::Corrected;
+        let (keys, estimate) = (closed.accounts.clone(), closed.estimate);
+        self.correct(&keys, estimate, cost)
     }
 
     /// Lets a call go that was never sent.

@@ -53,6 +53,7 @@ pub struct Call {
 }
 
 /// What the request asks for, on its own feet.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub struct Asked {
     pub(super) model: String,

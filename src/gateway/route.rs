@@ -242,6 +242,11 @@ impl Bucket {
 mod tests {
     use super::*;
 
+    #[derive(Deserialize)]
+    struct File {
+        route: Vec<Route>,
+    }
+
     const WAY: Way = Way { provider: 0, key: 0 };
 
     fn at(seconds: i64) -> Timestamp {
@@ -266,10 +271,6 @@ mod tests {
             model = ["claude-*", "best"]
             to = [{ provider = "claude", model = "claude-opus" }]
         "#;
-        #[derive(Deserialize)]
-        struct File {
-            route: Vec<Route>,
-        }
         let routes = toml::from_str::<File>(text).unwrap().route;
         let steps = steps(&routes, &providers(), model, dialect, turn);
         let show = |it: &Step<'_>| {

@@ -48,7 +48,8 @@ impl Upstream {
         http.set_connect_timeout(Some(connect));
         http.set_keepalive(Some(Duration::from_secs(30)));
         let tls = HttpsConnectorBuilder::new()
-            .with_platform_verifier()
+            .try_with_platform_verifier()
+            .map_err(|it| format!("TLS cannot be set up: {it}"))?
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);

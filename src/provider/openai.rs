@@ -71,10 +71,8 @@ pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unre
     let body: Body<'_> = serde_json::from_slice(body).map_err(unreadable)?;
     let options = body.stream_options.map(stream_options).transpose()?.flatten();
     let is_responses = operation == Operation::Responses;
-    let prompts = match operation {
-        Operation::Completions => body.prompt.map_or(1, prompts_in),
-        _ => 1,
-    };
+    let prompts = body.prompt.filter(|_| operation == Operation::Completions);
+    let prompts = prompts.map_or(1, prompts_in);
     let answers = body.n.unwrap_or(1).max(body.best_of.unwrap_or(1)).max(1);
     Ok(Asked {
         model: body.model,
@@ -111,10 +109,12 @@ pub fn rewrite_request(
         ask_for_usage(&mut edits, body, whole, places.stream_options)?;
     }
     if let Some(limit) = changes.max_output {
-        let (name, given) = match operation {
-            Operation::Responses => ("max_output_tokens", [places.max_output_tokens, None]),
-            Operation::Completions => ("max_tokens", [places.max_tokens, None]),
-            _ => ("max_completion_tokens", [places.max_completion_tokens, places.max_tokens]),
+        let (name, given) = if operation == Operation::Responses {
+            ("max_output_tokens", [places.max_output_tokens, None])
+        } else if operation == Operation::Completions {
+            ("max_tokens", [places.max_tokens, None])
+        } else {
+            ("max_completion_tokens", [places.max_completion_tokens, places.max_tokens])
         };
         let mut given = given.into_iter().flatten().peekable();
         if given.peek().is_none() {
@@ -156,10 +156,12 @@ fn stream_options(value: &RawValue) -> Result<Option<StreamOptions<'_>>, Unreada
 /// matter: the largest one counts.
 fn max_output(operation: Operation, given: [Option<u64>; 3]) -> Option<u64> {
     let [old, new, responses] = given;
-    match operation {
-        Operation::Responses => responses,
-        Operation::Completions => old,
-        _ => old.max(new),
+    if operation == Operation::Responses {
+        responses
+    } else if operation == Operation::Completions {
+        old
+    } else {
+        old.max(new)
     }
 }
 

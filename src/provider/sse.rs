@@ -21,6 +21,7 @@ pub struct Event<'a> {
 }
 
 /// Finds events in a stream of bytes.
+#[expect(clippy::struct_excessive_bools, reason = "a state machine of the bytes seen last")]
 #[derive(Debug)]
 pub struct Parser {
     limit: usize,

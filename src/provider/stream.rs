@@ -91,12 +91,12 @@ impl Reader {
         if event.is_oversized || event.data.is_empty() {
             return Verdict::Forward;
         }
-        let seen = match self.operation {
-            Operation::Responses => openai::stream::read_response_event(&event.data),
-            _ if self.operation.dialect() == Dialect::Anthropic => {
-                anthropic::stream::read_event(&event.data, &mut self.running)
-            }
-            _ => openai::stream::read_chunk(&event.data),
+        let seen = if self.operation == Operation::Responses {
+            openai::stream::read_response_event(&event.data)
+        } else if self.operation.dialect() == Dialect::Anthropic {
+            anthropic::stream::read_event(&event.data, &mut self.running)
+        } else {
+            openai::stream::read_chunk(&event.data)
         };
         let drop = self.drops_usage && seen.is_usage_alone;
         self.note(seen);

@@ -28,7 +28,8 @@ pub fn describe<'a>(call: &Call, entries: impl Iterator<Item = &'a Entry>, file:
         .then(|| format!("\n  headers: recorded {:?}, now {:?}", entry.headers, call.headers));
     text.push_str(&headers.unwrap_or_default());
     for (path, recorded, now) in differences.iter().take(SHOWN) {
-        text.push_str(&format!("\n  {path}: recorded {}, now {}", show(recorded), show(now)));
+        let (recorded, now) = (show(recorded.as_deref()), show(now.as_deref()));
+        text.push_str(&format!("\n  {path}: recorded {recorded}, now {now}"));
     }
     if differences.len() > SHOWN {
         text.push_str(&format!("\n  and {} more places", differences.len() - SHOWN));
@@ -60,31 +61,27 @@ fn parts(value: &Value) -> BTreeMap<String, String> {
 }
 
 fn walk(value: &Value, place: String, leaves: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(members) if !members.is_empty() => {
-            for (name, item) in members {
-                let dot = if place.is_empty() { "" } else { "." };
-                walk(item, format!("{place}{dot}{name}"), leaves);
-            }
+    if let Some(members) = value.as_object().filter(|it| !it.is_empty()) {
+        for (name, item) in members {
+            let dot = if place.is_empty() { "" } else { "." };
+            walk(item, format!("{place}{dot}{name}"), leaves);
         }
-        Value::Array(items) if !items.is_empty() => {
-            for (index, item) in items.iter().enumerate() {
-                walk(item, format!("{place}[{index}]"), leaves);
-            }
+    } else if let Some(items) = value.as_array().filter(|it| !it.is_empty()) {
+        for (index, item) in items.iter().enumerate() {
+            walk(item, format!("{place}[{index}]"), leaves);
         }
-        _ => {
-            leaves.insert(place, super::canonical::text(value));
-        }
+    } else {
+        leaves.insert(place, super::canonical::text(value));
     }
 }
 
-/// A value around the place where people look, not all of a long text.
-fn show(value: &Option<String>) -> String {
+/// A value, not all of a long text.
+fn show(value: Option<&str>) -> String {
     match value {
         None => "nothing".to_owned(),
         Some(text) if text.chars().count() > LETTERS => {
             format!("{}…", text.chars().take(LETTERS).collect::<String>())
         }
-        Some(text) => text.clone(),
+        Some(text) => text.to_owned(),
     }
 }

@@ -23,8 +23,13 @@ impl Journal {
     /// Opens the file, and has the ledger take up what is in it. A last line that is not whole is what
     /// a killed process left of a batch: it is cut off.
     pub async fn open(path: &Path, ledger: Arc<Ledger>) -> std::io::Result<(Self, usize)> {
-        let mut file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).await?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .await?;
         let mut text = String::new();
         file.read_to_string(&mut text).await?;
         let whole = text.rfind('\n').map_or(0, |it| it + 1);

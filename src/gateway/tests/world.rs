@@ -122,9 +122,8 @@ impl World {
         let settings = settings::read(&base).unwrap();
         let variables =
             [("PROVIDER_KEY", "sk-provider"), ("CLIENT_KEY", KEY), ("OTHER_KEY", "tl-other")];
-        let variable = |name: &str| {
-            variables.iter().find(|it| it.0 == name).map(|it| it.1.to_owned())
-        };
+        let variable =
+            |name: &str| variables.iter().find(|it| it.0 == name).map(|it| it.1.to_owned());
         let outside = Outside {
             variables: &variable,
             folder: folder.path().to_owned(),

@@ -56,3 +56,16 @@ api-trial seconds="600":
     deploy/setup api
     cargo build --locked
     deploy/api-trial {{ seconds }}
+
+# people at the pages of a real server, in a real Chromium; a filter such as `telephone` names journeys
+test-browser *filters:
+    deploy/setup docker postgres images browser
+    . target/test.env && cargo nextest run --locked --test browser {{ filters }}
+
+# a picture of every page for the docs
+screenshots *folder:
+    deploy/screenshots {{ folder }}
+
+# pages over a long past: how soon they come, how large they are, what five hundred open ones cost
+bench-pages runs="1000000":
+    BENCH_RUNS={{ runs }} cargo bench --locked --bench pages

@@ -15,7 +15,7 @@ mod server {
 
 use server::database::Database;
 use server::process::Server;
-use server::{deliveries, past, requests};
+use server::{deliveries, load, past, requests};
 
 /// A number from the environment: how much is measured.
 #[expect(clippy::disallowed_methods, reason = "benchmarks have no `config`")]
@@ -28,7 +28,7 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let database = Database::fresh(folder.path()).await;
     let runs = setting("BENCH_RUNS", 1_000_000);
-    println!("database: {}; load before: {}", database.name(), load());
+    println!("database: {}; load before: {}", database.name(), load::of_machine());
     let server = Server::start(folder.path(), &database).await;
     let past = past::fill(&server, &database, runs).await;
     println!("{runs} runs, {} events, {} projects", past.events, past.projects);
@@ -38,13 +38,8 @@ async fn main() {
     println!(
         "resident memory of the server: {:.1} MiB; load after: {}",
         server.mebibytes(),
-        load()
+        load::of_machine()
     );
     drop(server);
     database.remove().await;
-}
-
-/// What the machine is doing besides: the load of the last minutes.
-fn load() -> String {
-    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
 }

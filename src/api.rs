@@ -6,6 +6,7 @@ mod sessions;
 mod tokens;
 mod people;
 mod runs;
+mod reports;
 mod teams;
 mod projects;
 mod deliveries;
@@ -44,6 +45,7 @@ pub fn router() -> (Router<App>, utoipa::openapi::OpenApi) {
         .merge(tokens::routes())
         .merge(people::routes())
         .merge(runs::routes())
+        .merge(reports::routes())
         .merge(teams::routes())
         .merge(projects::routes())
         .merge(deliveries::routes())

@@ -10,9 +10,10 @@ pub use content::{Blobs, StoredBlob};
 pub use garbage::garbage;
 pub use hold::Hold;
 pub use log::{
-    LogExtent, LogLine, LogPlace, LogReader, LogSection, LogWriter, Logs, OUTPUT_SECTION,
+    ESCAPE, LogExtent, LogLine, LogMatch, LogMatches, LogPlace, LogReader, LogSearch, LogSection,
+    LogWriter, Logs, OUTPUT_SECTION, escape_length,
 };
-pub use member::{Archives, Found, Member};
+pub use member::{Archives, Found, ListedMember, Listing, Member, MemberKind};
 
 /// Why bytes could not be stored or read.
 #[derive(Debug, thiserror::Error)]

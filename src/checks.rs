@@ -27,7 +27,7 @@ pub const FAILURES_MAX: usize = 1000;
 /// Findings that are kept of a report by level; more are counted.
 pub const FINDINGS_MAX: usize = 500;
 /// Longest name and message of a failure.
-const TEXT_BYTES_MAX: usize = 4096;
+pub const TEXT_BYTES_MAX: usize = 4096;
 
 /// What a report says.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -1,24 +1,21 @@
 //! Pages: HTML made on the server, one page a file. They work without JavaScript and come alive with it. What
 //! they show and do, the JSON interface can too; both call `desk`.
 
-mod assets;
-mod words;
 mod shell;
-mod form;
-mod live;
-mod fault;
 mod entry;
 mod home;
 mod approvals;
-mod chart;
 mod reports;
 mod runs;
 mod places;
+mod stages;
+mod manage;
 
 use axum::Router;
 use axum::middleware;
 
 use crate::http::{App, Operation};
+use shell::{assets, fault, form, live, words};
 
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {
@@ -30,11 +27,20 @@ pub fn routes() -> Router<App> {
         .merge(reports::routes())
         .merge(runs::routes())
         .merge(places::routes())
+        .merge(stages::routes())
+        .merge(manage::routes())
 }
 
 /// What people do on pages, in the words of the audit log.
-pub const OPERATIONS: &[&[Operation]] =
-    &[entry::OPERATIONS, approvals::OPERATIONS, runs::OPERATIONS, places::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    entry::OPERATIONS,
+    approvals::OPERATIONS,
+    runs::OPERATIONS,
+    places::OPERATIONS,
+    manage::SETTINGS,
+    manage::ACCOUNT,
+    manage::ADMIN,
+];
 
 /// Shows problems as pages to those who read pages.
 pub fn dress(router: Router<App>) -> Router<App> {

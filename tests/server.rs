@@ -83,5 +83,7 @@ mod watched;
 mod retention;
 #[path = "server/process.rs"]
 mod process;
+#[path = "support/process.rs"]
+mod started;
 #[path = "server/backup.rs"]
 mod backup;

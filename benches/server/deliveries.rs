@@ -156,7 +156,7 @@ async fn wait_for(
 }
 
 /// A bare repository whose `main` has a pipeline; gives its folder.
-fn repository(bare: &Path) -> String {
+pub(crate) fn repository(bare: &Path) -> String {
     let bare_text = bare.to_str().unwrap().to_owned();
     git(Path::new("/"), &["init", "-q", "--bare", "-b", "main", &bare_text]);
     let work = bare.with_extension("work");

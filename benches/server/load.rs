@@ -65,3 +65,8 @@ pub(crate) fn head(title: &str) {
         "count", "p50 ms", "p95 ms", "p99 ms", "max ms", "failed"
     );
 }
+
+/// What the machine is doing besides: the load of the last minutes.
+pub(crate) fn of_machine() -> String {
+    std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim().to_owned()
+}

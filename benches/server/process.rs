@@ -3,13 +3,14 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use super::database::Database;
 
-const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// Ends with this value.
 pub(crate) struct Server {
@@ -82,6 +83,21 @@ impl Server {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|it| it.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
+    }
+
+    /// Percent of a core that it uses for so long from now.
+    pub(crate) async fn cpu_over(&self, time: Duration) -> f64 {
+        let before = self.cpu_seconds();
+        tokio::time::sleep(time).await;
+        (self.cpu_seconds() - before) / time.as_secs_f64() * 100.0
+    }
+
+    /// User and system time so far; the kernel counts in hundredths of a second.
+    fn cpu_seconds(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let (_, behind_name) = stat.rsplit_once(") ").unwrap();
+        let ticks = behind_name.split(' ').skip(11).take(2).map(|it| it.parse::<f64>().unwrap());
+        ticks.sum::<f64>() / 100.0
     }
 }
 

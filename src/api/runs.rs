@@ -11,7 +11,6 @@ mod approvals;
 mod events;
 mod log;
 mod artifacts;
-mod reports;
 mod fleet;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -34,6 +33,5 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(log::routes())
         .merge(artifacts::routes())
-        .merge(reports::routes())
         .merge(fleet::routes())
 }

@@ -5,8 +5,9 @@ use axum::http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::tokens::{CreatedToken, make};
+use crate::api::tokens::CreatedToken;
 use crate::auth::{NewOwner, Scope};
+use crate::desk::account::make_token;
 use crate::http::{App, Json, Newcomer, Problem};
 use crate::model::PersonId;
 
@@ -45,6 +46,6 @@ async fn set_up(
     let owner = NewOwner { id, login: request.login, password: request.password };
     let owner = app.auth.finish_setup(&request.token, owner).await?;
     let name = "set-up".to_owned();
-    let created = make(&app, owner.id, (name, vec![Scope::Owner]), TOKEN_DAYS).await?;
-    Ok((StatusCode::CREATED, Json(created)))
+    let created = make_token(&app, owner.id, (name, vec![Scope::Owner]), TOKEN_DAYS).await?;
+    Ok((StatusCode::CREATED, Json(created.into())))
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::BlobError;
 use crate::model::{AttemptName, RunId, Timestamp};
@@ -16,11 +16,15 @@ mod text;
 mod writer;
 mod reader;
 mod lines;
+mod escapes;
+mod search;
 #[cfg(test)]
 mod tests;
 
+pub use escapes::{ESCAPE, escape_length};
 pub use lines::{LogLine, LogPlace};
 pub use reader::LogReader;
+pub use search::{LogMatch, LogMatches, LogSearch};
 pub use writer::LogWriter;
 
 /// Section of a log that holds the output of the containers, as a step number no stage has.
@@ -31,6 +35,7 @@ pub const OUTPUT_SECTION: u32 = u32::MAX;
 pub struct Logs {
     folder: PathBuf,
     changes: Arc<Mutex<HashMap<AttemptName, Weak<Changes>>>>,
+    searches: Arc<Semaphore>,
 }
 
 /// Tells the readers of one log in this process that there is more. The number means nothing.
@@ -75,7 +80,8 @@ impl Logs {
         std::fs::create_dir_all(folder).map_err(|source| {
             BlobError::storage(format!("opening log folder `{}`", folder.display()), source)
         })?;
-        Ok(Self { folder: folder.to_owned(), changes: Arc::default() })
+        let searches = Arc::new(Semaphore::new(search::SEARCHES_MAX));
+        Ok(Self { folder: folder.to_owned(), changes: Arc::default(), searches })
     }
 
     /// Opens a log for writing; creates it when it is new, and repairs the tail after a crash.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_compression::tokio::bufread::ZstdDecoder;
 use bytes::Bytes;
-use tokio::io::{AsyncRead, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
@@ -21,6 +21,8 @@ const PIECES: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Archives that are searched at once; each holds a thread.
 const SEARCHES_MAX: usize = 32;
+/// Bytes of an archive, unpacked, that are read to list it.
+const LISTED_BYTES_MAX: u64 = 2 << 30;
 
 /// A file of an archive.
 #[derive(Debug)]
@@ -40,6 +42,37 @@ pub enum Found {
     NotAFile,
     /// Nothing.
     Nothing,
+}
+
+/// What is in an archive.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// In the order of the archive.
+    pub entries: Vec<ListedMember>,
+    /// Whether that is all: neither so many nor so much was read as is allowed.
+    pub is_whole: bool,
+}
+
+/// Something in an archive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedMember {
+    /// Its path, without `./` before it.
+    pub path: String,
+    /// What it is.
+    pub kind: MemberKind,
+    /// Bytes.
+    pub size_bytes: u64,
+}
+
+/// What something in an archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberKind {
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// A link, or something else without bytes of its own.
+    Link,
 }
 
 /// Looks into archives. Cheap to clone.
@@ -77,6 +110,44 @@ impl Archives {
         let found = found.await.map_err(|error| looking(std::io::Error::other(error)))?;
         found.map_err(looking)
     }
+
+    /// What is in the archive, at most so many entries.
+    pub async fn list(&self, digest: &Digest, entries_max: usize) -> Result<Listing, BlobError> {
+        let looking = |source| BlobError::storage(format!("looking into `{digest}`"), source);
+        let permit = Arc::clone(&self.searches).acquire_owned().await;
+        let permit = permit.map_err(|error| looking(std::io::Error::other(error)))?;
+        let tar = SyncIoBridge::new(self.tar(digest).await?.take(LISTED_BYTES_MAX));
+        let listed = tokio::task::spawn_blocking(move || {
+            let _until_done = permit;
+            list(tar, entries_max)
+        });
+        listed.await.unwrap_or_else(|error| Err(error.into())).map_err(looking)
+    }
+}
+
+/// An archive that is cut off by its bound ends like one that is broken, and is listed up to there.
+fn list(tar: impl std::io::Read, entries_max: usize) -> std::io::Result<Listing> {
+    let mut archive = tar::Archive::new(tar);
+    let mut listing = Listing::default();
+    for entry in archive.entries()? {
+        let Ok(entry) = entry else { return Ok(listing) };
+        if listing.entries.len() >= entries_max {
+            return Ok(listing);
+        }
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let path = path.strip_prefix("./").unwrap_or(&path).trim_end_matches('/').to_owned();
+        let kind = entry.header().entry_type();
+        let kind = match (kind.is_file(), kind.is_dir()) {
+            (true, _) => MemberKind::File,
+            (_, true) => MemberKind::Folder,
+            (false, false) => MemberKind::Link,
+        };
+        if !path.is_empty() {
+            listing.entries.push(ListedMember { path, kind, size_bytes: entry.size() });
+        }
+    }
+    listing.is_whole = true;
+    Ok(listing)
 }
 
 type Head = oneshot::Sender<std::io::Result<Found>>;

@@ -209,6 +209,87 @@ fn only_so_many_findings_are_kept_errors_first() {
     assert!((report.metrics["sarif_warnings"] - 1200.0).abs() < f64::EPSILON);
 }
 
+fn cases(text: &str) -> Cases {
+    junit::read("junit.xml", text.as_bytes()).unwrap().cases
+}
+
+#[test]
+fn cases_are_told_by_name_with_what_came_of_them() {
+    let cases = cases(
+        r#"<testsuites name="run"><testsuite name="shop"><testsuite name="">
+<testcase classname="cart" name="bad" time="0.5" file="cart.rs" line="7"><failure message="3 is not 4"/></testcase>
+<testcase name="broken"><error>no door</error></testcase>
+<testcase name="retried"><flakyFailure message="late">trace</flakyFailure><flakyError/></testcase>
+<testcase name="gone"><rerunFailure/><failure message="again"/></testcase>
+<testcase name="fine" time="2"/><testcase name="slow" time="1,000.5"/><testcase name="left"><skipped/></testcase>
+</testsuite></testsuite></testsuites>"#,
+    );
+    let line = |it: &Case| {
+        let took = it.seconds.map(|it| format!(" {it}")).unwrap_or_default();
+        let line = format!("{} {} {}{took} {}", it.suite, it.name, it.outcome, it.message);
+        line.trim_end().to_owned()
+    };
+    let lines: Vec<_> = cases.told.iter().chain(&cases.slowest).map(line).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r"
+    shop cart::bad failed 0.5 3 is not 4
+    shop broken error no door
+    shop retried flaky late
+    shop gone failed again
+    shop slow passed 1000.5
+    shop fine passed 2
+    ");
+    let has_passed = |name| cases.has_passed(CaseId::of("shop", name));
+    assert_eq!(["fine", "retried", "broken", "left"].map(has_passed), [true, true, false, false]);
+}
+
+#[test]
+fn attempts_that_ran_the_same_cases_are_recognised_in_whatever_order_and_files() {
+    let suite = |cases: &str| cases_of_suite(cases).executed();
+    let all = suite(r#"<testcase name="a"/><testcase name="b"><failure/></testcase>"#);
+    assert_eq!(all, suite(r#"<testcase name="b"/><testcase name="a"><error/></testcase>"#));
+    assert_ne!(all, suite(r#"<testcase name="a"/><testcase name="b"><skipped/></testcase>"#));
+    assert_ne!(all, suite(r#"<testcase name="a"/>"#));
+    let mut two = Report { cases: cases_of_suite(r#"<testcase name="b"/>"#), ..Report::default() };
+    two.merge(Report { cases: cases_of_suite(r#"<testcase name="a"/>"#), ..Report::default() });
+    assert_eq!(two.cases.executed(), all);
+    let id = CaseId::of("shop", "a");
+    assert_eq!(CaseId::parse(&id.to_string()), Some(id));
+    assert_ne!(CaseId::of("ab", "c"), CaseId::of("a", "bc"));
+}
+
+fn cases_of_suite(inner: &str) -> Cases {
+    cases(&format!(r#"<testsuite name="shop">{inner}</testsuite>"#))
+}
+
+#[test]
+fn only_so_many_cases_are_kept_and_the_slowest_are_the_slowest() {
+    let one = |n: usize| {
+        let bad = if n < 700 { "<failure/>" } else { "" };
+        format!(r#"<testcase name="t{n}" time="{}">{bad}</testcase>"#, (n * 37) % 1000)
+    };
+    let cases = cases_of_suite(&(0..1000).map(one).collect::<String>());
+    assert_eq!((cases.told.len(), cases.left_out, cases.is_whole()), (500, 200, false));
+    let slowest: Vec<_> = cases.slowest.iter().filter_map(|it| it.seconds).collect();
+    assert_eq!(slowest.len(), SLOWEST_MAX);
+    assert!(slowest.is_sorted_by(|a, b| a >= b), "{slowest:?}");
+}
+
+#[test]
+fn findings_have_their_level_the_worst_first_over_several_reports() {
+    let of = |level: &str, count: usize| {
+        let result = format!(r#"{{"ruleId": "{level}", "level": "{level}", "message": {{}}}}"#);
+        let results = vec![result; count].join(",");
+        let text = format!(r#"{{"version": "2.1.0", "runs": [{{"results": [{results}]}}]}}"#);
+        sarif::read("s.sarif", text.as_bytes()).unwrap()
+    };
+    let mut all = of("note", 400);
+    all.merge(of("error", 150));
+    let count = |level| all.findings.iter().filter(|it| it.level == level).count();
+    assert_eq!(all.findings.first().map(|it| it.level), Some(FindingLevel::Error));
+    let counts = (count(FindingLevel::Error), count(FindingLevel::Note), all.findings_left_out);
+    assert_eq!(counts, (150, 350, 50));
+}
+
 fn lines<T: std::fmt::Debug>(published: &published::Published<T>) -> String {
     let values = published.values.iter().map(|(name, it)| format!("{name} = {it:?}"));
     let problems = published.problems.iter().map(ToString::to_string);

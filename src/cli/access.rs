@@ -28,7 +28,7 @@ pub async fn open(session: &Session) -> anyhow::Result<State> {
         DatabaseKind::Postgres => "DATABASE_URL".to_owned(),
         DatabaseKind::Sqlite => state.folder.display().to_string(),
     };
-    Remote::note_here(session, &database)?;
+    Remote::note_here(session, &database);
     Ok(state)
 }
 

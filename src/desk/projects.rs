@@ -1,8 +1,57 @@
-//! Projects, found by their names.
+//! Projects, found by their names; made and changed.
+
+pub mod settings;
+pub mod deliveries;
+pub mod subscriptions;
 
 use crate::http::{App, Problem, Visitor};
-use crate::model::Role;
+use crate::model::access::is_name;
+use crate::model::{ForgeKind, ProjectId, Role};
 use crate::store::access::projects::ProjectRow;
+
+/// A project to make.
+#[derive(Debug, Clone, Default)]
+pub struct NewProject {
+    /// Name of its team.
+    pub team: String,
+    /// Its name: `[a-z0-9_-]{1,63}`.
+    pub name: String,
+    /// Where the code is fetched from: an `https:`, `ssh:` or `file:` address.
+    pub address: String,
+    /// `github`, `gitlab`, `gitea` or `git`.
+    pub forge: String,
+    /// Base address of the forge's API; empty for that of the public one.
+    pub forge_url: String,
+    /// `owner/name` at the forge.
+    pub forge_path: String,
+    /// The trunk.
+    pub default_branch: String,
+    /// Higher is served first within the team.
+    pub priority: i64,
+    /// How often the remote is asked for news, in seconds; 0 for never.
+    pub poll_seconds: i64,
+}
+
+/// What changes of a project; what is left out stays.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectChange {
+    /// Where the code is fetched from.
+    pub address: Option<String>,
+    /// `github`, `gitlab`, `gitea` or `git`.
+    pub forge: Option<String>,
+    /// Base address of the forge's API; empty for that of the public one.
+    pub forge_url: Option<String>,
+    /// `owner/name` at the forge, or empty.
+    pub forge_path: Option<String>,
+    /// The trunk.
+    pub default_branch: Option<String>,
+    /// Higher is served first within the team.
+    pub priority: Option<i64>,
+    /// How often the remote is asked for news, in seconds; 0 for never.
+    pub poll_seconds: Option<i64>,
+    /// Whether nothing starts its runs any more.
+    pub archived: Option<bool>,
+}
 
 /// The project `team/name`, where the caller may know of it.
 pub async fn find(app: &App, visitor: &Visitor, slug: &str) -> Result<ProjectRow, Problem> {
@@ -12,4 +61,95 @@ pub async fn find(app: &App, visitor: &Visitor, slug: &str) -> Result<ProjectRow
     let project = found.ok_or_else(|| Problem::not_found(what))?;
     visitor.require(&project.team, Role::Viewer, what)?;
     Ok(project)
+}
+
+/// It, for those who may change it.
+pub async fn find_to_change(
+    app: &App,
+    visitor: &Visitor,
+    slug: &str,
+) -> Result<ProjectRow, Problem> {
+    let project = find(app, visitor, slug).await?;
+    visitor.require(&project.team, Role::Admin, "this project")?;
+    Ok(project)
+}
+
+/// Makes a project.
+pub async fn create(
+    app: &App,
+    visitor: &Visitor,
+    request: NewProject,
+) -> Result<ProjectRow, Problem> {
+    let team = app.store.find_team(&request.team).await?;
+    let team = team.ok_or_else(|| Problem::not_found("this team"))?;
+    visitor.require(&team.id, Role::Admin, "this team")?;
+    let bad_name = || Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`");
+    is_name(&request.name).then_some(()).ok_or_else(bad_name)?;
+    check_address(app, &request.address)?;
+    let row = ProjectRow {
+        id: ProjectId(app.new_id()),
+        team: team.id,
+        team_name: team.name,
+        name: request.name,
+        address: request.address,
+        forge: ForgeKind::parse(&request.forge).ok_or_else(bad_forge)?,
+        forge_url: request.forge_url,
+        forge_path: request.forge_path,
+        default_branch: request.default_branch,
+        priority: request.priority,
+        poll_seconds: request.poll_seconds.max(0),
+        created_at: app.now(),
+        archived_at: None,
+    };
+    app.store.insert_project(&row).await?;
+    Ok(row)
+}
+
+/// What a project becomes by a change.
+pub fn changed(
+    app: &App,
+    before: ProjectRow,
+    request: ProjectChange,
+) -> Result<ProjectRow, Problem> {
+    if let Some(address) = &request.address {
+        check_address(app, address)?;
+    }
+    let forge = match &request.forge {
+        Some(word) => ForgeKind::parse(word).ok_or_else(bad_forge)?,
+        None => before.forge,
+    };
+    let archived_at = match request.archived {
+        Some(true) => before.archived_at.or_else(|| Some(app.now())),
+        Some(false) => None,
+        None => before.archived_at,
+    };
+    Ok(ProjectRow {
+        address: request.address.unwrap_or(before.address),
+        forge,
+        forge_url: request.forge_url.unwrap_or(before.forge_url),
+        forge_path: request.forge_path.unwrap_or(before.forge_path),
+        default_branch: request.default_branch.unwrap_or(before.default_branch),
+        priority: request.priority.unwrap_or(before.priority),
+        poll_seconds: request.poll_seconds.map_or(before.poll_seconds, |it| it.max(0)),
+        archived_at,
+        ..before
+    })
+}
+
+/// Nothing starts its runs any more; those that were stay.
+pub async fn archive(app: &App, before: &ProjectRow) -> Result<(), Problem> {
+    if before.archived_at.is_none() {
+        let after = ProjectRow { archived_at: Some(app.now()), ..before.clone() };
+        app.store.change_project(before, &after).await?;
+    }
+    Ok(())
+}
+
+fn check_address(app: &App, address: &str) -> Result<(), Problem> {
+    let rule = app.triggers.projects().addresses();
+    rule.admit_form(address).map_err(|it| Problem::bad_request(it.to_string()))
+}
+
+fn bad_forge() -> Problem {
+    Problem::bad_request("`forge` is `github`, `gitlab`, `gitea` or `git`")
 }

@@ -199,7 +199,13 @@ impl Node {
 /// The state of several stages together: what most wants to be seen.
 #[must_use]
 pub fn most_urgent(statuses: impl Iterator<Item = StageStatus>) -> Option<StageStatus> {
-    let urgency = |status: &StageStatus| match status {
+    statuses.max_by_key(|it| urgency(*it))
+}
+
+/// How much a state wants to be seen: the higher the more.
+#[must_use]
+pub fn urgency(status: StageStatus) -> u8 {
+    match status {
         StageStatus::Failed => 8,
         StageStatus::Cancelled => 7,
         StageStatus::Running => 6,
@@ -209,8 +215,7 @@ pub fn most_urgent(statuses: impl Iterator<Item = StageStatus>) -> Option<StageS
         StageStatus::Pending => 2,
         StageStatus::Passed => 1,
         StageStatus::Skipped => 0,
-    };
-    statuses.max_by_key(urgency)
+    }
 }
 
 /// Needs before the stages that wait for them. Plans have no cycles; should one be there all the same,

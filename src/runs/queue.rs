@@ -53,6 +53,12 @@ pub enum Reason {
     },
 }
 
+impl Reason {
+    fn is_about_people(&self) -> bool {
+        matches!(self, Self::Stage { waits_for: WaitsFor::People { .. }, .. })
+    }
+}
+
 impl Runs {
     /// Runs that wait for something, those that no worker has taken first, in their order.
     pub async fn queue(&self, now: Timestamp) -> Result<Vec<Queued>, RunsError> {
@@ -90,11 +96,12 @@ impl Runs {
         let workers = self.store.list_workers().await?;
         let workers: Vec<_> = workers.into_iter().filter(|it| it.is_alive(now)).collect();
         if queued.row.lease_epoch > 0 {
-            let reason = reason_of_lease(&queued.row, &workers, now);
-            queued.reasons = match reason {
-                Some(reason) => vec![reason],
-                None => reasons_of(loaded, &workers),
-            };
+            // People can answer while nobody has the run.
+            let lease = reason_of_lease(&queued.row, &workers, now);
+            let counts = |it: &Reason| lease.is_none() || it.is_about_people();
+            let own: Vec<_> = reasons_of(loaded, &workers).into_iter().filter(counts).collect();
+            let lease = lease.filter(|_| own.is_empty());
+            queued.reasons = lease.into_iter().chain(own).collect();
             return Ok(queued);
         }
         let wants = self.store.list_wants_of_new_runs().await?;

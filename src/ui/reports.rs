@@ -1,10 +1,11 @@
 //! What reports say: of one run, and of a project over time.
 
+pub(super) mod chart;
 mod run;
 mod cases;
 mod findings;
 mod gates;
-mod tests;
+mod flaky;
 mod metrics;
 
 use axum::Router;
@@ -18,7 +19,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/runs/{run}/reports", get(run::show))
         .route("/live/runs/{run}/reports", get(run::watch))
-        .route("/projects/{team}/{name}/tests", get(tests::show))
+        .route("/projects/{team}/{name}/tests", get(flaky::show))
         .route("/projects/{team}/{name}/metrics", get(metrics::show))
 }
 

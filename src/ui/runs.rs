@@ -13,6 +13,8 @@ mod changes;
 mod cancel;
 mod rerun;
 
+pub(super) use trouble::advice;
+
 use axum::Router;
 use axum::routing::{get, post};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};

@@ -1,14 +1,19 @@
 //! What surrounds every page: who is signed in, where one is, and where one can go.
 
+pub(super) mod assets;
+pub(super) mod words;
+pub(super) mod form;
+pub(super) mod live;
+pub(super) mod fault;
+
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
-use super::assets;
-use super::words::Words;
 use crate::http::{App, Cookies, Problem, Visitor, theme};
+use words::Words;
 
 /// What a page may load and do; no script or style inside of it, nothing from elsewhere.
 pub(super) const POLICY: HeaderValue = HeaderValue::from_static(
@@ -163,6 +168,8 @@ fn done(query: &str) -> Option<&'static str> {
         ("replayed", "The delivery is being processed once more."),
         ("revoked", "Revoked."),
         ("sent", "A test is on its way."),
+        ("draining", "It takes nothing new from now on: what runs there ends."),
+        ("undrained", "It takes runs again."),
         ("looked", "The remote is being looked at."),
     ];
     known.iter().find(|(name, _)| *name == word).map(|(_, sentence)| *sentence)

@@ -271,13 +271,14 @@ impl<E: Executor> Attempt<E> {
     async fn follow(&self, log: &mut AttemptLog) -> Result<(Exit, Pumped), Failure> {
         let mut pumped = Pumped::default();
         let growth = log.growth();
+        let mut missing = None;
         let exit = {
             let mut pump = std::pin::pin!(self.pump(log, &mut pumped));
             let mut wait = std::pin::pin!(self.wait());
             tokio::select! {
                 biased;
                 exit = &mut wait => {
-                    self.warn_of(growth.end_of(&mut pump).await);
+                    missing = self.warn_of(growth.end_of(&mut pump).await);
                     exit?
                 }
                 ended = &mut pump => {
@@ -286,8 +287,12 @@ impl<E: Executor> Attempt<E> {
                 }
             }
         };
+        // What reads a log as if it were whole would lie.
+        log.warn_after_output(missing.as_slice()).await?;
         if pumped.over_limit {
             let limit = self.worker.settings.log_limit_bytes;
+            let cut = format!("the log is cut here, as it grew over its limit of {limit} bytes");
+            log.warn_after_output(&[cut]).await?;
             let message = format!(
                 "the log grew over its limit of {limit} bytes, so the attempt was ended\n\
                  help: print less, or write to a file and declare it under `artifacts`"
@@ -298,13 +303,14 @@ impl<E: Executor> Attempt<E> {
     }
 
     /// The exit counts, however the log ended.
-    fn warn_of(&self, log_end: Option<Result<(), Failure>>) {
+    fn warn_of(&self, log_end: Option<Result<(), Failure>>) -> Option<String> {
         let reason = match log_end {
-            Some(Ok(())) => return,
+            Some(Ok(())) => return None,
             Some(Err(failure)) => failure.message,
             None => "it went silent without an end".to_owned(),
         };
         tracing::warn!(attempt = %self.name, reason, "the end of the log may be missing");
+        Some(format!("the end of this log may be missing: {reason}"))
     }
 
     async fn wait(&self) -> Result<Exit, Failure> {

@@ -117,6 +117,7 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
             Access::Team(_) if answer.text.contains("this approval does not exist") => true,
             Access::Team(_) if answer.text.contains("this subscription does not exist") => true,
             Access::Team(_) if answer.text.contains("this artifact does not exist") => true,
+            Access::Owner if answer.text.contains("this worker does not exist") => true,
             Access::Team(_) | Access::Owner => ![401, 403, 404].contains(&status) && status < 500,
         },
     }
@@ -252,6 +253,7 @@ impl World {
                 Some("run") => self.run.0.as_str(),
                 Some("stage") => "test",
                 Some("path") => "report.html",
+                Some("worker") => "gpu-1",
                 Some("pipeline") => "ci.svg",
                 Some("token" | "session" | "delivery" | "subscription") => {
                     "01k00000000000000000000000"

@@ -9,7 +9,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::process::{Process, says, trunkline};
+use crate::started::{Process, says, trunkline};
 
 const PIPELINE: &str = "\
 version: 1

@@ -8,6 +8,16 @@ mod home;
 mod reports;
 #[path = "pages/runs.rs"]
 mod runs;
+#[path = "pages/artifacts.rs"]
+mod artifacts;
+#[path = "pages/stages.rs"]
+mod stages;
+#[path = "pages/settings.rs"]
+mod settings;
+#[path = "pages/account.rs"]
+mod account;
+#[path = "pages/admin.rs"]
+mod admin;
 
 use reqwest::{Method, RequestBuilder};
 

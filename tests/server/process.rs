@@ -1,87 +1,12 @@
 //! The server as a process: how it is configured, and how it ends.
 
-use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// `trunkline serve` on a state folder, with stages as processes of this machine; ends with this value.
-pub(crate) struct Process {
-    child: Child,
-    pub(crate) url: String,
-    /// What it has said until it listened, and that it does.
-    first_lines: Vec<String>,
-    errors: Option<std::thread::JoinHandle<String>>,
-}
-
-/// The binary on a state folder, without the environment of the test.
-pub(crate) fn trunkline(state: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
-    command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("HOME", state);
-    command.env("TRUNKLINE_STATE", state).env("TRUNKLINE_EXECUTOR", "host").args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-/// Standard output of a command that ends well.
-pub(crate) fn says(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{text}\n{errors}");
-    text
-}
-
-/// What a line says, also where lines are JSON.
-fn said(line: &str) -> String {
-    let json: Option<Value> = serde_json::from_str(line).ok();
-    let message = json.as_ref().and_then(|it| it["fields"]["message"].as_str());
-    message.unwrap_or(line).to_owned()
-}
-
-impl Process {
-    pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let errors = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
-        });
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let (mut url, mut first_lines) = (None, Vec::new());
-        while url.is_none() {
-            let mut line = String::new();
-            let read = stdout.read_line(&mut line).unwrap();
-            assert!(read > 0, "it ended before it listened: {}", errors.join().unwrap());
-            url = said(line.trim()).strip_prefix("listening on ").map(str::to_owned);
-            first_lines.push(line);
-        }
-        // What it says later is read by nobody, and must not fill the pipe.
-        std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-        Self { child, url: url.unwrap(), first_lines, errors: Some(errors) }
-    }
-
-    pub(crate) fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args([name, &id]).status().unwrap().success());
-    }
-
-    /// Waits for its end; what it has written to standard error.
-    pub(crate) fn wait(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().unwrap();
-        (status, self.errors.take().unwrap().join().unwrap())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _it_may_have_ended = self.child.kill();
-        let _nobody_asks = self.child.wait();
-    }
-}
+use crate::started::{Process, says, trunkline};
 
 fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
@@ -208,7 +133,7 @@ fn a_second_server_on_one_sqlite_is_told_who_has_it() {
     let second = trunkline(&state, &serve).output().unwrap();
     let errors = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(3), "{errors}");
-    let holder = format!("process {} on {}", process.child.id(), process.url);
+    let holder = format!("process {} on {}", process.id(), process.url);
     let told = format!("the state folder `{}` is served by {holder}\n", state.display());
     assert!(errors.contains(&told), "{errors}");
     assert!(errors.contains("help: stop that one"), "{errors}");
@@ -288,4 +213,27 @@ fn a_server_without_slots_answers_and_drives_nothing() {
         assert!(Instant::now() < until, "nobody drives it: {}", status(&driving));
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+#[test]
+fn serve_and_worker_offer_only_what_means_something_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    for command in ["serve", "worker"] {
+        let help = says(trunkline(&state, &[command, "--help"]));
+        for option in ["--keep", "--logs", "--plain", "--secret", "--server"] {
+            assert!(!help.contains(&format!("{option} ")), "`{command}` offers {option}:\n{help}");
+        }
+        assert!(help.contains("--slots <N>") && help.contains("--executor <EXECUTOR>"), "{help}");
+        let odd = trunkline(&state, &[command, "--secret", "A=b"]).output().unwrap();
+        assert_eq!(odd.status.code(), Some(2), "{odd:?}");
+    }
+    let named = trunkline(&state, &["serve", "--server", "ci.example"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&named.stderr);
+    assert!(errors.contains("works on this machine, and not on a server"), "{errors}");
+    let drained = trunkline(&state, &["worker", "drain", "builder"]).output().unwrap();
+    let errors = String::from_utf8_lossy(&drained.stderr);
+    assert_eq!(drained.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("no server has kept anything in"), "{errors}");
+    assert!(!state.exists(), "a question makes no database");
 }

@@ -35,7 +35,7 @@ async fn open_fork_request(scene: &Scene) -> RunId {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn code_of_a_fork_waits_for_a_person_and_gets_no_secrets() {
+async fn code_of_a_fork_waits_for_a_person() {
     let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
     let run = open_fork_request(&scene).await;
     let loaded = scene.server.app.runs.load(&run).await.unwrap();
@@ -43,7 +43,7 @@ async fn code_of_a_fork_waits_for_a_person_and_gets_no_secrets() {
     let keys: Vec<_> = plan.stages.iter().map(|it| it.key.as_str()).collect();
     assert_eq!(keys, ["unit", "always", "fork approval"]);
     for stage in &plan.stages[..2] {
-        assert!(stage.secrets.is_empty(), "{}", stage.key);
+        assert!(stage.identity.is_empty(), "{}", stage.key);
         assert_eq!(stage.needs.len(), 1, "{}", stage.key);
     }
     let condition = plan.stages[1].condition.as_ref().unwrap().source();

@@ -153,7 +153,9 @@ async fn only_what_was_processed_long_ago_goes_and_only_so_much(store: Store, _:
 
 async fn a_project_says_how_long_it_keeps_runs(store: Store, _: &Database) {
     let project = insert_shop(&store).await;
+    assert_eq!(store.find_run_retention(&project).await.unwrap(), (None, None));
     store.save_run_retention(&project, Some(7), None).await.unwrap();
+    assert_eq!(store.find_run_retention(&project).await.unwrap(), (Some(7), None));
     let own = family(&store, "p-web").await;
     assert_eq!((own.keep_days, own.keep_count), (7, -1));
     store.save_run_retention(&project, None, Some(3)).await.unwrap();

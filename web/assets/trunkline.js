@@ -66,32 +66,42 @@ function show({ id, html }) {
 }
 
 const connection = document.getElementById("connection");
+const sources = new Map();
 let patience;
 
+function isConnected() {
+  clearTimeout(patience);
+  patience = undefined;
+  connection.hidden = true;
+}
+
+function hangUp(root) {
+  sources.get(root)?.close();
+  sources.delete(root);
+}
+
 function follow(root) {
+  // A page that nobody sees holds no connection: a browser has six of them for a server, in all of its tabs.
+  if (document.hidden || sources.has(root)) return;
   const source = new EventSource(root.dataset.live);
+  sources.set(root, source);
+  const comeBack = async (wait) => {
+    hangUp(root);
+    await new Promise((done) => setTimeout(done, wait));
+    await refresh();
+    follow(root);
+  };
   source.addEventListener("part", (event) => show(JSON.parse(event.data)));
-  source.addEventListener("open", () => {
-    clearTimeout(patience);
-    patience = undefined;
-    connection.hidden = true;
-  });
+  source.addEventListener("open", isConnected);
   source.addEventListener("problem", (event) => {
     // The server cannot go on: what is shown may be out of date.
-    source.close();
     connection.hidden = false;
-    const { status } = JSON.parse(event.data);
-    if (status === 401) refresh().then(() => follow(root));
-    else setTimeout(() => follow(root), 5000);
+    comeBack(JSON.parse(event.data).status === 401 ? 0 : 5000);
   });
   source.addEventListener("error", () => {
     // A moment without a connection is nothing to tell.
     patience ??= setTimeout(() => { connection.hidden = false; }, 3000);
-    if (source.readyState !== EventSource.CLOSED) return;
-    setTimeout(async () => {
-      await refresh();
-      follow(root);
-    }, 2000 + Math.random() * 2000);
+    if (source.readyState === EventSource.CLOSED) comeBack(2000 + Math.random() * 2000);
   });
 }
 
@@ -176,4 +186,11 @@ tellTimes();
 setInterval(tellTimes, SECOND);
 document.addEventListener("visibilitychange", tellTimes);
 if (document.querySelector('form[action="/sign-out"]')) setInterval(refresh, 8 * MINUTE);
-for (const root of document.querySelectorAll("[data-live]")) follow(root);
+
+const alive = document.querySelectorAll("[data-live]");
+alive.forEach(follow);
+document.addEventListener("visibilitychange", () => {
+  alive.forEach(document.hidden ? hangUp : follow);
+  clearTimeout(patience);
+  patience = undefined;
+});

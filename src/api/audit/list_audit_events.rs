@@ -4,11 +4,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::http::{
-    App, CursorForm, Json, Page, PageQuery, Problem, ProblemKind, Query, Visitor, csv,
-};
-use crate::model::{Role, TeamId, Timestamp};
-use crate::store::audit::{AuditFilter, AuditRow};
+use crate::desk::server::audit;
+use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor, csv};
+use crate::model::Timestamp;
+use crate::store::audit::AuditRow;
 
 /// Which part of the log.
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
@@ -86,41 +85,24 @@ pub(super) async fn list_audit_events(
     Query(query): Query<AuditQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let page = page.checked(CursorForm::Id)?;
-    let filter = AuditFilter {
-        team: team(&app, &visitor, query.team.as_deref()).await?,
+    let wanted = audit::AuditQuery {
+        team: query.team,
         project: query.project.unwrap_or_default(),
         actor: query.actor.unwrap_or_default(),
         action: query.action.unwrap_or_default(),
         subject: query.subject.unwrap_or_default(),
         since: query.since.map(Timestamp),
         until: query.until.map(Timestamp),
-        limit: page.limit() + 1,
-        cursor: page.cursor.clone().unwrap_or_default(),
     };
-    let rows = app.store.list_audit_events(&filter).await?;
-    let bodies = rows.into_iter().map(AuditBody::from).collect();
-    let found = Page::new(bodies, page.limit(), |it: &AuditBody| it.id.clone());
+    let rows = audit::list(&app, &visitor, (wanted, page)).await?;
+    let items = rows.items.into_iter().map(AuditBody::from).collect();
+    let found = Page { items, next: rows.next };
     match query.format.as_deref() {
         None | Some("json") => Ok(Json(found).into_response()),
         Some("jsonl" | "ndjson") => Ok(lines(&found)),
         Some("csv") => Ok(table(&found)),
         Some(_) => Err(Problem::bad_request("`format` is `json`, `jsonl` or `csv`")),
     }
-}
-
-async fn team(app: &App, visitor: &Visitor, name: Option<&str>) -> Result<Option<TeamId>, Problem> {
-    let Some(name) = name else {
-        let refused = || {
-            Problem::new(ProblemKind::Forbidden, "only owners of the installation see all of it")
-                .with_help("Name one of your teams with `team`.")
-        };
-        return visitor.0.may_own().then_some(None).ok_or_else(refused);
-    };
-    let team = app.store.find_team(name).await?;
-    let team = team.ok_or_else(|| Problem::not_found("this team"))?.id;
-    visitor.require(&team, Role::Admin, "this team")?;
-    Ok(Some(team))
 }
 
 /// One object a line (<https://jsonlines.org>).

@@ -3,7 +3,8 @@
 use axum::extract::State;
 
 use super::body::DeliveryBody;
-use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::desk::projects::{self, deliveries};
+use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 
 /// Lists what came in for a project.
 #[utoipa::path(
@@ -19,11 +20,8 @@ pub(super) async fn list_deliveries(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<DeliveryBody>>, Problem> {
     let slug = format!("{team}/{name}");
-    let project = crate::desk::projects::find(&app, &visitor, &slug).await?;
-    let page = page.checked(CursorForm::Id)?;
-    let (before, limit) = (page.cursor.as_deref(), page.limit());
-    let rows = app.store.list_deliveries(&project.id, before, limit + 1).await?;
-    let page = Page::new(rows, limit, |it| it.id.clone());
+    let project = projects::find(&app, &visitor, &slug).await?;
+    let page = deliveries::list(&app, &project, page).await?;
     let items = page.items.into_iter().map(DeliveryBody::from).collect();
     Ok(Json(Page { items, next: page.next }))
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::desk::projects::{self, deliveries};
 use crate::http::{App, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// Has a delivery processed once more; what it has started is not started again.
 #[utoipa::path(
@@ -19,11 +19,7 @@ pub(super) async fn replay_delivery(
     Path((team, name, delivery)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
     let slug = format!("{team}/{name}");
-    let project = crate::desk::projects::find(&app, &visitor, &slug).await?;
-    visitor.require(&project.team, Role::Admin, "this project")?;
-    let found = app.store.find_delivery(&delivery).await?;
-    let found = found.filter(|it| it.project == project.id);
-    let row = found.ok_or_else(|| Problem::not_found("this delivery"))?;
-    app.triggers.replay(&row.id).await?;
+    let project = projects::find_to_change(&app, &visitor, &slug).await?;
+    deliveries::replay(&app, &project, &delivery).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 
 use super::PersonBody;
 use crate::auth::PersonChange;
-use crate::http::{App, Json, Path, Problem, ProblemKind, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor};
 
 /// What changes; what is left out stays.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
@@ -36,15 +36,8 @@ pub(super) async fn change_person(
     Path(login): Path<String>,
     Json(request): Json<ChangePerson>,
 ) -> Result<Json<PersonBody>, Problem> {
-    visitor.require_owner()?;
     let ChangePerson { name, email, password, is_owner, is_disabled } = request;
-    let steps_down = is_owner == Some(false) || is_disabled == Some(true);
-    if steps_down && login.to_lowercase() == visitor.0.login {
-        // So there is always an owner left.
-        let title = "an owner cannot step down or shut themselves out";
-        let help = "Ask another owner, or use `trunkline person` on the server.";
-        return Err(Problem::new(ProblemKind::Refused, title).with_help(help));
-    }
     let change = PersonChange { name, email, password, is_owner, is_disabled };
-    Ok(Json(app.auth.change_person(&login, change).await?.into()))
+    let person = crate::desk::server::people::change(&app, &visitor, (&login, change)).await?;
+    Ok(Json(person.into()))
 }

@@ -39,9 +39,8 @@ pub(super) async fn create_person(
     visitor: Visitor,
     Json(request): Json<CreatePerson>,
 ) -> Result<(StatusCode, Json<PersonBody>), Problem> {
-    visitor.require_owner()?;
     let CreatePerson { login, name, email, password, is_owner } = request;
     let new = NewPerson { login, name, email, password, is_owner };
-    let person = app.auth.create_person(new).await?;
+    let person = crate::desk::server::people::create(&app, &visitor, new).await?;
     Ok((StatusCode::CREATED, Json(person.into())))
 }

@@ -17,8 +17,7 @@ pub(super) async fn list_people(
     visitor: Visitor,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<PersonBody>>, Problem> {
-    visitor.require_owner()?;
-    let rows = app.store.list_people().await?;
+    let rows = crate::desk::server::people::list(&app, &visitor).await?;
     let rows = rows.into_iter().map(PersonBody::from).collect();
     Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &PersonBody| {
         it.login.clone()

@@ -5,8 +5,6 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::body::ProjectBody;
 use crate::http::{App, Path, Problem, Visitor, check_if_match};
-use crate::model::Role;
-use crate::store::access::projects::ProjectRow;
 
 /// Archives a project: what was run stays, and nothing new starts. `PATCH` with `archived: false` undoes it.
 #[utoipa::path(
@@ -25,12 +23,8 @@ pub(super) async fn archive_project(
     Path((team, name)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
-    let before = super::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&before.team, Role::Admin, "this project")?;
+    let before = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     check_if_match(&headers, &ProjectBody::from(before.clone()))?;
-    if before.archived_at.is_none() {
-        let after = ProjectRow { archived_at: Some(app.now()), ..before.clone() };
-        app.store.change_project(&before, &after).await?;
-    }
+    crate::desk::projects::archive(&app, &before).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,10 +4,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 
 use super::body::ProjectBody;
+use crate::desk::projects::{ProjectChange, changed};
 use crate::http::{App, Json, Path, Problem, Visitor, changed_since, check_if_match};
-use crate::model::{ForgeKind, Role};
 use crate::store::StoreError;
-use crate::store::access::projects::ProjectRow;
 
 /// What changes of a project; what is left out stays.
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
@@ -32,6 +31,21 @@ pub(super) struct ChangeProject {
     archived: Option<bool>,
 }
 
+impl From<ChangeProject> for ProjectChange {
+    fn from(it: ChangeProject) -> Self {
+        Self {
+            address: it.address,
+            forge: it.forge,
+            forge_url: it.forge_url,
+            forge_path: it.forge_path,
+            default_branch: it.default_branch,
+            priority: it.priority,
+            poll_seconds: it.poll_seconds,
+            archived: it.archived,
+        }
+    }
+}
+
 /// Changes a project. With `If-Match` only if it still is as it was seen.
 #[utoipa::path(
     patch, path = "/projects/{team}/{name}", tag = "projects",
@@ -51,40 +65,13 @@ pub(super) async fn change_project(
     headers: HeaderMap,
     Json(request): Json<ChangeProject>,
 ) -> Result<Json<ProjectBody>, Problem> {
-    let before = super::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&before.team, Role::Admin, "this project")?;
+    let before = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     check_if_match(&headers, &ProjectBody::from(before.clone()))?;
-    let after = changed(&app, before.clone(), request)?;
+    let after = changed(&app, before.clone(), request.into())?;
     match app.store.change_project(&before, &after).await {
         Err(StoreError::Conflict { .. }) if headers.contains_key(header::IF_MATCH) => {
             Err(changed_since())
         }
         done => done.map(|()| Json(after.into())).map_err(Problem::from),
     }
-}
-
-fn changed(app: &App, before: ProjectRow, request: ChangeProject) -> Result<ProjectRow, Problem> {
-    if let Some(address) = &request.address {
-        super::check_address(app, address)?;
-    }
-    let forge = match &request.forge {
-        Some(word) => ForgeKind::parse(word).ok_or_else(super::bad_forge)?,
-        None => before.forge,
-    };
-    let archived_at = match request.archived {
-        Some(true) => before.archived_at.or_else(|| Some(app.now())),
-        Some(false) => None,
-        None => before.archived_at,
-    };
-    Ok(ProjectRow {
-        address: request.address.unwrap_or(before.address),
-        forge,
-        forge_url: request.forge_url.unwrap_or(before.forge_url),
-        forge_path: request.forge_path.unwrap_or(before.forge_path),
-        default_branch: request.default_branch.unwrap_or(before.default_branch),
-        priority: request.priority.unwrap_or(before.priority),
-        poll_seconds: request.poll_seconds.map_or(before.poll_seconds, |it| it.max(0)),
-        archived_at,
-        ..before
-    })
 }

@@ -4,10 +4,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::body::ProjectBody;
+use crate::desk::projects::{self, NewProject};
 use crate::http::{App, Json, Problem, Visitor};
-use crate::model::access::is_name;
-use crate::model::{ForgeKind, ProjectId, Role};
-use crate::store::access::projects::ProjectRow;
+use crate::model::ForgeKind;
 
 /// A project to make.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -39,6 +38,22 @@ pub(super) struct CreateProject {
     poll_seconds: i64,
 }
 
+impl From<CreateProject> for NewProject {
+    fn from(it: CreateProject) -> Self {
+        Self {
+            team: it.team,
+            name: it.name,
+            address: it.address,
+            forge: it.forge,
+            forge_url: it.forge_url,
+            forge_path: it.forge_path,
+            default_branch: it.default_branch,
+            priority: it.priority,
+            poll_seconds: it.poll_seconds,
+        }
+    }
+}
+
 fn plain() -> String {
     ForgeKind::Git.to_string()
 }
@@ -59,27 +74,6 @@ pub(super) async fn create_project(
     visitor: Visitor,
     Json(request): Json<CreateProject>,
 ) -> Result<(StatusCode, Json<ProjectBody>), Problem> {
-    let team = app.store.find_team(&request.team).await?;
-    let team = team.ok_or_else(|| Problem::not_found("this team"))?;
-    visitor.require(&team.id, Role::Admin, "this team")?;
-    let bad_name = || Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`");
-    is_name(&request.name).then_some(()).ok_or_else(bad_name)?;
-    super::check_address(&app, &request.address)?;
-    let row = ProjectRow {
-        id: ProjectId(app.new_id()),
-        team: team.id,
-        team_name: team.name,
-        name: request.name,
-        address: request.address,
-        forge: ForgeKind::parse(&request.forge).ok_or_else(super::bad_forge)?,
-        forge_url: request.forge_url,
-        forge_path: request.forge_path,
-        default_branch: request.default_branch,
-        priority: request.priority,
-        poll_seconds: request.poll_seconds.max(0),
-        created_at: app.now(),
-        archived_at: None,
-    };
-    app.store.insert_project(&row).await?;
+    let row = projects::create(&app, &visitor, request.into()).await?;
     Ok((StatusCode::CREATED, Json(row.into())))
 }

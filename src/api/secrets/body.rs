@@ -1,8 +1,7 @@
 //! Secrets as clients see them: without their values.
 
-use super::Holder;
 use crate::secrets::rules::Rules;
-use crate::store::sealed::secrets::{SecretPlace, SecretRow};
+use crate::store::sealed::secrets::SecretRow;
 
 /// A secret.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -34,13 +33,6 @@ impl From<SecretRow> for SecretBody {
     }
 }
 
-impl SecretBody {
-    /// What it is found by among those of its holder.
-    pub(super) fn cursor(&self) -> String {
-        format!("{}/{}", self.name, self.environment)
-    }
-}
-
 /// Which secret of a team or project.
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -50,10 +42,4 @@ pub(super) struct SecretQuery {
     /// Its environment; empty for that of all.
     #[serde(default)]
     pub(super) environment: String,
-}
-
-impl Holder {
-    pub(super) fn place(self, name: String, environment: String) -> SecretPlace {
-        SecretPlace { team: self.team, project: self.project, environment, name }
-    }
 }

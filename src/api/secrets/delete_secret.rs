@@ -3,11 +3,10 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::Holder;
 use super::body::SecretQuery;
+use crate::desk::secrets::{self, Holder};
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::Role;
-use crate::secrets::team::Author;
 
 /// Removes a secret of a team.
 #[utoipa::path(
@@ -22,7 +21,7 @@ pub(super) async fn delete_team_secret(
     Path(team): Path<String>,
     Query(query): Query<SecretQuery>,
 ) -> Result<StatusCode, Problem> {
-    let holder = super::team(&app, &visitor, (&team, Role::Admin)).await?;
+    let holder = secrets::of_team(&app, &visitor, (&team, Role::Admin)).await?;
     delete(&app, &visitor, holder, query).await
 }
 
@@ -43,7 +42,7 @@ pub(super) async fn delete_project_secret(
     Path((team, name)): Path<(String, String)>,
     Query(query): Query<SecretQuery>,
 ) -> Result<StatusCode, Problem> {
-    let holder = super::project(&app, &visitor, ((&team, &name), Role::Admin)).await?;
+    let holder = secrets::of_project(&app, &visitor, ((&team, &name), Role::Admin)).await?;
     delete(&app, &visitor, holder, query).await
 }
 
@@ -53,11 +52,6 @@ async fn delete(
     holder: Holder,
     query: SecretQuery,
 ) -> Result<StatusCode, Problem> {
-    let author = Author { login: visitor.0.login.clone(), address: String::new() };
-    let place = holder.place(query.name, query.environment);
-    if app.secrets.delete(&place, &author).await? {
-        Ok(StatusCode::NO_CONTENT)
-    } else {
-        Err(Problem::not_found("this secret"))
-    }
+    secrets::delete(app, visitor, (holder, query.name, query.environment)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

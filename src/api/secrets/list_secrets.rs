@@ -2,9 +2,9 @@
 
 use axum::extract::State;
 
-use super::Holder;
 use super::body::SecretBody;
-use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
+use crate::desk::secrets::{self, Holder};
+use crate::http::{App, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Role;
 
 /// Lists the secrets of a team.
@@ -20,7 +20,7 @@ pub(super) async fn list_team_secrets(
     Path(team): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::team(&app, &visitor, (&team, Role::Viewer)).await?, page).await
+    list(&app, secrets::of_team(&app, &visitor, (&team, Role::Viewer)).await?, page).await
 }
 
 /// Lists the secrets of a project.
@@ -40,7 +40,8 @@ pub(super) async fn list_project_secrets(
     Path((team, name)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    list(&app, super::project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, page).await
+    list(&app, secrets::of_project(&app, &visitor, ((&team, &name), Role::Viewer)).await?, page)
+        .await
 }
 
 async fn list(
@@ -48,7 +49,7 @@ async fn list(
     holder: Holder,
     page: PageQuery,
 ) -> Result<Json<Page<SecretBody>>, Problem> {
-    let rows = app.store.list_secrets(&holder.team, &holder.project).await?;
-    let rows = rows.into_iter().map(SecretBody::from).collect();
-    Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, SecretBody::cursor)))
+    let page = secrets::list(app, &holder, page).await?;
+    let items = page.items.into_iter().map(SecretBody::from).collect();
+    Ok(Json(Page { items, next: page.next }))
 }

@@ -4,11 +4,10 @@ use std::fmt;
 
 use axum::extract::State;
 
-use super::Holder;
+use crate::desk::secrets::{self, Holder, NewSecret};
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::model::Role;
 use crate::secrets::rules::Rules;
-use crate::secrets::team::Author;
 
 /// A secret to set.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
@@ -54,7 +53,7 @@ pub(super) async fn save_team_secret(
     Path(team): Path<String>,
     Json(request): Json<SaveSecret>,
 ) -> Result<Json<SavedSecret>, Problem> {
-    let holder = super::team(&app, &visitor, (&team, Role::Admin)).await?;
+    let holder = secrets::of_team(&app, &visitor, (&team, Role::Admin)).await?;
     save(&app, &visitor, holder, request).await
 }
 
@@ -75,7 +74,7 @@ pub(super) async fn save_project_secret(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<SaveSecret>,
 ) -> Result<Json<SavedSecret>, Problem> {
-    let holder = super::project(&app, &visitor, ((&team, &name), Role::Admin)).await?;
+    let holder = secrets::of_project(&app, &visitor, ((&team, &name), Role::Admin)).await?;
     save(&app, &visitor, holder, request).await
 }
 
@@ -85,8 +84,8 @@ async fn save(
     holder: Holder,
     request: SaveSecret,
 ) -> Result<Json<SavedSecret>, Problem> {
-    let author = Author { login: visitor.0.login.clone(), address: String::new() };
-    let place = holder.place(request.name, request.environment);
-    let version = app.secrets.save(place, (&request.value, &request.rules), &author).await?;
+    let SaveSecret { name, environment, value, rules } = request;
+    let new = NewSecret { name, environment, value, rules };
+    let version = secrets::save(app, visitor, (holder, new)).await?;
     Ok(Json(SavedSecret { version }))
 }

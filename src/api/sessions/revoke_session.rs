@@ -17,7 +17,6 @@ pub(super) async fn revoke_session(
     visitor: Visitor,
     Path(session): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    visitor.require_whole()?;
-    let revoked = app.store.revoke_session(&visitor.0.person, &session, app.now()).await?;
-    revoked.then_some(StatusCode::NO_CONTENT).ok_or_else(|| Problem::not_found("this session"))
+    crate::desk::account::revoke_session(&app, &visitor, &session).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

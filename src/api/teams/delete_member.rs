@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::http::{App, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// Ends a membership.
 #[utoipa::path(
@@ -21,11 +20,6 @@ pub(super) async fn delete_member(
     visitor: Visitor,
     Path((team, login)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let team = super::find(&app, &visitor, &team, Role::Admin).await?;
-    let login = login.to_lowercase();
-    let members = app.store.list_members(&team.id).await?;
-    let member = members.into_iter().find(|it| it.login == login);
-    let member = member.ok_or_else(|| Problem::not_found("this member"))?;
-    app.store.delete_member(&team.id, &member.person).await?;
+    crate::desk::teams::delete_member(&app, &visitor, (&team, &login)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,6 @@
 use axum::extract::State;
 
 use super::TeamBody;
-use crate::auth::Verdict;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
@@ -19,9 +18,7 @@ pub(super) async fn list_teams(
     visitor: Visitor,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<TeamBody>>, Problem> {
-    let all = app.store.list_teams().await?;
-    let visible =
-        all.into_iter().filter(|it| visitor.0.judge(&it.id, Role::Viewer) == Verdict::Allowed);
-    let rows = visible.map(TeamBody::from).collect();
+    let visible = crate::desk::teams::list(&app, &visitor, Role::Viewer).await?;
+    let rows = visible.into_iter().map(TeamBody::from).collect();
     Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &TeamBody| it.name.clone())))
 }

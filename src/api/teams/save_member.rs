@@ -4,7 +4,6 @@ use axum::extract::State;
 
 use super::MemberBody;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// What a member may do.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -31,11 +30,7 @@ pub(super) async fn save_member(
     Path((team, login)): Path<(String, String)>,
     Json(request): Json<SaveMember>,
 ) -> Result<Json<MemberBody>, Problem> {
-    let team = super::find(&app, &visitor, &team, Role::Admin).await?;
-    let unknown = || Problem::bad_request("`role` is `viewer`, `developer`, `approver` or `admin`");
-    let role = Role::parse(&request.role).ok_or_else(unknown)?;
-    let person = app.store.find_person(&login.to_lowercase()).await?;
-    let person = person.ok_or_else(|| Problem::not_found("this person"))?;
-    app.store.save_member(&team.id, &person.id, role, app.now()).await?;
-    Ok(Json(MemberBody { login: person.login, role: role.to_string() }))
+    let wanted = (team.as_str(), login.as_str(), request.role.as_str());
+    let (login, role) = crate::desk::teams::save_member(&app, &visitor, wanted).await?;
+    Ok(Json(MemberBody { login, role: role.to_string() }))
 }

@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use crate::auth::Proof;
 use crate::http::{App, Path, Problem, Visitor};
 
 /// Ends a token. One that speaks only for a part of its person can only end itself.
@@ -18,10 +17,6 @@ pub(super) async fn revoke_token(
     visitor: Visitor,
     Path(token): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    let is_itself = matches!(&visitor.0.proof, Proof::Token(own, _) if *own == token);
-    if !is_itself {
-        visitor.require_whole()?;
-    }
-    let revoked = app.store.revoke_token(&visitor.0.person, &token, app.now()).await?;
-    revoked.then_some(StatusCode::NO_CONTENT).ok_or_else(|| Problem::not_found("this token"))
+    crate::desk::account::revoke_token(&app, &visitor, &token).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::record::{self, END, Record, Records};
-use super::{Changes, Files, LogExtent, LogSection, blocking, none_if_missing, text};
+use super::{
+    Changes, Files, LogExtent, LogSection, OUTPUT_SECTION, blocking, none_if_missing, text,
+};
 use crate::blobs::BlobError;
 use crate::model::{AttemptName, Timestamp};
 
@@ -158,13 +160,14 @@ impl LogReader {
         self.read(|_, files| {
             let records = record::read_all(&files.sections)?;
             let mut sections: Vec<_> = records.into_iter().filter_map(section).collect();
-            sections.sort_by_key(|it| (it.offset, it.step));
+            // The output as a whole begins before the first step, if at the same byte.
+            sections.sort_by_key(|it| (it.offset, it.step != OUTPUT_SECTION, it.step));
             Ok(sections)
         })
         .await
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&File, &Files) -> io::Result<T> + Send + 'static,
     ) -> Result<T, BlobError> {

@@ -8,6 +8,7 @@ use super::*;
 use crate::model::StageIndex;
 
 mod properties;
+mod search;
 
 fn open() -> (tempfile::TempDir, Logs) {
     let folder = tempfile::tempdir().unwrap();
@@ -50,6 +51,20 @@ async fn what_is_stored_already_is_not_written_again() {
         writer.write_at(offset, bytes.as_bytes(), Timestamp(1)).await.unwrap();
     }
     assert_eq!(text(&logs.reader(&name(0)).await.unwrap()).await, "abcd");
+}
+
+#[tokio::test]
+async fn the_output_begins_before_its_first_step() {
+    let (_folder, logs) = open();
+    let mut writer = logs.writer(&name(0)).await.unwrap();
+    writer.start_section(0, OUTPUT_SECTION, Timestamp(1)).await.unwrap();
+    writer.start_section(0, 0, Timestamp(1)).await.unwrap();
+    writer.write_at(0, b"hello\n", Timestamp(1)).await.unwrap();
+    let reader = logs.reader(&name(0)).await.unwrap();
+    let steps: Vec<_> = reader.sections().await.unwrap().iter().map(|it| it.step).collect();
+    assert_eq!(steps, [OUTPUT_SECTION, 0]);
+    let (lines, _) = reader.next_lines(LogPlace::default(), 9, false).await.unwrap();
+    assert_eq!(lines[0].section, Some(0));
 }
 
 #[tokio::test]

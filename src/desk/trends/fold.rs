@@ -26,7 +26,7 @@ pub(super) fn tests(
     attempts: &[TestDayRow],
     limit: usize,
 ) -> TestTrend {
-    let mut days: Vec<_> = (first..=last).map(|day| empty_day(day)).collect();
+    let mut days: Vec<_> = (first..=last).map(empty_day).collect();
     let place = |day: i64| usize::try_from(day - first).ok();
     for row in attempts {
         if let Some(day) = place(row.day).and_then(|it| days.get_mut(it)) {

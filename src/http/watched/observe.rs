@@ -73,7 +73,9 @@ pub async fn observe(
         let status = response.status();
         metrics::request_answered(&route, method, status.as_u16(), took);
         tell(&route, status, took.as_secs_f64() * 1000.0, &actor);
-        if let Some(act) = act.filter(|_| status.is_success()) {
+        // Pages lead on when something was done.
+        let is_done = status.is_success() || status == StatusCode::SEE_OTHER;
+        if let Some(act) = act.filter(|_| is_done) {
             response = act.write_down(&app, &actor, response).await;
         }
         if let Ok(id) = HeaderValue::try_from(&id) {
@@ -111,6 +113,10 @@ fn method_word(method: &Method) -> &'static str {
     }
 }
 
+/// What something was done to, where neither the path nor a JSON answer says it.
+#[derive(Debug, Clone)]
+pub struct Subject(pub String);
+
 /// Something that a request wants to do.
 struct Act {
     action: String,
@@ -135,10 +141,12 @@ impl Act {
     /// Adds it to the audit log. It is done already: a log that fails is told, and changes no answer.
     async fn write_down(self, app: &App, actor: &Actor, response: Response) -> Response {
         let Some((actor, proof)) = actor.0.get() else { return response };
+        let said = response.extensions().get::<Subject>().map(|it| it.0.clone());
         let (made, response) = made(response).await;
         let (team, project) = self.place(app).await;
         let named: Vec<&str> = self.parameters.iter().map(|(_, value)| value.as_str()).collect();
-        let subject = if named.is_empty() { made } else { named.join("/") };
+        let known = if named.is_empty() { made } else { named.join("/") };
+        let subject = said.unwrap_or(known);
         let row = AuditRow {
             id: app.new_id(),
             at: app.now(),

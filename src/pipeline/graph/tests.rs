@@ -256,7 +256,9 @@ proptest! {
         let drawing = layout::Drawing::of(&graph);
         let neighbors = order::Neighbors::of(&drawing.lines, drawing.items.len());
         let mut unsorted = drawing.layers.clone();
-        unsorted.iter_mut().for_each(|it| it.sort_unstable());
+        for layer in &mut unsorted {
+            layer.sort_unstable();
+        }
         let crossings = |layers: &[Vec<usize>]| order::crossings(layers, &neighbors);
         prop_assert!(crossings(&drawing.layers) <= crossings(&unsorted));
     }

@@ -80,7 +80,8 @@ impl Remote<'_> {
         };
         let explained = SourceError::failed::<String>(operation.clone());
         let explain = |complaint: &str| {
-            if is_missing_ref(complaint) {
+            // A commit that no ref leads to is not given by every server: for us it is not there.
+            if is_missing_ref(complaint) || complaint.contains("unadvertised object") {
                 return Some(SourceError::NotFound(after.join(" ")));
             }
             self.refusal_in(complaint).map(|reason| explained(reason.to_owned()))

@@ -52,6 +52,18 @@ impl Store {
         Ok(families)
     }
 
+    /// How long a project keeps runs, in days, and how many; `None` for what the server says.
+    pub async fn find_run_retention(
+        &self,
+        project: &ProjectId,
+    ) -> Result<(Option<u32>, Option<u32>), StoreError> {
+        const SQL: &str = "SELECT keep_runs_days, keep_runs_count FROM projects WHERE id = $1";
+        let found: Option<(i64, i64)> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(project).fetch_optional(db).await?);
+        let (days, count) = found.unwrap_or((-1, -1));
+        Ok((u32::try_from(days).ok(), u32::try_from(count).ok()))
+    }
+
     /// Says how long a project keeps runs; `None` for what the server says.
     pub async fn save_run_retention(
         &self,

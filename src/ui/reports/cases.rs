@@ -2,7 +2,7 @@
 
 use crate::model::CaseOutcome;
 use crate::runs::view::{CaseView, RunView, StageView, TestsView};
-use crate::ui::chart::Unit;
+use crate::ui::reports::chart::Unit;
 
 /// Failed cases of a stage that are shown.
 const FAILED_MAX: usize = 100;

@@ -2,7 +2,7 @@
 
 use crate::desk::trends::{GatePoint, GateTrend};
 use crate::runs::view::{GateView, RunView};
-use crate::ui::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
+use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
 
 /// A gate of a run.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use crate::desk::projects;
 use crate::desk::trends::{self, DayMetrics, GatesAsked, MetricsAsked, MetricsTrend};
 use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
-use crate::ui::chart::{Chart, Kind, Series, Tone, Unit};
+use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit};
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 

@@ -1,13 +1,14 @@
 //! The graph of a run: boxes that lead to their stages, folded matrices, and the chain that decides how long
 //! the whole takes. Pure.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::path_of_stage;
 use super::table::since;
 use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::Plan;
-use crate::pipeline::graph::{Graph, Measures, Picture, PictureBox, most_urgent};
+use crate::pipeline::graph::{Graph, Measures, Picture, PictureBox, most_urgent, urgency};
 use crate::runs::view::{RunView, StageView};
 
 const MEASURES: Measures =
@@ -15,7 +16,9 @@ const MEASURES: Measures =
 /// Average advance of a letter of a name, rounded up; what stands beside it; the narrowest and widest box.
 const LETTER: f64 = 8.2;
 const BESIDE: f64 = 52.0;
-const WIDTHS: (f64, f64) = (148.0, 248.0);
+const WIDTHS: (f64, f64) = (176.0, 264.0);
+/// A folded matrix says how many of its cells stand where.
+const FOLDED: f64 = 220.0;
 /// Names in one tip.
 const TOLD_MAX: usize = 30;
 
@@ -104,7 +107,7 @@ fn chain(graph: &Graph, view: &RunView) -> Vec<StageIndex> {
     let path = graph.critical_path(&taken).stages.into_iter();
     let is_known = |it: &StageIndex| view.stage(*it).is_some_and(|it| it.duration_ms.is_some());
     let known: Vec<_> = path.filter(is_known).collect();
-    if known.len() < 2 { Vec::new() } else { known }
+    if view.stages.len() < 2 { Vec::new() } else { known }
 }
 
 fn critical(view: &RunView, chain: &[StageIndex]) -> Option<Critical> {
@@ -201,6 +204,8 @@ impl Drawer<'_> {
                 None => counts.push((status, 1)),
             }
         }
+        // What most wants to be seen comes first.
+        counts.sort_by_key(|(it, _)| Reverse(urgency(*it)));
         let told: Vec<_> = counts.iter().map(|(it, count)| format!("{count} {it}")).collect();
         told.join(", ")
     }
@@ -230,11 +235,14 @@ impl Drawer<'_> {
 
 /// Where a stage stands, in a word or two.
 pub(super) fn word(stage: &StageView) -> String {
-    match stage.status {
-        StageStatus::Failed if stage.allowed => "failed (allowed)".to_owned(),
-        StageStatus::Passed if stage.reused_from.is_some() => "passed (reused)".to_owned(),
-        status => status.to_string(),
+    let is = |status| stage.status == status;
+    if is(StageStatus::Failed) && stage.allowed {
+        return "failed (allowed)".to_owned();
     }
+    if is(StageStatus::Passed) && stage.reused_from.is_some() {
+        return "passed (reused)".to_owned();
+    }
+    stage.status.to_string()
 }
 
 fn tell(stage: &StageView) -> String {
@@ -248,7 +256,8 @@ fn tell(stage: &StageView) -> String {
 #[expect(clippy::cast_precision_loss, reason = "names are short")]
 fn width(shown: &PictureBox) -> f64 {
     let letters = shown.name.chars().count() as f64 * LETTER;
-    (letters + BESIDE).clamp(WIDTHS.0, WIDTHS.1)
+    let least = if shown.stages.len() > 1 { FOLDED } else { WIDTHS.0 };
+    (letters + BESIDE).clamp(least, WIDTHS.1)
 }
 
 #[expect(

@@ -4,7 +4,7 @@ use super::graph::word;
 use super::path_of_stage;
 use crate::desk::runs::SeenRun;
 use crate::model::{Milliseconds, StageStatus, Timestamp};
-use crate::runs::view::StageView;
+use crate::runs::view::{StageView, WaitView};
 
 /// Needs that a row names.
 const NEEDS_MAX: usize = 6;
@@ -78,7 +78,7 @@ fn remark(stage: &StageView) -> &'static str {
 
 fn note(stage: &StageView) -> String {
     if let Some(because) = &stage.skipped_because {
-        return because.clone();
+        return because.replace('`', "");
     }
     match stage.status {
         StageStatus::Failed | StageStatus::Cancelled => {
@@ -91,7 +91,9 @@ fn note(stage: &StageView) -> String {
         }
         StageStatus::Passed | StageStatus::Skipped | StageStatus::Running => String::new(),
         StageStatus::Pending | StageStatus::Ready | StageStatus::Delayed | StageStatus::Waiting => {
-            let wait = stage.waits_for.as_ref();
+            // What the run as a whole waits for is told once, above.
+            let is_own = |it: &&WaitView| it.kind != "driver" && it.kind != "admission";
+            let wait = stage.waits_for.as_ref().filter(is_own);
             wait.map_or_else(String::new, |it| format!("waits for {}", it.text.replace('`', "")))
         }
     }

@@ -73,7 +73,8 @@ impl Failure {
             advice: class.map_or("", advice),
             attempts: stage.present_attempts().len(),
             at: stage.attempts.last().and_then(|it| it.finished_at),
-            step: failed_step(stage),
+            // The message mostly names it.
+            step: failed_step(stage).filter(|it| !message.contains(it.as_str())),
             gates: missed.collect(),
             lines: tail.lines.into_iter().map(line).collect(),
             href,
@@ -103,7 +104,8 @@ fn name_of(class: FailureClass) -> &'static str {
     }
 }
 
-fn advice(class: FailureClass) -> &'static str {
+/// What to do about a failure of this class.
+pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
     match class {
         FailureClass::User => {
             "The last lines of its log mostly say why. Mend the code or the pipeline and push; if it fails \

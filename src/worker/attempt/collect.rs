@@ -172,7 +172,11 @@ fn add(outcome: &mut AttemptOutcome, report: &Report) {
         .map(|it| format!("  {}: {}", it.name, it.message.lines().next().unwrap_or_default()))
         .collect();
     let count = report.failures.len() as u64 + report.failures_left_out;
-    fail(outcome, &format!("{count} failures in the reports, the first:\n{}", lines.join("\n")));
+    let head = match count {
+        1 => "1 failure in the reports:".to_owned(),
+        _ => format!("{count} failures in the reports, the first:"),
+    };
+    fail(outcome, &format!("{head}\n{}", lines.join("\n")));
 }
 
 /// A problem fails an attempt that passed, and is added to the message of one that failed.

@@ -1,7 +1,7 @@
 //! What reports say by name, stored for people: test cases that failed, were flaky or slow, and findings. Masked
 //! and bounded. Stored before the end of the attempt is, and once more when it is adopted: the same rows.
 
-use crate::checks::{Case, CaseId, Failure as Told, Finding, Report};
+use crate::checks::{Case, CaseId, Failure as Told, Finding, Report, TEXT_BYTES_MAX};
 use crate::engine::AttemptOutcome;
 use crate::executor::Executor;
 use crate::model::CaseOutcome;
@@ -14,6 +14,8 @@ use crate::worker::attempt::job::Job;
 const NAME_BYTES_MAX: usize = 500;
 /// Longest message that is stored.
 const MESSAGE_BYTES_MAX: usize = 2000;
+/// Bytes of a character at most: a text that was cut between two has less than so many to its limit.
+const LONGEST_CHARACTER: usize = 4;
 
 impl<E: Executor> Attempt<E> {
     /// Stores what the reports say by name; nothing where there is nothing of it.
@@ -41,40 +43,30 @@ impl<E: Executor> Attempt<E> {
             failed: report.tests.map_or(0, |it| it.failed),
             cases_left_out: report.cases.left_out,
             findings_left_out: report.findings_left_out,
-            cases: self.cases_of(job, report, failed_before),
+            cases: cases_of(job, report, failed_before),
             findings: report.findings.iter().map(|it| finding(job, it)).collect(),
         };
         store.save_report(&stored).await.map_err(infra)
     }
+}
 
-    /// Those that tell something by themselves, and those that failed before and now pass.
-    fn cases_of(
-        &self,
-        job: &Job,
-        report: &Report,
-        failed_before: Vec<(String, String, String)>,
-    ) -> Vec<NewCase> {
-        let told = report.cases.told.iter().chain(&report.cases.slowest);
-        let mut cases: Vec<_> = told.map(|it| stored(job, it)).collect();
-        let has_passed = |id: &str| CaseId::parse(id).is_some_and(|it| report.cases.has_passed(it));
-        for (case_id, suite, name) in failed_before.into_iter().filter(|(id, ..)| has_passed(id)) {
-            if cases.iter().all(|it| it.case_id != case_id) {
-                let (outcome, file, message) = (CaseOutcome::Passed, String::new(), String::new());
-                let (line, duration_ms) = (None, None);
-                cases.push(NewCase {
-                    case_id,
-                    suite,
-                    name,
-                    outcome,
-                    message,
-                    file,
-                    line,
-                    duration_ms,
-                });
-            }
+/// Those that tell something by themselves, and those that failed before and now pass.
+fn cases_of(
+    job: &Job,
+    report: &Report,
+    failed_before: Vec<(String, String, String)>,
+) -> Vec<NewCase> {
+    let told = report.cases.told.iter().chain(&report.cases.slowest);
+    let mut cases: Vec<_> = told.map(|it| stored(job, it)).collect();
+    let has_passed = |id: &str| CaseId::parse(id).is_some_and(|it| report.cases.has_passed(it));
+    for (case_id, suite, name) in failed_before.into_iter().filter(|(id, ..)| has_passed(id)) {
+        if cases.iter().all(|it| it.case_id != case_id) {
+            let (outcome, file, message) = (CaseOutcome::Passed, String::new(), String::new());
+            let (line, duration_ms) = (None, None);
+            cases.push(NewCase { case_id, suite, name, outcome, message, file, line, duration_ms });
         }
-        cases
     }
+    cases
 }
 
 fn stored(job: &Job, case: &Case) -> NewCase {
@@ -102,9 +94,15 @@ fn finding(job: &Job, finding: &Finding) -> NewFinding {
     }
 }
 
-/// Masked first, so that no half of a secret is left at the cut. A database keeps no text with a zero in it.
+/// Masked first, so that no half of a secret is left at the cut; at the end of a text that the reader has cut
+/// before, what may be the beginning of one is left out. A database keeps no text with a zero in it.
 fn bounded(job: &Job, text: &str, limit: usize) -> String {
-    let masked = job.setup.masker.mask(text).replace('\0', "\u{fffd}");
+    let mut masker = job.setup.masker.clone();
+    let mut masked = masker.feed(text.as_bytes());
+    if text.len() + LONGEST_CHARACTER <= TEXT_BYTES_MAX {
+        masked.extend(masker.finish());
+    }
+    let masked = String::from_utf8_lossy(&masked).replace('\0', "\u{fffd}");
     if masked.len() <= limit {
         return masked;
     }

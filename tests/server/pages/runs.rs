@@ -1,11 +1,13 @@
 //! Pages of runs, projects and teams: what each person sees and may do.
 
+use reqwest::Method;
 use serde_json::json;
 use trunkline::model::Role;
 
 use super::{Browser, check_page};
 use crate::deliveries::Scene;
 use crate::manual::driven;
+use crate::streams::Stream;
 
 const PIPELINE: &str = "\
 version: 1
@@ -42,6 +44,8 @@ async fn failed() -> (Scene, String) {
     let elsewhere = scene.server.team("elsewhere").await;
     scene.server.person("outsider", false).await;
     scene.server.member(&elsewhere, "outsider", Role::Admin).await;
+    scene.remote.commit("Count <i>bikes</i> & \"rides\"", &[("bikes.txt", "4\n")]);
+    scene.remote.push("main").await;
     let id = driven(&scene, json!({ "pipeline": "ci", "inputs": { "target": "eu" } })).await;
     (scene, id)
 }
@@ -51,6 +55,7 @@ async fn read(browser: &Browser<'_>, path: &str) -> String {
     let answer = browser.get(path).await;
     assert_eq!(answer.status, 200, "{path}: {answer:?}");
     check_page(&answer);
+    assert!(!answer.text.contains("<i>") && !answer.text.contains("<b>here"), "{answer:?}");
     answer.text
 }
 
@@ -64,11 +69,11 @@ async fn a_failed_run_says_why_before_everything_else() {
     assert!(page.contains("<code>broken &#60;b&#62;here&#60;/b&#62;</code>"), "{page}");
     let stage = format!("/runs/{id}/stages/unit%20%28two%29");
     assert!(page.contains(&format!("href=\"{stage}?attempt=1&#38;line=1#L1\"")), "{page}");
-    assert!(page.contains("ada started it by hand") && page.contains("$0.0421"), "{page}");
+    assert!(page.contains("ada started it by hand") && page.contains("$0.042"), "{page}");
     // The matrix is one box, with counts; unfolded it is one for each cell.
-    assert!(page.contains("1 passed, 1 failed") && page.contains("?unfold=unit#graph"));
+    assert!(page.contains("1 failed, 1 passed") && page.contains("?unfold=unit#graph"));
     let unfolded = read(&browser, &format!("/runs/{id}?unfold=unit")).await;
-    assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 passed, 1 failed"));
+    assert!(unfolded.contains(">Fold unit</a>") && !unfolded.contains("1 failed, 1 passed"));
     // Who only looks is offered nothing.
     assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="));
     let by_number = read(&browser, "/runs/1").await;
@@ -218,5 +223,35 @@ async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     let wrong = [("pipeline", "ci"), ("key", "k2"), ("input.target", "mars")];
     let refused = browser.post("/projects/shop/web/start", &wrong).await;
     assert_eq!(refused.status, 422, "{refused:?}");
-    assert!(refused.text.contains("target") && refused.text.contains("<h1>"), "{refused:?}");
+    assert!(refused.text.contains("target") && refused.text.contains("<h1"), "{refused:?}");
+
+    let archived = json!({ "archived": true });
+    let path = ("/api/v1/projects/shop/web", Some(archived));
+    let done = scene.server.call(&scene.token, Method::PATCH, path).await;
+    assert!(done.status.is_success(), "{done:?}");
+    let page = read(&browser, "/projects/shop/web").await;
+    assert!(page.contains("Archived <time") && !page.contains("Start a run"), "{page}");
+    assert!(read(&browser, "/teams/shop").await.contains("archived</span>"));
+    let refused = browser.post("/projects/shop/web/start", &[("pipeline", "ci")]).await;
+    assert_eq!(refused.status, 422, "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_is_open_is_told_what_somebody_else_does() {
+    let (scene, id) = failed().await;
+    let (path, token) =
+        (format!("/live/runs/{id}"), scene.server.token("viewer", &["viewer"]).await);
+    let mut stream = Stream::open(&scene.server, &token, (&path, "")).await;
+    let mut parts = Vec::new();
+    while parts.len() < 5 {
+        parts.push(stream.next().await.unwrap().data["id"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(parts, ["head", "trouble", "actions", "graph", "stages"]);
+    let developer = Browser::of(&scene.server, "developer").await;
+    let sent = developer.post(&format!("/runs/{id}/rerun"), &[("scope", "failed")]).await;
+    assert_eq!(sent.status, 303, "{sent:?}");
+    let head = stream.next().await.unwrap();
+    let html = head.data["html"].as_str().unwrap();
+    assert!(head.data["id"] == "head" && html.contains("s-running"), "{html}");
+    assert!(html.contains("<b>developer</b> ran what had failed again (2 stages)"), "{html}");
 }

@@ -1,11 +1,10 @@
 //! `…/projects/{team}/{name}/badge`: who may see the badges of a project.
 
 use axum::extract::State;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::desk::projects::{self, settings};
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
+use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;
 
 /// Who may see the badges of a project.
@@ -35,13 +34,9 @@ fn keep() -> String {
     "keep".to_owned()
 }
 
-fn body((team, name): (&str, &str), access: BadgeAccess) -> BadgeBody {
+fn body(project: &ProjectRow, access: BadgeAccess) -> BadgeBody {
+    let example = settings::badge_path(project, &access, "ci");
     let token = Some(access.token).filter(|it| !it.is_empty());
-    let query = match &token {
-        Some(token) if !access.is_public => format!("?token={token}"),
-        _ => String::new(),
-    };
-    let example = format!("/badges/{team}/{name}/ci.svg{query}");
     BadgeBody { public: access.is_public, token, example }
 }
 
@@ -57,9 +52,9 @@ pub(super) async fn show_badge_settings(
     visitor: Visitor,
     Path((team, name)): Path<(String, String)>,
 ) -> Result<Json<BadgeBody>, Problem> {
-    let project = crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    let access = app.store.find_badge_access(&project.id).await?.unwrap_or_default();
-    Ok(Json(body((&team, &name), access)))
+    let project = projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
+    let access = settings::show_badge(&app, &project).await?;
+    Ok(Json(body(&project, access)))
 }
 
 /// Says who may see the badges of a project.
@@ -76,16 +71,8 @@ pub(super) async fn save_badge_settings(
     Path((team, name)): Path<(String, String)>,
     Json(request): Json<SaveBadge>,
 ) -> Result<Json<BadgeBody>, Problem> {
-    let project = crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?;
-    visitor.require(&project.team, Role::Admin, "this project")?;
-    let before = app.store.find_badge_access(&project.id).await?.unwrap_or_default();
-    let token = match request.token.as_str() {
-        "keep" => before.token,
-        "rotate" => URL_SAFE_NO_PAD.encode(crate::secrets::random_bytes::<24>()),
-        "remove" => String::new(),
-        _ => return Err(Problem::bad_request("`token` is `keep`, `rotate` or `remove`")),
-    };
-    let access = BadgeAccess { is_public: request.public, token };
-    app.store.save_badge_access(&project.id, &access).await?;
-    Ok(Json(body((&team, &name), access)))
+    let project = projects::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
+    let wanted = (request.public, request.token.as_str());
+    let access = settings::save_badge(&app, &project, wanted).await?;
+    Ok(Json(body(&project, access)))
 }

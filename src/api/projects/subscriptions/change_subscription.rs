@@ -3,9 +3,8 @@
 use axum::extract::State;
 
 use super::body::SubscriptionBody;
+use crate::desk::projects::subscriptions::{self, WantedChange};
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
-use crate::notifications::SubscriptionChange;
 
 /// What changes; what is not there stays.
 #[derive(Debug, Default, serde::Deserialize, utoipa::ToSchema)]
@@ -36,13 +35,11 @@ pub(super) async fn change_subscription(
     Path((team, id)): Path<(String, String)>,
     Json(request): Json<ChangeSubscription>,
 ) -> Result<Json<SubscriptionBody>, Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
-    let change = SubscriptionChange {
-        events: request.events.as_deref().map(super::kinds).transpose()?,
+    let change = WantedChange {
+        events: request.events,
         branches: request.branches,
         is_enabled: request.enabled,
-        author: visitor.0.login.clone(),
     };
-    let row = super::notifications(&app)?.change_subscription(row, change).await?;
+    let row = subscriptions::change(&app, &visitor, ((&team, &id), change)).await?;
     Ok(Json(row.into()))
 }

@@ -4,9 +4,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::body::SubscriptionBody;
+use crate::desk::projects::subscriptions::{self, WantedSubscription};
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::{ProjectId, Role};
-use crate::notifications::{Form, NewSubscription};
 
 /// A subscription to make.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -52,25 +51,13 @@ pub(super) async fn create_subscription(
     Path(team): Path<String>,
     Json(request): Json<CreateSubscription>,
 ) -> Result<(StatusCode, Json<CreatedSubscription>), Problem> {
-    let found = app.store.find_team(&team).await?;
-    let row = found.ok_or_else(|| Problem::not_found("this team"))?;
-    visitor.require(&row.id, Role::Admin, "this team")?;
-    let project = match &request.project {
-        Some(name) => {
-            crate::desk::projects::find(&app, &visitor, &format!("{team}/{name}")).await?.id
-        }
-        None => ProjectId(String::new()),
-    };
-    let unknown = || Problem::bad_request("`form` is `webhook`, `slack` or `mail`");
-    let new = NewSubscription {
-        team: row.id,
-        project,
-        form: Form::parse(&request.form).ok_or_else(unknown)?,
+    let wanted = WantedSubscription {
+        form: request.form,
         target: request.target,
-        events: super::kinds(&request.events)?,
+        events: request.events,
+        project: request.project,
         branches: request.branches,
-        author: visitor.0.login.clone(),
     };
-    let (row, secret) = super::notifications(&app)?.subscribe(new).await?;
+    let (row, secret) = subscriptions::create(&app, &visitor, (&team, wanted)).await?;
     Ok((StatusCode::CREATED, Json(CreatedSubscription { subscription: row.into(), secret })))
 }

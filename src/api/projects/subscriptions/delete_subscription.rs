@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::desk::projects::subscriptions;
 use crate::http::{App, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// Removes a subscription, and what waits for it.
 #[utoipa::path(
@@ -18,7 +18,6 @@ pub(super) async fn delete_subscription(
     visitor: Visitor,
     Path((team, id)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
-    super::notifications(&app)?.unsubscribe(&row, &visitor.0.login).await?;
+    subscriptions::delete(&app, &visitor, (&team, &id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

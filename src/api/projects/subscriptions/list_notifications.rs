@@ -3,11 +3,8 @@
 use axum::extract::State;
 
 use super::body::NotificationBody;
+use crate::desk::projects::subscriptions;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
-use crate::model::Role;
-
-/// The newest ones that are shown.
-const SHOWN_MAX: u32 = 100;
 
 /// Lists the newest notifications of a subscription.
 #[utoipa::path(
@@ -22,8 +19,7 @@ pub(super) async fn list_notifications(
     Path((team, id)): Path<(String, String)>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<NotificationBody>>, Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Viewer)).await?;
-    let rows = app.store.list_notifications(&row.id, SHOWN_MAX).await?;
+    let rows = subscriptions::list_notifications(&app, &visitor, (&team, &id)).await?;
     let page = Page::newest_of_all(rows, &page.checked(CursorForm::Id)?, |it| it.id.clone());
     let items = page.items.into_iter().map(NotificationBody::from).collect();
     Ok(Json(Page { items, next: page.next }))

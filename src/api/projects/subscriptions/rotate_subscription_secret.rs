@@ -3,8 +3,8 @@
 use axum::extract::State;
 
 use super::body::SigningSecret;
+use crate::desk::projects::subscriptions;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// Makes a new signing secret; for a day the one before signs too.
 #[utoipa::path(
@@ -18,8 +18,6 @@ pub(super) async fn rotate_subscription_secret(
     visitor: Visitor,
     Path((team, id)): Path<(String, String)>,
 ) -> Result<Json<SigningSecret>, Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
-    let notifications = super::notifications(&app)?;
-    let secret = notifications.rotate_subscription_secret(row, &visitor.0.login).await?;
+    let secret = subscriptions::rotate_secret(&app, &visitor, (&team, &id)).await?;
     Ok(Json(SigningSecret { secret }))
 }

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use crate::desk::projects::subscriptions;
 use crate::http::{App, Json, Path, Problem, Visitor};
-use crate::model::Role;
 
 /// A notification that is on its way.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -25,8 +25,6 @@ pub(super) async fn try_subscription(
     visitor: Visitor,
     Path((team, id)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<TestBody>), Problem> {
-    let row = super::find(&app, &visitor, ((&team, &id), Role::Admin)).await?;
-    let noted = super::notifications(&app)?.note_test(&row, (&team, &visitor.0.login)).await;
-    let notification = noted.map_err(|error| Problem::internal(&error))?;
+    let notification = subscriptions::send_test(&app, &visitor, (&team, &id)).await?;
     Ok((StatusCode::ACCEPTED, Json(TestBody { notification })))
 }

@@ -1,6 +1,7 @@
 //! Artifacts as clients see them.
 
-use crate::engine::{ArtifactRef, Run};
+use crate::blobs::{Listing, MemberKind};
+use crate::desk::artifacts::RunArtifacts;
 use crate::store::artifacts::ArtifactRow;
 
 /// Files that a stage handed on.
@@ -25,24 +26,51 @@ pub(super) struct ArtifactBody {
 }
 
 impl ArtifactBody {
-    pub(super) fn of(run: &Run, row: &ArtifactRow) -> Self {
+    pub(super) fn of(all: &RunArtifacts, row: &ArtifactRow) -> Self {
         Self {
             stage_key: row.stage_key.clone(),
             attempt: row.attempt.attempt,
             path: row.path.clone(),
             digest: row.digest.to_string(),
             size_bytes: row.size_bytes,
-            unpacked_bytes: find(run, row).and_then(|it| it.unpacked_bytes),
+            unpacked_bytes: all.unpacked_bytes(row),
             files: row.files,
             expires_at: row.expires_at.0,
         }
     }
 }
 
-/// What the run says of an artifact; the table knows only the size of its archive.
-fn find<'a>(run: &'a Run, row: &ArtifactRow) -> Option<&'a ArtifactRef> {
-    let stage = run.stage(row.attempt.stage)?;
-    let outcomes = stage.attempts.iter().filter_map(|it| it.outcome.as_ref());
-    let mut refs = outcomes.chain(stage.reused_outcome.as_deref()).flat_map(|it| &it.artifacts);
-    refs.find(|it| it.path == row.path && it.digest == row.digest)
+/// What is in an archive.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct ArtifactFilesBody {
+    /// What is in it, in its order.
+    items: Vec<ArtifactFileBody>,
+    /// Whether that is all; a large archive is not read to its end.
+    is_whole: bool,
+}
+
+/// Something in an archive.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct ArtifactFileBody {
+    /// Its path.
+    path: String,
+    /// `file`, `folder` or `link`.
+    kind: &'static str,
+    /// Its size.
+    size_bytes: u64,
+}
+
+impl From<Listing> for ArtifactFilesBody {
+    fn from(listing: Listing) -> Self {
+        let items = listing.entries.into_iter().map(|it| ArtifactFileBody {
+            path: it.path,
+            kind: match it.kind {
+                MemberKind::File => "file",
+                MemberKind::Folder => "folder",
+                MemberKind::Link => "link",
+            },
+            size_bytes: it.size_bytes,
+        });
+        Self { items: items.collect(), is_whole: listing.is_whole }
+    }
 }

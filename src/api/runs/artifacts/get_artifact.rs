@@ -8,9 +8,11 @@ use futures_util::{StreamExt as _, stream};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio_util::io::ReaderStream;
 
-use crate::blobs::{BlobError, Found};
-use crate::http::{App, Path, Problem, ProblemKind, Query, Visitor};
-use crate::model::{Digest, Role};
+use super::body::ArtifactFilesBody;
+use crate::blobs::Member;
+use crate::desk::artifacts::{Content, Form, RunArtifacts, no_longer_kept};
+use crate::http::{App, Json, Path, Problem, Query, Visitor};
+use crate::model::Digest;
 use crate::store::artifacts::ArtifactRow;
 
 /// What may stand in a name as it is (RFC 8187, section 3.2.1).
@@ -20,9 +22,9 @@ const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_')
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct FormatQuery {
-    /// `file` for one file, `tar` for all that was declared under the path; when it is left out a file, else
-    /// the archive.
-    #[param(pattern = "^(file|tar)$")]
+    /// `file` for one file, `tar` for all that was declared under the path, `list` for the names in that; when
+    /// it is left out a file, else the archive.
+    #[param(pattern = "^(file|tar|list)$")]
     format: Option<String>,
 }
 
@@ -36,7 +38,9 @@ pub(super) struct FormatQuery {
         ("path" = String, Path, description = "A file of an artifact, or a declared path or glob"),
         FormatQuery,
     ),
-    responses((status = 200, content((String = "application/octet-stream"), (String = "application/x-tar")))),
+    responses((status = 200, content(
+        (String = "application/octet-stream"), (String = "application/x-tar"), (ArtifactFilesBody = "application/json"),
+    ))),
 )]
 pub(super) async fn get_artifact(
     State(app): State<App>,
@@ -44,67 +48,40 @@ pub(super) async fn get_artifact(
     Path((run, stage, path)): Path<(String, String, String)>,
     Query(query): Query<FormatQuery>,
 ) -> Result<Response, Problem> {
-    let loaded = crate::api::runs::load(&app, &visitor, &run, Role::Viewer).await?;
-    let stage = loaded.find_stage(&stage)?;
-    let mut rows = super::newest(&app, &loaded.row.id).await?;
-    rows.retain(|it| it.attempt.stage == stage);
-    let (may_be_file, may_be_tar) = match query.format.as_deref() {
-        None => (true, true),
-        Some("file") => (true, false),
-        Some("tar") => (false, true),
-        Some(_) => return Err(Problem::bad_request("`format` is `file` or `tar`")),
+    let artifacts = RunArtifacts::of_stage(&app, &visitor, (&run, &stage)).await?;
+    let form = match query.format.as_deref() {
+        None => Form::Either,
+        Some("file") => Form::File,
+        Some("tar") => Form::Archive,
+        Some("list") => {
+            let (_, listing) = artifacts.look_into(&app, &path).await?;
+            return Ok(Json(ArtifactFilesBody::from(listing)).into_response());
+        }
+        Some(_) => return Err(Problem::bad_request("`format` is `file`, `tar` or `list`")),
     };
-    if may_be_file && let Some(found) = file(&app, &rows, &path).await? {
-        return Ok(found);
-    }
-    let declared = rows.iter().find(|it| may_be_tar && it.path == path);
-    match declared {
-        Some(row) => archive(&app, row).await,
-        None => Err(Problem::not_found("this artifact")),
+    match artifacts.open(&app, &path, form).await? {
+        Content::Archive(row) => archive(&app, &row).await,
+        Content::File(member, digest) => Ok(file(member, &path, &digest)),
     }
 }
 
-/// The file of this path in one of the artifacts.
-async fn file(app: &App, rows: &[ArtifactRow], path: &str) -> Result<Option<Response>, Problem> {
-    for row in rows {
-        let found = app.archives.find(&row.digest, path).await.map_err(gone)?;
-        match found {
-            Found::Nothing => (),
-            Found::NotAFile if rows.iter().any(|it| it.path == path) => (),
-            Found::NotAFile => {
-                let title = format!("`{path}` is a folder or a link, and no file");
-                let help = "Download what was declared with `?format=tar`.";
-                return Err(Problem::new(ProblemKind::Refused, title).with_help(help));
-            }
-            Found::File(member) => {
-                let size = member.size_bytes;
-                let pieces = stream::unfold(member.pieces, |mut pieces| async {
-                    pieces.recv().await.map(|it| (it, pieces))
-                });
-                let name = path.rsplit('/').next().unwrap_or(path);
-                let headers = headers(name, "application/octet-stream", &row.digest);
-                let mut response = (headers, Body::from_stream(pieces.fuse())).into_response();
-                response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
-                return Ok(Some(response));
-            }
-        }
-    }
-    Ok(None)
+fn file(member: Member, path: &str, digest: &Digest) -> Response {
+    let size = member.size_bytes;
+    let pieces = stream::unfold(member.pieces, |mut pieces| async {
+        pieces.recv().await.map(|it| (it, pieces))
+    });
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let headers = headers(name, "application/octet-stream", digest);
+    let mut response = (headers, Body::from_stream(pieces.fuse())).into_response();
+    response.headers_mut().insert(header::CONTENT_LENGTH, size.into());
+    response
 }
 
 async fn archive(app: &App, row: &ArtifactRow) -> Result<Response, Problem> {
-    let tar = app.archives.tar(&row.digest).await.map_err(gone)?;
+    let tar = app.archives.tar(&row.digest).await.map_err(no_longer_kept)?;
     let name = format!("{}-{}.tar", row.stage_key, row.path);
     let headers = headers(&name, "application/x-tar", &row.digest);
     Ok((headers, Body::from_stream(ReaderStream::new(tar))).into_response())
-}
-
-/// The row may outlive the blob for a moment.
-fn gone(error: BlobError) -> Problem {
-    if matches!(error, BlobError::NotFound(_)) {
-        return Problem::not_found("this artifact").with_help("It is no longer kept.");
-    }
-    error.into()
 }
 
 /// A download: nothing that a browser would show, under a name that is only a name. An address stands for one

@@ -3,8 +3,8 @@
 use axum::extract::State;
 
 use super::body::ArtifactBody;
+use crate::desk::artifacts::RunArtifacts;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
-use crate::model::Role;
 
 /// Lists the artifacts of a run by stage and path; of several tries of a stage, those of the last.
 #[utoipa::path(
@@ -19,10 +19,10 @@ pub(super) async fn list_artifacts(
     Path(run): Path<String>,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<ArtifactBody>>, Problem> {
-    let loaded = crate::api::runs::load(&app, &visitor, &run, Role::Viewer).await?;
-    let rows = super::newest(&app, &loaded.row.id).await?;
+    let all = RunArtifacts::find(&app, &visitor, &run).await?;
+    let rows = all.rows.clone();
     let page = page.checked(CursorForm::Numbered(10, '/'))?;
     let page = Page::of_all(rows, &page, |it| format!("{:010}/{}", it.attempt.stage.0, it.path));
-    let items = page.items.iter().map(|it| ArtifactBody::of(&loaded.run, it)).collect();
+    let items = page.items.iter().map(|it| ArtifactBody::of(&all, it)).collect();
     Ok(Json(Page { items, next: page.next }))
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 
+use crate::desk::server::fleet;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
 use crate::model::Timestamp;
 use crate::store::fleet::workers::WorkerRow;
@@ -62,8 +63,7 @@ pub(super) async fn list_workers(
     visitor: Visitor,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<WorkerBody>>, Problem> {
-    visitor.require_owner()?;
-    let (workers, now) = (app.store.list_workers().await?, app.now());
+    let (workers, now) = (fleet::list_workers(&app, &visitor).await?, app.now());
     let rows = workers.into_iter().map(|it| WorkerBody::new(it, now)).collect();
     Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Name)?, |it: &WorkerBody| {
         it.name.clone()

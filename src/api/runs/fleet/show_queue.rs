@@ -1,17 +1,13 @@
 //! `GET /api/v1/queue`: what waits, for what, and in which place.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 
+use crate::desk::server::fleet;
 use crate::engine::WaitsFor;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Problem, Query, Visitor};
-use crate::model::{Role, RunStatus};
 use crate::runs::queue::{Queued, Reason};
-use crate::store::runs::RunFilter;
-
-const UNFINISHED: [RunStatus; 4] =
-    [RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
 
 /// A run that waits for something.
 #[derive(Debug, serde::Serialize, utoipa::ToSchema)]
@@ -120,18 +116,7 @@ pub(super) async fn show_queue(
     visitor: Visitor,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<QueuedBody>>, Problem> {
-    let mut queue = app.runs.queue(app.now()).await?;
-    if let Some(teams) = visitor.0.teams_as(Role::Viewer) {
-        let filter = RunFilter {
-            teams: Some(teams),
-            statuses: UNFINISHED.to_vec(),
-            limit: 1000,
-            ..RunFilter::default()
-        };
-        let visible = app.store.list_runs(&filter).await?;
-        let visible: HashSet<_> = visible.into_iter().map(|it| it.id).collect();
-        queue.retain(|it| visible.contains(&it.row.id));
-    }
+    let queue = fleet::list_queue(&app, &visitor).await?;
     let rows = queue.into_iter().map(QueuedBody::from).collect();
     Ok(Json(Page::of_all(rows, &page.checked(CursorForm::Numbered(6, '-'))?, QueuedBody::cursor)))
 }

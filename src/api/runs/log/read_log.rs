@@ -5,7 +5,8 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 
 use super::body::LogPage;
-use super::{Wanted, download};
+use super::download;
+use crate::desk::logs::{StageLog, first_line};
 use crate::http::{App, Json, Path, Problem, Query, Visitor};
 
 /// Lines of a page unless asked otherwise, and at most.
@@ -50,23 +51,23 @@ pub(super) async fn read_log(
     Query(query): Query<LogQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let wanted = Wanted::find(&app, &visitor, (&run, &stage)).await?;
+    let wanted = StageLog::find(&app, &visitor, (&run, &stage)).await?;
     match query.format.as_deref() {
         None | Some("json") => Ok(Json(page(&app, &wanted, &query).await?).into_response()),
         Some("text") => {
             let attempt = wanted.attempt(query.attempt)?;
-            let reader = super::open(&app, &wanted.name(attempt)).await?;
+            let reader = wanted.open(&app, attempt).await?;
             download::respond(reader, &headers).await
         }
         Some(_) => Err(Problem::bad_request("`format` is `json` or `text`")),
     }
 }
 
-async fn page(app: &App, wanted: &Wanted, query: &LogQuery) -> Result<LogPage, Problem> {
+async fn page(app: &App, wanted: &StageLog, query: &LogQuery) -> Result<LogPage, Problem> {
     let attempt = wanted.attempt(query.attempt)?;
     let is_ended = wanted.is_ended(attempt);
     let none = LogPage { attempt, items: Vec::new(), next: None, lines: 0, is_complete: is_ended };
-    let Some(reader) = super::open(app, &wanted.name(attempt)).await? else { return Ok(none) };
+    let Some(reader) = wanted.open(app, attempt).await? else { return Ok(none) };
     let extent = reader.extent().await?;
     let is_complete = extent.is_complete || is_ended;
     let first = first_line(query.from_line.unwrap_or(1), extent.lines);
@@ -85,12 +86,4 @@ async fn page(app: &App, wanted: &Wanted, query: &LogQuery) -> Result<LogPage, P
     let has_more = place.offset < extent.size_bytes && items.len() >= max;
     let next = has_more.then(|| (place.line + 1).to_string());
     Ok(LogPage { attempt, items, next, lines: extent.lines, is_complete })
-}
-
-/// From what people count to what the log counts.
-pub(super) fn first_line(from: i64, lines: u64) -> u64 {
-    if from < 0 {
-        return lines.saturating_sub(from.unsigned_abs());
-    }
-    from.unsigned_abs().saturating_sub(1)
 }

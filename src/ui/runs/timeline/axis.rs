@@ -36,6 +36,8 @@ const DISTANCES: &[u64] = &[
 ];
 /// The most ticks behind the first.
 const TICKS_MAX: u64 = 8;
+/// Behind this, in percent, a label stands left of its tick.
+const ROOM: f64 = 92.0;
 /// The narrowest bar, in percent.
 pub(super) const NARROWEST: f64 = 0.3;
 
@@ -48,6 +50,8 @@ pub(in crate::ui) struct Tick {
     pub(in crate::ui) label: String,
     /// Whether it can be left out where there is little room.
     pub(in crate::ui) is_minor: bool,
+    /// Whether there is no room for it on its right.
+    pub(in crate::ui) is_end: bool,
 }
 
 /// The ticks of an axis that is so long; the first is its start.
@@ -62,8 +66,8 @@ pub(super) fn ticks(span: Milliseconds) -> Vec<Tick> {
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of a run")]
 fn tick(place: u64, at: u64, span: Milliseconds) -> Tick {
-    let x = percent(at as f64 * 100.0 / span.0 as f64);
-    Tick { x, label: label(at), is_minor: place % 2 == 1 }
+    let x = at as f64 * 100.0 / span.0 as f64;
+    Tick { x: percent(x), label: label(at), is_minor: place % 2 == 1, is_end: x > ROOM }
 }
 
 /// `0`, `0.5 s`, `1 min 30 s`, `2 h`.
@@ -75,7 +79,9 @@ fn label(at: u64) -> String {
     match at {
         0 => "0".to_owned(),
         1..SECOND => format!("0.{} s", at / 100),
-        SECOND..MINUTE if at % SECOND > 0 => format!("{}.{} s", at / SECOND, at % SECOND / 100),
+        SECOND..MINUTE if !at.is_multiple_of(SECOND) => {
+            format!("{}.{} s", at / SECOND, at % SECOND / 100)
+        }
         SECOND..MINUTE => format!("{} s", at / SECOND),
         MINUTE..HOUR => pair(at / MINUTE, "min", at % MINUTE / SECOND, "s"),
         HOUR..DAY => pair(at / HOUR, "h", at % HOUR / MINUTE, "min"),

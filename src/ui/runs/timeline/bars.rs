@@ -169,7 +169,12 @@ impl Track {
             let title = match kind {
                 BarKind::Delay => "waiting for the next try",
                 BarKind::People => "waiting for people",
-                _ => "waiting for room",
+                BarKind::Queue
+                | BarKind::Running
+                | BarKind::Passed
+                | BarKind::Failed
+                | BarKind::Cancelled
+                | BarKind::Reused => "waiting for room",
             };
             self.bars.push(Bar { kind, from, to, title: title.to_owned(), steps: Vec::new() });
         }

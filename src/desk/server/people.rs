@@ -1,0 +1,34 @@
+//! People of the installation: for its owners.
+
+use crate::auth::{NewPerson, PersonChange};
+use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::store::access::people::PersonRow;
+
+/// Everybody, by login.
+pub async fn list(app: &App, visitor: &Visitor) -> Result<Vec<PersonRow>, Problem> {
+    visitor.require_owner()?;
+    Ok(app.store.list_people().await?)
+}
+
+/// Makes somebody who may sign in.
+pub async fn create(app: &App, visitor: &Visitor, new: NewPerson) -> Result<PersonRow, Problem> {
+    visitor.require_owner()?;
+    Ok(app.auth.create_person(new).await?)
+}
+
+/// Changes a person.
+pub async fn change(
+    app: &App,
+    visitor: &Visitor,
+    (login, change): (&str, PersonChange),
+) -> Result<PersonRow, Problem> {
+    visitor.require_owner()?;
+    let steps_down = change.is_owner == Some(false) || change.is_disabled == Some(true);
+    if steps_down && login.to_lowercase() == visitor.0.login {
+        // So there is always an owner left.
+        let title = "an owner cannot step down or shut themselves out";
+        let help = "Ask another owner, or use `trunkline person` on the server.";
+        return Err(Problem::new(ProblemKind::Refused, title).with_help(help));
+    }
+    Ok(app.auth.change_person(login, change).await?)
+}

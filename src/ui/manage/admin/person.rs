@@ -1,0 +1,126 @@
+//! `/admin/people/{login}`: one person, and what an owner may change of them.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::auth::PersonChange;
+use crate::desk::server::people;
+use crate::http::{App, Path, Problem};
+use crate::store::access::people::PersonRow;
+use crate::store::access::teams::MemberRow;
+use crate::ui::form::{Posted, Sent, again, encoded, mistake, onward};
+use crate::ui::manage::place::Place;
+use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::words::Words;
+
+#[derive(Template)]
+#[template(path = "admin/person.html")]
+struct PersonPage {
+    shell: Shell,
+    words: Words,
+    place: Place,
+    person: PersonRow,
+    memberships: Vec<MemberRow>,
+    /// Whether it is the one who looks: owners do not shut themselves out.
+    is_me: bool,
+}
+
+/// What changes.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct ChangeForm {
+    name: String,
+    email: String,
+    is_owner: String,
+}
+
+/// A new password. It has no `Debug`.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct PasswordForm {
+    password: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct NoForm {}
+
+async fn new_page(app: &App, visit: &Visit, login: &str) -> Result<PersonPage, Problem> {
+    let mut place = super::place(visit, "/people")?;
+    let person = app.store.find_person(&login.to_lowercase()).await?;
+    let person = person.ok_or_else(|| Problem::not_found("this person"))?;
+    let memberships = app.store.list_memberships(&person.id).await?;
+    let shell = place.shell(visit, Section::Server);
+    place.title.clone_from(&person.login);
+    place.path = format!("/admin/people/{}", person.login);
+    let is_me = person.id == visit.visitor.0.person;
+    Ok(PersonPage { shell, words: visit.words(), place, person, memberships, is_me })
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(login): Path<String>,
+) -> Result<Response, Problem> {
+    page(&new_page(&app, &visit, &login).await?)
+}
+
+/// Changes somebody, and leads back to them; or says beside the form what is wrong.
+async fn apply(
+    app: &App,
+    visit: &Visit,
+    (login, change): (&str, PersonChange),
+) -> Result<Response, Problem> {
+    match people::change(app, &visit.visitor, (login, change)).await {
+        Ok(_) => Ok(onward(&format!("/admin/people/{}?done=saved", encoded(login)))),
+        Err(problem) => {
+            let problem = mistake(problem)?;
+            let mut shown = new_page(app, visit, login).await?;
+            shown.place.problem = Some(problem);
+            again(&shown)
+        }
+    }
+}
+
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(login): Path<String>,
+    Sent(visit, form): Sent<ChangeForm>,
+) -> Result<Response, Problem> {
+    let is_me = login.to_lowercase() == visit.visitor.0.login;
+    let change = PersonChange {
+        name: Some(form.name.trim().to_owned()),
+        email: Some(form.email.trim().to_owned()),
+        is_owner: Some(!form.is_owner.is_empty()).filter(|_| !is_me),
+        ..PersonChange::default()
+    };
+    apply(&app, &visit, (&login, change)).await
+}
+
+pub(super) async fn set_password(
+    State(app): State<App>,
+    Path(login): Path<String>,
+    Sent(visit, form): Sent<PasswordForm>,
+) -> Result<Response, Problem> {
+    let change = PersonChange { password: Some(form.password), ..PersonChange::default() };
+    apply(&app, &visit, (&login, change)).await
+}
+
+pub(super) async fn disable(
+    State(app): State<App>,
+    Path(login): Path<String>,
+    Sent(visit, _): Sent<NoForm>,
+) -> Result<Response, Problem> {
+    let change = PersonChange { is_disabled: Some(true), ..PersonChange::default() };
+    apply(&app, &visit, (&login, change)).await
+}
+
+pub(super) async fn enable(
+    State(app): State<App>,
+    Path(login): Path<String>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    let change = PersonChange { is_disabled: Some(false), ..PersonChange::default() };
+    people::change(&app, &visitor, (&login, change)).await?;
+    Ok(onward(&format!("/admin/people/{}?done=saved", encoded(&login))))
+}

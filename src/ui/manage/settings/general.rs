@@ -1,0 +1,222 @@
+//! `/projects/{team}/{name}/settings`: address, trunk, turn, how long runs are kept, badges, the end.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::{Names, OfProject};
+use crate::desk::projects::{self, ProjectChange, settings};
+use crate::http::{App, Path, Problem};
+use crate::model::ForgeKind;
+use crate::store::access::projects::ProjectRow;
+use crate::store::intake::badges::BadgeAccess;
+use crate::ui::form::{Posted, Sent, again, mistake, number, onward};
+use crate::ui::manage::place::Place;
+use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::words::Words;
+
+#[derive(Template)]
+#[template(path = "settings/general.html")]
+struct GeneralPage {
+    shell: Shell,
+    words: Words,
+    place: Place,
+    project: ProjectRow,
+    form: GeneralForm,
+    /// Days and count, as typed.
+    retention: RetentionForm,
+    badge: BadgeAccess,
+    /// Where the server is, as others see it; empty when that is not known.
+    origin: String,
+}
+
+impl GeneralPage {
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    fn forges(&self) -> [ForgeKind; 4] {
+        ForgeKind::ALL
+    }
+
+    /// Path of the picture.
+    fn badge_path(&self) -> String {
+        settings::badge_path(&self.project, &self.badge, "ci")
+    }
+
+    /// What a README shows.
+    fn markdown(&self) -> String {
+        let (origin, slug, picture) = (&self.origin, self.project.slug(), self.badge_path());
+        format!("[![ci]({origin}{picture})]({origin}/projects/{slug})")
+    }
+}
+
+/// What can be said of a project.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct GeneralForm {
+    address: String,
+    forge: String,
+    forge_url: String,
+    forge_path: String,
+    default_branch: String,
+    priority: String,
+    poll_seconds: String,
+}
+
+impl GeneralForm {
+    fn of(row: &ProjectRow) -> Self {
+        Self {
+            address: row.address.clone(),
+            forge: row.forge.to_string(),
+            forge_url: row.forge_url.clone(),
+            forge_path: row.forge_path.clone(),
+            default_branch: row.default_branch.clone(),
+            priority: row.priority.to_string(),
+            poll_seconds: row.poll_seconds.to_string(),
+        }
+    }
+
+    fn change(&self) -> Result<ProjectChange, Problem> {
+        let trimmed = |it: &str| Some(it.trim().to_owned());
+        let branch = trimmed(&self.default_branch).filter(|it| !it.is_empty());
+        let no_branch = || Problem::bad_request("the trunk is the name of a branch");
+        Ok(ProjectChange {
+            address: trimmed(&self.address),
+            forge: Some(self.forge.clone()),
+            forge_url: trimmed(&self.forge_url),
+            forge_path: trimmed(&self.forge_path),
+            default_branch: Some(branch.ok_or_else(no_branch)?),
+            priority: Some(number(&self.priority, "the priority")?.unwrap_or(0)),
+            poll_seconds: Some(
+                number(&self.poll_seconds, "the time between two looks")?.unwrap_or(0),
+            ),
+            archived: None,
+        })
+    }
+}
+
+/// How long runs are kept; an empty field is as the server says.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct RetentionForm {
+    days: String,
+    count: String,
+}
+
+/// Who may see badges.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct BadgeForm {
+    public: String,
+    token: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct NoForm {}
+
+/// The page, with what was typed where that was wrong.
+async fn new_page(
+    app: &App,
+    visit: &Visit,
+    (found, form): (OfProject, Option<GeneralForm>),
+) -> Result<GeneralPage, Problem> {
+    let OfProject { project, place } = found;
+    let (days, count) = settings::show_retention(app, &project).await?;
+    let typed = |it: Option<u32>| it.map_or_else(String::new, |it| it.to_string());
+    Ok(GeneralPage {
+        shell: place.shell(visit, Section::Home),
+        words: visit.words(),
+        form: form.unwrap_or_else(|| GeneralForm::of(&project)),
+        retention: RetentionForm { days: typed(days), count: typed(count) },
+        badge: settings::show_badge(app, &project).await?,
+        origin: app.auth.settings().public_url.clone().unwrap_or_default(),
+        place,
+        project,
+    })
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(names): Path<Names>,
+) -> Result<Response, Problem> {
+    let found = OfProject::find(&app, &visit, (&names, "")).await?;
+    page(&new_page(&app, &visit, (found, None)).await?)
+}
+
+pub(super) async fn save(
+    State(app): State<App>,
+    Path(names): Path<Names>,
+    Sent(visit, form): Sent<GeneralForm>,
+) -> Result<Response, Problem> {
+    let mut found = OfProject::find_to_change(&app, &visit, (&names, "")).await?;
+    let before = found.project.clone();
+    let after = form.change().and_then(|it| projects::changed(&app, before.clone(), it));
+    let saved = match after {
+        Ok(after) => app.store.change_project(&before, &after).await.map_err(Problem::from),
+        Err(problem) => Err(problem),
+    };
+    match saved {
+        Ok(()) => Ok(onward(&format!("{}?done=saved", found.place.path))),
+        Err(problem) => {
+            found.place.problem = Some(mistake(problem)?);
+            again(&new_page(&app, &visit, (found, Some(form))).await?)
+        }
+    }
+}
+
+pub(super) async fn save_retention(
+    State(app): State<App>,
+    Path(names): Path<Names>,
+    Sent(visit, form): Sent<RetentionForm>,
+) -> Result<Response, Problem> {
+    let mut found = OfProject::find_to_change(&app, &visit, (&names, "")).await?;
+    let wanted = number(&form.days, "the number of days")
+        .and_then(|days| Ok((days, number(&form.count, "the number of runs")?)));
+    let saved = match wanted {
+        Ok(wanted) => settings::save_retention(&app, &found.project, wanted).await,
+        Err(problem) => Err(problem),
+    };
+    match saved {
+        Ok(()) => Ok(onward(&format!("{}?done=saved", found.place.path))),
+        Err(problem) => {
+            found.place.problem = Some(mistake(problem)?);
+            let page = new_page(&app, &visit, (found, None)).await?;
+            again(&GeneralPage { retention: form, ..page })
+        }
+    }
+}
+
+pub(super) async fn save_badge(
+    State(app): State<App>,
+    Path((team, name)): Path<Names>,
+    Posted(visitor, form): Posted<BadgeForm>,
+) -> Result<Response, Problem> {
+    let slug = format!("{team}/{name}");
+    let project = projects::find_to_change(&app, &visitor, &slug).await?;
+    let token = if form.token.is_empty() { "keep" } else { &form.token };
+    settings::save_badge(&app, &project, (!form.public.is_empty(), token)).await?;
+    Ok(onward(&format!("/projects/{}/settings?done=saved", project.slug())))
+}
+
+pub(super) async fn archive(
+    State(app): State<App>,
+    Path((team, name)): Path<Names>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    let slug = format!("{team}/{name}");
+    let project = projects::find_to_change(&app, &visitor, &slug).await?;
+    projects::archive(&app, &project).await?;
+    Ok(onward(&format!("/projects/{}/settings?done=archived", project.slug())))
+}
+
+pub(super) async fn restore(
+    State(app): State<App>,
+    Path((team, name)): Path<Names>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    let slug = format!("{team}/{name}");
+    let before = projects::find_to_change(&app, &visitor, &slug).await?;
+    let change = ProjectChange { archived: Some(false), ..ProjectChange::default() };
+    let after = projects::changed(&app, before.clone(), change)?;
+    app.store.change_project(&before, &after).await?;
+    Ok(onward(&format!("/projects/{}/settings?done=restored", after.slug())))
+}

@@ -1,0 +1,171 @@
+//! `/projects/{team}/{name}/settings/notifications/{subscription}`: one of them: what it tells, a test, what
+//! was sent.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::notifications::{kinds, told};
+use super::{Names, OfProject};
+use crate::desk::projects::subscriptions::{self, WantedChange};
+use crate::http::{App, Path, Problem};
+use crate::model::Role;
+use crate::store::intake::outbox::NotificationRow;
+use crate::store::intake::subscriptions::SubscriptionRow;
+use crate::ui::form::{Posted, Sent, again, listed, mistake, onward};
+use crate::ui::manage::place::Place;
+use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::words::Words;
+
+type Named = (String, String, String);
+
+#[derive(Template)]
+#[template(path = "settings/subscription.html")]
+struct SubscriptionPage {
+    shell: Shell,
+    words: Words,
+    place: Place,
+    /// Address of this page.
+    path: String,
+    row: SubscriptionRow,
+    events: Vec<String>,
+    branches: String,
+    notifications: Vec<NotificationRow>,
+    /// The signing secret that was just made: this page is the only one that has it.
+    made: Option<String>,
+}
+
+impl SubscriptionPage {
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    fn kinds(&self) -> Vec<(&'static str, &'static str)> {
+        kinds()
+    }
+
+    fn has(&self, event: &str) -> bool {
+        self.events.iter().any(|it| it == event)
+    }
+
+    fn is_webhook(&self) -> bool {
+        self.row.form == "webhook"
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    fn standing(&self, row: &NotificationRow) -> &'static str {
+        match row.status.as_str() {
+            "sent" => "passed",
+            "failed" => "failed",
+            _ if row.attempts > 0 => "delayed",
+            _ => "queued",
+        }
+    }
+}
+
+/// What changes of a subscription.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct ChangeForm {
+    events: Vec<String>,
+    branches: String,
+    enabled: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct NoForm {}
+
+async fn new_page(
+    app: &App,
+    visit: &Visit,
+    (team, name, id): &Named,
+) -> Result<SubscriptionPage, Problem> {
+    let names: Names = (team.clone(), name.clone());
+    let OfProject { mut place, .. } =
+        OfProject::find(app, visit, (&names, "/notifications")).await?;
+    let row = subscriptions::find(app, &visit.visitor, ((team, id), Role::Viewer)).await?;
+    let shell = place.shell(visit, Section::Home);
+    place.title = format!("{} to {}", row.form, row.shown_target);
+    let branches: Vec<String> = serde_json::from_str(&row.branches).unwrap_or_default();
+    Ok(SubscriptionPage {
+        shell,
+        words: visit.words(),
+        path: format!("{}/notifications/{}", place.path, row.id),
+        place,
+        events: told(&row),
+        branches: branches.join("\n"),
+        notifications: subscriptions::list_notifications(app, &visit.visitor, (team, id)).await?,
+        row,
+        made: None,
+    })
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(named): Path<Named>,
+) -> Result<Response, Problem> {
+    page(&new_page(&app, &visit, &named).await?)
+}
+
+fn path((team, name, id): &Named) -> String {
+    format!("/projects/{team}/{name}/settings/notifications/{id}")
+}
+
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(named): Path<Named>,
+    Sent(visit, form): Sent<ChangeForm>,
+) -> Result<Response, Problem> {
+    let change = WantedChange {
+        events: Some(form.events.clone()),
+        branches: Some(listed(&form.branches)),
+        is_enabled: Some(!form.enabled.is_empty()),
+    };
+    let wanted = ((named.0.as_str(), named.2.as_str()), change);
+    match subscriptions::change(&app, &visit.visitor, wanted).await {
+        Ok(_) => Ok(onward(&format!("{}?done=saved", path(&named)))),
+        Err(problem) => {
+            let problem = mistake(problem)?;
+            let mut shown = new_page(&app, &visit, &named).await?;
+            shown.place.problem = Some(problem);
+            again(&SubscriptionPage { events: form.events, branches: form.branches, ..shown })
+        }
+    }
+}
+
+pub(super) async fn test(
+    State(app): State<App>,
+    Path(named): Path<Named>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    subscriptions::send_test(&app, &visitor, (&named.0, &named.2)).await?;
+    Ok(onward(&format!("{}?done=sent", path(&named))))
+}
+
+/// Answers with the secret: it must be in no address, and is never shown again.
+pub(super) async fn rotate(
+    State(app): State<App>,
+    Path(named): Path<Named>,
+    Sent(visit, _): Sent<NoForm>,
+) -> Result<Response, Problem> {
+    let rotated = subscriptions::rotate_secret(&app, &visit.visitor, (&named.0, &named.2)).await;
+    match rotated {
+        Ok(secret) => {
+            let shown = new_page(&app, &visit, &named).await?;
+            page(&SubscriptionPage { made: Some(secret), ..shown })
+        }
+        Err(problem) => {
+            let problem = mistake(problem)?;
+            let mut shown = new_page(&app, &visit, &named).await?;
+            shown.place.problem = Some(problem);
+            again(&shown)
+        }
+    }
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path((team, name, id)): Path<Named>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    subscriptions::delete(&app, &visitor, (&team, &id)).await?;
+    Ok(onward(&format!("/projects/{team}/{name}/settings/notifications?done=removed")))
+}

@@ -1,0 +1,105 @@
+//! `/teams/{team}/settings`: who is in a team, and what each may do.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+
+use super::OfTeam;
+use crate::desk::teams;
+use crate::http::{App, Path, Problem, ProblemKind, Subject};
+use crate::model::Role;
+use crate::store::access::teams::{MemberRow, TeamRow};
+use crate::ui::form::{Posted, Sent, again, mistake, onward};
+use crate::ui::manage::place::Place;
+use crate::ui::shell::{Section, Shell, Visit, page};
+
+#[derive(Template)]
+#[template(path = "settings/team.html")]
+struct TeamPage {
+    shell: Shell,
+    place: Place,
+    team: TeamRow,
+    members: Vec<MemberRow>,
+    form: MemberForm,
+}
+
+impl TeamPage {
+    /// The roles, and what each may do beside what those before it may.
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    fn roles(&self) -> [(&'static str, &'static str); 4] {
+        Role::ALL.map(|it| (it.as_str(), may(it)))
+    }
+}
+
+fn may(role: Role) -> &'static str {
+    match role {
+        Role::Viewer => "Looks at runs, logs and artifacts.",
+        Role::Developer => "Starts, cancels and repeats runs.",
+        Role::Approver => "Says yes or no where a stage asks for an approval.",
+        Role::Admin => "Changes projects, secrets, webhooks and members.",
+    }
+}
+
+/// Who, and as what.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct MemberForm {
+    login: String,
+    role: String,
+}
+
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct NoForm {}
+
+async fn new_page(
+    app: &App,
+    visit: &Visit,
+    (found, form): (OfTeam, MemberForm),
+) -> Result<TeamPage, Problem> {
+    let OfTeam { team, place } = found;
+    let members = app.store.list_members(&team.id).await?;
+    Ok(TeamPage { shell: place.shell(visit, Section::Home), place, team, members, form })
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(team): Path<String>,
+) -> Result<Response, Problem> {
+    let found = OfTeam::find(&app, &visit, (&team, "")).await?;
+    page(&new_page(&app, &visit, (found, MemberForm::default())).await?)
+}
+
+pub(super) async fn save(
+    State(app): State<App>,
+    Path(team): Path<String>,
+    Sent(visit, form): Sent<MemberForm>,
+) -> Result<Response, Problem> {
+    let mut found = OfTeam::find(&app, &visit, (&team, "")).await?;
+    visit.visitor.require(&found.team.id, Role::Admin, "this team")?;
+    let wanted = (team.as_str(), form.login.trim(), form.role.as_str());
+    match teams::save_member(&app, &visit.visitor, wanted).await {
+        Ok((login, _)) => {
+            let to = onward(&format!("/teams/{team}/settings?done=saved"));
+            Ok((axum::Extension(Subject(format!("{team}/{login}"))), to).into_response())
+        }
+        Err(problem) => {
+            found.place.problem = Some(if problem.kind() == ProblemKind::NotFound {
+                "There is nobody with this login. An owner of the server makes people under Server, People."
+                    .to_owned()
+            } else {
+                mistake(problem)?
+            });
+            again(&new_page(&app, &visit, (found, form)).await?)
+        }
+    }
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path((team, login)): Path<(String, String)>,
+    Posted(visitor, _): Posted<NoForm>,
+) -> Result<Response, Problem> {
+    teams::delete_member(&app, &visitor, (&team, &login)).await?;
+    Ok(onward(&format!("/teams/{team}/settings?done=removed")))
+}

@@ -1,0 +1,129 @@
+//! `/projects/{team}/{name}/settings/webhooks`: where the forge sends what happens, and what came.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+
+use super::{Names, OfProject};
+use crate::desk::projects::{deliveries, settings};
+use crate::http::{App, Page, PageQuery, Path, Problem, Query};
+use crate::model::ForgeKind;
+use crate::store::access::projects::ProjectRow;
+use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus};
+use crate::ui::form::{Sent, again, mistake};
+use crate::ui::manage::place::Place;
+use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::words::Words;
+
+#[derive(Template)]
+#[template(path = "settings/webhooks.html")]
+struct WebhooksPage {
+    shell: Shell,
+    words: Words,
+    place: Place,
+    project: ProjectRow,
+    /// What is typed at the forge.
+    address: String,
+    /// Whether the address begins with that of this server, as others see it.
+    is_whole: bool,
+    has_secret: bool,
+    /// The secret that was just made: this page is the only one that has it.
+    made: Option<String>,
+    deliveries: Page<DeliveryRow>,
+}
+
+impl WebhooksPage {
+    /// Where at the forge it is typed.
+    fn way(&self) -> &'static str {
+        match self.project.forge {
+            ForgeKind::Github => {
+                "Settings, Webhooks, Add webhook. Content type: application/json. Events: pushes, pull requests, issue comments, branch or tag creation and deletion; or simply all of them."
+            }
+            ForgeKind::Gitlab => {
+                "Settings, Webhooks, Add new webhook. Triggers: push, tag push, merge request and comment events. The secret goes into Secret token."
+            }
+            ForgeKind::Gitea => {
+                "Settings, Webhooks, Add webhook. Content type: application/json. Events: push, create, delete, pull request, issue comment."
+            }
+            ForgeKind::Git => "A plain remote sends nothing by itself.",
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.project.forge == ForgeKind::Git
+    }
+}
+
+impl DeliveryRow {
+    /// How it looks where it stands, in the words of statuses.
+    pub(super) fn look(&self) -> &'static str {
+        match self.status {
+            DeliveryStatus::Received if self.attempts > 0 => "delayed",
+            DeliveryStatus::Received => "queued",
+            DeliveryStatus::Processed => "passed",
+            DeliveryStatus::Ignored => "skipped",
+            DeliveryStatus::Failed => "failed",
+        }
+    }
+}
+
+/// A secret that the forge has made, or nothing for a new one.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct SecretForm {
+    secret: String,
+}
+
+async fn new_page(
+    app: &App,
+    visit: &Visit,
+    (found, query): (OfProject, PageQuery),
+) -> Result<WebhooksPage, Problem> {
+    let OfProject { project, place } = found;
+    let origin = app.auth.settings().public_url.clone();
+    Ok(WebhooksPage {
+        shell: place.shell(visit, Section::Home),
+        words: visit.words(),
+        is_whole: origin.is_some(),
+        address: origin.unwrap_or_default() + &settings::hook_path(&project),
+        has_secret: settings::has_hook_secret(app, &project).await?,
+        made: None,
+        deliveries: deliveries::list(app, &project, query).await?,
+        place,
+        project,
+    })
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    visit: Visit,
+    Path(names): Path<Names>,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let found = OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
+    page(&new_page(&app, &visit, (found, query)).await?)
+}
+
+/// Answers with the secret: it must be in no address, and is never shown again.
+pub(super) async fn rotate(
+    State(app): State<App>,
+    Path(names): Path<Names>,
+    Sent(visit, form): Sent<SecretForm>,
+) -> Result<Response, Problem> {
+    let mut found = OfProject::find_to_change(&app, &visit, (&names, "/webhooks")).await?;
+    let given = Some(form.secret.trim().to_owned()).filter(|it| !it.is_empty());
+    let is_given = given.is_some();
+    match settings::rotate_hook_secret(&app, &found.project, given).await {
+        Ok(secret) => {
+            let shown = new_page(&app, &visit, (found, PageQuery::default())).await?;
+            let mut shell = shown.shell.clone();
+            shell.done = is_given.then_some("Saved.");
+            let made = Some(secret).filter(|_| !is_given);
+            page(&WebhooksPage { made, shell, ..shown })
+        }
+        Err(problem) => {
+            found.place.problem = Some(mistake(problem)?);
+            again(&new_page(&app, &visit, (found, PageQuery::default())).await?)
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What forms of ours send.
+
+use askama::Template;
+use axum::extract::{FromRequest, FromRequestParts as _, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+
+use super::shell::{Visit, page};
+use crate::http::{App, Problem, ProblemKind, Visitor};
+
+/// A form that somebody who is signed in has sent from a page of ours, proved by its `csrf` field.
+#[derive(Debug)]
+pub(in crate::ui) struct Posted<T>(pub(in crate::ui) Visitor, pub(in crate::ui) T);
+
+#[derive(serde::Deserialize)]
+struct Proof {
+    #[serde(default)]
+    csrf: String,
+}
+
+/// The same, for what answers with a page instead of leading on.
+#[derive(Debug)]
+pub(super) struct Sent<T>(pub(super) Visit, pub(super) T);
+
+impl<T: DeserializeOwned + Send> FromRequest<App> for Posted<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, bytes) = proved(request, app).await?;
+        let visitor =
+            <Visitor as axum::extract::FromRequestParts<App>>::from_request_parts(&mut parts, app)
+                .await?;
+        Ok(Self(visitor, read(&bytes)?))
+    }
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<App> for Sent<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, bytes) = proved(request, app).await?;
+        let visit = Visit::from_request_parts(&mut parts, app).await?;
+        Ok(Self(visit, read(&bytes)?))
+    }
+}
+
+/// The head of a request and its form, whose `csrf` field is shown as scripts show it, so that one place
+/// judges both.
+async fn proved(request: Request, app: &App) -> Result<(Parts, Bytes), Problem> {
+    let (mut parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
+    let bytes = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
+    let proof: Proof = read(&bytes)?;
+    let shown = HeaderValue::try_from(proof.csrf).map_err(|_| unreadable("its `csrf` field"))?;
+    parts.headers.insert(HeaderName::from_static("x-csrf-token"), shown);
+    Ok((parts, bytes))
+}
+
+/// A form of who is not signed in yet.
+#[derive(Debug)]
+pub(in crate::ui) struct Plain<T>(pub(in crate::ui) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Plain<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        crate::http::SameOrigin::from_request_parts(&mut parts, app).await?;
+        let request = Request::from_parts(parts, body);
+        let bytes = Bytes::from_request(request, app).await.map_err(|_| too_large())?;
+        Ok(Self(read(&bytes)?))
+    }
+}
+
+/// Fields by their names; several of one name become a sequence, as check boxes are sent.
+fn read<T: DeserializeOwned>(bytes: &Bytes) -> Result<T, Problem> {
+    if bytes.windows(3).any(|it| it == b"%00") {
+        return Err(unreadable("it has a character with the number 0"));
+    }
+    serde_html_form::from_bytes(bytes).map_err(|error| unreadable(&error.to_string()))
+}
+
+fn unreadable(what: &str) -> Problem {
+    Problem::bad_request(format!("the form cannot be read: {what}"))
+        .with_help("Go back, load the page again, and send it once more.")
+}
+
+fn too_large() -> Problem {
+    Problem::new(ProblemKind::TooLarge, "the form is larger than 1 MiB")
+}
+
+/// Leads on to a page of ours, as every form does that has worked.
+pub(in crate::ui) fn onward(path: &str) -> Response {
+    let location = HeaderValue::try_from(local(path));
+    let location = location.unwrap_or_else(|_| HeaderValue::from_static("/"));
+    (StatusCode::SEE_OTHER, [(header::LOCATION, location)]).into_response()
+}
+
+/// What is wrong with what somebody has typed, to be said beside the form; any other problem is a page.
+pub(super) fn mistake(problem: Problem) -> Result<String, Problem> {
+    match problem.kind() {
+        ProblemKind::BadRequest | ProblemKind::Conflict | ProblemKind::Refused => {
+            let mut letters = problem.title().chars();
+            let first = letters.next().map(char::to_uppercase);
+            let title: String = first.into_iter().flatten().chain(letters).collect();
+            let help = problem.help().map_or_else(String::new, |it| format!(" {it}"));
+            Ok(format!("{}.{help}", title.trim_end_matches('.')))
+        }
+        _ => Err(problem),
+    }
+}
+
+/// A form once more, since something in it is wrong.
+pub(super) fn again(template: &impl Template) -> Result<Response, Problem> {
+    let mut response = page(template)?;
+    *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+    Ok(response)
+}
+
+/// A whole number that somebody has typed; an empty field is `None`.
+pub(super) fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<Option<T>, Problem> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bad = || Problem::bad_request(format!("{what} is a whole number"));
+    text.parse().map(Some).map_err(|_| bad())
+}
+
+/// What stands on the lines of a text, or between its spaces.
+pub(super) fn listed(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// A text of several lines as it was typed: browsers send other ends of lines.
+pub(super) fn lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
+/// Part of an address that may have any letters.
+pub(super) fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A path of this server; anything else becomes the home page.
+pub(in crate::ui) fn local(path: &str) -> &str {
+    let is_ours = path.starts_with('/') && !path.starts_with("//") && !path.contains('\\');
+    let is_plain = path.bytes().all(|it| it.is_ascii_graphic());
+    if is_ours && is_plain { path } else { "/" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_of_ours_are_led_to() {
+        for path in ["/", "/runs/7?line=3", "/projects/shop/web"] {
+            assert_eq!(local(path), path);
+        }
+        for path in
+            ["", "//evil.example", "/\\evil", "https://evil", "/a b", "/a\nb", "javascript:1"]
+        {
+            assert_eq!(local(path), "/", "{path}");
+        }
+    }
+}

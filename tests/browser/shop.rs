@@ -1,0 +1,95 @@
+//! An installation that people have used for a while: teams, a project with runs in every state, secrets, reports.
+
+use serde_json::{Value, json};
+
+use crate::installation::{Installation, PASSWORD, Remote, Rows};
+
+const CI: &str = include_str!("shop/ci.yml");
+const RELEASE: &str = include_str!("shop/release.yml");
+const SLOW: &str = include_str!("shop/slow.yml");
+const UNIT: &str = include_str!("shop/unit.sh");
+const SCAN: &str = include_str!("shop/scan.sarif");
+
+/// The installation, and what a journey through its pages knows of it.
+pub(crate) struct Shop {
+    pub(crate) installation: Installation,
+    pub(crate) web: Remote,
+    pub(crate) facts: Value,
+}
+
+impl Shop {
+    /// `None` where a part is missing.
+    pub(crate) fn open(rows: Rows) -> Option<Self> {
+        let installation = Installation::start(rows)?;
+        installation.member("ben", "approver");
+        installation.member("cleo", "viewer");
+        let web = installation.project(
+            "web",
+            &[
+                ("pipelines/ci.yml", CI),
+                ("pipelines/release.yml", RELEASE),
+                ("pipelines/slow.yml", SLOW),
+                ("ci/unit.sh", UNIT),
+                ("ci/scan.sarif", SCAN),
+                ("metrics.json", "{\"f1\": 0.91, \"cost_usd\": 0.42}\n"),
+                ("prompts/answer.md", "Answer in one sentence.\n"),
+                ("src/shop.py", "def sell(thing):\n    return thing\n"),
+            ],
+        );
+        let facts = json!({ "url": installation.url, "password": PASSWORD });
+        let mut shop = Self { installation, web, facts };
+        shop.settle();
+        shop.live();
+        Some(shop)
+    }
+
+    /// What admins set.
+    fn settle(&self) {
+        let it = &self.installation;
+        it.types("a value that nobody sees", &["secret", "set", "shop/web", "REGISTRY_TOKEN"]);
+        it.types(
+            "s3cret of live",
+            &["secret", "set", "shop/web", "api-key", "--environment", "live"],
+        );
+        it.types("s3cret of all", &["secret", "set", "shop", "MODEL_API_KEY"]);
+        it.says(&["project", "hook-secret", "shop/web"]);
+    }
+
+    /// Runs: passed, failed, waiting for people, at work.
+    fn live(&mut self) {
+        let run = |name: &str| {
+            let made = self.installation.says(&["run", name, "--project", "shop/web", "--json"]);
+            id_of(&made)
+        };
+        let green = run("ci");
+        self.web.push(
+            "main",
+            "Sell umbrellas [skip ci]",
+            &[("src/shop.py", "def sell(it):\n    return [it]\n")],
+        );
+        self.web.push("main", "Break the tests [skip ci]", &[("broken", "yes\n")]);
+        let red = run("ci");
+        let detached = |name: &str| {
+            let arguments = ["run", name, "--project", "shop/web", "--detach", "--json"];
+            id_of(&self.installation.says(&arguments))
+        };
+        let waiting = detached("release");
+        let slow = detached("slow");
+        self.installation.wait_until(&waiting, |it| it["status"] == "waiting");
+        self.installation.wait_until(&slow, |it| it["status"] == "running");
+        let failed = self.installation.json(&["show", &red]);
+        let stages = failed["stages"].as_array().unwrap();
+        let failing = stages.iter().find(|it| it["status"] == "failed").unwrap();
+        self.facts["failing"] = failing["key"].clone();
+        for (name, id) in [("green", green), ("red", red), ("waiting", waiting), ("slow", slow)] {
+            self.facts[name] = json!(id);
+        }
+    }
+}
+
+/// Id of the run in what `run --json` prints: lines, the last of which is the run.
+fn id_of(printed: &str) -> String {
+    let line = printed.lines().last().unwrap();
+    let run: Value = serde_json::from_str(line).unwrap();
+    run["id"].as_str().unwrap_or_else(|| panic!("no run: {printed}")).to_owned()
+}

@@ -1,0 +1,84 @@
+//! `/account`: tokens are shown once, sessions end.
+
+use super::{Browser, check_page};
+use crate::support::Server;
+use trunkline::model::Role;
+
+async fn bob() -> Server {
+    let server = Server::start().await;
+    server.person("ada", true).await;
+    server.person("bob", false).await;
+    let shop = server.team("shop").await;
+    server.member(&shop, "bob", Role::Developer).await;
+    server
+}
+
+#[tokio::test]
+async fn people_see_who_they_are() {
+    let server = bob().await;
+    let bob = Browser::of(&server, "bob").await;
+    let page = bob.get("/account").await;
+    check_page(&page);
+    for wanted in ["Account of bob", "href=\"/teams/shop\"", "developer"] {
+        assert!(page.text.contains(wanted), "{page:?}");
+    }
+    assert!(!page.text.contains("You own this server"));
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_and_is_good_until_it_is_revoked() {
+    let server = bob().await;
+    let bob = Browser::of(&server, "bob").await;
+    let path = "/account/tokens";
+    for (fields, sentence) in [
+        (vec![("name", "x"), ("days", "9")], "good for nothing"),
+        (vec![("name", "x"), ("days", "9000"), ("scopes", "viewer")], "1 to 366"),
+        (vec![("name", ""), ("days", "9"), ("scopes", "viewer")], "A token has a name"),
+        (vec![("name", "<b>"), ("days", "9"), ("scopes", "<i>")], "is no scope"),
+    ] {
+        let answer = bob.post(path, &fields).await;
+        assert_eq!(answer.status, 422, "{answer:?}");
+        check_page(&answer);
+        assert!(answer.text.contains(sentence), "`{sentence}` is not in {answer:?}");
+        assert!(!answer.text.contains("<b>") || !fields.contains(&("name", "<b>")), "{answer:?}");
+    }
+    let fields = [("name", "deploys"), ("days", "30"), ("scopes", "developer"), ("scopes", "")];
+    let made = bob.post(path, &fields).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!(made.header("cache-control"), "no-store");
+    check_page(&made);
+    let (_, rest) = made.text.split_once("id=\"once\" class=\"copy\" value=\"").unwrap();
+    let token = rest.split_once('"').unwrap().0.to_owned();
+    assert_eq!(server.get(&token, "/api/v1/me").await.json()["login"], "bob");
+    let page = bob.get(path).await;
+    assert!(page.text.contains("deploys") && !page.text.contains(&token), "{page:?}");
+    let (_, rest) = page.text.split_once("action=\"/account/tokens/").unwrap();
+    let id = rest.split_once('/').unwrap().0;
+    // Nobody ends the tokens of others.
+    let ada = Browser::of(&server, "ada").await;
+    assert_eq!(ada.post(&format!("{path}/{id}/revoke"), &[]).await.status, 404);
+    let revoked = bob.post(&format!("{path}/{id}/revoke"), &[]).await;
+    assert_eq!(revoked.header("location"), "/account/tokens?done=revoked");
+    assert_eq!(server.get(&token, "/api/v1/me").await.status, 401);
+    let page = bob.get("/account/tokens?done=revoked").await;
+    assert!(page.text.contains("Revoked.") && page.text.contains("revoked</span>"), "{page:?}");
+}
+
+#[tokio::test]
+async fn sessions_are_marked_and_end() {
+    let server = bob().await;
+    let other = Browser::of(&server, "bob").await;
+    let bob = Browser::of(&server, "bob").await;
+    let page = bob.get("/account/sessions").await;
+    check_page(&page);
+    assert_eq!(page.text.matches("this one").count(), 1, "{page:?}");
+    let ids = page.text.split("action=\"/account/sessions/").skip(1);
+    let ids: Vec<_> = ids.map(|it| it.split_once('/').unwrap().0.to_owned()).collect();
+    assert_eq!(ids.len(), 2);
+    // The newest is first, and looks.
+    let ended = bob.post(&format!("/account/sessions/{}/end", ids[1]), &[]).await;
+    assert_eq!(ended.header("location"), "/account/sessions?done=revoked");
+    assert_eq!(other.get("/account").await.status, 303);
+    assert_eq!(bob.get("/account").await.status, 200);
+    assert_eq!(bob.post_as_is(&format!("/account/sessions/{}/end", ids[0]), &[]).await.status, 403);
+}

@@ -257,7 +257,9 @@ impl Client {
         let (method, path) = match post.remote_id.as_str() {
             // Only a new one says which commit it is about.
             "" => {
-                body["head_sha"] = json!(post.revision);
+                if let Some(fields) = body.as_object_mut() {
+                    fields.insert("head_sha".to_owned(), json!(post.revision));
+                }
                 (Method::POST, runs)
             }
             id => (Method::PATCH, format!("{runs}/{id}")),

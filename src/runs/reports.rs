@@ -9,7 +9,9 @@ impl Runs {
     pub async fn cases(&self, loaded: &LoadedRun) -> Result<Vec<CaseView>, RunsError> {
         let rows = self.store.list_cases(&loaded.row.id, None).await?;
         let mut cases: Vec<_> = rows.into_iter().map(CaseView::from).collect();
-        cases.iter_mut().for_each(|it| it.counts = counts(loaded, it.stage, it.attempt));
+        for it in &mut cases {
+            it.counts = counts(loaded, it.stage, it.attempt);
+        }
         for (stage, from) in reused(loaded) {
             let rows = self.store.list_cases(&from.run, Some((from.stage, from.attempt))).await?;
             cases.extend(rows.into_iter().map(|row| CaseView {
@@ -27,7 +29,9 @@ impl Runs {
     pub async fn findings(&self, loaded: &LoadedRun) -> Result<Vec<FindingView>, RunsError> {
         let rows = self.store.list_findings(&loaded.row.id, None).await?;
         let mut findings: Vec<_> = rows.into_iter().map(FindingView::from).collect();
-        findings.iter_mut().for_each(|it| it.counts = counts(loaded, it.stage, it.attempt));
+        for it in &mut findings {
+            it.counts = counts(loaded, it.stage, it.attempt);
+        }
         for (stage, from) in reused(loaded) {
             let only = Some((from.stage, from.attempt));
             let rows = self.store.list_findings(&from.run, only).await?;

@@ -42,6 +42,7 @@ pub(in crate::ui) struct Words {
     now: Timestamp,
 }
 
+#[expect(clippy::unused_self, reason = "templates call all of them on what they have")]
 impl Words {
     pub(in crate::ui) fn at(now: Timestamp) -> Self {
         Self { now }
@@ -74,7 +75,7 @@ impl Words {
 
     /// How long something has taken: it still counts while it has no end.
     pub(in crate::ui) fn took(
-        &self,
+        self,
         started_at: impl Value<Timestamp>,
         finished_at: impl Value<Option<Timestamp>>,
     ) -> Safe<String> {

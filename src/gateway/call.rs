@@ -358,7 +358,7 @@ pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal>
         max_output: read.max_output,
         answers: read.answers,
         service_tier: read.service_tier.map(std::borrow::Cow::into_owned),
-        input_tokens: provider::estimate::of_json(body),
+        input_tokens: provider::estimate::of_request(body),
         has_audio: contains(body, b"\"input_audio\"") || contains(body, b"\"audio\""),
         has_long_cache: contains(body, b"\"1h\""),
         model: read.model.into_owned(),

@@ -1,10 +1,23 @@
 //! Tokens that are counted without the model's own tokenizer: rather too many than too few.
 //! Reservations are made with it, and what a cut stream used when its provider cannot say it.
 
+/// Tokens that are around every prompt.
+const CALL_TOKENS: u64 = 8;
+/// Tokens of the hidden prompt that explains tools: Anthropic's is the longest that is published (346).
+const TOOL_TOKENS: u64 = 350;
+/// The member with tools.
+const TOOLS: &[u8] = b"\"tools\"";
 /// Tokens of a picture, a sound or a file, besides those of its size.
 const MEDIA_TOKENS: u64 = 1600;
 /// Bytes of a picture, a sound or a file for one token more.
 const MEDIA_BYTES_PER_TOKEN: u64 = 64;
+
+/// What a request means in tokens, with what providers put around it.
+#[must_use]
+pub fn of_request(body: &[u8]) -> u64 {
+    let has_tools = body.windows(TOOLS.len()).any(|it| it == TOOLS);
+    of_json(body) + CALL_TOKENS + if has_tools { TOOL_TOKENS } else { 0 }
+}
 
 /// What the bytes of a JSON document mean in tokens: its strings and numbers, and not its braces.
 /// Strings that are files (`data:` addresses, and the values of `data`) count as files.

@@ -137,6 +137,10 @@ impl Reader {
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
         outcome.has_ended |= self.has_finished && outcome.is_final;
+        // A message may stop without a second word on its use: the first one holds, unless more was seen.
+        let said = outcome.metered.as_ref().map(|it| it.usage.output_tokens());
+        outcome.is_final |=
+            outcome.has_ended && said.is_some_and(|it| outcome.counted_output <= it);
         outcome
     }
 }

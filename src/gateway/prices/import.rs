@@ -140,13 +140,21 @@ fn set(rates: &mut Rates, name: &str, value: &Value) -> Result<(), String> {
         "output_audio_mtok" => Class::OutputAudio,
         "cache_audio_read_mtok" => Class::CacheReadAudio,
         "requests_kcount" => {
-            rates.per_thousand.insert(Class::Requests, value.to_string().parse()?);
+            rates.per_thousand.insert(Class::Requests, amount(value)?.parse()?);
             return Ok(());
         }
         _ => return Err(format!("a price of `{name}` is not known")),
     };
-    rates.per_million.insert(class, value.to_string().parse()?);
+    rates.per_million.insert(class, amount(value)?.parse()?);
     Ok(())
+}
+
+/// With nine digits after the point: the list has some sums of floats (`0.18000000000000002`).
+fn amount(value: &Value) -> Result<String, String> {
+    let number = value.as_f64().ok_or_else(|| format!("`{value}` is not a number"))?;
+    let text = format!("{number:.9}");
+    let is_lost = number != 0.0 && text.bytes().all(|it| matches!(it, b'0' | b'.'));
+    if is_lost { Err(format!("`{value}` is too small")) } else { Ok(text) }
 }
 
 /// The list knows only caches of five minutes, at 1.25 times the input where writing costs extra. An

@@ -129,7 +129,7 @@ async fn a_stream_that_is_cut_anywhere_ends_with_an_error_and_is_charged_by_coun
     let world = World::new(LEDGER).await;
     for cut in 1..7 {
         for (path, error) in [(CHAT, "data: {\"error\""), ("/v1/messages", "event: error\n")] {
-            let order = format!("chunks=5,cut={cut}");
+            let order = format!("chunks=5,chunk_ms=3,cut={cut}");
             let reply = world.post(path, &asks(true, ""), &[("x-fake", &order)]).await;
             assert_eq!(reply.status, 200);
             assert!(reply.body.contains(error) && !reply.is_broken, "{cut} {reply:?}");

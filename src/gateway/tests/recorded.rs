@@ -362,7 +362,7 @@ fn prompts_of_recorded_calls_are_counted_rather_too_large_than_too_small() {
             let Content::Json(body) = &entry.response.content else { continue };
             let usage = json(body.get())["usage"]["prompt_tokens"].as_u64();
             let Some(usage) = usage.filter(|_| entry.response.status == 200) else { continue };
-            let ours = crate::provider::estimate::of_json(entry.request.to_string().as_bytes());
+            let ours = crate::provider::estimate::of_request(entry.request.to_string().as_bytes());
             assert!(ours >= usage, "{name}: counted {ours}, told {usage}");
             counted += ours;
             told += usage;

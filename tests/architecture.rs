@@ -105,9 +105,9 @@ fn a_row_names_only_rows_above_it() {
 fn pure_modules_know_no_clock_no_disk_and_no_async() {
     let sources = PURE.iter().flat_map(|it| sources_of(it));
     assert_absent(sources, IMPURE_WORDS, "in a pure module");
-    let files = PURE_FILES.iter().map(|it| {
-        Source::read(Path::new(it)).unwrap_or_else(|| panic!("there is no `{it}`"))
-    });
+    let files = PURE_FILES
+        .iter()
+        .map(|it| Source::read(Path::new(it)).unwrap_or_else(|| panic!("there is no `{it}`")));
     assert_absent(files, IMPURE_WORDS, "in a pure file");
 }
 

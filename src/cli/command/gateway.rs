@@ -92,7 +92,9 @@ async fn open_journal(session: &Session, name: &str, core: &Core) -> anyhow::Res
         opened.with_context(|| format!("the ledger `{}` cannot be opened", path.display()))?;
     if entries > 0 {
         let open = core.ledger.open_calls();
-        session.output.line(&format!("{entries} entries of the ledger taken up, {open} calls open"))?;
+        session
+            .output
+            .line(&format!("{entries} entries of the ledger taken up, {open} calls open"))?;
     }
     Ok(journal)
 }

@@ -110,7 +110,9 @@ fn prices() -> Option<Prices> {
 fn femtos(price: &Value) -> i128 {
     // A price of a million units in 10^-15 dollars a unit is an amount in 10^-9 dollars; six digits more
     // are taken in as a power of ten.
-    let text = format!("{}e6", price.as_str().unwrap());
+    let text = price.as_str().unwrap();
+    let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let text = format!("{number}e{}", power.parse::<i32>().unwrap() + 6);
     i128::from(text.parse::<Decimal<6>>().unwrap().0.0)
 }
 

@@ -145,5 +145,12 @@ pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         let usage = Usage::default().with(Class::Requests, 1);
         return Some(Metered { usage, ..Metered::default() });
     }
-    serde_json::from_slice::<Answer<'_>>(body).ok()?.metered()
+    let mut metered = serde_json::from_slice::<Answer<'_>>(body).ok()?.metered()?;
+    if operation == Operation::Embeddings {
+        // Vectors are no tokens, whatever a compatible server counts.
+        for class in Class::ALL.into_iter().filter(|it| it.is_output()) {
+            metered.usage.set(class, 0);
+        }
+    }
+    Some(metered)
 }

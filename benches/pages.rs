@@ -10,6 +10,7 @@ mod server {
     pub(crate) mod live;
     pub(crate) mod load;
     pub(crate) mod pages;
+    #[expect(dead_code, reason = "`server` measures more of it")]
     pub(crate) mod past;
     pub(crate) mod process;
 }

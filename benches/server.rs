@@ -9,6 +9,7 @@ mod server {
     pub(crate) mod deliveries;
     pub(crate) mod load;
     pub(crate) mod past;
+    #[expect(dead_code, reason = "`pages` measures more of it")]
     pub(crate) mod process;
     pub(crate) mod requests;
 }

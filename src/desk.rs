@@ -13,4 +13,3 @@ pub mod secrets;
 pub mod account;
 pub mod server;
 pub mod reports;
-pub mod trends;

@@ -1,6 +1,8 @@
 //! What the reports of a run say: test cases, gates with their trends, findings.
 
-use crate::desk::{runs, trends};
+pub mod trends;
+
+use crate::desk::runs;
 use crate::http::{App, Problem, Visitor};
 use crate::model::{CaseOutcome, Role};
 use crate::runs::LoadedRun;

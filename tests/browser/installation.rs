@@ -61,7 +61,8 @@ impl Installation {
         installation.here(&["team", "add", "shop"]);
         installation.here(&["team", "member", "shop", "ada", "admin"]);
         let make = ["token", "create", "ada", "--name", "terminal", "--scope", "owner"];
-        installation.token = installation.here(&make).trim().to_owned();
+        let made = installation.here(&make);
+        made.trim().clone_into(&mut installation.token);
         installation.serve();
         Some(installation)
     }
@@ -197,7 +198,7 @@ impl Installation {
         loop {
             // There may be no run yet.
             let shown = typed(self.elsewhere(&["show", run, "--json"]), "", &[0, 1, 2]);
-            let shown: Value = serde_json::from_str(&shown).unwrap();
+            let shown: Value = serde_json::from_str(&shown).unwrap_or_default();
             if is_so(&shown) {
                 return shown;
             }

@@ -59,7 +59,9 @@ fn many_tabs_of_one_browser_are_alive() {
 #[test]
 fn pages_catch_up_after_a_restart_of_the_server() {
     let Some(mut installation) = Installation::start(Rows::Postgres) else { return };
-    installation.project("web", &[("pipelines/ci.yml", STEPS)]);
+    // Long enough for a restart in its middle, on a busy machine too.
+    let slowly = STEPS.replace("of unit; sleep 1", "of unit; sleep 5");
+    installation.project("web", &[("pipelines/ci.yml", &slowly)]);
     installation.says(&["run", "ci", "--project", "shop/web", "--detach"]);
     let shown = installation.wait_until("last", |it| it["status"] == "running");
     let mut facts = facts(&installation);

@@ -171,7 +171,7 @@ async fn reports_go_with_their_run(store: Store, _: &Database) {
 
     assert!(store.list_cases(&run, None).await.unwrap().is_empty());
     assert!(store.list_reports(&run).await.unwrap().is_empty());
-    assert!(store.list_gates(&[run.clone()]).await.unwrap().is_empty());
+    assert!(store.list_gates(std::slice::from_ref(&run)).await.unwrap().is_empty());
     // What comes late of a run that is gone is no error.
     store.save_report(&report(&run, 2, "all", Vec::new())).await.unwrap();
     assert!(store.list_reports(&run).await.unwrap().is_empty());
@@ -227,6 +227,6 @@ async fn gates_are_those_of_the_last_attempt(store: Store, _: &Database) {
     assert_eq!(store.list_gates(&[run.clone(), run_id(9)]).await.unwrap(), last);
     assert!(store.list_gates(&[]).await.unwrap().is_empty());
     let names = ["f1".to_owned()];
-    let metrics = store.list_metrics(&[run.clone()], &names).await.unwrap();
+    let metrics = store.list_metrics(std::slice::from_ref(&run), &names).await.unwrap();
     assert_eq!(metrics, [(run, "eval".to_owned(), "f1".to_owned(), 0.9)]);
 }

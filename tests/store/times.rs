@@ -62,9 +62,9 @@ async fn the_newest_runs_of_each_span_are_listed(store: Store, _: &Database) {
     insert_shop(&store).await;
     for n in 1..=9 {
         insert(&store, n, |it| match n {
-            2 => it.pipeline = "nightly".to_owned(),
-            5 => it.event = "pull_request".to_owned(),
-            6 => it.branch = "idea".to_owned(),
+            2 => "nightly".clone_into(&mut it.pipeline),
+            5 => "pull_request".clone_into(&mut it.event),
+            6 => "idea".clone_into(&mut it.branch),
             8 => it.project = ProjectId(String::new()),
             _ => (),
         })

@@ -100,6 +100,11 @@ export class LogList {
     return Math.round(EDGE + (bar - EDGE) / (room - 2 * EDGE) * (far - 2 * EDGE));
   }
 
+  /** Scrolls the page so far that all of the list is seen. */
+  bringIntoSight() {
+    this.#view.scrollIntoView({ block: "nearest" });
+  }
+
   moveToEnd() {
     this.moveTo(this.#farthest);
   }
@@ -110,6 +115,7 @@ export class LogList {
     const section = this.sizes.sectionOf(wanted);
     if (section && this.sizes.folded.has(section.id)) this.#fold(section.id, false);
     this.isFollowing = false;
+    this.bringIntoSight();
     this.moveTo(this.#topOf(wanted) - this.#seen / 3);
     // Wrapped lines are as tall as they turn out to be.
     if (this.isWrapped) this.moveTo(this.#topOf(wanted) - this.#seen / 3);

@@ -154,7 +154,10 @@ function begin() {
     if (line) list.goTo(line);
     else {
       list.isFollowing = !outline.isComplete;
+      if (list.isFollowing && outline.lines > 0) list.bringIntoSight();
       list.moveToEnd();
+      // Why it failed is mostly said last: nobody should have to look for it.
+      if (document.querySelector("#stage-head .s-failed")) root.scrollIntoView({ block: "end" });
     }
   }
   searchIn(root, list, { address: root.dataset.search, attempt: () => outline.attempt });

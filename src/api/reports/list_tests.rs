@@ -18,8 +18,9 @@ pub(super) struct TestsQuery {
     outcome: String,
 }
 
-/// Lists the test cases of a run that are kept: those that failed or were flaky, and the slowest. By stage, the
-/// try that counts first, failures first.
+/// Lists the test cases of a run that are kept: those that failed or were flaky, and the slowest
+///
+/// By stage, the try that counts first, failures first.
 #[utoipa::path(
     get, path = "/runs/{run}/tests", tag = "reports",
     extensions(("x-access" = json!("viewer"))),

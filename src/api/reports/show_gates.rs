@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::desk::trends::{self, GateTrend, GatesAsked};
+use crate::desk::reports::trends::{self, GateTrend, GatesAsked};
 use crate::http::{App, Json, Page, Path, Problem, Query, Visitor};
 
 /// Of which runs.

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::desk::trends::{self, MetricsAsked, MetricsTrend};
+use crate::desk::reports::trends::{self, MetricsAsked, MetricsTrend};
 use crate::http::{App, Json, Path, Problem, Query, Visitor};
 
 /// Of which runs.
@@ -18,8 +18,9 @@ pub(super) struct MetricsQuery {
     days: Option<u32>,
 }
 
-/// Shows how long the runs of a project took and waited, how many passed and what they cost: by day, and one by
-/// one for the newest.
+/// Shows how the runs of a project did: duration, success, waiting and cost by day
+///
+/// The newest runs also stand one by one.
 #[utoipa::path(
     get, path = "/projects/{team}/{name}/metrics", tag = "reports",
     extensions(("x-access" = json!("viewer"))),

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::desk::trends::{self, TestTrend};
+use crate::desk::reports::trends::{self, TestTrend};
 use crate::http::{App, Json, Path, Problem, Query, Visitor};
 
 /// How far back.

@@ -425,6 +425,6 @@ fn failing_and_flaky_tests_are_named_also_where_the_stage_passed() {
     let outline = world.outline();
     let text = summary::lines(view(&outline), &ends).join("\n");
     let wanted = "tests:\n  unit (3.10): 42 passed, 1 failed, 0 skipped\n    \
-                  ✗ shop › cart::adds_up: 3 is not 4\n    ↻ shop::opens (flaky)\n";
+                  ✗ shop › cart::adds_up: 3 is not 4\n    ↻ shop::opens (flaky)";
     assert!(text.contains(wanted), "{text}");
 }

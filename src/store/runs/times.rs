@@ -49,7 +49,6 @@ pub struct RunTimesRow {
 
 impl Store {
     /// Runs whose ids lie in the spans (from, and before), newest first.
-    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     pub async fn list_run_times(
         &self,
         filter: &TimesFilter,

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{SPANS, path_of, short_day, signed};
-use crate::desk::trends::{self, CaseTrend, TestDay, TestTrend};
+use crate::desk::reports::trends::{self, CaseTrend, TestDay, TestTrend};
 use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
 use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit, sparkline};

@@ -1,6 +1,6 @@
 //! Gates with their trends. Pure.
 
-use crate::desk::trends::{GatePoint, GateTrend};
+use crate::desk::reports::trends::{GatePoint, GateTrend};
 use crate::runs::view::{GateView, RunView};
 use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit, sparkline};
 

@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::{SPANS, gates, number, path_of, short_day};
 use crate::desk::projects;
-use crate::desk::trends::{self, DayMetrics, GatesAsked, MetricsAsked, MetricsTrend};
+use crate::desk::reports::trends::{self, DayMetrics, GatesAsked, MetricsAsked, MetricsTrend};
 use crate::http::{App, Path, Problem, Query};
 use crate::store::access::projects::ProjectRow;
 use crate::ui::reports::chart::{Chart, Kind, Series, Tone, Unit};

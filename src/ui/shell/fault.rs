@@ -65,10 +65,12 @@ fn lead_in(headers: &HeaderMap, here: &str) -> Response {
 }
 
 fn page(problem: &Problem, status: StatusCode, method: &Method) -> Option<Response> {
-    let next = match problem.kind() {
-        ProblemKind::Unauthenticated => Exit::SignIn,
-        _ if *method == Method::GET => Exit::Home,
-        _ => Exit::Back,
+    let next = if problem.kind() == ProblemKind::Unauthenticated {
+        Exit::SignIn
+    } else if *method == Method::GET {
+        Exit::Home
+    } else {
+        Exit::Back
     };
     let help = match (problem.kind(), problem.help()) {
         // What the problem says is for programs.

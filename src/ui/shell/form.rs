@@ -8,8 +8,8 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 
-use super::shell::{Visit, page};
 use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::ui::shell::{Visit, page};
 
 /// A form that somebody who is signed in has sent from a page of ours, proved by its `csrf` field.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ struct Proof {
 
 /// The same, for what answers with a page instead of leading on.
 #[derive(Debug)]
-pub(super) struct Sent<T>(pub(super) Visit, pub(super) T);
+pub(in crate::ui) struct Sent<T>(pub(in crate::ui) Visit, pub(in crate::ui) T);
 
 impl<T: DeserializeOwned + Send> FromRequest<App> for Posted<T> {
     type Rejection = Problem;
@@ -100,7 +100,7 @@ pub(in crate::ui) fn onward(path: &str) -> Response {
 }
 
 /// What is wrong with what somebody has typed, to be said beside the form; any other problem is a page.
-pub(super) fn mistake(problem: Problem) -> Result<String, Problem> {
+pub(in crate::ui) fn mistake(problem: Problem) -> Result<String, Problem> {
     match problem.kind() {
         ProblemKind::BadRequest | ProblemKind::Conflict | ProblemKind::Refused => {
             let mut letters = problem.title().chars();
@@ -109,19 +109,32 @@ pub(super) fn mistake(problem: Problem) -> Result<String, Problem> {
             let help = problem.help().map_or_else(String::new, |it| format!(" {it}"));
             Ok(format!("{}.{help}", title.trim_end_matches('.')))
         }
-        _ => Err(problem),
+        ProblemKind::Unauthenticated
+        | ProblemKind::Forbidden
+        | ProblemKind::NotFound
+        | ProblemKind::MethodNotAllowed
+        | ProblemKind::PreconditionFailed
+        | ProblemKind::TooLarge
+        | ProblemKind::UnsupportedMedia
+        | ProblemKind::RangeNotSatisfiable
+        | ProblemKind::TooMany
+        | ProblemKind::Internal
+        | ProblemKind::Unavailable => Err(problem),
     }
 }
 
 /// A form once more, since something in it is wrong.
-pub(super) fn again(template: &impl Template) -> Result<Response, Problem> {
+pub(in crate::ui) fn again(template: &impl Template) -> Result<Response, Problem> {
     let mut response = page(template)?;
     *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     Ok(response)
 }
 
 /// A whole number that somebody has typed; an empty field is `None`.
-pub(super) fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<Option<T>, Problem> {
+pub(in crate::ui) fn number<T: std::str::FromStr>(
+    text: &str,
+    what: &str,
+) -> Result<Option<T>, Problem> {
     let text = text.trim();
     if text.is_empty() {
         return Ok(None);
@@ -131,17 +144,17 @@ pub(super) fn number<T: std::str::FromStr>(text: &str, what: &str) -> Result<Opt
 }
 
 /// What stands on the lines of a text, or between its spaces.
-pub(super) fn listed(text: &str) -> Vec<String> {
+pub(in crate::ui) fn listed(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
 /// A text of several lines as it was typed: browsers send other ends of lines.
-pub(super) fn lines(text: &str) -> String {
+pub(in crate::ui) fn lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
 /// Part of an address that may have any letters.
-pub(super) fn encoded(text: &str) -> String {
+pub(in crate::ui) fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 

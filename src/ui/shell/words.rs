@@ -115,7 +115,7 @@ impl Words {
     }
 
     /// The beginning of a commit id.
-    pub(in crate::ui) fn revision<'a>(self, revision: &'a str) -> &'a str {
+    pub(in crate::ui) fn revision(self, revision: &str) -> &str {
         revision.get(..REVISION_CHARS).unwrap_or(revision)
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_moment_is_read_by_programs_and_people() {
-        let html = Words::at(Timestamp(60_000)).ago(&Timestamp(0)).0;
+        let html = Words::at(Timestamp(60_000)).ago(Timestamp(0)).0;
         let wanted = r#"<time datetime="1970-01-01T00:00:00.000Z" data-ago="0" title="1970-01-01 00:00:00 UTC">1 min ago</time>"#;
         assert_eq!(html, wanted);
     }
@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn sizes_are_in_powers_of_a_thousand() {
         let words = Words::at(Timestamp(0));
-        let texts = [0, 999, 1000, 12_345, 4_000_000_000].map(|it| words.bytes(&it));
+        let texts = [0, 999, 1000, 12_345, 4_000_000_000].map(|it| words.bytes(it));
         assert_eq!(texts, ["0 B", "999 B", "1.0 kB", "12.3 kB", "4.0 GB"]);
     }
 }

@@ -42,6 +42,9 @@ await journey(async (open, browser) => {
       return [document.body.innerText, document.title, ...fields].join("\n");
     });
     for (const field of missing) if (text.includes(`__fired('${field}')`)) missing.delete(field);
+    // What is inside of an artifact has pages of its own.
+    const inside = await page.evaluate(() => [...document.links].map((it) => it.pathname + it.search).filter((it) => it.includes("/artifacts?")));
+    if (path.includes("/artifacts")) paths.push(...inside.filter((it) => !paths.includes(it)).slice(0, 5));
     const planted = await page.evaluate(() => {
       const found = [...document.querySelectorAll("[onerror], [onload], [onmouseover], img[src=x], script:not([src])")];
       const links = [...document.querySelectorAll("[href], [src], [action]")].filter((it) => /^\s*javascript:/i.test(it.getAttribute("href") ?? it.getAttribute("src") ?? it.getAttribute("action")));

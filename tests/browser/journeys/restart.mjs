@@ -1,7 +1,7 @@
 // The server dies in the middle of a run and comes back: pages say that they are cut off, catch up, and are not loaded again.
 
 import { ask, expect, expectEqual, facts, journey, until } from "../support/journey.mjs";
-import { expectSamePage, markPage, seenOn } from "../support/live.mjs";
+import { expectSamePage, markPage } from "../support/live.mjs";
 
 await journey(async (open) => {
   const visitor = await open();
@@ -35,7 +35,8 @@ await journey(async (open) => {
 
   // What a page shows after it has caught up is what it shows when it is new.
   const fresh = await visitor.page(`/runs/${facts.run}`);
-  await until("the page and a new one say the same", async () => (await seenOn(run)) === (await seenOn(fresh)));
+  const states = (page) => page.locator("main .status").allInnerTexts().then((it) => it.join(" "));
+  await until("the page and a new one show the same states", async () => (await states(run)) === (await states(fresh)));
   const lines = await log.locator("main").innerText();
   for (const nth of [1, 2, 3, 4]) {
     const count = lines.split(`line ${nth} of unit`).length - 1;

@@ -25,7 +25,7 @@ async fn shop() -> Server {
     server.person("outsider", false).await;
     server.member(&elsewhere, "outsider", Role::Admin).await;
     let token = server.token("ada", &["owner"]).await;
-    let body = json!({ "team": "shop", "name": "web", "address": "https://git.example/x" });
+    let body = json!({ "team": "shop", "name": "web", "address": "https://git.example/x", "forge": "github" });
     assert_eq!(server.post(&token, "/api/v1/projects", body).await.status, 201);
     server
 }
@@ -166,8 +166,16 @@ async fn a_team_and_a_project_are_made_and_changed() {
         page.text.contains("/api/v1/hooks/") && page.text.contains("Make the secret"),
         "{page:?}"
     );
+    let ada_did = |subject: &str| ("person:ada".to_owned(), subject.to_owned());
+    assert_eq!(audited(&server, "team.create").await, [ada_did("bank")]);
+    assert!(audited(&server, "project.create").await.contains(&ada_did("bank/api")));
+}
 
-    let path = "/projects/bank/api/settings";
+#[tokio::test]
+async fn a_project_is_changed_archived_and_restored() {
+    let server = shop().await;
+    let ada = Browser::of(&server, "ada").await;
+    let path = "/projects/shop/web/settings";
     let change = [
         ("address", "https://git.example/z"),
         ("forge", "gitea"),
@@ -175,14 +183,14 @@ async fn a_team_and_a_project_are_made_and_changed() {
         ("priority", "-3"),
         ("poll_seconds", ""),
     ];
-    leads_to(&ada.post(path, &change).await, "/projects/bank/api/settings?done=saved");
+    leads_to(&ada.post(path, &change).await, "/projects/shop/web/settings?done=saved");
     says(
         &ada.post(path, &[("priority", "high"), ("default_branch", "m")]).await,
         "The priority is a whole number.",
     );
     leads_to(
         &ada.post(&format!("{path}/retention"), &[("days", "30"), ("count", "")]).await,
-        "/projects/bank/api/settings?done=saved",
+        "/projects/shop/web/settings?done=saved",
     );
     says(&ada.post(&format!("{path}/retention"), &[("count", "0")]).await, "from 1 to");
     let page = ada.get(path).await.text;
@@ -197,23 +205,20 @@ async fn a_team_and_a_project_are_made_and_changed() {
     }
     leads_to(
         &ada.post(&format!("{path}/badge"), &[("token", "rotate")]).await,
-        "/projects/bank/api/settings?done=saved",
+        "/projects/shop/web/settings?done=saved",
     );
-    assert!(ada.get(path).await.text.contains("/badges/bank/api/ci.svg?token="));
+    assert!(ada.get(path).await.text.contains("/badges/shop/web/ci.svg?token="));
     leads_to(
         &ada.post(&format!("{path}/archive"), &[]).await,
-        "/projects/bank/api/settings?done=archived",
+        "/projects/shop/web/settings?done=archived",
     );
     assert!(ada.get(path).await.text.contains("Restore the project"));
     leads_to(
         &ada.post(&format!("{path}/restore"), &[]).await,
-        "/projects/bank/api/settings?done=restored",
+        "/projects/shop/web/settings?done=restored",
     );
-
-    let ada_did = |subject: &str| ("person:ada".to_owned(), subject.to_owned());
-    assert_eq!(audited(&server, "team.create").await, [ada_did("bank")]);
-    assert_eq!(audited(&server, "project.archive").await, [ada_did("bank/api")]);
-    assert!(audited(&server, "project.create").await.contains(&ada_did("bank/api")));
+    let archived = audited(&server, "project.archive").await;
+    assert_eq!(archived, [("person:ada".to_owned(), "shop/web".to_owned())]);
 }
 
 #[tokio::test]
@@ -276,7 +281,7 @@ async fn what_a_browser_sends_of_several_lines_is_stored_as_typed() {
         names: vec!["PEM".to_owned()],
         reader: trunkline::secrets::rules::Reader {
             event: "push".to_owned(),
-            ..Default::default()
+            ..trunkline::secrets::rules::Reader::default()
         },
     };
     assert_eq!(server.app.secrets.deliver(&request).await.unwrap(), ["one\ntwo\n"]);

@@ -63,6 +63,7 @@ pub(super) struct RetentionArgs {
 
 /// Who may see the badges.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub(super) struct BadgeArgs {
     /// The project
     #[arg(value_name = "TEAM/NAME")]

@@ -63,6 +63,7 @@ struct ChangedFile {
 }
 
 #[derive(Debug, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the interface calls it so")]
 struct Metric {
     stage: String,
     metric: String,

@@ -119,7 +119,7 @@ pub(super) async fn rotate(
             let mut shell = shown.shell.clone();
             shell.done = is_given.then_some("Saved.");
             let made = Some(secret).filter(|_| !is_given);
-            page(&WebhooksPage { made, shell, ..shown })
+            page(&WebhooksPage { shell, made, ..shown })
         }
         Err(problem) => {
             found.place.problem = Some(mistake(problem)?);

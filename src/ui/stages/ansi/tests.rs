@@ -43,7 +43,7 @@ fn styles_of_all_kinds_become_classes() {
 #[test]
 fn what_nobody_knows_changes_nothing() {
     for codes in ["38;5;999", "38;9", "38;5", "38", "48;2;1;2", "999", "?1", ">4;1", "58;5;1"] {
-        assert_eq!(print(&format!("\u{1b}[{codes}mx")).replace("x", ""), "", "{codes}");
+        assert_eq!(print(&format!("\u{1b}[{codes}mx")).replace('x', ""), "", "{codes}");
     }
     assert_eq!(print("\u{1b}[58;5;1;31mx"), "<span class=\"f1\">x</span>");
 }

@@ -192,7 +192,7 @@ struct AccountKey {
 /// All budgets and what is used of them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    budgets: Vec<Budget>,
+    all: Vec<Budget>,
     accounts: HashMap<AccountKey, Account>,
     open: HashMap<CallId, Open>,
     closed: HashMap<CallId, Closed>,
@@ -203,7 +203,7 @@ impl Budgets {
     /// These budgets, of which nothing is used.
     #[must_use]
     pub fn new(budgets: Vec<Budget>) -> Self {
-        Self { budgets, ..Self::default() }
+        Self { all: budgets, ..Self::default() }
     }
 
     /// Reserves with all budgets or with none. A call that is reserved already stays so.
@@ -307,7 +307,7 @@ impl Budgets {
 
     /// Forgets accounts of windows that ended before `now` and that no open call is in.
     pub fn forget(&mut self, now: Timestamp) {
-        let budgets = &self.budgets;
+        let budgets = &self.all;
         self.accounts.retain(|key, account| {
             let window = budgets.get(key.budget).map(|it| it.window);
             let end = window.and_then(|it| it.end(Timestamp(key.window)));
@@ -316,7 +316,7 @@ impl Budgets {
     }
 
     fn keys(&self, subject: &Subject, now: Timestamp) -> Vec<AccountKey> {
-        let budgets = self.budgets.iter().enumerate();
+        let budgets = self.all.iter().enumerate();
         let keys = budgets.filter_map(|(index, budget)| {
             let values = budget.scope.account_of(subject)?;
             let window = budget.window.start(now).0;
@@ -326,7 +326,7 @@ impl Budgets {
     }
 
     fn budget(&self, key: &AccountKey) -> Option<&Budget> {
-        self.budgets.get(key.budget)
+        self.all.get(key.budget)
     }
 
     fn check(
@@ -377,7 +377,7 @@ impl Budgets {
                 account.requests = account.requests.saturating_add(1);
             }
             account.spent = account.spent.plus(cost);
-            alerts.extend(alert(&self.budgets, key, account));
+            alerts.extend(alert(&self.all, key, account));
         }
         self.remember(id, Closed { accounts, estimate, close });
         Settled { charged: cost, overrun, alerts, close: Some(close) }
@@ -390,7 +390,7 @@ impl Budgets {
             let account = self.accounts.entry(key.clone()).or_default();
             account.spent = account.spent.minus(charged).plus(cost);
             account.overrun = account.overrun.plus(overrun);
-            alerts.extend(alert(&self.budgets, key, account));
+            alerts.extend(alert(&self.all, key, account));
         }
         let charged = cost.minus(charged);
         Settled { charged, overrun, alerts, close: Some(Close::Corrected) }

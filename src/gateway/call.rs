@@ -86,7 +86,7 @@ impl Call {
     /// Answers it: from its cassette, or over the ways that lead to its model.
     pub async fn run(self) -> Response<Answer> {
         let dialect = self.operation.dialect();
-        let result = match self.from_cassette() {
+        let result = match self.replayed() {
             Some(result) => result,
             None => self.live().await,
         };
@@ -238,7 +238,7 @@ impl Call {
             remaining: prepared.remaining,
             flags: prepared.flags,
         };
-        Ok(headers::to_client(head, Answer::full(body), &self.asked.model, &told))
+        Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told))
     }
 
     async fn refused_by_provider(
@@ -267,7 +267,7 @@ impl Call {
             let what = "the provider does not accept the gateway's key";
             return Failure::next(Err(Refusal::Upstream(what.to_owned())));
         }
-        Failure::next(Ok(headers::to_client(head, Answer::full(body), &self.asked.model, &told)))
+        Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
     }
 
     /// A stream begins when its first piece is there: until then another way may do better.
@@ -307,7 +307,7 @@ impl Call {
             client_gone: limits.client_gone,
             tasks: self.core.tasks.clone(),
         });
-        Ok(headers::to_client(head, Answer::Live(Box::new(live)), &self.asked.model, &told))
+        Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
     }
 
     fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {

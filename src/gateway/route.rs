@@ -225,16 +225,12 @@ impl Bucket {
             self.level = self.level.saturating_add(gained).min(full);
             self.filled_at = now;
         }
-        match self.level.checked_sub(1000) {
-            Some(left) => {
-                self.level = left;
-                Ok(())
-            }
-            None => {
-                let missing = (1000 - self.level).saturating_mul(60);
-                Err(Milliseconds(missing.div_ceil(per_minute.max(1))))
-            }
+        if let Some(left) = self.level.checked_sub(1000) {
+            self.level = left;
+            return Ok(());
         }
+        let missing = (1000 - self.level).saturating_mul(60);
+        Err(Milliseconds(missing.div_ceil(per_minute.max(1))))
     }
 }
 

@@ -85,8 +85,11 @@ pub struct Core {
     pub tasks: TaskTracker,
     breakers: Mutex<Breakers>,
     turn: AtomicUsize,
-    prices_at_hand: Mutex<HashMap<(Arc<str>, String), (Timestamp, Arc<PriceRow>)>>,
+    prices_at_hand: Mutex<PricesAtHand>,
 }
+
+/// Prices that were just asked for, by provider and model, and until when each is the right one.
+type PricesAtHand = HashMap<(Arc<str>, String), (Timestamp, Arc<PriceRow>)>;
 
 impl Core {
     /// The circuit breakers.

@@ -76,7 +76,9 @@ impl Settlement {
         if is_estimated {
             self.flag("estimated");
         }
-        flags.iter().for_each(|it| self.flag(it));
+        for it in flags {
+            self.flag(it);
+        }
         self.close(&metered);
     }
 

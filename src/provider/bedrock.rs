@@ -7,6 +7,7 @@ use crate::model::{Usage, UsageClass as Class};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the wire calls them so")]
 struct RawUsage {
     input_tokens: u64,
     output_tokens: u64,

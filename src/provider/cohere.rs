@@ -13,6 +13,7 @@ struct RawUsage {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the wire calls them so")]
 struct Counts {
     input_tokens: f64,
     output_tokens: f64,

@@ -143,7 +143,8 @@ async fn answer(
 
 fn whole(status: u16, body: String) -> Response<Pieces> {
     let pieces = VecDeque::from([(Bytes::from(body), 0)]);
-    let body = Pieces { pieces, pause: None, chunk: Duration::ZERO, is_cut: false, charged: None };
+    let body =
+        Pieces { left: pieces, pause: None, chunk: Duration::ZERO, is_cut: false, charged: None };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or_default();
     said_by_vendor(response.headers_mut(), "application/json");
@@ -156,7 +157,7 @@ fn stream(said: &words::Said<'_>, orders: &Orders, charged: Arc<Charged>) -> Res
         pieces.truncate(usize::try_from(cut).unwrap_or(usize::MAX));
     }
     let body = Pieces {
-        pieces,
+        left: pieces,
         pause: None,
         chunk: orders.chunk,
         is_cut: orders.cut.is_some(),
@@ -179,7 +180,7 @@ fn said_by_vendor(headers: &mut HeaderMap, kind: &'static str) {
 /// A body in pieces, each with the tokens that are charged once it is sent.
 #[derive(Debug)]
 struct Pieces {
-    pieces: VecDeque<(Bytes, u64)>,
+    left: VecDeque<(Bytes, u64)>,
     chunk: Duration,
     pause: Option<Pin<Box<tokio::time::Sleep>>>,
     /// Whether the connection breaks where the pieces end.
@@ -199,7 +200,7 @@ impl Body for Pieces {
             ready!(pause.as_mut().poll(context));
             self.pause = None;
         }
-        let Some((piece, tokens)) = self.pieces.pop_front() else {
+        let Some((piece, tokens)) = self.left.pop_front() else {
             let is_cut = std::mem::take(&mut self.is_cut);
             let broken = || Err(std::io::ErrorKind::ConnectionReset.into());
             return Poll::Ready(is_cut.then(broken));

@@ -71,7 +71,12 @@ pub(super) fn to_provider(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// The answer of a provider for the client.
-pub(super) fn to_client(head: Parts, answer: Answer, model: &str, told: &Told) -> Response<Answer> {
+pub(super) fn to_client(
+    head: &Parts,
+    answer: Answer,
+    model: &str,
+    told: &Told,
+) -> Response<Answer> {
     let mut response = Response::new(answer);
     *response.status_mut() = head.status;
     let headers = response.headers_mut();

@@ -26,7 +26,7 @@ const PROVIDER: &str = "cassette";
 
 impl Call {
     /// The recorded answer; `None` when the call is to go out.
-    pub(super) fn from_cassette(&self) -> Option<Result<Response<Answer>, Refusal>> {
+    pub(super) fn replayed(&self) -> Option<Result<Response<Answer>, Refusal>> {
         let cassette = self.cassette.as_ref()?;
         let mode = self.core.cassette_mode;
         if matches!(mode, CassetteMode::Live | CassetteMode::Record) {

@@ -46,9 +46,8 @@ impl Recorder {
         let after = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.half.extend_from_slice(piece);
         let whole = match std::str::from_utf8(&self.half) {
-            Ok(_) => self.half.len(),
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => self.half.len(),
+            Ok(_) | Err(_) => self.half.len(),
         };
         let rest = self.half.split_off(whole);
         let text = String::from_utf8_lossy(&std::mem::replace(&mut self.half, rest)).into_owned();

@@ -56,12 +56,12 @@ impl Redactor {
         entry.response.content = match entry.response.content {
             Content::Text(text) => Content::Text(self.text(&text)),
             Content::Json(json) => Content::of_body(self.text(json.get()).as_bytes()),
-            Content::Stream(pieces) => Content::Stream(self.pieces(pieces)),
+            Content::Stream(pieces) => Content::Stream(self.pieces(&pieces)),
         };
         entry
     }
 
-    fn pieces(&self, pieces: Vec<(u64, String)>) -> Vec<(u64, String)> {
+    fn pieces(&self, pieces: &[(u64, String)]) -> Vec<(u64, String)> {
         let clean: Vec<_> = pieces.iter().map(|it| (it.0, self.text(&it.1))).collect();
         let whole: String = clean.iter().map(|it| it.1.as_str()).collect();
         let redacted = self.text(&whole);

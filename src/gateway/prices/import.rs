@@ -126,7 +126,9 @@ fn rates(prices: &Map<String, Value>) -> Result<(Rates, Vec<Above>), String> {
         }
     }
     hour_of_cache(&mut rates);
-    above.iter_mut().for_each(|it| hour_of_cache(&mut it.rates));
+    for it in &mut above {
+        hour_of_cache(&mut it.rates);
+    }
     Ok((rates, above))
 }
 

@@ -1,6 +1,6 @@
 //! Puts a gateway together from its settings. Secrets and files are read here, once.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
@@ -173,7 +173,7 @@ fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUp
     let mut rows = Vec::new();
     for name in &settings.prices {
         let text = file(name, outside)?;
-        let is_json = name.ends_with(".json");
+        let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
         let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
         rows.extend(read.map_err(|it| wrong(name, &it))?.prices);
     }

@@ -224,13 +224,11 @@ async fn read(response: Response<Incoming>) -> Reply {
     let (head, mut body) = response.into_parts();
     let (mut all, mut is_broken) = (Vec::new(), false);
     while let Some(frame) = body.frame().await {
-        match frame {
-            Ok(frame) => all.extend_from_slice(&frame.into_data().unwrap_or_default()),
-            Err(_) => {
-                is_broken = true;
-                break;
-            }
-        }
+        let Ok(frame) = frame else {
+            is_broken = true;
+            break;
+        };
+        all.extend_from_slice(&frame.into_data().unwrap_or_default());
     }
     let body = String::from_utf8_lossy(&all).into_owned();
     Reply { status: head.status.as_u16(), headers: head.headers, body, is_broken }

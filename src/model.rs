@@ -9,6 +9,7 @@ pub mod money;
 pub mod status;
 pub mod report;
 pub mod time;
+pub mod usage;
 
 pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
 pub use digest::Digest;
@@ -18,3 +19,4 @@ pub use money::UsdNanos;
 pub use report::{CaseOutcome, FindingLevel};
 pub use status::{AttemptStatus, RunStatus, StageStatus};
 pub use time::{Clock, Milliseconds, Timestamp};
+pub use usage::{Usage, UsageClass};

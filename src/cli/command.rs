@@ -29,6 +29,7 @@ pub mod team;
 pub mod token;
 pub mod key;
 pub mod audit;
+pub mod gateway;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -108,6 +109,8 @@ pub enum Subcommand {
     Key(key::KeyArgs),
     /// Show or export the audit log of a server
     Audit(audit::AuditArgs),
+    /// Serve the LLM gateway alone: calls to models metered, held to budgets, recorded, replayed
+    Gateway(gateway::GatewayArgs),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -131,6 +134,7 @@ impl Subcommand {
             Self::Worker(_) => Some("worker"),
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
+            Self::Gateway(_) => Some("gateway"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -176,10 +180,16 @@ impl Subcommand {
         ) || matches!(self, Self::Gc(args) if args.of_server)
     }
 
+    /// Whether `--config` names a file of its own, and not that of a server.
+    #[must_use]
+    pub fn has_a_file_of_its_own(&self) -> bool {
+        matches!(self, Self::Gateway(_))
+    }
+
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        let is_long = matches!(self, Self::Serve(_) | Self::Worker(_));
+        let is_long = matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Gateway(_));
         if is_long { "warn,trunkline=info" } else { "warn" }
     }
 }
@@ -218,6 +228,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Token(args) => token::execute(session, &args).await,
         Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Audit(args) => audit::execute(session, &args).await,
+        Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

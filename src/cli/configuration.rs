@@ -15,7 +15,8 @@ pub fn environment(
     global: &GlobalArgs,
     command: &Subcommand,
 ) -> anyhow::Result<Environment> {
-    if !command.is_about_a_server() && global.config.is_none() {
+    let is_named = global.config.is_some() && !command.has_a_file_of_its_own();
+    if !command.is_about_a_server() && !is_named {
         return Ok(process);
     }
     let Some(path) = file(&process, global) else { return Ok(process.with_files()?) };

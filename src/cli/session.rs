@@ -23,6 +23,8 @@ pub struct Session {
     pub server: Option<String>,
     /// Certificates of authorities that are trusted as well.
     pub ca: Option<PathBuf>,
+    /// What `--config` names.
+    pub config: Option<PathBuf>,
     /// The folder a person stands in.
     pub folder: PathBuf,
     /// Where results go.
@@ -40,9 +42,10 @@ impl Session {
         settings.state_folder = folder.join(&settings.state_folder);
         let server = global.server.clone().or_else(|| settings.client.server.clone());
         let ca = global.ca.clone().or_else(|| settings.client.ca.clone()).map(|it| folder.join(it));
+        let config = global.config.as_ref().map(|it| folder.join(it));
         let output = Output::new(&settings, global.color, global.json);
         let clock = Arc::new(SystemClock);
-        Ok(Self { settings, environment, server, ca, folder, output, clock })
+        Ok(Self { settings, environment, server, ca, config, folder, output, clock })
     }
 
     /// The server of `--server`, and not of the environment.

@@ -1,0 +1,119 @@
+//! `trunkline gateway`: the LLM gateway alone, with its own file of providers, keys and budgets.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::cli::drive::signals::Signals;
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::session::Session;
+use crate::gateway::ledger::{Ledger, Sum, SumName};
+use crate::gateway::server::journal::Journal;
+use crate::gateway::server::set_up::{self, Outside};
+use crate::gateway::server::{self, Core};
+use crate::gateway::settings::{self, Settings};
+
+/// Arguments of `trunkline gateway`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
+Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
+
+Examples:
+  trunkline gateway --config gateway.toml
+  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100")]
+pub struct GatewayArgs {
+    /// Where to listen [default: `listen` of the file, or 127.0.0.1:4100]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+}
+
+/// Serves until it is stopped, and then says what was spent.
+pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Exit> {
+    let (settings, core) = core(session)?;
+    let address = args.listen.as_ref().unwrap_or(&settings.listen);
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("`{address}` cannot be listened on"))?;
+    let journal = match &settings.ledger {
+        Some(name) => Some(open_journal(session, name, &core).await?),
+        None => None,
+    };
+    session.output.line(&format!("the gateway listens on http://{}", listener.local_addr()?))?;
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    let mut signals = Signals::listen()?;
+    let serve = async {
+        server::serve(core.clone(), listener, stop.clone()).await;
+        over.cancel();
+    };
+    let obey = async {
+        tokio::select! {
+            _ = signals.next() => stop.cancel(),
+            () = over.cancelled() => {}
+        }
+    };
+    let keep = async {
+        match journal {
+            Some(journal) => journal.keep(over.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let ((), (), kept) = tokio::join!(serve, obey, keep);
+    kept.context("the ledger could not be written to its end")?;
+    say_spend(session, &core.ledger)?;
+    Ok(Exit::Passed)
+}
+
+fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
+    let Some(path) = &session.config else {
+        let message = "the gateway needs a file of its own";
+        return Err(Usage::new(message, "name it with `--config FILE`; see docs/gateway.md").into());
+    };
+    let wrong = |why: String| {
+        let message = format!("the gateway's file `{}` is wrong: {why}", path.display());
+        Usage::new(message, "docs/gateway.md shows every setting")
+    };
+    let text = std::fs::read_to_string(path).map_err(|it| wrong(it.to_string()))?;
+    let settings = settings::read(&text).map_err(wrong)?;
+    let variable = |name: &str| session.environment.get(name).map(str::to_owned);
+    let folder = path.parent().unwrap_or(&session.folder).to_owned();
+    let outside = Outside { variables: &variable, folder, clock: session.clock.clone() };
+    let core = set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
+    Ok((settings, core))
+}
+
+async fn open_journal(session: &Session, name: &str, core: &Core) -> anyhow::Result<Journal> {
+    let folder = session.config.as_ref().and_then(|it| it.parent()).unwrap_or(&session.folder);
+    let path = folder.join(name);
+    let opened = Journal::open(&path, core.ledger.clone()).await;
+    let (journal, entries) =
+        opened.with_context(|| format!("the ledger `{}` cannot be opened", path.display()))?;
+    if entries > 0 {
+        let open = core.ledger.open_calls();
+        session
+            .output
+            .line(&format!("{entries} entries of the ledger taken up, {open} calls open"))?;
+    }
+    Ok(journal)
+}
+
+fn say_spend(session: &Session, ledger: &Ledger) -> anyhow::Result<()> {
+    let sums = ledger.sums();
+    if session.output.json {
+        let row = |it: &(SumName, Sum)| {
+            let ((key, provider, model), sum) = it;
+            json!({"key": key, "provider": provider, "model": model, "sum": sum})
+        };
+        session.output.json(&sums.iter().map(row).collect::<Vec<_>>())?;
+        return Ok(());
+    }
+    for ((key, provider, model), sum) in sums {
+        session.output.line(&format!(
+            "{key}  {model} at {provider}: {} calls, {} tokens in, {} out, {}, avoided {}",
+            sum.calls, sum.input_tokens, sum.output_tokens, sum.cost, sum.avoided
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,282 @@
+//! The body of an answer: whole, replayed, or a provider's stream that is passed on piece by piece as it
+//! comes. Whatever becomes of a stream, its use is settled: at its end, when it is cut, when the client
+//! leaves, when its time is over.
+
+pub mod meter;
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::time::Sleep;
+use tokio_util::task::TaskTracker;
+
+use super::cassette::recorder::Recorder;
+use super::settings::ClientGone;
+use super::settlement::Settlement;
+use crate::provider::refusal::Refusal;
+use meter::Meter;
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Answer {
+    /// All at once.
+    Full(Option<Bytes>),
+    /// A provider's stream.
+    Live(Box<Live>),
+}
+
+impl Answer {
+    /// A whole body.
+    #[must_use]
+    pub fn full(body: impl Into<Bytes>) -> Self {
+        Self::Full(Some(body.into()))
+    }
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Full(body) => Poll::Ready(body.take().map(|it| Ok(Frame::data(it)))),
+            Self::Live(live) => live.poll_piece(context).map(|it| it.map(|it| Ok(Frame::data(it)))),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(body) => SizeHint::with_exact(body.as_ref().map_or(0, |it| it.len() as u64)),
+            Self::Live(_) => SizeHint::default(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self, Self::Full(None))
+    }
+}
+
+/// A provider's stream on its way to the client.
+#[derive(Debug)]
+pub struct Live {
+    upstream: Option<Source>,
+    ready: VecDeque<Bytes>,
+    meter: Meter,
+    settlement: Option<Settlement>,
+    recorder: Option<Recorder>,
+    deadline: Pin<Box<Sleep>>,
+    client_gone: ClientGone,
+    tasks: TaskTracker,
+}
+
+/// Where the pieces of a stream come from.
+#[derive(Debug)]
+pub enum Source {
+    /// A provider.
+    Wire(Incoming),
+    /// A cassette: what is left of it, with the milliseconds after the start at which each piece came.
+    Tape {
+        /// The pieces.
+        pieces: VecDeque<(u64, Bytes)>,
+        /// When the replay began, if it is to take as long as the recording.
+        started: Option<Instant>,
+        /// Until the next piece.
+        pause: Pin<Box<Sleep>>,
+    },
+}
+
+impl Source {
+    /// A replay, at once or as long as the recording.
+    #[must_use]
+    pub fn tape(pieces: VecDeque<(u64, Bytes)>, is_timed: bool) -> Self {
+        let pause = Box::pin(tokio::time::sleep(Duration::ZERO));
+        Self::Tape { pieces, started: is_timed.then(Instant::now), pause }
+    }
+
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, hyper::Error>>> {
+        match self {
+            Self::Wire(incoming) => loop {
+                match ready!(Pin::new(&mut *incoming).poll_frame(context)) {
+                    Some(Ok(frame)) => {
+                        if let Ok(piece) = frame.into_data() {
+                            return Poll::Ready(Some(Ok(piece)));
+                        }
+                    }
+                    Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                    None => return Poll::Ready(None),
+                }
+            },
+            Self::Tape { pieces, started, pause } => {
+                let Some((after, _)) = pieces.front() else { return Poll::Ready(None) };
+                if let Some(started) = started {
+                    pause.as_mut().reset((*started + Duration::from_millis(*after)).into());
+                    ready!(pause.as_mut().poll(context));
+                }
+                Poll::Ready(pieces.pop_front().map(|it| Ok(it.1)))
+            }
+        }
+    }
+}
+
+/// What a stream is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// What is still to come.
+    pub upstream: Source,
+    /// The piece that has come.
+    pub first: Option<Bytes>,
+    /// Reads it.
+    pub meter: Meter,
+    /// What it is charged to.
+    pub settlement: Settlement,
+    /// Writes it down.
+    pub recorder: Option<Recorder>,
+    /// When its time is over.
+    pub deadline: Sleep,
+    /// What happens when the client leaves.
+    pub client_gone: ClientGone,
+    /// Where it is read to its end then.
+    pub tasks: TaskTracker,
+}
+
+impl Live {
+    /// A stream of which the first piece has come.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let mut live = Self {
+            upstream: Some(parts.upstream),
+            ready: VecDeque::new(),
+            meter: parts.meter,
+            settlement: Some(parts.settlement),
+            recorder: parts.recorder,
+            deadline: Box::pin(parts.deadline),
+            client_gone: parts.client_gone,
+            tasks: parts.tasks,
+        };
+        match parts.first {
+            Some(first) => live.take(&first),
+            None => live.end(None),
+        }
+        live
+    }
+
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = self.ready.pop_front() {
+                return Poll::Ready(Some(piece));
+            }
+            let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            let piece = match upstream.poll_piece(context) {
+                Poll::Ready(piece) => piece,
+                Poll::Pending => {
+                    ready!(self.deadline.as_mut().poll(context));
+                    self.end(Some("the call took longer than it may".to_owned()));
+                    continue;
+                }
+            };
+            match piece {
+                Some(Ok(piece)) => self.take(&piece),
+                Some(Err(error)) => {
+                    self.end(Some(format!("the stream of the provider broke: {error}")));
+                }
+                None => self.end(None),
+            }
+        }
+    }
+
+    /// Takes a piece in, and has what the client shall see of it ready.
+    fn take(&mut self, piece: &Bytes) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.piece(piece);
+        }
+        let piece = self.meter.push(piece);
+        // Settled before the client sees the end, so that its next call finds the budget as it is.
+        if self.meter.has_ended() {
+            self.settle(&[]);
+            self.keep_recording();
+        }
+        if !piece.is_empty() {
+            self.ready.push_back(piece);
+        }
+    }
+
+    /// The stream is over: as it should be, or with an error of its own as the last event.
+    fn end(&mut self, error: Option<String>) {
+        self.upstream = None;
+        let rest = self.meter.finish();
+        if !rest.is_empty() {
+            self.ready.push_back(rest);
+        }
+        let is_whole = self.meter.outcome().is_whole();
+        let has_told = self.meter.outcome().has_failed;
+        if !is_whole && !has_told {
+            let what = error.unwrap_or_else(|| "the stream of the provider ended early".to_owned());
+            let event = Refusal::Upstream(what).event(self.meter.operation().dialect());
+            self.ready.push_back(Bytes::from(event));
+        }
+        if is_whole {
+            self.keep_recording();
+        }
+        self.settle(if is_whole { &[] } else { &["cut"] });
+    }
+
+    fn settle(&mut self, flags: &[&'static str]) {
+        if let Some(settlement) = self.settlement.take() {
+            settlement.settle_stream(&self.meter.outcome(), flags);
+        }
+    }
+
+    /// Clients often leave once they have seen the last event: what came until then is all.
+    fn keep_recording(&mut self) {
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish();
+        }
+    }
+
+    async fn drain(mut self) {
+        let piece = std::future::poll_fn(|context| self.poll_piece(context));
+        let mut piece = Box::pin(piece);
+        while piece.as_mut().await.is_some() {}
+    }
+}
+
+/// The client has left, or the answer is done.
+impl Drop for Live {
+    fn drop(&mut self) {
+        let Some(mut settlement) = self.settlement.take() else { return };
+        settlement.flag("client_gone");
+        let Some(upstream) = self.upstream.take().filter(|_| self.client_gone == ClientGone::Drain)
+        else {
+            drop(self.meter.finish());
+            settlement.settle_stream(&self.meter.outcome(), &[]);
+            return;
+        };
+        let rest = Self {
+            upstream: Some(upstream),
+            ready: VecDeque::new(),
+            meter: self.meter.take(),
+            settlement: Some(settlement),
+            recorder: self.recorder.take(),
+            deadline: std::mem::replace(
+                &mut self.deadline,
+                Box::pin(tokio::time::sleep(Duration::ZERO)),
+            ),
+            // Whoever drops this one, too, does not start a third.
+            client_gone: ClientGone::Stop,
+            tasks: self.tasks.clone(),
+        };
+        self.tasks.spawn(rest.drain());
+    }
+}

@@ -1,0 +1,152 @@
+//! Whose calls a budget is for, and for how long it counts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::prices::rate::Date;
+use crate::model::Timestamp;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// What a call belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The whole installation, or one customer of it.
+    Organisation,
+    /// A team.
+    Team,
+    /// A project, as `team/name`.
+    Project,
+    /// A pipeline of a project.
+    Pipeline,
+    /// A run.
+    Run,
+    /// A stage of a run.
+    Stage,
+    /// An endpoint of a deployed app.
+    Endpoint,
+    /// A model.
+    Model,
+}
+
+impl Kind {
+    /// The word used in files and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Organisation => "organisation",
+            Self::Team => "team",
+            Self::Project => "project",
+            Self::Pipeline => "pipeline",
+            Self::Run => "run",
+            Self::Stage => "stage",
+            Self::Endpoint => "endpoint",
+            Self::Model => "model",
+        }
+    }
+}
+
+/// What one call belongs to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Subject {
+    parts: BTreeMap<Kind, Arc<str>>,
+}
+
+impl Subject {
+    /// The same that also belongs to this.
+    #[must_use]
+    pub fn with(mut self, kind: Kind, name: impl Into<Arc<str>>) -> Self {
+        self.parts.insert(kind, name.into());
+        self
+    }
+
+    /// What it belongs to of a kind.
+    #[must_use]
+    pub fn get(&self, kind: Kind) -> Option<&str> {
+        self.parts.get(&kind).map(|it| &**it)
+    }
+}
+
+/// The calls that a budget is for: those that belong to all of these. `*` counts each name apart.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Scope {
+    parts: BTreeMap<Kind, String>,
+}
+
+impl Scope {
+    /// The same with one more condition.
+    #[must_use]
+    pub fn with(mut self, kind: Kind, name: &str) -> Self {
+        self.parts.insert(kind, name.to_owned());
+        self
+    }
+
+    /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the
+    /// budget is not for it.
+    #[must_use]
+    pub fn account_of(&self, subject: &Subject) -> Option<String> {
+        let mut account = String::new();
+        for (kind, wanted) in &self.parts {
+            let name = subject.get(*kind)?;
+            if wanted != "*" && wanted != name {
+                return None;
+            }
+            let space = if account.is_empty() { "" } else { " " };
+            account.push_str(space);
+            account.push_str(kind.as_str());
+            account.push('=');
+            account.push_str(name);
+        }
+        Some(account)
+    }
+}
+
+/// The span after which a budget begins anew, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// Each hour.
+    Hour,
+    /// Each day.
+    Day,
+    /// Each month.
+    Month,
+    /// Never: as long as what it is for, such as a run.
+    Whole,
+}
+
+impl Window {
+    /// When the window began that a moment lies in.
+    #[must_use]
+    pub fn start(self, at: Timestamp) -> Timestamp {
+        match self {
+            Self::Hour => Timestamp(at.0.div_euclid(HOUR_MS) * HOUR_MS),
+            Self::Day => Date::of(at).start(),
+            Self::Month => {
+                let (year, month, _) = Date::of(at).parts();
+                Date::from_parts(year, month, 1).start()
+            }
+            Self::Whole => Timestamp(0),
+        }
+    }
+
+    /// When the window ends that began at `start`.
+    #[must_use]
+    pub fn end(self, start: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Hour => Some(Timestamp(start.0 + HOUR_MS)),
+            Self::Day => Some(Timestamp(start.0 + 24 * HOUR_MS)),
+            Self::Month => {
+                let (year, month, _) = Date::of(start).parts();
+                let next = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+                Some(Date::from_parts(next.0, next.1, 1).start())
+            }
+            Self::Whole => None,
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! One call from its first byte to the answer's head: admitted, priced, reserved, sent, tried again.
+//! Once admitted it runs in a task of its own, so that a client that leaves cancels nothing half-way.
+
+pub mod admission;
+pub mod money;
+pub mod headers;
+pub mod replay;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, Response};
+
+use super::answer::meter::Meter;
+use super::answer::{Answer, Live, Parts, Source};
+use super::budget::scope::Subject;
+use super::cassette::Cassette;
+use super::cassette::entry::{self, Content};
+use super::cassette::recorder::Recorder;
+use super::cassette::redact::chosen_headers;
+use super::ledger::Origin;
+use super::route::{self, Fate, Step};
+use super::server::Core;
+use super::upstream::{self, UpstreamError};
+use crate::model::{Milliseconds, Timestamp};
+use crate::provider::refusal::Refusal;
+use crate::provider::{self, Operation};
+use headers::Told;
+use money::Prepared;
+
+/// The first pause before a way is tried a second time; twice as long each time after.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The largest answer of a provider that refuses.
+const ERROR_BYTES: u64 = 1 << 20;
+
+/// A call that was admitted.
+#[derive(Debug)]
+pub struct Call {
+    pub(super) core: Arc<Core>,
+    pub(super) id: u128,
+    pub(super) at: Timestamp,
+    pub(super) started: Instant,
+    pub(super) operation: Operation,
+    pub(super) key: String,
+    pub(super) subject: Subject,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) asked: Asked,
+    pub(super) cassette: Option<Arc<Cassette>>,
+}
+
+/// What the request asks for, on its own feet.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[derive(Debug)]
+pub struct Asked {
+    pub(super) model: String,
+    pub(super) is_stream: bool,
+    pub(super) wants_usage: bool,
+    pub(super) max_output: Option<u64>,
+    pub(super) answers: u64,
+    pub(super) service_tier: Option<String>,
+    /// Tokens of the prompt, as they are counted here.
+    pub(super) input_tokens: u64,
+    pub(super) has_audio: bool,
+    pub(super) has_long_cache: bool,
+}
+
+/// Why an attempt gave no answer.
+enum Failure {
+    /// No other way would do better.
+    Final(Refusal),
+    /// Another way may; if none does, this is what the client gets.
+    Next(Box<Result<Response<Answer>, Refusal>>),
+}
+
+impl Failure {
+    fn next(result: Result<Response<Answer>, Refusal>) -> Self {
+        Self::Next(Box::new(result))
+    }
+}
+
+impl Call {
+    /// Answers it: from its cassette, or over the ways that lead to its model.
+    pub async fn run(self) -> Response<Answer> {
+        let dialect = self.operation.dialect();
+        let result = match self.replayed() {
+            Some(result) => result,
+            None => self.live().await,
+        };
+        result.unwrap_or_else(|refusal| headers::refused(&refusal, dialect))
+    }
+
+    async fn live(&self) -> Result<Response<Answer>, Refusal> {
+        let turn = self.core.next_turn();
+        let steps = self.steps(turn);
+        if steps.is_empty() {
+            return Err(Refusal::NotFound(format!(
+                "no route leads to the model `{}`",
+                self.asked.model
+            )));
+        }
+        let (mut attempt, mut last) = (0, None);
+        for round in 0..self.core.limits.attempts {
+            if round > 0 && attempt == 0 {
+                break;
+            }
+            if round > 0 {
+                tokio::time::sleep(pause(round)).await;
+            }
+            for step in &steps {
+                if attempt >= self.core.limits.attempts {
+                    break;
+                }
+                if !self.core.breakers().admits(step.way, self.core.clock.now()) {
+                    continue;
+                }
+                attempt += 1;
+                match self.attempt(step, attempt).await {
+                    Ok(response) => return Ok(response),
+                    Err(Failure::Final(refusal)) => return Err(refusal),
+                    Err(Failure::Next(result)) => last = Some(*result),
+                }
+            }
+        }
+        last.unwrap_or_else(|| Err(self.unavailable(&steps)))
+    }
+
+    /// The ways to the model.
+    fn steps(&self, turn: usize) -> Vec<Step<'_>> {
+        let (core, dialect) = (&self.core, self.operation.dialect());
+        route::steps(&core.routes, &core.known, &self.asked.model, dialect, turn)
+    }
+
+    fn unavailable(&self, steps: &[Step<'_>]) -> Refusal {
+        let ways = steps.iter().map(|it| it.way);
+        let retry_after = self.core.breakers().opens_in(ways, self.core.clock.now());
+        Refusal::Unavailable { retry_after }
+    }
+
+    async fn attempt(&self, step: &Step<'_>, attempt: u32) -> Result<Response<Answer>, Failure> {
+        let prepared = match self.prepare(step, attempt) {
+            Ok(prepared) => prepared,
+            Err(refusal) => {
+                self.core.breakers().release(step.way);
+                return Err(Failure::Final(refusal));
+            }
+        };
+        let request = match self.request(step, prepared.body.clone()) {
+            Ok(request) => request,
+            Err(refusal) => {
+                self.core.breakers().release(step.way);
+                prepared.settlement.cancel();
+                return Err(Failure::Final(refusal));
+            }
+        };
+        let limit = self.core.limits.first_token_ms.into();
+        let sent = Instant::now();
+        match self.core.upstream.send(request, limit).await {
+            Ok(response) => self.received(response, prepared, step, sent).await,
+            Err(error) => Err(self.lost(&error, prepared, step)),
+        }
+    }
+
+    fn request(&self, step: &Step<'_>, body: Bytes) -> Result<Request<Full<Bytes>>, Refusal> {
+        let wrong = || Refusal::Upstream("the provider's address is wrong".to_owned());
+        let provider = self.core.providers.get(step.way.provider).ok_or_else(wrong)?;
+        let address = format!("{}{}", provider.url, self.operation.path());
+        let mut request = Request::post(address).body(Full::new(body)).map_err(|_| wrong())?;
+        *request.headers_mut() = headers::to_provider(&self.headers);
+        let key = provider.keys.get(step.way.key);
+        if let Some((name, value)) = key.and_then(|it| it.as_ref()) {
+            request.headers_mut().insert(name.clone(), value.clone());
+        }
+        Ok(request)
+    }
+
+    /// A provider that did not answer. What may have reached it is charged: the prompt, by count.
+    fn lost(&self, error: &UpstreamError, prepared: Prepared, step: &Step<'_>) -> Failure {
+        self.note(step, Fate::Failed, None);
+        let refusal = match error {
+            UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
+            UpstreamError::Unreachable(_)
+            | UpstreamError::Broken(_)
+            | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
+        };
+        match error {
+            UpstreamError::Unreachable(_) => prepared.settlement.cancel(),
+            UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::TooLarge(_) => {
+                prepared.settlement.settle_prompt();
+            }
+        }
+        Failure::next(Err(refusal))
+    }
+
+    async fn received(
+        &self,
+        response: Response<Incoming>,
+        mut prepared: Prepared,
+        step: &Step<'_>,
+        sent: Instant,
+    ) -> Result<Response<Answer>, Failure> {
+        let status = response.status().as_u16();
+        prepared.settlement.status(status);
+        let fate = route::fate_of_status(status);
+        if fate != Fate::Answered {
+            return Err(self.refused_by_provider(response, prepared, step, fate).await);
+        }
+        if self.asked.is_stream && response.status().is_success() && headers::is_stream(&response) {
+            return self.stream(response, prepared, step, sent).await;
+        }
+        let (head, body) = response.into_parts();
+        let limits = &self.core.limits;
+        let body = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into()).await;
+        let body = match body {
+            Ok(body) => body,
+            Err(error) => return Err(self.lost(&error, prepared, step)),
+        };
+        self.note(step, Fate::Answered, None);
+        let upstream_time = sent.elapsed();
+        prepared.settlement.first_piece();
+        self.record_whole(&prepared.body, &head, &body);
+        let reserved = prepared.reserved;
+        let cost = if head.status.is_success() {
+            self.settle_whole(prepared.settlement, &body)
+        } else {
+            prepared.settlement.cancel();
+            crate::model::UsdNanos(0)
+        };
+        let told = Told {
+            attempt: prepared.attempt,
+            overhead: self.started.elapsed().saturating_sub(upstream_time),
+            origin: Origin::Live,
+            reserved: Some(reserved),
+            cost: Some(cost),
+            remaining: prepared.remaining,
+            flags: prepared.flags,
+        };
+        Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told))
+    }
+
+    async fn refused_by_provider(
+        &self,
+        response: Response<Incoming>,
+        prepared: Prepared,
+        step: &Step<'_>,
+        fate: Fate,
+    ) -> Failure {
+        self.note(step, fate, headers::retry_after(response.headers()));
+        let (head, body) = response.into_parts();
+        let limit = self.core.limits.first_token_ms.into();
+        let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
+        let told = Told {
+            attempt: prepared.attempt,
+            overhead: Duration::ZERO,
+            origin: Origin::Live,
+            reserved: None,
+            cost: None,
+            remaining: None,
+            flags: prepared.flags,
+        };
+        prepared.settlement.cancel();
+        if fate == Fate::KeyRefused {
+            tracing::error!(status = %head.status, "a provider does not accept the gateway's key");
+            let what = "the provider does not accept the gateway's key";
+            return Failure::next(Err(Refusal::Upstream(what.to_owned())));
+        }
+        Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
+    }
+
+    /// A stream begins when its first piece is there: until then another way may do better.
+    async fn stream(
+        &self,
+        response: Response<Incoming>,
+        mut prepared: Prepared,
+        step: &Step<'_>,
+        sent: Instant,
+    ) -> Result<Response<Answer>, Failure> {
+        let (head, mut body) = response.into_parts();
+        let limits = &self.core.limits;
+        let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
+        let first = match upstream::first_piece(&mut body, limit).await {
+            Ok(first) => first,
+            Err(error) => return Err(self.lost(&error, prepared, step)),
+        };
+        self.note(step, Fate::Answered, None);
+        prepared.settlement.first_piece();
+        let told = Told {
+            attempt: prepared.attempt,
+            overhead: self.started.elapsed().saturating_sub(sent.elapsed()),
+            origin: Origin::Live,
+            reserved: Some(prepared.reserved),
+            cost: None,
+            remaining: prepared.remaining,
+            flags: prepared.flags,
+        };
+        let total = Duration::from(limits.total_ms).saturating_sub(self.started.elapsed());
+        let live = Live::new(Parts {
+            upstream: Source::Wire(body),
+            first,
+            meter: Meter::new(self.operation, prepared.cuts_usage),
+            settlement: prepared.settlement,
+            recorder: self.recorder(&prepared.body, &head),
+            deadline: tokio::time::sleep(total),
+            client_gone: limits.client_gone,
+            tasks: self.core.tasks.clone(),
+        });
+        Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
+    }
+
+    fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
+        self.core.breakers().note(step.way, fate, retry_after, self.core.clock.now());
+    }
+
+    /// The call as cassettes know it.
+    pub(super) fn recorded(&self, body: &[u8]) -> entry::Call {
+        let headers = self.headers.iter();
+        let headers = headers.filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?)));
+        entry::Call::new(self.operation.path(), headers, body)
+    }
+
+    fn recorder(&self, body: &[u8], head: &hyper::http::response::Parts) -> Option<Recorder> {
+        let cassette = self.cassette.clone()?;
+        let call = self.recorded(body);
+        Some(Recorder::new(cassette, call, head.status.as_u16(), chosen(&head.headers)))
+    }
+
+    fn record_whole(&self, sent: &[u8], head: &hyper::http::response::Parts, body: &[u8]) {
+        let Some(cassette) = &self.cassette else { return };
+        let response = entry::Response {
+            status: head.status.as_u16(),
+            headers: chosen(&head.headers),
+            content: Content::of_body(body),
+        };
+        cassette.record(&self.recorded(sent), response);
+    }
+}
+
+fn chosen(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
+    chosen_headers(headers.iter().filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?))))
+}
+
+fn pause(round: u32) -> Duration {
+    let longest = FIRST_PAUSE.saturating_mul(1 << round.min(6));
+    let part = u32::from(fastrand::u8(128..=255));
+    longest.saturating_mul(part) / 255
+}
+
+/// What the request asks for, with its tokens counted.
+pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal> {
+    let read = provider::read_request(operation, body);
+    let read = read.map_err(|it| Refusal::Unreadable(it.to_string()))?;
+    Ok(Asked {
+        is_stream: read.is_stream && operation.has_output(),
+        wants_usage: read.wants_usage,
+        max_output: read.max_output,
+        answers: read.answers,
+        service_tier: read.service_tier.map(std::borrow::Cow::into_owned),
+        input_tokens: provider::estimate::of_request(body),
+        has_audio: contains(body, b"\"input_audio\"") || contains(body, b"\"audio\""),
+        has_long_cache: contains(body, b"\"1h\""),
+        model: read.model.into_owned(),
+    })
+}
+
+fn contains(text: &[u8], word: &[u8]) -> bool {
+    text.windows(word.len()).any(|it| it == word)
+}

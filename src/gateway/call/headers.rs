@@ -1,0 +1,167 @@
+//! Heads of requests and answers: what goes to the provider, what comes back, what is said besides.
+
+use std::time::Duration;
+
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::response::Parts;
+use hyper::{Response, StatusCode};
+use ulid::Ulid;
+
+use crate::gateway::answer::Answer;
+use crate::gateway::ledger::Origin;
+use crate::model::{Milliseconds, UsdNanos};
+use crate::provider::Dialect;
+use crate::provider::refusal::Refusal;
+
+/// Of one connection, or the gateway's own matter.
+const NOT_TO_PROVIDER: [&str; 15] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+];
+
+/// Of one connection, or said by the gateway itself.
+const NOT_TO_CLIENT: [&str; 9] = [
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What the gateway says of an answer.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) attempt: u32,
+    pub(super) overhead: Duration,
+    pub(super) origin: Origin,
+    pub(super) reserved: Option<UsdNanos>,
+    pub(super) cost: Option<UsdNanos>,
+    pub(super) remaining: Option<UsdNanos>,
+    pub(super) flags: Vec<&'static str>,
+}
+
+/// The headers of a request for its provider. Answers come uncompressed, so that they can be read.
+pub(super) fn to_provider(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        let text = name.as_str();
+        let is_ours = text.starts_with("x-trunkline-") || text.starts_with("x-forwarded-");
+        if !is_ours && !NOT_TO_PROVIDER.contains(&text) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+/// The answer of a provider for the client.
+pub(super) fn to_client(
+    head: &Parts,
+    answer: Answer,
+    model: &str,
+    told: &Told,
+) -> Response<Answer> {
+    let mut response = Response::new(answer);
+    *response.status_mut() = head.status;
+    let headers = response.headers_mut();
+    for (name, value) in &head.headers {
+        match name.as_str() {
+            "x-request-id" => set(headers, "x-trunkline-upstream-request-id", value.clone()),
+            text if NOT_TO_CLIENT.contains(&text) => {}
+            _ => drop(headers.append(name.clone(), value.clone())),
+        }
+    }
+    tell(headers, model, told);
+    response
+}
+
+/// What the gateway says of an answer, in headers.
+pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
+    let mut say = |name: &'static str, text: &str| {
+        if let Ok(value) = HeaderValue::from_str(text) {
+            set(headers, name, value);
+        }
+    };
+    say("x-trunkline-model", model);
+    say("x-trunkline-attempts", &told.attempt.to_string());
+    say("x-trunkline-overhead-us", &told.overhead.as_micros().to_string());
+    say("x-trunkline-origin", told.origin.as_str());
+    let money = [
+        ("x-trunkline-reserved-usd", told.reserved),
+        ("x-trunkline-cost-usd", told.cost),
+        ("x-trunkline-budget-remaining-usd", told.remaining),
+    ];
+    for (name, amount) in money {
+        if let Some(amount) = amount {
+            say(name, amount.to_string().trim_end_matches(" USD"));
+        }
+    }
+    if !told.flags.is_empty() {
+        say("x-trunkline-flags", &told.flags.join(","));
+    }
+}
+
+/// The gateway's own refusal.
+pub(super) fn refused(refusal: &Refusal, dialect: Dialect) -> Response<Answer> {
+    let reply = refusal.reply(dialect);
+    let mut response = Response::new(Answer::full(reply.body));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for (name, text) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            set(headers, name, value);
+        }
+    }
+    response
+}
+
+/// Names the request in its answer, the way both vendors do.
+pub(super) fn name(response: &mut Response<Answer>, id: u128) {
+    if let Ok(value) = HeaderValue::from_str(&request_id(id)) {
+        response.headers_mut().insert(HeaderName::from_static("request-id"), value.clone());
+        response.headers_mut().insert(HeaderName::from_static("x-request-id"), value);
+    }
+    response.headers_mut().remove(CONTENT_LENGTH);
+}
+
+/// The name of a request.
+pub(super) fn request_id(id: u128) -> String {
+    format!("req_{}", Ulid(id).to_string().to_ascii_lowercase())
+}
+
+/// Whether the answer is a stream of events.
+pub(super) fn is_stream<T>(response: &Response<T>) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    kind.is_some_and(|it| it.to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+/// When a provider wants to see the next call.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Milliseconds> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
+    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|it| it * 1000.0))?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let ms = ms.clamp(0.0, 3_600_000.0) as u64;
+    Some(Milliseconds(ms))
+}
+
+fn set(headers: &mut HeaderMap, name: &'static str, value: HeaderValue) {
+    headers.insert(HeaderName::from_static(name), value);
+}

@@ -1,0 +1,217 @@
+//! What a call may cost, reserved before it is sent; and what it did.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Call;
+use crate::gateway::budget::account::Amount;
+use crate::gateway::budget::scope::{Kind, Subject};
+use crate::gateway::budget::{CallId, Reservation, Reserved};
+use crate::gateway::ledger::{NotReserved, Origin, Row};
+use crate::gateway::prices::{Most, PriceRow};
+use crate::gateway::route::Step;
+use crate::gateway::server::{Core, Provider};
+use crate::gateway::settings::UnknownPrice;
+use crate::gateway::settlement::{Charge, Settlement};
+use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
+use crate::provider::refusal::Refusal;
+use crate::provider::{self, Changes, Metered, estimate};
+
+/// How long after its own time a call counts as lost.
+const GRACE: Milliseconds = Milliseconds(30_000);
+
+/// A call that may be sent.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) settlement: Settlement,
+    pub(super) body: Bytes,
+    pub(super) cuts_usage: bool,
+    pub(super) attempt: u32,
+    pub(super) reserved: UsdNanos,
+    pub(super) remaining: Option<UsdNanos>,
+    pub(super) flags: Vec<&'static str>,
+}
+
+impl Call {
+    /// Prices and reserves an attempt, and gives the bytes to send.
+    pub(super) fn prepare(&self, step: &Step<'_>, attempt: u32) -> Result<Prepared, Refusal> {
+        let core = &self.core;
+        let provider = core.providers.get(step.way.provider);
+        let provider = provider.ok_or_else(|| Refusal::Upstream("no such provider".to_owned()))?;
+        let model = step.model.unwrap_or(&self.asked.model);
+        let mut flags = Vec::new();
+        let price = self.price(core, provider, model, &mut flags)?;
+        let subject = self.subject.clone().with(Kind::Model, model);
+        let limit = self.limit(price.as_deref(), &subject, &mut flags);
+        let most = self.most(limit.counted);
+        let tier = self.asked.service_tier.as_deref();
+        let money = price.as_ref().map_or(UsdNanos(0), |it| it.most(&most, tier));
+        let tokens = most.input_tokens.saturating_add(most.output_tokens);
+        let tokens = if self.operation.is_free() { 0 } else { tokens };
+        let estimate = Amount { money, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
+        let id = CallId { request: self.id, attempt };
+        let (body, cuts_usage) = self.final_body(step.model, limit.written)?;
+        let reserved = self.reserve(id, subject, estimate)?;
+        if !reserved.nearly_used.is_empty() {
+            flags.push("budget_80");
+        }
+        let row = Row { reserved: money, ..self.row(&provider.name, model, attempt, &flags) };
+        let charge = self.charge(provider, price);
+        let counted = (self.asked.input_tokens, estimate);
+        let settlement = Settlement::new(charge, id, row, counted);
+        let remaining = reserved.remaining;
+        Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
+    }
+
+    fn reserve(&self, id: CallId, subject: Subject, estimate: Amount) -> Result<Reserved, Refusal> {
+        let now = self.core.clock.now();
+        let deadline = now.plus(self.core.limits.total_ms).plus(GRACE);
+        let call = Reservation { id, subject, estimate, deadline };
+        self.core.ledger.reserve(call, now).map_err(|it| match it {
+            NotReserved::Refused(it) => {
+                Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
+            }
+            NotReserved::Behind => Refusal::Unavailable { retry_after: Milliseconds(1000) },
+        })
+    }
+
+    fn price(
+        &self,
+        core: &Core,
+        provider: &Provider,
+        model: &str,
+        flags: &mut Vec<&'static str>,
+    ) -> Result<Option<Arc<PriceRow>>, Refusal> {
+        if self.operation.is_free() {
+            return Ok(None);
+        }
+        if let Some(price) = core.price(&provider.price_provider, model, self.at) {
+            return Ok(Some(price));
+        }
+        match &core.unknown_price {
+            UnknownPrice::Refuse => Err(Refusal::Forbidden(format!(
+                "no price of the model `{model}` at `{}` is known, so it may not be called",
+                provider.price_provider
+            ))),
+            UnknownPrice::Assume(rates) => {
+                flags.push("assumed_price");
+                Ok(Some(Arc::new(PriceRow::assumed(&provider.price_provider, rates.clone()))))
+            }
+        }
+    }
+
+    /// How many tokens each answer may have: what is counted on, and what is written into the request.
+    fn limit(
+        &self,
+        price: Option<&PriceRow>,
+        subject: &Subject,
+        flags: &mut Vec<&'static str>,
+    ) -> OutputLimit {
+        let limits = &self.core.limits;
+        if !self.operation.has_output() {
+            return OutputLimit { counted: 0, written: None };
+        }
+        let wanted = self.asked.max_output.unwrap_or(limits.default_max_output);
+        if !limits.clamp {
+            return OutputLimit { counted: wanted, written: None };
+        }
+        let (money, tokens) = self.core.ledger.headroom(subject, self.core.clock.now());
+        let most = self.most(0);
+        let tier = self.asked.service_tier.as_deref();
+        let by_money = money.zip(price).and_then(|it| it.1.affordable_output(it.0, &most, tier));
+        let by_tokens = tokens.map(|it| it.saturating_sub(most.input_tokens));
+        let left = [by_money, by_tokens].into_iter().flatten().min();
+        let each = left.map_or(wanted, |it| it / self.asked.answers.max(1)).min(wanted);
+        if each == 0 || (each == wanted && self.asked.max_output.is_some()) {
+            // Nothing to lower, or nothing left: the reservation says which.
+            return OutputLimit { counted: wanted, written: None };
+        }
+        if each < wanted {
+            flags.push("clamped");
+        }
+        OutputLimit { counted: each, written: Some(each) }
+    }
+
+    fn most(&self, max_output: u64) -> Most {
+        Most {
+            input_tokens: self.asked.input_tokens,
+            output_tokens: max_output.saturating_mul(self.asked.answers),
+            has_audio: self.asked.has_audio,
+            has_long_cache: self.asked.has_long_cache,
+        }
+    }
+
+    /// The bytes that go out, and whether usage is asked for that the client did not want.
+    pub(super) fn final_body(
+        &self,
+        model: Option<&str>,
+        max_output: Option<u64>,
+    ) -> Result<(Bytes, bool), Refusal> {
+        let ask_for_usage = self.asked.is_stream && !self.asked.wants_usage;
+        let model = model.filter(|it| *it != self.asked.model);
+        let changes = Changes { model, ask_for_usage, max_output };
+        let changed = provider::rewrite_request(self.operation, &self.body, &changes);
+        let changed = changed.map_err(|it| Refusal::Unreadable(it.to_string()))?;
+        Ok((changed.map_or_else(|| self.body.clone(), Bytes::from), ask_for_usage))
+    }
+
+    pub(super) fn charge(&self, provider: &Provider, price: Option<Arc<PriceRow>>) -> Charge {
+        Charge {
+            ledger: self.core.ledger.clone(),
+            prices: self.core.prices.clone(),
+            price,
+            price_provider: provider.price_provider.clone(),
+        }
+    }
+
+    pub(super) fn row(
+        &self,
+        provider: &str,
+        model: &str,
+        attempt: u32,
+        flags: &[&'static str],
+    ) -> Row {
+        Row {
+            request: super::headers::request_id(self.id),
+            attempt,
+            at: self.at,
+            key: self.key.clone(),
+            subject: self.subject.clone(),
+            operation: self.operation,
+            provider: provider.to_owned(),
+            model: model.to_owned(),
+            answered_by: None,
+            origin: Origin::Live,
+            status: None,
+            usage: Usage::default(),
+            cost: UsdNanos(0),
+            avoided: UsdNanos(0),
+            reserved: UsdNanos(0),
+            overrun: UsdNanos(0),
+            price: None,
+            flags: flags.to_vec(),
+            first_token_ms: None,
+            total_ms: 0,
+        }
+    }
+
+    /// Charges a whole answer: by its own word, or by count when it has none.
+    pub(super) fn settle_whole(&self, mut settlement: Settlement, body: &[u8]) -> UsdNanos {
+        let metered = provider::read_answer(self.operation, body).unwrap_or_else(|| {
+            settlement.flag("estimated");
+            let said = if self.operation.has_output() { estimate::of_values(body) } else { 0 };
+            let usage = Usage::default()
+                .with(UsageClass::Input, self.asked.input_tokens)
+                .with(UsageClass::Output, said)
+                .with(UsageClass::Requests, 1);
+            Metered { usage, ..Metered::default() }
+        });
+        settlement.settle(&metered)
+    }
+}
+
+struct OutputLimit {
+    counted: u64,
+    written: Option<u64>,
+}

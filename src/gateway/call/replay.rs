@@ -1,0 +1,138 @@
+//! Answers from cassettes: they cost nothing, and what they would have cost is written down.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::http::HeaderValue;
+use hyper::{HeaderMap, Response, StatusCode};
+
+use super::Call;
+use super::headers::{self, Told};
+use crate::gateway::answer::meter::Meter;
+use crate::gateway::answer::{Answer, Live, Parts, Source};
+use crate::gateway::budget::CallId;
+use crate::gateway::budget::account::Amount;
+use crate::gateway::cassette::entry::{Content, Entry};
+use crate::gateway::cassette::redact;
+use crate::gateway::ledger::{Origin, Row};
+use crate::gateway::settings::CassetteMode;
+use crate::gateway::settlement::{Charge, Settlement};
+use crate::provider::refusal::Refusal;
+
+/// Who serves what is replayed.
+const PROVIDER: &str = "cassette";
+
+impl Call {
+    /// The recorded answer; `None` when the call is to go out.
+    pub(super) fn replayed(&self) -> Option<Result<Response<Answer>, Refusal>> {
+        let cassette = self.cassette.as_ref()?;
+        let mode = self.core.cassette_mode;
+        if matches!(mode, CassetteMode::Live | CassetteMode::Record) {
+            return None;
+        }
+        let steps = self.steps(0);
+        let model = steps.first().and_then(|it| it.model);
+        let (body, cuts_usage) = match self.final_body(model, None) {
+            Ok(it) => it,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        match cassette.find(&self.recorded(&body)) {
+            Ok(entry) => Some(Ok(self.replay(entry, cuts_usage, model))),
+            Err(_) if mode == CassetteMode::ReplayOrRecord => None,
+            Err(message) => Some(Err(Refusal::CassetteMiss { message })),
+        }
+    }
+
+    fn replay(&self, entry: Entry, cuts_usage: bool, model: Option<&str>) -> Response<Answer> {
+        let status = StatusCode::from_u16(entry.response.status).unwrap_or(StatusCode::OK);
+        let settlement = self.free_settlement(model, status.as_u16());
+        let answer = match entry.response.content {
+            Content::Json(json) => self.replay_whole(settlement, status, redact::raw(&json)),
+            Content::Text(text) => self.replay_whole(settlement, status, Bytes::from(text)),
+            Content::Stream(pieces) => {
+                let pieces = pieces.into_iter().map(|it| (it.0, Bytes::from(it.1)));
+                Answer::Live(Box::new(Live::new(Parts {
+                    upstream: Source::tape(pieces.collect::<VecDeque<_>>(), self.is_timed()),
+                    first: Some(Bytes::new()),
+                    meter: Meter::new(self.operation, cuts_usage),
+                    settlement,
+                    recorder: None,
+                    deadline: tokio::time::sleep(self.core.limits.total_ms.into()),
+                    client_gone: self.core.limits.client_gone,
+                    tasks: self.core.tasks.clone(),
+                })))
+            }
+        };
+        let mut response = Response::new(answer);
+        *response.status_mut() = status;
+        recorded_headers(&entry.response.headers, response.headers_mut());
+        headers::tell(response.headers_mut(), &self.asked.model, &self.told());
+        response
+    }
+
+    /// Whether the client wants the recording to take as long as it did.
+    fn is_timed(&self) -> bool {
+        self.headers.get("x-trunkline-replay").is_some_and(|it| it == "timed")
+    }
+
+    fn replay_whole(&self, settlement: Settlement, status: StatusCode, body: Bytes) -> Answer {
+        if status.is_success() {
+            self.settle_whole(settlement, &body);
+        } else {
+            settlement.cancel();
+        }
+        Answer::full(body)
+    }
+
+    /// A settlement that charges nothing and knows what was avoided.
+    fn free_settlement(&self, model: Option<&str>, status: u16) -> Settlement {
+        let model = model.unwrap_or(&self.asked.model);
+        let row = Row {
+            origin: Origin::Cassette,
+            status: Some(status),
+            ..self.row(PROVIDER, model, 1, &[])
+        };
+        let provider =
+            self.steps(0).first().and_then(|it| self.core.providers.get(it.way.provider));
+        let charge = match provider {
+            Some(provider) => {
+                let price = self.core.price(&provider.price_provider, model, self.at);
+                self.charge(provider, price)
+            }
+            None => Charge {
+                ledger: self.core.ledger.clone(),
+                prices: self.core.prices.clone(),
+                price: None,
+                price_provider: Arc::from(PROVIDER),
+            },
+        };
+        let id = CallId { request: self.id, attempt: 1 };
+        Settlement::new(charge, id, row, (self.asked.input_tokens, Amount::default()))
+    }
+
+    fn told(&self) -> Told {
+        Told {
+            attempt: 1,
+            overhead: self.started.elapsed().max(Duration::from_micros(1)),
+            origin: Origin::Cassette,
+            reserved: None,
+            cost: Some(crate::model::UsdNanos(0)),
+            remaining: None,
+            flags: Vec::new(),
+        }
+    }
+}
+
+fn recorded_headers(
+    recorded: &std::collections::BTreeMap<String, String>,
+    headers: &mut HeaderMap,
+) {
+    for (name, value) in recorded {
+        let name = hyper::header::HeaderName::try_from(name.as_str());
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+            headers.insert(name, value);
+        }
+    }
+}

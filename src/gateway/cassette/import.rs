@@ -1,0 +1,80 @@
+//! Reads recordings that were made elsewhere: go-vcr, version 2, and vcr.py. Pure.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use serde_json::Value;
+
+use super::entry::{Call, Content, Entry, Response};
+use super::{redact, yaml};
+
+/// The calls of a recording, in its order.
+pub fn vcr(text: &str) -> Result<Vec<Entry>, String> {
+    let document = yaml::read(text)?;
+    let list = document.get("interactions").and_then(Value::as_array);
+    let list = list.ok_or("there is no list of `interactions`")?;
+    let mut repeats: HashMap<String, u32> = HashMap::new();
+    let mut entries = Vec::with_capacity(list.len());
+    for (index, interaction) in list.iter().enumerate() {
+        let call =
+            call(interaction).ok_or_else(|| format!("interaction {index} has no request"))?;
+        let response = response(interaction);
+        let response = response.ok_or_else(|| format!("interaction {index} has no response"))?;
+        let repeat = repeats.entry(call.key.clone()).or_default();
+        *repeat += 1;
+        entries.push(call.entry(*repeat, response));
+    }
+    Ok(entries)
+}
+
+fn call(interaction: &Value) -> Option<Call> {
+    let request = interaction.get("request")?;
+    // go-vcr calls it `url`, vcr.py `uri`.
+    let address = request.get("url").or_else(|| request.get("uri"))?.as_str()?;
+    let after_host = address.split_once("://").map_or(address, |it| it.1);
+    let path = after_host.find('/').and_then(|it| after_host.get(it..)).unwrap_or("/");
+    let path = path.split('?').next().unwrap_or(path);
+    let headers = headers(request);
+    let pairs = headers.iter().map(|it| (it.0.as_str(), it.1.as_str()));
+    Some(Call::new(path, pairs, &body(request.get("body"))))
+}
+
+fn response(interaction: &Value) -> Option<Response> {
+    let response = interaction.get("response")?;
+    let status = response.get("code").or_else(|| response.get("status")?.get("code"))?;
+    let headers = headers(response);
+    let pairs = headers.iter().map(|it| (it.0.as_str(), it.1.as_str()));
+    let chosen = redact::chosen_headers(pairs);
+    let body = body(response.get("body"));
+    let is_stream =
+        chosen.get("content-type").is_some_and(|it| it.starts_with("text/event-stream"));
+    let content = if is_stream {
+        Content::Stream(vec![(0, String::from_utf8_lossy(&body).into_owned())])
+    } else {
+        Content::of_body(&body)
+    };
+    Some(Response { status: status.as_str()?.parse().ok()?, headers: chosen, content })
+}
+
+/// The first value of each header, by its name in lower case.
+fn headers(message: &Value) -> Vec<(String, String)> {
+    let members = message.get("headers").and_then(Value::as_object);
+    let first = |it: &Value| {
+        let value = it.as_array().and_then(|it| it.first()).unwrap_or(it);
+        value.as_str().map(str::to_owned)
+    };
+    let headers = members.into_iter().flatten();
+    headers.filter_map(|it| Some((it.0.to_ascii_lowercase(), first(it.1)?))).collect()
+}
+
+/// A text, or vcr.py's `string` or `base64_string`.
+fn body(value: Option<&Value>) -> Vec<u8> {
+    let Some(value) = value else { return Vec::new() };
+    let text = value.as_str().or_else(|| value.get("string").and_then(Value::as_str));
+    if let Some(text) = text {
+        return text.as_bytes().to_vec();
+    }
+    let coded = value.get("base64_string").and_then(Value::as_str).unwrap_or_default();
+    let coded: String = coded.chars().filter(|it| !it.is_whitespace()).collect();
+    base64::engine::general_purpose::STANDARD.decode(coded).unwrap_or_default()
+}

@@ -1,0 +1,109 @@
+//! Takes secrets out of what is written into cassettes: those that are known, and what looks like one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use regex::Regex;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::entry::{Content, Entry};
+
+/// What stands where a secret was. It fits into JSON texts.
+const PLACEHOLDER: &str = "[redacted]";
+/// Secrets shorter than this would take words out.
+const SHORTEST: usize = 8;
+/// Keys of providers and forges, bearer tokens, keys in PEM, e-mail addresses.
+const PATTERNS: &str = concat!(
+    r"\bsk-[A-Za-z0-9_-]{16,}",
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
+    r"|\bgh[pousr]_[A-Za-z0-9]{30,}",
+    r"|\bglpat-[A-Za-z0-9_-]{20,}",
+    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}",
+    r"|\bAIza[0-9A-Za-z_-]{35}",
+    r"|\bBearer\s+[A-Za-z0-9._~+/-]{16,}=*",
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
+    r"|\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b",
+);
+
+/// Takes secrets out.
+#[derive(Debug, Clone)]
+pub struct Redactor {
+    secrets: Arc<[String]>,
+    pattern: Option<Regex>,
+}
+
+impl Redactor {
+    /// With the secrets that are known.
+    #[must_use]
+    pub fn new(secrets: Vec<String>) -> Self {
+        let mut secrets: Vec<_> = secrets.into_iter().filter(|it| it.len() >= SHORTEST).collect();
+        // The longest first, so that no rest of one is left by another.
+        secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
+        let pattern = regex::RegexBuilder::new(PATTERNS).dot_matches_new_line(true).build().ok();
+        Self { secrets: secrets.into(), pattern }
+    }
+
+    /// An entry without secrets. A secret that is spread over pieces of a stream is taken out as well:
+    /// the pieces are joined then.
+    #[must_use]
+    pub fn entry(&self, entry: Entry) -> Entry {
+        let mut entry = entry;
+        self.value(&mut entry.request);
+        for value in entry.headers.values_mut().chain(entry.response.headers.values_mut()) {
+            *value = self.text(value);
+        }
+        entry.response.content = match entry.response.content {
+            Content::Text(text) => Content::Text(self.text(&text)),
+            Content::Json(json) => Content::of_body(self.text(json.get()).as_bytes()),
+            Content::Stream(pieces) => Content::Stream(self.pieces(&pieces)),
+        };
+        entry
+    }
+
+    fn pieces(&self, pieces: &[(u64, String)]) -> Vec<(u64, String)> {
+        let clean: Vec<_> = pieces.iter().map(|it| (it.0, self.text(&it.1))).collect();
+        let whole: String = clean.iter().map(|it| it.1.as_str()).collect();
+        let redacted = self.text(&whole);
+        if redacted == whole {
+            return clean;
+        }
+        vec![(pieces.last().map_or(0, |it| it.0), redacted)]
+    }
+
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.text(text),
+            Value::Array(items) => items.iter_mut().for_each(|it| self.value(it)),
+            Value::Object(members) => members.values_mut().for_each(|it| self.value(it)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    /// A text without secrets.
+    #[must_use]
+    pub fn text(&self, text: &str) -> String {
+        let known = self.secrets.iter().filter(|it| text.contains(it.as_str()));
+        let text =
+            known.fold(text.to_owned(), |it, secret| it.replace(secret.as_str(), PLACEHOLDER));
+        match &self.pattern {
+            Some(pattern) => pattern.replace_all(&text, PLACEHOLDER).into_owned(),
+            None => text,
+        }
+    }
+}
+
+/// Headers of answers that replays need.
+#[must_use]
+pub fn chosen_headers<'a>(
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+) -> BTreeMap<String, String> {
+    let chosen = headers.filter(|it| it.0 == "content-type");
+    chosen.map(|it| (it.0.to_owned(), it.1.to_owned())).collect()
+}
+
+/// JSON as it is.
+#[must_use]
+pub fn raw(json: &RawValue) -> bytes::Bytes {
+    bytes::Bytes::copy_from_slice(json.get().as_bytes())
+}

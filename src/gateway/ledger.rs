@@ -1,0 +1,327 @@
+//! What was reserved and spent, in memory, and as JSON lines for whoever keeps them. Nothing waits for
+//! the disk: lines are handed over in batches, so a killed process loses at most the last
+//! [`BATCH_EVERY`] of them. Tables of the store take this place for servers.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::budget::account::{Account, Alert, Amount};
+use super::budget::scope::Subject;
+use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
+use super::prices::PriceRef;
+use crate::model::{Timestamp, Usage, UsdNanos};
+use crate::provider::Operation;
+
+/// How often lines are handed over.
+pub const BATCH_EVERY: Duration = Duration::from_millis(20);
+/// Lines that may wait. When there are more, no call is let through until they are gone.
+const LINES_AT_MOST: usize = 200_000;
+/// Sums that are kept apart for people.
+const SUMS_AT_MOST: usize = 10_000;
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A provider.
+    #[default]
+    Live,
+    /// The gateway's cache.
+    Cache,
+    /// A cassette.
+    Cassette,
+}
+
+impl Origin {
+    /// The word in headers.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Cache => "cache",
+            Self::Cassette => "cassette",
+        }
+    }
+}
+
+/// One call, as it is written down for good.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// Name of the client's request.
+    pub request: String,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// The key that it came with.
+    pub key: String,
+    /// Whose it was.
+    pub subject: Subject,
+    /// What it was.
+    pub operation: Operation,
+    /// Who served it.
+    pub provider: String,
+    /// The model that was asked for.
+    pub model: String,
+    /// The model that answered.
+    pub answered_by: Option<String>,
+    /// Where the answer came from.
+    pub origin: Origin,
+    /// The status of the answer; none when none came.
+    pub status: Option<u16>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it cost.
+    pub cost: UsdNanos,
+    /// What it would have cost, had it gone out.
+    pub avoided: UsdNanos,
+    /// What was reserved.
+    pub reserved: UsdNanos,
+    /// What it cost beyond that.
+    pub overrun: UsdNanos,
+    /// The price that was taken.
+    pub price: Option<PriceRef>,
+    /// Words on what was not as usual: `estimated`, `cut`, `client_gone`, `unpriced`.
+    pub flags: Vec<&'static str>,
+    /// Until the first piece of the answer.
+    pub first_token_ms: Option<u64>,
+    /// Until the end.
+    pub total_ms: u64,
+}
+
+/// Sums of calls that belong together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Sum {
+    /// Calls.
+    pub calls: u64,
+    /// Tokens of prompts.
+    pub input_tokens: u64,
+    /// Tokens of answers.
+    pub output_tokens: u64,
+    /// Money.
+    pub cost: UsdNanos,
+    /// Money that caches and cassettes saved.
+    pub avoided: UsdNanos,
+}
+
+/// Whose and which calls a sum is of: key, provider, model.
+pub type SumName = (String, String, String);
+
+#[derive(Debug, Default)]
+struct State {
+    budgets: Budgets,
+    lines: Vec<String>,
+    lost_lines: u64,
+    sums: BTreeMap<SumName, Sum>,
+}
+
+/// The ledger.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    state: Mutex<State>,
+    keeps_lines: bool,
+}
+
+/// Why nothing was reserved.
+#[derive(Debug)]
+pub enum NotReserved {
+    /// A budget.
+    Refused(Box<Refused>),
+    /// What is written down cannot be handed over as fast as calls come.
+    Behind,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Line<'a> {
+    Entry(&'a Entry),
+    Call(&'a Row),
+    Alert(&'a Alert),
+}
+
+impl Ledger {
+    /// An empty one; with `keeps_lines`, somebody takes its lines.
+    #[must_use]
+    pub fn new(budgets: Vec<Budget>, keeps_lines: bool) -> Self {
+        let state = State { budgets: Budgets::new(budgets), ..State::default() };
+        Self { state: Mutex::new(state), keeps_lines }
+    }
+
+    /// Takes up the entries of lines that were written before. Gives how many there were.
+    pub fn replay(&self, lines: &str) -> usize {
+        #[derive(Deserialize)]
+        struct Written {
+            entry: Entry,
+        }
+        let mut state = self.lock();
+        let written = lines.lines().filter_map(|it| serde_json::from_str::<Written>(it).ok());
+        written.map(|it| state.budgets.replay(&it.entry)).count()
+    }
+
+    /// Reserves with all budgets or with none.
+    pub fn reserve(&self, call: Reservation, now: Timestamp) -> Result<Reserved, NotReserved> {
+        let mut state = self.lock();
+        if state.lines.len() >= LINES_AT_MOST {
+            return Err(NotReserved::Behind);
+        }
+        let reserved = state.budgets.reserve(&call, now).map_err(NotReserved::Refused)?;
+        drop(state);
+        self.write(&Line::Entry(&Entry::Reserved { reservation: call, at: now }));
+        Ok(reserved)
+    }
+
+    /// Charges a call. The row gets its overrun.
+    pub fn settle(&self, id: CallId, cost: Amount, row: &mut Row) {
+        let settled = self.lock().budgets.settle(id, cost);
+        self.closed(id, cost, &settled);
+        row.overrun = settled.overrun.money;
+        self.record(row);
+    }
+
+    /// Lets a call go that cost nothing.
+    pub fn cancel(&self, id: CallId, row: &Row) {
+        let settled = self.lock().budgets.cancel(id);
+        self.closed(id, Amount::default(), &settled);
+        self.record(row);
+    }
+
+    /// Writes a call down that was never reserved: one that is free, or was answered from here.
+    pub fn record(&self, row: &Row) {
+        self.write(&Line::Call(row));
+        let mut state = self.lock();
+        let name = (row.key.clone(), row.provider.clone(), row.model.clone());
+        if state.sums.len() >= SUMS_AT_MOST && !state.sums.contains_key(&name) {
+            return;
+        }
+        let sum = state.sums.entry(name).or_default();
+        sum.calls += 1;
+        sum.input_tokens = sum.input_tokens.saturating_add(row.usage.input_tokens());
+        sum.output_tokens = sum.output_tokens.saturating_add(row.usage.output_tokens());
+        sum.cost = UsdNanos(sum.cost.0.saturating_add(row.cost.0));
+        sum.avoided = UsdNanos(sum.avoided.0.saturating_add(row.avoided.0));
+    }
+
+    /// Charges calls that nobody settled in time, and forgets windows that are over.
+    pub fn sweep(&self, now: Timestamp) -> usize {
+        let expired = {
+            let mut state = self.lock();
+            state.budgets.forget(now);
+            state.budgets.expire(now)
+        };
+        for (id, settled) in &expired {
+            self.closed(*id, settled.charged, settled);
+        }
+        expired.len()
+    }
+
+    /// What hard budgets have left for a call.
+    #[must_use]
+    pub fn headroom(&self, subject: &Subject, now: Timestamp) -> (Option<UsdNanos>, Option<u64>) {
+        self.lock().budgets.headroom(subject, now)
+    }
+
+    /// The lines since the last time.
+    #[must_use]
+    pub fn take_lines(&self) -> Vec<String> {
+        std::mem::take(&mut self.lock().lines)
+    }
+
+    /// All sums, by name.
+    #[must_use]
+    pub fn sums(&self) -> Vec<(SumName, Sum)> {
+        self.lock().sums.iter().map(|it| (it.0.clone(), *it.1)).collect()
+    }
+
+    /// All accounts: budget, account, what is used.
+    #[must_use]
+    pub fn accounts(&self) -> Vec<(Budget, String, Account)> {
+        let state = self.lock();
+        let accounts = state.budgets.standing().into_iter();
+        accounts.map(|it| (it.0.clone(), it.1.to_owned(), it.2)).collect()
+    }
+
+    /// How many calls are reserved and not closed.
+    #[must_use]
+    pub fn open_calls(&self) -> usize {
+        self.lock().budgets.open_calls()
+    }
+
+    fn closed(&self, id: CallId, cost: Amount, settled: &Settled) {
+        let Some(close) = settled.close else { return };
+        self.write(&Line::Entry(&Entry::Closed { id, cost, close }));
+        for alert in &settled.alerts {
+            tracing::warn!(
+                budget = alert.budget,
+                account = alert.account,
+                percent = alert.percent,
+                "a budget is used up to a threshold"
+            );
+            self.write(&Line::Alert(alert));
+        }
+    }
+
+    fn write(&self, line: &Line<'_>) {
+        if !self.keeps_lines {
+            return;
+        }
+        let Ok(line) = serde_json::to_string(line) else { return };
+        let mut state = self.lock();
+        // Settlements must not be lost where new calls are already refused: there is room for those.
+        if state.lines.len() < 2 * LINES_AT_MOST {
+            state.lines.push(line);
+        } else {
+            state.lost_lines += 1;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::budget::Mode;
+    use crate::gateway::budget::account::Limit;
+    use crate::gateway::budget::scope::{Scope, Window};
+
+    fn budgets() -> Vec<Budget> {
+        let limit = Limit { money: Some(UsdNanos(100)), ..Limit::default() };
+        let (id, scope) = ("all".to_owned(), Scope::default());
+        vec![Budget { id, scope, window: Window::Whole, limit, mode: Mode::Hard }]
+    }
+
+    fn call(request: u128, money: i64) -> Reservation {
+        Reservation {
+            id: CallId { request, attempt: 1 },
+            subject: Subject::default(),
+            estimate: Amount { money: UsdNanos(money), tokens: 1 },
+            deadline: Timestamp(1000),
+        }
+    }
+
+    #[test]
+    fn a_ledger_that_starts_again_knows_what_was_open_and_charges_it() {
+        let ledger = Ledger::new(budgets(), true);
+        ledger.reserve(call(1, 60), Timestamp(0)).unwrap();
+        ledger.reserve(call(u128::MAX, 30), Timestamp(0)).unwrap();
+        let refused = ledger.reserve(call(3, 30), Timestamp(0));
+        assert!(matches!(refused, Err(NotReserved::Refused(_))));
+        let lines = ledger.take_lines().join("\n");
+
+        let again = Ledger::new(budgets(), true);
+        assert_eq!(again.replay(&format!("{lines}\nhalf a li")), 2);
+        assert_eq!(again.open_calls(), 2);
+        assert_eq!(again.sweep(Timestamp(1000)), 2);
+        assert_eq!(again.accounts()[0].2.spent.money, UsdNanos(90));
+        let lines = format!("{lines}\n{}", again.take_lines().join("\n"));
+
+        let third = Ledger::new(budgets(), false);
+        assert_eq!(third.replay(&lines), 4);
+        assert_eq!((third.open_calls(), third.accounts()[0].2.spent.money), (0, UsdNanos(90)));
+    }
+}

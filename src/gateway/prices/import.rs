@@ -1,0 +1,171 @@
+//! Reads the public price list `genai-prices` (pydantic, `data_slim.json`) into rows of ours.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::matcher::{Expression, Matcher};
+use super::rate::{Decimal, Rate, Rates};
+use super::{Above, Currency, PriceFile, PriceRow};
+use crate::model::UsageClass as Class;
+
+#[derive(Debug, Deserialize)]
+struct Provider {
+    id: String,
+    models: Vec<Model>,
+    #[serde(default)]
+    fallback_model_providers: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Model {
+    id: String,
+    #[serde(rename = "match")]
+    matcher: Map<String, Value>,
+    prices: OneOrMany,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    Many(Vec<Dated>),
+    One(Map<String, Value>),
+}
+
+#[derive(Debug, Deserialize)]
+struct Dated {
+    prices: Map<String, Value>,
+    #[serde(default)]
+    constraint: Constraint,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Constraint {
+    start_date: Option<String>,
+    start_time: Option<String>,
+    end_time: Option<String>,
+}
+
+/// The list as a price file; the models of a provider that serves another one's as well come after
+/// its own. What cannot be read is an error, and never left out in silence.
+pub fn genai_prices(json: &str) -> Result<PriceFile, String> {
+    let providers: Vec<Provider> = serde_json::from_str(json).map_err(|it| it.to_string())?;
+    let mut prices = Vec::new();
+    for provider in &providers {
+        let others = provider.fallback_model_providers.iter();
+        let others = others.filter_map(|id| providers.iter().find(|it| it.id == *id));
+        for source in std::iter::once(provider).chain(others) {
+            for model in &source.models {
+                let rows = rows(&provider.id, &source.id, model);
+                prices.extend(rows.map_err(|it| format!("{}/{}: {it}", source.id, model.id))?);
+            }
+        }
+    }
+    Ok(PriceFile { version: 1, currency: Currency::Usd, prices })
+}
+
+fn rows(provider: &str, source: &str, model: &Model) -> Result<Vec<PriceRow>, String> {
+    let matcher = matcher(&model.matcher)?;
+    let row = |prices: &Map<String, Value>, constraint: &Constraint| {
+        let (rates, above) = rates(prices)?;
+        let time = |it: &String| it.get(..5).unwrap_or(it).parse();
+        let hours = constraint.start_time.as_ref().zip(constraint.end_time.as_ref());
+        Ok(PriceRow {
+            id: format!("{source}/{}", model.id),
+            provider: provider.to_owned(),
+            model: matcher.clone(),
+            from: constraint.start_date.as_ref().map(|it| it.parse()).transpose()?,
+            hours: hours.map(|it| Ok::<_, String>((time(it.0)?, time(it.1)?))).transpose()?,
+            rates,
+            above,
+            tier: std::collections::BTreeMap::new(),
+        })
+    };
+    match &model.prices {
+        OneOrMany::One(prices) => Ok(vec![row(prices, &Constraint::default())?]),
+        OneOrMany::Many(dated) => dated.iter().map(|it| row(&it.prices, &it.constraint)).collect(),
+    }
+}
+
+fn matcher(clauses: &Map<String, Value>) -> Result<Matcher, String> {
+    let (kind, value) = clauses.iter().next().ok_or("an empty match")?;
+    let text = || value.as_str().ok_or_else(|| format!("`{kind}` is not a text"));
+    let several = || {
+        let list = value.as_array().ok_or_else(|| format!("`{kind}` is not a list"))?;
+        let clauses = list.iter().filter_map(Value::as_object);
+        clauses.map(matcher).collect::<Result<Vec<_>, _>>()
+    };
+    match kind.as_str() {
+        "equals" => Ok(Matcher::Glob(text()?.to_owned())),
+        "starts_with" => Ok(Matcher::Glob(format!("{}*", text()?))),
+        "ends_with" => Ok(Matcher::Glob(format!("*{}", text()?))),
+        "contains" => Ok(Matcher::Glob(format!("*{}*", text()?))),
+        "regex" => Ok(Matcher::Regex { regex: Expression::new(text()?)? }),
+        "or" => Ok(Matcher::Any(several()?)),
+        "and" => Ok(Matcher::All { all: several()? }),
+        _ => Err(format!("a match by `{kind}` is not known")),
+    }
+}
+
+/// The prices of a row, and those of larger prompts.
+fn rates(prices: &Map<String, Value>) -> Result<(Rates, Vec<Above>), String> {
+    let (mut rates, mut above) = (Rates::default(), Vec::<Above>::new());
+    for (name, value) in prices {
+        let base = value.get("base").unwrap_or(value);
+        set(&mut rates, name, base)?;
+        for tier in value.get("tiers").and_then(Value::as_array).into_iter().flatten() {
+            let start = tier.get("start").and_then(Value::as_u64).ok_or("a tier without start")?;
+            let price = tier.get("price").ok_or("a tier without price")?;
+            let index = above.iter().position(|it| it.input_tokens == start);
+            let index = index.unwrap_or_else(|| {
+                above.push(Above { input_tokens: start, rates: Rates::default() });
+                above.len() - 1
+            });
+            if let Some(above) = above.get_mut(index) {
+                set(&mut above.rates, name, price)?;
+            }
+        }
+    }
+    hour_of_cache(&mut rates);
+    for it in &mut above {
+        hour_of_cache(&mut it.rates);
+    }
+    Ok((rates, above))
+}
+
+fn set(rates: &mut Rates, name: &str, value: &Value) -> Result<(), String> {
+    let class = match name {
+        "input_mtok" => Class::Input,
+        "output_mtok" => Class::Output,
+        "cache_read_mtok" => Class::CacheRead,
+        "cache_write_mtok" => Class::CacheWrite5m,
+        "input_audio_mtok" => Class::InputAudio,
+        "output_audio_mtok" => Class::OutputAudio,
+        "cache_audio_read_mtok" => Class::CacheReadAudio,
+        "requests_kcount" => {
+            rates.per_thousand.insert(Class::Requests, amount(value)?.parse()?);
+            return Ok(());
+        }
+        _ => return Err(format!("a price of `{name}` is not known")),
+    };
+    rates.per_million.insert(class, amount(value)?.parse()?);
+    Ok(())
+}
+
+/// With nine digits after the point: the list has some sums of floats (`0.18000000000000002`).
+fn amount(value: &Value) -> Result<String, String> {
+    let number = value.as_f64().ok_or_else(|| format!("`{value}` is not a number"))?;
+    let text = format!("{number:.9}");
+    let is_lost = number != 0.0 && text.bytes().all(|it| matches!(it, b'0' | b'.'));
+    if is_lost { Err(format!("`{value}` is too small")) } else { Ok(text) }
+}
+
+/// The list knows only caches of five minutes, at 1.25 times the input where writing costs extra. An
+/// hour is twice the input there: <https://docs.anthropic.com/en/docs/build-with-claude/prompt-caching>, 2026-11.
+fn hour_of_cache(rates: &mut Rates) {
+    let (input, write) = (rates.of(Class::Input), rates.of(Class::CacheWrite5m));
+    if let (Some(Rate(input)), Some(Rate(write))) = (input, write)
+        && write.checked_mul(4) == input.checked_mul(5)
+    {
+        rates.per_million.insert(Class::CacheWrite1h, Decimal(Rate(input.saturating_mul(2))));
+    }
+}

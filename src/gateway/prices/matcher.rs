@@ -1,0 +1,100 @@
+//! Which names of models a price is for.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A pattern of names: texts with `*`, any of several, all of several, or a regular expression.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Matcher {
+    /// A name; `*` stands for any letters.
+    Glob(String),
+    /// Any of several.
+    Any(Vec<Matcher>),
+    /// All of several.
+    All {
+        /// The several.
+        all: Vec<Matcher>,
+    },
+    /// A regular expression.
+    Regex {
+        /// The expression.
+        regex: Expression,
+    },
+}
+
+impl Matcher {
+    /// Whether a name is meant. Upper and lower case are the same, as providers write both.
+    #[must_use]
+    pub fn matches(&self, name: &str) -> bool {
+        match self {
+            Self::Glob(pattern) => glob(pattern.as_bytes(), name.as_bytes()),
+            Self::Any(several) => several.iter().any(|it| it.matches(name)),
+            Self::All { all } => all.iter().all(|it| it.matches(name)),
+            Self::Regex { regex } => regex.0.is_match(name),
+        }
+    }
+}
+
+/// Whether `*` of the pattern can be filled so that it is the name. Goes back only to the last star,
+/// so it takes at most pattern times name steps.
+pub fn glob(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut seen, mut star) = (0, 0, None);
+    while let Some(letter) = name.get(seen) {
+        match pattern.get(at) {
+            Some(b'*') => {
+                star = Some((at, seen));
+                at += 1;
+            }
+            Some(it) if it.eq_ignore_ascii_case(letter) => {
+                at += 1;
+                seen += 1;
+            }
+            _ => {
+                let Some((star_at, star_seen)) = star else { return false };
+                star = Some((star_at, star_seen + 1));
+                at = star_at + 1;
+                seen = star_seen + 1;
+            }
+        }
+    }
+    pattern.get(at..).unwrap_or_default().iter().all(|it| *it == b'*')
+}
+
+/// A regular expression.
+#[derive(Clone)]
+pub struct Expression(regex::Regex);
+
+impl Expression {
+    /// Reads one.
+    pub fn new(text: &str) -> Result<Self, String> {
+        let built =
+            regex::RegexBuilder::new(text).case_insensitive(true).size_limit(1 << 20).build();
+        built.map(Self).map_err(|it| it.to_string())
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Serialize for Expression {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Expression {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}

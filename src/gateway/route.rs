@@ -1,0 +1,334 @@
+//! Which ways lead to a model, in which order they are tried, and when another is. Pure.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+
+use super::prices::matcher::Matcher;
+use crate::model::{Milliseconds, Timestamp};
+use crate::provider::Dialect;
+
+/// Failures in a row after which a way is closed.
+const FAILURES_TO_CLOSE: u32 = 5;
+/// How long a way is closed at first; twice as long after each failed probe.
+const CLOSED_FOR: Milliseconds = Milliseconds(2_000);
+/// How long a way is closed at most.
+const CLOSED_AT_MOST: Milliseconds = Milliseconds(60_000);
+
+/// Where a name of a model leads.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Names that clients use.
+    pub model: Matcher,
+    /// Where to, in order of preference.
+    pub to: Vec<Target>,
+}
+
+/// A model at a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The provider.
+    pub provider: String,
+    /// The provider's name of the model; the client's, when it is not there.
+    pub model: Option<String>,
+}
+
+/// One way to a model: a key of a provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Way {
+    /// The provider's place in the settings.
+    pub provider: usize,
+    /// The key's place among the provider's.
+    pub key: usize,
+}
+
+/// A way with the name that the model has there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step<'a> {
+    /// The way.
+    pub way: Way,
+    /// The name; the client's, when it is not there.
+    pub model: Option<&'a str>,
+}
+
+/// What routes know of a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub name: String,
+    /// Its wire format.
+    pub dialect: Dialect,
+    /// How many keys there are.
+    pub keys: usize,
+}
+
+/// The ways to a model: targets in their order, the keys of each beginning with another one each
+/// time. Empty when the name leads nowhere in this format.
+#[must_use]
+pub fn steps<'a>(
+    routes: &'a [Route],
+    providers: &[Known],
+    model: &str,
+    dialect: Dialect,
+    turn: usize,
+) -> Vec<Step<'a>> {
+    let Some(route) = routes.iter().find(|it| {
+        let leads = |it: &Target| provider(providers, &it.provider, dialect).is_some();
+        it.model.matches(model) && it.to.iter().any(leads)
+    }) else {
+        return Vec::new();
+    };
+    let mut steps = Vec::with_capacity(route.to.len());
+    for target in &route.to {
+        let Some((index, known)) = provider(providers, &target.provider, dialect) else { continue };
+        for key in 0..known.keys {
+            let way = Way { provider: index, key: (key + turn) % known.keys };
+            steps.push(Step { way, model: target.model.as_deref() });
+        }
+    }
+    steps
+}
+
+fn provider<'a>(
+    providers: &'a [Known],
+    name: &str,
+    dialect: Dialect,
+) -> Option<(usize, &'a Known)> {
+    providers.iter().enumerate().find(|it| it.1.name == name && it.1.dialect == dialect)
+}
+
+/// What became of one attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The client gets the answer, be it an error of its own.
+    Answered,
+    /// Another way may do better; this one has failed.
+    Failed,
+    /// The provider asks to be left alone for a while.
+    Limited,
+    /// The provider does not accept the key.
+    KeyRefused,
+}
+
+/// What a status of a provider means.
+#[must_use]
+pub fn fate_of_status(status: u16) -> Fate {
+    match status {
+        429 => Fate::Limited,
+        401 | 403 => Fate::KeyRefused,
+        408 | 409 | 500.. => Fate::Failed,
+        _ => Fate::Answered,
+    }
+}
+
+/// How a way has done lately.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Health {
+    failures: u32,
+    closed_until: Option<Timestamp>,
+    /// One call is on its way to see whether the way is open again.
+    has_probe: bool,
+    closings: u32,
+}
+
+/// Circuit breakers of all ways.
+#[derive(Debug, Default)]
+pub struct Breakers {
+    ways: HashMap<Way, Health>,
+}
+
+impl Breakers {
+    /// Whether a call may go this way now. A closed way lets one call through when its time is over.
+    pub fn admits(&mut self, way: Way, now: Timestamp) -> bool {
+        let Some(health) = self.ways.get_mut(&way) else { return true };
+        match health.closed_until {
+            None => true,
+            Some(until) if now < until || health.has_probe => false,
+            Some(_) => {
+                health.has_probe = true;
+                true
+            }
+        }
+    }
+
+    /// Notes what became of a call. `retry_after` is the provider's own word.
+    pub fn note(
+        &mut self,
+        way: Way,
+        fate: Fate,
+        retry_after: Option<Milliseconds>,
+        now: Timestamp,
+    ) {
+        let health = self.ways.entry(way).or_default();
+        match fate {
+            Fate::Answered => *health = Health::default(),
+            Fate::Limited => {
+                let pause = retry_after.unwrap_or(CLOSED_FOR).min(CLOSED_AT_MOST);
+                health.close(now.plus(pause));
+            }
+            Fate::Failed | Fate::KeyRefused => {
+                health.failures = health.failures.saturating_add(1);
+                let is_probe = std::mem::take(&mut health.has_probe);
+                if is_probe || health.failures >= FAILURES_TO_CLOSE || fate == Fate::KeyRefused {
+                    let doubled = CLOSED_FOR.0.saturating_mul(1 << health.closings.min(10));
+                    health.closings = health.closings.saturating_add(1);
+                    health.close(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
+                }
+            }
+        }
+    }
+
+    /// A call that was admitted went nowhere: whoever comes next may probe.
+    pub fn release(&mut self, way: Way) {
+        if let Some(health) = self.ways.get_mut(&way) {
+            health.has_probe = false;
+        }
+    }
+
+    /// When the first of these ways opens again.
+    #[must_use]
+    pub fn opens_in(&self, ways: impl Iterator<Item = Way>, now: Timestamp) -> Milliseconds {
+        let until = ways.filter_map(|it| self.ways.get(&it)?.closed_until);
+        until.min().map_or(Milliseconds(1000), |it| it.since(now))
+    }
+}
+
+impl Health {
+    fn close(&mut self, until: Timestamp) {
+        self.closed_until = Some(until);
+        self.has_probe = false;
+    }
+}
+
+/// Calls that a key may still make: as many as it has minutes' worth, and at most one minute's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
+    /// In thousandths of a call.
+    level: u64,
+    filled_at: Timestamp,
+}
+
+impl Bucket {
+    /// A full one.
+    #[must_use]
+    pub fn full(per_minute: u64, now: Timestamp) -> Self {
+        Self { level: per_minute.saturating_mul(1000), filled_at: now }
+    }
+
+    /// Takes one call, or says when there is one.
+    pub fn take(&mut self, per_minute: u64, now: Timestamp) -> Result<(), Milliseconds> {
+        let full = per_minute.saturating_mul(1000);
+        let gained = now.since(self.filled_at).0.saturating_mul(per_minute) / 60;
+        if gained > 0 {
+            self.level = self.level.saturating_add(gained).min(full);
+            self.filled_at = now;
+        }
+        if let Some(left) = self.level.checked_sub(1000) {
+            self.level = left;
+            return Ok(());
+        }
+        let missing = (1000 - self.level).saturating_mul(60);
+        Err(Milliseconds(missing.div_ceil(per_minute.max(1))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct File {
+        route: Vec<Route>,
+    }
+
+    const WAY: Way = Way { provider: 0, key: 0 };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp(seconds * 1000)
+    }
+
+    fn providers() -> Vec<Known> {
+        let known = |name: &str, dialect, keys| Known { name: name.to_owned(), dialect, keys };
+        vec![
+            known("openai", Dialect::OpenAi, 2),
+            known("claude", Dialect::Anthropic, 1),
+            known("local", Dialect::OpenAi, 1),
+        ]
+    }
+
+    fn check(model: &str, dialect: Dialect, turn: usize) -> String {
+        let text = r#"
+            [[route]]
+            model = ["gpt-*", "best"]
+            to = [{ provider = "openai" }, { provider = "local", model = "qwen" }]
+            [[route]]
+            model = ["claude-*", "best"]
+            to = [{ provider = "claude", model = "claude-opus" }]
+        "#;
+        let routes = toml::from_str::<File>(text).unwrap().route;
+        let steps = steps(&routes, &providers(), model, dialect, turn);
+        let show = |it: &Step<'_>| {
+            format!("{}.{}:{}", it.way.provider, it.way.key, it.model.unwrap_or("="))
+        };
+        steps.iter().map(show).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_model_leads_to_targets_in_order_and_keys_in_turn() {
+        assert_eq!(check("gpt-5", Dialect::OpenAi, 0), "0.0:= 0.1:= 2.0:qwen");
+        assert_eq!(check("gpt-5", Dialect::OpenAi, 1), "0.1:= 0.0:= 2.0:qwen");
+        assert_eq!(check("best", Dialect::Anthropic, 0), "1.0:claude-opus");
+        assert_eq!(check("claude-1", Dialect::OpenAi, 0), "", "no translation between formats");
+        assert_eq!(check("other", Dialect::OpenAi, 0), "");
+    }
+
+    #[test]
+    fn a_way_that_fails_is_closed_probed_once_and_opened_again() {
+        let mut breakers = Breakers::default();
+        for _ in 0..FAILURES_TO_CLOSE {
+            assert!(breakers.admits(WAY, at(0)));
+            breakers.note(WAY, Fate::Failed, None, at(0));
+        }
+        assert!(!breakers.admits(WAY, at(1)));
+        assert_eq!(breakers.opens_in(std::iter::once(WAY), at(1)), Milliseconds(1000));
+        assert!(breakers.admits(WAY, at(2)), "one probe");
+        assert!(!breakers.admits(WAY, at(2)), "and only one");
+        breakers.note(WAY, Fate::Failed, None, at(2));
+        assert!(!breakers.admits(WAY, at(5)), "closed for twice as long");
+        assert!(breakers.admits(WAY, at(6)));
+        breakers.note(WAY, Fate::Answered, None, at(6));
+        assert!(breakers.admits(WAY, at(6)) && breakers.admits(WAY, at(6)));
+    }
+
+    #[test]
+    fn a_limited_way_is_left_alone_for_as_long_as_it_says() {
+        let mut breakers = Breakers::default();
+        breakers.note(WAY, Fate::Limited, Some(Milliseconds(7000)), at(0));
+        assert!(!breakers.admits(WAY, at(6)));
+        assert!(breakers.admits(WAY, at(7)));
+        breakers.release(WAY);
+        assert!(breakers.admits(WAY, at(7)), "a probe that never went out is no probe");
+    }
+
+    #[test]
+    fn statuses_are_the_clients_matter_unless_another_way_may_do_better() {
+        assert_eq!(fate_of_status(400), Fate::Answered);
+        assert_eq!(fate_of_status(529), Fate::Failed);
+        assert_eq!(fate_of_status(429), Fate::Limited);
+        assert_eq!(fate_of_status(401), Fate::KeyRefused);
+    }
+
+    #[test]
+    fn a_bucket_gives_a_minutes_worth_and_then_as_many_as_come_in() {
+        let mut bucket = Bucket::full(60, at(0));
+        for _ in 0..60 {
+            bucket.take(60, at(0)).unwrap();
+        }
+        assert_eq!(bucket.take(60, at(0)), Err(Milliseconds(1000)));
+        assert_eq!(bucket.take(60, Timestamp(400)), Err(Milliseconds(600)));
+        bucket.take(60, at(1)).unwrap();
+        assert!(bucket.take(60, at(1)).is_err());
+    }
+}

@@ -1,0 +1,206 @@
+//! The gateway as a server: what it is made of, and the loop that takes connections.
+
+pub mod set_up;
+pub mod patience;
+pub mod journal;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use ulid::Ulid;
+
+use super::answer::Answer;
+use super::call::admission;
+use super::cassette::Cassettes;
+use super::keys::Keys;
+use super::ledger::Ledger;
+use super::prices::{PriceRow, Prices};
+use super::route::{Breakers, Known, Route};
+use super::settings::{CassetteMode, Limits, UnknownPrice};
+use super::upstream::Upstream;
+use crate::model::{Clock, Timestamp};
+use patience::Patient;
+
+/// How long a client may take to send the head of a request, on a connection that it keeps open too.
+const HEAD_WITHIN: Duration = Duration::from_secs(75);
+/// How often calls that nobody settled are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long calls may go on when the gateway stops.
+const GOODBYE: Duration = Duration::from_secs(20);
+/// Prices that are kept at hand.
+const PRICES_AT_HAND: usize = 1024;
+
+/// A provider, ready to be called.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// Its address, without a slash at the end.
+    pub url: String,
+    /// Its name in the prices.
+    pub price_provider: Arc<str>,
+    /// The header of each key; none where the provider wants none.
+    pub keys: Vec<Option<(HeaderName, HeaderValue)>>,
+}
+
+/// All that calls need.
+#[derive(Debug)]
+pub struct Core {
+    /// Limits of calls.
+    pub limits: Limits,
+    /// Providers.
+    pub providers: Vec<Provider>,
+    /// What routes know of them.
+    pub known: Vec<Known>,
+    /// Routes.
+    pub routes: Vec<Route>,
+    /// Keys of clients.
+    pub keys: Keys,
+    /// Prices.
+    pub prices: Arc<Prices>,
+    /// What happens to models without one.
+    pub unknown_price: UnknownPrice,
+    /// What was reserved and spent.
+    pub ledger: Arc<Ledger>,
+    /// Recorded calls.
+    pub cassettes: Option<Cassettes>,
+    /// What they are for.
+    pub cassette_mode: CassetteMode,
+    /// Calls providers.
+    pub upstream: Upstream,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Everything that runs.
+    pub tasks: TaskTracker,
+    breakers: Mutex<Breakers>,
+    turn: AtomicUsize,
+    prices_at_hand: Mutex<PricesAtHand>,
+}
+
+/// Prices that were just asked for, by provider and model, and until when each is the right one.
+type PricesAtHand = HashMap<(Arc<str>, String), (Timestamp, Arc<PriceRow>)>;
+
+impl Core {
+    /// The circuit breakers.
+    pub fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which key of a provider is the next.
+    pub fn next_turn(&self) -> usize {
+        self.turn.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new name for a request: sorts by time.
+    #[must_use]
+    pub fn new_id(&self) -> u128 {
+        let now = u64::try_from(self.clock.now().0).unwrap_or_default();
+        Ulid::from_parts(now, fastrand::u128(..)).0
+    }
+
+    /// The price of a model, looked up at most once a minute.
+    pub fn price(&self, provider: &Arc<str>, model: &str, at: Timestamp) -> Option<Arc<PriceRow>> {
+        let minute = Timestamp(at.0.div_euclid(60_000));
+        let name = (provider.clone(), model.to_owned());
+        let mut at_hand = self.prices_at_hand.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of_minute, price)) = at_hand.get(&name)
+            && *of_minute == minute
+        {
+            return Some(price.clone());
+        }
+        let price = Arc::new(self.prices.find(provider, model, at)?.clone());
+        if at_hand.len() >= PRICES_AT_HAND {
+            at_hand.clear();
+        }
+        at_hand.insert(name, (minute, price.clone()));
+        Some(price)
+    }
+}
+
+/// Serves until `stop`, and then until the calls that are there are done or [`GOODBYE`] is over.
+pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(core.limits.connections));
+    core.tasks.spawn(sweep(core.clone(), stop.clone()));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be taken");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        // Beyond the limit, connections wait in the kernel's queue.
+        let Ok(permit) = permits.clone().acquire_owned().await else { break };
+        let (core, stop) = (core.clone(), stop.clone());
+        core.tasks.clone().spawn(async move {
+            connection(core, stream, stop).await;
+            drop(permit);
+        });
+    }
+    drop(listener);
+    core.tasks.close();
+    if tokio::time::timeout(GOODBYE, core.tasks.wait()).await.is_err() {
+        tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
+    }
+}
+
+async fn connection(core: Arc<Core>, stream: TcpStream, stop: CancellationToken) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let stream = Patient::new(stream, core.limits.stalled_ms.into());
+    let service = service_fn(move |request: Request<Incoming>| {
+        let core = core.clone();
+        async move {
+            Ok::<Response<Answer>, std::convert::Infallible>(admission::answer(core, request).await)
+        }
+    });
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(64 << 10);
+    let connection = server.serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection of a client ended");
+    }
+}
+
+/// Charges what nobody settled, and writes cassettes, until `stop`.
+async fn sweep(core: Arc<Core>, stop: CancellationToken) {
+    let mut is_over = false;
+    while !is_over {
+        is_over = tokio::time::timeout(SWEEP_EVERY, stop.cancelled()).await.is_ok();
+        let expired = core.ledger.sweep(core.clock.now());
+        if expired > 0 {
+            tracing::warn!(expired, "calls that nobody settled were charged their estimates");
+        }
+        let save = core.clone();
+        let saved =
+            tokio::task::spawn_blocking(move || save.cassettes.as_ref().map(Cassettes::save));
+        if let Ok(Some(Err(error))) = saved.await {
+            tracing::error!(%error, "a cassette could not be written");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Puts a gateway together from its settings. Secrets and files are read here, once.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+
+use hyper::Uri;
+use hyper::header::{HeaderName, HeaderValue};
+use tokio_util::task::TaskTracker;
+
+use super::{Core, Provider};
+use crate::gateway::cassette::Cassettes;
+use crate::gateway::keys::{self, Key, Keys};
+use crate::gateway::ledger::Ledger;
+use crate::gateway::prices::{self, Prices};
+use crate::gateway::route::{Breakers, Known};
+use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
+use crate::gateway::upstream::Upstream;
+use crate::model::{Clock, Timestamp};
+use crate::provider::Dialect;
+
+/// What the settings name and do not hold.
+pub struct Outside<'a> {
+    /// Environment variables, by name.
+    pub variables: &'a dyn Fn(&str) -> Option<String>,
+    /// Where the names of files begin.
+    pub folder: PathBuf,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SetUpError(String);
+
+/// A gateway, ready to serve.
+pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, SetUpError> {
+    let now = outside.clock.now();
+    let mut secrets = Vec::new();
+    let mut providers = Vec::new();
+    for provider in &settings.providers {
+        providers.push(provider_of(provider, outside, &mut secrets)?);
+    }
+    let known = settings.providers.iter().zip(&providers);
+    let known: Vec<_> = known
+        .map(|(it, ready)| Known {
+            name: it.name.clone(),
+            dialect: it.dialect,
+            keys: ready.keys.len(),
+        })
+        .collect();
+    check_routes(settings)?;
+    let keys = keys_of(settings, outside, now, &mut secrets)?;
+    let cassettes = cassettes_of(settings, outside, secrets)?;
+    let upstream = Upstream::new(settings.limits.connect_ms.into()).map_err(SetUpError)?;
+    Ok(Arc::new(Core {
+        limits: settings.limits,
+        providers,
+        known,
+        routes: settings.routes.clone(),
+        keys,
+        prices: Arc::new(prices_of(settings, outside)?),
+        unknown_price: settings.unknown_price.clone(),
+        ledger: Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some())),
+        cassettes,
+        cassette_mode: settings.cassette_mode,
+        upstream,
+        clock: outside.clock.clone(),
+        tasks: TaskTracker::new(),
+        breakers: Mutex::new(Breakers::default()),
+        turn: AtomicUsize::new(0),
+        prices_at_hand: Mutex::default(),
+    }))
+}
+
+fn provider_of(
+    provider: &settings::Provider,
+    outside: &Outside<'_>,
+    secrets: &mut Vec<String>,
+) -> Result<Provider, SetUpError> {
+    let name = &provider.name;
+    let url = provider.url.trim_end_matches('/').to_owned();
+    let address: Uri = url.parse().map_err(|_| wrong(name, "its `url` is not an address"))?;
+    if address.host().is_none() || !matches!(address.scheme_str(), Some("http" | "https")) {
+        return Err(wrong(name, "its `url` is not an address of http or https"));
+    }
+    let mut keys = Vec::new();
+    let variables = provider.key_variables.iter().map(|it| variable(it, outside));
+    let files = provider.key_files.iter().map(|it| file(it, outside));
+    for text in variables.chain(files) {
+        let text = text?.trim().to_owned();
+        keys.push(Some(
+            header(provider.dialect, &text)
+                .ok_or_else(|| wrong(name, "a key has letters that no header may have"))?,
+        ));
+        secrets.push(text);
+    }
+    if keys.is_empty() {
+        keys.push(None);
+    }
+    let price_provider = provider.prices.as_ref().unwrap_or(name).as_str().into();
+    Ok(Provider { name: name.clone(), url, price_provider, keys })
+}
+
+fn header(dialect: Dialect, key: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, text) = match dialect {
+        Dialect::OpenAi => ("authorization", format!("Bearer {key}")),
+        Dialect::Anthropic => ("x-api-key", key.to_owned()),
+    };
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some((HeaderName::from_static(name), value))
+}
+
+fn check_routes(settings: &Settings) -> Result<(), SetUpError> {
+    for target in settings.routes.iter().flat_map(|it| &it.to) {
+        if !settings.providers.iter().any(|it| it.name == target.provider) {
+            return Err(wrong(&target.provider, "a route names it, and it is not a provider"));
+        }
+    }
+    Ok(())
+}
+
+fn keys_of(
+    settings: &Settings,
+    outside: &Outside<'_>,
+    now: Timestamp,
+    secrets: &mut Vec<String>,
+) -> Result<Keys, SetUpError> {
+    let mut keys = Keys::default();
+    for key in &settings.keys {
+        let digest = match (&key.sha256, &key.variable) {
+            (Some(text), None) => digest_of(key, text)?,
+            (None, Some(name)) => {
+                let text = variable(name, outside)?;
+                secrets.push(text.clone());
+                keys::digest(&text)
+            }
+            _ => return Err(wrong(&key.name, "a key has either `sha256` or `variable`")),
+        };
+        let ready = Key {
+            name: key.name.clone(),
+            subject: key.subject.clone(),
+            models: key.models.clone(),
+            per_minute: key.per_minute,
+            expires: key.expires.map(prices::rate::Date::start),
+            cassette: key.cassette.clone(),
+        };
+        keys.insert(digest, ready, now);
+    }
+    Ok(keys)
+}
+
+fn digest_of(key: &ClientKey, text: &str) -> Result<[u8; 32], SetUpError> {
+    let bytes = hex::decode(text).ok().and_then(|it| it.try_into().ok());
+    bytes.ok_or_else(|| wrong(&key.name, "its `sha256` is not 64 hexadecimal digits"))
+}
+
+fn cassettes_of(
+    settings: &Settings,
+    outside: &Outside<'_>,
+    secrets: Vec<String>,
+) -> Result<Option<Cassettes>, SetUpError> {
+    match (&settings.cassettes, settings.cassette_mode) {
+        (Some(folder), _) => Ok(Some(Cassettes::new(outside.folder.join(folder), secrets))),
+        (None, CassetteMode::Live) => Ok(None),
+        (None, _) => Err(SetUpError("`cassette_mode` needs the folder `cassettes`".to_owned())),
+    }
+}
+
+fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUpError> {
+    let mut rows = Vec::new();
+    for name in &settings.prices {
+        let text = file(name, outside)?;
+        let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
+        let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
+        rows.extend(read.map_err(|it| wrong(name, &it))?.prices);
+    }
+    if let Some(name) = &settings.public_prices {
+        let list = prices::import::genai_prices(&file(name, outside)?);
+        rows.extend(list.map_err(|it| wrong(name, &it))?.prices);
+    }
+    Ok(Prices::new(rows))
+}
+
+fn variable(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
+    let value = (outside.variables)(name).filter(|it| !it.is_empty());
+    value.ok_or_else(|| wrong(name, "the environment variable is not set"))
+}
+
+fn file(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
+    std::fs::read_to_string(outside.folder.join(name)).map_err(|it| wrong(name, &it.to_string()))
+}
+
+fn wrong(what: &str, why: &str) -> SetUpError {
+    SetUpError(format!("`{what}`: {why}"))
+}

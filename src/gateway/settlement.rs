@@ -1,0 +1,162 @@
+//! What one call owes: made when it is let through, and settled exactly once, whatever happens. One that
+//! is dropped unsettled is charged its estimate.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::budget::CallId;
+use super::budget::account::Amount;
+use super::ledger::{Ledger, Origin, Row};
+use super::prices::{PriceRow, Prices};
+use crate::model::{Usage, UsageClass, UsdNanos};
+use crate::provider::Metered;
+use crate::provider::stream::Outcome;
+
+/// What a call is charged with.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    /// The ledger.
+    pub ledger: Arc<Ledger>,
+    /// All prices.
+    pub prices: Arc<Prices>,
+    /// The price that was reserved with; none for what is free.
+    pub price: Option<Arc<PriceRow>>,
+    /// The provider's name in the prices.
+    pub price_provider: Arc<str>,
+}
+
+/// What one call owes.
+#[derive(Debug)]
+pub struct Settlement {
+    charge: Charge,
+    id: CallId,
+    row: Row,
+    started: Instant,
+    /// Tokens of the prompt, as they were counted here.
+    input_tokens: u64,
+    estimate: Amount,
+    is_settled: bool,
+}
+
+impl Settlement {
+    /// Of a call that was let through.
+    #[must_use]
+    pub fn new(charge: Charge, id: CallId, row: Row, counted: (u64, Amount)) -> Self {
+        let (input_tokens, estimate) = counted;
+        let started = Instant::now();
+        Self { charge, id, row, started, input_tokens, estimate, is_settled: false }
+    }
+
+    /// Marks the call.
+    pub fn flag(&mut self, flag: &'static str) {
+        if !self.row.flags.contains(&flag) {
+            self.row.flags.push(flag);
+        }
+    }
+
+    /// The status of the answer.
+    pub fn status(&mut self, status: u16) {
+        self.row.status = Some(status);
+    }
+
+    /// The first piece of the answer is there.
+    pub fn first_piece(&mut self) {
+        let elapsed = self.started.elapsed().as_millis();
+        self.row.first_token_ms.get_or_insert(u64::try_from(elapsed).unwrap_or(u64::MAX));
+    }
+
+    /// With the use that an answer tells. Gives what it cost.
+    pub fn settle(mut self, metered: &Metered) -> UsdNanos {
+        self.close(metered)
+    }
+
+    /// With what was seen of a stream.
+    pub fn settle_stream(mut self, outcome: &Outcome, flags: &[&'static str]) {
+        let (metered, is_estimated) = outcome.usage(self.input_tokens);
+        if is_estimated {
+            self.flag("estimated");
+        }
+        for it in flags {
+            self.flag(it);
+        }
+        self.close(&metered);
+    }
+
+    /// With the prompt alone: it went out, and nothing came back.
+    pub fn settle_prompt(mut self) -> UsdNanos {
+        self.flag("estimated");
+        let usage = Usage::default()
+            .with(UsageClass::Input, self.input_tokens)
+            .with(UsageClass::Requests, 1);
+        self.close(&Metered { usage, ..Metered::default() })
+    }
+
+    /// With nothing: it never went out, or the provider takes nothing for its answer.
+    pub fn cancel(mut self) {
+        self.is_settled = true;
+        self.row.total_ms = self.elapsed();
+        self.charge.ledger.cancel(self.id, &self.row);
+    }
+
+    fn close(&mut self, metered: &Metered) -> UsdNanos {
+        self.is_settled = true;
+        let cost = self.cost(metered);
+        self.row.usage = metered.usage;
+        self.row.answered_by.clone_from(&metered.model);
+        self.row.total_ms = self.elapsed();
+        if self.row.origin != Origin::Live {
+            self.row.avoided = cost;
+            self.charge.ledger.record(&self.row);
+            return UsdNanos(0);
+        }
+        self.row.cost = cost;
+        let besides = metered.besides.iter().map(|it| it.1.tokens());
+        let tokens = besides.fold(metered.usage.tokens(), u64::saturating_add);
+        let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
+        self.charge.ledger.settle(self.id, Amount { money: cost, tokens }, &mut self.row);
+        cost
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// At the price of the model that answered, or the one that was reserved with.
+    fn cost(&mut self, metered: &Metered) -> UsdNanos {
+        let Some(reserved) = self.charge.price.clone() else { return UsdNanos(0) };
+        let (provider, at) = (self.charge.price_provider.clone(), self.row.at);
+        let prices = self.charge.prices.clone();
+        let tier = metered.service_tier.as_deref();
+        let of = |model: Option<&str>| {
+            let found = model.and_then(|it| prices.find(&provider, it, at));
+            found.unwrap_or(&*reserved)
+        };
+        let price = of(metered.model.as_deref());
+        self.row.price = Some(price.reference());
+        let mut total = self.part(price, &metered.usage, tier);
+        for (model, usage) in &metered.besides {
+            let price = model.as_deref().map_or(price, |it| of(Some(it)));
+            total = total.saturating_add(self.part(price, usage, tier));
+        }
+        UsdNanos(total)
+    }
+
+    fn part(&mut self, price: &PriceRow, usage: &Usage, tier: Option<&str>) -> i64 {
+        let cost = price.cost(usage, tier);
+        if !cost.unpriced.is_empty() {
+            self.flag("unpriced");
+        }
+        cost.total().0
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        if !self.is_settled && self.row.origin == Origin::Live {
+            self.flag("lost");
+            self.row.cost = self.estimate.money;
+            self.row.total_ms = self.elapsed();
+            self.charge.ledger.settle(self.id, self.estimate, &mut self.row);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Recordings of real providers, and the gateway over loopback before a fake one.
+
+mod recorded;
+mod world;
+mod live;
+mod failures;

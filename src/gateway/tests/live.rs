@@ -1,0 +1,225 @@
+//! Calls that go well.
+
+use super::world::{KEY, World, asks};
+use crate::gateway::budget::account::Amount;
+use crate::model::UsdNanos;
+
+const LEDGER: &str = "ledger = \"ledger.jsonl\"";
+
+#[tokio::test]
+async fn an_answer_comes_as_the_provider_gave_it_and_is_charged_as_it_says() {
+    let world = World::new(LEDGER).await;
+    let body = asks(false, "\"unknown\":{\"kept\":true}");
+    let reply = world.post("/v1/chat/completions", &body, &[]).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.body, world.direct("/v1/chat/completions", &body, "").await.body);
+    assert_eq!(reply.header("x-trunkline-origin"), "live");
+    assert_eq!(reply.header("x-trunkline-model"), "m1");
+    assert_eq!(
+        reply.header("x-ratelimit-remaining-requests"),
+        "99",
+        "headers of the provider stay"
+    );
+    assert_eq!(reply.header("x-trunkline-upstream-request-id"), "req_fake");
+    assert!(reply.header("x-request-id").starts_with("req_0"), "{reply:?}");
+    let usage = reply.json()["usage"].clone();
+    let cost = usage["prompt_tokens"].as_i64().unwrap() * 1000 + 5 * 10_000;
+    assert_eq!(
+        reply.header("x-trunkline-cost-usd"),
+        UsdNanos(cost).to_string().replace(" USD", "")
+    );
+    let rows = world.rows();
+    assert_eq!((rows.len(), rows[0]["cost"].as_i64()), (1, Some(cost)));
+    assert_eq!(rows[0]["subject"]["team"], "core");
+    assert_eq!(rows[0]["price"]["id"], "test");
+    assert!(rows[0]["reserved"].as_i64().unwrap() >= cost, "{rows:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_passes_byte_for_byte_and_its_usage_is_known_though_nobody_asked() {
+    let world = World::new(LEDGER).await;
+    let asked = asks(true, "\"stream_options\":{\"include_usage\":true}");
+    let reply = world.post("/v1/chat/completions", &asked, &[]).await;
+    assert_eq!(reply.body, world.direct("/v1/chat/completions", &asked, "").await.body);
+
+    let reply = world.post("/v1/chat/completions", &asks(true, ""), &[]).await;
+    assert!(reply.body.ends_with("data: [DONE]\n\n") && !reply.body.contains("prompt_tokens"));
+    assert_eq!(reply.body.matches("data: ").count(), 7, "{}", reply.body);
+    world.settled().await;
+    let rows = world.rows();
+    assert_eq!(rows.len(), 2);
+    for row in rows {
+        assert_eq!(row["usage"]["output"], 5, "{row}");
+        assert_eq!(row["flags"].as_array().unwrap().len(), 0, "{row}");
+        assert!(row["first_token_ms"].is_u64());
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn messages_responses_embeddings_and_the_rest_are_charged_too() {
+    let world = World::new("").await;
+    for (path, body) in [
+        ("/v1/messages", asks(false, "")),
+        ("/v1/messages", asks(true, "")),
+        (
+            "/v1/responses",
+            r#"{"model":"m1","input":"hi","stream":true,"max_output_tokens":9}"#.to_owned(),
+        ),
+        ("/v1/responses", r#"{"model":"m1","input":"hi","max_output_tokens":9}"#.to_owned()),
+        (
+            "/v1/completions",
+            r#"{"model":"m1","prompt":"hi","stream":true,"max_tokens":9}"#.to_owned(),
+        ),
+        ("/v1/embeddings", r#"{"model":"m1","input":["a","b"]}"#.to_owned()),
+        ("/v1/messages/count_tokens", r#"{"model":"m1","messages":[]}"#.to_owned()),
+        ("/v1/moderations", r#"{"model":"m1","input":"hi"}"#.to_owned()),
+    ] {
+        let reply = world.post(path, &body, &[("anthropic-version", "2023-06-01")]).await;
+        assert_eq!(reply.status, 200, "{path} {reply:?}");
+    }
+    world.settled().await;
+    assert_eq!(world.ledger().sums().iter().map(|it| it.1.calls).sum::<u64>(), 8);
+    assert_eq!(world.cost(), world.provider_cost(), "the ledger is what the provider charged");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_never_exceed_a_hard_budget() {
+    let budget = r#"
+        [[budget]]
+        id = "run"
+        scope = { run = "*" }
+        window = "whole"
+        usd = "0.005"
+    "#;
+    let world = World::new(budget).await;
+    let body = asks(true, "");
+    let calls = (0..100)
+        .map(|_| world.post("/v1/chat/completions", &body, &[("x-fake", "chunks=40,chunk_ms=1")]));
+    let replies = futures_util::future::join_all(calls).await;
+    world.settled().await;
+    let answered = replies.iter().filter(|it| it.status == 200).count();
+    let refused: Vec<_> = replies.iter().filter(|it| it.status == 402).collect();
+    assert_eq!(answered + refused.len(), 100);
+    assert!(answered > 3 && refused.len() > 50, "{answered} answered");
+    assert!(world.cost() <= UsdNanos(5_000_000), "{}", world.cost());
+    assert_eq!(world.cost(), world.provider_cost());
+    let error = refused[0].json()["error"].clone();
+    let words = ["type", "code", "param"].map(|it| error[it].as_str().unwrap_or_default());
+    assert_eq!(words, ["insufficient_quota", "budget_exceeded", "run"]);
+    assert_eq!(refused[0].header("x-should-retry"), "false");
+    let anthropic = world
+        .post("/v1/messages", &asks(false, "\"metadata\":{}").replace(":50", ":5000"), &[])
+        .await;
+    assert_eq!(anthropic.status, 402);
+    assert_eq!(anthropic.json()["error"]["type"], "billing_error");
+    let accounts = world.ledger().accounts();
+    assert_eq!(accounts[0].2.held, Amount::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_for_more_than_is_left_is_lowered_when_that_is_wanted() {
+    let more = r#"
+        limits = { clamp = true }
+        [[budget]]
+        id = "all"
+        window = "day"
+        usd = "0.0002"
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, "").replace(":50}", ":5000}");
+    let reply = world.post("/v1/chat/completions", &body, &[("x-fake", "chunks=5000")]).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.header("x-trunkline-flags"), "clamped,budget_80");
+    let tokens = reply.json()["usage"]["completion_tokens"].as_u64().unwrap();
+    assert!((5..20).contains(&tokens), "{tokens}");
+    assert!(world.cost() <= UsdNanos(200_000), "{}", world.cost());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn models_that_routes_name_are_listed_in_both_formats() {
+    let world = World::new("").await;
+    let list = world.get("/v1/models", &[]).await.json();
+    assert_eq!(list["object"], "list");
+    assert_eq!(list["data"][0]["id"], "m1");
+    let list = world.get("/v1/models", &[("anthropic-version", "2023-06-01")]).await.json();
+    assert_eq!(list["has_more"], false);
+    assert_eq!(list["data"][0]["type"], "model");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_app_names_its_endpoint_and_a_key_stays_with_its_own() {
+    let more = r#"
+        ledger = "l"
+        [[budget]]
+        id = "search"
+        scope = { endpoint = "search" }
+        window = "day"
+        tokens = 10
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, "");
+    let call = async |endpoint: &str| {
+        world
+            .post("/v1/chat/completions", &body, &[("x-trunkline-endpoint", endpoint)])
+            .await
+            .status
+    };
+    assert_eq!((call("search").await, call("chat").await), (402, 200));
+    assert_eq!(world.rows()[0]["subject"]["endpoint"], "chat");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_was_recorded_is_replayed_without_a_provider_and_for_nothing() {
+    let cassettes = "ledger = \"l\"\ncassettes = \"tapes\"\ncassette_mode = \"record\"";
+    let world = World::new(cassettes).await;
+    let asked = asks(true, "\"stream_options\":{\"include_usage\":true}");
+    let calls = [
+        ("/v1/chat/completions", asks(true, "")),
+        ("/v1/chat/completions", asked),
+        ("/v1/chat/completions", asks(false, "\"user\":\"very-private@example.org\"")),
+        ("/v1/messages", asks(true, "")),
+    ];
+    let mut recorded = Vec::new();
+    for (path, body) in &calls {
+        let headers =
+            [("x-fake", "chunks=7,chunk_ms=2"), ("authorization", &format!("Bearer {KEY}"))];
+        recorded.push(world.post(path, body, &headers).await.body);
+    }
+    let cost = world.cost();
+    let folder = world.end().await;
+    let tape = std::fs::read_to_string(folder.path().join("tapes/eval.jsonl")).unwrap();
+    assert!(
+        !tape.contains("sk-provider") && !tape.contains("private") && !tape.contains(KEY),
+        "{tape}"
+    );
+
+    let world = World::in_folder(folder, &cassettes.replace("record", "replay")).await;
+    world.provider_stop.cancel();
+    for ((path, body), before) in calls.iter().zip(&recorded) {
+        let spaced = body.replace("\"model\":", "\"model\" : ");
+        let reply = world.post(path, &spaced, &[("x-trunkline-replay", "timed")]).await;
+        assert_eq!(
+            (reply.status, reply.header("x-trunkline-origin")),
+            (200, "cassette"),
+            "{reply:?}"
+        );
+        assert_eq!(reply.body, *before);
+    }
+    world.settled().await;
+    let rows = world.rows();
+    let avoided: i64 = rows.iter().map(|it| it["avoided"].as_i64().unwrap()).sum();
+    assert_eq!((rows.len(), avoided, world.cost()), (4, cost.0, UsdNanos(0)));
+    let other = asks(false, "").replace("something", "nothing");
+    let miss = world.post("/v1/chat/completions", &other, &[]).await;
+    let message = miss.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert_eq!((miss.status, miss.header("x-should-retry")), (424, "false"));
+    assert!(message.contains("now \"Say nothing.\""), "{message}");
+    world.end().await;
+}

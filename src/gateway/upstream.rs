@@ -1,0 +1,123 @@
+//! Calls to providers, over connections that are kept open.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::{Request, Response};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+/// Connections to one provider that wait for the next call.
+const IDLE_CONNECTIONS: usize = 1024;
+/// How long they wait.
+const IDLE_FOR: Duration = Duration::from_secs(90);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The request never left.
+    #[error("the provider cannot be reached: {0}")]
+    Unreachable(String),
+    /// The provider may have done its work.
+    #[error("the answer of the provider is broken: {0}")]
+    Broken(String),
+    /// The provider may be doing its work.
+    #[error("the provider did not {0} in time")]
+    Timeout(&'static str),
+    /// The answer is larger than allowed.
+    #[error("the answer of the provider is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+/// Calls providers.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Upstream {
+    /// Trusts the authorities that the platform trusts.
+    pub fn new(connect: Duration) -> Result<Self, String> {
+        let mut http = HttpConnector::new();
+        http.enforce_http(false);
+        http.set_nodelay(true);
+        http.set_connect_timeout(Some(connect));
+        http.set_keepalive(Some(Duration::from_secs(30)));
+        let tls = HttpsConnectorBuilder::new()
+            .try_with_platform_verifier()
+            .map_err(|it| format!("TLS cannot be set up: {it}"))?
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_FOR)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(tls);
+        Ok(Self { client })
+    }
+
+    /// Sends a request; the head of the answer must come within `limit`.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        match tokio::time::timeout(limit, self.client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Unreachable(cause(&error))),
+            Ok(Err(error)) => Err(UpstreamError::Broken(cause(&error))),
+            Err(_) => Err(UpstreamError::Timeout("begin to answer")),
+        }
+    }
+}
+
+/// The whole body of an answer.
+pub async fn read_all(
+    body: Incoming,
+    limit_bytes: u64,
+    limit: Duration,
+) -> Result<Bytes, UpstreamError> {
+    let size = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+    match tokio::time::timeout(limit, Limited::new(body, size).collect()).await {
+        Ok(Ok(all)) => Ok(all.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(UpstreamError::TooLarge(limit_bytes))
+        }
+        Ok(Err(error)) => Err(UpstreamError::Broken(error.to_string())),
+        Err(_) => Err(UpstreamError::Timeout("finish its answer")),
+    }
+}
+
+/// The first piece of a streamed body; `None` when there is none.
+pub async fn first_piece(
+    body: &mut Incoming,
+    limit: Duration,
+) -> Result<Option<Bytes>, UpstreamError> {
+    let piece = async {
+        while let Some(frame) = body.frame().await {
+            if let Ok(piece) = frame?.into_data() {
+                return Ok(Some(piece));
+            }
+        }
+        Ok::<_, hyper::Error>(None)
+    };
+    match tokio::time::timeout(limit, piece).await {
+        Ok(Ok(piece)) => Ok(piece),
+        Ok(Err(error)) => Err(UpstreamError::Broken(cause(&error))),
+        Err(_) => Err(UpstreamError::Timeout("send its first piece")),
+    }
+}
+
+/// The innermost cause: what says why.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut inner = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}

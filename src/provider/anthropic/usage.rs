@@ -1,0 +1,206 @@
+//! What an answer in Anthropic's format used. Cached tokens are *added* to the input here.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::super::{Dialect, Metered, Operation};
+use crate::model::{Usage, UsageClass as Class};
+
+/// The `usage` of a message, or of the events of one.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUsage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens: Option<u64>,
+    output_tokens_details: Option<OutputDetails>,
+    server_tool_use: Option<ServerTools>,
+    service_tier: Option<String>,
+    iterations: Option<Vec<Iteration>>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct CacheCreation {
+    ephemeral_5m_input_tokens: Option<u64>,
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    thinking_tokens: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+struct ServerTools {
+    web_search_requests: Option<u64>,
+}
+
+/// One turn that the provider made within the call. The totals have those of kind `message` in them,
+/// and neither those that compact the conversation nor those of an advisor, another model.
+#[derive(Debug, Clone, Deserialize)]
+struct Iteration {
+    #[serde(rename = "type", default)]
+    kind: String,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(flatten)]
+    usage: IterationUsage,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+struct IterationUsage {
+    input_tokens: Option<u64>,
+    cache_creation_input_tokens: Option<u64>,
+    cache_read_input_tokens: Option<u64>,
+    cache_creation: Option<CacheCreation>,
+    output_tokens: Option<u64>,
+}
+
+impl RawUsage {
+    /// Each field that `later` has replaces the earlier one. A new number of tokens written to the
+    /// cache makes an earlier split of it void, unless they agree.
+    pub(super) fn replace(&mut self, later: Self) {
+        replace(&mut self.input_tokens, later.input_tokens);
+        replace(&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens);
+        replace(&mut self.cache_read_input_tokens, later.cache_read_input_tokens);
+        replace(&mut self.cache_creation, later.cache_creation);
+        replace(&mut self.output_tokens, later.output_tokens);
+        replace(&mut self.output_tokens_details, later.output_tokens_details);
+        replace(&mut self.server_tool_use, later.server_tool_use);
+        replace(&mut self.service_tier, later.service_tier);
+        replace(&mut self.iterations, later.iterations);
+    }
+
+    fn usage(&self) -> Usage {
+        let mut usage = input(
+            self.input_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+            self.cache_creation,
+        );
+        let output = self.output_tokens.unwrap_or_default();
+        let thought = self.output_tokens_details.and_then(|it| it.thinking_tokens);
+        let thought = thought.unwrap_or_default().min(output);
+        usage.set(Class::Output, output - thought);
+        usage.set(Class::Reasoning, thought);
+        let searches = self.server_tool_use.and_then(|it| it.web_search_requests);
+        usage.with(Class::WebSearches, searches.unwrap_or_default())
+    }
+
+    fn besides(&self) -> Vec<(Option<String>, Usage)> {
+        let others = self.iterations.iter().flatten().filter(|it| it.kind != "message");
+        others.map(|it| (it.model.clone(), it.usage.usage())).collect()
+    }
+
+    pub(super) fn metered(&self, model: Option<String>) -> Metered {
+        Metered {
+            model,
+            service_tier: self.service_tier.clone(),
+            usage: self.usage().with(Class::Requests, 1),
+            besides: self.besides(),
+        }
+    }
+}
+
+impl IterationUsage {
+    fn usage(&self) -> Usage {
+        let input = input(
+            self.input_tokens,
+            self.cache_read_input_tokens,
+            self.cache_creation_input_tokens,
+            self.cache_creation,
+        );
+        input.with(Class::Output, self.output_tokens.unwrap_or_default())
+    }
+}
+
+fn replace<T>(earlier: &mut Option<T>, later: Option<T>) {
+    if later.is_some() {
+        *earlier = later;
+    }
+}
+
+fn input(
+    fresh: Option<u64>,
+    cached: Option<u64>,
+    written: Option<u64>,
+    split: Option<CacheCreation>,
+) -> Usage {
+    let split = split.unwrap_or_default();
+    let hour = split.ephemeral_1h_input_tokens.unwrap_or_default();
+    let minutes = split.ephemeral_5m_input_tokens.unwrap_or_default();
+    let written = written.unwrap_or(hour.saturating_add(minutes));
+    let hour = hour.min(written);
+    Usage::default()
+        .with(Class::Input, fresh.unwrap_or_default())
+        .with(Class::CacheRead, cached.unwrap_or_default())
+        .with(Class::CacheWrite1h, hour)
+        .with(Class::CacheWrite5m, written - hour)
+}
+
+/// The use of a stream as it goes on. A stream may hold one message after the other; one that begins
+/// again before it stopped takes the place of the one before.
+#[derive(Debug, Default)]
+pub struct Running {
+    model: Option<String>,
+    done: Metered,
+    current: RawUsage,
+    has_final: bool,
+}
+
+impl Running {
+    pub(super) fn start(&mut self, model: Option<String>, usage: RawUsage) {
+        replace(&mut self.model, model);
+        self.current = usage;
+    }
+
+    pub(super) fn replace(&mut self, usage: RawUsage) {
+        self.has_final |= usage.output_tokens.is_some();
+        self.current.replace(usage);
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.done = self.metered();
+        self.current = RawUsage::default();
+    }
+
+    pub(super) fn metered(&self) -> Metered {
+        let mut all = self.current.metered(self.model.clone());
+        all.usage.add(&self.done.usage);
+        all.usage.set(Class::Requests, 1);
+        all.besides.extend(self.done.besides.iter().cloned());
+        replace(&mut all.service_tier, self.done.service_tier.clone());
+        all
+    }
+
+    /// Whether the number of tokens that came out is the provider's last word. The start of a message
+    /// tells one, which is not.
+    pub(in super::super) fn is_final(&self, dialect: Dialect) -> bool {
+        dialect == Dialect::OpenAi || self.has_final
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    usage: Option<RawUsage>,
+}
+
+/// What an answer says of its use; `None` when it does not.
+#[must_use]
+pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
+    if operation == Operation::CountTokens {
+        let usage = Usage::default().with(Class::Requests, 1);
+        return Some(Metered { usage, ..Metered::default() });
+    }
+    let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
+    Some(answer.usage?.metered(answer.model.map(Cow::into_owned)))
+}

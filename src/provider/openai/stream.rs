@@ -1,0 +1,99 @@
+//! The events of streams in `OpenAI`'s format.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::super::stream::{Fate, Seen};
+use super::super::{Metered, estimate};
+use super::usage::{Answer, RawUsage};
+use crate::model::UsageClass as Class;
+
+/// A chunk of a chat completion or a completion.
+#[derive(Debug, Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
+    usage: Option<RawUsage>,
+    #[serde(borrow, default)]
+    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Choice<'a> {
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    text: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    finish_reason: Option<&'a RawValue>,
+}
+
+impl Choice<'_> {
+    fn tokens(&self) -> u64 {
+        let said = [self.delta, self.text].into_iter().flatten();
+        said.map(|it| estimate::of_values(it.get().as_bytes())).sum()
+    }
+}
+
+/// Reads a chunk of a chat completion or a completion: the last usage that is not null counts.
+pub(in super::super) fn read_chunk(data: &[u8]) -> Seen {
+    if data == b"[DONE]" {
+        return Seen { fate: Fate::Ended, ..Seen::default() };
+    }
+    let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Seen::malformed() };
+    let choices = chunk.choices.unwrap_or_default();
+    let finished = |it: &Choice<'_>| it.finish_reason.is_some_and(|it| it.get() != "null");
+    let metered = chunk.usage.map(|it| Metered {
+        model: chunk.model.map(Cow::into_owned),
+        service_tier: chunk.service_tier.map(Cow::into_owned),
+        usage: it.usage().with(Class::Requests, 1),
+        besides: Vec::new(),
+    });
+    Seen {
+        is_usage_alone: metered.is_some() && choices.is_empty(),
+        has_content: !choices.is_empty(),
+        tokens: choices.iter().map(Choice::tokens).sum(),
+        fate: match chunk.error {
+            Some(error) if error.get() != "null" => Fate::Failed,
+            _ if choices.iter().any(finished) => Fate::Finished,
+            _ => Fate::Open,
+        },
+        metered,
+    }
+}
+
+/// An event of a response.
+#[derive(Debug, Deserialize)]
+struct ResponseEvent<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow, default)]
+    response: Option<Answer<'a>>,
+    #[serde(borrow, default)]
+    delta: Option<&'a RawValue>,
+}
+
+/// Reads an event of a response: the usage is in the last one.
+pub(in super::super) fn read_response_event(data: &[u8]) -> Seen {
+    let Ok(event) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
+        return Seen::malformed();
+    };
+    let fate = match &*event.kind {
+        "response.completed" | "response.incomplete" => Fate::Ended,
+        "response.failed" | "error" => Fate::Failed,
+        _ => Fate::Open,
+    };
+    Seen {
+        metered: event.response.and_then(Answer::metered),
+        is_usage_alone: false,
+        has_content: event.delta.is_some(),
+        tokens: event.delta.map_or(0, |it| estimate::of_values(it.get().as_bytes())),
+        fate,
+    }
+}

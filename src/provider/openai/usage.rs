@@ -1,0 +1,158 @@
+//! What an answer in `OpenAI`'s format used. Cached, reasoning and audio tokens are *part of* the
+//! totals here, so they are taken out of them.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::super::{Metered, Operation};
+use crate::model::{Usage, UsageClass as Class};
+
+/// The `usage` of every kind of answer: chat says `prompt` and `completion`, responses say `input` and
+/// `output`, and some compatible servers say both.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawUsage {
+    prompt_tokens: Option<u64>,
+    input_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    prompt_tokens_details: Option<InputDetails>,
+    input_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
+    output_tokens_details: Option<OutputDetails>,
+    cached_tokens: Option<u64>,
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the wire calls them so")]
+struct InputDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+    video_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+#[expect(clippy::struct_field_names, reason = "the wire calls them so")]
+struct OutputDetails {
+    reasoning_tokens: Option<u64>,
+    audio_tokens: Option<u64>,
+    image_tokens: Option<u64>,
+}
+
+impl RawUsage {
+    /// In classes of which none is part of another.
+    pub(super) fn usage(&self) -> Usage {
+        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default();
+        let details = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
+        let part = |of: fn(&InputDetails) -> Option<u64>| details.and_then(of).unwrap_or_default();
+        let cached = details.and_then(|it| it.cached_tokens);
+        let cached = cached.or(self.cached_tokens).or(self.prompt_cache_hit_tokens);
+        let mut usage = split(
+            input,
+            Class::Input,
+            &[
+                (Class::CacheRead, cached.unwrap_or_default()),
+                (Class::CacheWrite5m, part(|it| it.cache_write_tokens)),
+                (Class::InputAudio, part(|it| it.audio_tokens)),
+                (Class::InputImage, part(|it| it.image_tokens)),
+                (Class::InputVideo, part(|it| it.video_tokens)),
+            ],
+        );
+        usage.add(&self.output());
+        usage
+    }
+
+    fn output(&self) -> Usage {
+        let details =
+            self.completion_tokens_details.as_ref().or(self.output_tokens_details.as_ref());
+        let part = |of: fn(&OutputDetails) -> Option<u64>| details.and_then(of).unwrap_or_default();
+        let reasoning = part(|it| it.reasoning_tokens);
+        let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or_default();
+        // Some servers (xAI) do not count reasoning in the completion. Their total gives them away.
+        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default();
+        let sum = input.saturating_add(output).saturating_add(reasoning);
+        if reasoning > 0 && self.total_tokens == Some(sum) {
+            output = output.saturating_add(reasoning);
+        }
+        let parts = [
+            (Class::Reasoning, reasoning),
+            (Class::OutputAudio, part(|it| it.audio_tokens)),
+            (Class::OutputImage, part(|it| it.image_tokens)),
+        ];
+        split(output, Class::Output, &parts)
+    }
+}
+
+/// A total in parts; no part is more than what is left, so that the sum is always the total.
+fn split(total: u64, rest: Class, parts: &[(Class, u64)]) -> Usage {
+    let (mut usage, mut left) = (Usage::default(), total);
+    for (class, count) in parts {
+        let count = (*count).min(left);
+        usage.set(*class, count);
+        left -= count;
+    }
+    usage.with(rest, left)
+}
+
+/// An answer, or the `response` of a stream's last event.
+#[derive(Debug, Deserialize)]
+pub(super) struct Answer<'a> {
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    service_tier: Option<Cow<'a, str>>,
+    usage: Option<RawUsage>,
+    #[serde(borrow, default)]
+    output: Option<Vec<OutputItem<'a>>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct OutputItem<'a> {
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<Cow<'a, str>>,
+}
+
+impl Answer<'_> {
+    pub(super) fn metered(self) -> Option<Metered> {
+        let mut usage = self.usage?.usage().with(Class::Requests, 1);
+        for item in self.output.iter().flatten() {
+            let class = match item.kind.as_deref() {
+                Some("web_search_call") => Class::WebSearches,
+                Some("file_search_call") => Class::FileSearches,
+                Some("code_interpreter_call") => Class::CodeSessions,
+                _ => continue,
+            };
+            usage.set(class, usage.get(class) + 1);
+        }
+        Some(Metered {
+            model: self.model.map(Cow::into_owned),
+            service_tier: self.service_tier.map(Cow::into_owned),
+            usage,
+            besides: Vec::new(),
+        })
+    }
+}
+
+/// What an answer says of its use; `None` when it does not.
+#[must_use]
+pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
+    if operation == Operation::Moderations {
+        let usage = Usage::default().with(Class::Requests, 1);
+        return Some(Metered { usage, ..Metered::default() });
+    }
+    let mut metered = serde_json::from_slice::<Answer<'_>>(body).ok()?.metered()?;
+    if operation == Operation::Embeddings {
+        // Vectors are no tokens, whatever a compatible server counts.
+        for class in Class::ALL.into_iter().filter(|it| it.is_output()) {
+            metered.usage.set(class, 0);
+        }
+    }
+    Some(metered)
+}

@@ -1,0 +1,143 @@
+//! Small streams of our own; the recorded ones are in `gateway/tests.rs`, which can read cassettes.
+
+use super::sse::Parser;
+use super::stream::{Outcome, Reader, Verdict};
+use super::*;
+use crate::model::UsageClass as Class;
+
+/// Feeds a stream in pieces of `size` bytes; what is forwarded, and what is known in the end.
+fn run(operation: Operation, drops: bool, text: &str, size: usize) -> (String, Outcome) {
+    let (mut parser, mut reader) = (Parser::new(1 << 20), Reader::new(operation, drops));
+    let mut out = String::new();
+    let mut on_event = |it: sse::Event<'_>| {
+        let range =
+            usize::try_from(it.range.start).unwrap()..usize::try_from(it.range.end).unwrap();
+        if reader.read(&it) == Verdict::Forward {
+            out.push_str(&text[range]);
+        }
+    };
+    for piece in text.as_bytes().chunks(size) {
+        parser.push(piece, &mut on_event);
+    }
+    parser.finish(&mut on_event);
+    (out, reader.outcome())
+}
+
+fn check(operation: Operation, text: &str) -> String {
+    let (out, outcome) = run(operation, true, text, 7);
+    assert_eq!((out.clone(), outcome.clone()), run(operation, true, text, 10_000));
+    let (metered, estimated) = outcome.usage(1000);
+    let used: Vec<_> = metered.usage.iter().map(|it| format!("{:?}={}", it.0, it.1)).collect();
+    let dropped = text.len() - out.len();
+    format!(
+        "{} | {} | whole={} estimated={estimated} dropped={dropped}",
+        metered.model.unwrap_or_default(),
+        used.join(" "),
+        outcome.is_whole(),
+    )
+}
+
+fn chat(chunks: &[&str]) -> String {
+    chunks.iter().map(|it| format!("data: {it}\n\n")).collect()
+}
+
+fn messages(events: &[&str]) -> String {
+    let name = |it: &str| serde_json::from_str::<serde_json::Value>(it).unwrap()["type"].clone();
+    let name = |it: &str| name(it).as_str().unwrap_or_default().to_owned();
+    events.iter().map(|it| format!("event: {}\ndata: {it}\n\n", name(it))).collect()
+}
+
+const HELLO: &str =
+    r#"{"model":"m","choices":[{"index":0,"delta":{"content":"Hello there"}}],"usage":null}"#;
+const STOP: &str =
+    r#"{"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}"#;
+const USAGE: &str = r#"{"model":"m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":5},"completion_tokens_details":{"reasoning_tokens":1}}}"#;
+
+#[test]
+fn the_usage_of_a_chat_stream_is_read_and_taken_out_again() {
+    let text = chat(&[HELLO, STOP, USAGE, "[DONE]"]);
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @"m | Input=4 CacheRead=5 Output=3 Reasoning=1 Requests=1 | whole=true estimated=false dropped=197");
+}
+
+#[test]
+fn the_last_usage_counts_even_with_content_and_that_chunk_stays() {
+    let early = r#"{"model":"m","choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":9,"completion_tokens":1}}"#;
+    let late = r#"{"model":"m","choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2}}"#;
+    let text = chat(&[early, late, "[DONE]"]);
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @"m | Input=9 Output=2 Requests=1 | whole=true estimated=false dropped=0");
+}
+
+#[test]
+fn a_cut_chat_stream_is_counted_and_marked() {
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, HELLO])), @" | Input=1000 Output=8 Requests=1 | whole=false estimated=true dropped=0");
+}
+
+#[test]
+fn a_stream_without_its_done_is_whole_when_everything_was_said() {
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, STOP, USAGE])), @"m | Input=4 CacheRead=5 Output=3 Reasoning=1 Requests=1 | whole=true estimated=false dropped=197");
+}
+
+#[test]
+fn malformed_chunks_are_passed_on_and_errors_are_seen() {
+    let text = chat(&[HELLO, "{not json", r#"{"error":{"message":"overloaded"}}"#]);
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @" | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
+}
+
+const START: &str = r#"{"type":"message_start","message":{"model":"c","usage":{"input_tokens":43,"cache_read_input_tokens":10,"cache_creation_input_tokens":6,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":4},"output_tokens":1}}}"#;
+const TEXT: &str = r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello there"}}"#;
+
+#[test]
+fn each_field_of_a_later_usage_replaces_the_earlier() {
+    let delta = r#"{"type":"message_delta","delta":{},"usage":{"input_tokens":61,"output_tokens":30,"server_tool_use":{"web_search_requests":2}}}"#;
+    let text = messages(&[START, TEXT, delta, r#"{"type":"message_stop"}"#]);
+    insta::assert_snapshot!(check(Operation::Messages, &text), @"c | Input=61 CacheRead=10 CacheWrite5m=2 CacheWrite1h=4 Output=30 Requests=1 WebSearches=2 | whole=true estimated=false dropped=0");
+}
+
+#[test]
+fn a_cut_message_has_the_input_it_began_with_and_the_output_that_was_counted() {
+    insta::assert_snapshot!(check(Operation::Messages, &messages(&[START, TEXT, TEXT])), @"c | Input=43 CacheRead=10 CacheWrite5m=2 CacheWrite1h=4 Output=8 Requests=1 | whole=false estimated=true dropped=0");
+}
+
+#[test]
+fn turns_of_an_advisor_and_of_compaction_are_used_besides() {
+    let body = br#"{"model":"c","usage":{"input_tokens":10,"output_tokens":3,"iterations":[
+        {"type":"message","input_tokens":10,"output_tokens":3},
+        {"type":"compaction","input_tokens":500,"output_tokens":50},
+        {"type":"advisor_message","model":"d","input_tokens":7,"output_tokens":2,"cache_read_input_tokens":1}]}}"#;
+    let metered = read_answer(Operation::Messages, body).unwrap();
+    assert_eq!(metered.usage.tokens(), 13);
+    let besides: Vec<_> =
+        metered.besides.iter().map(|it| (it.0.as_deref(), it.1.tokens())).collect();
+    assert_eq!(besides, [(None, 550), (Some("d"), 10)]);
+}
+
+#[test]
+fn a_response_tells_its_usage_and_the_tools_it_used_at_the_end() {
+    let done = r#"{"type":"response.completed","response":{"model":"r","service_tier":"default","output":[{"type":"reasoning"},{"type":"web_search_call"},{"type":"web_search_call"}],"usage":{"input_tokens":31,"input_tokens_details":{"cached_tokens":30},"output_tokens":9,"output_tokens_details":{"reasoning_tokens":8},"total_tokens":40}}}"#;
+    let delta = r#"{"type":"response.output_text.delta","delta":"Hello there"}"#;
+    let created =
+        r#"{"type":"response.created","response":{"model":"r","usage":null,"output":[]}}"#;
+    let text = messages(&[created, delta, done]);
+    insta::assert_snapshot!(check(Operation::Responses, &text), @"r | Input=1 CacheRead=30 Output=1 Reasoning=8 Requests=1 WebSearches=2 | whole=true estimated=false dropped=0");
+    insta::assert_snapshot!(check(Operation::Responses, &messages(&[created, delta])), @" | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
+}
+
+#[test]
+fn reasoning_that_a_server_left_out_of_its_completion_is_added() {
+    let of = |total: u64| {
+        let body = format!(
+            r#"{{"usage":{{"prompt_tokens":10,"completion_tokens":5,"total_tokens":{total},"completion_tokens_details":{{"reasoning_tokens":3}}}}}}"#
+        );
+        read_answer(Operation::ChatCompletions, body.as_bytes()).unwrap().usage
+    };
+    assert_eq!((of(15).output_tokens(), of(15).get(Class::Reasoning)), (5, 3));
+    assert_eq!((of(18).output_tokens(), of(18).get(Class::Reasoning)), (8, 3));
+}
+
+#[test]
+fn paths_name_operations_and_others_name_none() {
+    for operation in Operation::ALL {
+        assert_eq!(Operation::of_path(operation.path()), Some(operation));
+    }
+    assert_eq!(Operation::of_path("/v1/files"), None);
+}

@@ -28,7 +28,7 @@ struct Cutter {
     /// Where the held bytes begin in the stream.
     start: u64,
     /// What was cut out ended with a carriage return, whose line feed may still come.
-    awaits_feed: bool,
+    expects_feed: bool,
 }
 
 impl Meter {
@@ -108,12 +108,12 @@ impl Cutter {
         if verdict == Verdict::Forward {
             out.extend_from_slice(&event);
         } else {
-            self.awaits_feed = event.ends_with(b"\r");
+            self.expects_feed = event.ends_with(b"\r");
         }
     }
 
     fn hold(&mut self, piece: &Bytes) {
-        let feed = std::mem::take(&mut self.awaits_feed) && piece.starts_with(b"\n");
+        let feed = std::mem::take(&mut self.expects_feed) && piece.starts_with(b"\n");
         self.held.extend_from_slice(piece.get(usize::from(feed)..).unwrap_or_default());
         self.start += u64::from(feed);
     }

@@ -109,7 +109,7 @@ pub enum Subcommand {
     Key(key::KeyArgs),
     /// Show or export the audit log of a server
     Audit(audit::AuditArgs),
-    /// Serve the LLM gateway alone: calls to models metered, held to budgets, recorded, replayed
+    /// Serve the LLM gateway alone: calls to models are metered and held to budgets
     Gateway(gateway::GatewayArgs),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),

@@ -7,7 +7,7 @@
 pub mod scope;
 pub mod account;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
@@ -192,7 +192,9 @@ struct AccountKey {
 /// All budgets and what is used of them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    all: Vec<Budget>,
+    /// By numbers that are never given again, as accounts are known by them.
+    all: BTreeMap<usize, Budget>,
+    next: usize,
     accounts: HashMap<AccountKey, Account>,
     open: HashMap<CallId, Open>,
     closed: HashMap<CallId, Closed>,
@@ -203,7 +205,23 @@ impl Budgets {
     /// These budgets, of which nothing is used.
     #[must_use]
     pub fn new(budgets: Vec<Budget>) -> Self {
-        Self { all: budgets, ..Self::default() }
+        let mut all = Self::default();
+        budgets.into_iter().for_each(|it| all.set(it));
+        all
+    }
+
+    /// Adds a budget, unless one of its name is there.
+    pub fn set(&mut self, budget: Budget) {
+        if self.all.values().all(|it| it.id != budget.id) {
+            self.all.insert(self.next, budget);
+            self.next += 1;
+        }
+    }
+
+    /// Forgets a budget and its accounts; calls under way settle with the others.
+    pub fn unset(&mut self, id: &str) {
+        self.all.retain(|_, it| it.id != id);
+        self.accounts.retain(|key, _| self.all.contains_key(&key.budget));
     }
 
     /// Reserves with all budgets or with none. A call that is reserved already stays so.
@@ -309,24 +327,23 @@ impl Budgets {
     pub fn forget(&mut self, now: Timestamp) {
         let budgets = &self.all;
         self.accounts.retain(|key, account| {
-            let window = budgets.get(key.budget).map(|it| it.window);
+            let window = budgets.get(&key.budget).map(|it| it.window);
             let end = window.and_then(|it| it.end(Timestamp(key.window)));
             account.held != Amount::default() || end.is_none_or(|it| it > now)
         });
     }
 
     fn keys(&self, subject: &Subject, now: Timestamp) -> Vec<AccountKey> {
-        let budgets = self.all.iter().enumerate();
-        let keys = budgets.filter_map(|(index, budget)| {
+        let keys = self.all.iter().filter_map(|(number, budget)| {
             let values = budget.scope.account_of(subject)?;
             let window = budget.window.start(now).0;
-            Some(AccountKey { budget: index, values: values.into(), window })
+            Some(AccountKey { budget: *number, values: values.into(), window })
         });
         keys.collect()
     }
 
     fn budget(&self, key: &AccountKey) -> Option<&Budget> {
-        self.all.get(key.budget)
+        self.all.get(&key.budget)
     }
 
     fn check(
@@ -386,7 +403,7 @@ impl Budgets {
     fn correct(&mut self, keys: &[AccountKey], charged: Amount, cost: Amount) -> Settled {
         let overrun = cost.beyond(charged);
         let mut alerts = Vec::new();
-        for key in keys {
+        for key in keys.iter().filter(|it| self.all.contains_key(&it.budget)) {
             let account = self.accounts.entry(key.clone()).or_default();
             account.spent = account.spent.minus(charged).plus(cost);
             account.overrun = account.overrun.plus(overrun);
@@ -407,8 +424,12 @@ impl Budgets {
     }
 }
 
-fn alert(budgets: &[Budget], key: &AccountKey, account: &mut Account) -> Option<Alert> {
-    let budget = budgets.get(key.budget)?;
+fn alert(
+    budgets: &BTreeMap<usize, Budget>,
+    key: &AccountKey,
+    account: &mut Account,
+) -> Option<Alert> {
+    let budget = budgets.get(&key.budget)?;
     let percent = account.newly_crossed(&budget.limit)?;
     Some(Alert {
         budget: budget.id.clone(),

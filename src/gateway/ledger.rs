@@ -2,8 +2,10 @@
 //! the disk: lines are handed over in batches, so a killed process loses at most the last
 //! [`BATCH_EVERY`] of them. Tables of the store take this place for servers.
 
+pub mod notes;
+
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -90,6 +92,9 @@ pub struct Row {
     pub first_token_ms: Option<u64>,
     /// Until the end.
     pub total_ms: u64,
+    /// Where an attempt of a stage learns of it.
+    #[serde(skip)]
+    pub notes: Option<Arc<notes::Notes>>,
 }
 
 /// Sums of calls that belong together.
@@ -105,6 +110,17 @@ pub struct Sum {
     pub cost: UsdNanos,
     /// Money that caches and cassettes saved.
     pub avoided: UsdNanos,
+}
+
+impl Sum {
+    /// Counts a call in.
+    pub fn add(&mut self, row: &Row) {
+        self.calls += 1;
+        self.input_tokens = self.input_tokens.saturating_add(row.usage.input_tokens());
+        self.output_tokens = self.output_tokens.saturating_add(row.usage.output_tokens());
+        self.cost = UsdNanos(self.cost.0.saturating_add(row.cost.0));
+        self.avoided = UsdNanos(self.avoided.0.saturating_add(row.avoided.0));
+    }
 }
 
 /// Whose and which calls a sum is of: key, provider, model.
@@ -150,6 +166,16 @@ impl Ledger {
         Self { state: Mutex::new(state), keeps_lines }
     }
 
+    /// Adds a budget, unless one of its name is there: for the calls of one run, say.
+    pub fn set_budget(&self, budget: Budget) {
+        self.lock().budgets.set(budget);
+    }
+
+    /// Removes a budget: calls are no longer held to it.
+    pub fn unset_budget(&self, id: &str) {
+        self.lock().budgets.unset(id);
+    }
+
     /// Takes up the entries of lines that were written before. Gives how many there were.
     pub fn replay(&self, lines: &str) -> usize {
         #[derive(Deserialize)]
@@ -191,17 +217,15 @@ impl Ledger {
     /// Writes a call down that was never reserved: one that is free, or was answered from here.
     pub fn record(&self, row: &Row) {
         self.write(&Line::Call(row));
+        if let Some(notes) = &row.notes {
+            notes.count(row);
+        }
         let mut state = self.lock();
         let name = (row.key.clone(), row.provider.clone(), row.model.clone());
         if state.sums.len() >= SUMS_AT_MOST && !state.sums.contains_key(&name) {
             return;
         }
-        let sum = state.sums.entry(name).or_default();
-        sum.calls += 1;
-        sum.input_tokens = sum.input_tokens.saturating_add(row.usage.input_tokens());
-        sum.output_tokens = sum.output_tokens.saturating_add(row.usage.output_tokens());
-        sum.cost = UsdNanos(sum.cost.0.saturating_add(row.cost.0));
-        sum.avoided = UsdNanos(sum.avoided.0.saturating_add(row.avoided.0));
+        state.sums.entry(name).or_default().add(row);
     }
 
     /// Charges calls that nobody settled in time, and forgets windows that are over.

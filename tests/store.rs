@@ -16,6 +16,8 @@ mod commands;
 mod events;
 #[path = "store/fleet.rs"]
 mod fleet;
+#[path = "store/gateway_keys.rs"]
+mod gateway_keys;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/intake.rs"]

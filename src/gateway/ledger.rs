@@ -5,6 +5,7 @@
 pub mod stored;
 pub mod row;
 pub mod definition;
+pub mod notes;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,17 @@ pub struct Sum {
     pub cost: UsdNanos,
     /// Money that caches and cassettes saved.
     pub avoided: UsdNanos,
+}
+
+impl Sum {
+    /// Counts a call in.
+    pub fn add(&mut self, row: &Row) {
+        self.calls += 1;
+        self.input_tokens = self.input_tokens.saturating_add(row.usage.input_tokens());
+        self.output_tokens = self.output_tokens.saturating_add(row.usage.output_tokens());
+        self.cost = UsdNanos(self.cost.0.saturating_add(row.cost.0));
+        self.avoided = UsdNanos(self.avoided.0.saturating_add(row.avoided.0));
+    }
 }
 
 /// Whose and which calls a sum is of: key, provider, model.
@@ -192,17 +204,15 @@ impl Ledger {
 
     fn tell(&self, row: &Row) {
         self.write(&Line::Call(row));
+        if let Some(notes) = &row.notes {
+            notes.count(row);
+        }
         let mut state = self.lock();
         let name = (row.key.clone(), row.provider.clone(), row.model.clone());
         if state.sums.len() >= SUMS_AT_MOST && !state.sums.contains_key(&name) {
             return;
         }
-        let sum = state.sums.entry(name).or_default();
-        sum.calls += 1;
-        sum.input_tokens = sum.input_tokens.saturating_add(row.usage.input_tokens());
-        sum.output_tokens = sum.output_tokens.saturating_add(row.usage.output_tokens());
-        sum.cost = UsdNanos(sum.cost.0.saturating_add(row.cost.0));
-        sum.avoided = UsdNanos(sum.avoided.0.saturating_add(row.avoided.0));
+        state.sums.entry(name).or_default().add(row);
     }
 
     /// Charges calls that nobody settled in time, and forgets windows that are over.

@@ -132,7 +132,10 @@ async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counte
     conflict(store.save_budget(&row, 0, &event("2")).await);
     let soft = BudgetRow { mode: "soft".to_owned(), changed_at: Timestamp(6), ..row.clone() };
     let saved = store.save_budget(&soft, 1, &event("3")).await.unwrap();
-    assert_eq!((saved.version, saved.created_at, saved.changed_at), (2, Timestamp(5), Timestamp(6)));
+    assert_eq!(
+        (saved.version, saved.created_at, saved.changed_at),
+        (2, Timestamp(5), Timestamp(6))
+    );
     assert_eq!(store.find_budget("shop/month").await.unwrap(), Some(saved));
     assert!(store.archive_budget("shop/month", 1, &event("4")).await.is_err());
     store.archive_budget("shop/month", 2, &event("5")).await.unwrap();
@@ -148,8 +151,7 @@ async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counte
 async fn grants_are_all_or_none_and_said_of_in_accounts(store: Store, _: &Database) {
     let asks = [ask("all", ""), ask("team", "team=shop")];
     let given = Grant::Given(vec![amount(40, 2), amount(30, 0)]);
-    let (grant, rows) =
-        store.grant(&spender("p1", 1), &asks, |_| given.clone()).await.unwrap();
+    let (grant, rows) = store.grant(&spender("p1", 1), &asks, |_| given.clone()).await.unwrap();
     assert_eq!(grant, given);
     assert_eq!((rows[0].granted.0, rows[1].granted.0), (0, 0));
     let decide = |rows: &[AccountRow]| {
@@ -205,7 +207,10 @@ async fn a_threshold_is_told_of_once(store: Store, _: &Database) {
     assert_eq!(told, [(80, 81), (100, 100)]);
     let alerts = store.list_alerts_to_tell(9).await.unwrap();
     assert_eq!(alerts.len(), 2);
-    assert_eq!((alerts[0].account.as_str(), alerts[0].max_money), ("team=shop", Some(UsdNanos(100))));
+    assert_eq!(
+        (alerts[0].account.as_str(), alerts[0].max_money),
+        ("team=shop", Some(UsdNanos(100)))
+    );
     store.save_alert_told(&alerts[0], Timestamp(9)).await.unwrap();
     assert_eq!(store.list_alerts_to_tell(9).await.unwrap(), alerts[1..]);
     assert_eq!(store.delete_alerts(Timestamp(1_000_000)).await.unwrap(), 2);
@@ -256,9 +261,8 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
             rows.into_iter().map(row).collect::<Vec<_>>()
         }
     };
-    let named = |rows: &[(&str, i64)]| {
-        rows.iter().map(|it| (it.0.to_owned(), it.1)).collect::<Vec<_>>()
-    };
+    let named =
+        |rows: &[(&str, i64)]| rows.iter().map(|it| (it.0.to_owned(), it.1)).collect::<Vec<_>>();
     assert_eq!(sums(SpendBy::Run, all.clone()).await, named(&[("7", 30), ("8", 5)]));
     assert_eq!(sums(SpendBy::Team, all.clone()).await, named(&[("shop", 30), ("other", 5)]));
     assert_eq!(sums(SpendBy::Day, all.clone()).await, named(&[("0", 30), ("86400000", 5)]));

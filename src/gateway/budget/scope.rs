@@ -33,6 +33,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Organisation,
+        Self::Team,
+        Self::Project,
+        Self::Pipeline,
+        Self::Run,
+        Self::Stage,
+        Self::Endpoint,
+        Self::Model,
+    ];
+
     /// The word used in files and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -62,6 +74,21 @@ impl Subject {
     pub fn with(mut self, kind: Kind, name: impl Into<Arc<str>>) -> Self {
         self.parts.insert(kind, name.into());
         self
+    }
+
+    /// As pairs of words; kinds that are not known are left out.
+    #[must_use]
+    pub fn of_words(words: &BTreeMap<String, String>) -> Self {
+        let parts = Kind::ALL.into_iter();
+        let parts = parts.filter_map(|it| Some((it, words.get(it.as_str())?.as_str().into())));
+        Self { parts: parts.collect() }
+    }
+
+    /// The pairs of words.
+    #[must_use]
+    pub fn words(&self) -> BTreeMap<String, String> {
+        let words = self.parts.iter();
+        words.map(|(kind, name)| (kind.as_str().to_owned(), name.to_string())).collect()
     }
 
     /// What it belongs to of a kind.

@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::scope::Kind;
-use crate::gateway::prices::rate::Date;
 use super::*;
+use crate::gateway::prices::rate::Date;
 
 const HOUR: i64 = 3_600_000;
 

@@ -40,6 +40,13 @@ impl Call {
         let provider = core.providers.get(step.way.provider);
         let provider = provider.ok_or_else(|| Refusal::Upstream("no such provider".to_owned()))?;
         let model = step.model.unwrap_or(&self.asked.model);
+        if let Some(missing) = &provider.missing_key {
+            let what = format!(
+                "the gateway has no key for the provider `{}`: `{missing}` is not set",
+                provider.name
+            );
+            return Err(Refusal::Forbidden(what));
+        }
         let mut flags = Vec::new();
         let price = self.price(core, provider, model, &mut flags)?;
         let subject = self.subject.clone().with(Kind::Model, model);
@@ -201,6 +208,7 @@ impl Call {
             flags: flags.to_vec(),
             first_token_ms: None,
             total_ms: 0,
+            notes: self.notes.clone(),
         }
     }
 

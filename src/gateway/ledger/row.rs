@@ -1,6 +1,10 @@
 //! One call, as it is written down for good.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
+
+use super::notes::Notes;
 
 use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
@@ -79,6 +83,9 @@ pub struct Row {
     pub first_token_ms: Option<u64>,
     /// Until the end.
     pub total_ms: u64,
+    /// Where an attempt of a stage learns of it.
+    #[serde(skip)]
+    pub notes: Option<Arc<Notes>>,
 }
 
 impl Row {

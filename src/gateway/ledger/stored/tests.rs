@@ -89,6 +89,7 @@ fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
         flags: Vec::new(),
         first_token_ms: Some(1),
         total_ms: 2,
+        notes: None,
     }
 }
 

@@ -335,3 +335,5 @@ impl Keeper<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, unix))]
+mod killed;

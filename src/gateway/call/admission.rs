@@ -12,11 +12,12 @@ use hyper::{HeaderMap, Method, Request, Response};
 use super::{Call, asked, headers};
 use crate::gateway::answer::Answer;
 use crate::gateway::budget::scope::Kind;
+use crate::gateway::cassette::Cassette;
 use crate::gateway::keys::Key;
 use crate::gateway::prices::matcher::Matcher;
 use crate::gateway::server::Core;
 use crate::gateway::settings::CassetteMode;
-use crate::model::Timestamp;
+use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, Operation};
 
@@ -24,6 +25,8 @@ use crate::provider::{Dialect, Operation};
 const MODELS: &str = "/v1/models";
 /// The longest name of an endpoint.
 const ENDPOINT_LETTERS: usize = 100;
+/// When to come again while keys cannot be looked up.
+const KEYS_AGAIN: Milliseconds = Milliseconds(1_000);
 
 /// Answers one request.
 pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Answer> {
@@ -72,19 +75,23 @@ async fn admit(
         return Err(Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method)));
     }
     let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
-    let key = core.keys.find(text, at).ok_or(Refusal::Unauthorized)?;
+    let held = core.keys.find(text, at).await.map_err(|error| {
+        tracing::error!(%error, "a key cannot be looked up");
+        Refusal::Unavailable { retry_after: KEYS_AGAIN }
+    })?;
+    let held = held.ok_or(Refusal::Unauthorized)?;
+    let key = &held.key;
     let Some(operation) = operation else {
         return Ok(Admitted::Models(models(core, key, dialect_of_headers(&head.headers))));
     };
-    core.keys
-        .take(text, at)
-        .map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
+    held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
     let body = read(core, body).await?;
     let asked = asked(operation, &body)?;
     if key.models.as_ref().is_some_and(|it| !it.matches(&asked.model)) {
         let what = format!("this key may not call the model `{}`", asked.model);
         return Err(Refusal::Forbidden(what));
     }
+    let (mode, cassette) = cassette(core, key)?;
     let mut call = Call {
         core: core.clone(),
         id,
@@ -93,7 +100,9 @@ async fn admit(
         operation,
         key: key.name.clone(),
         subject: key.subject.clone(),
-        cassette: cassette(core, key)?,
+        mode,
+        cassette,
+        notes: key.notes.clone(),
         headers: head.headers,
         body,
         asked,
@@ -123,16 +132,20 @@ fn name_endpoint(call: &mut Call) {
     }
 }
 
-fn cassette(
-    core: &Core,
-    key: &Key,
-) -> Result<Option<Arc<crate::gateway::cassette::Cassette>>, Refusal> {
-    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else { return Ok(None) };
+/// What the cassette of a key is for, and the cassette.
+fn cassette(core: &Core, key: &Key) -> Result<(CassetteMode, Option<Arc<Cassette>>), Refusal> {
+    if let Some(own) = &key.own {
+        return Ok((own.mode, own.cassette.clone()));
+    }
+    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else {
+        return Ok((CassetteMode::Live, None));
+    };
     if core.cassette_mode == CassetteMode::Live {
-        return Ok(None);
+        return Ok((CassetteMode::Live, None));
     }
     let opened = cassettes.open(name);
-    opened.map(Some).map_err(|it| Refusal::CassetteMiss { message: it.to_string() })
+    let opened = opened.map_err(|it| Refusal::CassetteMiss { message: it.to_string() })?;
+    Ok((core.cassette_mode, Some(opened)))
 }
 
 /// `authorization: Bearer` as `OpenAI` has it, or `x-api-key` as Anthropic.

@@ -2,6 +2,7 @@
 
 pub mod set_up;
 pub mod patience;
+pub mod lanes;
 pub mod journal;
 
 use std::collections::HashMap;
@@ -30,6 +31,7 @@ use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
 use super::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
+use lanes::{Lanes, Taken};
 use patience::Patient;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
@@ -83,6 +85,8 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// Everything that runs.
     pub tasks: TaskTracker,
+    /// The threads that connections live on.
+    pub lanes: Lanes,
     breakers: Mutex<Breakers>,
     turn: AtomicUsize,
     prices_at_hand: Mutex<PricesAtHand>,
@@ -147,11 +151,9 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
         };
         // Beyond the limit, connections wait in the kernel's queue.
         let Ok(permit) = permits.clone().acquire_owned().await else { break };
-        let (core, stop) = (core.clone(), stop.clone());
-        core.tasks.clone().spawn(async move {
-            connection(core, stream, stop).await;
-            drop(permit);
-        });
+        let Ok(stream) = stream.into_std() else { continue };
+        let (stop, counted) = (stop.clone(), core.tasks.token());
+        core.lanes.give(Taken { core: core.clone(), stream, stop, permit, counted }).await;
     }
     drop(listener);
     core.tasks.close();
@@ -160,7 +162,9 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
     }
 }
 
-async fn connection(core: Arc<Core>, stream: TcpStream, stop: CancellationToken) {
+/// Serves one client, on the lane that this is called on.
+async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: CancellationToken) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     if stream.set_nodelay(true).is_err() {
         return;
     }

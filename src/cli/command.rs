@@ -32,6 +32,7 @@ pub mod audit;
 pub mod gateway;
 pub mod budget;
 pub mod spend;
+pub mod capacity;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -117,6 +118,8 @@ pub enum Subcommand {
     Budget(budget::BudgetArgs),
     /// Show what calls to models have cost
     Spend(spend::SpendArgs),
+    /// Say how many replicas of a model a load needs, and what they cost
+    Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -141,6 +144,7 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
+            Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -199,9 +203,13 @@ impl Subcommand {
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        let is_long =
-            matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own();
-        if is_long { "warn,trunkline=info" } else { "warn" }
+        if self.is_long() { "warn,trunkline=info" } else { "warn" }
+    }
+
+    /// Whether it serves until somebody stops it.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own()
     }
 }
 
@@ -242,6 +250,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
+        Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

@@ -22,7 +22,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What is not one of our routes.
 const UNMATCHED: &str = "unmatched";
 /// What writes down itself what it does, or is no act of a person.
-const SILENT: [&str; 10] = [
+const SILENT: [&str; 14] = [
     "save_team_secret",
     "save_project_secret",
     "delete_team_secret",
@@ -31,6 +31,10 @@ const SILENT: [&str; 10] = [
     "save_team_budget",
     "delete_budget",
     "delete_team_budget",
+    "create_subscription",
+    "change_subscription",
+    "rotate_subscription_secret",
+    "delete_subscription",
     "refresh_session",
     "notify_project",
 ];

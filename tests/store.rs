@@ -40,6 +40,8 @@ mod retention;
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/spend.rs"]
+mod spend;
 #[path = "store/times.rs"]
 mod times;
 #[path = "store/traces.rs"]

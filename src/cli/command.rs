@@ -190,9 +190,13 @@ impl Subcommand {
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        let is_long =
-            matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own();
-        if is_long { "warn,trunkline=info" } else { "warn" }
+        if self.is_long() { "warn,trunkline=info" } else { "warn" }
+    }
+
+    /// Whether it serves until somebody stops it.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own()
     }
 }
 

@@ -10,8 +10,8 @@ use bollard::Docker;
 use crate::executor::control::{self, AttemptFolder, Pokes};
 use crate::executor::layout::{self, Layout};
 use crate::executor::{
-    AttemptState, BeginSpec, BuildSpec, BuiltImage, DOOR_NAME, Executor, ExecutorError, Exit, Found,
-    LogStream, PrepareSpec, Published, Pull, Signal, TarStream, overlay,
+    AttemptState, BeginSpec, BuildSpec, BuiltImage, DOOR_NAME, Executor, ExecutorError, Exit,
+    Found, LogStream, PrepareSpec, Published, Pull, Signal, TarStream, overlay,
 };
 use crate::model::AttemptName;
 

@@ -150,7 +150,7 @@ impl Call {
     }
 
     async fn attempt(&self, step: &Step<'_>, attempt: u32) -> Result<Response<Answer>, Failure> {
-        let prepared = match self.prepare(step, attempt) {
+        let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
                 self.core.breakers().release(step.way);

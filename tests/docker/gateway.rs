@@ -244,9 +244,8 @@ fn without_a_gateway_a_stage_is_told_why_nothing_answers() {
     if !docker::is_here() {
         return;
     }
-    let bench = Bench::new().stages(
-        "  s: { network: gateway, run: '[ -z \"$OPENAI_BASE_URL\" ] && echo nothing' }\n",
-    );
+    let bench = Bench::new()
+        .stages("  s: { network: gateway, run: '[ -z \"$OPENAI_BASE_URL\" ] && echo nothing' }\n");
     bench.run(&[]).expect_code(0);
     let log = bench.log("s");
     assert!(log.contains("no LLM gateway is set up here"), "{log}");

@@ -71,7 +71,10 @@ async fn a_team_has_one_valid_key_of_a_name(store: Store, _: &Database) {
     assert!(!store.revoke_gateway_key(("t1", "app"), Timestamp(6)).await.unwrap());
     let found = store.find_gateway_key("d1").await.unwrap().unwrap();
     assert_eq!(found.revoked_at, Some(Timestamp(5)));
-    store.save_gateway_key(&GatewayKeyRow { created_at: Timestamp(7), ..of("t1", "d3") }).await.unwrap();
+    store
+        .save_gateway_key(&GatewayKeyRow { created_at: Timestamp(7), ..of("t1", "d3") })
+        .await
+        .unwrap();
     let listed = store.list_gateway_keys("t1").await.unwrap();
     assert_eq!(listed.iter().map(|it| it.digest.as_str()).collect::<Vec<_>>(), ["d3", "d1"]);
 }

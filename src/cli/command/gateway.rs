@@ -23,7 +23,9 @@ const LISTEN: &str = "127.0.0.1:4100";
 
 /// Arguments of `trunkline gateway`.
 #[derive(Debug, clap::Args)]
-#[command(args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
 Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
 
@@ -32,7 +34,8 @@ Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://AD
 Examples:
   trunkline gateway --config gateway.toml
   trunkline gateway key create --team search shop --endpoint search --per-minute 600
-  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100")]
+  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100"
+)]
 pub struct GatewayArgs {
     #[command(subcommand)]
     action: Option<Action>,
@@ -114,6 +117,7 @@ fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
         clock: session.clock.clone(),
         store: None,
         missing_keys: MissingKeys::Refuse,
+        ledger: None,
     };
     let core = set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
     Ok((settings, core))

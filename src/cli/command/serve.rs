@@ -127,8 +127,8 @@ impl Serving<'_> {
         let gateway = start_gateway(session, state).await?;
         let worker = executor
             .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
-        let worker = worker
-            .map(|it| it.with_identity(app.auth.clone()).with_gateway(gateway.clone()));
+        let worker =
+            worker.map(|it| it.with_identity(app.auth.clone()).with_gateway(gateway.clone()));
         session.announce(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
         let (served, worked, (), (), (), stopped) = tokio::join!(

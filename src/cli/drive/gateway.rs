@@ -10,6 +10,8 @@ use tokio::net::TcpListener;
 use crate::cli::failure::Usage;
 use crate::cli::session::Session;
 use crate::cli::state::State;
+use crate::gateway::ledger::Ledger;
+use crate::gateway::ledger::stored::BookParts;
 use crate::gateway::server;
 use crate::gateway::server::set_up::{MissingKeys, Outside};
 use crate::gateway::server::stages::{Place, Stages};
@@ -109,12 +111,19 @@ pub async fn start(
         Origin::Named(_) => session.environment.get(name).map(str::to_owned),
         Origin::Found(_, secrets) => secrets.get(name).cloned(),
     };
+    let books = BookParts {
+        store: state.store.clone(),
+        name: owner.to_owned(),
+        clock: Arc::clone(&session.clock),
+    };
+    let ledger = Ledger::stored(books, settings.budgets.clone()).await?;
     let outside = Outside {
         variables: &variable,
         folder: path.parent().unwrap_or(&session.folder).to_owned(),
         clock: Arc::clone(&session.clock),
         store: Some(state.store.clone()),
         missing_keys: MissingKeys::Tell,
+        ledger: Some(Arc::new(ledger)),
     };
     let core = server::set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
     let place = Place { folder: state.folder.join("gateway"), owner: owner.to_owned() };
@@ -131,7 +140,12 @@ fn confine(settings: &Settings) -> Result<(), String> {
             provider.name
         ));
     }
-    let files = settings.prices.iter().chain(&settings.public_prices).chain(&settings.cassettes).chain(&settings.stages.cassettes);
+    let files = settings
+        .prices
+        .iter()
+        .chain(&settings.public_prices)
+        .chain(&settings.cassettes)
+        .chain(&settings.stages.cassettes);
     let leads_out = |it: &&String| {
         let path = Path::new(it.as_str());
         path.is_absolute() || it.split('/').any(|part| part == "..")

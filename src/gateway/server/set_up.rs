@@ -33,6 +33,8 @@ pub struct Outside<'a> {
     pub store: Option<Store>,
     /// What happens when a provider's key is not there.
     pub missing_keys: MissingKeys,
+    /// The ledger, where it is in the store; else one in memory is made.
+    pub ledger: Option<Arc<Ledger>>,
 }
 
 /// What happens when the variable with a provider's key is not set.
@@ -78,7 +80,9 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         keys,
         prices: Arc::new(prices_of(settings, outside)?),
         unknown_price: settings.unknown_price.clone(),
-        ledger: Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some())),
+        ledger: outside.ledger.clone().unwrap_or_else(|| {
+            Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some()))
+        }),
         cassettes,
         cassette_mode: settings.cassette_mode,
         redactor,

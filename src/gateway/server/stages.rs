@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::doors::Doors;
 use super::secret::Secret;
@@ -19,6 +20,7 @@ use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::cassette::{Cassette, CassetteError};
 use crate::gateway::keys::{self, Key, OwnCassette};
 use crate::gateway::ledger::notes::Notes;
+use crate::gateway::ledger::stored;
 use crate::gateway::settings::{CassetteMode, ForStages};
 use crate::model::{AttemptName, RunId, Timestamp};
 use crate::store::access::gateway_keys::GatewayKeyRow;
@@ -61,6 +63,9 @@ pub struct Stages {
     settings: ForStages,
     admitted: Mutex<Admitted>,
     stop: CancellationToken,
+    /// Writes the ledger until it is over.
+    books: TaskTracker,
+    over: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -103,8 +108,10 @@ impl Stages {
         let note = place.folder.join(format!("{}.json", place.owner));
         let doors = Doors::open(core.clone(), note, settings.port, stop.clone()).await?;
         core.tasks.spawn(sweep(core.clone(), stop.clone()));
+        let (books, over) = (TaskTracker::new(), CancellationToken::new());
+        books.spawn(stored::keep(core.ledger.clone(), over.clone()));
         let admitted = Mutex::default();
-        Ok(Arc::new(Self { core, store, doors, secret, settings, admitted, stop }))
+        Ok(Arc::new(Self { core, store, doors, secret, settings, admitted, stop, books, over }))
     }
 
     /// Listens for apps, too.
@@ -120,6 +127,10 @@ impl Stages {
         for (_, own) in left.into_values() {
             save(own).await;
         }
+        // After the last call.
+        self.over.cancel();
+        self.books.close();
+        self.books.wait().await;
     }
 
     /// Forgets the address, after which nothing is there that could call.
@@ -254,7 +265,10 @@ impl Stages {
             budget.mode == Mode::Soft && ids.contains(&budget.id) && (money || tokens)
         });
         let told = exceeded.map(|(budget, _, account)| {
-            format!("the budget `{}` has {}, and {} are used", budget.id, budget.limit, account.spent)
+            format!(
+                "the budget `{}` has {}, and {} are used",
+                budget.id, budget.limit, account.spent
+            )
         });
         told.collect()
     }

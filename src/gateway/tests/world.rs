@@ -130,6 +130,7 @@ impl World {
             clock: Arc::new(Now),
             store: None,
             missing_keys: MissingKeys::Refuse,
+            ledger: None,
         };
         let core = set_up::core(&settings, &outside).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

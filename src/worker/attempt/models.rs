@@ -179,7 +179,8 @@ impl<E: Executor> Attempt<E> {
             None => gateway.model_calls(),
         };
         let is_local = models.project.0.is_empty();
-        let mode = if mode == CassetteMode::Record && !is_local { CassetteMode::Live } else { mode };
+        let mode =
+            if mode == CassetteMode::Record && !is_local { CassetteMode::Live } else { mode };
         if mode == CassetteMode::Live {
             return Ok(OwnCassette { mode, cassette: None });
         }
@@ -265,7 +266,8 @@ fn file_name(key: &str) -> String {
 fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
     let sum = notes.sum();
     if sum.calls > 0 {
-        let usd = |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
+        let usd =
+            |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
         let metrics = [
             ("llm_calls", number(sum.calls)),
             ("llm_input_tokens", number(sum.input_tokens)),
@@ -276,7 +278,8 @@ fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
         outcome.metrics.extend(metrics.map(|(name, value)| (name.to_owned(), value)));
     }
     if let Some(refusal) = notes.refused_by_budget() {
-        let is_ours = matches!(outcome.class, Some(FailureClass::Cancelled | FailureClass::Timeout));
+        let is_ours =
+            matches!(outcome.class, Some(FailureClass::Cancelled | FailureClass::Timeout));
         if !is_ours {
             outcome.class = Some(FailureClass::Budget);
             outcome.is_final = true;

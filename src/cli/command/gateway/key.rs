@@ -75,11 +75,13 @@ pub async fn execute(session: &Session, action: &Action) -> anyhow::Result<Exit>
             let found = team::find(&state, team).await?;
             let key = (found.id.0.as_str(), name.as_str());
             if !state.store.revoke_gateway_key(key, session.now()).await? {
-                let help = format!("`trunkline gateway key list --team {team}` shows what there is");
+                let help =
+                    format!("`trunkline gateway key list --team {team}` shows what there is");
                 let message = format!("the team `{team}` has no valid key `{name}`");
                 return Err(Usage::new(message, help).into());
             }
-            access::note(session, &state, ("gateway_key.revoke", &format!("{team}/{name}"))).await?;
+            access::note(session, &state, ("gateway_key.revoke", &format!("{team}/{name}")))
+                .await?;
             session.output.told(&format!("`{name}` is good for nothing now"))?;
         }
     }
@@ -95,9 +97,8 @@ async fn create(session: &Session, state: &State, args: &CreateArgs) -> anyhow::
     let found = team::find(state, team).await?;
     let parts = [(Kind::Project, project), (Kind::Endpoint, endpoint)];
     let subject = parts.into_iter().filter_map(|(kind, it)| Some((kind, it.as_deref()?)));
-    let subject = subject.fold(Subject::default().with(Kind::Team, team.as_str()), |all, it| {
-        all.with(it.0, it.1)
-    });
+    let subject = subject
+        .fold(Subject::default().with(Kind::Team, team.as_str()), |all, it| all.with(it.0, it.1));
     let now = session.now();
     let text = format!("tl-{}", hex::encode(random_bytes::<32>()));
     let seconds = args.days.map(|it| u64::from(it) * DAY_SECONDS);

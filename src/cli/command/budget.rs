@@ -186,7 +186,7 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
                 &holder,
                 ("budget.delete", &row.id),
                 &by(session),
-                &serde_json::Value::Null,
+                &json!({}),
             );
             state.store.archive_budget(&row.id, row.version, &event).await?;
             Ok(session.output.told(&format!("`{}` is removed", which.name))?)

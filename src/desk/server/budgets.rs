@@ -290,7 +290,9 @@ mod tests {
         assert!(read(&holder(""), "No Name", wish()).unwrap_err().contains("a name has"));
         assert!(said(Wish { window: "year".to_owned(), ..wish() }).contains("year"));
         assert!(said(Wish { mode: "firm".to_owned(), ..wish() }).contains("firm"));
-        assert!(said(Wish { usd: Some("a lot".to_owned()), ..wish() }).contains("a lot"));
+        for odd in ["a lot", "-1", "0e-2000000000", "1e-2147483648", "1e400"] {
+            assert!(said(Wish { usd: Some(odd.to_owned()), ..wish() }).contains(odd), "{odd}");
+        }
         assert!(said(Wish { usd: None, ..wish() }).contains("limits"));
         let scope = BTreeMap::from([("planet".to_owned(), "mars".to_owned())]);
         assert!(said(Wish { scope, ..wish() }).contains("planet"));

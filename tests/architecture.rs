@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PURE: &[&str] = &["model", "pipeline", "engine"];
+const PURE: &[&str] = &["model", "pipeline", "engine", "capacity"];
 /// Files of other modules that only decide: the same holds for them.
 const PURE_FILES: &[&str] = &[
     "src/gateway/answer/meter.rs",

@@ -30,6 +30,7 @@ pub mod token;
 pub mod key;
 pub mod audit;
 pub mod gateway;
+pub mod capacity;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -111,6 +112,8 @@ pub enum Subcommand {
     Audit(audit::AuditArgs),
     /// Serve the LLM gateway alone: calls to models are metered and held to budgets
     Gateway(gateway::GatewayArgs),
+    /// Say how many replicas of a model a load needs, and what they cost
+    Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -135,6 +138,7 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
+            Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -235,6 +239,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
+        Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

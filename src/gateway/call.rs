@@ -2,6 +2,7 @@
 //! Once admitted it runs in a task of its own, so that a client that leaves cancels nothing half-way.
 
 pub mod admission;
+pub mod models;
 pub mod money;
 pub mod headers;
 pub mod replay;

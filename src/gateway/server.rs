@@ -2,6 +2,7 @@
 
 pub mod set_up;
 pub mod patience;
+pub mod lanes;
 pub mod journal;
 pub mod stages;
 pub mod doors;
@@ -34,6 +35,7 @@ use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
 use super::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
+use lanes::{Lanes, Taken};
 use patience::Patient;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
@@ -91,6 +93,8 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// Everything that runs.
     pub tasks: TaskTracker,
+    /// The threads that connections live on.
+    pub lanes: Lanes,
     breakers: Mutex<Breakers>,
     turn: AtomicUsize,
     prices_at_hand: Mutex<PricesAtHand>,
@@ -169,15 +173,15 @@ async fn accept(core: Arc<Core>, listener: TcpListener, stop: CancellationToken)
         };
         // Beyond the limit, connections wait in the kernel's queue.
         let Ok(permit) = permits.clone().acquire_owned().await else { break };
-        let (core, stop) = (core.clone(), stop.clone());
-        core.tasks.clone().spawn(async move {
-            connection(core, stream, stop).await;
-            drop(permit);
-        });
+        let Ok(stream) = stream.into_std() else { continue };
+        let (stop, counted) = (stop.clone(), core.tasks.token());
+        core.lanes.give(Taken { core: core.clone(), stream, stop, permit, counted }).await;
     }
 }
 
-async fn connection(core: Arc<Core>, stream: TcpStream, stop: CancellationToken) {
+/// Serves one client, on the lane that this is called on.
+async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: CancellationToken) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     if stream.set_nodelay(true).is_err() {
         return;
     }

@@ -8,6 +8,7 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio_util::task::TaskTracker;
 
+use super::lanes::{self, Lanes};
 use super::{Core, Provider};
 use crate::gateway::cassette::Cassettes;
 use crate::gateway::cassette::redact::Redactor;
@@ -71,7 +72,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
-    let upstream = Upstream::new(settings.limits.connect_ms.into()).map_err(SetUpError)?;
+    let upstream = Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
     Ok(Arc::new(Core {
         limits: settings.limits,
         providers,
@@ -89,6 +90,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         upstream,
         clock: outside.clock.clone(),
         tasks: TaskTracker::new(),
+        lanes: Lanes::default(),
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),
         prices_at_hand: Mutex::default(),

@@ -295,14 +295,16 @@ mod tests {
 
     fn variables() -> Variables {
         let openai = [("OPENAI_BASE_URL", "u/v1".to_owned()), ("OPENAI_API_KEY", "k".to_owned())];
-        let anthropic = [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
+        let anthropic =
+            [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
         Variables { key: "k".to_owned(), pairs: [openai, anthropic] }
     }
 
     #[test]
     fn a_stage_that_sets_one_of_a_pair_keeps_its_own_pair() {
         let names = |own: &[&str]| {
-            let mut env: Vec<_> = own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
+            let mut env: Vec<_> =
+                own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
             variables().add_to(&mut env);
             env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
         };

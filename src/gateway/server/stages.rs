@@ -293,7 +293,8 @@ impl Stages {
                 sum.cost = UsdNanos(sum.cost.0.saturating_add(call.cost.0));
                 sum.avoided = UsdNanos(sum.avoided.0.saturating_add(call.avoided.0));
             }
-            match calls.last() {
+            let is_last = calls.len() < EARLIER_PAGE as usize;
+            match calls.last().filter(|_| !is_last) {
                 Some(last) => after = (last.at, last.request.clone(), last.attempt),
                 None => break,
             }

@@ -4,3 +4,5 @@ mod recorded;
 mod world;
 mod live;
 mod failures;
+mod cached;
+mod shelf;

@@ -1,17 +1,17 @@
 //! Who may call, what, and how often; and the requests that go to no provider.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::AUTHORIZATION;
 use hyper::{HeaderMap, Method, Request, Response};
 
-use super::{Call, asked, headers};
-use crate::gateway::answer::Answer;
+use super::{Call, asked, headers, shelf};
 use crate::gateway::budget::scope::Kind;
+use crate::gateway::call::answer::Answer;
 use crate::gateway::keys::Key;
 use crate::gateway::prices::matcher::Matcher;
 use crate::gateway::server::Core;
@@ -32,7 +32,8 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
     let dialect = dialect_of(&request);
     let mut response = match admit(&core, request, id, started).await {
         Ok(Admitted::Call(call)) => run(&core, *call).await,
-        Ok(Admitted::Models(list)) => json(list),
+        Ok(Admitted::Models(list)) => headers::json(list),
+        Ok(Admitted::Shelf(response)) => response,
         Err(refusal) => headers::refused(&refusal, dialect),
     };
     headers::name(&mut response, id);
@@ -55,6 +56,7 @@ async fn run(core: &Core, call: Call) -> Response<Answer> {
 enum Admitted {
     Call(Box<Call>),
     Models(String),
+    Shelf(Response<Answer>),
 }
 
 async fn admit(
@@ -68,17 +70,21 @@ async fn admit(
     let path = head.uri.path();
     let is_list = head.method == Method::GET && path == MODELS;
     let operation = Operation::of_path(path).filter(|_| head.method == Method::POST);
-    if operation.is_none() && !is_list {
+    let is_shelf = path.starts_with(shelf::PREFIX);
+    if operation.is_none() && !is_list && !is_shelf {
         return Err(Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method)));
     }
     let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
     let key = core.keys.find(text, at).ok_or(Refusal::Unauthorized)?;
-    let Some(operation) = operation else {
+    if is_list {
         return Ok(Admitted::Models(models(core, key, dialect_of_headers(&head.headers))));
-    };
+    }
     core.keys
         .take(text, at)
         .map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
+    let Some(operation) = operation else {
+        return shelf(core, key, (&head.method, path), body).await.map(Admitted::Shelf);
+    };
     let body = read(core, body).await?;
     let asked = asked(operation, &body)?;
     if key.models.as_ref().is_some_and(|it| !it.matches(&asked.model)) {
@@ -97,9 +103,23 @@ async fn admit(
         headers: head.headers,
         body,
         asked,
+        keeping: Mutex::default(),
+        known_tokens: 0,
+        attempts_before: 0,
     };
     name_endpoint(&mut call);
     Ok(Admitted::Call(Box::new(call)))
+}
+
+/// The cache as programs use it themselves.
+async fn shelf(
+    core: &Arc<Core>,
+    key: &Key,
+    (method, path): (&Method, &str),
+    body: Incoming,
+) -> Result<Response<Answer>, Refusal> {
+    let body = read(core, body).await?;
+    shelf::answer(core, key, (method, path), &body).await
 }
 
 /// The whole body, within the limits of size and time.
@@ -192,10 +212,4 @@ fn literals(matcher: &Matcher) -> Vec<&str> {
         Matcher::Any(several) => several.iter().flat_map(literals).collect(),
         Matcher::Glob(_) | Matcher::All { .. } | Matcher::Regex { .. } => Vec::new(),
     }
-}
-
-fn json(body: String) -> Response<Answer> {
-    let mut response = Response::new(Answer::full(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

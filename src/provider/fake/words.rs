@@ -8,7 +8,7 @@ use crate::provider::{Asked, Dialect, Operation};
 
 const WORDS: [&str; 8] = ["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "theta"];
 /// Numbers of an embedding.
-const DIMENSIONS: u32 = 8;
+const DIMENSIONS: u16 = 8;
 
 /// One answer.
 #[derive(Debug)]
@@ -20,7 +20,9 @@ pub(crate) struct Said<'a> {
     malformed: Option<u64>,
     has_usage: bool,
     has_end: bool,
-    inputs: usize,
+    /// What is to be embedded.
+    inputs: Vec<Value>,
+    is_base64: bool,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
 }
@@ -39,8 +41,11 @@ impl<'a> Said<'a> {
             WORDS.get(index % WORDS.len()).copied().unwrap_or_default()
         };
         let has_words = operation.has_output();
-        let inputs = serde_json::from_slice::<Value>(body).ok();
-        let inputs = inputs.and_then(|it| it.get("input")?.as_array().map(Vec::len));
+        let read = serde_json::from_slice::<Value>(body).unwrap_or_default();
+        let inputs = match read.get("input") {
+            Some(Value::Array(list)) if list.iter().any(|it| !it.is_number()) => list.clone(),
+            other => vec![other.cloned().unwrap_or_default()],
+        };
         Self {
             operation,
             model: &asked.model,
@@ -49,7 +54,8 @@ impl<'a> Said<'a> {
             malformed: orders.malformed,
             has_usage: orders.has_usage,
             has_end: orders.has_end,
-            inputs: inputs.unwrap_or(1),
+            inputs,
+            is_base64: read.get("encoding_format").is_some_and(|it| it == "base64"),
             input_tokens: if operation.is_free() { 0 } else { body.len() as u64 / 8 + 1 },
             output_tokens: if has_words { count } else { 0 },
         }
@@ -70,7 +76,7 @@ impl<'a> Said<'a> {
             Operation::Responses => self.response(&text, "completed"),
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
-                "data": (0..self.inputs).map(embedding).collect::<Vec<_>>(),
+                "data": self.inputs.iter().enumerate().map(|it| self.embedding(it)).collect::<Vec<_>>(),
             }),
             Operation::Moderations => json!({
                 "id": "modr-fake", "model": self.model, "results": [{"flagged": false, "categories": {}, "category_scores": {}}],
@@ -86,6 +92,22 @@ impl<'a> Said<'a> {
             members.insert("usage".to_owned(), self.usage());
         }
         answer.to_string()
+    }
+
+    /// Numbers that follow from the text.
+    fn embedding(&self, (index, text): (usize, &Value)) -> Value {
+        let seed =
+            text.to_string().bytes().fold(7_u16, |sum, it| sum.wrapping_mul(31) ^ u16::from(it));
+        let numbers =
+            (0..DIMENSIONS).map(|it| f32::from(seed.wrapping_mul(it + 1) % 2000) / 1000.0 - 1.0);
+        let embedding = if self.is_base64 {
+            use base64::Engine as _;
+            let bytes: Vec<_> = numbers.flat_map(f32::to_le_bytes).collect();
+            Value::from(base64::engine::general_purpose::STANDARD.encode(bytes))
+        } else {
+            numbers.map(f64::from).collect()
+        };
+        json!({"object": "embedding", "index": index, "embedding": embedding})
     }
 
     fn usage(&self) -> Value {
@@ -204,11 +226,6 @@ fn data(json: &Value) -> Bytes {
 fn named(json: &Value) -> Bytes {
     let name = json.get("type").and_then(Value::as_str).unwrap_or_default();
     Bytes::from(format!("event: {name}\ndata: {json}\n\n"))
-}
-
-fn embedding(index: usize) -> Value {
-    let numbers: Vec<_> = (0..DIMENSIONS).map(|it| f64::from(it) / 8.0).collect();
-    json!({"object": "embedding", "index": index, "embedding": numbers})
 }
 
 /// An error in the vendor's own words.

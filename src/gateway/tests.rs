@@ -6,3 +6,6 @@ mod live;
 mod failures;
 mod cached;
 mod shelf;
+mod raw;
+mod cuts;
+mod broken;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::raw::{Raw, Then};
 use super::world::{World, asks};
-use crate::gateway::answer::meter::Meter;
+use crate::gateway::call::answer::meter::Meter;
 use crate::provider::Operation;
 
 /// Calls at the same time.

@@ -182,19 +182,25 @@ impl Subcommand {
                 | Self::Backup(_)
                 | Self::Restore(_)
         ) || matches!(self, Self::Gc(args) if args.of_server)
+            || matches!(self, Self::Gateway(args) if args.is_about_a_server())
     }
 
     /// Whether `--config` names a file of its own, and not that of a server.
     #[must_use]
     pub fn has_a_file_of_its_own(&self) -> bool {
-        matches!(self, Self::Gateway(_))
+        matches!(self, Self::Gateway(args) if !args.is_about_a_server())
     }
 
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        let is_long = matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Gateway(_));
-        if is_long { "warn,trunkline=info" } else { "warn" }
+        if self.is_long() { "warn,trunkline=info" } else { "warn" }
+    }
+
+    /// Whether it serves until somebody stops it.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own()
     }
 }
 

@@ -4,6 +4,9 @@ pub mod set_up;
 pub mod patience;
 pub mod lanes;
 pub mod journal;
+pub mod stages;
+pub mod doors;
+pub mod secret;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +27,7 @@ use ulid::Ulid;
 use super::answer::Answer;
 use super::call::admission;
 use super::cassette::Cassettes;
+use super::cassette::redact::Redactor;
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::prices::{PriceRow, Prices};
@@ -54,6 +58,8 @@ pub struct Provider {
     pub price_provider: Arc<str>,
     /// The header of each key; none where the provider wants none.
     pub keys: Vec<Option<(HeaderName, HeaderValue)>>,
+    /// The variable with its key that is not set: no call can be made until it is.
+    pub missing_key: Option<String>,
 }
 
 /// All that calls need.
@@ -79,6 +85,8 @@ pub struct Core {
     pub cassettes: Option<Cassettes>,
     /// What they are for.
     pub cassette_mode: CassetteMode,
+    /// Takes secrets out of what is recorded.
+    pub redactor: Redactor,
     /// Calls providers.
     pub upstream: Upstream,
     /// The time.
@@ -134,8 +142,22 @@ impl Core {
 
 /// Serves until `stop`, and then until the calls that are there are done or [`GOODBYE`] is over.
 pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(core.limits.connections));
     core.tasks.spawn(sweep(core.clone(), stop.clone()));
+    accept(core.clone(), listener, stop).await;
+    finish(&core, GOODBYE).await;
+}
+
+/// Waits for the calls that are there, after nothing is listened on any more.
+async fn finish(core: &Core, patience: Duration) {
+    core.tasks.close();
+    if tokio::time::timeout(patience, core.tasks.wait()).await.is_err() {
+        tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
+    }
+}
+
+/// Takes connections until `stop`.
+async fn accept(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(core.limits.connections));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -154,11 +176,6 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
         let Ok(stream) = stream.into_std() else { continue };
         let (stop, counted) = (stop.clone(), core.tasks.token());
         core.lanes.give(Taken { core: core.clone(), stream, stop, permit, counted }).await;
-    }
-    drop(listener);
-    core.tasks.close();
-    if tokio::time::timeout(GOODBYE, core.tasks.wait()).await.is_err() {
-        tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
     }
 }
 

@@ -13,10 +13,11 @@ use hyper::{HeaderMap, Method, Request, Response};
 use super::{Call, asked, headers, models};
 use crate::gateway::answer::Answer;
 use crate::gateway::budget::scope::Kind;
-use crate::gateway::keys::Key;
+use crate::gateway::cassette::Cassette;
+use crate::gateway::keys::{Held, Key};
 use crate::gateway::server::Core;
 use crate::gateway::settings::CassetteMode;
-use crate::model::Timestamp;
+use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, Operation};
 
@@ -26,6 +27,8 @@ const DISCARDED_BYTES: usize = 64 << 20;
 const DISCARDED_WITHIN: Duration = Duration::from_secs(10);
 /// The longest name of an endpoint.
 const ENDPOINT_LETTERS: usize = 100;
+/// When to come again while keys cannot be looked up.
+const KEYS_AGAIN: Milliseconds = Milliseconds(1_000);
 
 /// Answers one request.
 pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Answer> {
@@ -67,7 +70,7 @@ async fn admit(
 ) -> Result<Admitted, Refusal> {
     let at = core.clock.now();
     let (head, body) = request.into_parts();
-    let (key, wanted) = match before_body(core, &head, at) {
+    let (held, wanted) = match before_body(core, &head, at).await {
         Ok(known) => known,
         Err(refusal) => {
             // Whoever asks before it sends is told before it sends.
@@ -77,6 +80,7 @@ async fn admit(
             return Err(refusal);
         }
     };
+    let key = &held.key;
     let operation = match wanted {
         Wanted::Call(operation) => operation,
         Wanted::Models(name) => {
@@ -90,6 +94,7 @@ async fn admit(
         let what = format!("this key may not call the model `{}`", asked.model);
         return Err(Refusal::Forbidden(what));
     }
+    let (mode, cassette) = cassette(core, key)?;
     let mut call = Call {
         core: core.clone(),
         id,
@@ -98,7 +103,9 @@ async fn admit(
         operation,
         key: key.name.clone(),
         subject: key.subject.clone(),
-        cassette: cassette(core, key)?,
+        mode,
+        cassette,
+        notes: key.notes.clone(),
         headers: head.headers,
         body,
         asked,
@@ -115,11 +122,11 @@ enum Wanted {
 }
 
 /// What is known before the body is read: whose request it is, and what for.
-fn before_body<'a>(
-    core: &'a Core,
+async fn before_body(
+    core: &Core,
     head: &Parts,
     at: Timestamp,
-) -> Result<(&'a Key, Wanted), Refusal> {
+) -> Result<(Arc<Held>, Wanted), Refusal> {
     let path = head.uri.path();
     let wanted = match head.method {
         Method::POST => Operation::of_path(path).map(Wanted::Call),
@@ -129,12 +136,16 @@ fn before_body<'a>(
     let nowhere = || Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method));
     let wanted = wanted.ok_or_else(nowhere)?;
     let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
-    let key = core.keys.find(text, at).ok_or(Refusal::Unauthorized)?;
+    let held = core.keys.find(text, at).await.map_err(|error| {
+        tracing::error!(%error, "a key cannot be looked up");
+        Refusal::Unavailable { retry_after: KEYS_AGAIN }
+    })?;
+    let held = held.ok_or(Refusal::Unauthorized)?;
     if matches!(wanted, Wanted::Call(_)) {
-        let taken = core.keys.take(text, at);
+        let taken = held.take(at);
         taken.map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
     }
-    Ok((key, wanted))
+    Ok((held, wanted))
 }
 
 /// The whole body, within the limits of size and time.
@@ -176,16 +187,20 @@ fn name_endpoint(call: &mut Call) {
     }
 }
 
-fn cassette(
-    core: &Core,
-    key: &Key,
-) -> Result<Option<Arc<crate::gateway::cassette::Cassette>>, Refusal> {
-    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else { return Ok(None) };
+/// What the cassette of a key is for, and the cassette.
+fn cassette(core: &Core, key: &Key) -> Result<(CassetteMode, Option<Arc<Cassette>>), Refusal> {
+    if let Some(own) = &key.own {
+        return Ok((own.mode, own.cassette.clone()));
+    }
+    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else {
+        return Ok((CassetteMode::Live, None));
+    };
     if core.cassette_mode == CassetteMode::Live {
-        return Ok(None);
+        return Ok((CassetteMode::Live, None));
     }
     let opened = cassettes.open(name);
-    opened.map(Some).map_err(|it| Refusal::CassetteMiss { message: it.to_string() })
+    let opened = opened.map_err(|it| Refusal::CassetteMiss { message: it.to_string() })?;
+    Ok((core.cassette_mode, Some(opened)))
 }
 
 /// `authorization: Bearer` as `OpenAI` has it, or `x-api-key` as Anthropic.

@@ -87,6 +87,9 @@ mod tests {
         assert_eq!(name("/v1/models"), Some(None));
         assert_eq!(name("/v1/models/a%2Fb:c"), Some(Some("a/b:c".to_owned())));
         assert_eq!(name("/v1/models/a/b"), Some(Some("a/b".to_owned())));
-        assert_eq!((name("/v1/models/"), name("/v1/modelsx"), name("/v1/files")), (None, None, None));
+        assert_eq!(
+            (name("/v1/models/"), name("/v1/modelsx"), name("/v1/files")),
+            (None, None, None)
+        );
     }
 }

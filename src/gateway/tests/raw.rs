@@ -38,7 +38,9 @@ impl Raw {
     pub(super) fn settings(&self, limits: &str) -> String {
         let provider = |name: &str, dialect: &str| {
             let url = &self.address;
-            format!("[[provider]]\nname = \"{name}\"\ndialect = \"{dialect}\"\nurl = \"{url}\"\nprices = \"test\"\n")
+            format!(
+                "[[provider]]\nname = \"{name}\"\ndialect = \"{dialect}\"\nurl = \"{url}\"\nprices = \"test\"\n"
+            )
         };
         format!(
             "ledger = \"l\"\nlimits = {{ attempts = 1, {limits} }}\n{}{}\n[[route]]\nmodel = \"m-raw\"\n\

@@ -66,7 +66,9 @@ impl<'a> Said<'a> {
                 "id": "cmpl-fake", "object": "text_completion", "created": 1, "model": self.model,
                 "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": null}],
             }),
-            Operation::Responses => self.response("completed", json!([self.item(&text, "completed")])),
+            Operation::Responses => {
+                self.response("completed", json!([self.item(&text, "completed")]))
+            }
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
                 "data": (0..self.inputs).map(|it| embedding(it, self.is_base64)).collect::<Vec<_>>(),
@@ -117,8 +119,10 @@ impl<'a> Said<'a> {
     fn chat_message(&self, text: &str) -> Value {
         match &self.content {
             Content::Text(_) => json!({"role": "assistant", "content": text, "refusal": null}),
-            Content::Call { tool, .. } => json!({"role": "assistant", "content": null, "refusal": null,
-                "tool_calls": [{"id": "call_fake", "type": "function", "function": {"name": tool, "arguments": text}}]}),
+            Content::Call { tool, .. } => {
+                json!({"role": "assistant", "content": null, "refusal": null,
+                "tool_calls": [{"id": "call_fake", "type": "function", "function": {"name": tool, "arguments": text}}]})
+            }
         }
     }
 
@@ -140,8 +144,10 @@ impl<'a> Said<'a> {
                 let content = if status == "completed" { vec![part(text)] } else { Vec::new() };
                 json!({"type": "message", "id": "msg_fake", "status": status, "role": "assistant", "content": content})
             }
-            Content::Call { tool, .. } => json!({"type": "function_call", "id": "fc_fake", "call_id": "call_fake",
-                "name": tool, "arguments": text, "status": status}),
+            Content::Call { tool, .. } => {
+                json!({"type": "function_call", "id": "fc_fake", "call_id": "call_fake",
+                "name": tool, "arguments": text, "status": status})
+            }
         }
     }
 

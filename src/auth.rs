@@ -14,6 +14,7 @@ use crate::store::{Store, StoreError};
 
 mod people;
 mod password;
+mod own_password;
 mod setup;
 mod tokens;
 mod keyring;
@@ -30,6 +31,7 @@ use limits::Limits;
 
 pub use keyring::KeyError;
 pub use oidc::{Begun, OIDC_SECONDS, OidcError, Returned};
+pub use own_password::{OwnPassword, OwnPasswordError};
 pub use password::PasswordError;
 pub use people::{NewPerson, PersonChange, PersonError};
 pub use sessions::{Client, Csrf, SignedIn};

@@ -18,6 +18,7 @@ use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::{StageIndex, StageStatus};
 use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -37,7 +38,7 @@ pub(super) struct ShowQuery {
 #[template(path = "runs/show.html")]
 struct RunPage {
     shell: Shell,
-    seen: SeenRun,
+    above: AboveRun,
     path: String,
     tab: &'static str,
     live: String,
@@ -87,10 +88,9 @@ struct GraphPart<'a> {
 
 #[derive(Template)]
 #[template(path = "runs/_stages.html")]
-struct StagesPart<'a> {
+struct StagesPart {
     words: Words,
     rows: Vec<StageRow>,
-    seen: &'a SeenRun,
 }
 
 pub(super) async fn show(
@@ -109,7 +109,7 @@ pub(super) async fn show(
         shell: visit.shell(Section::Runs, title),
         live: format!("/live{path}?unfold={}", encoded(&query.unfold)),
         tab: "overview",
-        seen,
+        above: AboveRun::of(&seen.loaded.row),
         path,
         parts,
         changes: changes.ok().and_then(Result::ok),
@@ -157,7 +157,7 @@ async fn parts(
         Part { id: "trouble", html: part(&TroublePart { words, trouble })? },
         Part { id: "actions", html: part(&actions(app, seen, &path))? },
         Part { id: "graph", html: part(&GraphPart { words, graph: &graph })? },
-        Part { id: "stages", html: part(&StagesPart { words, rows, seen })? },
+        Part { id: "stages", html: part(&StagesPart { words, rows })? },
     ])
 }
 
@@ -192,6 +192,20 @@ fn actions<'a>(app: &App, seen: &'a SeenRun, path: &'a str) -> ActionsPart<'a> {
         running: seen.view.stages.iter().filter(is_running).count(),
         rerun_all: again(RerunScope::All),
         rerun_failed: again(RerunScope::Failed),
+    }
+}
+
+impl StagesPart {
+    fn has_retries(&self) -> bool {
+        self.rows.iter().any(|it| it.attempts > 1)
+    }
+
+    fn has_gates(&self) -> bool {
+        self.rows.iter().any(|it| it.gates.1 > 0)
+    }
+
+    fn may_rerun(&self) -> bool {
+        self.rows.iter().any(|it| it.rerun.is_some())
     }
 }
 

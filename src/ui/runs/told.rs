@@ -15,16 +15,6 @@ const INPUTS_MAX: usize = 20;
 const INPUT_CHARS_MAX: usize = 200;
 
 impl SeenRun {
-    /// The list of runs of its pipeline.
-    pub(super) fn pipeline_path(&self) -> String {
-        let pipeline = Some(self.view.pipeline.clone());
-        address(
-            "/runs",
-            &RunsQuery { pipeline, project: self.slug(), ..RunsQuery::default() },
-            None,
-        )
-    }
-
     /// The list of runs of its branch.
     pub(super) fn branch_path(&self) -> String {
         let branch = Some(self.view.branch.clone());

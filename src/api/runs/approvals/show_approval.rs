@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 
+use super::content::{PromptBody, ReleaseBody, bodies};
 use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
@@ -46,6 +47,11 @@ pub(super) struct ApprovalBody {
     /// Why it cannot be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes_problem: Option<String>,
+    /// The digests of the release. Absent when the pipeline names none, or they cannot be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseBody>,
+    /// Prompts that differ, line by line; of very many and very long ones, the beginning.
+    prompts: Vec<PromptBody>,
     /// Metrics that are not what they were.
     metrics: Vec<MetricBody>,
 }
@@ -139,6 +145,7 @@ pub(super) async fn show_approval(
 impl ApprovalBody {
     fn new(shown: ShownApproval, refusal: Option<String>) -> Self {
         let parts = |parts: Vec<Part>| parts.into_iter().map(PartBody::from).collect();
+        let (release, prompts) = bodies(shown.content);
         Self {
             stage: shown.key,
             status: shown.status.to_string(),
@@ -154,6 +161,8 @@ impl ApprovalBody {
             base: shown.base.map(BaseBody::from),
             changes: shown.parts.map(parts),
             changes_problem: shown.problem,
+            release,
+            prompts,
             metrics: shown.metrics.into_iter().map(MetricBody::from).collect(),
         }
     }

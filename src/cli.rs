@@ -111,9 +111,10 @@ fn start(cli: Cli) -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("the async runtime could not be started")?;
+    let is_logged = session.settings.log_json && cli.command.is_long();
     let exit = runtime.block_on(command::execute(&session, cli.command));
     runtime.shutdown_timeout(GOODBYE);
-    exit
+    if is_logged { exit.or_else(|error| Ok(failure::log(&error))) } else { exit }
 }
 
 #[cfg(test)]

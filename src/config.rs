@@ -125,6 +125,8 @@ pub struct Settings {
     pub client: ClientSettings,
     /// How a server listens, is watched, and forgets.
     pub server: ServerSettings,
+    /// The file of the LLM gateway that stages use.
+    pub gateway_file: Option<PathBuf>,
 }
 
 /// Why the settings cannot be used.
@@ -206,6 +208,7 @@ impl Settings {
             fleet: FleetSettings::read(environment)?,
             client: client::read(environment),
             server: server::read(environment)?,
+            gateway_file: get("TRUNKLINE_GATEWAY").map(PathBuf::from),
         })
     }
 }

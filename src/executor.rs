@@ -33,8 +33,8 @@ pub use error::ExecutorError;
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostSettings};
 pub use spec::{
-    BeginSpec, BuildSpec, BuiltImage, CommandSpec, Found, GivenFile, Label, NetworkSpec,
-    PrepareSpec, ProbeSpec, ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
+    BeginSpec, BuildSpec, BuiltImage, CommandSpec, DOOR_NAME, Door, Found, GivenFile, Label,
+    NetworkSpec, PrepareSpec, ProbeSpec, ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
 };
 
 /// A stream of what an attempt's containers print, from their first byte on.
@@ -160,6 +160,11 @@ pub trait Executor: Clone + Send + Sync + 'static {
         _name: &AttemptName,
     ) -> impl Future<Output = Result<bool, ExecutorError>> + Send {
         async { Ok(false) }
+    }
+
+    /// By what name or address an attempt reaches this machine.
+    fn host_of_engine(&self) -> &'static str {
+        "127.0.0.1"
     }
 
     /// Removes what killed processes left behind that belongs to no attempt.

@@ -29,6 +29,7 @@ pub mod provider;
 pub mod secrets;
 pub mod checks;
 pub mod gateway;
+pub mod capacity;
 pub mod backup;
 pub mod retention;
 pub mod projects;

@@ -15,7 +15,7 @@ pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
 pub use digest::Digest;
 pub use failure::FailureClass;
 pub use id::{AttemptName, RunId, StageIndex};
-pub use money::UsdNanos;
+pub use money::{Amount, UsdNanos};
 pub use report::{CaseOutcome, FindingLevel};
 pub use status::{AttemptStatus, RunStatus, StageStatus};
 pub use time::{Clock, Milliseconds, Timestamp};

@@ -8,11 +8,11 @@ pub mod runs;
 pub mod events;
 pub mod fleet;
 pub mod groups;
-pub mod artifacts;
-pub mod caches;
+pub mod files;
 pub mod results;
 pub mod sealed;
 pub mod operation;
+pub mod spend;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ use crate::metrics::{self, StoreAccess};
 
 pub use connection::DatabaseKind;
 use connection::Pool;
+pub use files::{artifacts, caches};
 pub use operation::{audit, retention, traces};
 
 /// The database of one installation. Cheap to clone.

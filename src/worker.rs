@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Auth;
 use crate::blobs::{BlobError, Blobs, Logs};
 use crate::executor::{Executor, ExecutorError};
+use crate::gateway::server::stages::Stages;
 use crate::metrics;
 use crate::model::{Clock, Milliseconds, RunId, RunStatus, Timestamp};
 use crate::projects::{ProjectError, Projects};
@@ -123,6 +124,7 @@ pub struct Worker<E> {
     checkouts: Arc<Mutex<HashMap<(RunId, workspace::Owner), workspace::SharedCheckout>>>,
     files: Arc<Mutex<HashMap<String, Arc<OnceCell<workspace::Files>>>>>,
     identity: Option<Auth>,
+    gateway: Option<Arc<Stages>>,
 }
 
 /// Why a run cannot be driven any further by this process.
@@ -186,6 +188,7 @@ impl<E: Executor> Worker<E> {
             checkouts: Arc::default(),
             files: Arc::default(),
             identity: None,
+            gateway: None,
         }
     }
 
@@ -193,6 +196,12 @@ impl<E: Executor> Worker<E> {
     #[must_use]
     pub fn with_identity(self, issuer: Auth) -> Self {
         Self { identity: Some(issuer), ..self }
+    }
+
+    /// The same, whose stages call models through this gateway.
+    #[must_use]
+    pub fn with_gateway(self, gateway: Option<Arc<Stages>>) -> Self {
+        Self { gateway, ..self }
     }
 
     /// Drives a run to its end and gives its status; `None` when `shutdown` came first (its containers

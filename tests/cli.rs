@@ -5,6 +5,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+#[path = "cli/capacity.rs"]
+mod capacity;
 #[path = "cli/references.rs"]
 mod references;
 #[path = "cli/endings.rs"]

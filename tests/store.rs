@@ -16,6 +16,8 @@ mod commands;
 mod events;
 #[path = "store/fleet.rs"]
 mod fleet;
+#[path = "store/gateway_keys.rs"]
+mod gateway_keys;
 #[path = "store/groups.rs"]
 mod groups;
 #[path = "store/intake.rs"]
@@ -38,6 +40,8 @@ mod retention;
 mod runs;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/spend.rs"]
+mod spend;
 #[path = "store/times.rs"]
 mod times;
 #[path = "store/traces.rs"]

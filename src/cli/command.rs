@@ -30,6 +30,7 @@ pub mod token;
 pub mod key;
 pub mod audit;
 pub mod gateway;
+pub mod capacity;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -111,6 +112,8 @@ pub enum Subcommand {
     Audit(audit::AuditArgs),
     /// Serve the LLM gateway alone: calls to models are metered and held to budgets
     Gateway(gateway::GatewayArgs),
+    /// Say how many replicas of a model a load needs, and what they cost
+    Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -135,6 +138,7 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
+            Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -178,19 +182,25 @@ impl Subcommand {
                 | Self::Backup(_)
                 | Self::Restore(_)
         ) || matches!(self, Self::Gc(args) if args.of_server)
+            || matches!(self, Self::Gateway(args) if args.is_about_a_server())
     }
 
     /// Whether `--config` names a file of its own, and not that of a server.
     #[must_use]
     pub fn has_a_file_of_its_own(&self) -> bool {
-        matches!(self, Self::Gateway(_))
+        matches!(self, Self::Gateway(args) if !args.is_about_a_server())
     }
 
     /// Which messages of the engine itself are written when nobody says.
     #[must_use]
     pub fn messages(&self) -> &'static str {
-        let is_long = matches!(self, Self::Serve(_) | Self::Worker(_) | Self::Gateway(_));
-        if is_long { "warn,trunkline=info" } else { "warn" }
+        if self.is_long() { "warn,trunkline=info" } else { "warn" }
+    }
+
+    /// Whether it serves until somebody stops it.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Worker(_)) || self.has_a_file_of_its_own()
     }
 }
 
@@ -229,6 +239,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
+        Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

@@ -4,6 +4,7 @@
 pub mod executor;
 pub mod fleet;
 pub mod follower;
+pub mod gateway;
 pub mod report;
 pub mod screen;
 pub mod signals;
@@ -24,6 +25,7 @@ use super::state::State;
 use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
+use crate::gateway::server::stages::Stages;
 use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
 use crate::projects::Projects;
 use crate::runs::LoadedRun;
@@ -66,6 +68,13 @@ pub struct DriveArgs {
     /// What runs the stages.
     #[command(flatten)]
     pub engine: EngineArgs,
+    /// The file of the LLM gateway for the stages [default: `TRUNKLINE_GATEWAY`, or trunkline.gateway.toml
+    /// of the repository]
+    #[arg(long, value_name = "FILE")]
+    pub gateway: Option<PathBuf>,
+    /// What the cassettes of stages are for [default: `stages.model_calls` of the gateway's file]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub model_calls: Option<gateway::ModelCalls>,
     /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
     #[arg(long, overrides_with = "no_keep")]
     pub keep: bool,
@@ -87,6 +96,8 @@ impl DriveArgs {
             (self.engine.jobs.is_some(), "--jobs"),
             (self.engine.look_ahead.is_some(), "--look-ahead"),
             (self.keep, "--keep"),
+            (self.gateway.is_some(), "--gateway"),
+            (self.model_calls.is_some(), "--model-calls"),
         ];
         let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) else {
             return Ok(());
@@ -176,13 +187,32 @@ impl<'a> Foreground<'a> {
         let (session, state) = (self.session, self.state);
         let settings = worker_settings(session, state, self.args, reuse);
         let drive = Drive { session, state, run, report: self.args.report };
+        let gateway = self.gateway(run).await?;
         let parts = (SecretSource::Given(Given(self.secrets)), settings);
-        match self.engine {
+        let exit = match self.engine {
             Engine::Docker(docker) => {
-                Box::pin(drive.with(worker(session, state, docker, parts))).await
+                let worker = worker(session, state, docker, parts).with_gateway(gateway.clone());
+                Box::pin(drive.with(worker)).await
             }
-            Engine::Host(host) => Box::pin(drive.with(worker(session, state, host, parts))).await,
-        }
+            Engine::Host(host) => {
+                let worker = worker(session, state, host, parts).with_gateway(gateway.clone());
+                Box::pin(drive.with(worker)).await
+            }
+        };
+        gateway::close(gateway.as_ref()).await;
+        exit
+    }
+
+    async fn gateway(&self, run: &RunId) -> anyhow::Result<Option<Arc<Stages>>> {
+        let row = self.state.store.find_run(run).await?;
+        let repository = row.map(|it| it.repository).unwrap_or_default();
+        let named = self.args.gateway.as_deref();
+        let origin = gateway::origin(self.session, named, (&repository, &self.secrets));
+        let Some(origin) = origin else { return Ok(None) };
+        let owner = format!("run-{run}");
+        let set_up = gateway::SetUp { origin: &origin, model_calls: self.args.model_calls };
+        let started = gateway::start(self.session, self.state, (set_up, &owner)).await?;
+        Ok(Some(started.0))
     }
 }
 

@@ -99,6 +99,17 @@ pub fn report(error: &anyhow::Error, json: bool) -> Exit {
     exit
 }
 
+/// Writes an error into the log of a long process, whose messages a program reads, and gives the exit code.
+pub fn log(error: &anyhow::Error) -> Exit {
+    let exit = exit_of(error);
+    if !error.is::<AlreadyShown>() {
+        let (because, help) = (causes(error).join("; "), help_of(error));
+        let exit_code = exit.code();
+        tracing::error!(because, help, exit_code, "{error}");
+    }
+    exit
+}
+
 fn is_broken_pipe(cause: &(dyn std::error::Error + 'static)) -> bool {
     let io = cause.downcast_ref::<std::io::Error>();
     io.is_some_and(|it| it.kind() == std::io::ErrorKind::BrokenPipe)
@@ -161,11 +172,14 @@ fn as_text(error: &anyhow::Error) -> String {
     text
 }
 
+fn causes(error: &anyhow::Error) -> Vec<String> {
+    error.chain().skip(1).map(ToString::to_string).collect()
+}
+
 fn as_json(error: &anyhow::Error, exit: Exit) -> String {
-    let causes: Vec<String> = error.chain().skip(1).map(ToString::to_string).collect();
     serde_json::json!({
         "error": error.to_string(),
-        "because": causes,
+        "because": causes(error),
         "help": help_of(error),
         "exit_code": exit.code(),
     })

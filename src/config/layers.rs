@@ -242,7 +242,9 @@ fn wrong_path(setting: &Setting, path: &Path) -> Option<(String, &'static str)> 
     const READABLE: &str = "the server's user must be able to read it";
     const MAKE: &str = "make the folder that it lies in";
     match setting.key {
-        "forges.github_app_key_file" => fs::read(path).err().map(|it| (it.to_string(), READABLE)),
+        "forges.github_app_key_file" | "gateway.file" => {
+            fs::read(path).err().map(|it| (it.to_string(), READABLE))
+        }
         // Made on the first start; the folder is not.
         "keys.file" if path.exists() => fs::read(path).err().map(|it| (it.to_string(), READABLE)),
         "keys.file" => {

@@ -87,6 +87,7 @@ pub const SETTINGS: &[Setting] = &[
     row("worker.lease_seconds", "TRUNKLINE_LEASE_SECONDS", Kind::Number { min: 3, max: 3600 }, "`30`", "how long a worker may be silent until others go on with its runs"),
     row("worker.docker_host", "DOCKER_HOST", Kind::Text, "Docker's own", "address of the Docker daemon"),
     row("worker.docker_config", "DOCKER_CONFIG", Kind::Path, "`~/.docker`", "folder of Docker's `config.json`, with credentials of registries"),
+    row("gateway.file", "TRUNKLINE_GATEWAY", Kind::Path, "", "file of the LLM gateway that stages and apps use: providers, routes, prices, budgets"),
     row("forges.private_hosts", "TRUNKLINE_PRIVATE_HOSTS", Kind::Words, "", "hosts in private networks that may be called and fetched from"),
     row("forges.repositories", "TRUNKLINE_REPOSITORIES", Kind::Path, "", "folder below which `file:` repositories may be"),
     row("forges.github_app_id", "TRUNKLINE_GITHUB_APP_ID", Kind::Text, "", "id of a GitHub App"),

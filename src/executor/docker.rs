@@ -10,8 +10,8 @@ use bollard::Docker;
 use crate::executor::control::{self, AttemptFolder, Pokes};
 use crate::executor::layout::{self, Layout};
 use crate::executor::{
-    AttemptState, BeginSpec, BuildSpec, BuiltImage, Executor, ExecutorError, Exit, Found,
-    LogStream, PrepareSpec, Published, Pull, Signal, TarStream, overlay,
+    AttemptState, BeginSpec, BuildSpec, BuiltImage, DOOR_NAME, Executor, ExecutorError, Exit,
+    Found, LogStream, PrepareSpec, Published, Pull, Signal, TarStream, overlay,
 };
 use crate::model::AttemptName;
 
@@ -230,6 +230,10 @@ impl Executor for DockerExecutor {
 
     async fn remove_image(&self, name: &AttemptName) -> Result<bool, ExecutorError> {
         self.remove_built(name).await
+    }
+
+    fn host_of_engine(&self) -> &'static str {
+        DOOR_NAME
     }
 
     async fn tidy(&self) -> Result<(), ExecutorError> {

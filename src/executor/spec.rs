@@ -1,6 +1,11 @@
 //! What an executor is told. Made by the worker from a plan; everything is resolved.
 
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::model::{AttemptName, Milliseconds};
 
@@ -14,7 +19,7 @@ pub struct Label {
 }
 
 /// What can be known before the attempt's needs are done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct PrepareSpec {
     /// Which attempt.
     pub name: AttemptName,
@@ -42,7 +47,18 @@ pub struct PrepareSpec {
     pub services: Vec<ServiceSpec>,
     /// Its files.
     pub workspace: WorkspaceSpec,
+    /// How it reaches the engine's gateway, unless it does not.
+    pub door: Option<Arc<dyn Door>>,
 }
+
+/// What opens the engine's gateway to the containers of a network.
+pub trait Door: fmt::Debug + Send + Sync {
+    /// Listens on the address that this machine has on their network. They know it as [`DOOR_NAME`].
+    fn open(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>;
+}
+
+/// By what name containers know this machine.
+pub const DOOR_NAME: &str = "gateway.trunkline.internal";
 
 /// When to pull an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

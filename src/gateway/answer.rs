@@ -224,7 +224,8 @@ impl Live {
         if !is_whole && !has_told {
             let what = error.unwrap_or_else(|| "the stream of the provider ended early".to_owned());
             let event = Refusal::Upstream(what).event(self.meter.operation().dialect());
-            self.ready.push_back(Bytes::from(event));
+            let before = if self.meter.is_torn() { "\n\n" } else { "" };
+            self.ready.push_back(Bytes::from(format!("{before}{event}")));
         }
         if is_whole {
             self.keep_recording();

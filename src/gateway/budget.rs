@@ -6,17 +6,20 @@
 
 pub mod scope;
 pub mod account;
+pub mod reservation;
+pub mod set;
+pub mod grants;
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::prices::rate::{Date, DayTime};
 use crate::model::{Timestamp, UsdNanos};
 use account::{Account, Alert, Amount, Limit};
+use grants::Grants;
+pub use reservation::{CallId, Close, Entry, Refused, Reservation, Reserved, Settled};
 use scope::{Scope, Subject, Window};
+use set::{AccountKey, BudgetSet};
 
 /// Closed calls that are remembered, so that a late or second word on them changes nothing wrongly.
 const CLOSED_CALLS: usize = 65_536;
@@ -50,126 +53,10 @@ pub enum Mode {
     Soft,
 }
 
-/// Names one call to a provider: each retry, fallback and shadow has its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct CallId {
-    /// The client's request.
-    pub request: u128,
-    /// Counts from 1.
-    pub attempt: u32,
-}
-
-/// What a call asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reservation {
-    /// The call.
-    pub id: CallId,
-    /// Whose it is.
-    pub subject: Subject,
-    /// The most it may cost.
-    pub estimate: Amount,
-    /// When it counts as lost.
-    pub deadline: Timestamp,
-}
-
-/// What is written down, so that a restart forgets nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Entry {
-    /// A call was let through.
-    Reserved {
-        /// What it asked for.
-        reservation: Reservation,
-        /// When.
-        at: Timestamp,
-    },
-    /// It was closed.
-    Closed {
-        /// The call.
-        id: CallId,
-        /// All that it cost.
-        cost: Amount,
-        /// How.
-        close: Close,
-    },
-}
-
-/// A reservation was made.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reserved {
-    /// The least that any budget has left for calls like this one.
-    pub remaining: Option<UsdNanos>,
-    /// Budgets of which 80 % and more are used or reserved.
-    pub nearly_used: Vec<String>,
-}
-
-/// A reservation was not made: nothing was held anywhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    /// The budget.
-    pub budget: String,
-    /// The one of its accounts, such as `team=core`.
-    pub account: String,
-    /// What is used and reserved.
-    pub used: Amount,
-    /// What the call would need.
-    pub needed: Amount,
-    /// The ceiling.
-    pub limit: Limit,
-    /// When it begins anew.
-    pub frees_at: Option<Timestamp>,
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { budget, account, used, needed, limit, frees_at } = self;
-        let place = if account.is_empty() { String::new() } else { format!(" ({account})") };
-        write!(
-            f,
-            "the budget `{budget}`{place} has {limit}; {used} are used or reserved, and this call may need {needed}"
-        )?;
-        match *frees_at {
-            Some(at) => write!(f, "; it begins anew at {}", clock_time(at)),
-            None => Ok(()),
-        }
-    }
-}
-
-/// `2026-02-01 00:00 UTC`.
-fn clock_time(at: Timestamp) -> String {
-    format!("{} {} UTC", Date::of(at), DayTime::of(at))
-}
-
-/// How a call was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Close {
-    /// With what it cost.
-    Settled,
-    /// It was never sent.
-    Cancelled,
-    /// Nobody told what it cost: with its estimate.
-    Expired,
-    /// With what it cost, after it had expired.
-    Corrected,
-}
-
-/// What a settlement did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settled {
-    /// What the ledger is to add: the cost, or its difference from what was charged before.
-    pub charged: Amount,
-    /// What the call cost beyond its reservation.
-    pub overrun: Amount,
-    /// Thresholds that were crossed.
-    pub alerts: Vec<Alert>,
-    /// How the call is closed now; `None` when it was before, or was never known.
-    pub close: Option<Close>,
-}
-
 #[derive(Debug)]
 struct Open {
     accounts: Vec<AccountKey>,
+    subject: Subject,
     estimate: Amount,
     deadline: Timestamp,
 }
@@ -181,18 +68,12 @@ struct Closed {
     close: Close,
 }
 
-/// An account: of a budget, for one value of each of its parts that is counted apart, in one window.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct AccountKey {
-    budget: usize,
-    values: Arc<str>,
-    window: i64,
-}
-
 /// All budgets and what is used of them.
 #[derive(Debug, Default)]
 pub struct Budgets {
-    all: Vec<Budget>,
+    all: BudgetSet,
+    /// What this process may spend, when others spend of the same budgets.
+    grants: Option<Grants>,
     accounts: HashMap<AccountKey, Account>,
     open: HashMap<CallId, Open>,
     closed: HashMap<CallId, Closed>,
@@ -203,10 +84,33 @@ impl Budgets {
     /// These budgets, of which nothing is used.
     #[must_use]
     pub fn new(budgets: Vec<Budget>) -> Self {
-        Self { all: budgets, ..Self::default() }
+        Self { all: budgets.into_iter().collect(), ..Self::default() }
     }
 
-    /// Reserves with all budgets or with none. A call that is reserved already stays so.
+    /// The same, of which other processes spend too: this one spends what it was granted.
+    #[must_use]
+    pub fn shared(budgets: Vec<Budget>) -> Self {
+        Self { grants: Some(Grants::default()), ..Self::new(budgets) }
+    }
+
+    /// Adds a budget, or changes the one of its name.
+    pub fn set(&mut self, budget: Budget) {
+        if self.all.get(&budget.id).is_some_and(|it| *it == budget) {
+            return;
+        }
+        let id = budget.id.clone();
+        self.all.insert(budget);
+        self.recall(&id);
+    }
+
+    /// Removes a budget: calls are no longer held to it.
+    pub fn unset(&mut self, id: &str) {
+        self.all.remove(id);
+        self.recall(id);
+    }
+
+    /// Reserves with all budgets or with none. A call that is reserved already stays so. Where grants are
+    /// spent, nothing may be [short](Self::needs).
     pub fn reserve(
         &mut self,
         call: &Reservation,
@@ -215,7 +119,7 @@ impl Budgets {
         if self.open.contains_key(&call.id) || self.closed.contains_key(&call.id) {
             return Ok(Reserved::default());
         }
-        let keys = self.keys(&call.subject, now);
+        let keys = self.all.keys(&call.subject, now);
         let mut reserved = Reserved::default();
         for key in &keys {
             self.check(key, call.estimate, &mut reserved)?;
@@ -228,7 +132,7 @@ impl Budgets {
     pub fn replay(&mut self, entry: &Entry) {
         match entry {
             Entry::Reserved { reservation, at } => {
-                let keys = self.keys(&reservation.subject, *at);
+                let keys = self.all.keys(&reservation.subject, *at);
                 self.hold(reservation, keys);
             }
             Entry::Closed { id, cost, close } => match (close, self.open.remove(id)) {
@@ -261,15 +165,15 @@ impl Budgets {
     }
 
     /// Charges the calls that nobody settled in time with their estimates.
-    pub fn expire(&mut self, now: Timestamp) -> Vec<(CallId, Settled)> {
+    pub fn expire(&mut self, now: Timestamp) -> Vec<(CallId, Subject, Settled)> {
         let late = self.open.iter().filter(|it| it.1.deadline <= now).map(|it| *it.0);
         let mut late: Vec<_> = late.collect();
         late.sort_unstable();
         let mut settled = Vec::with_capacity(late.len());
         for id in late {
             if let Some(open) = self.open.remove(&id) {
-                let cost = open.estimate;
-                settled.push((id, self.close(id, open, cost, Close::Expired)));
+                let (cost, subject) = (open.estimate, open.subject.clone());
+                settled.push((id, subject, self.close(id, open, cost, Close::Expired)));
             }
         }
         settled
@@ -279,7 +183,7 @@ impl Budgets {
     #[must_use]
     pub fn headroom(&self, subject: &Subject, now: Timestamp) -> (Option<UsdNanos>, Option<u64>) {
         let (mut money, mut tokens) = (None, None);
-        for key in self.keys(subject, now) {
+        for key in self.all.keys(subject, now) {
             let Some(budget) = self.budget(&key).filter(|it| it.mode == Mode::Hard) else {
                 continue;
             };
@@ -294,7 +198,7 @@ impl Budgets {
     #[must_use]
     pub fn standing(&self) -> Vec<(&Budget, &str, Account)> {
         let mut all: Vec<_> = self.accounts.iter().collect();
-        all.sort_by_key(|it| (it.0.budget, it.0.window, it.0.values.clone()));
+        all.sort_by(|a, b| a.0.cmp(b.0));
         let rows = all.into_iter();
         rows.filter_map(|(key, it)| Some((self.budget(key)?, &*key.values, *it))).collect()
     }
@@ -307,26 +211,15 @@ impl Budgets {
 
     /// Forgets accounts of windows that ended before `now` and that no open call is in.
     pub fn forget(&mut self, now: Timestamp) {
-        let budgets = &self.all;
+        let (all, grants) = (&self.all, self.grants.as_ref());
         self.accounts.retain(|key, account| {
-            let window = budgets.get(key.budget).map(|it| it.window);
-            let end = window.and_then(|it| it.end(Timestamp(key.window)));
-            account.held != Amount::default() || end.is_none_or(|it| it > now)
+            let is_kept = grants.map_or_else(|| !all.is_over(key, now), |it| it.has(key));
+            account.held != Amount::default() || is_kept
         });
-    }
-
-    fn keys(&self, subject: &Subject, now: Timestamp) -> Vec<AccountKey> {
-        let budgets = self.all.iter().enumerate();
-        let keys = budgets.filter_map(|(index, budget)| {
-            let values = budget.scope.account_of(subject)?;
-            let window = budget.window.start(now).0;
-            Some(AccountKey { budget: index, values: values.into(), window })
-        });
-        keys.collect()
     }
 
     fn budget(&self, key: &AccountKey) -> Option<&Budget> {
-        self.all.get(key.budget)
+        self.all.get(&key.budget)
     }
 
     fn check(
@@ -337,15 +230,9 @@ impl Budgets {
     ) -> Result<(), Box<Refused>> {
         let Some(budget) = self.budget(key) else { return Ok(()) };
         let account = self.accounts.get(key).copied().unwrap_or_default();
-        if budget.mode == Mode::Hard && !account.fits(estimate, &budget.limit) {
-            return Err(Box::new(Refused {
-                budget: budget.id.clone(),
-                account: key.values.to_string(),
-                used: account.used(),
-                needed: estimate,
-                limit: budget.limit,
-                frees_at: budget.window.end(Timestamp(key.window)),
-            }));
+        let is_limit = self.grants.is_none() && budget.mode == Mode::Hard;
+        if is_limit && !account.fits(estimate, &budget.limit) {
+            return Err(Box::new(refused(key, budget, account, estimate)));
         }
         let left = account.money_left(&budget.limit);
         let left = left.map(|it| UsdNanos(it.0.saturating_sub(estimate.money.0)));
@@ -361,8 +248,8 @@ impl Budgets {
             let account = self.accounts.entry(key.clone()).or_default();
             account.held = account.held.plus(call.estimate);
         }
-        let (estimate, deadline) = (call.estimate, call.deadline);
-        self.open.insert(call.id, Open { accounts, estimate, deadline });
+        let (subject, estimate, deadline) = (call.subject.clone(), call.estimate, call.deadline);
+        self.open.insert(call.id, Open { accounts, subject, estimate, deadline });
     }
 
     fn close(&mut self, id: CallId, open: Open, cost: Amount, close: Close) -> Settled {
@@ -377,7 +264,11 @@ impl Budgets {
                 account.requests = account.requests.saturating_add(1);
             }
             account.spent = account.spent.plus(cost);
-            alerts.extend(alert(&self.all, key, account));
+            match &mut self.grants {
+                Some(grants) if close != Close::Cancelled => grants.spend(key, cost, estimate),
+                Some(_) => {}
+                None => alerts.extend(alert(&self.all, key, account)),
+            }
         }
         self.remember(id, Closed { accounts, estimate, close });
         Settled { charged: cost, overrun, alerts, close: Some(close) }
@@ -390,7 +281,10 @@ impl Budgets {
             let account = self.accounts.entry(key.clone()).or_default();
             account.spent = account.spent.minus(charged).plus(cost);
             account.overrun = account.overrun.plus(overrun);
-            alerts.extend(alert(&self.all, key, account));
+            match &mut self.grants {
+                Some(grants) => grants.correct(key, cost.minus(charged), overrun),
+                None => alerts.extend(alert(&self.all, key, account)),
+            }
         }
         let charged = cost.minus(charged);
         Settled { charged, overrun, alerts, close: Some(Close::Corrected) }
@@ -407,8 +301,19 @@ impl Budgets {
     }
 }
 
-fn alert(budgets: &[Budget], key: &AccountKey, account: &mut Account) -> Option<Alert> {
-    let budget = budgets.get(key.budget)?;
+fn refused(key: &AccountKey, budget: &Budget, account: Account, needed: Amount) -> Refused {
+    Refused {
+        budget: budget.id.clone(),
+        account: key.values.to_string(),
+        used: account.used(),
+        needed,
+        limit: budget.limit,
+        frees_at: budget.window.end(key.window),
+    }
+}
+
+fn alert(budgets: &BudgetSet, key: &AccountKey, account: &mut Account) -> Option<Alert> {
+    let budget = budgets.get(&key.budget)?;
     let percent = account.newly_crossed(&budget.limit)?;
     Some(Alert {
         budget: budget.id.clone(),

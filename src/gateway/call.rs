@@ -2,6 +2,7 @@
 //! Once admitted it runs in a task of its own, so that a client that leaves cancels nothing half-way.
 
 pub mod admission;
+pub mod models;
 pub mod money;
 pub mod headers;
 pub mod replay;
@@ -22,8 +23,10 @@ use super::cassette::entry::{self, Content};
 use super::cassette::recorder::Recorder;
 use super::cassette::redact::chosen_headers;
 use super::ledger::Origin;
+use super::ledger::notes::Notes;
 use super::route::{self, Fate, Step};
 use super::server::Core;
+use super::settings::CassetteMode;
 use super::upstream::{self, UpstreamError};
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
@@ -49,7 +52,9 @@ pub struct Call {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) asked: Asked,
+    pub(super) mode: CassetteMode,
     pub(super) cassette: Option<Arc<Cassette>>,
+    pub(super) notes: Option<Arc<Notes>>,
 }
 
 /// What the request asks for, on its own feet.
@@ -90,7 +95,12 @@ impl Call {
             Some(result) => result,
             None => self.live().await,
         };
-        result.unwrap_or_else(|refusal| headers::refused(&refusal, dialect))
+        result.unwrap_or_else(|refusal| {
+            if let Some(notes) = &self.notes {
+                notes.refuse(&refusal);
+            }
+            headers::refused(&refusal, dialect)
+        })
     }
 
     async fn live(&self) -> Result<Response<Answer>, Refusal> {
@@ -141,7 +151,7 @@ impl Call {
     }
 
     async fn attempt(&self, step: &Step<'_>, attempt: u32) -> Result<Response<Answer>, Failure> {
-        let prepared = match self.prepare(step, attempt) {
+        let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
                 self.core.breakers().release(step.way);

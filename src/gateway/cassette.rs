@@ -104,17 +104,23 @@ impl Cassettes {
 }
 
 impl Cassette {
-    fn read(file: PathBuf, redactor: Redactor) -> Result<Self, CassetteError> {
+    /// The cassette of a file; an empty one, where there is none.
+    pub fn read(file: PathBuf, redactor: Redactor) -> Result<Self, CassetteError> {
         let name = || file.display().to_string();
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(cause) => return Err(CassetteError::File { file: name(), what: "read", cause }),
         };
+        Self::of_text(file, &text, redactor)
+    }
+
+    /// The cassette of a text that stands in this file.
+    pub fn of_text(file: PathBuf, text: &str, redactor: Redactor) -> Result<Self, CassetteError> {
         let mut tape = Tape::default();
         for (index, line) in text.lines().enumerate().filter(|it| !it.1.trim().is_empty()) {
             let entry: Entry = serde_json::from_str(line).map_err(|it| CassetteError::Line {
-                file: name(),
+                file: file.display().to_string(),
                 line: index + 1,
                 cause: it.to_string(),
             })?;

@@ -1,18 +1,29 @@
-//! The gateway's own keys: whose calls they make, and how many. Only digests are kept.
+//! The gateway's own keys: whose calls they make, and how many. Only digests are kept: in memory those of
+//! a file and of attempts that run here, and in the store those that several processes must know.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use sha2::{Digest as _, Sha256};
 
 use super::budget::scope::Subject;
+use super::cassette::Cassette;
+use super::ledger::notes::Notes;
 use super::prices::matcher::Matcher;
 use super::route::Bucket;
+use super::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp};
+use crate::store::access::gateway_keys::GatewayKeyRow;
+use crate::store::{Store, StoreError};
+
+/// How long what the store said of a key counts: so long a key that was ended elsewhere may go on.
+const FRESH_FOR: Milliseconds = Milliseconds(2_000);
+/// Keys that were asked for and are kept at hand, those that are not there among them.
+const LOOKED_UP_AT_MOST: usize = 10_000;
 
 /// What a key stands for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct Key {
     /// Its name, for the ledger.
     pub name: String,
@@ -24,39 +35,124 @@ pub struct Key {
     pub per_minute: Option<u64>,
     /// When it ends.
     pub expires: Option<Timestamp>,
-    /// The cassette that its calls are recorded in or replayed from.
+    /// The cassette of the gateway's folder that its calls are recorded in or replayed from.
     pub cassette: Option<String>,
+    /// A cassette of its own, which wins over that.
+    pub own: Option<OwnCassette>,
+    /// Where an attempt of a stage learns what its calls came to.
+    pub notes: Option<Arc<Notes>>,
 }
+
+/// A cassette, and what it is for.
+#[derive(Debug, Clone)]
+pub struct OwnCassette {
+    /// What it is for.
+    pub mode: CassetteMode,
+    /// The cassette; none for calls that only go out.
+    pub cassette: Option<Arc<Cassette>>,
+}
+
+/// A key, and how much of its rate is left.
+#[derive(Debug)]
+pub struct Held {
+    /// The key.
+    pub key: Key,
+    bucket: Option<Arc<Mutex<Bucket>>>,
+}
+
+impl Held {
+    fn new(key: Key, bucket: Option<Arc<Mutex<Bucket>>>, now: Timestamp) -> Arc<Self> {
+        let full = |it: u64| Arc::new(Mutex::new(Bucket::full(it, now)));
+        let bucket = key.per_minute.map(|it| bucket.unwrap_or_else(|| full(it)));
+        Arc::new(Self { key, bucket })
+    }
+
+    /// Takes one call of the key's rate, or says the rate and when there is one.
+    pub fn take(&self, now: Timestamp) -> Result<(), (u64, Milliseconds)> {
+        let Some((per_minute, bucket)) = self.key.per_minute.zip(self.bucket.as_ref()) else {
+            return Ok(());
+        };
+        let mut bucket = bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        bucket.take(per_minute, now).map_err(|it| (per_minute, it))
+    }
+
+    fn if_valid(self: &Arc<Self>, now: Timestamp) -> Option<Arc<Self>> {
+        self.key.expires.is_none_or(|it| now < it).then(|| self.clone())
+    }
+}
+
+type KeyDigest = [u8; 32];
 
 /// All keys, by digest.
 #[derive(Debug, Default)]
 pub struct Keys {
-    keys: HashMap<[u8; 32], (Key, Option<Mutex<Bucket>>)>,
+    here: RwLock<HashMap<KeyDigest, Arc<Held>>>,
+    store: Option<Store>,
+    /// What the store said, and until when that counts.
+    looked_up: Mutex<HashMap<KeyDigest, (Timestamp, Option<Arc<Held>>)>>,
 }
 
 impl Keys {
-    /// Adds a key by the digest of its text.
-    pub fn insert(&mut self, digest: [u8; 32], key: Key, now: Timestamp) {
-        let bucket = key.per_minute.map(|it| Mutex::new(Bucket::full(it, now)));
-        self.keys.insert(digest, (key, bucket));
-    }
-
-    /// The key of a text, unless it is unknown or has expired.
+    /// None yet; those of a store are asked for.
     #[must_use]
-    pub fn find(&self, text: &str, now: Timestamp) -> Option<&Key> {
-        let (key, _) = self.keys.get(&digest(text))?;
-        key.expires.is_none_or(|it| now < it).then_some(key)
+    pub fn new(store: Option<Store>) -> Self {
+        Self { store, ..Self::default() }
     }
 
-    /// Takes one call of the key's rate, or says the rate and when there is one.
-    pub fn take(&self, text: &str, now: Timestamp) -> Result<(), (u64, Milliseconds)> {
-        let Some((Key { per_minute: Some(per_minute), .. }, Some(bucket))) =
-            self.keys.get(&digest(text))
-        else {
-            return Ok(());
+    /// Adds a key by the digest of its text.
+    pub fn insert(&self, digest: KeyDigest, key: Key, now: Timestamp) {
+        let held = Held::new(key, None, now);
+        self.here.write().unwrap_or_else(PoisonError::into_inner).insert(digest, held);
+    }
+
+    /// Ends a key that was added here.
+    pub fn remove(&self, digest: &KeyDigest) {
+        self.here.write().unwrap_or_else(PoisonError::into_inner).remove(digest);
+        self.looked_up.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+
+    /// The key of a text, unless it is unknown or has ended.
+    pub async fn find(&self, text: &str, now: Timestamp) -> Result<Option<Arc<Held>>, StoreError> {
+        let digest = digest(text);
+        let held = self.here.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        if let Some(held) = held {
+            return Ok(held.if_valid(now));
+        }
+        let Some(store) = &self.store else { return Ok(None) };
+        let known = {
+            let looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+            looked_up.get(&digest).cloned()
         };
-        let mut bucket = bucket.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        bucket.take(*per_minute, now).map_err(|it| (*per_minute, it))
+        let (fresh_until, former) = known.unwrap_or((Timestamp(i64::MIN), None));
+        if now < fresh_until {
+            return Ok(former.and_then(|it| it.if_valid(now)));
+        }
+        let row = store.find_gateway_key(&hex(&digest)).await?;
+        let row = row.filter(|it| it.revoked_at.is_none());
+        let bucket = former.and_then(|it| it.bucket.clone());
+        let held = row.map(|it| Held::new(key_of(it), bucket, now));
+        self.remember(digest, (now.plus(FRESH_FOR), held.clone()));
+        Ok(held.and_then(|it| it.if_valid(now)))
+    }
+
+    fn remember(&self, digest: KeyDigest, said: (Timestamp, Option<Arc<Held>>)) {
+        let mut looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked_up.len() >= LOOKED_UP_AT_MOST {
+            looked_up.clear();
+        }
+        looked_up.insert(digest, said);
+    }
+}
+
+fn key_of(row: GatewayKeyRow) -> Key {
+    let models = row.models.into_iter().map(Matcher::Glob).collect::<Vec<_>>();
+    Key {
+        name: row.name,
+        subject: Subject::of_words(&row.subject),
+        models: (!models.is_empty()).then_some(Matcher::Any(models)),
+        per_minute: row.per_minute.and_then(|it| u64::try_from(it).ok()),
+        expires: row.expires_at,
+        ..Key::default()
     }
 }
 
@@ -80,24 +176,65 @@ mod tests {
     use super::*;
 
     fn key(per_minute: Option<u64>, expires: Option<Timestamp>) -> Key {
-        let (name, subject) = ("ci".to_owned(), Subject::default());
-        Key { name, subject, models: None, per_minute, expires, cassette: None }
+        Key { name: "ci".to_owned(), per_minute, expires, ..Key::default() }
     }
 
-    #[test]
-    fn a_key_is_known_by_its_text_until_it_expires() {
-        let mut keys = Keys::default();
+    async fn find(keys: &Keys, text: &str, at: i64) -> Option<Arc<Held>> {
+        keys.find(text, Timestamp(at)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_is_known_by_its_text_until_it_expires_or_is_removed() {
+        let keys = Keys::default();
         keys.insert(digest("tl-1"), key(None, Some(Timestamp(10))), Timestamp(0));
-        assert!(keys.find("tl-1", Timestamp(9)).is_some());
-        assert!(keys.find("tl-1", Timestamp(10)).is_none());
-        assert!(keys.find("tl-2", Timestamp(0)).is_none());
+        assert!(find(&keys, "tl-1", 9).await.is_some());
+        assert!(find(&keys, "tl-1", 10).await.is_none());
+        assert!(find(&keys, "tl-2", 0).await.is_none());
+        keys.remove(&digest("tl-1"));
+        assert!(find(&keys, "tl-1", 0).await.is_none());
     }
 
-    #[test]
-    fn a_key_makes_as_many_calls_as_it_may() {
-        let mut keys = Keys::default();
+    #[tokio::test]
+    async fn a_key_makes_as_many_calls_as_it_may() {
+        let keys = Keys::default();
         keys.insert(digest("tl-1"), key(Some(1), None), Timestamp(0));
-        assert_eq!(keys.take("tl-1", Timestamp(0)), Ok(()));
-        assert_eq!(keys.take("tl-1", Timestamp(0)), Err((1, Milliseconds(60_000))));
+        let held = find(&keys, "tl-1", 0).await.unwrap();
+        assert_eq!(held.take(Timestamp(0)), Ok(()));
+        assert_eq!(held.take(Timestamp(0)), Err((1, Milliseconds(60_000))));
+    }
+
+    fn row(team: &str, per_minute: Option<i64>) -> GatewayKeyRow {
+        GatewayKeyRow {
+            digest: hex(&digest("tl-app")),
+            name: "app".to_owned(),
+            team: team.to_owned(),
+            attempt: String::new(),
+            subject: [("team".to_owned(), "core".to_owned())].into(),
+            models: vec!["m-*".to_owned()],
+            per_minute,
+            created_by: "ada".to_owned(),
+            created_at: Timestamp(0),
+            expires_at: None,
+            revoked_at: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_of_the_store_is_asked_for_now_and_then_and_its_rate_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("state.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let keys = Keys::new(Some(store.clone()));
+        assert!(find(&keys, "tl-app", 0).await.is_none());
+        store.save_gateway_key(&row("t1", Some(1))).await.unwrap();
+        assert!(find(&keys, "tl-app", 1999).await.is_none(), "what was said counts for a while");
+        let held = find(&keys, "tl-app", 2000).await.unwrap();
+        assert_eq!(held.key.subject.get(crate::gateway::budget::scope::Kind::Team), Some("core"));
+        assert!(held.key.models.as_ref().is_some_and(|it| it.matches("m-1") && !it.matches("x")));
+        held.take(Timestamp(2000)).unwrap();
+        let again = find(&keys, "tl-app", 5000).await.unwrap();
+        assert!(again.take(Timestamp(5000)).is_err(), "looking again gives no new calls");
+        assert!(store.revoke_gateway_key(("t1", "app"), Timestamp(5000)).await.unwrap());
+        assert!(find(&keys, "tl-app", 7000).await.is_none());
     }
 }

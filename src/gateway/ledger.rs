@@ -1,6 +1,11 @@
-//! What was reserved and spent, in memory, and as JSON lines for whoever keeps them. Nothing waits for
-//! the disk: lines are handed over in batches, so a killed process loses at most the last
-//! [`BATCH_EVERY`] of them. Tables of the store take this place for servers.
+//! What was reserved and spent, in memory; and as JSON lines for a file (`trunkline gateway`), or in the tables
+//! of the store for servers, workers and local runs ([`stored`]). Nothing waits for the disk: what is to be
+//! written is handed over in batches, so a killed process loses at most the rows of the last [`BATCH_EVERY`].
+
+pub mod stored;
+pub mod row;
+pub mod definition;
+pub mod notes;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,88 +14,22 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::budget::account::{Account, Alert, Amount};
+use super::budget::grants::Need;
 use super::budget::scope::Subject;
 use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
-use super::prices::PriceRef;
-use crate::model::{Timestamp, Usage, UsdNanos};
-use crate::provider::Operation;
+use crate::model::{Timestamp, UsdNanos};
+use crate::store::spend::calls::CallRow;
+pub use row::{Origin, Row};
+use stored::Books;
 
 /// How often lines are handed over.
 pub const BATCH_EVERY: Duration = Duration::from_millis(20);
 /// Lines that may wait. When there are more, no call is let through until they are gone.
 const LINES_AT_MOST: usize = 200_000;
+/// Rows of the store that may wait; the same holds.
+const ROWS_AT_MOST: usize = 50_000;
 /// Sums that are kept apart for people.
 const SUMS_AT_MOST: usize = 10_000;
-
-/// Where an answer came from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// A provider.
-    #[default]
-    Live,
-    /// The gateway's cache.
-    Cache,
-    /// A cassette.
-    Cassette,
-}
-
-impl Origin {
-    /// The word in headers.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Cache => "cache",
-            Self::Cassette => "cassette",
-        }
-    }
-}
-
-/// One call, as it is written down for good.
-#[derive(Debug, Clone, Serialize)]
-pub struct Row {
-    /// Name of the client's request.
-    pub request: String,
-    /// The attempt, from 1.
-    pub attempt: u32,
-    /// When it began.
-    pub at: Timestamp,
-    /// The key that it came with.
-    pub key: String,
-    /// Whose it was.
-    pub subject: Subject,
-    /// What it was.
-    pub operation: Operation,
-    /// Who served it.
-    pub provider: String,
-    /// The model that was asked for.
-    pub model: String,
-    /// The model that answered.
-    pub answered_by: Option<String>,
-    /// Where the answer came from.
-    pub origin: Origin,
-    /// The status of the answer; none when none came.
-    pub status: Option<u16>,
-    /// What it used.
-    pub usage: Usage,
-    /// What it cost.
-    pub cost: UsdNanos,
-    /// What it would have cost, had it gone out.
-    pub avoided: UsdNanos,
-    /// What was reserved.
-    pub reserved: UsdNanos,
-    /// What it cost beyond that.
-    pub overrun: UsdNanos,
-    /// The price that was taken.
-    pub price: Option<PriceRef>,
-    /// Words on what was not as usual: `estimated`, `cut`, `client_gone`, `unpriced`.
-    pub flags: Vec<&'static str>,
-    /// Until the first piece of the answer.
-    pub first_token_ms: Option<u64>,
-    /// Until the end.
-    pub total_ms: u64,
-}
 
 /// Sums of calls that belong together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -107,6 +46,17 @@ pub struct Sum {
     pub avoided: UsdNanos,
 }
 
+impl Sum {
+    /// Counts a call in.
+    pub fn add(&mut self, row: &Row) {
+        self.calls += 1;
+        self.input_tokens = self.input_tokens.saturating_add(row.usage.input_tokens());
+        self.output_tokens = self.output_tokens.saturating_add(row.usage.output_tokens());
+        self.cost = UsdNanos(self.cost.0.saturating_add(row.cost.0));
+        self.avoided = UsdNanos(self.avoided.0.saturating_add(row.avoided.0));
+    }
+}
+
 /// Whose and which calls a sum is of: key, provider, model.
 pub type SumName = (String, String, String);
 
@@ -115,6 +65,7 @@ struct State {
     budgets: Budgets,
     lines: Vec<String>,
     lost_lines: u64,
+    rows: Vec<CallRow>,
     sums: BTreeMap<SumName, Sum>,
 }
 
@@ -123,6 +74,7 @@ struct State {
 pub struct Ledger {
     state: Mutex<State>,
     keeps_lines: bool,
+    books: Option<Books>,
 }
 
 /// Why nothing was reserved.
@@ -130,8 +82,15 @@ pub struct Ledger {
 pub enum NotReserved {
     /// A budget.
     Refused(Box<Refused>),
-    /// What is written down cannot be handed over as fast as calls come.
+    /// What is written down cannot be handed over as fast as calls come, or the store does not answer.
     Behind,
+}
+
+/// Why nothing was reserved at once.
+enum NotAtOnce {
+    Not(NotReserved),
+    /// The store is to be asked for more.
+    Short(Vec<Need>),
 }
 
 #[derive(Serialize)]
@@ -147,7 +106,7 @@ impl Ledger {
     #[must_use]
     pub fn new(budgets: Vec<Budget>, keeps_lines: bool) -> Self {
         let state = State { budgets: Budgets::new(budgets), ..State::default() };
-        Self { state: Mutex::new(state), keeps_lines }
+        Self { state: Mutex::new(state), keeps_lines, books: None }
     }
 
     /// Takes up the entries of lines that were written before. Gives how many there were.
@@ -161,24 +120,68 @@ impl Ledger {
         written.map(|it| state.budgets.replay(&it.entry)).count()
     }
 
-    /// Reserves with all budgets or with none.
-    pub fn reserve(&self, call: Reservation, now: Timestamp) -> Result<Reserved, NotReserved> {
-        let mut state = self.lock();
-        if state.lines.len() >= LINES_AT_MOST {
-            return Err(NotReserved::Behind);
-        }
-        let reserved = state.budgets.reserve(&call, now).map_err(NotReserved::Refused)?;
-        drop(state);
+    /// Adds a budget, or changes the one of its name: for the calls of one run, say.
+    pub fn set_budget(&self, budget: Budget) {
+        self.lock().budgets.set(budget);
+    }
+
+    /// Removes a budget: calls are no longer held to it. What was spent of it stays written down.
+    pub fn unset_budget(&self, id: &str) {
+        self.lock().budgets.unset(id);
+    }
+
+    /// Reserves with all budgets or with none. Waits for nothing, unless the ledger is in the store and not
+    /// enough of a budget is granted to this process.
+    pub async fn reserve(
+        &self,
+        call: Reservation,
+        now: Timestamp,
+    ) -> Result<Reserved, NotReserved> {
+        let tried = self.try_reserve(&mut self.lock(), &call, now);
+        let reserved = match (tried, &self.books) {
+            (Ok(reserved), _) => reserved,
+            (Err(NotAtOnce::Not(why)), _) => return Err(why),
+            (Err(NotAtOnce::Short(needs)), Some(books)) => {
+                self.ask_for(books, &call, needs).await?
+            }
+            (Err(NotAtOnce::Short(_)), None) => return Err(NotReserved::Behind),
+        };
         self.write(&Line::Entry(&Entry::Reserved { reservation: call, at: now }));
         Ok(reserved)
     }
 
+    fn try_reserve(
+        &self,
+        state: &mut State,
+        call: &Reservation,
+        now: Timestamp,
+    ) -> Result<Reserved, NotAtOnce> {
+        if state.lines.len() >= LINES_AT_MOST || state.rows.len() >= ROWS_AT_MOST {
+            return Err(NotAtOnce::Not(NotReserved::Behind));
+        }
+        let needs = state.budgets.needs(call, now);
+        if let Some(need) = state.budgets.just_refused(&needs, now) {
+            let refused = Box::new(state.budgets.refusal(need, call));
+            return Err(NotAtOnce::Not(NotReserved::Refused(refused)));
+        }
+        if !needs.is_empty() {
+            return Err(NotAtOnce::Short(needs));
+        }
+        let reserved = state.budgets.reserve(call, now);
+        reserved.map_err(|it| NotAtOnce::Not(NotReserved::Refused(it)))
+    }
+
     /// Charges a call. The row gets its overrun.
     pub fn settle(&self, id: CallId, cost: Amount, row: &mut Row) {
-        let settled = self.lock().budgets.settle(id, cost);
-        self.closed(id, cost, &settled);
+        let stored = self.stored_row(row, cost.tokens);
+        let mut state = self.lock();
+        let settled = state.budgets.settle(id, cost);
         row.overrun = settled.overrun.money;
-        self.record(row);
+        // In one step with the accounts: they are written in one transaction.
+        state.rows.extend(stored.map(|it| CallRow { overrun: row.overrun, ..it }));
+        drop(state);
+        self.closed(id, cost, &settled);
+        self.tell(row);
     }
 
     /// Lets a call go that cost nothing.
@@ -190,18 +193,26 @@ impl Ledger {
 
     /// Writes a call down that was never reserved: one that is free, or was answered from here.
     pub fn record(&self, row: &Row) {
+        let stored = self.stored_row(row, 0);
+        self.lock().rows.extend(stored);
+        self.tell(row);
+    }
+
+    fn stored_row(&self, row: &Row, tokens: i64) -> Option<CallRow> {
+        self.books.as_ref().map(|it| row.stored(it.id(), tokens))
+    }
+
+    fn tell(&self, row: &Row) {
         self.write(&Line::Call(row));
+        if let Some(notes) = &row.notes {
+            notes.count(row);
+        }
         let mut state = self.lock();
         let name = (row.key.clone(), row.provider.clone(), row.model.clone());
         if state.sums.len() >= SUMS_AT_MOST && !state.sums.contains_key(&name) {
             return;
         }
-        let sum = state.sums.entry(name).or_default();
-        sum.calls += 1;
-        sum.input_tokens = sum.input_tokens.saturating_add(row.usage.input_tokens());
-        sum.output_tokens = sum.output_tokens.saturating_add(row.usage.output_tokens());
-        sum.cost = UsdNanos(sum.cost.0.saturating_add(row.cost.0));
-        sum.avoided = UsdNanos(sum.avoided.0.saturating_add(row.avoided.0));
+        state.sums.entry(name).or_default().add(row);
     }
 
     /// Charges calls that nobody settled in time, and forgets windows that are over.
@@ -209,15 +220,23 @@ impl Ledger {
         let expired = {
             let mut state = self.lock();
             state.budgets.forget(now);
-            state.budgets.expire(now)
+            let expired = state.budgets.expire(now);
+            if let Some(books) = &self.books {
+                let rows = expired.iter();
+                let rows = rows.map(|(id, subject, settled)| {
+                    row::expired(books.id(), (*id, subject), settled.charged, now)
+                });
+                state.rows.extend(rows);
+            }
+            expired
         };
-        for (id, settled) in &expired {
+        for (id, _, settled) in &expired {
             self.closed(*id, settled.charged, settled);
         }
         expired.len()
     }
 
-    /// What hard budgets have left for a call.
+    /// What hard budgets have left for a call, as far as it is known here.
     #[must_use]
     pub fn headroom(&self, subject: &Subject, now: Timestamp) -> (Option<UsdNanos>, Option<u64>) {
         self.lock().budgets.headroom(subject, now)
@@ -241,6 +260,12 @@ impl Ledger {
         let state = self.lock();
         let accounts = state.budgets.standing().into_iter();
         accounts.map(|it| (it.0.clone(), it.1.to_owned(), it.2)).collect()
+    }
+
+    /// Rows that wait to be written to the store.
+    #[must_use]
+    pub fn waiting_rows(&self) -> usize {
+        self.lock().rows.len()
     }
 
     /// How many calls are reserved and not closed.
@@ -304,12 +329,12 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_ledger_that_starts_again_knows_what_was_open_and_charges_it() {
+    #[tokio::test]
+    async fn a_ledger_that_starts_again_knows_what_was_open_and_charges_it() {
         let ledger = Ledger::new(budgets(), true);
-        ledger.reserve(call(1, 60), Timestamp(0)).unwrap();
-        ledger.reserve(call(u128::MAX, 30), Timestamp(0)).unwrap();
-        let refused = ledger.reserve(call(3, 30), Timestamp(0));
+        ledger.reserve(call(1, 60), Timestamp(0)).await.unwrap();
+        ledger.reserve(call(u128::MAX, 30), Timestamp(0)).await.unwrap();
+        let refused = ledger.reserve(call(3, 30), Timestamp(0)).await;
         assert!(matches!(refused, Err(NotReserved::Refused(_))));
         let lines = ledger.take_lines().join("\n");
 

@@ -2,7 +2,11 @@
 
 pub mod set_up;
 pub mod patience;
+pub mod lanes;
 pub mod journal;
+pub mod stages;
+pub mod doors;
+pub mod secret;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +27,7 @@ use ulid::Ulid;
 use super::answer::Answer;
 use super::call::admission;
 use super::cassette::Cassettes;
+use super::cassette::redact::Redactor;
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::prices::{PriceRow, Prices};
@@ -30,6 +35,7 @@ use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
 use super::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
+use lanes::{Lanes, Taken};
 use patience::Patient;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
@@ -52,6 +58,8 @@ pub struct Provider {
     pub price_provider: Arc<str>,
     /// The header of each key; none where the provider wants none.
     pub keys: Vec<Option<(HeaderName, HeaderValue)>>,
+    /// The variable with its key that is not set: no call can be made until it is.
+    pub missing_key: Option<String>,
 }
 
 /// All that calls need.
@@ -77,12 +85,16 @@ pub struct Core {
     pub cassettes: Option<Cassettes>,
     /// What they are for.
     pub cassette_mode: CassetteMode,
+    /// Takes secrets out of what is recorded.
+    pub redactor: Redactor,
     /// Calls providers.
     pub upstream: Upstream,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Everything that runs.
     pub tasks: TaskTracker,
+    /// The threads that connections live on.
+    pub lanes: Lanes,
     breakers: Mutex<Breakers>,
     turn: AtomicUsize,
     prices_at_hand: Mutex<PricesAtHand>,
@@ -130,8 +142,22 @@ impl Core {
 
 /// Serves until `stop`, and then until the calls that are there are done or [`GOODBYE`] is over.
 pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
-    let permits = Arc::new(Semaphore::new(core.limits.connections));
     core.tasks.spawn(sweep(core.clone(), stop.clone()));
+    accept(core.clone(), listener, stop).await;
+    finish(&core, GOODBYE).await;
+}
+
+/// Waits for the calls that are there, after nothing is listened on any more.
+async fn finish(core: &Core, patience: Duration) {
+    core.tasks.close();
+    if tokio::time::timeout(patience, core.tasks.wait()).await.is_err() {
+        tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
+    }
+}
+
+/// Takes connections until `stop`.
+async fn accept(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
+    let permits = Arc::new(Semaphore::new(core.limits.connections));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
@@ -147,20 +173,15 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
         };
         // Beyond the limit, connections wait in the kernel's queue.
         let Ok(permit) = permits.clone().acquire_owned().await else { break };
-        let (core, stop) = (core.clone(), stop.clone());
-        core.tasks.clone().spawn(async move {
-            connection(core, stream, stop).await;
-            drop(permit);
-        });
-    }
-    drop(listener);
-    core.tasks.close();
-    if tokio::time::timeout(GOODBYE, core.tasks.wait()).await.is_err() {
-        tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
+        let Ok(stream) = stream.into_std() else { continue };
+        let (stop, counted) = (stop.clone(), core.tasks.token());
+        core.lanes.give(Taken { core: core.clone(), stream, stop, permit, counted }).await;
     }
 }
 
-async fn connection(core: Arc<Core>, stream: TcpStream, stop: CancellationToken) {
+/// Serves one client, on the lane that this is called on.
+async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: CancellationToken) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     if stream.set_nodelay(true).is_err() {
         return;
     }

@@ -15,9 +15,11 @@ use crate::provider::Dialect;
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Where to listen.
-    #[serde(default = "listen")]
-    pub listen: String,
+    /// Where apps reach it.
+    pub listen: Option<String>,
+    /// What is different for stages of pipelines.
+    #[serde(default)]
+    pub stages: ForStages,
     /// Price files, the first that knows a model counting: ours (`.toml`, `.json`).
     #[serde(default)]
     pub prices: Vec<String>,
@@ -50,8 +52,21 @@ pub struct Settings {
     pub budgets: Vec<Budget>,
 }
 
-fn listen() -> String {
-    "127.0.0.1:4100".to_owned()
+/// How stages of pipelines use it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForStages {
+    /// By what name or address containers reach this machine, where that is not the address that Docker
+    /// gives it on their network.
+    pub host: Option<String>,
+    /// The port for them, the same at each start; one that was free at the first start, when it is not there.
+    pub port: Option<u16>,
+    /// Whose calls they make besides: the organisation.
+    pub organisation: Option<String>,
+    /// The folder of cassettes in the repository of a run, with `<pipeline>/<stage>.jsonl` for each stage.
+    pub cassettes: Option<String>,
+    /// What they are for, where a stage does not say.
+    pub model_calls: CassetteMode,
 }
 
 /// A provider.
@@ -121,6 +136,20 @@ pub enum CassetteMode {
     Replay,
     /// Calls that were not written down go out and are.
     ReplayOrRecord,
+}
+
+impl CassetteMode {
+    /// The mode of a word.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        match word {
+            "live" => Some(Self::Live),
+            "record" => Some(Self::Record),
+            "replay" => Some(Self::Replay),
+            "replay_or_record" => Some(Self::ReplayOrRecord),
+            _ => None,
+        }
+    }
 }
 
 /// Limits of calls.

@@ -4,3 +4,6 @@ mod recorded;
 mod world;
 mod live;
 mod failures;
+mod raw;
+mod cuts;
+mod broken;

@@ -11,6 +11,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::server::lanes;
+
 /// Connections to one provider that wait for the next call.
 const IDLE_CONNECTIONS: usize = 1024;
 /// How long they wait.
@@ -33,15 +35,15 @@ pub enum UpstreamError {
     TooLarge(u64),
 }
 
-/// Calls providers.
+/// Calls providers. Each lane has connections of its own, so that no call waits for another thread.
 #[derive(Debug, Clone)]
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    clients: Vec<Client<HttpsConnector<HttpConnector>, Full<Bytes>>>,
 }
 
 impl Upstream {
     /// Trusts the authorities that the platform trusts.
-    pub fn new(connect: Duration) -> Result<Self, String> {
+    pub fn new(connect: Duration, lanes: usize) -> Result<Self, String> {
         let mut http = HttpConnector::new();
         http.enforce_http(false);
         http.set_nodelay(true);
@@ -53,12 +55,11 @@ impl Upstream {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_FOR)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build(tls);
-        Ok(Self { client })
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_FOR);
+        builder.pool_max_idle_per_host(IDLE_CONNECTIONS);
+        let clients = (0..lanes.max(1)).map(|_| builder.build(tls.clone()));
+        Ok(Self { clients: clients.collect() })
     }
 
     /// Sends a request; the head of the answer must come within `limit`.
@@ -67,7 +68,10 @@ impl Upstream {
         request: Request<Full<Bytes>>,
         limit: Duration,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        match tokio::time::timeout(limit, self.client.request(request)).await {
+        let Some(client) = self.clients.get(lanes::current() % self.clients.len().max(1)) else {
+            return Err(UpstreamError::Unreachable("there is no client".to_owned()));
+        };
+        match tokio::time::timeout(limit, client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if error.is_connect() => Err(UpstreamError::Unreachable(cause(&error))),
             Ok(Err(error)) => Err(UpstreamError::Broken(cause(&error))),

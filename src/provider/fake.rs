@@ -1,14 +1,18 @@
 //! A model server that answers the same to the same, in both wire formats, and fails on demand: the header
-//! `x-fake` says how (`status=500,delay_ms=20,chunks=8,chunk_ms=5,cut=3,malformed=2,no_usage,no_end`).
+//! `x-fake` says how (`status=500,name=a,times=2,delay_ms=20,chunks=8,chunk_ms=5,cut=3,malformed=2,no_usage`).
+//! It calls the first tool of a request that has any, and fills in a schema that an answer is to have.
 //! For tests, trials and figures.
 
+pub mod orders;
+pub mod content;
 pub mod words;
+pub mod events;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::future::Future as _;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,6 +29,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Operation, read_request};
+use orders::Orders;
+
+/// Names of calls that are kept.
+const NAMES: usize = 10_000;
 
 /// What the fake has charged so far.
 #[derive(Debug, Default)]
@@ -35,53 +43,21 @@ pub struct Charged {
     pub input_tokens: AtomicU64,
     /// Tokens of their answers.
     pub output_tokens: AtomicU64,
+    /// How often calls of a name have failed as they were ordered to.
+    failed: Mutex<HashMap<String, u64>>,
 }
 
-/// How a call is to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Orders {
-    status: u16,
-    delay: Duration,
-    retry_after: Option<u64>,
-    pub(crate) chunks: u64,
-    chunk: Duration,
-    cut: Option<u64>,
-    pub(crate) malformed: Option<u64>,
-    pub(crate) has_usage: bool,
-    pub(crate) has_end: bool,
-}
-
-impl Orders {
-    fn read(headers: &HeaderMap) -> Self {
-        let mut orders = Self {
-            status: 200,
-            delay: Duration::ZERO,
-            retry_after: None,
-            chunks: 5,
-            chunk: Duration::ZERO,
-            cut: None,
-            malformed: None,
-            has_usage: true,
-            has_end: true,
-        };
-        let text = headers.get("x-fake").and_then(|it| it.to_str().ok()).unwrap_or_default();
-        for order in text.split(',') {
-            let (name, value) = order.trim().split_once('=').unwrap_or((order.trim(), ""));
-            let number = value.parse::<u64>().unwrap_or_default();
-            match name {
-                "status" => orders.status = value.parse().unwrap_or(200),
-                "delay_ms" => orders.delay = Duration::from_millis(number),
-                "retry_after" => orders.retry_after = Some(number),
-                "chunks" => orders.chunks = number,
-                "chunk_ms" => orders.chunk = Duration::from_millis(number),
-                "cut" => orders.cut = Some(number),
-                "malformed" => orders.malformed = Some(number),
-                "no_usage" => orders.has_usage = false,
-                "no_end" => orders.has_end = false,
-                _ => {}
-            }
+impl Charged {
+    /// Whether a call that is to fail so often under its name has still to.
+    fn fails(&self, orders: &Orders) -> bool {
+        let Some(times) = orders.times else { return true };
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.len() >= NAMES {
+            failed.clear();
         }
-        orders
+        let before = failed.entry(orders.name.clone()).or_default();
+        *before += 1;
+        *before <= times
     }
 }
 
@@ -124,7 +100,7 @@ async fn answer(
     let Ok(asked) = read_request(operation, &body) else {
         return Ok(whole(400, words::error(operation.dialect(), 400)));
     };
-    if orders.status != 200 {
+    if orders.status != 200 && charged.fails(&orders) {
         let mut response = whole(orders.status, words::error(operation.dialect(), orders.status));
         if let Some(seconds) = orders.retry_after {
             response.headers_mut().insert("retry-after", HeaderValue::from(seconds));

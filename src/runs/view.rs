@@ -17,6 +17,7 @@ use crate::runs::LoadedRun;
 use crate::store::runs::{RunRow, StoredEvent};
 
 mod attempt;
+mod calls;
 mod gates;
 mod log;
 mod reading;
@@ -24,6 +25,7 @@ mod report;
 mod waits;
 
 pub use attempt::{ArtifactRefView, AttemptView, OutcomeView, StepView, TestsView};
+pub use calls::ModelCallsView;
 pub use gates::{GateView, JudgedGate, judge_gates};
 pub use log::LogLineView;
 pub use report::{CaseView, FindingView};
@@ -181,6 +183,9 @@ pub struct StageView {
     pub duration_ms: Option<Milliseconds>,
     /// Its gates with the values that were judged.
     pub gates: Vec<GateView>,
+    /// What it called models for, all attempts together; absent where it called none through the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_calls: Option<ModelCallsView>,
     /// Names of its steps; empty when it has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub step_names: Vec<String>,
@@ -352,6 +357,7 @@ impl StageView {
             (None, _) => (None, None),
         };
         let judged = stage.outcome().map(|it| judge_gates(run, index, planned, it));
+        let attempts: Vec<_> = stage.attempts.iter().zip(1..).map(AttemptView::from).collect();
         Self {
             stage: index,
             key: planned.key.clone(),
@@ -376,7 +382,8 @@ impl StageView {
             gates: judged.unwrap_or_default().into_iter().map(GateView::from).collect(),
             step_names: step_names(planned),
             earlier_attempts: u32::try_from(stage.earlier_attempts).unwrap_or(u32::MAX),
-            attempts: stage.attempts.iter().zip(1..).map(AttemptView::from).collect(),
+            model_calls: ModelCallsView::of_all(&attempts),
+            attempts,
         }
     }
 }

@@ -8,3 +8,4 @@ pub mod sessions;
 pub mod sign_in;
 pub mod keys;
 pub mod requests;
+pub mod gateway_keys;

@@ -7,11 +7,14 @@ pub(in crate::worker) mod files;
 pub(in crate::worker) mod identity;
 pub(in crate::worker) mod job;
 pub(in crate::worker) mod log;
+pub(in crate::worker) mod models;
 mod nearby;
 mod patience;
 mod reports;
 pub(in crate::worker) mod secrets;
 mod spool;
+
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +24,7 @@ use crate::executor::{
     AttemptState, BeginSpec, BuildSpec, Executor, ExecutorError, Exit, PrepareSpec, Signal,
     WorkspaceSpec,
 };
+use crate::gateway::ledger::notes::Notes;
 use crate::model::{AttemptName, FailureClass, StageIndex};
 use crate::runs::LoadedRun;
 use crate::secrets::SecretRequest;
@@ -108,7 +112,8 @@ impl<E: Executor> Attempt<E> {
         &self,
         setup: Result<Setup, Failure>,
     ) -> Result<(), ExecutorError> {
-        let setup = setup.map_err(|failure| ExecutorError::Rejected(failure.message))?;
+        let rejected = |failure: Failure| ExecutorError::Rejected(failure.message);
+        let setup = self.join_services(setup.map_err(rejected)?).await.map_err(rejected)?;
         let mut log =
             self.open_log(&setup).await.map_err(|it| ExecutorError::Rejected(it.message))?;
         self.prepare(&setup, &mut log).await
@@ -120,11 +125,17 @@ impl<E: Executor> Attempt<E> {
         job: Result<Job, Failure>,
         (wishes, head): (Wishes, Head),
     ) -> AttemptOutcome {
-        let job = match self.with_secrets(job, &wishes).await {
-            Ok(job) => job,
+        let (job, notes) = match self.with_secrets(job, &wishes).await {
+            Ok(ready) => ready,
             Err(failure) => return failure.into(),
         };
-        let outcome = self.try_run(&job, head).await.unwrap_or_else(AttemptOutcome::from);
+        let notes = notes.as_deref();
+        let run = self.try_run(&job, head);
+        let mut outcome = tokio::select! {
+            outcome = run => outcome.unwrap_or_else(AttemptOutcome::from),
+            () = self.end_when_refused(notes) => AttemptOutcome::default(),
+        };
+        self.leave_gateway(notes, &mut outcome).await;
         let mask = |text: &String| job.setup.masker.mask(text);
         let warnings = outcome.warnings.iter().map(mask).collect();
         AttemptOutcome { message: mask(&outcome.message), warnings, ..outcome }
@@ -134,12 +145,13 @@ impl<E: Executor> Attempt<E> {
         &self,
         job: Result<Job, Failure>,
         wishes: &Wishes,
-    ) -> Result<Job, Failure> {
+    ) -> Result<(Job, Option<Arc<Notes>>), Failure> {
         let mut job = job?;
         let delivered = secrets::deliver(&self.worker.parts.secrets, &wishes.secrets).await?;
         let issued = self.worker.issue(&self.name, &wishes.identity).await?;
-        job.add_secrets(delivered, issued);
-        Ok(job)
+        let masked = job.add_secrets(delivered, issued);
+        let notes = self.join_gateway(&mut job, masked).await?;
+        Ok((job, notes))
     }
 
     async fn try_run(&self, job: &Job, head: Head) -> Result<AttemptOutcome, Failure> {
@@ -248,6 +260,9 @@ impl<E: Executor> Attempt<E> {
         for warning in &checkout.warnings {
             say(format!("warning: {warning}"));
         }
+        if self.worker.gateway.is_none() {
+            models::say_missing(&self.name, setup.network, say);
+        }
         let resources = container.map(|it| it.resources).unwrap_or_default();
         Ok(PrepareSpec {
             name: self.name.clone(),
@@ -263,6 +278,7 @@ impl<E: Executor> Attempt<E> {
             pids: resources.pids,
             services: setup.services.clone(),
             workspace: WorkspaceSpec { checkout: Some(checkout.folder), mounts: checkout.objects },
+            door: self.door(setup),
         })
     }
 

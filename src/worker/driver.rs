@@ -146,7 +146,11 @@ impl<'w, E: Executor> Driver<'w, E> {
         mut self,
         shutdown: &CancellationToken,
     ) -> Result<Option<RunStatus>, WorkerError> {
-        match self.drive_on(shutdown).await {
+        let ending = self.drive_on(shutdown).await;
+        if let Some(gateway) = &self.worker.gateway {
+            gateway.end_run(&self.loaded.row.id);
+        }
+        match ending {
             Ok(Ending::Done) => self.finish().await,
             Ok(Ending::HandedOver(wants)) => self.hand_over(&wants).await,
             Ok(Ending::Shutdown) => self.leave().await,

@@ -144,6 +144,24 @@ impl<E: Executor> Worker<E> {
         Ok(cell.get_or_try_init(list).await?.clone())
     }
 
+    /// A file of a run's tree, if it is there.
+    pub(in crate::worker) async fn read_file(
+        &self,
+        (origin, snapshot): (&Origin, &Snapshot),
+        path: String,
+    ) -> Result<Option<Vec<u8>>, WorkerError> {
+        let repository = self.repository(origin).await?;
+        let (objects, snapshot) = (self.objects(), snapshot.clone());
+        let read = tokio::task::spawn_blocking(move || {
+            Repository::discover(&repository)?.read_file(&snapshot, &objects, &path)
+        });
+        let read = read.await.map_err(|error| SourceError::Failed {
+            operation: "reading a file".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(read?)
+    }
+
     /// The folder that a run's tree is read from: where a person stood, or this machine's mirror of the
     /// project, in which the commit is then.
     async fn repository(&self, origin: &Origin) -> Result<PathBuf, WorkerError> {

@@ -16,6 +16,7 @@ mod examples;
 mod files;
 mod fleet;
 mod flow;
+mod gateway;
 mod kill;
 mod logs;
 mod repository;

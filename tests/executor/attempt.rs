@@ -35,6 +35,7 @@ impl Attempt {
             pids: None,
             services: Vec::new(),
             workspace: WorkspaceSpec { checkout: None, mounts: Vec::new() },
+            door: None,
         };
         let steps = steps.iter().map(|run| step(run)).collect();
         let begin =

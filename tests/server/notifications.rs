@@ -89,6 +89,10 @@ async fn a_signed_webhook_tells_of_failure_and_recovery_once_each() {
     let list = scene.server.get(&scene.token, SUBSCRIPTIONS).await;
     assert!(!list.text.contains("hidden") && !list.text.contains("whsec_"), "{list:?}");
     assert_eq!(list.json()["items"][0]["target"], "127.0.0.1");
+    let path = "/api/v1/audit?team=shop&action=subscription.";
+    let audit = scene.server.get(&scene.token, path).await.json();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 1, "written down once: {audit}");
+    assert_eq!(audit["items"][0]["action"], "subscription.create");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-"""`python3 -m assistant`: serves on $PORT (8080), with the model at $MODEL_URL and its key in $MODEL_API_KEY."""
+"""`python3 -m assistant`: serves on $PORT (8080). The model is at $OPENAI_BASE_URL, as all clients of OpenAI read it
+and as Trunkline's gateway sets it, else at $MODEL_URL; its key is in $OPENAI_API_KEY or $MODEL_API_KEY."""
 
 import json
 import os
@@ -15,8 +16,11 @@ from .server import make_server
 
 def main(folder: Path) -> None:
     prices = json.loads((folder / "models.lock").read_text())
-    url = os.environ.get("MODEL_URL", "http://127.0.0.1:8000")
-    model = Model(url, os.environ.get("MODEL_API_KEY", ""), prices, tries=8)
+    if base := os.environ.get("OPENAI_BASE_URL"):
+        url, key = base.removesuffix("/v1"), os.environ.get("OPENAI_API_KEY", "")
+    else:
+        url, key = os.environ.get("MODEL_URL", "http://127.0.0.1:8000"), os.environ.get("MODEL_API_KEY", "")
+    model = Model(url, key, prices, tries=8)
     index = Index(read_folder(folder / "knowledge"), model.embed)
     assistant = Assistant(index, model, (folder / "prompts" / "answer.md").read_text())
     server = make_server(("0.0.0.0", int(os.environ.get("PORT", "8080"))), assistant)

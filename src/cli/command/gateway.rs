@@ -1,5 +1,7 @@
 //! `trunkline gateway`: the LLM gateway alone, with its own file of providers, keys and budgets.
 
+pub mod key;
+
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,29 +14,59 @@ use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::gateway::ledger::{Ledger, Sum, SumName};
 use crate::gateway::server::journal::Journal;
-use crate::gateway::server::set_up::{self, Outside};
+use crate::gateway::server::set_up::{self, MissingKeys, Outside};
 use crate::gateway::server::{self, Core};
 use crate::gateway::settings::{self, Settings};
 
+/// Where it listens when nobody says.
+const LISTEN: &str = "127.0.0.1:4100";
+
 /// Arguments of `trunkline gateway`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
 Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
 
+`trunkline gateway key` is about the gateway of a server, and works on its database.
+
 Examples:
   trunkline gateway --config gateway.toml
-  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100")]
+  trunkline gateway key create --team search shop --endpoint search --per-minute 600
+  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100"
+)]
 pub struct GatewayArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// Where to listen [default: `listen` of the file, or 127.0.0.1:4100]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Make, list and end the keys of deployed apps
+    #[command(subcommand)]
+    Key(key::Action),
+}
+
+impl GatewayArgs {
+    /// Whether it is about the gateway of a server, and not one alone.
+    #[must_use]
+    pub fn is_about_a_server(&self) -> bool {
+        self.action.is_some()
+    }
+}
+
 /// Serves until it is stopped, and then says what was spent.
 pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Exit> {
+    if let Some(Action::Key(action)) = &args.action {
+        return key::execute(session, action).await;
+    }
     let (settings, core) = core(session)?;
-    let address = args.listen.as_ref().unwrap_or(&settings.listen);
+    let address = args.listen.as_ref().or(settings.listen.as_ref());
+    let address = address.map_or(LISTEN, String::as_str);
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("`{address}` cannot be listened on"))?;
     let journal = match &settings.ledger {
@@ -79,7 +111,14 @@ fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
     let settings = settings::read(&text).map_err(wrong)?;
     let variable = |name: &str| session.environment.get(name).map(str::to_owned);
     let folder = path.parent().unwrap_or(&session.folder).to_owned();
-    let outside = Outside { variables: &variable, folder, clock: session.clock.clone() };
+    let outside = Outside {
+        variables: &variable,
+        folder,
+        clock: session.clock.clone(),
+        store: None,
+        missing_keys: MissingKeys::Refuse,
+        ledger: None,
+    };
     let core = set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
     Ok((settings, core))
 }

@@ -17,13 +17,14 @@ use crate::cli::access;
 use crate::cli::command::gc;
 use crate::cli::drive::fleet::{self, HereArgs, PlaceArgs, ServerLock};
 use crate::cli::drive::signals::Signals;
-use crate::cli::drive::{self, EngineArgs, executor};
+use crate::cli::drive::{self, EngineArgs, executor, gateway};
 use crate::cli::failure::Exit;
 use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
+use crate::gateway::server::stages::Stages;
 use crate::http::{self, App, Beside, Lifecycle, StreamLimits, Streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
@@ -123,9 +124,11 @@ impl Serving<'_> {
         announce_setup(session, &app).await?;
         access::note(session, state, ("server.start", &listeners.address)).await?;
         let source = SecretSource::Team(app.secrets.clone());
+        let gateway = start_gateway(session, state).await?;
         let worker = executor
             .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
-        let worker = worker.map(|it| it.with_identity(app.auth.clone()));
+        let worker =
+            worker.map(|it| it.with_identity(app.auth.clone()).with_gateway(gateway.clone()));
         session.announce(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
         let (served, worked, (), (), (), stopped) = tokio::join!(
@@ -136,6 +139,7 @@ impl Serving<'_> {
             self.housekeeping(&life, &shutdown),
             stop(session, &life, &shutdown),
         );
+        gateway::close(gateway.as_ref()).await;
         served?;
         worked?;
         stopped
@@ -165,6 +169,16 @@ impl Serving<'_> {
         };
         tokio::join!(keys, traces, retention.serve(shutdown), probe);
     }
+}
+
+/// The LLM gateway, for the stages that run here and for apps.
+async fn start_gateway(session: &Session, state: &State) -> anyhow::Result<Option<Arc<Stages>>> {
+    let Some(path) = session.settings.gateway_file.clone() else { return Ok(None) };
+    let origin = gateway::Origin::Named(path);
+    let set_up = gateway::SetUp { origin: &origin, model_calls: None };
+    let (gateway, settings) = gateway::start(session, state, (set_up, "server")).await?;
+    gateway::listen_for_apps(&gateway, &settings).await?;
+    Ok(Some(gateway))
 }
 
 fn exporter(session: &Session, state: &State) -> anyhow::Result<Option<Exporter>> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{DriveArgs, EngineArgs, executor};
+use super::{DriveArgs, EngineArgs, executor, gateway};
 use crate::cli::access;
 use crate::cli::drive;
 use crate::cli::failure::{Broken, Usage};
@@ -131,16 +131,27 @@ impl Engine {
         stops: Stops<'_>,
     ) -> anyhow::Result<Option<u64>> {
         let issuer = access::auth(session, state)?;
-        match self {
+        let gateway = match session.settings.gateway_file.clone().map(gateway::Origin::Named) {
+            Some(origin) => {
+                let set_up = gateway::SetUp { origin: &origin, model_calls: None };
+                Some(gateway::start(session, state, (set_up, "worker")).await?.0)
+            }
+            None => None,
+        };
+        let worked = match self {
             Self::Docker(docker) => {
                 let worker = drive::server_worker(session, state, *docker, parts);
-                work(worker.with_identity(issuer), stops).await
+                let worker = worker.with_identity(issuer).with_gateway(gateway.clone());
+                work(worker, stops).await
             }
             Self::Host(host) => {
                 let worker = drive::server_worker(session, state, *host, parts);
-                work(worker.with_identity(issuer), stops).await
+                let worker = worker.with_identity(issuer).with_gateway(gateway.clone());
+                work(worker, stops).await
             }
-        }
+        };
+        gateway::close(gateway.as_ref()).await;
+        worked
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{View, format, line, shell_word};
 use crate::model::{CaseOutcome, FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::runs::view::{CaseView, GateView, StageView};
+use crate::runs::view::{CaseView, GateView, ModelCallsView, StageView};
 
 /// Test cases of a stage that are named.
 const CASES_SHOWN: usize = 10;
@@ -33,6 +33,7 @@ pub fn lines(view: View<'_>, ends: &Ends) -> Vec<String> {
     }
     lines.extend(gates(view));
     lines.extend(tests(view, &ends.cases));
+    lines.extend(model_calls(view));
     lines.extend(warnings(view));
     lines.extend(artifacts(view));
     lines.extend(next(view));
@@ -120,6 +121,28 @@ fn gate_line(view: View<'_>, key: &str, gate: &GateView) -> String {
     };
     let glyph = if gate.passed { view.paint.green("✓") } else { view.paint.red("✗") };
     format!("{glyph} {key}: {} is {value} (must be {}{baseline})", gate.metric, gate.comparison)
+}
+
+/// What each stage called models for, and the sum where there are several.
+fn model_calls(view: View<'_>) -> Vec<String> {
+    let all: Vec<_> = view.run.model_calls().collect();
+    let mut lines: Vec<_> =
+        all.iter().map(|(stage, it)| format!("  {}: {}", stage.key, calls_line(*it))).collect();
+    if all.len() > 1 {
+        let sum = all.iter().map(|it| it.1).fold(ModelCallsView::default(), ModelCallsView::plus);
+        lines.push(format!("  together: {}", calls_line(sum)));
+    }
+    with_title("model calls", lines)
+}
+
+/// `3 calls, 1200 tokens in, 80 out, 0.0012 USD, 0.5 USD avoided`
+fn calls_line(it: ModelCallsView) -> String {
+    let avoided = match format::number(it.avoided_usd) {
+        none if none == "0" => String::new(),
+        some => format!(", {some} USD avoided"),
+    };
+    let (calls, cost) = (format::count(it.calls, "call"), format::number(it.cost_usd));
+    format!("{calls}, {} tokens in, {} out, {cost} USD{avoided}", it.input_tokens, it.output_tokens)
 }
 
 /// What stages that did not fail for it should look at.

@@ -1,6 +1,7 @@
 //! The configuration of containers, and finding or creating them by name.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use bollard::errors::Error;
@@ -48,6 +49,8 @@ pub(super) struct Shape<'a> {
     /// Layers of an overlay workspace.
     pub(super) layers: Option<&'a Layers>,
     pub(super) default_pids: u32,
+    /// The address that this machine has on the attempt's network, if it is to know it.
+    pub(super) engine: Option<IpAddr>,
 }
 
 impl Shape<'_> {
@@ -93,6 +96,7 @@ impl Shape<'_> {
             host_config: Some(HostConfig {
                 mounts: Some(mounts),
                 network_mode: Some(super::network::mode(spec, self.names)),
+                extra_hosts: super::network::hosts(self.engine),
                 readonly_rootfs: Some(spec.read_only),
                 tmpfs: spec.read_only.then(scratch),
                 nano_cpus: spec.cpu_millis.map(|it| to_signed(it.saturating_mul(1_000_000))),

@@ -1,12 +1,13 @@
 //! What an attempt may reach. A network of its own is made only when the default ones do not do.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
-use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkingConfig};
+use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkInspect, NetworkingConfig};
 
 use crate::executor::docker::names::Names;
 use crate::executor::docker::{DockerExecutor, fault};
-use crate::executor::{ExecutorError, NetworkSpec, PrepareSpec};
+use crate::executor::{DOOR_NAME, ExecutorError, NetworkSpec, PrepareSpec};
 
 /// Whether the attempt needs a network of its own: services are found by name only on such a one.
 pub(super) fn is_needed(spec: &PrepareSpec) -> bool {
@@ -31,7 +32,46 @@ pub(super) fn alias(network: &str, name: &str) -> NetworkingConfig {
     NetworkingConfig { endpoints_config: Some(HashMap::from([(network.to_owned(), endpoint)])) }
 }
 
+/// The entry of `/etc/hosts` by which a container finds this machine.
+pub(super) fn hosts(engine: Option<IpAddr>) -> Option<Vec<String>> {
+    Some(vec![format!("{DOOR_NAME}:{}", engine?)])
+}
+
+/// The address that this machine has on a network.
+fn address_of_engine(network: &NetworkInspect) -> Option<IpAddr> {
+    let configs = network.ipam.as_ref()?.config.as_ref()?;
+    configs.iter().find_map(|it| it.gateway.as_ref()?.parse().ok())
+}
+
 impl DockerExecutor {
+    /// Opens the engine's gateway to the attempt's network, and gives the address that this machine has
+    /// there; nothing for an attempt that is not to reach it.
+    pub(super) async fn open_door(
+        &self,
+        spec: &PrepareSpec,
+    ) -> Result<Option<IpAddr>, ExecutorError> {
+        let Some(door) = spec.door.as_ref().filter(|_| spec.network != NetworkSpec::None) else {
+            return Ok(None);
+        };
+        let network = mode(spec, self.names());
+        let found = fault::retry(|| self.docker().inspect_network(&network, None)).await;
+        let found =
+            found.map_err(|it| fault::infra(format!("inspecting network `{network}`"), &it))?;
+        let operation = || format!("letting network `{network}` reach the LLM gateway");
+        let address = address_of_engine(&found).ok_or_else(|| ExecutorError::Infra {
+            operation: operation(),
+            reason: "Docker tells no address of this machine on it".to_owned(),
+        })?;
+        door.open(address).await.map_err(|error| ExecutorError::Infra {
+            operation: operation(),
+            reason: format!(
+                "`{address}` cannot be listened on: {error}\n\
+                 help: where Docker's networks are not this machine's own, set `stages.host` in the gateway's file"
+            ),
+        })?;
+        Ok(Some(address))
+    }
+
     /// Creates the attempt's network, or finds it.
     pub(super) async fn find_or_create_network(
         &self,

@@ -32,6 +32,10 @@ impl DockerExecutor {
         let user = facts.user(&spec.image, spec.user.as_deref())?;
         folder.create(u32::try_from(segments.len()).unwrap_or(u32::MAX).max(1))?;
         let layers = self.create_layers(spec, &folder, user)?;
+        if network::is_needed(spec) {
+            self.find_or_create_network(spec).await?;
+        }
+        let engine = self.open_door(spec).await?;
         let shape = Shape {
             spec,
             folder: &folder,
@@ -39,12 +43,10 @@ impl DockerExecutor {
             workspace: if layers.is_some() { Workspace::Overlay } else { Workspace::Volume },
             layers: layers.as_ref(),
             default_pids: self.inner.settings.default_pids,
+            engine,
         };
         let layout = self.describe(&shape, segments, user)?;
-        if network::is_needed(spec) {
-            self.find_or_create_network(spec).await?;
-            self.start_services(spec, progress).await?;
-        }
+        self.start_services(&shape, progress).await?;
         self.create_containers(&shape, &layout).await?;
         // Last: who finds it finds an attempt that is prepared.
         folder.write_layout(&layout)

@@ -11,9 +11,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
-use crate::executor::docker::container::{Condition, condition, limits, no_health_check};
+use crate::executor::docker::container::{Condition, Shape, condition, limits, no_health_check};
 use crate::executor::docker::{DockerExecutor, fault, network};
-use crate::executor::{ExecutorError, PrepareSpec, ProbeSpec, Pull, ServiceSpec};
+use crate::executor::{ExecutorError, ProbeSpec, Pull, ServiceSpec};
 use crate::model::Milliseconds;
 
 mod watch;
@@ -29,24 +29,25 @@ impl DockerExecutor {
     /// Starts the services and waits until all are ready. They start side by side.
     pub(super) async fn start_services(
         &self,
-        spec: &PrepareSpec,
+        shape: &Shape<'_>,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), ExecutorError> {
-        let start = |service| self.start_service(spec, service, progress);
-        futures_util::future::try_join_all(spec.services.iter().map(start)).await?;
+        let start = |service| self.start_service(shape, service, progress);
+        futures_util::future::try_join_all(shape.spec.services.iter().map(start)).await?;
         Ok(())
     }
 
     async fn start_service(
         &self,
-        spec: &PrepareSpec,
+        shape: &Shape<'_>,
         service: &ServiceSpec,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), ExecutorError> {
+        let spec = shape.spec;
         let pull = if spec.pull == Pull::Always { Pull::IfMissing } else { spec.pull };
         self.image_facts(&service.image, pull, progress).await?;
         let container = self.names().service(&spec.name.slug(), &service.name);
-        let config = self.service_config(spec, service);
+        let config = self.service_config(shape, service);
         self.find_or_start(&container, &config).await?;
         let Some((probe, limit)) = &service.ready else {
             return Ok(());
@@ -56,8 +57,10 @@ impl DockerExecutor {
         self.wait_until_ready(&waiting, *limit).await
     }
 
-    fn service_config(&self, spec: &PrepareSpec, service: &ServiceSpec) -> ContainerCreateBody {
+    fn service_config(&self, shape: &Shape<'_>, service: &ServiceSpec) -> ContainerCreateBody {
+        let spec = shape.spec;
         let network = self.names().network(&spec.name.slug());
+        let extra_hosts = network::hosts(shape.engine);
         let env = service.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         ContainerCreateBody {
             image: Some(service.image.clone()),
@@ -69,6 +72,7 @@ impl DockerExecutor {
             networking_config: Some(network::alias(&network, &service.name)),
             host_config: Some(HostConfig {
                 network_mode: Some(network),
+                extra_hosts,
                 pids_limit: Some(self.inner.settings.default_pids.into()),
                 ..limits()
             }),

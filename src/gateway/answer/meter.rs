@@ -1,5 +1,6 @@
-//! Reads a stream as it passes. Pieces go on as they are; only when the gateway asked for usage that
-//! the client did not want are events cut out, and then no more than the unfinished event waits. Pure.
+//! Reads a stream as it passes. Whole events go on as they are, in the piece in which they came; the unfinished one at
+//! its end waits, so that an error that must be said stands by itself. When the gateway asked for usage that the client
+//! did not want, that event is cut out. Pure.
 
 use bytes::{Bytes, BytesMut};
 
@@ -9,7 +10,7 @@ use crate::provider::stream::{Outcome, Reader, Verdict};
 
 /// The largest event that is read. Larger ones pass unread.
 const EVENT_BYTES: usize = 8 << 20;
-/// The most that waits for the end of its event. A chunk with usage is far smaller.
+/// The most that waits for the end of its event; what is larger passes as it comes.
 const HELD_BYTES: u64 = 64 << 10;
 
 /// Reads one stream.
@@ -18,17 +19,21 @@ pub struct Meter {
     operation: Operation,
     parser: Parser,
     reader: Reader,
-    cutter: Option<Cutter>,
+    gate: Gate,
 }
 
-/// Holds back what may have to be taken out.
+/// Holds back the event that is not whole.
 #[derive(Debug, Default)]
-struct Cutter {
+struct Gate {
     held: BytesMut,
     /// Where the held bytes begin in the stream.
     start: u64,
+    /// Where the events of the last piece end, and whether they go on.
+    ends: Vec<(u64, Verdict)>,
     /// What was cut out ended with a carriage return, whose line feed may still come.
     expects_feed: bool,
+    /// A part of the event that is not whole has gone on, since it is large.
+    is_torn: bool,
 }
 
 impl Meter {
@@ -39,7 +44,7 @@ impl Meter {
             operation,
             parser: Parser::new(EVENT_BYTES),
             reader: Reader::new(operation, cuts_usage),
-            cutter: cuts_usage.then(Cutter::default),
+            gate: Gate::default(),
         }
     }
 
@@ -51,34 +56,27 @@ impl Meter {
 
     /// Takes a piece in and gives what is to be passed on.
     pub fn push(&mut self, piece: &Bytes) -> Bytes {
-        let Self { parser, reader, cutter, .. } = self;
-        let Some(cutter) = cutter else {
-            parser.push(piece, |event| {
-                reader.read(&event);
-            });
-            return piece.clone();
-        };
-        cutter.hold(piece);
-        let mut out = BytesMut::new();
-        parser.push(piece, |event| cutter.cut(event.range.end, reader.read(&event), &mut out));
-        if parser.pending() > HELD_BYTES {
-            cutter.start += cutter.held.len() as u64;
-            out.unsplit(cutter.held.split());
-        }
-        out.freeze()
+        let Self { parser, reader, gate, .. } = self;
+        parser.push(piece, |event| gate.ends.push((event.range.end, reader.read(&event))));
+        gate.take(piece, parser.pending() > HELD_BYTES)
     }
 
-    /// The stream is over: gives what was held.
+    /// The stream is over: gives what was held, if it is the terminal event without its empty line, or no event.
     pub fn finish(&mut self) -> Bytes {
-        let Self { parser, reader, cutter, .. } = self;
-        let mut out = BytesMut::new();
-        parser.finish(|event| {
-            let verdict = reader.read(&event);
-            if let Some(cutter) = cutter {
-                cutter.cut(event.range.end, verdict, &mut out);
-            }
-        });
-        out.freeze()
+        let Self { parser, reader, gate, .. } = self;
+        parser.finish(|event| gate.ends.push((event.range.end, reader.read(&event))));
+        let is_blank = self.gate.held.iter().all(|it| matches!(it, b'\r' | b'\n'));
+        if !is_blank && !self.reader.has_ended() {
+            self.gate.ends.clear();
+            return Bytes::new();
+        }
+        self.gate.take(&Bytes::new(), false)
+    }
+
+    /// Whether a part of an event has gone on whose end never came.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        self.gate.is_torn
     }
 
     /// Whether the last event of the answer has come.
@@ -100,12 +98,45 @@ impl Meter {
     }
 }
 
-impl Cutter {
+impl Gate {
+    /// What of the held bytes and this piece goes on; with `is_large`, also what is not whole.
+    fn take(&mut self, piece: &Bytes, is_large: bool) -> Bytes {
+        if let Some(end) = self.whole_part(piece) {
+            self.is_torn = false;
+            self.start += end as u64;
+            self.held.extend_from_slice(piece.get(end..).unwrap_or_default());
+            self.ends.clear();
+            return piece.slice(..end);
+        }
+        self.hold(piece);
+        let mut out = BytesMut::new();
+        for (end, verdict) in std::mem::take(&mut self.ends) {
+            self.cut(end, verdict, &mut out);
+        }
+        if is_large && !self.held.is_empty() {
+            self.start += self.held.len() as u64;
+            out.unsplit(self.held.split());
+            self.is_torn = true;
+        }
+        out.freeze()
+    }
+
+    /// How much of a piece goes on, where nothing has to be copied for it.
+    fn whole_part(&self, piece: &Bytes) -> Option<usize> {
+        let (end, _) = self.ends.last()?;
+        let all_go_on = self.ends.iter().all(|it| it.1 == Verdict::Forward);
+        let end = usize::try_from(end.checked_sub(self.start)?).ok()?;
+        let is_simple = self.held.is_empty() && !self.expects_feed;
+        (is_simple && all_go_on && end <= piece.len()).then_some(end)
+    }
+
     fn cut(&mut self, end: u64, verdict: Verdict, out: &mut BytesMut) {
         let length = usize::try_from(end.saturating_sub(self.start)).unwrap_or(usize::MAX);
         let event = self.held.split_to(length.min(self.held.len()));
         self.start = end;
-        if verdict == Verdict::Forward {
+        // What has gone on in part goes on to its end.
+        if verdict == Verdict::Forward || std::mem::take(&mut self.is_torn) {
+            self.is_torn = false;
             out.extend_from_slice(&event);
         } else {
             self.expects_feed = event.ends_with(b"\r");
@@ -149,15 +180,24 @@ mod tests {
         let giant = format!("data: {}\n\n{USAGE}", "x".repeat(300_000));
         let mut meter = Meter::new(Operation::ChatCompletions, true);
         let out = meter.push(&Bytes::from(giant.clone().into_bytes()[..200_000].to_vec()));
-        assert_eq!(out.len(), 200_000);
+        assert_eq!((out.len(), meter.is_torn()), (200_000, true));
         let out = meter.push(&Bytes::from(giant.into_bytes()[200_000..].to_vec()));
-        assert_eq!(out.len(), 100_008);
+        assert_eq!((out.len(), meter.is_torn()), (100_008, false));
     }
 
     #[test]
-    fn nothing_waits_when_nothing_is_taken_out() {
+    fn an_event_waits_for_its_end_and_is_nothing_without_it() {
         let mut meter = Meter::new(Operation::Messages, false);
-        assert_eq!(meter.push(&Bytes::from_static(b"data: hal")), "data: hal");
-        assert!(meter.finish().is_empty());
+        assert_eq!(meter.push(&Bytes::from_static(b": hi\n\ndata: hal")), ": hi\n\n");
+        assert_eq!(meter.push(&Bytes::from_static(b"f\n\ndata:")), "data: half\n\n");
+        assert!(meter.finish().is_empty() && !meter.is_torn());
+    }
+
+    #[test]
+    fn a_piece_of_whole_events_is_not_copied() {
+        let mut meter = Meter::new(Operation::ChatCompletions, true);
+        let piece = Bytes::from_static(CHUNK.as_bytes());
+        assert_eq!(meter.push(&piece).as_ptr(), piece.as_ptr());
+        assert_eq!(meter.push(&piece).as_ptr(), piece.as_ptr());
     }
 }

@@ -4,54 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::Amount;
 use crate::model::UsdNanos;
+use crate::store::spend::alerts::THRESHOLDS;
 
-/// Percentages of a limit that are told of, once each.
-const THRESHOLDS: [u8; 3] = [50, 80, 100];
 /// The threshold from which on each call is told.
 const NEARLY_PERCENT: u8 = 80;
-
-/// Money and tokens. Differences may be negative.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amount {
-    /// Money.
-    pub money: UsdNanos,
-    /// Tokens, of whatever class.
-    pub tokens: i64,
-}
-
-impl Amount {
-    /// Both together.
-    #[must_use]
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            money: UsdNanos(self.money.0.saturating_add(other.money.0)),
-            tokens: self.tokens.saturating_add(other.tokens),
-        }
-    }
-
-    /// This without the other.
-    #[must_use]
-    pub fn minus(self, other: Self) -> Self {
-        Self {
-            money: UsdNanos(self.money.0.saturating_sub(other.money.0)),
-            tokens: self.tokens.saturating_sub(other.tokens),
-        }
-    }
-
-    /// What is more than the other.
-    #[must_use]
-    pub fn beyond(self, other: Self) -> Self {
-        let more = self.minus(other);
-        Self { money: UsdNanos(more.money.0.max(0)), tokens: more.tokens.max(0) }
-    }
-}
-
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} and {} tokens", self.money, self.tokens)
-    }
-}
 
 /// A ceiling. What is not given is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,27 +110,17 @@ impl Account {
     /// Whether a call that is reserved with `estimate` is to be warned.
     #[must_use]
     pub fn is_nearly_used(&self, estimate: Amount, limit: &Limit) -> bool {
-        percent(self.used().plus(estimate), limit, self.requests) >= NEARLY_PERCENT
+        self.used().plus(estimate).percent_of(limit.money_after(self.requests), limit.tokens)
+            >= NEARLY_PERCENT
     }
 
     /// The highest threshold that what is spent has crossed and that was not told of.
     pub fn newly_crossed(&mut self, limit: &Limit) -> Option<u8> {
-        let percent = percent(self.spent, limit, self.requests);
+        let percent = self.spent.percent_of(limit.money_after(self.requests), limit.tokens);
         let crossed = THRESHOLDS.into_iter().rfind(|it| *it <= percent && *it > self.alerted)?;
         self.alerted = crossed;
         Some(crossed)
     }
-}
-
-/// The larger of the shares of money and tokens, at most 255.
-fn percent(used: Amount, limit: &Limit, requests: u64) -> u8 {
-    let share = |used: i64, limit: i64| match limit {
-        ..=0 => 100,
-        _ => (i128::from(used.max(0)) * 100 / i128::from(limit)).min(255),
-    };
-    let money = limit.money_after(requests).map(|it| share(used.money.0, it.0));
-    let tokens = limit.tokens.map(|it| share(used.tokens, it));
-    u8::try_from(money.max(tokens).unwrap_or_default()).unwrap_or(u8::MAX)
 }
 
 /// A threshold of a budget was crossed.

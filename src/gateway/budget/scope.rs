@@ -33,6 +33,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Organisation,
+        Self::Team,
+        Self::Project,
+        Self::Pipeline,
+        Self::Run,
+        Self::Stage,
+        Self::Endpoint,
+        Self::Model,
+    ];
+
     /// The word used in files and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -64,6 +76,21 @@ impl Subject {
         self
     }
 
+    /// As pairs of words; kinds that are not known are left out.
+    #[must_use]
+    pub fn of_words(words: &BTreeMap<String, String>) -> Self {
+        let parts = Kind::ALL.into_iter();
+        let parts = parts.filter_map(|it| Some((it, words.get(it.as_str())?.as_str().into())));
+        Self { parts: parts.collect() }
+    }
+
+    /// The pairs of words.
+    #[must_use]
+    pub fn words(&self) -> BTreeMap<String, String> {
+        let words = self.parts.iter();
+        words.map(|(kind, name)| (kind.as_str().to_owned(), name.to_string())).collect()
+    }
+
     /// What it belongs to of a kind.
     #[must_use]
     pub fn get(&self, kind: Kind) -> Option<&str> {
@@ -84,6 +111,17 @@ impl Scope {
     pub fn with(mut self, kind: Kind, name: &str) -> Self {
         self.parts.insert(kind, name.to_owned());
         self
+    }
+
+    /// The name that is wanted of a kind.
+    #[must_use]
+    pub fn get(&self, kind: Kind) -> Option<&str> {
+        self.parts.get(&kind).map(String::as_str)
+    }
+
+    /// All conditions.
+    pub fn iter(&self) -> impl Iterator<Item = (Kind, &str)> {
+        self.parts.iter().map(|it| (*it.0, it.1.as_str()))
     }
 
     /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the

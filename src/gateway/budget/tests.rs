@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::scope::Kind;
 use super::*;
+use crate::gateway::prices::rate::Date;
 
 const HOUR: i64 = 3_600_000;
 
@@ -113,7 +114,7 @@ fn a_call_that_nobody_settles_costs_its_estimate_until_its_cost_is_known() {
     budgets.reserve(&call(1, amount(40, 8)), Timestamp(0)).unwrap();
     assert!(budgets.expire(Timestamp(59_999)).is_empty());
     let expired = budgets.expire(Timestamp(60_000));
-    assert_eq!((expired[0].0, expired[0].1.charged), (id(1), amount(40, 8)));
+    assert_eq!((expired[0].0, expired[0].2.charged), (id(1), amount(40, 8)));
     let late = budgets.settle(id(1), amount(25, 5));
     assert_eq!((late.charged, late.close), (amount(-15, -3), Some(Close::Corrected)));
     assert_eq!(budgets.settle(id(1), amount(25, 5)), Settled::default());
@@ -305,7 +306,7 @@ impl World {
                 assert_eq!(self.budgets.settle(id, cost), Settled::default());
             }
             Step::Expire => {
-                for (id, settled) in self.budgets.expire(self.now) {
+                for (id, _, settled) in self.budgets.expire(self.now) {
                     let index = self.open.iter().position(|it| it.id == id).unwrap();
                     let call = self.open.remove(index);
                     self.note(id, call.estimate, &settled);

@@ -1,29 +1,34 @@
 //! Who may call, what, and how often; and the requests that go to no provider.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 
-use super::{Call, asked, headers};
+use super::{Call, asked, headers, models};
 use crate::gateway::answer::Answer;
 use crate::gateway::budget::scope::Kind;
-use crate::gateway::keys::Key;
-use crate::gateway::prices::matcher::Matcher;
+use crate::gateway::cassette::Cassette;
+use crate::gateway::keys::{Held, Key};
 use crate::gateway::server::Core;
 use crate::gateway::settings::CassetteMode;
-use crate::model::Timestamp;
+use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, Operation};
 
-/// The list of models, in both formats.
-const MODELS: &str = "/v1/models";
+/// The most that is read of a body that nobody wants.
+const DISCARDED_BYTES: usize = 64 << 20;
+/// For how long.
+const DISCARDED_WITHIN: Duration = Duration::from_secs(10);
 /// The longest name of an endpoint.
 const ENDPOINT_LETTERS: usize = 100;
+/// When to come again while keys cannot be looked up.
+const KEYS_AGAIN: Milliseconds = Milliseconds(1_000);
 
 /// Answers one request.
 pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Answer> {
@@ -65,26 +70,31 @@ async fn admit(
 ) -> Result<Admitted, Refusal> {
     let at = core.clock.now();
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    let is_list = head.method == Method::GET && path == MODELS;
-    let operation = Operation::of_path(path).filter(|_| head.method == Method::POST);
-    if operation.is_none() && !is_list {
-        return Err(Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method)));
-    }
-    let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
-    let key = core.keys.find(text, at).ok_or(Refusal::Unauthorized)?;
-    let Some(operation) = operation else {
-        return Ok(Admitted::Models(models(core, key, dialect_of_headers(&head.headers))));
+    let (held, wanted) = match before_body(core, &head, at).await {
+        Ok(known) => known,
+        Err(refusal) => {
+            // Whoever asks before it sends is told before it sends.
+            if !head.headers.contains_key(EXPECT) {
+                discard(body).await;
+            }
+            return Err(refusal);
+        }
     };
-    core.keys
-        .take(text, at)
-        .map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
+    let key = &held.key;
+    let operation = match wanted {
+        Wanted::Call(operation) => operation,
+        Wanted::Models(name) => {
+            let dialect = dialect_of_headers(&head.headers);
+            return models::answer(core, key, dialect, name.as_deref()).map(Admitted::Models);
+        }
+    };
     let body = read(core, body).await?;
     let asked = asked(operation, &body)?;
     if key.models.as_ref().is_some_and(|it| !it.matches(&asked.model)) {
         let what = format!("this key may not call the model `{}`", asked.model);
         return Err(Refusal::Forbidden(what));
     }
+    let (mode, cassette) = cassette(core, key)?;
     let mut call = Call {
         core: core.clone(),
         id,
@@ -93,7 +103,9 @@ async fn admit(
         operation,
         key: key.name.clone(),
         subject: key.subject.clone(),
-        cassette: cassette(core, key)?,
+        mode,
+        cassette,
+        notes: key.notes.clone(),
         headers: head.headers,
         body,
         asked,
@@ -102,16 +114,67 @@ async fn admit(
     Ok(Admitted::Call(Box::new(call)))
 }
 
+/// What a request is for.
+enum Wanted {
+    Call(Operation),
+    /// All models, or the one of this name.
+    Models(Option<String>),
+}
+
+/// What is known before the body is read: whose request it is, and what for.
+async fn before_body(
+    core: &Core,
+    head: &Parts,
+    at: Timestamp,
+) -> Result<(Arc<Held>, Wanted), Refusal> {
+    let path = head.uri.path();
+    let wanted = match head.method {
+        Method::POST => Operation::of_path(path).map(Wanted::Call),
+        Method::GET => models::name(path).map(Wanted::Models),
+        _ => None,
+    };
+    let nowhere = || Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method));
+    let wanted = wanted.ok_or_else(nowhere)?;
+    let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
+    let held = core.keys.find(text, at).await.map_err(|error| {
+        tracing::error!(%error, "a key cannot be looked up");
+        Refusal::Unavailable { retry_after: KEYS_AGAIN }
+    })?;
+    let held = held.ok_or(Refusal::Unauthorized)?;
+    if matches!(wanted, Wanted::Call(_)) {
+        held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
+    }
+    Ok((held, wanted))
+}
+
 /// The whole body, within the limits of size and time.
-async fn read(core: &Core, body: Incoming) -> Result<Bytes, Refusal> {
+async fn read(core: &Core, mut body: Incoming) -> Result<Bytes, Refusal> {
     let limit_bytes = core.limits.request_bytes;
-    let limited = Limited::new(body, usize::try_from(limit_bytes).unwrap_or(usize::MAX));
+    let limited = Limited::new(&mut body, usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     match tokio::time::timeout(core.limits.request_ms.into(), limited.collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge { limit_bytes }),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(body).await;
+            Err(Refusal::TooLarge { limit_bytes })
+        }
         Ok(Err(error)) => Err(Refusal::Unreadable(format!("the body broke off: {error}"))),
         Err(_) => Err(Refusal::Unreadable("the body did not come in time".to_owned())),
     }
+}
+
+/// Takes in the rest of a body that nobody wants, up to a limit. A client that is still sending when the
+/// connection is closed sees only that, and not the answer.
+async fn discard(mut body: Incoming) {
+    let rest = async {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    drop(tokio::time::timeout(DISCARDED_WITHIN, rest).await);
 }
 
 /// An app with a key of its team says which of its endpoints calls; a key of an endpoint stays with it.
@@ -123,16 +186,20 @@ fn name_endpoint(call: &mut Call) {
     }
 }
 
-fn cassette(
-    core: &Core,
-    key: &Key,
-) -> Result<Option<Arc<crate::gateway::cassette::Cassette>>, Refusal> {
-    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else { return Ok(None) };
+/// What the cassette of a key is for, and the cassette.
+fn cassette(core: &Core, key: &Key) -> Result<(CassetteMode, Option<Arc<Cassette>>), Refusal> {
+    if let Some(own) = &key.own {
+        return Ok((own.mode, own.cassette.clone()));
+    }
+    let (Some(cassettes), Some(name)) = (&core.cassettes, &key.cassette) else {
+        return Ok((CassetteMode::Live, None));
+    };
     if core.cassette_mode == CassetteMode::Live {
-        return Ok(None);
+        return Ok((CassetteMode::Live, None));
     }
     let opened = cassettes.open(name);
-    opened.map(Some).map_err(|it| Refusal::CassetteMiss { message: it.to_string() })
+    let opened = opened.map_err(|it| Refusal::CassetteMiss { message: it.to_string() })?;
+    Ok((core.cassette_mode, Some(opened)))
 }
 
 /// `authorization: Bearer` as `OpenAI` has it, or `x-api-key` as Anthropic.
@@ -154,44 +221,6 @@ fn dialect_of(request: &Request<Incoming>) -> Dialect {
 fn dialect_of_headers(headers: &HeaderMap) -> Dialect {
     let is_anthropic = headers.contains_key("anthropic-version");
     if is_anthropic { Dialect::Anthropic } else { Dialect::OpenAi }
-}
-
-/// The models of this format that routes name in full and that the key may call.
-fn models(core: &Core, key: &Key, dialect: Dialect) -> String {
-    let mut names: Vec<_> = core.routes.iter().flat_map(|it| literals(&it.model)).collect();
-    names.sort_unstable();
-    names.dedup();
-    names.retain(|it| key.models.as_ref().is_none_or(|models| models.matches(it)));
-    let leads = |it: &&str| {
-        !crate::gateway::route::steps(&core.routes, &core.known, it, dialect, 0).is_empty()
-    };
-    let names: Vec<_> = names.into_iter().filter(leads).collect();
-    let list = match dialect {
-        Dialect::OpenAi => {
-            let model = |it: &&str| serde_json::json!({"id": it, "object": "model", "created": 0, "owned_by": "trunkline"});
-            serde_json::json!({"object": "list", "data": names.iter().map(model).collect::<Vec<_>>()})
-        }
-        Dialect::Anthropic => {
-            let created = crate::gateway::prices::rate::Date::of(Timestamp(0)).to_string();
-            let created = format!("{created}T00:00:00Z");
-            let model = |it: &&str| serde_json::json!({"type": "model", "id": it, "display_name": it, "created_at": created});
-            serde_json::json!({
-                "data": names.iter().map(model).collect::<Vec<_>>(),
-                "has_more": false,
-                "first_id": names.first(),
-                "last_id": names.last(),
-            })
-        }
-    };
-    list.to_string()
-}
-
-fn literals(matcher: &Matcher) -> Vec<&str> {
-    match matcher {
-        Matcher::Glob(name) if !name.contains('*') => vec![name],
-        Matcher::Any(several) => several.iter().flat_map(literals).collect(),
-        Matcher::Glob(_) | Matcher::All { .. } | Matcher::Regex { .. } => Vec::new(),
-    }
 }
 
 fn json(body: String) -> Response<Answer> {

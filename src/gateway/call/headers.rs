@@ -143,7 +143,7 @@ pub(super) fn name(response: &mut Response<Answer>, id: u128) {
 }
 
 /// The name of a request.
-pub(super) fn request_id(id: u128) -> String {
+pub(in crate::gateway) fn request_id(id: u128) -> String {
     format!("req_{}", Ulid(id).to_string().to_ascii_lowercase())
 }
 

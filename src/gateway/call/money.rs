@@ -35,14 +35,24 @@ pub(super) struct Prepared {
 
 impl Call {
     /// Prices and reserves an attempt, and gives the bytes to send.
-    pub(super) fn prepare(&self, step: &Step<'_>, attempt: u32) -> Result<Prepared, Refusal> {
+    pub(super) async fn prepare(&self, step: &Step<'_>, attempt: u32) -> Result<Prepared, Refusal> {
         let core = &self.core;
         let provider = core.providers.get(step.way.provider);
         let provider = provider.ok_or_else(|| Refusal::Upstream("no such provider".to_owned()))?;
         let model = step.model.unwrap_or(&self.asked.model);
+        if let Some(missing) = &provider.missing_key {
+            let what = format!(
+                "the gateway has no key for the provider `{}`: `{missing}` is not set",
+                provider.name
+            );
+            return Err(Refusal::Forbidden(what));
+        }
         let mut flags = Vec::new();
         let price = self.price(core, provider, model, &mut flags)?;
         let subject = self.subject.clone().with(Kind::Model, model);
+        if core.limits.clamp {
+            core.ledger.look_up(&subject, core.clock.now()).await;
+        }
         let limit = self.limit(price.as_deref(), &subject, &mut flags);
         let most = self.most(limit.counted);
         let tier = self.asked.service_tier.as_deref();
@@ -52,7 +62,7 @@ impl Call {
         let estimate = Amount { money, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
         let id = CallId { request: self.id, attempt };
         let (body, cuts_usage) = self.final_body(step.model, limit.written)?;
-        let reserved = self.reserve(id, subject, estimate)?;
+        let reserved = self.reserve(id, subject, estimate).await?;
         if !reserved.nearly_used.is_empty() {
             flags.push("budget_80");
         }
@@ -64,11 +74,16 @@ impl Call {
         Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
     }
 
-    fn reserve(&self, id: CallId, subject: Subject, estimate: Amount) -> Result<Reserved, Refusal> {
+    async fn reserve(
+        &self,
+        id: CallId,
+        subject: Subject,
+        estimate: Amount,
+    ) -> Result<Reserved, Refusal> {
         let now = self.core.clock.now();
         let deadline = now.plus(self.core.limits.total_ms).plus(GRACE);
         let call = Reservation { id, subject, estimate, deadline };
-        self.core.ledger.reserve(call, now).map_err(|it| match it {
+        self.core.ledger.reserve(call, now).await.map_err(|it| match it {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
             }
@@ -193,6 +208,7 @@ impl Call {
             flags: flags.to_vec(),
             first_token_ms: None,
             total_ms: 0,
+            notes: self.notes.clone(),
         }
     }
 

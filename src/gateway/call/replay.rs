@@ -28,7 +28,7 @@ impl Call {
     /// The recorded answer; `None` when the call is to go out.
     pub(super) fn replayed(&self) -> Option<Result<Response<Answer>, Refusal>> {
         let cassette = self.cassette.as_ref()?;
-        let mode = self.core.cassette_mode;
+        let mode = self.mode;
         if matches!(mode, CassetteMode::Live | CassetteMode::Record) {
             return None;
         }

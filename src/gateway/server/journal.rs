@@ -103,8 +103,8 @@ mod tests {
         let ledger = Arc::new(Ledger::new(Vec::new(), true));
         let (journal, entries) = Journal::open(&path, ledger.clone()).await.unwrap();
         assert_eq!(entries, 0);
-        ledger.reserve(call(1), Timestamp(0)).unwrap();
-        ledger.reserve(call(2), Timestamp(0)).unwrap();
+        ledger.reserve(call(1), Timestamp(0)).await.unwrap();
+        ledger.reserve(call(2), Timestamp(0)).await.unwrap();
         over.cancel();
         journal.keep(over.clone()).await.unwrap();
         let text = std::fs::read_to_string(&path).unwrap();

@@ -8,8 +8,10 @@ use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
 use tokio_util::task::TaskTracker;
 
+use super::lanes::{self, Lanes};
 use super::{Core, Provider};
 use crate::gateway::cassette::Cassettes;
+use crate::gateway::cassette::redact::Redactor;
 use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
 use crate::gateway::prices::{self, Prices};
@@ -18,6 +20,7 @@ use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
 use crate::gateway::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
 use crate::provider::Dialect;
+use crate::store::Store;
 
 /// What the settings name and do not hold.
 pub struct Outside<'a> {
@@ -27,6 +30,21 @@ pub struct Outside<'a> {
     pub folder: PathBuf,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Where keys are looked up that no file has.
+    pub store: Option<Store>,
+    /// What happens when a provider's key is not there.
+    pub missing_keys: MissingKeys,
+    /// The ledger, where it is in the store; else one in memory is made.
+    pub ledger: Option<Arc<Ledger>>,
+}
+
+/// What happens when the variable with a provider's key is not set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingKeys {
+    /// The gateway does not start.
+    Refuse,
+    /// It does, for replays need none, and refuses calls that would go out.
+    Tell,
 }
 
 /// What is wrong with the settings.
@@ -52,8 +70,9 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         .collect();
     check_routes(settings)?;
     let keys = keys_of(settings, outside, now, &mut secrets)?;
+    let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
-    let upstream = Upstream::new(settings.limits.connect_ms.into()).map_err(SetUpError)?;
+    let upstream = Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
     Ok(Arc::new(Core {
         limits: settings.limits,
         providers,
@@ -62,12 +81,16 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         keys,
         prices: Arc::new(prices_of(settings, outside)?),
         unknown_price: settings.unknown_price.clone(),
-        ledger: Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some())),
+        ledger: outside.ledger.clone().unwrap_or_else(|| {
+            Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some()))
+        }),
         cassettes,
         cassette_mode: settings.cassette_mode,
+        redactor,
         upstream,
         clock: outside.clock.clone(),
         tasks: TaskTracker::new(),
+        lanes: Lanes::default(),
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),
         prices_at_hand: Mutex::default(),
@@ -86,7 +109,11 @@ fn provider_of(
         return Err(wrong(name, "its `url` is not an address of http or https"));
     }
     let mut keys = Vec::new();
-    let variables = provider.key_variables.iter().map(|it| variable(it, outside));
+    let is_missing = |it: &&String| variable(it, outside).is_err();
+    let may_miss = outside.missing_keys == MissingKeys::Tell;
+    let missing_key = provider.key_variables.iter().find(is_missing).filter(|_| may_miss).cloned();
+    let variables = provider.key_variables.iter().filter(|it| !may_miss || !is_missing(it));
+    let variables = variables.map(|it| variable(it, outside));
     let files = provider.key_files.iter().map(|it| file(it, outside));
     for text in variables.chain(files) {
         let text = text?.trim().to_owned();
@@ -96,11 +123,12 @@ fn provider_of(
         ));
         secrets.push(text);
     }
+    let missing_key = missing_key.filter(|_| keys.is_empty());
     if keys.is_empty() {
         keys.push(None);
     }
     let price_provider = provider.prices.as_ref().unwrap_or(name).as_str().into();
-    Ok(Provider { name: name.clone(), url, price_provider, keys })
+    Ok(Provider { name: name.clone(), url, price_provider, keys, missing_key })
 }
 
 fn header(dialect: Dialect, key: &str) -> Option<(HeaderName, HeaderValue)> {
@@ -128,7 +156,7 @@ fn keys_of(
     now: Timestamp,
     secrets: &mut Vec<String>,
 ) -> Result<Keys, SetUpError> {
-    let mut keys = Keys::default();
+    let keys = Keys::new(outside.store.clone());
     for key in &settings.keys {
         let digest = match (&key.sha256, &key.variable) {
             (Some(text), None) => digest_of(key, text)?,
@@ -146,6 +174,7 @@ fn keys_of(
             per_minute: key.per_minute,
             expires: key.expires.map(prices::rate::Date::start),
             cassette: key.cassette.clone(),
+            ..Key::default()
         };
         keys.insert(digest, ready, now);
     }

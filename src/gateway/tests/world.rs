@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::ledger::Ledger;
-use crate::gateway::server::set_up::{self, Outside};
+use crate::gateway::server::set_up::{self, MissingKeys, Outside};
 use crate::gateway::server::{self, Core};
 use crate::gateway::settings;
 use crate::model::{Clock, Timestamp, UsdNanos};
@@ -128,6 +128,9 @@ impl World {
             variables: &variable,
             folder: folder.path().to_owned(),
             clock: Arc::new(Now),
+            store: None,
+            missing_keys: MissingKeys::Refuse,
+            ledger: None,
         };
         let core = set_up::core(&settings, &outside).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

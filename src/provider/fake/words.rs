@@ -1,26 +1,28 @@
-//! What the fake says: words that follow from the request, and their tokens, in both wire formats. Pure.
+//! Whole answers of the fake, in both wire formats, with what they used. Pure.
 
-use bytes::Bytes;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::Orders;
+use super::content::Content;
+use super::orders::Orders;
 use crate::provider::{Asked, Dialect, Operation};
 
-const WORDS: [&str; 8] = ["alpha", "beta", "gamma", "delta", "omega", "sigma", "kappa", "theta"];
 /// Numbers of an embedding.
-const DIMENSIONS: u32 = 8;
+const DIMENSIONS: u8 = 8;
 
 /// One answer.
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
-    operation: Operation,
-    model: &'a str,
-    wants_usage: bool,
-    words: Vec<&'static str>,
-    malformed: Option<u64>,
-    has_usage: bool,
-    has_end: bool,
+    pub(super) operation: Operation,
+    pub(super) model: &'a str,
+    pub(super) wants_usage: bool,
+    pub(super) content: Content,
+    pub(super) malformed: Option<u64>,
+    pub(super) has_usage: bool,
+    pub(super) has_end: bool,
     inputs: usize,
+    is_base64: bool,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
 }
@@ -32,52 +34,49 @@ impl<'a> Said<'a> {
         body: &[u8],
         orders: &Orders,
     ) -> Self {
-        let count = orders.chunks.min(asked.max_output.unwrap_or(u64::MAX));
-        let seed = body.iter().fold(7_usize, |sum, it| sum.wrapping_mul(31) + usize::from(*it));
-        let word = |index: u64| {
-            let index = seed.wrapping_add(usize::try_from(index).unwrap_or_default() * 5);
-            WORDS.get(index % WORDS.len()).copied().unwrap_or_default()
-        };
+        let request: Value = serde_json::from_slice(body).unwrap_or_default();
+        let words = orders.chunks.min(asked.max_output.unwrap_or(u64::MAX));
         let has_words = operation.has_output();
-        let inputs = serde_json::from_slice::<Value>(body).ok();
-        let inputs = inputs.and_then(|it| it.get("input")?.as_array().map(Vec::len));
+        let content = Content::of(&request, body, if has_words { words } else { 0 });
+        let output_tokens = if has_words { content.pieces().len() as u64 } else { 0 };
         Self {
             operation,
             model: &asked.model,
             wants_usage: asked.wants_usage,
-            words: (0..if has_words { count } else { 0 }).map(word).collect(),
+            content,
             malformed: orders.malformed,
             has_usage: orders.has_usage,
             has_end: orders.has_end,
-            inputs: inputs.unwrap_or(1),
+            inputs: request.get("input").and_then(Value::as_array).map_or(1, Vec::len),
+            is_base64: request.get("encoding_format").is_some_and(|it| it == "base64"),
             input_tokens: if operation.is_free() { 0 } else { body.len() as u64 / 8 + 1 },
-            output_tokens: if has_words { count } else { 0 },
+            output_tokens,
         }
     }
 
     /// The answer as a whole.
     pub(crate) fn whole(&self) -> String {
-        let text = self.words.join(" ");
+        let text = self.content.whole();
         let mut answer = match self.operation {
             Operation::ChatCompletions => json!({
                 "id": "chatcmpl-fake", "object": "chat.completion", "created": 1, "model": self.model,
-                "choices": [{"index": 0, "message": {"role": "assistant", "content": text, "refusal": null}, "finish_reason": "stop", "logprobs": null}],
+                "choices": [{"index": 0, "message": self.chat_message(&text), "finish_reason": self.finish(), "logprobs": null}],
             }),
             Operation::Completions => json!({
                 "id": "cmpl-fake", "object": "text_completion", "created": 1, "model": self.model,
                 "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": null}],
             }),
-            Operation::Responses => self.response(&text, "completed"),
+            Operation::Responses => self.response("completed", json!([self.item(&text, "completed")])),
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
-                "data": (0..self.inputs).map(embedding).collect::<Vec<_>>(),
+                "data": (0..self.inputs).map(|it| embedding(it, self.is_base64)).collect::<Vec<_>>(),
             }),
             Operation::Moderations => json!({
                 "id": "modr-fake", "model": self.model, "results": [{"flagged": false, "categories": {}, "category_scores": {}}],
             }),
             Operation::Messages => json!({
                 "id": "msg_fake", "type": "message", "role": "assistant", "model": self.model,
-                "content": [{"type": "text", "text": text}], "stop_reason": "end_turn", "stop_sequence": null,
+                "content": [self.block(&text)], "stop_reason": self.finish(), "stop_sequence": null,
             }),
             Operation::CountTokens => json!({"input_tokens": 42}),
         };
@@ -88,7 +87,7 @@ impl<'a> Said<'a> {
         answer.to_string()
     }
 
-    fn usage(&self) -> Value {
+    pub(super) fn usage(&self) -> Value {
         let (input, output) = (self.input_tokens, self.output_tokens);
         match self.operation {
             Operation::Messages | Operation::CountTokens => {
@@ -105,110 +104,72 @@ impl<'a> Said<'a> {
         }
     }
 
-    fn response(&self, text: &str, status: &str) -> Value {
+    /// Why the answer is over, in the words of its format.
+    pub(super) fn finish(&self) -> &'static str {
+        match (&self.content, self.operation.dialect()) {
+            (Content::Text(_), Dialect::OpenAi) => "stop",
+            (Content::Text(_), Dialect::Anthropic) => "end_turn",
+            (Content::Call { .. }, Dialect::OpenAi) => "tool_calls",
+            (Content::Call { .. }, Dialect::Anthropic) => "tool_use",
+        }
+    }
+
+    fn chat_message(&self, text: &str) -> Value {
+        match &self.content {
+            Content::Text(_) => json!({"role": "assistant", "content": text, "refusal": null}),
+            Content::Call { tool, .. } => json!({"role": "assistant", "content": null, "refusal": null,
+                "tool_calls": [{"id": "call_fake", "type": "function", "function": {"name": tool, "arguments": text}}]}),
+        }
+    }
+
+    /// The content of a message; with an empty text, as its stream begins.
+    pub(super) fn block(&self, text: &str) -> Value {
+        match &self.content {
+            Content::Text(_) => json!({"type": "text", "text": text}),
+            Content::Call { tool, .. } => {
+                let input: Value = serde_json::from_str(text).unwrap_or_else(|_| json!({}));
+                json!({"type": "tool_use", "id": "toolu_fake", "name": tool, "input": input})
+            }
+        }
+    }
+
+    /// The one item of a response.
+    pub(super) fn item(&self, text: &str, status: &str) -> Value {
+        match &self.content {
+            Content::Text(_) => {
+                let content = if status == "completed" { vec![part(text)] } else { Vec::new() };
+                json!({"type": "message", "id": "msg_fake", "status": status, "role": "assistant", "content": content})
+            }
+            Content::Call { tool, .. } => json!({"type": "function_call", "id": "fc_fake", "call_id": "call_fake",
+                "name": tool, "arguments": text, "status": status}),
+        }
+    }
+
+    pub(super) fn response(&self, status: &str, output: Value) -> Value {
         json!({
             "id": "resp_fake", "object": "response", "created_at": 1, "model": self.model, "status": status,
-            "parallel_tool_calls": true, "tool_choice": "auto", "tools": [], "service_tier": "default",
-            "output": [{"type": "message", "id": "msg_fake", "status": status, "role": "assistant",
-                "content": [{"type": "output_text", "text": text, "annotations": []}]}],
+            "error": null, "incomplete_details": null, "instructions": null, "metadata": {},
+            "parallel_tool_calls": true, "temperature": 1.0, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+            "service_tier": "default", "output": output,
         })
     }
-
-    /// The answer as events, each with the tokens that it carries.
-    pub(crate) fn events(&self) -> Vec<(Bytes, u64)> {
-        let mut events = match self.operation.dialect() {
-            Dialect::Anthropic => self.message_events(),
-            Dialect::OpenAi if self.operation == Operation::Responses => self.response_events(),
-            Dialect::OpenAi => self.chunks(),
-        };
-        if !self.has_end {
-            events.pop();
-        }
-        if let Some(at) = self.malformed {
-            let at = usize::try_from(at).unwrap_or_default().min(events.len());
-            events.insert(at, (Bytes::from_static(b"data: {\"half\": \n\n"), 0));
-        }
-        events
-    }
-
-    fn chunks(&self) -> Vec<(Bytes, u64)> {
-        let chunk = |choices: Value, usage: Value| {
-            let mut chunk = json!({"id": "fake", "object": "chat.completion.chunk", "created": 1,
-                "model": self.model, "choices": choices});
-            if let (true, Some(members)) = (self.wants_usage, chunk.as_object_mut()) {
-                members.insert("usage".to_owned(), usage);
-            }
-            data(&chunk)
-        };
-        let is_chat = self.operation == Operation::ChatCompletions;
-        let said = |word: &&str| {
-            let choice = if is_chat {
-                json!([{"index": 0, "delta": {"content": format!("{word} ")}, "finish_reason": null}])
-            } else {
-                json!([{"index": 0, "text": format!("{word} "), "finish_reason": null}])
-            };
-            (chunk(choice, Value::Null), 1)
-        };
-        let mut events: Vec<_> = self.words.iter().map(said).collect();
-        let stop = json!([{"index": 0, "delta": {}, "text": "", "finish_reason": "stop"}]);
-        events.push((chunk(stop, Value::Null), 0));
-        if self.wants_usage && self.has_usage {
-            events.push((chunk(json!([]), self.usage()), 0));
-        }
-        events.push((Bytes::from_static(b"data: [DONE]\n\n"), 0));
-        events
-    }
-
-    fn response_events(&self) -> Vec<(Bytes, u64)> {
-        let created = json!({"type": "response.created", "sequence_number": 0, "response": self.response("", "in_progress")});
-        let mut events = vec![(named(&created), 0)];
-        for (index, word) in self.words.iter().enumerate() {
-            let delta = json!({"type": "response.output_text.delta", "sequence_number": index + 1,
-                "item_id": "msg_fake", "output_index": 0, "content_index": 0, "delta": format!("{word} "), "logprobs": []});
-            events.push((named(&delta), 1));
-        }
-        let mut response = self.response(&self.words.join(" "), "completed");
-        if let (true, Some(members)) = (self.has_usage, response.as_object_mut()) {
-            members.insert("usage".to_owned(), self.usage());
-        }
-        let done = json!({"type": "response.completed", "sequence_number": self.words.len() + 1, "response": response});
-        events.push((named(&done), 0));
-        events
-    }
-
-    fn message_events(&self) -> Vec<(Bytes, u64)> {
-        let start = json!({"type": "message_start", "message": {
-            "id": "msg_fake", "type": "message", "role": "assistant", "model": self.model, "content": [],
-            "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": self.input_tokens, "output_tokens": 1}}});
-        let block = json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}});
-        let mut events = vec![(named(&start), 0), (named(&block), 0)];
-        for word in &self.words {
-            let delta = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": format!("{word} ")}});
-            events.push((named(&delta), 1));
-        }
-        let mut delta = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": null}});
-        if let (true, Some(members)) = (self.has_usage, delta.as_object_mut()) {
-            members.insert("usage".to_owned(), json!({"output_tokens": self.output_tokens}));
-        }
-        events.push((named(&json!({"type": "content_block_stop", "index": 0})), 0));
-        events.push((named(&delta), 0));
-        events.push((named(&json!({"type": "message_stop"})), 0));
-        events
-    }
 }
 
-fn data(json: &Value) -> Bytes {
-    Bytes::from(format!("data: {json}\n\n"))
+/// The text of a response.
+pub(super) fn part(text: &str) -> Value {
+    json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
-fn named(json: &Value) -> Bytes {
-    let name = json.get("type").and_then(Value::as_str).unwrap_or_default();
-    Bytes::from(format!("event: {name}\ndata: {json}\n\n"))
-}
-
-fn embedding(index: usize) -> Value {
-    let numbers: Vec<_> = (0..DIMENSIONS).map(|it| f64::from(it) / 8.0).collect();
-    json!({"object": "embedding", "index": index, "embedding": numbers})
+/// Numbers, or their bytes as `OpenAI` has them in base64: little-endian, four each.
+fn embedding(index: usize, is_base64: bool) -> Value {
+    let numbers = (0..DIMENSIONS).map(|it| f32::from(it) / 8.0);
+    let embedding = if is_base64 {
+        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
+        Value::from(BASE64_STANDARD.encode(bytes))
+    } else {
+        Value::from(numbers.map(f64::from).collect::<Vec<_>>())
+    };
+    json!({"object": "embedding", "index": index, "embedding": embedding})
 }
 
 /// An error in the vendor's own words.
@@ -219,7 +180,13 @@ pub(crate) fn error(dialect: Dialect, status: u16) -> String {
             json!({"error": {"message": message, "type": "server_error", "param": null, "code": null}})
         }
         Dialect::Anthropic => {
-            json!({"type": "error", "error": {"type": "api_error", "message": message}})
+            let kind = match status {
+                400 | 422 => "invalid_request_error",
+                429 => "rate_limit_error",
+                529 => "overloaded_error",
+                _ => "api_error",
+            };
+            json!({"type": "error", "error": {"type": kind, "message": message}})
         }
     };
     error.to_string()

@@ -16,6 +16,7 @@ use crate::secrets::{Delivered, Masker, SecretSource};
 use crate::source::Snapshot;
 use crate::worker::attempt::failure::Failure;
 use crate::worker::attempt::identity::Issued;
+use crate::worker::attempt::models::{self, ModelUse};
 use crate::worker::workspace::{Origin, snapshot_of};
 
 /// The part of an attempt that can be known before its needs are done.
@@ -27,6 +28,8 @@ pub(in crate::worker) struct Setup {
     pub(in crate::worker) pull: Pull,
     pub(in crate::worker) services: Vec<ServiceSpec>,
     pub(in crate::worker) network: NetworkSpec,
+    /// What it may do at the LLM gateway.
+    pub(in crate::worker) models: Option<ModelUse>,
     /// The container's other settings; `None` when there is no container.
     pub(in crate::worker) container: Option<Box<ContainerWork>>,
     pub(in crate::worker) origin: Origin,
@@ -98,6 +101,7 @@ impl Setup {
         };
         Ok(Self {
             stage: planned.key.clone(),
+            models: models::of(loaded, stage, (&program, network)),
             program,
             image,
             pull,
@@ -138,13 +142,19 @@ impl Job {
         })
     }
 
-    /// Fills in secrets and tokens, which win over `env`, and masks them from now on.
-    pub(in crate::worker) fn add_secrets(&mut self, delivered: Delivered, issued: Issued) {
-        let masked = delivered.masked.iter().chain(&issued.masked).map(String::as_str);
-        self.setup.masker = Masker::new(masked);
+    /// Fills in secrets and tokens, which win over `env`, and masks them from now on. Gives all that is
+    /// masked.
+    pub(in crate::worker) fn add_secrets(
+        &mut self,
+        delivered: Delivered,
+        issued: Issued,
+    ) -> Vec<String> {
+        let masked: Vec<_> = delivered.masked.iter().chain(&issued.masked).cloned().collect();
+        self.setup.masker = Masker::new(masked.iter().map(String::as_str));
         self.env.extend(self.secret_names.iter().cloned().zip(delivered.values));
         self.env.extend(issued.env);
         self.files = issued.files;
+        masked
     }
 }
 

@@ -290,7 +290,11 @@ impl<E: Executor> Driver<'_, E> {
     /// Removes everything of an attempt, beside the loop.
     pub(in crate::worker) fn remove(&mut self, name: AttemptName) {
         let executor = self.worker.parts.executor.clone();
+        let gateway = self.worker.gateway.clone();
         self.tasks.spawn(async move {
+            if let Some(gateway) = gateway {
+                gateway.end(&name).await;
+            }
             let result = executor.remove(&name).await;
             TaskEnd::Removed(name, result)
         });

@@ -2,8 +2,8 @@
 
 use sqlx::QueryBuilder;
 
-use super::{Store, StoreError, in_transaction, with_db, with_writer};
 use crate::model::{AttemptName, Digest, RunId, StageIndex, Timestamp};
+use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
 /// One row of `artifacts`.
 #[derive(Debug, Clone, PartialEq)]
@@ -131,7 +131,7 @@ impl Store {
 }
 
 /// The name that three columns hold; they were written from one, so the numbers fit.
-pub(super) fn attempt_name(run: RunId, stage: i64, attempt: i64) -> AttemptName {
+pub(in crate::store) fn attempt_name(run: RunId, stage: i64, attempt: i64) -> AttemptName {
     AttemptName {
         run,
         stage: StageIndex(u32::try_from(stage).unwrap_or(u32::MAX)),

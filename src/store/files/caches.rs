@@ -2,8 +2,8 @@
 
 use std::iter;
 
-use super::{Store, StoreError, with_writer};
 use crate::model::{Digest, Timestamp};
+use crate::store::{Store, StoreError, with_writer};
 
 /// One row of `caches`.
 #[derive(Debug, Clone, PartialEq, sqlx::FromRow)]

@@ -1,0 +1,423 @@
+//! What one process may spend of budgets that others spend of too: parts of accounts that the store has set
+//! aside for it. Pure: what is asked, given, spent and given back; the store is written by `ledger::stored`.
+//!
+//! What holds in each account of a hard budget: `held + leaving <= granted` here, and
+//! `spent + granted of all processes <= limit + overrun` in the store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::account::{Account, Amount, Limit};
+use super::scope::Subject;
+use super::set::AccountKey;
+use super::{Budget, Budgets, Mode, Refused, Reservation};
+use crate::model::{Milliseconds, Timestamp, UsdNanos};
+use crate::store::spend::accounts::{AccountName, AccountRow, Ceiling};
+use crate::store::spend::batches::AccountChange;
+use crate::store::spend::spenders::{Ask, Grant, Held};
+
+/// How long an account that had not enough is not asked for as much again.
+const REFUSED_FOR: Milliseconds = Milliseconds(250);
+/// How long after others were short of an account everything of it that is not used goes back.
+const SHORT_FOR: Milliseconds = Milliseconds(10_000);
+
+/// Something that a call needs and that is not granted yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Need {
+    /// Of which account.
+    pub key: AccountKey,
+    /// What it must have.
+    pub least: Amount,
+    /// What all calls that wait for it could use.
+    pub wish: Amount,
+    limit: Limit,
+    requests: u64,
+}
+
+/// What is granted of one account.
+#[derive(Debug, Default)]
+struct Own {
+    /// As the store has it.
+    granted: Amount,
+    /// Not in a batch yet.
+    waiting: AccountChange,
+    /// In the batch that is being written.
+    flying: AccountChange,
+    /// What calls wait for.
+    wanted: Amount,
+    /// The most that was held of late.
+    peak: Amount,
+    /// When the store refused how much.
+    refused: Option<(Timestamp, Amount)>,
+    /// When a process was short of it.
+    short_at: Timestamp,
+}
+
+impl Own {
+    fn leaving(&self) -> Amount {
+        self.waiting.released.plus(self.flying.released)
+    }
+
+    /// May be negative where a budget has become a hard one.
+    fn free(&self, held: Amount) -> Amount {
+        self.granted.minus(self.leaving()).minus(held)
+    }
+
+    fn unwritten(&self) -> (Amount, u64) {
+        let requests = self.waiting.requests.saturating_add(self.flying.requests);
+        (self.waiting.spent.plus(self.flying.spent), u64::try_from(requests).unwrap_or_default())
+    }
+
+    fn release(&mut self, amount: Amount) {
+        let amount = amount.least(self.granted.minus(self.leaving())).most(Amount::default());
+        self.waiting.released = self.waiting.released.plus(amount);
+    }
+
+    fn is_empty(&self) -> bool {
+        let none = AccountChange::default();
+        self.granted == Amount::default()
+            && (self.waiting, self.flying) == (none, none)
+            && self.wanted == Amount::default()
+    }
+}
+
+/// What is granted of all accounts.
+#[derive(Debug, Default)]
+pub struct Grants {
+    all: HashMap<AccountKey, Own>,
+}
+
+impl Grants {
+    /// Whether anything is known of an account.
+    pub(super) fn has(&self, key: &AccountKey) -> bool {
+        self.all.contains_key(key)
+    }
+
+    /// A call was charged. What it cost beyond its estimate was not granted.
+    pub(super) fn spend(&mut self, key: &AccountKey, cost: Amount, estimate: Amount) {
+        let own = self.all.entry(key.clone()).or_default();
+        own.waiting.spent = own.waiting.spent.plus(cost);
+        own.waiting.requests += 1;
+        own.waiting.overrun = own.waiting.overrun.plus(cost.beyond(estimate));
+        own.release(cost.least(estimate));
+    }
+
+    /// A call that was charged costs more, or less.
+    pub(super) fn correct(&mut self, key: &AccountKey, more: Amount, overrun: Amount) {
+        let own = self.all.entry(key.clone()).or_default();
+        own.waiting.spent = own.waiting.spent.plus(more);
+        own.waiting.overrun = own.waiting.overrun.plus(overrun);
+    }
+}
+
+impl Budgets {
+    /// What a call needs that was not granted; nothing where the budgets are this process's alone.
+    #[must_use]
+    pub fn needs(&self, call: &Reservation, now: Timestamp) -> Vec<Need> {
+        let Some(grants) = &self.grants else { return Vec::new() };
+        let mut needs = Vec::new();
+        for key in self.all.keys(&call.subject, now) {
+            let Some(budget) = self.hard(&key) else { continue };
+            let (own, held) = (grants.all.get(&key), self.account(&key).held);
+            let free = own.map_or_else(|| Amount::default().minus(held), |it| it.free(held));
+            let least = limited(&budget.limit, call.estimate.beyond(free));
+            if least != Amount::default() {
+                let wanted = own.map(|it| it.wanted).unwrap_or_default();
+                let wish = limited(&budget.limit, wanted.beyond(free));
+                let requests = self.account(&key).requests;
+                needs.push(Need { key, least, wish, limit: budget.limit, requests });
+            }
+        }
+        needs
+    }
+
+    /// The accounts of a subject that the store was never asked about, to learn how they stand.
+    #[must_use]
+    pub fn unknown(&self, subject: &Subject, now: Timestamp) -> Vec<Need> {
+        let Some(grants) = &self.grants else { return Vec::new() };
+        let keys = self.all.keys(subject, now).into_iter();
+        let unknown = keys.filter(|it| !grants.all.contains_key(it));
+        let need = |key: AccountKey| {
+            let (limit, none) = (self.hard(&key)?.limit, Amount::default());
+            let requests = self.account(&key).requests;
+            Some(Need { key, least: none, wish: none, limit, requests })
+        };
+        unknown.filter_map(need).collect()
+    }
+
+    /// A call waits for what it needs, or no longer does.
+    pub fn want(&mut self, call: &Reservation, needs: &[Need], is_waiting: bool) {
+        let Some(grants) = &mut self.grants else { return };
+        for need in needs {
+            let own = grants.all.entry(need.key.clone()).or_default();
+            let wanted = if is_waiting {
+                own.wanted.plus(call.estimate)
+            } else {
+                own.wanted.minus(call.estimate)
+            };
+            own.wanted = wanted.most(Amount::default());
+        }
+    }
+
+    /// The need that was refused a moment ago.
+    #[must_use]
+    pub fn just_refused<'a>(&self, needs: &'a [Need], now: Timestamp) -> Option<&'a Need> {
+        let grants = self.grants.as_ref()?;
+        needs.iter().find(|need| {
+            let refused = grants.all.get(&need.key).and_then(|it| it.refused);
+            refused.is_some_and(|(at, least)| {
+                now.since(at) < REFUSED_FOR && need.least.most(least) == need.least
+            })
+        })
+    }
+
+    /// Takes what the store gave for `needs`, or how accounts stand that have not enough. Gives the need that
+    /// was short, and whether it would fit if other processes gave back what they do not use.
+    pub fn take_grant<'a>(
+        &mut self,
+        needs: &'a [Need],
+        (grant, rows): (&Grant, &[AccountRow]),
+    ) -> Option<(&'a Need, bool)> {
+        for (index, (need, row)) in needs.iter().zip(rows).enumerate() {
+            let Some(grants) = &mut self.grants else { return None };
+            let own = grants.all.entry(need.key.clone()).or_default();
+            let amount = match grant {
+                Grant::Given(amounts) => amounts.get(index).copied().unwrap_or_default(),
+                Grant::Short(_) => Amount::default(),
+            };
+            let before = own.granted;
+            own.granted = before.plus(amount);
+            self.learn(&need.key, row, before);
+        }
+        match grant {
+            Grant::Given(_) => None,
+            Grant::Short(index) => {
+                let (need, row) = (needs.get(*index)?, rows.get(*index)?);
+                Some((need, self.is_set_aside_elsewhere(need, row)))
+            }
+        }
+    }
+
+    /// An account has not enough, and will not be asked for as much for a moment.
+    pub fn note_refused(&mut self, need: &Need, now: Timestamp) {
+        let Some(grants) = &mut self.grants else { return };
+        grants.all.entry(need.key.clone()).or_default().refused = Some((now, need.least));
+    }
+
+    fn is_set_aside_elsewhere(&self, need: &Need, row: &AccountRow) -> bool {
+        let own = self.grants.as_ref().and_then(|it| it.all.get(&need.key));
+        let own = own.map(|it| it.granted).unwrap_or_default();
+        let others = row.granted().minus(own);
+        let used = row.spent().plus(own);
+        let without = left(&need.limit, used, requests(row)).minus(need.least);
+        (others.money.0 > 0 || others.tokens > 0) && without.money.0 >= 0 && without.tokens >= 0
+    }
+
+    /// Why a call does not fit.
+    #[must_use]
+    pub fn refusal(&self, need: &Need, call: &Reservation) -> Refused {
+        let account = self.accounts.get(&need.key).copied().unwrap_or_default();
+        let budget = self.all.get(&need.key.budget);
+        let gone = Budget {
+            id: need.key.budget.to_string(),
+            scope: super::Scope::default(),
+            window: super::Window::Whole,
+            limit: need.limit,
+            mode: Mode::Hard,
+        };
+        super::refused(&need.key, budget.unwrap_or(&gone), account, call.estimate)
+    }
+
+    /// Takes what is to be written of accounts.
+    pub fn take_changes(&mut self) -> BTreeMap<AccountName, AccountChange> {
+        let mut changes = BTreeMap::new();
+        let Some(grants) = &mut self.grants else { return changes };
+        for (key, own) in &mut grants.all {
+            if own.waiting == AccountChange::default() || own.flying != AccountChange::default() {
+                continue;
+            }
+            own.flying = std::mem::take(&mut own.waiting);
+            let account = self.accounts.get(key).copied().unwrap_or_default();
+            let limit = self.all.get(&key.budget).map(|it| it.limit).unwrap_or_default();
+            own.flying.ceiling = ceiling(&limit, account.requests);
+            changes.insert(name(key), own.flying);
+        }
+        changes
+    }
+
+    /// What was taken is written; `rows` are the accounts as they are now.
+    pub fn written(&mut self, rows: &[AccountRow]) {
+        let Some(grants) = &mut self.grants else { return };
+        for own in grants.all.values_mut() {
+            let flown = std::mem::take(&mut own.flying);
+            own.granted = own.granted.minus(flown.released);
+        }
+        for row in rows {
+            let key = key(row);
+            let own = self.grants.as_ref().and_then(|it| it.all.get(&key));
+            let granted = own.map(|it| it.granted).unwrap_or_default();
+            self.learn(&key, row, granted);
+        }
+    }
+
+    /// Takes what the store says is granted, when nothing is asked or written meanwhile.
+    pub fn take_standing(&mut self, held: &[Held]) {
+        let Some(grants) = &mut self.grants else { return };
+        for own in grants.all.values_mut() {
+            own.granted = Amount::default();
+        }
+        for it in held {
+            let (key, granted) =
+                (key(&it.account), Amount { money: it.own, tokens: it.own_tokens });
+            if let Some(grants) = &mut self.grants {
+                grants.all.entry(key.clone()).or_default().granted = granted;
+            }
+            self.learn(&key, &it.account, granted);
+        }
+    }
+
+    /// Lets go what calls have not used for a while; everything, of accounts that others are short of and of
+    /// windows that are over. What is forgotten is in the store.
+    pub fn give_back(&mut self, now: Timestamp) {
+        let (all, accounts) = (&self.all, &self.accounts);
+        let Some(grants) = &mut self.grants else { return };
+        for (key, own) in &mut grants.all {
+            let held = accounts.get(key).map(|it| it.held).unwrap_or_default();
+            let free = own.free(held).most(Amount::default());
+            let used = held.plus(own.wanted);
+            own.peak = used.most(half(own.peak));
+            let budget = all.get(&key.budget).filter(|it| it.mode == Mode::Hard);
+            let is_short = now.since(own.short_at) < SHORT_FOR;
+            let spare = match budget {
+                Some(budget)
+                    if !is_short && own.peak != Amount::default() && !all.is_over(key, now) =>
+                {
+                    let some = part(&budget.limit, key, left_of(&budget.limit));
+                    let kept = own.peak.minus(held).plus(some);
+                    let is_much = free.beyond(kept.plus(some)) != Amount::default();
+                    if is_much { free.beyond(kept) } else { Amount::default() }
+                }
+                _ => free,
+            };
+            own.release(spare);
+        }
+        grants.all.retain(|_, own| !own.is_empty() || own.peak != Amount::default());
+    }
+
+    /// Lets go all that calls do not hold.
+    pub fn give_back_all(&mut self) {
+        let Some(grants) = &mut self.grants else { return };
+        for (key, own) in &mut grants.all {
+            let held = self.accounts.get(key).map(|it| it.held).unwrap_or_default();
+            own.release(own.free(held));
+        }
+    }
+
+    /// Lets go what calls do not hold of a budget that has changed.
+    pub(super) fn recall(&mut self, id: &str) {
+        let Some(grants) = &mut self.grants else { return };
+        for (key, own) in grants.all.iter_mut().filter(|it| &*it.0.budget == id) {
+            let held = self.accounts.get(key).map(|it| it.held).unwrap_or_default();
+            own.release(own.free(held));
+        }
+    }
+
+    /// How an account stands: what is spent of it, and what others may spend, is used for this process.
+    fn learn(&mut self, key: &AccountKey, row: &AccountRow, granted: Amount) {
+        let Some(grants) = &mut self.grants else { return };
+        let own = grants.all.entry(key.clone()).or_default();
+        own.short_at = own.short_at.max(row.short_at);
+        let (unwritten, more) = own.unwritten();
+        let account = self.accounts.entry(key.clone()).or_default();
+        account.spent = row.spent().plus(row.granted()).minus(granted).plus(unwritten);
+        account.requests = requests(row).saturating_add(more);
+    }
+
+    fn hard(&self, key: &AccountKey) -> Option<&Budget> {
+        self.all.get(&key.budget).filter(|it| it.mode == Mode::Hard)
+    }
+
+    fn account(&self, key: &AccountKey) -> Account {
+        self.accounts.get(key).copied().unwrap_or_default()
+    }
+}
+
+/// What the store is asked, in the order of the names.
+#[must_use]
+pub fn asks(needs: &[Need]) -> Vec<Ask> {
+    let ask = |it: &Need| Ask { name: name(&it.key), ceiling: ceiling(&it.limit, it.requests) };
+    needs.iter().map(ask).collect()
+}
+
+/// What is granted of accounts that stand so: to each need what it must have, and something more, or to none.
+#[must_use]
+pub fn decide(needs: &[Need], rows: &[AccountRow]) -> Grant {
+    let mut given = Vec::with_capacity(needs.len());
+    for (index, (need, row)) in needs.iter().zip(rows).enumerate() {
+        let left = left(&need.limit, row.spent().plus(row.granted()), requests(row));
+        if need.least.beyond(left) != Amount::default() {
+            return Grant::Short(index);
+        }
+        let more = if need.least == Amount::default() {
+            Amount::default()
+        } else {
+            let some = part(&need.limit, &need.key, left);
+            limited(&need.limit, some.most(need.wish.least(half(left))))
+        };
+        given.push(need.least.most(more).least(left.most(need.least)));
+    }
+    Grant::Given(given)
+}
+
+/// A little of what is left, so that the next calls need not ask. Calls of one run come from one process.
+fn part(limit: &Limit, key: &AccountKey, left: Amount) -> Amount {
+    let parts = if key.values.contains("run=") { 16 } else { 200 };
+    let all = left_of(limit);
+    let divided =
+        |it: Amount, by: i64| Amount { money: UsdNanos(it.money.0 / by), tokens: it.tokens / by };
+    limited(limit, divided(all, parts).least(divided(left.most(Amount::default()), 8)))
+}
+
+/// All of a limit; without bounds where there is none.
+fn left_of(limit: &Limit) -> Amount {
+    left(limit, Amount::default(), 0)
+}
+
+fn left(limit: &Limit, used: Amount, requests: u64) -> Amount {
+    let money =
+        limit.money_after(requests).map_or(i64::MAX, |it| it.0.saturating_sub(used.money.0));
+    let tokens = limit.tokens.map_or(i64::MAX, |it| it.saturating_sub(used.tokens));
+    Amount { money: UsdNanos(money), tokens }
+}
+
+/// Without what is not limited.
+fn limited(limit: &Limit, amount: Amount) -> Amount {
+    let has_money = limit.money.is_some() || limit.per_thousand.is_some();
+    let money = if has_money { amount.money } else { UsdNanos(0) };
+    let tokens = if limit.tokens.is_some() { amount.tokens } else { 0 };
+    Amount { money, tokens }
+}
+
+fn half(amount: Amount) -> Amount {
+    Amount { money: UsdNanos(amount.money.0 / 2), tokens: amount.tokens / 2 }
+}
+
+fn ceiling(limit: &Limit, requests: u64) -> Ceiling {
+    Ceiling { money: limit.money_after(requests), tokens: limit.tokens }
+}
+
+fn requests(row: &AccountRow) -> u64 {
+    u64::try_from(row.requests).unwrap_or_default()
+}
+
+fn name(key: &AccountKey) -> AccountName {
+    let (budget, account) = (key.budget.to_string(), key.values.to_string());
+    AccountName { budget, account, began_at: key.window }
+}
+
+fn key(row: &AccountRow) -> AccountKey {
+    let (budget, values) = (row.budget.as_str().into(), row.account.as_str().into());
+    AccountKey { budget, values, window: row.began_at }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! The gateway as stages of pipelines use it: each attempt has a key of its own that ends with it, an
+//! address, the budgets of its run, and notes on what its calls came to.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::doors::Doors;
+use super::secret::Secret;
+use super::{Core, accept, finish, sweep};
+use crate::gateway::budget::scope::{Kind, Subject};
+use crate::gateway::budget::{Budget, Mode};
+use crate::gateway::cassette::{Cassette, CassetteError};
+use crate::gateway::keys::{self, Key, OwnCassette};
+use crate::gateway::ledger::notes::Notes;
+use crate::gateway::ledger::stored;
+use crate::gateway::settings::{CassetteMode, ForStages};
+use crate::model::{AttemptName, RunId, Timestamp};
+use crate::store::access::gateway_keys::GatewayKeyRow;
+use crate::store::{Store, StoreError};
+
+/// How long calls may go on when the process stops: those of stages that go on are made again.
+const GOODBYE: Duration = Duration::from_secs(3);
+
+/// What one attempt may do.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The attempt.
+    pub attempt: AttemptName,
+    /// Whose calls it makes.
+    pub subject: Subject,
+    /// Budgets of its run and of its stage.
+    pub budgets: Vec<Budget>,
+    /// When its key ends, should nobody end it.
+    pub expires: Timestamp,
+    /// What its calls are recorded in or replayed from.
+    pub cassette: OwnCassette,
+}
+
+/// Where what outlives the process is kept.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// A folder that only this user may look into.
+    pub folder: PathBuf,
+    /// Names the address: the next process of this name is at the same one.
+    pub owner: String,
+}
+
+/// The gateway of this process, for the stages that it runs.
+#[derive(Debug)]
+pub struct Stages {
+    core: Arc<Core>,
+    store: Store,
+    doors: Doors,
+    secret: Secret,
+    settings: ForStages,
+    admitted: Mutex<Admitted>,
+    stop: CancellationToken,
+    /// Writes the ledger until it is over.
+    books: TaskTracker,
+    over: CancellationToken,
+}
+
+#[derive(Debug, Default)]
+struct Admitted {
+    attempts: HashMap<AttemptName, (Arc<Notes>, OwnCassette)>,
+    budgets: HashMap<RunId, BTreeSet<String>>,
+}
+
+/// The variables that a client needs, for each of the two formats.
+#[derive(Debug, Clone)]
+pub struct Variables {
+    /// The key.
+    pub key: String,
+    /// Address and key as clients of `OpenAI` read them, and of Anthropic.
+    pub pairs: [[(&'static str, String); 2]; 2],
+}
+
+impl Variables {
+    /// Puts those pairs in front of an environment of which it sets neither variable itself.
+    pub fn add_to(&self, env: &mut Vec<(String, String)>) {
+        let is_set = |pair: &[(&str, String); 2]| {
+            env.iter().any(|(name, _)| pair.iter().any(|it| it.0 == name))
+        };
+        let missing: Vec<_> = self.pairs.iter().filter(|it| !is_set(it)).flatten().collect();
+        let missing = missing.into_iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        env.splice(0..0, missing.collect::<Vec<_>>());
+    }
+}
+
+impl Stages {
+    /// Starts listening for stages of this machine.
+    pub async fn start(
+        core: Arc<Core>,
+        store: Store,
+        settings: ForStages,
+        place: &Place,
+    ) -> io::Result<Arc<Self>> {
+        let stop = CancellationToken::new();
+        let secret = Secret::open(&place.folder)?;
+        let note = place.folder.join(format!("{}.json", place.owner));
+        let doors = Doors::open(core.clone(), note, settings.port, stop.clone()).await?;
+        core.tasks.spawn(sweep(core.clone(), stop.clone()));
+        let (books, over) = (TaskTracker::new(), CancellationToken::new());
+        books.spawn(stored::keep(core.ledger.clone(), over.clone()));
+        let admitted = Mutex::default();
+        Ok(Arc::new(Self { core, store, doors, secret, settings, admitted, stop, books, over }))
+    }
+
+    /// Listens for apps, too.
+    pub fn listen(&self, listener: TcpListener) {
+        self.core.tasks.spawn(accept(self.core.clone(), listener, self.stop.clone()));
+    }
+
+    /// Stops listening, and writes down what is left to be.
+    pub async fn close(&self) {
+        self.stop.cancel();
+        finish(&self.core, GOODBYE).await;
+        let left = std::mem::take(&mut self.lock().attempts);
+        for (_, own) in left.into_values() {
+            save(own).await;
+        }
+        // After the last call.
+        self.over.cancel();
+        self.books.close();
+        self.books.wait().await;
+    }
+
+    /// Lets an attempt call. Done again, it changes nothing.
+    pub async fn admit(&self, admission: &Admission) -> Result<Arc<Notes>, StoreError> {
+        let attempt = &admission.attempt;
+        let subject = match &self.settings.organisation {
+            Some(name) => admission.subject.clone().with(Kind::Organisation, name.as_str()),
+            None => admission.subject.clone(),
+        };
+        let digest = keys::digest(&self.secret.key_of(attempt));
+        let now = self.core.clock.now();
+        admission.budgets.iter().cloned().for_each(|it| self.core.ledger.set_budget(it));
+        let notes = {
+            let mut admitted = self.lock();
+            let ids = admission.budgets.iter().map(|it| it.id.clone());
+            admitted.budgets.entry(attempt.run.clone()).or_default().extend(ids);
+            let new = || (Arc::default(), admission.cassette.clone());
+            admitted.attempts.entry(attempt.clone()).or_insert_with(new).0.clone()
+        };
+        let row = GatewayKeyRow {
+            digest: keys::hex(&digest),
+            name: attempt.slug(),
+            team: String::new(),
+            attempt: attempt.slug(),
+            subject: subject.words(),
+            models: Vec::new(),
+            per_minute: None,
+            created_by: String::new(),
+            created_at: now,
+            expires_at: Some(admission.expires),
+            revoked_at: None,
+        };
+        self.store.save_gateway_key(&row).await?;
+        let key = Key {
+            name: attempt.slug(),
+            subject,
+            expires: Some(admission.expires),
+            own: Some(admission.cassette.clone()),
+            notes: Some(notes.clone()),
+            ..Key::default()
+        };
+        self.core.keys.insert(digest, key, now);
+        Ok(notes)
+    }
+
+    /// Where the cassettes of stages are in a repository, if anywhere.
+    #[must_use]
+    pub fn cassettes(&self) -> Option<&str> {
+        self.settings.cassettes.as_deref()
+    }
+
+    /// What they are for, where a stage does not say.
+    #[must_use]
+    pub fn model_calls(&self) -> CassetteMode {
+        self.settings.model_calls
+    }
+
+    /// The cassette that an attempt has already.
+    #[must_use]
+    pub fn cassette_of(&self, attempt: &AttemptName) -> Option<OwnCassette> {
+        self.lock().attempts.get(attempt).map(|it| it.1.clone())
+    }
+
+    /// Opens a cassette: a file of a working tree, or the text that a revision has of it.
+    pub fn open_cassette(
+        &self,
+        file: PathBuf,
+        text: Option<&str>,
+    ) -> Result<Arc<Cassette>, CassetteError> {
+        let redactor = self.core.redactor.clone();
+        let cassette = match text {
+            Some(text) => Cassette::of_text(file, text, redactor),
+            None => Cassette::read(file, redactor),
+        };
+        cassette.map(Arc::new)
+    }
+
+    /// Ends the key of an attempt, and writes what it has recorded.
+    pub async fn end(&self, attempt: &AttemptName) {
+        let ended = self.lock().attempts.remove(attempt);
+        if let Some((_, own)) = ended {
+            save(own).await;
+        }
+        self.core.keys.remove(&keys::digest(&self.secret.key_of(attempt)));
+        if let Err(error) = self.store.delete_gateway_keys_of(attempt).await {
+            tracing::warn!(%attempt, %error, "the key of an attempt is left until it expires");
+        }
+    }
+
+    /// Forgets the budgets of a run that has ended, or goes on elsewhere.
+    pub fn end_run(&self, run: &RunId) {
+        for id in self.lock().budgets.remove(run).unwrap_or_default() {
+            self.core.ledger.unset_budget(&id);
+        }
+    }
+
+    /// What a client of an attempt needs, at this name or address of this machine.
+    #[must_use]
+    pub fn variables(&self, attempt: &AttemptName, host: &str) -> Variables {
+        let key = self.secret.key_of(attempt);
+        let address = format!("http://{host}:{}", self.doors.port());
+        let openai =
+            [("OPENAI_BASE_URL", format!("{address}/v1")), ("OPENAI_API_KEY", key.clone())];
+        let anthropic = [("ANTHROPIC_BASE_URL", address), ("ANTHROPIC_API_KEY", key.clone())];
+        Variables { key, pairs: [openai, anthropic] }
+    }
+
+    /// By what containers reach this machine, where Docker's own address is not it.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        self.settings.host.as_deref()
+    }
+
+    /// Listens where containers of a network reach this machine.
+    pub async fn open_at(&self, address: IpAddr) -> io::Result<()> {
+        self.doors.open_at(address).await
+    }
+
+    /// The soft budgets of a run that are exceeded, as sentences.
+    #[must_use]
+    pub fn exceeded(&self, run: &RunId) -> Vec<String> {
+        let ids = self.lock().budgets.get(run).cloned().unwrap_or_default();
+        let accounts = self.core.ledger.accounts().into_iter();
+        let exceeded = accounts.filter(|(budget, _, account)| {
+            let limit = &budget.limit;
+            let money = limit.money.is_some_and(|it| account.spent.money > it);
+            let tokens = limit.tokens.is_some_and(|it| account.spent.tokens > it);
+            budget.mode == Mode::Soft && ids.contains(&budget.id) && (money || tokens)
+        });
+        let told = exceeded.map(|(budget, _, account)| {
+            format!(
+                "the budget `{}` has {}, and {} are used",
+                budget.id, budget.limit, account.spent
+            )
+        });
+        told.collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Admitted> {
+        self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes a cassette that has recorded something.
+async fn save(own: OwnCassette) {
+    let records = matches!(own.mode, CassetteMode::Record | CassetteMode::ReplayOrRecord);
+    let Some(cassette) = own.cassette.filter(|_| records) else { return };
+    match tokio::task::spawn_blocking(move || cassette.save()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(%error, "a cassette could not be written"),
+        Err(error) => tracing::error!(%error, "a cassette could not be written"),
+    }
+}

@@ -1,0 +1,134 @@
+//! The table `budgets`: ceilings that people have set. Rows stay when a budget is removed.
+
+use sqlx::FromRow;
+
+use crate::model::{Timestamp, UsdNanos};
+use crate::store::audit::{AuditRow, insert_event};
+use crate::store::{Store, StoreError, in_transaction, with_db};
+
+/// One row of `budgets`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
+pub struct BudgetRow {
+    /// Its name; of a team: `team/name`.
+    pub id: String,
+    /// Name of the team whose it is, or empty: the installation's.
+    pub team: String,
+    /// Which calls: JSON, names by what they are of.
+    pub scope: String,
+    /// Word of the span after which it begins anew.
+    pub span: String,
+    /// Money in a window.
+    pub money: Option<UsdNanos>,
+    /// Tokens in a window.
+    pub tokens: Option<i64>,
+    /// Money for a thousand requests.
+    pub per_thousand: Option<UsdNanos>,
+    /// Requests that the ceiling above takes for granted at the start of a window.
+    pub at_least_requests: i64,
+    /// `hard` or `soft`.
+    pub mode: String,
+    /// Grows with each change.
+    pub version: i64,
+    /// Who changed it last.
+    pub set_by: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub changed_at: Timestamp,
+    /// When it was removed.
+    pub archived_at: Option<Timestamp>,
+}
+
+impl Store {
+    /// Makes a budget or changes it, if its version is still `version` (0: there is none, or it was removed);
+    /// and writes down who did. The version of `row` does not count.
+    pub async fn save_budget(
+        &self,
+        row: &BudgetRow,
+        version: i64,
+        event: &AuditRow,
+    ) -> Result<BudgetRow, StoreError> {
+        const SQL: &str = "
+            INSERT INTO budgets (
+                id, team, scope, span, money, tokens, per_thousand, at_least_requests, mode, version,
+                set_by, created_at, changed_at
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11)
+            ON CONFLICT (id) DO UPDATE SET
+                scope = excluded.scope, span = excluded.span, money = excluded.money,
+                tokens = excluded.tokens, per_thousand = excluded.per_thousand,
+                at_least_requests = excluded.at_least_requests, mode = excluded.mode,
+                version = budgets.version + 1, set_by = excluded.set_by,
+                changed_at = excluded.changed_at, archived_at = NULL
+            WHERE (budgets.archived_at IS NULL AND budgets.version = $12)
+                OR (budgets.archived_at IS NOT NULL AND $12 = 0)
+            RETURNING *";
+        let saved = in_transaction!(self, tx => {
+            let saved: Option<BudgetRow> = sqlx::query_as(SQL)
+                .bind(&row.id)
+                .bind(&row.team)
+                .bind(&row.scope)
+                .bind(&row.span)
+                .bind(row.money)
+                .bind(row.tokens)
+                .bind(row.per_thousand)
+                .bind(row.at_least_requests)
+                .bind(&row.mode)
+                .bind(&row.set_by)
+                .bind(row.changed_at)
+                .bind(version)
+                .fetch_optional(&mut *tx)
+                .await?;
+            let Some(saved) = saved else { return Err(conflict(&row.id)) };
+            if version != 0 && saved.version == 1 {
+                return Err(conflict(&row.id));
+            }
+            insert_event!(event, &mut *tx);
+            saved
+        });
+        Ok(saved)
+    }
+
+    /// Removes a budget, if its version is still `version`; and writes down who did.
+    pub async fn archive_budget(
+        &self,
+        id: &str,
+        version: i64,
+        event: &AuditRow,
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            UPDATE budgets SET archived_at = $3, changed_at = $3, version = version + 1
+            WHERE id = $1 AND version = $2 AND archived_at IS NULL";
+        in_transaction!(self, tx => {
+            let done =
+                sqlx::query(SQL).bind(id).bind(version).bind(event.at).execute(&mut *tx).await?;
+            if done.rows_affected() == 0 {
+                return Err(conflict(id));
+            }
+            insert_event!(event, &mut *tx);
+        });
+        Ok(())
+    }
+
+    /// A budget that was not removed.
+    pub async fn find_budget(&self, id: &str) -> Result<Option<BudgetRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM budgets WHERE id = $1 AND archived_at IS NULL";
+        Ok(with_db!(self, db => sqlx::query_as(SQL).bind(id).fetch_optional(db).await?))
+    }
+
+    /// All budgets that were not removed, by name.
+    pub async fn list_budgets(&self) -> Result<Vec<BudgetRow>, StoreError> {
+        const SQL: &str = "SELECT * FROM budgets WHERE archived_at IS NULL ORDER BY id";
+        Ok(with_db!(self, db => sqlx::query_as(SQL).fetch_all(db).await?))
+    }
+
+    /// A number that grows whenever a budget changes.
+    pub async fn find_budgets_version(&self) -> Result<i64, StoreError> {
+        const SQL: &str = "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM budgets";
+        Ok(with_db!(self, db => sqlx::query_scalar(SQL).fetch_one(db).await?))
+    }
+}
+
+fn conflict(id: &str) -> StoreError {
+    StoreError::Conflict { what: format!("budget {id}") }
+}

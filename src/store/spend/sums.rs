@@ -1,0 +1,151 @@
+//! Sums over the ledger: where the money went.
+
+use sqlx::{FromRow, QueryBuilder};
+
+use crate::model::{Timestamp, UsdNanos};
+use crate::store::{Store, StoreError, with_db};
+
+/// What sums are made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpendBy {
+    /// Each team.
+    Team,
+    /// Each project.
+    Project,
+    /// Each run.
+    Run,
+    /// Each stage, of whatever run.
+    Stage,
+    /// Each endpoint of deployed apps.
+    Endpoint,
+    /// Each model that was asked for.
+    Model,
+    /// Each day, UTC: its first millisecond.
+    Day,
+}
+
+impl SpendBy {
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Team, Self::Project, Self::Run, Self::Stage, Self::Endpoint, Self::Model, Self::Day];
+
+    /// The word in addresses and commands.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Team => "team",
+            Self::Project => "project",
+            Self::Run => "run",
+            Self::Stage => "stage",
+            Self::Endpoint => "endpoint",
+            Self::Model => "model",
+            Self::Day => "day",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|it| it.as_str() == word)
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Day => "CAST(at / 86400000 * 86400000 AS TEXT)",
+            other => other.as_str(),
+        }
+    }
+}
+
+/// Which calls; what is empty does not count.
+#[derive(Debug, Clone, Default)]
+pub struct SpendFilter {
+    /// From this moment on.
+    pub from: Timestamp,
+    /// Before this moment.
+    pub to: Timestamp,
+    /// Of one of these teams; `None` for all.
+    pub teams: Option<Vec<String>>,
+    /// Of this project.
+    pub project: String,
+    /// Of this run.
+    pub run: String,
+    /// Of this stage.
+    pub stage: String,
+    /// Of this endpoint.
+    pub endpoint: String,
+    /// Of this model.
+    pub model: String,
+    /// Sums at most: the largest ones.
+    pub limit: u32,
+}
+
+/// A sum of calls.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct SpendRow {
+    /// What it is of.
+    pub name: String,
+    /// Calls.
+    pub calls: i64,
+    /// Those that a cache or a cassette has answered.
+    pub answered_here: i64,
+    /// Tokens of prompts.
+    pub input_tokens: i64,
+    /// Tokens of answers.
+    pub output_tokens: i64,
+    /// Money.
+    pub cost: UsdNanos,
+    /// Money that caches and cassettes saved.
+    pub avoided: UsdNanos,
+    /// Money of what may have been spent by processes that died.
+    pub lost: UsdNanos,
+}
+
+impl Store {
+    /// Sums of calls, the dearest first.
+    pub async fn sum_spend(
+        &self,
+        by: SpendBy,
+        filter: &SpendFilter,
+    ) -> Result<Vec<SpendRow>, StoreError> {
+        if filter.teams.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        Ok(with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT ");
+            sql.push(by.sql()).push(SUMS);
+            sql.push(" WHERE at >= ").push_bind(filter.from);
+            sql.push(" AND at < ").push_bind(filter.to);
+            let columns = [
+                (" AND project = ", &filter.project),
+                (" AND run = ", &filter.run),
+                (" AND stage = ", &filter.stage),
+                (" AND endpoint = ", &filter.endpoint),
+                (" AND model = ", &filter.model),
+            ];
+            for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
+                sql.push(column).push_bind(value);
+            }
+            if let Some(teams) = &filter.teams {
+                sql.push(" AND team IN (");
+                let mut list = sql.separated(", ");
+                for team in teams {
+                    list.push_bind(team);
+                }
+                sql.push(")");
+            }
+            sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
+        }))
+    }
+}
+
+const SUMS: &str = " AS name,
+    CAST(SUM(CASE WHEN attempt > 0 THEN 1 ELSE 0 END) AS BIGINT) AS calls,
+    CAST(SUM(CASE WHEN origin <> 'live' THEN 1 ELSE 0 END) AS BIGINT) AS answered_here,
+    CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
+    CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
+    CAST(SUM(cost) AS BIGINT) AS cost,
+    CAST(SUM(avoided) AS BIGINT) AS avoided,
+    CAST(SUM(CASE WHEN attempt = 0 THEN cost ELSE 0 END) AS BIGINT) AS lost
+    FROM model_calls";

@@ -1,0 +1,252 @@
+//! Stages that call models: through the gateway of the process that runs them, to a provider on the host.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio_util::sync::CancellationToken;
+use trunkline::model::FailureClass;
+use trunkline::provider::fake::{self, Charged};
+
+use crate::bench::{Bench, place};
+use crate::docker;
+
+/// Asks the model; what is said stays in the log.
+const ASK: &str = r#"wget -q -O answer.json --header "authorization: Bearer $OPENAI_API_KEY" --header "content-type: application/json" --post-data '{"model":"m1","messages":[{"role":"user","content":"Say something."}],"max_tokens":50}' "$OPENAI_BASE_URL/chat/completions""#;
+/// One dollar for a million tokens in, ten for a million out.
+const PRICES: &str = "version = 1\ncurrency = \"USD\"\n[[price]]\nid = \"test\"\nprovider = \"test\"\nmodel = \"m*\"\nper_million = { input = 1, output = 10 }\n";
+
+/// A provider on this machine, in a thread of its own.
+struct Provider {
+    charged: Arc<Charged>,
+    address: String,
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Provider {
+    fn start() -> Self {
+        let (charged, stop) = (Arc::new(Charged::default()), CancellationToken::new());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let (counted, until) = (charged.clone(), stop.clone());
+        let thread = std::thread::spawn(move || {
+            crate::bench::block_on(async {
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                fake::serve(listener, counted, until).await;
+            });
+        });
+        Self { charged, address, stop, thread: Some(thread) }
+    }
+
+    fn calls(&self) -> u64 {
+        self.charged.calls.load(Ordering::Relaxed)
+    }
+
+    /// A repository whose stages may call it.
+    fn bench(&self, stages: &str) -> Bench {
+        let file = format!(
+            "prices = [\"prices.toml\"]\n\
+             [[provider]]\nname = \"test\"\ndialect = \"openai\"\nurl = \"{0}\"\nkey_variables = [\"PROVIDER_KEY\"]\n\
+             [[route]]\nmodel = \"m*\"\nto = [{{ provider = \"test\" }}]\n",
+            self.address
+        );
+        let bench = Bench::new().stages(stages);
+        bench.file("trunkline.gateway.toml", &file).file("prices.toml", PRICES)
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+const SECRET: [&str; 2] = ["--secret", "PROVIDER_KEY=sk-provider-key"];
+
+fn metric(bench: &Bench, stage: usize, name: &str) -> f64 {
+    let loaded = bench.last_run().unwrap();
+    let stage = loaded.run.stage(place(stage)).unwrap();
+    stage.outcome().unwrap().metrics.get(name).copied().unwrap_or_default()
+}
+
+#[test]
+fn a_stage_is_metered_and_its_key_ends_with_it() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let bench = provider.bench(&format!(
+        "  ask:
+    network: gateway
+    gate: {{ llm_calls: '== 1', llm_cost_usd: '> 0' }}
+    artifacts: [key]
+    run: |
+      {ASK}
+      cat answer.json
+      echo \"key $OPENAI_API_KEY, the same $ANTHROPIC_API_KEY at $ANTHROPIC_BASE_URL\"
+      env | grep -c PROVIDER_KEY || true
+      printf %s \"$OPENAI_API_KEY\" >key
+  later:
+    needs: [ask]
+    network: gateway
+    run: |
+      OPENAI_API_KEY=$(cat key)
+      {ASK}
+"
+    ));
+    bench.run(&SECRET).expect_code(1);
+    let story = bench.story();
+    assert!(story.starts_with("ask: passed\nlater: failed, user: "), "{story}");
+    let log = bench.log("ask");
+    assert!(log.contains("\"choices\""), "{log}");
+    assert!(log.contains("key ***, the same *** at http://gateway.trunkline.internal:"), "{log}");
+    assert!(log.ends_with("\n0\n"), "the provider's key is in the stage: {log}");
+    let late = bench.log("later");
+    assert!(late.contains("401 Unauthorized"), "{late}");
+
+    assert_eq!(provider.calls(), 1);
+    let input = provider.charged.input_tokens.load(Ordering::Relaxed);
+    let output = provider.charged.output_tokens.load(Ordering::Relaxed);
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    let cost = (input + 10 * output) as f64 / 1e6;
+    assert!((metric(&bench, 0, "llm_cost_usd") - cost).abs() < 1e-9, "{cost}");
+    let shown = bench.trunkline(&["show", "last"]).expect_code(0).stdout;
+    assert!(shown.contains("1 call"), "{shown}");
+    let left = docker::things_of(&bench.instance());
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_stage_that_its_budget_refuses_is_ended_with_class_budget_and_not_tried_again() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    // It would go on for ever, and hides what the gateway says.
+    let bench = provider.bench(&format!(
+        "  spend:
+    network: gateway
+    budget: {{ per_run: 0.002 USD }}
+    retry: {{ max: 2, on: [user, infra, budget] }}
+    run: |
+      while true; do {ASK} || true; sleep 0.05; done
+  warned:
+    network: gateway
+    budget: {{ tokens_per_run: 1, on_exceed: warn }}
+    run: |
+      {ASK}
+"
+    ));
+    bench.run(&SECRET).expect_code(1);
+    let loaded = bench.last_run().unwrap();
+    let spend = loaded.run.stage(place(0)).unwrap();
+    assert_eq!(spend.attempts.len(), 1, "{:?}", spend.attempts);
+    let outcome = spend.outcome().unwrap();
+    assert_eq!(outcome.class, Some(FailureClass::Budget), "{}", outcome.message);
+    let said = "the budget `stage spend of run #1`";
+    assert!(outcome.message.starts_with(said), "{}", outcome.message);
+    for part in ["has 0.002 USD", "are used or reserved", "help: "] {
+        assert!(outcome.message.contains(part), "no `{part}` in {}", outcome.message);
+    }
+    assert!(metric(&bench, 0, "llm_cost_usd") <= 0.002);
+    assert!(provider.calls() > 1);
+    let warned = loaded.run.stage(place(1)).unwrap().outcome().unwrap();
+    assert!(warned.is_passed(), "{}", warned.message);
+    assert!(warned.warnings[0].contains("`stage warned of run #1` has 1 tokens"), "{warned:?}");
+}
+
+#[test]
+fn each_network_reaches_what_it_may_and_a_stage_keeps_its_own_variables() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let outside = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let port = outside.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in outside.incoming().flatten() {
+            use std::io::Write as _;
+            let mut stream = stream;
+            drop(stream.write_all(b"HTTP/1.0 200 OK\r\n\r\noutside\n"));
+        }
+    });
+    let out = format!("wget -q -T 2 -O- http://{}:{port}/", docker::gateway());
+    let bench = provider.bench(&format!(
+        "  full:
+    network: full
+    run: |
+      {out}
+      {ASK}
+  gateway:
+    network: gateway
+    services: {{ box: {{ image: 'busybox:stable', command: [sh, -c, 'echo $OPENAI_BASE_URL >/tmp/index.html; httpd -f -p 80 -h /tmp'], ready: {{ tcp: 80 }} }} }}
+    run: |
+      if {out}; then exit 3; fi
+      wget -q -O- http://box/
+      {ASK}
+  none:
+    network: none
+    run: |
+      if {out}; then exit 3; fi
+      [ -z \"$OPENAI_BASE_URL$OPENAI_API_KEY\" ]
+  own:
+    network: full
+    env: {{ OPENAI_API_KEY: mine }}
+    run: |
+      [ \"$OPENAI_API_KEY\" = mine ] && [ -z \"$OPENAI_BASE_URL\" ] && [ -n \"$ANTHROPIC_BASE_URL\" ]
+"
+    ));
+    bench.run(&SECRET).expect_code(0);
+    assert_eq!(bench.story(), "full: passed\ngateway: passed\nnone: passed\nown: passed");
+    assert!(bench.log("full").contains("outside"), "{}", bench.log("full"));
+    let service = bench.log("gateway");
+    assert!(service.contains("http://gateway.trunkline.internal:"), "{service}");
+    assert_eq!(provider.calls(), 2);
+}
+
+#[test]
+fn a_container_that_outlives_the_engine_goes_on_calling() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let bench = provider.bench(&format!(
+        "  long:
+    network: gateway
+    run: |
+      {ASK}
+      echo first >&2
+      sleep 4
+      for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do {ASK} && exit 0; sleep 1; done
+      exit 1
+"
+    ));
+    let mut first = bench.command(&["run", SECRET[0], SECRET[1]]).spawn().unwrap();
+    let started = std::time::Instant::now();
+    while provider.calls() == 0 {
+        assert!(started.elapsed().as_secs() < 60, "the stage never called");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    first.kill().unwrap();
+    first.wait().unwrap();
+    bench.trunkline(&["resume", "last", SECRET[0], SECRET[1]]).expect_code(0);
+    assert_eq!(bench.story(), "long: passed");
+    assert_eq!(provider.calls(), 2);
+}
+
+#[test]
+fn without_a_gateway_a_stage_is_told_why_nothing_answers() {
+    if !docker::is_here() {
+        return;
+    }
+    let bench = Bench::new()
+        .stages("  s: { network: gateway, run: '[ -z \"$OPENAI_BASE_URL\" ] && echo nothing' }\n");
+    bench.run(&[]).expect_code(0);
+    let log = bench.log("s");
+    assert!(log.contains("no LLM gateway is set up here"), "{log}");
+}

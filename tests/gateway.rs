@@ -1,0 +1,7 @@
+//! The official clients of OpenAI and Anthropic, unchanged, against the built gateway in front of the fake provider.
+//! Each script of `tests/gateway/sdks` is one client; what the gateway wrote down is compared with what was charged.
+
+#[path = "gateway/world.rs"]
+mod world;
+#[path = "gateway/clients.rs"]
+mod clients;

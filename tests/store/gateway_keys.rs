@@ -1,0 +1,80 @@
+//! Keys that calls of models come with.
+
+use trunkline::model::{AttemptName, StageIndex, Timestamp};
+use trunkline::store::access::gateway_keys::GatewayKeyRow;
+use trunkline::store::{Store, StoreError};
+
+use crate::databases::{Database, on_each_database};
+use crate::samples::run_id;
+
+on_each_database![
+    a_key_of_an_attempt_is_found_until_it_is_deleted_or_long_expired,
+    a_team_has_one_valid_key_of_a_name,
+];
+
+fn attempt(n: u32) -> AttemptName {
+    AttemptName { run: run_id(n), stage: StageIndex(0), attempt: 1 }
+}
+
+fn row(digest: &str, name: &str) -> GatewayKeyRow {
+    GatewayKeyRow {
+        digest: digest.to_owned(),
+        name: name.to_owned(),
+        team: String::new(),
+        attempt: String::new(),
+        subject: [("run".to_owned(), "7".to_owned())].into(),
+        models: vec!["gpt-*".to_owned()],
+        per_minute: Some(60),
+        created_by: "ada".to_owned(),
+        created_at: Timestamp(1),
+        expires_at: Some(Timestamp(100)),
+        revoked_at: None,
+    }
+}
+
+async fn a_key_of_an_attempt_is_found_until_it_is_deleted_or_long_expired(
+    store: Store,
+    _: &Database,
+) {
+    let first = GatewayKeyRow { attempt: attempt(1).slug(), ..row("d1", "a1") };
+    let second = GatewayKeyRow { attempt: attempt(2).slug(), ..row("d2", "a2") };
+    store.save_gateway_key(&first).await.unwrap();
+    store.save_gateway_key(&second).await.unwrap();
+    assert_eq!(store.find_gateway_key("d1").await.unwrap(), Some(first.clone()));
+    assert_eq!(store.find_gateway_key("d3").await.unwrap(), None);
+
+    // Adopted: it lasts longer.
+    let adopted = GatewayKeyRow { expires_at: Some(Timestamp(300)), ..second.clone() };
+    store.save_gateway_key(&adopted).await.unwrap();
+    assert_eq!(store.find_gateway_key("d2").await.unwrap(), Some(adopted));
+
+    store.delete_gateway_keys_of(&attempt(2)).await.unwrap();
+    assert_eq!(store.find_gateway_key("d2").await.unwrap(), None);
+    let third = GatewayKeyRow { attempt: attempt(3).slug(), ..row("d3", "a3") };
+    store.save_gateway_key(&GatewayKeyRow { created_at: Timestamp(101), ..third }).await.unwrap();
+    assert_eq!(store.find_gateway_key("d1").await.unwrap(), None, "nobody ended it");
+    assert!(store.list_gateway_keys("").await.unwrap().is_empty(), "attempts' keys are not listed");
+}
+
+async fn a_team_has_one_valid_key_of_a_name(store: Store, _: &Database) {
+    let of = |team: &str, digest: &str| GatewayKeyRow {
+        team: team.to_owned(),
+        expires_at: None,
+        ..row(digest, "app")
+    };
+    store.save_gateway_key(&of("t1", "d1")).await.unwrap();
+    store.save_gateway_key(&of("t2", "d2")).await.unwrap();
+    let taken = store.save_gateway_key(&of("t1", "d3")).await;
+    assert!(matches!(taken, Err(StoreError::Taken { .. })), "{taken:?}");
+
+    assert!(store.revoke_gateway_key(("t1", "app"), Timestamp(5)).await.unwrap());
+    assert!(!store.revoke_gateway_key(("t1", "app"), Timestamp(6)).await.unwrap());
+    let found = store.find_gateway_key("d1").await.unwrap().unwrap();
+    assert_eq!(found.revoked_at, Some(Timestamp(5)));
+    store
+        .save_gateway_key(&GatewayKeyRow { created_at: Timestamp(7), ..of("t1", "d3") })
+        .await
+        .unwrap();
+    let listed = store.list_gateway_keys("t1").await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.digest.as_str()).collect::<Vec<_>>(), ["d3", "d1"]);
+}

@@ -1,0 +1,329 @@
+//! Budgets, what is granted of them, and the ledger.
+
+use std::collections::BTreeMap;
+
+use trunkline::model::{Amount, ProjectId, RunId, TeamId, Timestamp, UsdNanos};
+use trunkline::store::audit::{AuditFilter, AuditRow};
+use trunkline::store::spend::accounts::{AccountName, AccountRow, Ceiling};
+use trunkline::store::spend::batches::{AccountChange, Batch};
+use trunkline::store::spend::budgets::BudgetRow;
+use trunkline::store::spend::calls::{CallRow, Owner};
+use trunkline::store::spend::spenders::{Ask, Grant, Spender};
+use trunkline::store::spend::sums::{SpendBy, SpendFilter};
+use trunkline::store::{Store, StoreError};
+
+use crate::databases::{Database, on_each_database};
+
+on_each_database!(
+    a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counted,
+    grants_are_all_or_none_and_said_of_in_accounts,
+    a_batch_counts_once_and_moves_money_from_granted_to_spent,
+    a_threshold_is_told_of_once,
+    what_a_dead_process_had_is_spent_and_comes_back_with_it,
+    sums_are_made_for_whom_one_asks,
+    calls_of_a_run_come_page_by_page_and_old_ones_go,
+    two_stores_that_grant_at_the_same_time_never_grant_too_much,
+);
+
+fn amount(money: i64, tokens: i64) -> Amount {
+    Amount { money: UsdNanos(money), tokens }
+}
+
+fn name(budget: &str, account: &str) -> AccountName {
+    let (budget, account) = (budget.to_owned(), account.to_owned());
+    AccountName { budget, account, began_at: Timestamp(0) }
+}
+
+fn ask(budget: &str, account: &str) -> Ask {
+    let ceiling = Ceiling { money: Some(UsdNanos(100)), tokens: None };
+    Ask { name: name(budget, account), ceiling }
+}
+
+fn spender(id: &str, now: i64) -> Spender<'_> {
+    Spender { id, name: "server", now: Timestamp(now), expires_at: Timestamp(now + 60) }
+}
+
+fn call(request: &str, run: &str, cost: i64) -> CallRow {
+    CallRow {
+        request: request.to_owned(),
+        attempt: 1,
+        at: Timestamp(10),
+        spender: "p1".to_owned(),
+        key_name: "ci".to_owned(),
+        owner: Owner {
+            team: "shop".to_owned(),
+            project: "shop/web".to_owned(),
+            run: run.to_owned(),
+            stage: "eval".to_owned(),
+            ..Owner::default()
+        },
+        operation: "messages".to_owned(),
+        provider: "anthropic".to_owned(),
+        model: "claude".to_owned(),
+        origin: "live".to_owned(),
+        status: Some(200),
+        usage: "{\"input\":7}".to_owned(),
+        input_tokens: 7,
+        output_tokens: 3,
+        tokens: 10,
+        cost: UsdNanos(cost),
+        flags: "estimated".to_owned(),
+        total_ms: 5,
+        ..CallRow::default()
+    }
+}
+
+fn batch(number: i64, calls: &[CallRow], changes: &[(AccountName, AccountChange)]) -> Batch {
+    let changes: BTreeMap<_, _> = changes.iter().cloned().collect();
+    Batch { number, calls: calls.to_vec(), changes }
+}
+
+fn spent(money: i64, released: i64) -> AccountChange {
+    AccountChange {
+        ceiling: Ceiling { money: Some(UsdNanos(100)), tokens: None },
+        spent: amount(money, 1),
+        requests: 1,
+        overrun: amount((money - released).max(0), 0),
+        released: amount(released, 0),
+    }
+}
+
+fn event(id: &str) -> AuditRow {
+    AuditRow {
+        id: id.to_owned(),
+        at: Timestamp(5),
+        actor: "person:ada".to_owned(),
+        address: String::new(),
+        action: "budget.set".to_owned(),
+        team: TeamId(String::new()),
+        project: ProjectId(String::new()),
+        subject: "budget:shop/month".to_owned(),
+        detail: "{}".to_owned(),
+    }
+}
+
+async fn account(store: &Store, budget: &str) -> AccountRow {
+    store.list_accounts(budget, 1).await.unwrap().remove(0)
+}
+
+async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counted(
+    store: Store,
+    _: &Database,
+) {
+    let row = BudgetRow {
+        id: "shop/month".to_owned(),
+        team: "shop".to_owned(),
+        scope: "{\"team\":\"shop\"}".to_owned(),
+        span: "month".to_owned(),
+        money: Some(UsdNanos(5_000_000_000)),
+        at_least_requests: 100,
+        mode: "hard".to_owned(),
+        set_by: "person:ada".to_owned(),
+        changed_at: Timestamp(5),
+        ..BudgetRow::default()
+    };
+    let conflict = |it: Result<BudgetRow, StoreError>| {
+        assert!(matches!(it, Err(StoreError::Conflict { .. })), "{it:?}");
+    };
+    conflict(store.save_budget(&row, 3, &event("0")).await);
+    let saved = store.save_budget(&row, 0, &event("1")).await.unwrap();
+    assert_eq!((saved.version, saved.created_at, saved.money), (1, Timestamp(5), row.money));
+    assert_eq!(store.find_budgets_version().await.unwrap(), 1);
+    conflict(store.save_budget(&row, 0, &event("2")).await);
+    let soft = BudgetRow { mode: "soft".to_owned(), changed_at: Timestamp(6), ..row.clone() };
+    let saved = store.save_budget(&soft, 1, &event("3")).await.unwrap();
+    assert_eq!(
+        (saved.version, saved.created_at, saved.changed_at),
+        (2, Timestamp(5), Timestamp(6))
+    );
+    assert_eq!(store.find_budget("shop/month").await.unwrap(), Some(saved));
+    assert!(store.archive_budget("shop/month", 1, &event("4")).await.is_err());
+    store.archive_budget("shop/month", 2, &event("5")).await.unwrap();
+    assert_eq!(store.find_budget("shop/month").await.unwrap(), None);
+    assert!(store.list_budgets().await.unwrap().is_empty());
+    assert_eq!(store.find_budgets_version().await.unwrap(), 3);
+    let saved = store.save_budget(&row, 0, &event("6")).await.unwrap();
+    assert_eq!((saved.version, saved.archived_at), (4, None));
+    let filter = AuditFilter { limit: 9, ..AuditFilter::default() };
+    assert_eq!(store.list_audit_events(&filter).await.unwrap().len(), 4);
+}
+
+async fn grants_are_all_or_none_and_said_of_in_accounts(store: Store, _: &Database) {
+    let asks = [ask("all", ""), ask("team", "team=shop")];
+    let given = Grant::Given(vec![amount(40, 2), amount(30, 0)]);
+    let (grant, rows) = store.grant(&spender("p1", 1), &asks, |_| given.clone()).await.unwrap();
+    assert_eq!(grant, given);
+    assert_eq!((rows[0].granted.0, rows[1].granted.0), (0, 0));
+    let decide = |rows: &[AccountRow]| {
+        assert_eq!((rows[0].granted(), rows[1].granted()), (amount(40, 2), amount(30, 0)));
+        Grant::Short(1)
+    };
+    store.grant(&spender("p2", 7), &asks, decide).await.unwrap();
+    let team = account(&store, "team").await;
+    assert_eq!((team.granted.0, team.short_at), (30, Timestamp(7)));
+    assert_eq!(account(&store, "all").await.short_at, Timestamp(0));
+    assert_eq!(team.max_money, Some(UsdNanos(100)));
+    let mut held = store.beat_spender(&spender("p1", 9)).await.unwrap();
+    held.sort_by_key(|it| it.account.name());
+    assert_eq!((held.len(), held[0].own.0, held[0].own_tokens, held[1].own.0), (2, 40, 2, 30));
+    assert_eq!(store.list_held("p2").await.unwrap(), []);
+    // One that has something cannot just go.
+    store.delete_spender("p1").await.unwrap();
+    assert_eq!(store.list_held("p1").await.unwrap().len(), 2);
+}
+
+async fn a_batch_counts_once_and_moves_money_from_granted_to_spent(store: Store, _: &Database) {
+    let given = Grant::Given(vec![amount(60, 0)]);
+    store.grant(&spender("p1", 1), &[ask("all", "")], |_| given).await.unwrap();
+    let first = batch(1, &[call("req_1", "7", 25)], &[(name("all", ""), spent(25, 20))]);
+    let written = store.write_batch(&spender("p1", 2), &first).await.unwrap();
+    assert_eq!(written.accounts[0].spent(), amount(25, 1));
+    assert_eq!(store.write_batch(&spender("p1", 3), &first).await.unwrap(), Default::default());
+    let row = account(&store, "all").await;
+    assert_eq!((row.spent.0, row.granted.0, row.requests, row.overrun.0), (25, 40, 1, 5));
+    assert_eq!(store.list_held("p1").await.unwrap()[0].own.0, 40);
+    // A later word on the same call replaces the first.
+    let correction = AccountChange { spent: amount(-5, 0), ..AccountChange::default() };
+    let second = batch(2, &[call("req_1", "7", 20)], &[(name("all", ""), correction)]);
+    store.write_batch(&spender("p1", 4), &second).await.unwrap();
+    let rows = store.list_calls_of_run(&RunId("7".to_owned()), Default::default(), 9).await;
+    assert_eq!(rows.unwrap(), [call("req_1", "7", 20)]);
+    let back = AccountChange { released: amount(40, 0), ..AccountChange::default() };
+    let third = batch(3, &[], &[(name("all", ""), back)]);
+    store.write_batch(&spender("p1", 5), &third).await.unwrap();
+    let row = account(&store, "all").await;
+    assert_eq!((row.spent.0, row.granted.0), (20, 0));
+    store.delete_spender("p1").await.unwrap();
+    assert!(store.lapse_spender(Timestamp(1_000_000)).await.unwrap().is_none());
+}
+
+async fn a_threshold_is_told_of_once(store: Store, _: &Database) {
+    let mut told = Vec::new();
+    for (number, money) in [(1, 49), (2, 32), (3, 5), (4, 14), (5, 90)] {
+        let batch = batch(number, &[], &[(name("all", "team=shop"), spent(money, 0))]);
+        let written = store.write_batch(&spender("p1", number), &batch).await.unwrap();
+        told.extend(written.alerts.into_iter().map(|it| (it.percent, it.spent.0)));
+    }
+    assert_eq!(told, [(80, 81), (100, 100)]);
+    let alerts = store.list_alerts_to_tell(9).await.unwrap();
+    assert_eq!(alerts.len(), 2);
+    assert_eq!(
+        (alerts[0].account.as_str(), alerts[0].max_money),
+        ("team=shop", Some(UsdNanos(100)))
+    );
+    store.save_alert_told(&alerts[0], Timestamp(9)).await.unwrap();
+    assert_eq!(store.list_alerts_to_tell(9).await.unwrap(), alerts[1..]);
+    assert_eq!(store.delete_alerts(Timestamp(1_000_000)).await.unwrap(), 2);
+}
+
+async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _: &Database) {
+    let asks = [ask("all", ""), ask("team", "team=shop")];
+    let given = Grant::Given(vec![amount(60, 0), amount(50, 0)]);
+    store.grant(&spender("p1", 1), &asks, |_| given).await.unwrap();
+    assert_eq!(store.lapse_spender(Timestamp(61)).await.unwrap(), None);
+    let lapsed = store.lapse_spender(Timestamp(62)).await.unwrap().unwrap();
+    assert_eq!((lapsed.id.as_str(), lapsed.charged, lapsed.alerts.len()), ("p1", amount(60, 0), 2));
+    assert_eq!(store.lapse_spender(Timestamp(62)).await.unwrap(), None);
+    let (all, team) = (account(&store, "all").await, account(&store, "team").await);
+    assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (60, 0, 50, 0));
+    let filter = SpendFilter { to: Timestamp(1000), limit: 9, ..SpendFilter::default() };
+    let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
+    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].calls), (60, 60, 0));
+    // It was only slow, and has spent 10 meanwhile.
+    let changes = [(name("all", ""), spent(10, 10)), (name("team", "team=shop"), spent(10, 10))];
+    let batch = batch(1, &[call("req_1", "7", 10)], &changes);
+    store.write_batch(&spender("p1", 70), &batch).await.unwrap();
+    let (all, team) = (account(&store, "all").await, account(&store, "team").await);
+    assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (10, 50, 10, 40));
+    let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
+    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].calls), (10, 0, 1));
+    // Dead for long: forgotten, and still spent.
+    store.lapse_spender(Timestamp(500)).await.unwrap().unwrap();
+    assert_eq!(store.delete_lapsed_spenders(Timestamp(1000)).await.unwrap(), 1);
+    assert_eq!(account(&store, "all").await.spent.0, 60);
+    assert_eq!(store.delete_accounts(Timestamp(1000), 9).await.unwrap(), 0);
+}
+
+async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
+    let mut calls = vec![call("req_1", "7", 10), call("req_2", "7", 20), call("req_3", "8", 5)];
+    calls[1].origin = "cache".to_owned();
+    calls[1].avoided = UsdNanos(33);
+    calls[2].owner.team = "other".to_owned();
+    calls[2].at = Timestamp(86_400_000 + 3);
+    calls[2].model = "gpt".to_owned();
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let sums = |by, filter: SpendFilter| {
+        let store = store.clone();
+        async move {
+            let rows = store.sum_spend(by, &filter).await.unwrap();
+            let row = |it: trunkline::store::spend::sums::SpendRow| (it.name, it.cost.0);
+            rows.into_iter().map(row).collect::<Vec<_>>()
+        }
+    };
+    let named =
+        |rows: &[(&str, i64)]| rows.iter().map(|it| (it.0.to_owned(), it.1)).collect::<Vec<_>>();
+    assert_eq!(sums(SpendBy::Run, all.clone()).await, named(&[("7", 30), ("8", 5)]));
+    assert_eq!(sums(SpendBy::Team, all.clone()).await, named(&[("shop", 30), ("other", 5)]));
+    assert_eq!(sums(SpendBy::Day, all.clone()).await, named(&[("0", 30), ("86400000", 5)]));
+    let own = SpendFilter { teams: Some(vec!["shop".to_owned()]), ..all.clone() };
+    assert_eq!(sums(SpendBy::Model, own).await, named(&[("claude", 30)]));
+    let none = SpendFilter { teams: Some(Vec::new()), ..all.clone() };
+    assert_eq!(sums(SpendBy::Model, none).await, named(&[]));
+    let until = SpendFilter { to: Timestamp(1000), project: "shop/web".to_owned(), ..all.clone() };
+    assert_eq!(sums(SpendBy::Project, until).await, named(&[("shop/web", 30)]));
+    let stage = SpendFilter { stage: "other".to_owned(), ..all.clone() };
+    assert_eq!(sums(SpendBy::Stage, stage).await, named(&[]));
+    assert_eq!(sums(SpendBy::Endpoint, SpendFilter { limit: 1, ..all.clone() }).await.len(), 1);
+    let rows = store.sum_spend(SpendBy::Team, &all).await.unwrap();
+    let shop = &rows[0];
+    assert_eq!((shop.calls, shop.answered_here, shop.avoided.0), (2, 1, 33));
+    assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
+}
+
+async fn calls_of_a_run_come_page_by_page_and_old_ones_go(store: Store, _: &Database) {
+    let calls: Vec<_> = (0..450).map(|it| call(&format!("req_{it:03}"), "7", it)).collect();
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let run = RunId("7".to_owned());
+    let first = store.list_calls_of_run(&run, Default::default(), 200).await.unwrap();
+    assert_eq!(first, calls[..200]);
+    let last = (Timestamp(10), "req_199", 1);
+    assert_eq!(store.list_calls_of_run(&run, last, 300).await.unwrap(), calls[200..]);
+    let nobody = RunId(String::new());
+    assert!(store.list_calls_of_run(&nobody, Default::default(), 9).await.unwrap().is_empty());
+    assert_eq!(store.count_calls(Timestamp(11)).await.unwrap(), 450);
+    assert_eq!(store.delete_calls(Timestamp(10), 100).await.unwrap(), 0);
+    assert_eq!(store.delete_calls(Timestamp(11), 100).await.unwrap(), 100);
+    let changes = [(name("month", "team=shop"), spent(1, 0)), (name("r", "run=7"), spent(1, 0))];
+    store.write_batch(&spender("p1", 2), &batch(2, &[], &changes)).await.unwrap();
+    assert_eq!(store.list_accounts_of_run("7").await.unwrap().len(), 1);
+    assert!(store.list_accounts_of_run("70").await.unwrap().is_empty());
+    assert_eq!(store.delete_accounts(Timestamp(1000), 9).await.unwrap(), 1);
+}
+
+async fn two_stores_that_grant_at_the_same_time_never_grant_too_much(
+    store: Store,
+    database: &Database,
+) {
+    let other = database.open().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        let store = if number % 2 == 0 { store.clone() } else { other.clone() };
+        tasks.spawn(async move {
+            let id = format!("p{number}");
+            let asks = [ask("all", ""), ask("team", "team=shop")];
+            let decide = |rows: &[AccountRow]| match rows.iter().position(|it| it.granted.0 > 90) {
+                Some(short) => Grant::Short(short),
+                None => Grant::Given(vec![amount(10, 0); 2]),
+            };
+            let (grant, _) = store.grant(&spender(&id, 1), &asks, decide).await.unwrap();
+            usize::from(matches!(grant, Grant::Given(_)))
+        });
+    }
+    let mut given = 0;
+    while let Some(done) = tasks.join_next().await {
+        given += done.unwrap();
+    }
+    assert_eq!((given, account(&store, "all").await.granted.0), (10, 100));
+    other.close().await;
+}

@@ -10,6 +10,7 @@ use crate::model::StageStatus;
 use crate::source::LineKind;
 use crate::ui::form::{Posted, encoded, onward};
 use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::runs::Spend;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -21,6 +22,8 @@ const FILES_MAX: usize = 200;
 struct ApprovalPage {
     shell: Shell,
     words: Words,
+    spend: Option<Spend>,
+    is_finished: bool,
     seen: SeenApproval,
     /// Path of this page.
     path: String,
@@ -69,6 +72,8 @@ pub(super) async fn show(
     page(&ApprovalPage {
         shell: visit.shell(Section::Approvals, title),
         words: visit.words(),
+        spend: Spend::of(&seen.spend),
+        is_finished: seen.loaded.run.status().is_finished(),
         seen,
         path,
     })

@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::graph::RunGraph;
 use super::table::{self, StageRow};
+use super::told::Spend;
 use super::trouble::Trouble;
 use super::waits::{self, Wait};
 use super::{encoded, path_of, told};
@@ -56,6 +57,8 @@ struct HeadPart<'a> {
     inputs: Vec<(String, String)>,
     deeds: Vec<(Deed, String)>,
     money: Vec<(String, String, String)>,
+    spend: Option<Spend>,
+    is_finished: bool,
     waits: Vec<Wait>,
     /// Its place among runs that no worker has taken.
     position: Option<usize>,
@@ -164,6 +167,7 @@ async fn parts(
 async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> {
     let queued = seen.waits(app).await?;
     let starter = seen.starter(app).await?;
+    let spent = runs::spend(app, &seen.loaded.row).await?;
     let deeds = seen.deeds().into_iter().map(|it| {
         let text = told::deed(&it, &seen.view);
         (it, text)
@@ -175,6 +179,8 @@ async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> 
         inputs: told::inputs(seen.loaded.run.context()),
         deeds: deeds.collect(),
         money: told::money(&seen.view),
+        spend: Spend::of(&spent),
+        is_finished: seen.view.status.is_finished(),
         waits: waits::of(&queued, path),
         position: queued.position,
     })

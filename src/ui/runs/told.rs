@@ -1,5 +1,9 @@
 //! A run in sentences: what caused it, what people did to it, what it has cost, and what buttons would do.
 
+mod spend;
+
+pub(in crate::ui) use spend::Spend;
+
 use super::list::address;
 use crate::desk::runs::{Deed, DeedKind, RunsQuery, SeenRun};
 use crate::engine::RerunScope;

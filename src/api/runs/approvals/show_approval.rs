@@ -7,6 +7,7 @@ use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::source::FileStat;
+use crate::store::spend::sums::SpendRow;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
@@ -54,6 +55,23 @@ pub(super) struct ApprovalBody {
     prompts: Vec<PromptBody>,
     /// Metrics that are not what they were.
     metrics: Vec<MetricBody>,
+    /// What the stages of the run have spent on models so far, the dearest first.
+    spend: Vec<SpendBody>,
+}
+
+/// What a stage has spent on models.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct SpendBody {
+    /// Key of the stage.
+    stage: String,
+    /// How many calls.
+    calls: i64,
+    /// Tokens of prompts.
+    input_tokens: i64,
+    /// Tokens of answers.
+    output_tokens: i64,
+    /// Money, in billionths of a US dollar.
+    cost_usd_nanos: i64,
 }
 
 /// What one person has said.
@@ -139,7 +157,8 @@ pub(super) async fn show_approval(
     Path((run, stage)): Path<(String, String)>,
 ) -> Result<Json<ApprovalBody>, Problem> {
     let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
-    Ok(Json(ApprovalBody::new(seen.shown, seen.refusal)))
+    let spend = seen.spend.into_iter().map(SpendBody::from).collect();
+    Ok(Json(ApprovalBody { spend, ..ApprovalBody::new(seen.shown, seen.refusal) }))
 }
 
 impl ApprovalBody {
@@ -164,7 +183,15 @@ impl ApprovalBody {
             release,
             prompts,
             metrics: shown.metrics.into_iter().map(MetricBody::from).collect(),
+            spend: Vec::new(),
         }
+    }
+}
+
+impl From<SpendRow> for SpendBody {
+    fn from(row: SpendRow) -> Self {
+        let SpendRow { name: stage, calls, input_tokens, output_tokens, cost, .. } = row;
+        Self { stage, calls, input_tokens, output_tokens, cost_usd_nanos: cost.0 }
     }
 }
 

@@ -31,6 +31,11 @@ impl Database {
         if self.made.is_some() { "Postgres" } else { "SQLite" }
     }
 
+    /// What a database does by itself in the time in which so much comes together, and has not done yet here.
+    pub(crate) fn tidy_up(&self) -> &'static str {
+        if self.made.is_some() { "VACUUM (ANALYZE)" } else { "ANALYZE" }
+    }
+
     /// Runs SQL past the store.
     pub(crate) async fn execute(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());

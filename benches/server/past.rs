@@ -149,7 +149,7 @@ async fn copy(database: &Database, runs: u64, template: &LoadedRun) {
             FROM runs r CROSS JOIN run_events e WHERE e.run = '{first}' AND r.id <> '{first}'"
         ),
         format!("UPDATE counters SET value = {runs} + 1 WHERE name = 'runs'"),
-        "ANALYZE".to_owned(),
+        database.tidy_up().to_owned(),
     ] {
         database.execute(&sql).await;
     }

@@ -200,6 +200,9 @@ impl<'a> Foreground<'a> {
             }
         };
         gateway::close(gateway.as_ref()).await;
+        if matches!(exit, Ok(Exit::Passed | Exit::RunFailed)) {
+            gateway.iter().for_each(|it| it.forget_address());
+        }
         exit
     }
 

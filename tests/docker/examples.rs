@@ -39,6 +39,10 @@ fn the_assistant_is_released_when_it_was_approved_and_what_has_not_changed_is_re
     assert_eq!(story.lines().count(), 12, "{story}");
     assert!(first.stdout.contains("unit (42): 114 passed, 0 failed"), "{}", first.stdout);
     assert!(first.stdout.contains("eval: f1 is 0.9"), "{}", first.stdout);
+    // Replayed: metered, for nothing.
+    let calls = first.stdout.lines().find(|it| it.contains("eval: 69 calls,"));
+    let calls = calls.unwrap_or_else(|| panic!("no calls in {}", first.stdout));
+    assert!(calls.contains(", 0 USD, 0.00") && calls.ends_with("USD avoided"), "{calls}");
 
     let second = bench.run(&["--secret", KEY]).expect_code(0).stdout;
     assert_eq!(second.matches("unchanged: an earlier result is reused").count(), 3, "{second}");
@@ -57,11 +61,61 @@ fn an_assistant_that_cites_no_more_is_not_released() {
     let text = std::fs::read_to_string(prompt).unwrap();
     assert!(text.contains("cite"), "{text}");
     bench.write("prompts/answer.md", &text.replace("cite", "mention"));
-    let run = bench.run(&["--stage", "release", "--secret", KEY]).expect_code(1);
+    bench.run(&["--stage", "release", "--secret", KEY]).expect_code(1);
+    let story = bench.story();
+    for part in [
+        "eval: failed, user: step `golden questions` exited with 1",
+        "this call was not recorded in `cassettes/assistant/eval.jsonl`",
+        "messages[0].content: recorded ",
+    ] {
+        assert!(story.contains(part), "no `{part}` in {story}");
+    }
+
+    // Another prompt is asked anew, and only what is new.
+    let model = ModelServer::start(&bench);
+    let again = ["--stage", "release", "--secret", KEY, "--model-calls", "replay_or_record"];
+    let run = bench.run(&again).expect_code(1);
+    drop(model);
     assert!(run.stdout.contains("citation_coverage"), "{}", run.stdout);
     let story = bench.story();
     assert!(story.contains("eval: failed, gate: "), "{story}");
     assert!(story.contains("release: skipped"), "{story}");
+    let calls = bench.last_run().unwrap();
+    let eval = calls.run.plan().stages.iter().position(|it| it.key == "eval").unwrap();
+    let metrics = &calls.run.stage(crate::bench::place(eval)).unwrap().outcome().unwrap().metrics;
+    assert!(metrics["llm_cost_usd"] > 0.0 && metrics["llm_avoided_usd"] > 0.0, "{metrics:?}");
+    let cassette = bench.repository().join("cassettes/assistant/eval.jsonl");
+    assert!(std::fs::read_to_string(cassette).unwrap().contains("mention"));
+}
+
+/// The example's stand-in for a vendor, on this machine.
+struct ModelServer(std::process::Child);
+
+impl ModelServer {
+    fn start(bench: &Bench) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let file = bench.repository().join("trunkline.gateway.toml");
+        let text = std::fs::read_to_string(file).unwrap();
+        let own = text.replace("127.0.0.1:8000", &format!("127.0.0.1:{port}"));
+        bench.write("trunkline.gateway.toml", &own);
+        let mut command = Command::new("python3");
+        command.args(["-m", "model_server"]).current_dir(bench.repository());
+        command.env("PORT", port.to_string()).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = Self(command.spawn().unwrap());
+        let started = std::time::Instant::now();
+        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(started.elapsed().as_secs() < 30, "the model server does not start");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        server
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 #[test]

@@ -150,7 +150,7 @@ async fn add(
     Ok(())
 }
 
-async fn find(state: &State, name: &str) -> anyhow::Result<TeamRow> {
+pub(in crate::cli::command) async fn find(state: &State, name: &str) -> anyhow::Result<TeamRow> {
     let known = state.store.list_teams().await?;
     let names: Vec<_> = known.iter().map(|it| format!("`{}`", it.name)).collect();
     let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };

@@ -87,6 +87,11 @@ impl Doors {
         self.write(&open)
     }
 
+    /// Removes the note.
+    pub fn forget(&self) {
+        let _none = std::fs::remove_file(&self.note);
+    }
+
     fn let_in(&self, listener: TcpListener) {
         self.core.tasks.spawn(accept(self.core.clone(), listener, self.stop.clone()));
     }

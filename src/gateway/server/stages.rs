@@ -133,6 +133,11 @@ impl Stages {
         self.books.wait().await;
     }
 
+    /// Forgets the address, after which nothing is there that could call.
+    pub fn forget_address(&self) {
+        self.doors.forget();
+    }
+
     /// Lets an attempt call. Done again, it changes nothing.
     pub async fn admit(&self, admission: &Admission) -> Result<Arc<Notes>, StoreError> {
         let attempt = &admission.attempt;
@@ -208,12 +213,11 @@ impl Stages {
         cassette.map(Arc::new)
     }
 
-    /// Ends the key of an attempt, and writes what it has recorded.
+    /// Ends the key of an attempt that was admitted here, and writes what it has recorded.
     pub async fn end(&self, attempt: &AttemptName) {
         let ended = self.lock().attempts.remove(attempt);
-        if let Some((_, own)) = ended {
-            save(own).await;
-        }
+        let Some((_, own)) = ended else { return };
+        save(own).await;
         self.core.keys.remove(&keys::digest(&self.secret.key_of(attempt)));
         if let Err(error) = self.store.delete_gateway_keys_of(attempt).await {
             tracing::warn!(%attempt, %error, "the key of an attempt is left until it expires");
@@ -282,5 +286,33 @@ async fn save(own: OwnCassette) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a cassette could not be written"),
         Err(error) => tracing::error!(%error, "a cassette could not be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables() -> Variables {
+        let openai = [("OPENAI_BASE_URL", "u/v1".to_owned()), ("OPENAI_API_KEY", "k".to_owned())];
+        let anthropic = [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
+        Variables { key: "k".to_owned(), pairs: [openai, anthropic] }
+    }
+
+    #[test]
+    fn a_stage_that_sets_one_of_a_pair_keeps_its_own_pair() {
+        let names = |own: &[&str]| {
+            let mut env: Vec<_> = own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
+            variables().add_to(&mut env);
+            env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(
+            names(&["A"]),
+            "OPENAI_BASE_URL=u/v1 OPENAI_API_KEY=k ANTHROPIC_BASE_URL=u ANTHROPIC_API_KEY=k A=own"
+        );
+        assert_eq!(
+            names(&["OPENAI_API_KEY"]),
+            "ANTHROPIC_BASE_URL=u ANTHROPIC_API_KEY=k OPENAI_API_KEY=own"
+        );
     }
 }

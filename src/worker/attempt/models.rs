@@ -319,3 +319,20 @@ pub(in crate::worker) fn say_missing(
             .to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_a_stage_becomes_the_name_of_a_file() {
+        for (key, name) in [
+            ("eval", "eval"),
+            ("unit (3.12, a)", "unit-3.12-a"),
+            ("unit (../x)", "unit-..-x"),
+            ("a_b-c", "a_b-c"),
+        ] {
+            assert_eq!(file_name(key), name);
+        }
+    }
+}

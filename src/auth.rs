@@ -14,7 +14,6 @@ use crate::store::{Store, StoreError};
 
 mod people;
 mod password;
-mod own_password;
 mod setup;
 mod tokens;
 mod keyring;
@@ -31,8 +30,7 @@ use limits::Limits;
 
 pub use keyring::KeyError;
 pub use oidc::{Begun, OIDC_SECONDS, OidcError, Returned};
-pub use own_password::{OwnPassword, OwnPasswordError};
-pub use password::PasswordError;
+pub use password::{OwnPassword, OwnPasswordError, PasswordError};
 pub use people::{NewPerson, PersonChange, PersonError};
 pub use sessions::{Client, Csrf, SignedIn};
 pub use setup::{NewOwner, SetupError};

@@ -11,7 +11,6 @@ mod listing;
 mod submodules;
 mod checkout;
 mod changes;
-mod diff;
 mod globs;
 mod prune;
 mod library;
@@ -19,8 +18,7 @@ mod mirror;
 mod program;
 mod objects;
 
-pub use changes::FileStat;
-pub use diff::{DiffLine, FileDiff, Hunk, LineKind};
+pub use changes::{DiffLine, FileDiff, FileStat, Hunk, LineKind};
 pub use globs::Globs;
 pub use library::{Address, Library, NoAddress, is_commit};
 pub use mirror::{CommitFacts, Credential, Mirror, Remote};
@@ -230,7 +228,7 @@ impl Repository {
         trees: (&str, &str),
         paths: &[String],
     ) -> Result<Vec<FileDiff>, SourceError> {
-        diff::diff(&self.place, objects, trees, paths)
+        changes::diff(&self.place, objects, trees, paths)
     }
 
     /// All paths of a tree, as [`Repository::list_files`] gives them.

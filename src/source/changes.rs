@@ -1,5 +1,10 @@
 //! Which paths differ from a base, and which base a local run takes.
 
+mod diff;
+
+pub(super) use diff::diff;
+pub use diff::{DiffLine, FileDiff, Hunk, LineKind};
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -82,7 +87,7 @@ pub(super) fn compare(
 }
 
 /// How two trees differ, with renames, and so many lines around what differs.
-pub(super) fn diff_of<'a>(
+fn diff_of<'a>(
     repository: &'a git2::Repository,
     (old, new): (&str, &str),
     context_lines: u32,
@@ -99,7 +104,7 @@ pub(super) fn diff_of<'a>(
 }
 
 /// Where a changed file is; where it was, when it is gone.
-pub(super) fn path_of(delta: &git2::DiffDelta<'_>) -> String {
+fn path_of(delta: &git2::DiffDelta<'_>) -> String {
     let path = delta.new_file().path().or(delta.old_file().path());
     path.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::SourceError;
-use super::access::Place;
-use super::changes::{diff_of, path_of};
+use super::{diff_of, path_of};
+use crate::source::SourceError;
+use crate::source::access::Place;
 
 /// Lines around what differs.
 const CONTEXT_LINES: u32 = 3;
@@ -69,7 +69,7 @@ impl LineKind {
 }
 
 /// These files of two trees, by path.
-pub(super) fn diff(
+pub(in crate::source) fn diff(
     place: &Place,
     store: &Path,
     trees: (&str, &str),

@@ -1,7 +1,7 @@
 //! Somebody changes their own password, and shows the old one for it.
 
+use super::{PasswordError, hash, is_right};
 use crate::auth::lockout::Subject;
-use crate::auth::password::{self, PasswordError};
 use crate::auth::{Auth, AuthError, Caller, Proof};
 use crate::store::StoreError;
 use crate::store::access::people::PasswordChange;
@@ -52,7 +52,7 @@ impl Auth {
         self.claim_try(&tries).await?;
         let turn = self.hashing.acquire().await;
         let _turn = turn.map_err(|_| AuthError::Unproven)?;
-        if !password::is_right(change.old, Some(person.password_hash.clone())).await {
+        if !is_right(change.old, Some(person.password_hash.clone())).await {
             return Err(OwnPasswordError::Wrong);
         }
         self.forgive(&tries).await?;
@@ -62,7 +62,7 @@ impl Auth {
         };
         let change = PasswordChange {
             from: person.password_hash,
-            to: password::hash(change.new).await?,
+            to: hash(change.new).await?,
             kept_session: kept.to_owned(),
         };
         let is_changed = self.store.change_password(&person.id, &change, self.clock.now()).await?;

@@ -3,6 +3,7 @@
 mod create_team;
 mod list_teams;
 mod show_team;
+mod change_team;
 mod list_members;
 mod save_member;
 mod delete_member;
@@ -18,7 +19,7 @@ use crate::store::access::teams::{MemberRow, TeamRow};
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_teams::list_teams, create_team::create_team))
-        .routes(routes!(show_team::show_team))
+        .routes(routes!(show_team::show_team, change_team::change_team))
         .routes(routes!(list_members::list_members))
         .routes(routes!(save_member::save_member, delete_member::delete_member))
         .merge(budgets::routes())

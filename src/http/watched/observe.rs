@@ -68,6 +68,7 @@ pub async fn observe(
     let is_unsafe = cross_site::is_unsafe(request.method());
     let (id, started, actor) = (app.new_id(), Instant::now(), Actor::default());
     request.extensions_mut().insert(actor.clone());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let act = if is_unsafe {
         Act::of(&app, &mut request, operations.get(&(method.to_owned(), route.clone()))).await
     } else {
@@ -120,6 +121,10 @@ fn method_word(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+/// Names a request in the server's log.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
 
 /// What something was done to, where neither the path nor a JSON answer says it.
 #[derive(Debug, Clone)]

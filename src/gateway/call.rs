@@ -401,5 +401,5 @@ pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal>
 }
 
 fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|it| it == word)
+    memchr::memmem::find(text, word).is_some()
 }

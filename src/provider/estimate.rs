@@ -15,7 +15,7 @@ const MEDIA_BYTES_PER_TOKEN: u64 = 64;
 /// What a request means in tokens, with what providers put around it.
 #[must_use]
 pub fn of_request(body: &[u8]) -> u64 {
-    let has_tools = body.windows(TOOLS.len()).any(|it| it == TOOLS);
+    let has_tools = memchr::memmem::find(body, TOOLS).is_some();
     of_json(body) + CALL_TOKENS + if has_tools { TOOL_TOKENS } else { 0 }
 }
 

@@ -57,7 +57,7 @@ impl Call {
             }
         }
         if lookup.missing().is_empty() {
-            return Ok(self.all_known(&lookup, &plan));
+            return self.all_known(&lookup, &plan);
         }
         let answer = self.ask_for_missing(&plan, lookup).await;
         drop(turn);
@@ -78,12 +78,13 @@ impl Call {
         Ok(Some(Lookup { batch, keys, found }))
     }
 
-    fn all_known(&self, lookup: &Lookup, plan: &Plan) -> Response<Answer> {
+    fn all_known(&self, lookup: &Lookup, plan: &Plan) -> Result<Response<Answer>, Refusal> {
         let model = plan.expected.model.as_deref();
         let settlement = self.free_settlement(Origin::Cache, model, 200);
         let body = lookup.joined(&self.asked.model);
-        let answer = self.replay_whole(settlement, StatusCode::OK, body);
-        headers::kept(answer, "application/json", &self.asked.model, &self.told(Origin::Cache))
+        let mut told = self.told(Origin::Cache);
+        let answer = self.replay_whole(settlement, StatusCode::OK, &body, &mut told.flags)?;
+        Ok(headers::kept(answer, "application/json", &self.asked.model, &told))
     }
 
     async fn ask_for_missing(

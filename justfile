@@ -62,6 +62,11 @@ test-browser *filters:
     deploy/setup docker postgres images browser
     . target/test.env && cargo nextest run --locked --test browser {{ filters }}
 
+# how smoothly a long log scrolls; `facts` is JSON: url, login, password, run and stage of a server that runs
+measure-log facts:
+    deploy/setup browser
+    . target/test.env && MEASURE='{{ facts }}' node tests/browser/measure_log.mjs
+
 # a picture of every page for the docs
 screenshots *folder:
     deploy/screenshots {{ folder }}

@@ -83,7 +83,7 @@ pub fn service_with(app: App, beside: Beside) -> Router {
             let title = "this address does not take requests of this method";
             Problem::new(ProblemKind::MethodNotAllowed, title).with_help("See the header `Allow`.")
         });
-    (beside.dress)(router)
+    (beside.dress)(router, &app)
         .layer(middleware::from_fn_with_state(app.clone(), http::once))
         .layer(middleware::from_fn(http::tag))
         .layer(middleware::from_fn_with_state(app.clone(), http::secure))

@@ -9,13 +9,18 @@ use crate::model::{RunId, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{LoadedRun, Runs, RunsError};
-use crate::source::{FileStat, Repository, SourceError};
+use crate::source::{Repository, SourceError};
 use crate::store::StoreError;
 use crate::store::runs::{RunFilter, RunRow};
+use content::{Reader, Side};
 
 mod change;
+mod content;
+mod release;
 
 pub use change::{MetricChange, Part, PartKind};
+pub use content::ContentChange;
+pub use release::{PartChange, ReleaseChange, ReleaseDigests};
 
 /// Passed runs that are looked through for one that a request has not made.
 const BASES_MAX: u32 = 20;
@@ -57,6 +62,8 @@ pub struct ShownApproval {
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
     pub problem: Option<String>,
+    /// The digests of the release, and prompts line by line.
+    pub content: ContentChange,
     /// What differs in the metrics.
     pub metrics: Vec<MetricChange>,
 }
@@ -70,6 +77,8 @@ pub struct Changes {
     pub parts: Option<Vec<Part>>,
     /// Why it cannot be known.
     pub problem: Option<String>,
+    /// The digests of the release, and prompts line by line.
+    pub content: ContentChange,
 }
 
 /// What one person has said.
@@ -151,11 +160,10 @@ impl Approvals {
         let (index, stage, asked) = find(loaded, name).ok_or_else(missing)?;
         let planned = loaded.run.plan().stages.get(index.as_usize());
         let key = planned.map(|it| it.key.clone()).unwrap_or_default();
-        let Changes { base, parts, problem } = self.changes(loaded).await?;
-        let before = match &base {
-            Some(base) => change::metrics(&self.runs.load(&base.id).await?.run),
-            None => change::Metrics::new(),
-        };
+        let base = self.base(&loaded.row).await?;
+        let changes = self.changes_since(loaded, base.as_ref()).await;
+        let Changes { base: compared, parts, problem, content } = changes;
+        let before = base.map(|it| change::metrics(&it.run)).unwrap_or_default();
         Ok(ShownApproval {
             key,
             status: stage.status,
@@ -164,29 +172,35 @@ impl Approvals {
             answers: self.answers(loaded, index).await?,
             missing: loaded.run.missing_approvals(index),
             metrics: change::compared(&before, &change::metrics(&loaded.run)),
-            base,
+            base: compared,
             parts,
             problem,
+            content,
         })
     }
 
     /// What a run would bring.
     pub async fn changes(&self, loaded: &LoadedRun) -> Result<Changes, ApprovalsError> {
         let base = self.base(&loaded.row).await?;
-        let (parts, problem) = match &base {
-            Some(base) => match self.compare(loaded, base).await {
-                Ok(files) => {
-                    (Some(change::sorted(files, loaded.run.plan().release.as_ref())), None)
-                }
-                Err(error) => (None, Some(error.to_string())),
+        Ok(self.changes_since(loaded, base.as_ref()).await)
+    }
+
+    async fn changes_since(&self, loaded: &LoadedRun, base: Option<&LoadedRun>) -> Changes {
+        let compared = base.map(|it| ComparedRun::from(it.row.clone()));
+        match self.read(loaded, base).await {
+            Ok((parts, content)) => Changes { base: compared, parts, problem: None, content },
+            Err(error) => Changes {
+                base: compared,
+                parts: None,
+                // Without a run to compare with, nothing is missed.
+                problem: base.map(|_| error.to_string()),
+                content: ContentChange::default(),
             },
-            None => (None, None),
-        };
-        Ok(Changes { base: base.map(ComparedRun::from), parts, problem })
+        }
     }
 
     /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.
-    async fn base(&self, row: &RunRow) -> Result<Option<RunRow>, ApprovalsError> {
+    async fn base(&self, row: &RunRow) -> Result<Option<LoadedRun>, ApprovalsError> {
         let branch = self.trunk(row).await?;
         let filter = RunFilter {
             pipeline: Some(row.pipeline.clone()),
@@ -199,7 +213,10 @@ impl Approvals {
         };
         let rows = self.runs.store().list_runs(&filter).await?;
         // A request may come from a branch of the same name in another repository.
-        Ok(rows.into_iter().find(|it| it.event != "pull_request"))
+        match rows.into_iter().find(|it| it.event != "pull_request") {
+            Some(row) => Ok(Some(self.runs.load(&row.id).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn trunk(&self, row: &RunRow) -> Result<String, ApprovalsError> {
@@ -229,15 +246,24 @@ impl Approvals {
         Ok(answers)
     }
 
-    async fn compare(
+    /// What differs in the files, and in their content.
+    async fn read(
         &self,
         loaded: &LoadedRun,
-        base: &RunRow,
-    ) -> Result<Vec<FileStat>, Incomparable> {
-        let (folder, objects) = self.repository(loaded, base).await?;
-        let (old, new) = (base.tree.clone(), loaded.row.tree.clone());
+        base: Option<&LoadedRun>,
+    ) -> Result<(Option<Vec<Part>>, ContentChange), Incomparable> {
+        let side = |it: &LoadedRun| Side {
+            tree: it.row.tree.clone(),
+            release: it.run.plan().release.clone(),
+        };
+        let (now, before) = (side(loaded), base.map(side));
+        if now.release.is_none() && before.is_none() {
+            return Ok((None, ContentChange::default()));
+        }
+        let (folder, objects) = self.repository(loaded, base.map(|it| &it.row)).await?;
         let read = tokio::task::spawn_blocking(move || {
-            Repository::discover(&folder)?.compare(&objects, (&old, &new))
+            Reader { repository: Repository::discover(&folder)?, objects }
+                .read(&now, before.as_ref())
         });
         Ok(read.await.map_err(|error| Incomparable::Broken(error.to_string()))??)
     }
@@ -246,7 +272,7 @@ impl Approvals {
     async fn repository(
         &self,
         loaded: &LoadedRun,
-        base: &RunRow,
+        base: Option<&RunRow>,
     ) -> Result<(PathBuf, PathBuf), Incomparable> {
         let row = &loaded.row;
         let projects = match &self.repositories {
@@ -259,7 +285,9 @@ impl Approvals {
         let project = found.ok_or(Incomparable::NoProject)?;
         let request = loaded.run.context().pull_request.as_ref();
         let head = request.and_then(|it| request_ref(project.forge, it.number));
-        projects.ensure(&project, &base.revision, None).await?;
+        if let Some(base) = base {
+            projects.ensure(&project, &base.revision, None).await?;
+        }
         let mirror = projects.ensure(&project, &row.revision, head.as_deref()).await?;
         Ok((mirror.folder(), projects.objects()))
     }

@@ -30,7 +30,7 @@ use limits::Limits;
 
 pub use keyring::KeyError;
 pub use oidc::{Begun, OIDC_SECONDS, OidcError, Returned};
-pub use password::PasswordError;
+pub use password::{OwnPassword, OwnPasswordError, PasswordError};
 pub use people::{NewPerson, PersonChange, PersonError};
 pub use sessions::{Client, Csrf, SignedIn};
 pub use setup::{NewOwner, SetupError};

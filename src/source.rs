@@ -18,7 +18,8 @@ mod mirror;
 mod program;
 mod objects;
 
-pub use changes::FileStat;
+pub use changes::{DiffLine, FileDiff, FileStat, Hunk, LineKind};
+pub use globs::Globs;
 pub use library::{Address, Library, NoAddress, is_commit};
 pub use mirror::{CommitFacts, Credential, Mirror, Remote};
 
@@ -219,6 +220,26 @@ impl Repository {
         changes::compare(&self.place, objects, trees)
     }
 
+    /// These files of two trees line by line, by path; a renamed one is named as it is in the new tree. What is
+    /// long is cut, see [`FileDiff::is_cut`].
+    pub fn diff(
+        &self,
+        objects: &Path,
+        trees: (&str, &str),
+        paths: &[String],
+    ) -> Result<Vec<FileDiff>, SourceError> {
+        changes::diff(&self.place, objects, trees, paths)
+    }
+
+    /// All paths of a tree, as [`Repository::list_files`] gives them.
+    pub fn list_files_of_tree(
+        &self,
+        objects: &Path,
+        tree: &str,
+    ) -> Result<Vec<(String, String)>, SourceError> {
+        listing::list_files(&self.place, objects, tree)
+    }
+
     /// What a local run compares a snapshot with: the upstream of the branch, else the trunk (`main` or
     /// `master`, of `origin` or here), else the commit before; whichever leaves something to compare.
     #[must_use]
@@ -234,11 +255,17 @@ pub fn digest_of_globs(files: &[(String, String)], globs: &[String]) -> Digest {
     globs::digest(files, globs)
 }
 
+/// One digest over files, whatever their order: paths, and what identifies the content of each.
+#[must_use]
+pub fn digest_of_files(files: &[(String, String)]) -> Digest {
+    globs::digest_of(files.iter())
+}
+
 /// Whether a path, or the name of a branch or tag, matches one of the globs. `*` and `?` do not match `/`,
 /// `**` does.
 #[must_use]
 pub fn matches_glob(globs: &[String], text: &str) -> bool {
-    globs::is_match(globs, text)
+    Globs::new(globs).is_match(text)
 }
 
 /// Removes the checkouts below `folder` that were last asked for before `unused_since` and whose tree

@@ -15,7 +15,7 @@ use axum::Router;
 use axum::middleware;
 
 use crate::http::{App, Operation};
-use shell::{assets, fault, form, live, words};
+use shell::{above, assets, fault, form, live, words};
 
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {
@@ -43,6 +43,6 @@ pub const OPERATIONS: &[&[Operation]] = &[
 ];
 
 /// Shows problems as pages to those who read pages.
-pub fn dress(router: Router<App>) -> Router<App> {
-    router.layer(middleware::from_fn(fault::show))
+pub fn dress(router: Router<App>, app: &App) -> Router<App> {
+    router.layer(middleware::from_fn_with_state(app.clone(), fault::show))
 }

@@ -14,6 +14,8 @@ use repository::{Repo, git_in};
 
 #[path = "source/earlier.rs"]
 mod earlier;
+#[path = "source/line_by_line.rs"]
+mod line_by_line;
 #[path = "support/repository.rs"]
 mod repository;
 

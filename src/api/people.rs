@@ -4,6 +4,7 @@ mod list_people;
 mod create_person;
 mod change_person;
 mod show_me;
+mod change_password;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_people::list_people, create_person::create_person))
         .routes(routes!(change_person::change_person))
         .routes(routes!(show_me::show_me))
+        .routes(routes!(change_password::change_password))
 }
 
 /// A person.

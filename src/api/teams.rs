@@ -1,11 +1,13 @@
-//! Teams and who is in them.
+//! Teams, who is in them, and their budgets.
 
 mod create_team;
 mod list_teams;
 mod show_team;
+mod change_team;
 mod list_members;
 mod save_member;
 mod delete_member;
+mod budgets;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,9 +19,10 @@ use crate::store::access::teams::{MemberRow, TeamRow};
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_teams::list_teams, create_team::create_team))
-        .routes(routes!(show_team::show_team))
+        .routes(routes!(show_team::show_team, change_team::change_team))
         .routes(routes!(list_members::list_members))
         .routes(routes!(save_member::save_member, delete_member::delete_member))
+        .merge(budgets::routes())
 }
 
 /// A team.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::Run;
 use crate::pipeline::plan::Release;
-use crate::source::{FileStat, matches_glob};
+use crate::source::{FileStat, Globs};
 
 /// Metrics that are compared; a run with more has them in its stages.
 const METRICS_MAX: usize = 200;
@@ -80,27 +80,51 @@ impl PartKind {
             Self::Other => "other",
         }
     }
+}
+
+/// Tells which part of a release a file belongs to.
+pub(super) struct Sorter<'a> {
+    release: Option<&'a Release>,
+    code: Globs,
+    infra: Globs,
+    prompts: Globs,
+}
+
+impl<'a> Sorter<'a> {
+    pub(super) fn new(release: Option<&'a Release>) -> Self {
+        let globs = |of: fn(&Release) -> &Vec<String>| {
+            let named = release.map(|it| of(it).as_slice());
+            Globs::new(named.unwrap_or_default())
+        };
+        Self {
+            release,
+            code: globs(|it| &it.code),
+            infra: globs(|it| &it.infra),
+            prompts: globs(|it| &it.prompts),
+        }
+    }
 
     /// The narrower part wins: globs of code are often wide.
-    fn of(path: &str, release: Option<&Release>) -> Self {
-        let Some(release) = release else { return Self::Code };
+    pub(super) fn part_of(&self, path: &str) -> PartKind {
+        let Some(release) = self.release else { return PartKind::Code };
         let is = |file: &Option<String>| file.as_deref() == Some(path);
         match () {
-            () if is(&release.models) => Self::Models,
-            () if is(&release.indexes) => Self::Indexes,
-            () if matches_glob(&release.prompts, path) => Self::Prompts,
-            () if matches_glob(&release.infra, path) => Self::Infra,
-            () if matches_glob(&release.code, path) => Self::Code,
-            () => Self::Other,
+            () if is(&release.models) => PartKind::Models,
+            () if is(&release.indexes) => PartKind::Indexes,
+            () if self.prompts.is_match(path) => PartKind::Prompts,
+            () if self.infra.is_match(path) => PartKind::Infra,
+            () if self.code.is_match(path) => PartKind::Code,
+            () => PartKind::Other,
         }
     }
 }
 
 /// Changed files by the part of the release they belong to.
 pub(super) fn sorted(files: Vec<FileStat>, release: Option<&Release>) -> Vec<Part> {
+    let sorter = Sorter::new(release);
     let mut parts: BTreeMap<PartKind, Part> = BTreeMap::new();
     for file in files {
-        let kind = PartKind::of(&file.path, release);
+        let kind = sorter.part_of(&file.path);
         let empty = Part { kind, added: 0, removed: 0, files: Vec::new(), more_files: 0 };
         let part = parts.entry(kind).or_insert(empty);
         part.added += file.added;

@@ -20,6 +20,8 @@ const COUNT_AGAIN: usize = 5;
 pub(super) enum Subject<'a> {
     Login(&'a str),
     Address(&'a str),
+    /// Who changes their own password.
+    Own(&'a str),
 }
 
 impl Subject<'_> {
@@ -27,12 +29,13 @@ impl Subject<'_> {
         match self {
             Self::Login(login) => format!("login:{login}"),
             Self::Address(address) => format!("address:{address}"),
+            Self::Own(login) => format!("own:{login}"),
         }
     }
 
     fn free(&self) -> i64 {
         match self {
-            Self::Login(_) => FREE_BY_LOGIN,
+            Self::Login(_) | Self::Own(_) => FREE_BY_LOGIN,
             Self::Address(_) => FREE_BY_ADDRESS,
         }
     }
@@ -69,7 +72,9 @@ impl Auth {
     /// can guess on by signing in as themselves in between.
     pub(super) async fn forgive(&self, subject: &Subject<'_>) -> Result<(), AuthError> {
         match subject {
-            Subject::Login(_) => self.store.delete_failures(&subject.key()).await?,
+            Subject::Login(_) | Subject::Own(_) => {
+                self.store.delete_failures(&subject.key()).await?;
+            }
             Subject::Address(_) => self.store.forgive_failure(&subject.key()).await?,
         }
         Ok(())

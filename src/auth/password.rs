@@ -1,5 +1,9 @@
 //! Passwords: kept as Argon2id (RFC 9106), compared in the same time whether the login exists or not.
 
+mod own;
+
+pub use own::{OwnPassword, OwnPasswordError};
+
 use argon2::Argon2;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 

@@ -31,7 +31,7 @@ impl Auth {
         for (kind, tried) in ["login", "address"].into_iter().zip(subjects) {
             if self.is_locked(&tried).await? {
                 let subject = match tried {
-                    Subject::Login(_) => format!("{kind} {subject}"),
+                    Subject::Login(_) | Subject::Own(_) => format!("{kind} {subject}"),
                     Subject::Address(address) => format!("{kind} {address}"),
                 };
                 self.note(NOBODY, address, ("session.lock", &subject)).await?;

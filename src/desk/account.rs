@@ -1,6 +1,6 @@
 //! What belongs to the person who calls: their tokens and sessions.
 
-use crate::auth::{NewToken, Proof, Scope};
+use crate::auth::{NewToken, OwnPassword, Proof, Scope};
 use crate::http::{App, Problem, ProblemKind, Visitor};
 use crate::model::{Milliseconds, PersonId, Timestamp};
 
@@ -79,6 +79,16 @@ pub async fn revoke_token(app: &App, visitor: &Visitor, token: &str) -> Result<(
     }
     let revoked = app.store.revoke_token(&visitor.0.person, token, app.now()).await?;
     revoked.then_some(()).ok_or_else(|| Problem::not_found("this token"))
+}
+
+/// Changes the password of the caller, who shows the old one; their other sessions end.
+pub async fn change_password(
+    app: &App,
+    visitor: &Visitor,
+    change: OwnPassword,
+) -> Result<(), Problem> {
+    visitor.require_whole()?;
+    Ok(app.auth.change_own_password(&visitor.0, change).await?)
 }
 
 /// Ends a session of the caller, at once.

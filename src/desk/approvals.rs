@@ -9,6 +9,7 @@ use crate::model::{Role, RunId, RunStatus, StageIndex, StageStatus, TeamId, Time
 use crate::runs::LoadedRun;
 use crate::runs::view::ApprovalView;
 use crate::store::runs::{RunFilter, RunRow};
+use crate::store::spend::sums::SpendRow;
 
 /// Unfinished runs that are looked through for a page.
 const RUNS_MAX: u32 = 100;
@@ -39,6 +40,8 @@ pub struct SeenApproval {
     pub shown: ShownApproval,
     /// Why the caller may not say yes now; `None` when they may.
     pub refusal: Option<String>,
+    /// What each stage of the run has spent on models so far.
+    pub spend: Vec<SpendRow>,
 }
 
 /// What somebody says.
@@ -104,7 +107,8 @@ pub async fn show(
         ApprovalsError::Store(error) => error.into(),
     })?;
     let refusal = refusal(app, &visitor.0, (&loaded, &shown)).await?;
-    Ok(SeenApproval { loaded, shown, refusal })
+    let spend = runs::spend(app, &loaded.row).await?;
+    Ok(SeenApproval { loaded, shown, refusal, spend })
 }
 
 /// Why the caller may not say yes now; `None` when they may.

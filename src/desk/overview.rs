@@ -1,5 +1,6 @@
 //! What concerns somebody now: the trunks of their projects, what runs, and what waits for them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use crate::auth::Verdict;
@@ -11,6 +12,8 @@ use crate::store::runs::{RunFilter, RunRow};
 
 /// Runs under way, and approvals, that are shown.
 const ACTIVE_MAX: u32 = 10;
+/// What makes a run count for the state of a trunk.
+pub(in crate::desk) const PUSH: &str = "push";
 const WAITING_MAX: u32 = 20;
 
 /// A project, and where its trunk stands.
@@ -18,8 +21,37 @@ const WAITING_MAX: u32 = 20;
 pub struct ProjectState {
     /// The project.
     pub project: ProjectRow,
-    /// The newest run of its trunk.
-    pub trunk: Option<RunRow>,
+    /// The newest run of its trunk of each pipeline that pushes start; what most wants to be seen first.
+    pub trunk: Vec<RunRow>,
+    /// The same of what else started runs there, schedules and people; the newest first.
+    pub beside: Vec<RunRow>,
+}
+
+impl ProjectState {
+    /// Where the trunk stands: of its pipelines' states the one that most wants to be seen. What a push did
+    /// not start does not count.
+    #[must_use]
+    pub fn status(&self) -> Option<RunStatus> {
+        self.trunk.first().map(|it| it.status)
+    }
+
+    /// The newest run that a push of the trunk has started.
+    #[must_use]
+    pub fn newest(&self) -> Option<&RunRow> {
+        self.trunk.iter().max_by_key(|it| &it.id)
+    }
+}
+
+fn urgency(status: RunStatus) -> u8 {
+    match status {
+        RunStatus::Failed => 6,
+        RunStatus::Cancelled => 5,
+        RunStatus::Waiting => 4,
+        RunStatus::Cancelling => 3,
+        RunStatus::Running => 2,
+        RunStatus::Queued => 1,
+        RunStatus::Passed => 0,
+    }
 }
 
 /// What concerns somebody now.
@@ -74,10 +106,19 @@ pub async fn visible(app: &App, visitor: &Visitor) -> Result<Vec<ProjectRow>, Pr
 pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectState>, Problem> {
     let ids: Vec<_> = projects.iter().map(|it| it.id.clone()).collect();
     let runs = app.store.list_trunk_runs(&ids).await?;
-    let mut trunks: HashMap<_, _> = runs.into_iter().map(|it| (it.project.clone(), it)).collect();
+    let mut trunks: HashMap<_, Vec<RunRow>> = HashMap::new();
+    for run in runs {
+        trunks.entry(run.project.clone()).or_default().push(run);
+    }
     let state = |project: ProjectRow| {
-        let trunk = trunks.remove(&project.id);
-        ProjectState { project, trunk }
+        let runs = trunks.remove(&project.id).unwrap_or_default();
+        let (mut trunk, beside): (Vec<_>, Vec<_>) =
+            runs.into_iter().partition(|it| it.event == PUSH);
+        trunk.sort_by(|one, other| {
+            let key = |it: &RunRow| (Reverse(urgency(it.status)), it.pipeline.clone());
+            key(one).cmp(&key(other))
+        });
+        ProjectState { project, trunk, beside }
     };
     Ok(projects.into_iter().map(state).collect())
 }

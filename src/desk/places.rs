@@ -9,8 +9,10 @@ use crate::store::access::projects::ProjectRow;
 use crate::store::access::teams::{MemberRow, TeamRow};
 use crate::store::runs::{RunFilter, RunRow};
 
-/// Runs of the trunk, and of all branches, that are looked at.
+/// Pipelines that are shown, and runs of the trunk that are looked at for each.
+const PIPELINES_MAX: usize = 20;
 const TRUNK_MAX: u32 = 60;
+/// Runs of all branches that are shown.
 const NEWEST_MAX: u32 = 15;
 const ACTIVE_MAX: u32 = 20;
 
@@ -19,7 +21,7 @@ const ACTIVE_MAX: u32 = 20;
 pub struct SeenProject {
     /// The project.
     pub project: ProjectRow,
-    /// Its pipelines with their newest runs of the trunk, by name.
+    /// Its pipelines with their newest runs of the trunk: what pushes start, then the rest; each by name.
     pub trunk: Vec<PipelineState>,
     /// Its newest runs, of every branch.
     pub newest: Vec<RunRow>,
@@ -34,6 +36,8 @@ pub struct SeenProject {
 pub struct PipelineState {
     /// Its name.
     pub pipeline: String,
+    /// Whether pushes started these runs: only they say how the trunk stands.
+    pub is_pushed: bool,
     /// Its runs of the trunk, newest first; at least one.
     pub runs: Vec<RunRow>,
 }
@@ -57,29 +61,49 @@ pub struct SeenTeam {
 pub async fn project(app: &App, visitor: &Visitor, slug: &str) -> Result<SeenProject, Problem> {
     let project = projects::find(app, visitor, slug).await?;
     let of_project = RunFilter { project: Some(project.id.clone()), ..RunFilter::default() };
-    let trunk = RunFilter {
-        branch: Some(project.default_branch.clone()),
-        limit: TRUNK_MAX,
-        ..of_project.clone()
-    };
-    let trunk = app.store.list_runs(&trunk).await?;
+    let trunk = trunk(app, &project).await?;
     let newest = app.store.list_runs(&RunFilter { limit: NEWEST_MAX, ..of_project }).await?;
     let may = |role| visitor.0.judge(&project.team, role) == Verdict::Allowed;
     let (may_run, may_change) = (may(Role::Developer), may(Role::Admin));
-    Ok(SeenProject { trunk: by_pipeline(trunk), newest, may_run, may_change, project })
+    Ok(SeenProject { trunk, newest, may_run, may_change, project })
 }
 
 /// Runs of requests belong to no trunk, though their branch may be called like it.
-fn by_pipeline(rows: Vec<RunRow>) -> Vec<PipelineState> {
-    let mut states: Vec<PipelineState> = Vec::new();
-    for row in rows.into_iter().filter(|it| it.event != "pull_request") {
-        match states.iter_mut().find(|it| it.pipeline == row.pipeline) {
-            Some(state) => state.runs.push(row),
-            None => states.push(PipelineState { pipeline: row.pipeline.clone(), runs: vec![row] }),
+async fn trunk(app: &App, project: &ProjectRow) -> Result<Vec<PipelineState>, Problem> {
+    let newest = app.store.list_trunk_runs(std::slice::from_ref(&project.id)).await?;
+    let mut names: Vec<String> = Vec::new();
+    for row in newest {
+        if names.len() < PIPELINES_MAX && !names.contains(&row.pipeline) {
+            names.push(row.pipeline);
         }
     }
-    states.sort_by(|one, other| one.pipeline.cmp(&other.pipeline));
-    states
+    let mut states = Vec::new();
+    for pipeline in names {
+        let filter = RunFilter {
+            project: Some(project.id.clone()),
+            pipeline: Some(pipeline.clone()),
+            branch: Some(project.default_branch.clone()),
+            limit: TRUNK_MAX,
+            ..RunFilter::default()
+        };
+        let mut rows = app.store.list_runs(&filter).await?;
+        rows.retain(|it| it.event != "pull_request");
+        let (pushed, other): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|it| it.event == overview::PUSH);
+        for (is_pushed, runs) in [(true, pushed), (false, other)] {
+            let pipeline = pipeline.clone();
+            states.extend((!runs.is_empty()).then_some(PipelineState {
+                pipeline,
+                is_pushed,
+                runs,
+            }));
+        }
+    }
+    states.sort_by(|one, other| {
+        let key = |it: &PipelineState| (!it.is_pushed, it.pipeline.clone());
+        key(one).cmp(&key(other))
+    });
+    Ok(states)
 }
 
 /// The team of this name.

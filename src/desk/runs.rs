@@ -3,12 +3,14 @@
 mod list;
 mod order;
 mod seen;
+mod spend;
 
 pub use list::{RunsQuery, filter, list};
 pub use order::{
     CancelOrder, RerunOrder, StartOrder, cancel, rerun, rerun_stages, start, startable,
 };
 pub use seen::{Deed, DeedKind, SeenRun, Tail};
+pub use spend::spend;
 
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, RunId, TeamId};

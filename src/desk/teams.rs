@@ -6,6 +6,9 @@ use crate::model::access::is_name;
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
 
+/// The longest name of a team for people.
+const TITLE_CHARS_MAX: usize = 200;
+
 /// The team of this name, for what takes `needed`.
 pub async fn find(
     app: &App,
@@ -42,6 +45,24 @@ pub async fn create(
     app.store.insert_team(&row).await?;
     app.store.save_member(&row.id, &visitor.0.person, Role::Admin, app.now()).await?;
     Ok(row)
+}
+
+/// Changes a team's name for people.
+pub async fn change_title(
+    app: &App,
+    visitor: &Visitor,
+    (team, title): (&str, &str),
+) -> Result<TeamRow, Problem> {
+    let team = find(app, visitor, team, Role::Admin).await?;
+    let title = title.trim();
+    if !(1..=TITLE_CHARS_MAX).contains(&title.chars().count()) {
+        let text = format!("`title` has 1 to {TITLE_CHARS_MAX} characters");
+        return Err(Problem::bad_request(text));
+    }
+    if !app.store.save_team_title(&team.id, title).await? {
+        return Err(Problem::not_found("this team"));
+    }
+    Ok(TeamRow { title: title.to_owned(), ..team })
 }
 
 /// Makes somebody a member, or changes their role; gives their login.

@@ -15,11 +15,11 @@ pub struct Beside {
     /// What is done through them: method, route and name.
     pub operations: Vec<Operation>,
     /// What is laid around all routes.
-    pub dress: fn(Router<App>) -> Router<App>,
+    pub dress: fn(Router<App>, &App) -> Router<App>,
 }
 
 impl Default for Beside {
     fn default() -> Self {
-        Self { routes: Router::new(), operations: Vec::new(), dress: |it| it }
+        Self { routes: Router::new(), operations: Vec::new(), dress: |it, _| it }
     }
 }

@@ -3,7 +3,9 @@
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::auth::{AuthError, KeyError, OidcError, PasswordError, PersonError, SetupError};
+use crate::auth::{
+    AuthError, KeyError, OidcError, OwnPasswordError, PasswordError, PersonError, SetupError,
+};
 use crate::blobs::BlobError;
 use crate::model::Role;
 use crate::runs::RunsError;
@@ -314,6 +316,24 @@ impl From<OidcError> for Problem {
                     .with_help("Begin again; the server's log says more.")
             }
             OidcError::NotAllowed(reason) => Self::new(ProblemKind::Forbidden, *reason),
+        }
+    }
+}
+
+impl From<OwnPasswordError> for Problem {
+    fn from(error: OwnPasswordError) -> Self {
+        match error {
+            OwnPasswordError::Password(PasswordError::Length) => {
+                Self::bad_request(error.to_string())
+            }
+            OwnPasswordError::Password(PasswordError::Hash) => Self::internal(&error),
+            OwnPasswordError::NoPassword => Self::new(ProblemKind::Refused, error.to_string()),
+            OwnPasswordError::Wrong => Self::new(ProblemKind::Refused, error.to_string())
+                .with_help("Type it again. Forgotten? An owner of this server gives you another."),
+            OwnPasswordError::Changed => Self::new(ProblemKind::Conflict, error.to_string())
+                .with_help("Sign in with it, and decide anew."),
+            OwnPasswordError::Auth(error) => error.into(),
+            OwnPasswordError::Store(error) => error.into(),
         }
     }
 }

@@ -26,6 +26,12 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(span.0).unwrap_or(i64::MAX)))
     }
 
+    /// The moment this much earlier.
+    #[must_use]
+    pub fn minus(self, span: Milliseconds) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(span.0).unwrap_or(i64::MAX)))
+    }
+
     /// The time since `earlier`; zero if that lies ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Milliseconds {

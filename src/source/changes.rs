@@ -1,5 +1,10 @@
 //! Which paths differ from a base, and which base a local run takes.
 
+mod diff;
+
+pub(super) use diff::diff;
+pub use diff::{DiffLine, FileDiff, Hunk, LineKind};
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -66,18 +71,11 @@ pub(super) fn compare(
 ) -> Result<Vec<FileStat>, SourceError> {
     let repository = place.open_with(store)?;
     let failed = || SourceError::failed(format!("comparing `{old}` with `{new}`"));
-    let (old, new) = (find_tree(&repository, old)?, find_tree(&repository, new)?);
-    let mut options = git2::DiffOptions::new();
-    options.context_lines(0).max_size(COUNTED_BYTES_MAX);
-    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options));
-    let mut diff = diff.map_err(failed())?;
-    diff.find_similar(Some(git2::DiffFindOptions::new().renames(true).rename_limit(RENAMES_MAX)))
-        .map_err(failed())?;
+    let diff = diff_of(&repository, (old, new), 0)?;
     let mut files = Vec::new();
     for place in 0..diff.deltas().len().min(COMPARED_MAX) {
         let Some(delta) = diff.get_delta(place) else { continue };
-        let path = delta.new_file().path().or(delta.old_file().path());
-        let path = path.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default();
+        let path = path_of(&delta);
         let patch = git2::Patch::from_diff(&diff, place).map_err(failed())?;
         let lines = patch.as_ref().map(git2::Patch::line_stats).transpose().map_err(failed())?;
         let is_binary = patch.is_none_or(|it| it.delta().flags().is_binary());
@@ -86,6 +84,29 @@ pub(super) fn compare(
     }
     files.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(files)
+}
+
+/// How two trees differ, with renames, and so many lines around what differs.
+fn diff_of<'a>(
+    repository: &'a git2::Repository,
+    (old, new): (&str, &str),
+    context_lines: u32,
+) -> Result<git2::Diff<'a>, SourceError> {
+    let failed = || SourceError::failed(format!("comparing `{old}` with `{new}`"));
+    let (old, new) = (find_tree(repository, old)?, find_tree(repository, new)?);
+    let mut options = git2::DiffOptions::new();
+    options.context_lines(context_lines).max_size(COUNTED_BYTES_MAX);
+    let diff = repository.diff_tree_to_tree(Some(&old), Some(&new), Some(&mut options));
+    let mut diff = diff.map_err(failed())?;
+    diff.find_similar(Some(git2::DiffFindOptions::new().renames(true).rename_limit(RENAMES_MAX)))
+        .map_err(failed())?;
+    Ok(diff)
+}
+
+/// Where a changed file is; where it was, when it is gone.
+fn path_of(delta: &git2::DiffDelta<'_>) -> String {
+    let path = delta.new_file().path().or(delta.old_file().path());
+    path.map(|it| it.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The commit to compare with, or `None` when one of the two is not there or they have none in common.

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
+use super::form::encoded;
 use super::live::{self, Part, Render, Watch};
 use super::shell::{Section, Shell, Visit, page, part};
 use super::words::Words;
@@ -22,6 +23,7 @@ struct HomePage {
     shell: Shell,
     words: Words,
     overview: Overview,
+    shows_project: bool,
     /// Path and query of what keeps the page true.
     live: String,
     is_owner: bool,
@@ -32,6 +34,7 @@ struct HomePage {
 struct NowPart<'a> {
     words: Words,
     overview: &'a Overview,
+    shows_project: bool,
 }
 
 #[derive(Template)]
@@ -52,6 +55,7 @@ async fn show(
         shell: visit.shell(Section::Home, "Home"),
         words: visit.words(),
         overview,
+        shows_project: true,
         live,
         is_owner: visit.visitor.0.may_own(),
     })
@@ -59,8 +63,7 @@ async fn show(
 
 fn live_path(query: &PageQuery) -> String {
     let cursor = query.cursor.as_deref().unwrap_or_default();
-    let cursor = percent_encoding::utf8_percent_encode(cursor, percent_encoding::NON_ALPHANUMERIC);
-    format!("/live/home?cursor={cursor}")
+    format!("/live/home?cursor={}", encoded(cursor))
 }
 
 async fn watch(
@@ -81,7 +84,7 @@ async fn parts(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Vec<Pa
         PageQuery { cursor: query.cursor.clone().filter(|it| !it.is_empty()), ..query.clone() };
     let overview = overview::show(app, visitor, &query).await?;
     let words = Words::at(app.now());
-    let now = part(&NowPart { words, overview: &overview })?;
+    let now = part(&NowPart { words, overview: &overview, shows_project: true })?;
     let projects = part(&ProjectsPart { words, overview: &overview })?;
     Ok(vec![Part { id: "now", html: now }, Part { id: "projects", html: projects }])
 }

@@ -10,8 +10,8 @@ mod metrics;
 
 use axum::Router;
 use axum::routing::get;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::form::encoded;
 use crate::http::App;
 use crate::store::access::projects::ProjectRow;
 
@@ -29,10 +29,6 @@ const SPANS: [u32; 4] = [7, 14, 30, 90];
 /// Where a project is.
 fn path_of(project: &ProjectRow) -> String {
     format!("/projects/{}/{}", encoded(&project.team_name), encoded(&project.name))
-}
-
-fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// `28 Nov` for `2026-11-28`.

@@ -13,12 +13,13 @@ mod changes;
 mod cancel;
 mod rerun;
 
-pub(super) use trouble::advice;
+pub(super) use told::Spend;
+pub(super) use trouble::{advice, name_of};
 
 use axum::Router;
 use axum::routing::{get, post};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+use super::form::encoded;
 use crate::http::{App, Operation};
 
 pub(super) fn routes() -> Router<App> {
@@ -36,11 +37,6 @@ pub(super) fn routes() -> Router<App> {
 
 pub(super) const OPERATIONS: &[Operation] =
     &[("POST", "/runs/{run}/cancel", "cancel_run"), ("POST", "/runs/{run}/rerun", "rerun_run")];
-
-/// A text as a part of an address.
-pub(super) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
 
 /// Where a run is.
 pub(super) fn path_of(run: &crate::model::RunId) -> String {

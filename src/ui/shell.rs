@@ -2,6 +2,7 @@
 
 pub(super) mod assets;
 pub(super) mod words;
+pub(super) mod above;
 pub(super) mod form;
 pub(super) mod live;
 pub(super) mod fault;
@@ -9,7 +10,7 @@ pub(super) mod fault;
 use askama::Template;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Request, Uri, header};
 use axum::response::{Html, IntoResponse as _, Response};
 
 use crate::http::{App, Cookies, Problem, Visitor, theme};
@@ -57,6 +58,20 @@ pub(super) struct Shell {
 pub(super) struct Me {
     pub(super) login: String,
     pub(super) is_owner: bool,
+}
+
+impl Section {
+    /// That of a page which could not be made, by its address.
+    fn of(path: &str) -> Self {
+        match path.split('/').nth(1) {
+            Some("" | "projects" | "teams") => Self::Home,
+            Some("runs") => Self::Runs,
+            Some("approvals") => Self::Approvals,
+            Some("account") => Self::Account,
+            Some("admin") => Self::Server,
+            _ => Self::Elsewhere,
+        }
+    }
 }
 
 impl Shell {
@@ -130,6 +145,16 @@ impl Visit {
     pub(super) fn words(&self) -> Words {
         self.words
     }
+
+    /// Who has sent a request that led to no page, whatever its method was and whether it was ours; `None`
+    /// when that is nobody, or cannot be known now.
+    async fn behind((uri, headers): (&Uri, &HeaderMap), app: &App) -> Option<Self> {
+        let mut request = Request::new(());
+        *request.uri_mut() = uri.clone();
+        *request.headers_mut() = headers.clone();
+        let visit = Self::from_request_parts(&mut request.into_parts().0, app).await.ok()?;
+        Some(Self { done: None, ..visit })
+    }
 }
 
 impl FromRequestParts<App> for Visit {
@@ -162,6 +187,10 @@ fn done(query: &str) -> Option<&'static str> {
         ("started", "The run has been asked for."),
         ("created", "Created."),
         ("saved", "Saved."),
+        (
+            "password",
+            "Your password is changed. Where else you were signed in, you are not any more.",
+        ),
         ("removed", "Removed."),
         ("archived", "Archived: what was run stays, and nothing new starts."),
         ("restored", "It is back: new changes start runs again."),

@@ -146,6 +146,17 @@ impl Installation {
         })
     }
 
+    /// Somebody else lets a stage of a run through.
+    pub(crate) fn approve_as(&self, login: &str, run: &str, stage: &str) {
+        let make = ["token", "create", login, "--name", "browser", "--scope", "approver"];
+        let token = self.here(&make).trim().to_owned();
+        let url = format!("{}/api/v1/runs/{run}/stages/{stage}/approve", self.url);
+        let request =
+            reqwest::Client::new().post(url).bearer_auth(token).json(&serde_json::json!({}));
+        let status = block_on(async move { request.send().await.unwrap().status() });
+        assert!(status.is_success(), "{login} may not approve: {status}");
+    }
+
     /// A remote repository, and a clone of it.
     pub(crate) fn repository(&self, name: &str, files: &[(&str, &str)]) -> (Repo, String) {
         let bare = self.folder.path().join("git").join(format!("{name}.git"));
@@ -194,7 +205,7 @@ impl Installation {
 
     /// Waits until the owner is shown a run that stands so.
     pub(crate) fn wait_until(&self, run: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-        let until = Instant::now() + Duration::from_mins(1);
+        let until = Instant::now() + Duration::from_mins(3);
         loop {
             // There may be no run yet.
             let shown = typed(self.elsewhere(&["show", run, "--json"]), "", &[0, 1, 2]);

@@ -58,7 +58,18 @@ fn many_tabs_of_one_browser_are_alive() {
 
 #[test]
 fn pages_catch_up_after_a_restart_of_the_server() {
-    let Some(mut installation) = Installation::start(Rows::Postgres) else { return };
+    let Some(installation) = Installation::start(Rows::Postgres) else { return };
+    with_restart("restart", installation);
+}
+
+#[test]
+fn pages_go_on_when_somebody_has_signed_in_again() {
+    let Some(installation) = Installation::start(Rows::Sqlite) else { return };
+    with_restart("signed_out", installation);
+}
+
+/// A journey in which the server dies in the middle of a run.
+fn with_restart(journey: &str, mut installation: Installation) {
     // Long enough for a restart in its middle, on a busy machine too.
     let slowly = STEPS.replace("of unit; sleep 1", "of unit; sleep 5");
     installation.project("web", &[("pipelines/ci.yml", &slowly)]);
@@ -66,7 +77,7 @@ fn pages_catch_up_after_a_restart_of_the_server() {
     let shown = installation.wait_until("last", |it| it["status"] == "running");
     let mut facts = facts(&installation);
     facts["run"] = shown["id"].clone();
-    travel("restart", &facts, |question| {
+    travel(journey, &facts, |question| {
         match question[0].as_str() {
             Some("kill") => installation.kill(),
             Some("serve") => drop(installation.serve()),

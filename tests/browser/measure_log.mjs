@@ -1,9 +1,7 @@
 // How smoothly a long log scrolls, told by the browser's own tracing, beside a page of the same height with stripes
 // on it. A measurement and no test: it prints a table.
 //
-//   TEST_CHROMIUM=/usr/bin/chromium TEST_BROWSER_MODULES=target/browser/node_modules \
-//   MEASURE='{"url":"http://127.0.0.1:4400","login":"ada","password":"…","run":"7","stage":"talk"}' \
-//   node tests/browser/measure_log.mjs
+//   just measure-log '{"url":"http://127.0.0.1:4400","login":"ada","password":"…","run":"7","stage":"talk"}'
 //
 // `frames/s` are frames that the browser has drawn; `scripts/s` are those in which the page's own thread was asked, too:
 // scrolling goes on without it, but lines that come late are not there yet. `blank` counts frames with such lines.

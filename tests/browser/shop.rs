@@ -7,6 +7,7 @@ use crate::installation::{Installation, PASSWORD, Remote, Rows};
 const CI: &str = include_str!("shop/ci.yml");
 const RELEASE: &str = include_str!("shop/release.yml");
 const SLOW: &str = include_str!("shop/slow.yml");
+const NIGHTLY: &str = include_str!("shop/nightly.yml");
 const UNIT: &str = include_str!("shop/unit.sh");
 const SCAN: &str = include_str!("shop/scan.sarif");
 
@@ -29,6 +30,7 @@ impl Shop {
                 ("pipelines/ci.yml", CI),
                 ("pipelines/release.yml", RELEASE),
                 ("pipelines/slow.yml", SLOW),
+                ("pipelines/nightly.yml", NIGHTLY),
                 ("ci/unit.sh", UNIT),
                 ("ci/scan.sarif", SCAN),
                 ("metrics.json", "{\"f1\": 0.91, \"cost_usd\": 0.42}\n"),
@@ -55,26 +57,34 @@ impl Shop {
         it.says(&["project", "hook-secret", "shop/web"]);
     }
 
-    /// Runs: passed, failed, waiting for people, at work.
+    /// Runs: passed, failed, waiting for people, at work; a release that somebody has let through.
     fn live(&mut self) {
         let run = |name: &str| {
             let made = self.installation.says(&["run", name, "--project", "shop/web", "--json"]);
             id_of(&made)
         };
-        let green = run("ci");
-        self.web.push(
-            "main",
-            "Sell umbrellas [skip ci]",
-            &[("src/shop.py", "def sell(it):\n    return [it]\n")],
-        );
-        self.web.push("main", "Break the tests [skip ci]", &[("broken", "yes\n")]);
-        let red = run("ci");
-        let detached = |name: &str| {
-            let arguments = ["run", name, "--project", "shop/web", "--detach", "--json"];
-            id_of(&self.installation.says(&arguments))
+        let pushed = |title: &str, files: &[(&str, &str)]| {
+            self.web.push("main", title, files);
+            let ended = self
+                .installation
+                .wait_until("last", |it| it["title"] == title && !it["finished_at"].is_null());
+            ended["id"].as_str().unwrap().to_owned()
         };
-        let waiting = detached("release");
-        let slow = detached("slow");
+        let released = self.installation.detached("release");
+        self.installation.wait_until(&released, |it| it["status"] == "waiting");
+        self.installation.approve_as("ben", &released, "approve");
+        self.installation.wait_until(&released, |it| it["status"] == "passed");
+        let green = pushed(
+            "Sell umbrellas",
+            &[
+                ("src/shop.py", "def sell(it):\n    return [it]\n"),
+                ("prompts/answer.md", "Answer in one sentence.\nName the price.\n"),
+            ],
+        );
+        let red = pushed("Break the tests", &[("broken", "yes\n")]);
+        run("nightly");
+        let waiting = self.installation.detached("release");
+        let slow = self.installation.detached("slow");
         self.installation.wait_until(&waiting, |it| it["status"] == "waiting");
         self.installation.wait_until(&slow, |it| it["status"] == "running");
         let failed = self.installation.json(&["show", &red]);
@@ -84,6 +94,14 @@ impl Shop {
         for (name, id) in [("green", green), ("red", red), ("waiting", waiting), ("slow", slow)] {
             self.facts[name] = json!(id);
         }
+    }
+}
+
+impl Installation {
+    /// Starts a run of the project `web`, and waits for nothing.
+    fn detached(&self, pipeline: &str) -> String {
+        let arguments = ["run", pipeline, "--project", "shop/web", "--detach", "--json"];
+        id_of(&self.says(&arguments))
     }
 }
 

@@ -8,6 +8,7 @@ use trunkline::model::{Role, RunId};
 
 use crate::deliveries::{Scene, push_body};
 use crate::driven::worker;
+use crate::pages::{Browser, check_page};
 
 const PIPELINE: &str = "\
 version: 1
@@ -139,8 +140,58 @@ async fn an_approval_shows_files_by_part_metrics_and_who_may() {
         json!([{ "stage": "eval", "metric": "f1", "before": 0.9, "now": 0.85 }])
     );
 
+    assert_eq!(
+        body["prompts"],
+        json!([{ "path": "src/prompts/sell.md", "is_cut": false, "hunks": [[
+            { "kind": "removed", "old": 1, "text": "Sell." },
+            { "kind": "added", "new": 1, "text": "Sell harder." },
+        ]] }])
+    );
+    let page = Browser::of(&scene.server, "boss").await;
+    let page = page.get(&format!("/runs/{second}/stages/approve/approval")).await;
+    check_page(&page);
+    for wanted in
+        ["<ins><span class=\"unseen\">added: </span>Sell harder.</ins>", "code", "changed</b>"]
+    {
+        assert!(page.text.contains(wanted), "`{wanted}` is not in {}", page.text);
+    }
+
     let developer = shown(&scene, &tokens[0], &second).await;
     assert_eq!(developer["you_may_not"], "this takes the role `approver`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_release_is_told_by_the_digests_of_its_parts() {
+    let (scene, first, second) = two_runs().await;
+    // A change of no part of the release.
+    let third = push(&scene, "d-3", "first", &[("README.md", "The shop\n")]).await;
+    let token = people(&scene).await.remove(0);
+    let mut releases = Vec::new();
+    for run in [&first, &second, &third] {
+        let path = format!("/api/v1/runs/{run}/changes");
+        releases.push(scene.server.get(&token, &path).await.json()["release"].clone());
+    }
+    let parts = |release: &Value| -> Vec<(String, bool)> {
+        let parts = release["parts"].as_array().unwrap();
+        let part =
+            |it: &Value| (it["part"].as_str().unwrap().to_owned(), it["digest"] == it["before"]);
+        parts.iter().map(part).collect()
+    };
+    let all = |is_same| ["code", "infra", "prompts"].map(|it| (it.to_owned(), is_same));
+    assert!(releases[0]["digest"].as_str().unwrap().starts_with("sha256:"), "{releases:?}");
+    assert_eq!(releases[0]["before"], Value::Null, "there is no green run before it");
+    assert_eq!(parts(&releases[1]), all(false));
+    assert_eq!(releases[1]["before"], releases[0]["digest"]);
+    // Compared with the first, since the second is not green.
+    assert_eq!(parts(&releases[2]), all(false));
+    assert_eq!(releases[2]["digest"], releases[1]["digest"]);
+    let page =
+        Browser::of(&scene.server, "dev").await.get(&format!("/runs/{second}/changes")).await;
+    check_page(&page);
+    let hex = releases[1]["digest"].as_str().unwrap().strip_prefix("sha256:").unwrap();
+    for wanted in [&hex[..12], hex, "infra", "Sell harder."] {
+        assert!(page.text.contains(wanted), "`{wanted}` is not in {}", page.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,6 +19,7 @@ on_each_database![
     runs_of_a_teams_projects_are_one_list,
     runs_of_very_many_projects_are_one_list_too,
     the_newest_run_of_each_trunk_is_listed,
+    a_trunk_stands_by_pipeline_and_by_what_started_it,
     unfinished_runs_are_listed_oldest_first,
     a_deleted_run_takes_everything_along,
     only_a_finished_run_can_be_deleted,
@@ -186,6 +187,41 @@ async fn the_newest_run_of_each_trunk_is_listed(store: Store, _: &Database) {
     assert_eq!(ids(&projects).await, [run_id(4), run_id(1)]);
     assert_eq!(ids(&projects[..1]).await, [run_id(1)]);
     assert!(ids(&[]).await.is_empty());
+}
+
+async fn a_trunk_stands_by_pipeline_and_by_what_started_it(store: Store, _: &Database) {
+    let shop = insert_team(&store, "shop").await;
+    let web = insert_project(&store, &shop, "web").await;
+    let runs = [
+        ("ci", "push"),
+        ("ci", "push"),
+        ("nightly", "schedule"),
+        ("ci", "schedule"),
+        ("ci", "pull_request"),
+        ("a", "manual"),
+        ("a", "manual"),
+    ];
+    for (n, (pipeline, event)) in (1..).zip(runs) {
+        let text = str::to_owned;
+        let run = NewRun {
+            project: web.clone(),
+            pipeline: text(pipeline),
+            event: text(event),
+            ..new_run(n)
+        };
+        store.insert_run(&run).await.unwrap();
+    }
+    let stands = async || -> Vec<RunId> {
+        let runs = store.list_trunk_runs(&[web.clone()]).await.unwrap();
+        runs.into_iter().map(|it| it.id).collect()
+    };
+    assert_eq!(stands().await, [run_id(7), run_id(4), run_id(3), run_id(2)]);
+    // A pipeline that is pushed and scheduled is looked at for so long, and no longer.
+    for n in 8..=27 {
+        let run = NewRun { project: web.clone(), event: "schedule".to_owned(), ..new_run(n) };
+        store.insert_run(&run).await.unwrap();
+    }
+    assert_eq!(stands().await, [run_id(27), run_id(7), run_id(3)]);
 }
 
 async fn runs_of_very_many_projects_are_one_list_too(store: Store, _: &Database) {

@@ -1,11 +1,12 @@
 //! Sessions, wrong tries, set-up and keys.
 
-use trunkline::model::{PersonId, Timestamp};
+use trunkline::model::{PersonId, TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::access::keys::KeyRow;
-use trunkline::store::access::people::PersonRow;
+use trunkline::store::access::people::{PasswordChange, PersonRow};
 use trunkline::store::access::sessions::{Rotation, SessionRow};
 use trunkline::store::access::sign_in::{Failures, SignInState};
+use trunkline::store::access::teams::TeamRow;
 
 use crate::databases::{Database, on_each_database};
 
@@ -16,6 +17,8 @@ on_each_database!(
     a_sign_in_under_way_is_claimed_once,
     only_one_of_many_sets_up,
     keys_are_listed_while_they_serve,
+    a_password_is_changed_from_what_it_was_and_ends_other_sessions,
+    a_team_gets_another_title,
 );
 
 fn person(id: &str) -> PersonRow {
@@ -96,6 +99,52 @@ async fn sessions_are_revoked_alone_and_together(store: Store, _: &Database) {
     assert_eq!(revoked_at, Some(Timestamp(20)), "the first time counts");
     assert_eq!(store.delete_sessions_before(Timestamp(100)).await.unwrap(), 0);
     assert_eq!(store.delete_sessions_before(Timestamp(101)).await.unwrap(), 4);
+}
+
+async fn a_password_is_changed_from_what_it_was_and_ends_other_sessions(
+    store: Store,
+    _: &Database,
+) {
+    insert_sessions(&store).await;
+    let (ada, eve) = (PersonId("ada".to_owned()), PersonId("eve".to_owned()));
+    let change = async |person: &PersonId, from: &str, to: &str, kept: &str| {
+        let text = str::to_owned;
+        let change = PasswordChange { from: text(from), to: text(to), kept_session: text(kept) };
+        store.change_password(person, &change, Timestamp(30)).await.unwrap()
+    };
+    let open = async |person: &PersonId| {
+        let rows = store.list_sessions(person, Timestamp(40)).await.unwrap();
+        rows.into_iter().map(|it| it.id).collect::<Vec<_>>()
+    };
+    assert!(!change(&ada, "wrong", "new", "s1").await);
+    assert_eq!(open(&ada).await, ["s2", "s1"]);
+    assert!(change(&ada, "", "new", "s1").await);
+    assert_eq!(open(&ada).await, ["s1"]);
+    assert_eq!(open(&eve).await, ["s3"]);
+    assert_eq!(store.find_person("ada").await.unwrap().unwrap().password_hash, "new");
+    assert!(change(&ada, "new", "newer", "").await);
+    assert!(open(&ada).await.is_empty());
+    store
+        .save_person(&PersonRow { disabled_at: Some(Timestamp(1)), ..person("eve") })
+        .await
+        .unwrap();
+    assert!(!change(&eve, "", "new", "s3").await, "who is shut out changes nothing");
+}
+
+async fn a_team_gets_another_title(store: Store, _: &Database) {
+    let team = |name: &str| TeamRow {
+        id: TeamId(format!("id-{name}")),
+        name: name.to_owned(),
+        title: name.to_owned(),
+        weight: 1,
+        created_at: Timestamp(1),
+    };
+    store.insert_team(&team("shop")).await.unwrap();
+    store.insert_team(&team("bank")).await.unwrap();
+    assert!(store.save_team_title(&team("shop").id, "The shop").await.unwrap());
+    assert!(!store.save_team_title(&TeamId("none".to_owned()), "x").await.unwrap());
+    assert_eq!(store.find_team("shop").await.unwrap().unwrap().title, "The shop");
+    assert_eq!(store.find_team("bank").await.unwrap(), Some(team("bank")));
 }
 
 async fn a_wrong_try_is_counted_on_what_was_seen(store: Store, _: &Database) {

@@ -1,6 +1,7 @@
 // Windows of a log: asked of the server as HTML when they are wanted, kept for a while, cut into pieces.
 
 import { PIECE } from "./log-sizes.js";
+import { refresh } from "./trunkline.js";
 
 /** Lines asked for at once: a whole number of pieces. */
 const WINDOW = 200;
@@ -90,6 +91,7 @@ export class Windows {
     const { lines } = this.#sizes;
     const from = number * WINDOW + 1;
     const answer = await fetch(this.#address(from, WINDOW), { signal: wanted.signal });
+    if (answer.status === 401) await refresh();
     if (!answer.ok) throw new Error(`${answer.status}`);
     const html = await answer.text();
     if (this.#all.get(number)?.wanted !== wanted) return;

@@ -3,6 +3,7 @@
 
 import { LogList } from "./log-list.js";
 import { searchIn } from "./log-search.js";
+import { patiently } from "./trunkline.js";
 
 const root = document.querySelector("[data-log]");
 const view = root?.querySelector(".log-view");
@@ -131,15 +132,15 @@ function begin() {
       root.dataset.follow = "";
       hangUp();
     });
-    source.addEventListener("problem", () => {
-      hangUp();
-      setTimeout(listen, 5000);
-    });
+    source.addEventListener("problem", (event) => comeBack(JSON.parse(event.data).status === 401 ? 0 : 5000));
     source.addEventListener("error", () => {
-      if (source?.readyState !== EventSource.CLOSED) return;
-      hangUp();
-      setTimeout(listen, 5000);
+      if (source?.readyState === EventSource.CLOSED) comeBack(2000 + Math.random() * 2000);
     });
+  };
+  const comeBack = async (wait) => {
+    hangUp();
+    await patiently(wait);
+    listen();
   };
   document.addEventListener("visibilitychange", () => (document.hidden ? hangUp() : listen()));
 

@@ -66,6 +66,7 @@ function show({ id, html }) {
 }
 
 const connection = document.getElementById("connection");
+const signedOut = document.getElementById("signed-out");
 const sources = new Map();
 let patience;
 
@@ -73,6 +74,7 @@ function isConnected() {
   clearTimeout(patience);
   patience = undefined;
   connection.hidden = true;
+  if (signedOut) signedOut.hidden = true;
 }
 
 function hangUp(root) {
@@ -87,34 +89,46 @@ function follow(root) {
   sources.set(root, source);
   const comeBack = async (wait) => {
     hangUp(root);
-    await new Promise((done) => setTimeout(done, wait));
-    await refresh();
+    await patiently(wait);
     follow(root);
   };
   source.addEventListener("part", (event) => show(JSON.parse(event.data)));
   source.addEventListener("open", isConnected);
   source.addEventListener("problem", (event) => {
     // The server cannot go on: what is shown may be out of date.
-    connection.hidden = false;
-    comeBack(JSON.parse(event.data).status === 401 ? 0 : 5000);
+    const isOut = JSON.parse(event.data).status === 401;
+    connection.hidden = isOut;
+    comeBack(isOut ? 0 : 5000);
   });
   source.addEventListener("error", () => {
     // A moment without a connection is nothing to tell.
-    patience ??= setTimeout(() => { connection.hidden = false; }, 3000);
+    patience ??= setTimeout(() => { connection.hidden = signedOut?.hidden === false; }, 3000);
     if (source.readyState === EventSource.CLOSED) comeBack(2000 + Math.random() * 2000);
   });
 }
 
 // --- the session ---------------------------------------------------------------------------------------
 
-// A session shows a proof that is good for ten minutes; a page that stays open gets the next one in time.
+// A session shows a proof that is good for ten minutes; a page that stays open gets the next one in time. Where the
+// session has ended, the page says so.
 export async function refresh() {
   try {
     const answer = await fetch("/api/v1/session/refresh", { method: "POST" });
+    const isOut = answer.status === 401;
+    if (signedOut) signedOut.hidden = !isOut;
+    if (isOut) connection.hidden = true;
     return answer.ok;
   } catch {
     return false;
   }
+}
+
+// Waits before a stream is asked for again, and goes on with the session; without one it asks seldom, in case somebody
+// signs in in another tab.
+export async function patiently(wait) {
+  const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
+  await sleep(wait);
+  if (!(await refresh()) && signedOut && !signedOut.hidden) await sleep(10_000);
 }
 
 // --- times ---------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ mod approve_stage;
 mod reject_stage;
 mod show_approval;
 mod show_changes;
+mod content;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -11,6 +11,7 @@ pub use view::{
     CaseTrend, DayMetrics, GatePoint, GateTrend, MetricsTrend, RunMetrics, TestDay, TestTrend,
 };
 
+use crate::desk::overview::PUSH;
 use crate::desk::projects;
 use crate::http::{App, Problem, Visitor};
 use crate::model::{RunId, Timestamp};
@@ -22,8 +23,8 @@ use fold::DAY;
 pub const DAYS: u32 = 30;
 /// See [`DAYS`].
 pub const DAYS_MAX: u32 = 90;
-/// Runs that are looked at for all days together.
-const RUNS_MAX: u32 = 4_500;
+/// Runs that are looked at for all days together: so many are read in a few milliseconds.
+const RUNS_MAX: u32 = 1_800;
 /// Runs that are told one by one.
 const RUNS_TOLD: usize = 100;
 /// Runs whose gates are told, unless asked otherwise, and at most.
@@ -98,7 +99,8 @@ pub async fn metrics(
     Ok((project, MetricsTrend { pipeline, branch, days, runs }))
 }
 
-/// The pipelines of a project's newest runs, that of the newest first.
+/// The pipelines of a project's newest runs: first the one that the newest push to the trunk has started, then
+/// that of the newest run.
 pub async fn pipelines(app: &App, project: &ProjectRow) -> Result<Vec<String>, Problem> {
     let asked = GatesAsked { days: DAYS_MAX, limit: GATE_RUNS_MAX, ..GatesAsked::default() };
     let mut names: Vec<String> = Vec::new();
@@ -106,6 +108,11 @@ pub async fn pipelines(app: &App, project: &ProjectRow) -> Result<Vec<String>, P
         if !names.contains(&row.pipeline) {
             names.push(row.pipeline);
         }
+    }
+    let trunk = app.store.list_trunk_runs(std::slice::from_ref(&project.id)).await?;
+    if let Some(pushed) = trunk.into_iter().find(|it| it.event == PUSH) {
+        names.retain(|it| *it != pushed.pipeline);
+        names.insert(0, pushed.pipeline);
     }
     Ok(names)
 }

@@ -85,9 +85,9 @@ async fn admit(
     let key = &held.key;
     let operation = match wanted {
         Wanted::Call(operation) => operation,
-        Wanted::Models(name) => {
+        Wanted::Models(which) => {
             let dialect = dialect_of_headers(&head.headers);
-            return models::answer(core, key, dialect, name.as_deref()).map(Admitted::Models);
+            return models::answer(core, key, dialect, &which).map(Admitted::Models);
         }
         Wanted::Shelf => {
             let body = read(core, body).await?;
@@ -130,8 +130,7 @@ async fn admit(
 /// What a request is for.
 enum Wanted {
     Call(Operation),
-    /// All models, or the one of this name.
-    Models(Option<String>),
+    Models(models::Which),
     /// The cache as programs use it themselves.
     Shelf,
 }
@@ -146,7 +145,7 @@ async fn before_body(
     let wanted = match head.method {
         _ if path.starts_with(shelf::PREFIX) => Some(Wanted::Shelf),
         Method::POST => Operation::of_path(path).map(Wanted::Call),
-        Method::GET => models::name(path).map(Wanted::Models),
+        Method::GET => models::of_path(path).map(Wanted::Models),
         _ => None,
     };
     let nowhere = || Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method));

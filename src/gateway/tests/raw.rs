@@ -81,11 +81,12 @@ async fn answer(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()>
     };
     let (bytes, then) = answers.lock().unwrap()[number].clone();
     stream.write_all(&bytes).await?;
-    while then == Then::Repeat {
-        stream.write_all(&bytes).await?;
-    }
-    if then == Then::Wait {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+    match then {
+        Then::Close => {}
+        Then::Wait => tokio::time::sleep(Duration::from_mins(1)).await,
+        Then::Repeat => loop {
+            stream.write_all(&bytes).await?;
+        },
     }
     stream.shutdown().await
 }

@@ -22,11 +22,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What is not one of our routes.
 const UNMATCHED: &str = "unmatched";
 /// What writes down itself what it does, or is no act of a person.
-const SILENT: [&str; 10] = [
+const SILENT: [&str; 14] = [
     "save_team_secret",
     "save_project_secret",
     "delete_team_secret",
     "delete_project_secret",
+    "save_budget",
+    "save_team_budget",
+    "delete_budget",
+    "delete_team_budget",
     "create_subscription",
     "change_subscription",
     "rotate_subscription_secret",
@@ -64,6 +68,7 @@ pub async fn observe(
     let is_unsafe = cross_site::is_unsafe(request.method());
     let (id, started, actor) = (app.new_id(), Instant::now(), Actor::default());
     request.extensions_mut().insert(actor.clone());
+    request.extensions_mut().insert(RequestId(id.clone()));
     let act = if is_unsafe {
         Act::of(&app, &mut request, operations.get(&(method.to_owned(), route.clone()))).await
     } else {
@@ -116,6 +121,10 @@ fn method_word(method: &Method) -> &'static str {
         _ => "other",
     }
 }
+
+/// Names a request in the server's log.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
 
 /// What something was done to, where neither the path nor a JSON answer says it.
 #[derive(Debug, Clone)]

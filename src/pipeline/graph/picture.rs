@@ -111,11 +111,11 @@ impl PictureLine {
                 let (start, end) = (from.x + from.width, place.x);
                 let bend = f64::midpoint(start, end);
                 if path.is_empty() {
-                    path = format!("M{start:.1} {:.1}", from.y);
+                    path = format!("M{start:.0} {:.0}", from.y);
                 }
                 let (y, to) = (from.y, place.y);
                 // Writing to a `String` cannot fail.
-                write!(path, "H{start:.1}C{bend:.1} {y:.1} {bend:.1} {to:.1} {end:.1} {to:.1}")
+                write!(path, "H{start:.0}C{bend:.0} {y:.0} {bend:.0} {to:.0} {end:.0} {to:.0}")
                     .unwrap_or_default();
             }
             last = Some(place);

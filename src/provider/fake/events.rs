@@ -73,7 +73,7 @@ impl Said<'_> {
 
     fn response_events(&self) -> Events {
         let text = self.content.pieces().concat();
-        let open = || self.response("in_progress", json!([]));
+        let open = || self.response("in_progress", &json!([]));
         let mut events = vec![
             (json!({"type": "response.created", "response": open()}), 0),
             (json!({"type": "response.in_progress", "response": open()}), 0),
@@ -110,7 +110,7 @@ impl Said<'_> {
             json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
             0,
         ));
-        let mut response = self.response("completed", json!([item]));
+        let mut response = self.response("completed", &json!([item]));
         if let (true, Some(members)) = (self.has_usage, response.as_object_mut()) {
             members.insert("usage".to_owned(), self.usage());
         }

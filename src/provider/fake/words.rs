@@ -12,6 +12,7 @@ use crate::provider::{Asked, Dialect, Operation};
 const DIMENSIONS: u8 = 8;
 
 /// One answer.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
     pub(super) operation: Operation,
@@ -71,7 +72,7 @@ impl<'a> Said<'a> {
                 "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": null}],
             }),
             Operation::Responses => {
-                self.response("completed", json!([self.item(&text, "completed")]))
+                self.response("completed", &json!([self.item(&text, "completed")]))
             }
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
@@ -155,7 +156,7 @@ impl<'a> Said<'a> {
         }
     }
 
-    pub(super) fn response(&self, status: &str, output: Value) -> Value {
+    pub(super) fn response(&self, status: &str, output: &Value) -> Value {
         json!({
             "id": "resp_fake", "object": "response", "created_at": 1, "model": self.model, "status": status,
             "error": null, "incomplete_details": null, "instructions": null, "metadata": {},

@@ -54,12 +54,12 @@ impl WaitView {
                 Self { until: Some(until), ..of("retry", "the delay of its next try".to_owned()) }
             }
             WaitsFor::People { missing, until } => {
-                let people = if missing == 1 { "person" } else { "people" };
-                Self {
-                    until: Some(until),
-                    missing: Some(missing),
-                    ..of("people", format!("{missing} {people} who approve"))
-                }
+                let people = if missing == 1 {
+                    "1 person who approves".to_owned()
+                } else {
+                    format!("{missing} people who approve")
+                };
+                Self { until: Some(until), missing: Some(missing), ..of("people", people) }
             }
             WaitsFor::Attempt => of("attempt", "the end of its attempt".to_owned()),
         })

@@ -3,7 +3,7 @@
 use sqlx::FromRow;
 
 use crate::model::{PersonId, Timestamp};
-use crate::store::{Store, StoreError, with_db, with_writer};
+use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
 /// One row of `people`.
 #[derive(Clone, PartialEq, Eq, FromRow)]
@@ -30,6 +30,17 @@ impl std::fmt::Debug for PersonRow {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PersonRow").field("login", &self.login).finish_non_exhaustive()
     }
+}
+
+/// A password that its person changes. It has no `Debug`.
+#[derive(Clone)]
+pub struct PasswordChange {
+    /// What was kept until now, and was proved.
+    pub from: String,
+    /// What is kept from now on.
+    pub to: String,
+    /// Id of the session that asks, which goes on; or empty.
+    pub kept_session: String,
 }
 
 impl Store {
@@ -110,6 +121,32 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+
+    /// Changes the password of somebody who may sign in, and ends their other sessions; false, and nothing
+    /// is done, when it is no longer what it was.
+    pub async fn change_password(
+        &self,
+        person: &PersonId,
+        change: &PasswordChange,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        const PASSWORD: &str = "
+            UPDATE people SET password_hash = $3
+            WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+        const SESSIONS: &str = "
+            UPDATE sessions SET revoked_at = $2
+            WHERE person = $1 AND id <> $3 AND revoked_at IS NULL";
+        let is_changed = in_transaction!(self, tx => {
+            let sql = sqlx::query(PASSWORD).bind(person).bind(&change.from).bind(&change.to);
+            let is_changed = sql.execute(&mut *tx).await?.rows_affected() > 0;
+            if is_changed {
+                let sql = sqlx::query(SESSIONS).bind(person).bind(now).bind(&change.kept_session);
+                sql.execute(&mut *tx).await?;
+            }
+            is_changed
+        });
+        Ok(is_changed)
     }
 
     /// The person who is `subject` at `provider`.

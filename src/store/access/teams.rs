@@ -97,6 +97,15 @@ impl Store {
         Ok(with_db!(self, db => sqlx::query_as(SQL).fetch_all(db).await?))
     }
 
+    /// Changes a team's name for people; false when there is no such team.
+    pub async fn save_team_title(&self, team: &TeamId, title: &str) -> Result<bool, StoreError> {
+        const SQL: &str = "UPDATE teams SET title = $2 WHERE id = $1";
+        let changed = with_writer!(self, db => {
+            sqlx::query(SQL).bind(team).bind(title).execute(db).await?.rows_affected()
+        });
+        Ok(changed > 0)
+    }
+
     /// Makes a person a member, or changes their role.
     pub async fn save_member(
         &self,

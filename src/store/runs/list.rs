@@ -89,24 +89,39 @@ impl Store {
         self.list_runs_of(&projects, filter).await
     }
 
-    /// The newest run on the trunk of each of these projects; none for those that have none.
+    /// How the trunks of these projects stand: of each pipeline the newest run on it by a push, and the newest
+    /// by anything else but a request; the newest first. Of a pipeline 20 runs of the trunk are looked at.
     pub async fn list_trunk_runs(&self, projects: &[ProjectId]) -> Result<Vec<RunRow>, StoreError> {
         if projects.is_empty() {
             return Ok(Vec::new());
         }
         let records: Vec<Record> = with_db!(self, db => {
+            // Names are found one after the other, each by one step in an index.
             let mut sql = QueryBuilder::new(
-                "SELECT runs.* FROM projects JOIN runs ON runs.id = (
-                    SELECT newest.id FROM runs AS newest
-                    WHERE newest.project = projects.id AND newest.branch = projects.default_branch
-                    ORDER BY newest.id DESC LIMIT 1)
-                WHERE projects.id IN (",
+                "WITH RECURSIVE named (project, trunk, pipeline) AS (
+                    SELECT projects.id, projects.default_branch,
+                        (SELECT min(pipeline) FROM runs WHERE runs.project = projects.id)
+                    FROM projects WHERE projects.id IN (",
             );
             let mut ids = sql.separated(", ");
             for project in projects {
                 ids.push_bind(project);
             }
-            sql.push(") ORDER BY runs.id DESC");
+            sql.push(
+                ") UNION ALL
+                    SELECT project, trunk, (
+                        SELECT min(runs.pipeline) FROM runs
+                        WHERE runs.project = named.project AND runs.pipeline > named.pipeline)
+                    FROM named WHERE pipeline IS NOT NULL
+                ), kinds (is_push) AS (SELECT true UNION ALL SELECT false)
+                SELECT runs.* FROM named CROSS JOIN kinds JOIN runs ON runs.id = (
+                    SELECT max(newest.id) FROM (
+                        SELECT id, event FROM runs
+                        WHERE project = named.project AND pipeline = named.pipeline AND branch = named.trunk
+                        ORDER BY id DESC LIMIT 20) AS newest
+                    WHERE newest.event <> 'pull_request' AND (newest.event = 'push') = kinds.is_push)
+                WHERE named.pipeline IS NOT NULL ORDER BY runs.id DESC",
+            );
             sql.build_query_as().fetch_all(db).await?
         });
         records.into_iter().map(RunRow::try_from).collect()

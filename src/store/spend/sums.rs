@@ -118,7 +118,8 @@ impl Store {
             sql.push(" AND at < ").push_bind(filter.to);
             let columns = [
                 (" AND project = ", &filter.project),
-                (" AND run = ", &filter.run),
+                // So that the index is used, which has only these.
+                (" AND run <> '' AND run = ", &filter.run),
                 (" AND stage = ", &filter.stage),
                 (" AND endpoint = ", &filter.endpoint),
                 (" AND model = ", &filter.model),

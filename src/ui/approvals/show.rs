@@ -7,8 +7,10 @@ use axum::response::Response;
 use crate::desk::approvals::{self, Answer, SeenApproval};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::model::StageStatus;
-use crate::ui::form::{Posted, onward};
+use crate::source::LineKind;
+use crate::ui::form::{Posted, encoded, onward};
 use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::runs::Spend;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -20,6 +22,8 @@ const FILES_MAX: usize = 200;
 struct ApprovalPage {
     shell: Shell,
     words: Words,
+    spend: Option<Spend>,
+    is_finished: bool,
     seen: SeenApproval,
     /// Path of this page.
     path: String,
@@ -68,6 +72,8 @@ pub(super) async fn show(
     page(&ApprovalPage {
         shell: visit.shell(Section::Approvals, title),
         words: visit.words(),
+        spend: Spend::of(&seen.spend),
+        is_finished: seen.loaded.run.status().is_finished(),
         seen,
         path,
     })
@@ -75,8 +81,7 @@ pub(super) async fn show(
 
 /// Where a stage is, for links: its key may have any letters.
 fn path(run: &str, stage: &str) -> String {
-    let encode = |it| percent_encoding::utf8_percent_encode(it, percent_encoding::NON_ALPHANUMERIC);
-    format!("/runs/{}/stages/{}", encode(run), encode(stage))
+    format!("/runs/{}/stages/{}", encoded(run), encoded(stage))
 }
 
 pub(super) async fn watch(

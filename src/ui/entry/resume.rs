@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::ReturnTo;
 use crate::auth::AuthError;
 use crate::http::{App, Newcomer, Problem, Query};
-use crate::ui::form::onward;
+use crate::ui::form::{encoded, onward};
 
 /// Below the path of the cookie with the refresh token.
 pub(in crate::ui) const RESUME: &str = "/api/v1/session/resume";
@@ -28,11 +28,7 @@ pub(super) async fn go_on(
     match refreshed {
         Ok(signed_in) => Ok(super::onward_with(cookies.set(&signed_in), to.path())),
         Err(AuthError::Unproven) => {
-            let path = percent_encoding::utf8_percent_encode(
-                to.path(),
-                percent_encoding::NON_ALPHANUMERIC,
-            );
-            Ok(onward(&format!("/sign-in?return_to={path}")))
+            Ok(onward(&format!("/sign-in?return_to={}", encoded(to.path()))))
         }
         Err(error) => Err(error.into()),
     }

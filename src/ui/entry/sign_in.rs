@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::ReturnTo;
 use crate::auth::{AuthError, SignIn};
 use crate::http::{App, Newcomer, Problem, Query};
-use crate::ui::form::{Plain, onward};
+use crate::ui::form::{Plain, encoded, onward};
 use crate::ui::shell::{self, Shell, page};
 use crate::ui::words::Words;
 
@@ -40,9 +40,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     if shell::is_led_by_others(&headers) && !super::has_session(&app, &headers) {
         // Perhaps they are signed in, and only this request does not say so.
-        let query =
-            percent_encoding::utf8_percent_encode(to.path(), percent_encoding::NON_ALPHANUMERIC);
-        return Ok(super::again(&format!("/sign-in?return_to={query}")));
+        return Ok(super::again(&format!("/sign-in?return_to={}", encoded(to.path()))));
     }
     if !app.auth.is_set_up().await? {
         return Ok(onward("/set-up"));

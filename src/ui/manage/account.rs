@@ -14,6 +14,7 @@ use crate::ui::shell::Visit;
 pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/account", get(me::show))
+        .route("/account/password", post(me::change_password))
         .route("/account/tokens", get(tokens::show).post(tokens::create))
         .route("/account/tokens/{token}/revoke", post(tokens::revoke))
         .route("/account/sessions", get(sessions::show))
@@ -21,6 +22,7 @@ pub(super) fn routes() -> Router<App> {
 }
 
 pub(in crate::ui) const OPERATIONS: &[Operation] = &[
+    ("POST", "/account/password", "change_password"),
     ("POST", "/account/tokens", "create_token"),
     ("POST", "/account/tokens/{token}/revoke", "revoke_token"),
     ("POST", "/account/sessions/{session}/end", "revoke_session"),

@@ -1,5 +1,6 @@
 //! Where a page of settings is: the way to it, its title, and the pages beside it as tabs.
 
+use crate::store::access::projects::ProjectRow;
 use crate::ui::shell::{Section, Shell, Visit};
 
 /// What `_place.html` shows above a page.
@@ -9,6 +10,8 @@ pub(super) struct Place {
     pub(super) title: String,
     /// The way to it: addresses and words.
     pub(super) crumbs: Vec<(String, String)>,
+    /// The project whose settings it shows, whose own tabs stay.
+    pub(super) project: Option<ProjectRow>,
     /// The pages beside it.
     pub(super) tabs: Vec<Tab>,
     /// Address of what is set.
@@ -36,7 +39,8 @@ impl Place {
     pub(super) fn shell(&self, visit: &Visit, section: Section) -> Shell {
         let here = self.tabs.iter().find(|it| it.is_here);
         let tab = here.map_or_else(String::new, |it| format!("{} · ", it.word));
-        let mut shell = visit.shell(section, format!("{tab}{}", self.title));
+        let of = self.project.as_ref().map_or_else(String::new, |it| format!(" of {}", it.slug()));
+        let mut shell = visit.shell(section, format!("{tab}{}{of}", self.title));
         if let Some(here) = here {
             here.path.clone_into(&mut shell.here);
         }

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<App> {
     Router::new()
         .route("/teams/new", get(new_team::show).post(new_team::send))
         .route("/projects/new", get(new_project::show).post(new_project::send))
-        .route("/teams/{team}/settings", get(team::show))
+        .route("/teams/{team}/settings", get(team::show).post(team::rename))
         .route("/teams/{team}/settings/members", post(team::save))
         .route("/teams/{team}/settings/members/{login}/remove", post(team::remove))
         .route(
@@ -71,6 +71,7 @@ const SETTINGS: &str = "/projects/{team}/{name}/settings";
 pub(in crate::ui) const OPERATIONS: &[Operation] = &[
     ("POST", "/teams/new", "create_team"),
     ("POST", "/projects/new", "create_project"),
+    ("POST", "/teams/{team}/settings", "change_team"),
     ("POST", "/teams/{team}/settings/members", "save_member"),
     ("POST", "/teams/{team}/settings/members/{login}/remove", "delete_member"),
     ("POST", "/teams/{team}/settings/secrets", "save_team_secret"),
@@ -118,7 +119,8 @@ impl OfProject {
             ("/notifications", "Notifications"),
         ]);
         let place = Place {
-            title: format!("Settings of {}", project.name),
+            title: "Settings".to_owned(),
+            project: Some(project.clone()),
             crumbs: vec![
                 (format!("/teams/{}", project.team_name), project.team_name.clone()),
                 (path.clone(), project.name.clone()),
@@ -157,6 +159,7 @@ impl OfTeam {
         let settings = format!("{path}/settings");
         let place = Place {
             title: format!("Settings of {}", team.title),
+            project: None,
             crumbs: vec![(path, team.name.clone())],
             tabs: tabs(&settings, &[("", "Members"), ("/secrets", "Secrets")], here),
             path: settings,

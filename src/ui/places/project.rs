@@ -36,6 +36,7 @@ struct TrunkPart<'a> {
 /// A pipeline on the trunk.
 struct TrunkLine<'a> {
     pipeline: &'a str,
+    is_pushed: bool,
     newest: &'a RunRow,
     strip: Strip,
 }
@@ -104,7 +105,8 @@ fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
 impl<'a> TrunkLine<'a> {
     fn of(state: &'a PipelineState, words: Words) -> Option<Self> {
         let strip = Strip::of(&state.runs, words.now());
-        Some(Self { pipeline: &state.pipeline, newest: state.runs.first()?, strip })
+        let newest = state.runs.first()?;
+        Some(Self { pipeline: &state.pipeline, is_pushed: state.is_pushed, newest, strip })
     }
 }
 

@@ -111,25 +111,23 @@ fn charts(trend: &MetricsTrend) -> Vec<String> {
         ),
         Drawn::of("Success", "How many of the runs that passed or failed have passed, by day")
             .chart(trend, Unit::Share, vec![Series::new("passed", rate).in_tone(Tone::Good)]),
-        Drawn::stacked(
-            "Runs",
-            "How many runs passed, failed, or ended otherwise or not yet, by day",
-        )
-        .chart(
-            trend,
-            Unit::Count,
-            vec![
-                Series::new("passed", many(|it| it.passed)).in_tone(Tone::Good),
-                Series::new("failed", many(|it| it.failed)).in_tone(Tone::Bad),
-                Series::new("others", many(|it| it.count - it.passed - it.failed)),
-            ],
-        ),
         Drawn::of("Waiting", "How long runs waited for their first start, by day").chart(
             trend,
             Unit::Time,
             of_times(took(|it| it.queue_p50_ms), took(|it| it.queue_p95_ms)),
         ),
     ];
+    // Where some runs were left out, nobody knows how many there were, nor what all of them cost.
+    if trend.days.iter().any(|it| it.is_cut) {
+        return charts;
+    }
+    let summary = "How many runs passed, failed, or ended otherwise or not yet, by day";
+    let series = vec![
+        Series::new("passed", many(|it| it.passed)).in_tone(Tone::Good),
+        Series::new("failed", many(|it| it.failed)).in_tone(Tone::Bad),
+        Series::new("others", many(|it| it.count - it.passed - it.failed)),
+    ];
+    charts.push(Drawn::stacked("Runs", summary).chart(trend, Unit::Count, series));
     if trend.days.iter().any(|it| it.cost_usd.is_some()) {
         let series = vec![Series::new("cost", column(|it| it.cost_usd))];
         let drawn = Drawn::of("Cost", "What runs cost together, by day");
@@ -140,7 +138,7 @@ fn charts(trend: &MetricsTrend) -> Vec<String> {
 }
 
 fn of_times(half: Vec<Option<f64>>, most: Vec<Option<f64>>) -> Vec<Series> {
-    vec![Series::new("half of them, at most", half), Series::new("95 % of them, at most", most)]
+    vec![Series::new("median", half), Series::new("p95", most)]
 }
 
 /// How a chart by day is called and drawn.

@@ -10,7 +10,7 @@ use super::gates::{self, SeenGate};
 use crate::desk::reports::{self, RunReports};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::runs::view::RunView;
-use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -19,7 +19,7 @@ use crate::ui::words::Words;
 #[template(path = "reports/run.html")]
 struct ReportsPage {
     shell: Shell,
-    row: RunRow,
+    above: AboveRun,
     /// Path of the run.
     path: String,
     tab: &'static str,
@@ -44,12 +44,12 @@ pub(super) async fn show(
     Path(run): Path<String>,
 ) -> Result<Response, Problem> {
     let found = reports::show(&app, &visit.visitor, &run).await?;
-    let row = found.loaded.row.clone();
+    let row = &found.loaded.row;
     let title = format!("Reports of {} #{}", row.pipeline, row.number);
     page(&ReportsPage {
         shell: visit.shell(Section::Runs, title),
         path: format!("/runs/{}", row.id.0),
-        row,
+        above: AboveRun::of(row),
         tab: "reports",
         parts: parts(&found, visit.words())?,
     })

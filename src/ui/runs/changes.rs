@@ -8,6 +8,8 @@ use super::path_of;
 use crate::approvals::Changes;
 use crate::desk::runs::SeenRun;
 use crate::http::{App, Path, Problem};
+use crate::source::LineKind;
+use crate::ui::above::AboveRun;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -19,7 +21,7 @@ const FILES_MAX: usize = 500;
 struct ChangesPage {
     shell: Shell,
     words: Words,
-    seen: SeenRun,
+    above: AboveRun,
     path: String,
     tab: &'static str,
     changes: Changes,
@@ -37,7 +39,7 @@ pub(super) async fn show(
         words: visit.words(),
         path: path_of(&seen.view.id),
         tab: "changes",
-        seen,
+        above: AboveRun::of(&seen.loaded.row),
         changes,
     })
 }

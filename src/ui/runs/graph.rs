@@ -2,7 +2,7 @@
 //! the whole takes. Pure.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::path_of_stage;
 use super::table::since;
@@ -19,6 +19,8 @@ const BESIDE: f64 = 52.0;
 const WIDTHS: (f64, f64) = (176.0, 264.0);
 /// A folded matrix says how many of its cells stand where.
 const FOLDED: f64 = 220.0;
+/// Letters of a name that are seen in the widest box.
+const LETTERS_SEEN: usize = 24;
 /// Names in one tip.
 const TOLD_MAX: usize = 30;
 
@@ -34,7 +36,7 @@ pub(in crate::ui) struct RunGraph {
     pub(in crate::ui) critical: Option<Critical>,
 }
 
-/// A need, drawn.
+/// Needs that look the same, drawn as one.
 #[derive(Debug)]
 pub(in crate::ui) struct GraphLine {
     /// `d` of the path.
@@ -55,11 +57,11 @@ pub(in crate::ui) struct GraphNode {
     pub(in crate::ui) status: StageStatus,
     /// The same, or counts by status.
     pub(in crate::ui) word: String,
-    /// When it began, while it runs.
+    /// When it began, while that goes on.
     pub(in crate::ui) since: Option<Timestamp>,
     /// How long it has taken so far.
     pub(in crate::ui) took: Option<Milliseconds>,
-    /// What the tip says.
+    /// What the tip says; empty where that is no more than what stands in the box.
     pub(in crate::ui) told: String,
     /// How many cells a folded matrix has, else 1.
     pub(in crate::ui) cells: usize,
@@ -73,6 +75,8 @@ pub(in crate::ui) struct Critical {
     /// Keys, from the first to the last.
     pub(in crate::ui) keys: Vec<String>,
     pub(in crate::ui) took: Milliseconds,
+    /// The moment from which that counts, while the last of them goes on.
+    pub(in crate::ui) since: Option<Timestamp>,
 }
 
 impl RunGraph {
@@ -112,9 +116,15 @@ fn chain(graph: &Graph, view: &RunView) -> Vec<StageIndex> {
 
 fn critical(view: &RunView, chain: &[StageIndex]) -> Option<Critical> {
     let stages = || chain.iter().filter_map(|it| view.stage(*it));
-    let took = stages().filter_map(|it| it.duration_ms).map(|it| it.0).sum();
+    let sum = |is_wanted: fn(&StageView) -> bool| {
+        let taken = stages().filter(|it| is_wanted(it)).filter_map(|it| it.duration_ms);
+        Milliseconds(taken.map(|it| it.0).sum())
+    };
     let keys: Vec<_> = stages().map(|it| it.key.clone()).collect();
-    (!keys.is_empty()).then_some(Critical { keys, took: Milliseconds(took) })
+    let took = sum(|_| true);
+    let before = sum(|it| it.status.is_finished());
+    let since = stages().next_back().and_then(since).map(|it| it.minus(before));
+    (!keys.is_empty()).then_some(Critical { keys, took, since })
 }
 
 /// What boxes and lines are made from.
@@ -135,7 +145,7 @@ impl Drawer<'_> {
     }
 
     fn lines(&self, picture: &Picture) -> Vec<GraphLine> {
-        let mut lines = Vec::new();
+        let mut paths: BTreeMap<(bool, String), String> = BTreeMap::new();
         for line in &picture.lines {
             let ends = (picture.boxes.get(line.from), picture.boxes.get(line.to));
             let (Some(from), Some(to)) = ends else { continue };
@@ -146,14 +156,14 @@ impl Drawer<'_> {
             if self.stages(from).all(|it| it.status.is_finished()) {
                 class.push_str(" done");
             }
-            if self.follows(from, to) {
+            let is_marked = self.follows(from, to);
+            if is_marked {
                 class.push_str(" critical");
             }
-            lines.push(GraphLine { path: line.path.clone(), class });
+            // What is marked lies above what is not.
+            paths.entry((is_marked, class)).or_default().push_str(&line.path);
         }
-        // What is marked lies above what is not.
-        lines.sort_by_key(|it| it.class.contains("critical"));
-        lines
+        paths.into_iter().map(|((_, class), path)| GraphLine { path, class }).collect()
     }
 
     /// Whether the critical path leads from one to the other.
@@ -177,9 +187,9 @@ impl Drawer<'_> {
             class.push_str(" allowed");
         }
         GraphNode {
-            x: format!("{:.1}", shown.x),
-            y: format!("{:.1}", shown.y),
-            width: format!("{:.1}", shown.width),
+            x: format!("{:.0}", shown.x),
+            y: format!("{:.0}", shown.y),
+            width: format!("{:.0}", shown.width),
             name: shown.name.clone(),
             href: match only {
                 Some(stage) => path_of_stage(self.path, &stage.key),
@@ -189,7 +199,7 @@ impl Drawer<'_> {
             word: only.map_or_else(|| self.counts(shown), word),
             since: only.and_then(since),
             took: only.and_then(|it| it.duration_ms),
-            told: only.map_or_else(|| self.told(shown), tell),
+            told: only.map_or_else(|| self.told(shown), tell_more),
             cells: shown.stages.len(),
             class,
         }
@@ -245,9 +255,18 @@ pub(super) fn word(stage: &StageView) -> String {
     stage.status.to_string()
 }
 
+/// What does not stand in the box of a stage, where there is such.
+fn tell_more(stage: &StageView) -> String {
+    let told = tell(stage);
+    let is_short = stage.key.chars().count() <= LETTERS_SEEN;
+    let is_all = is_short && told == format!("{}: {}", stage.key, word(stage));
+    if is_all { String::new() } else { told }
+}
+
 fn tell(stage: &StageView) -> String {
     let wait = stage.waits_for.as_ref().filter(|_| stage.status != StageStatus::Running);
-    let wait = wait.map(|it| format!(", waits for {}", it.text)).unwrap_or_default();
+    let wait =
+        wait.map(|it| format!(", waits for {}", it.text.replace('`', ""))).unwrap_or_default();
     let gates = stage.gates.iter().filter(|it| !it.passed).count();
     let gates = if gates == 0 { String::new() } else { format!(", gates missed: {gates}") };
     format!("{}: {}{wait}{gates}", stage.key, word(stage))

@@ -5,11 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::encoded;
+use crate::desk::projects;
 use crate::desk::runs::{self, RunsQuery};
 use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
 use crate::pipeline::EVENTS;
+use crate::store::access::projects::ProjectRow;
 use crate::store::runs::RunRow;
 use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::places::path_of;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -28,6 +31,10 @@ const CHOICES: [(&str, &str); 6] = [
 struct ListPage {
     shell: Shell,
     query: RunsQuery,
+    /// The only project whose runs are shown, and its path.
+    project: Option<ProjectRow>,
+    path: String,
+    tab: &'static str,
     /// The list itself.
     list: String,
     choices: Vec<Choice>,
@@ -72,13 +79,21 @@ pub(super) async fn show(
     let query = cleaned(query);
     let list = render(&app, &visit.visitor, &query, &page_query).await?;
     let cursor = page_query.cursor.as_deref().map(|it| ("cursor", it));
+    let project = match &query.project {
+        Some(slug) => projects::find(&app, &visit.visitor, slug).await.ok(),
+        None => None,
+    };
+    let title = project.as_ref().map_or_else(String::new, |it| format!(" of {}", it.slug()));
     let choices = CHOICES.into_iter().map(|(status, name)| {
         let with = RunsQuery { status: some(status), ..query.clone() };
         let is_chosen = query.status.as_deref().unwrap_or_default() == status;
         Choice { name, href: address("/runs", &with, None), is_chosen }
     });
     page(&ListPage {
-        shell: visit.shell(Section::Runs, "Runs"),
+        shell: visit.shell(Section::Runs, format!("Runs{title}")),
+        path: project.as_ref().map(path_of).unwrap_or_default(),
+        project,
+        tab: "runs",
         list,
         choices: choices.collect(),
         live: address("/live/runs", &query, cursor),

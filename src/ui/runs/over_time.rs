@@ -9,6 +9,7 @@ use super::{path_of, path_of_stage};
 use crate::desk::runs::{self, SeenRun};
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::Role;
+use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -24,7 +25,7 @@ pub(super) struct RoundQuery {
 #[template(path = "runs/timeline.html")]
 struct TimelinePage {
     shell: Shell,
-    seen: SeenRun,
+    above: AboveRun,
     path: String,
     tab: &'static str,
     live: String,
@@ -60,7 +61,7 @@ pub(super) async fn show(
         shell: visit.shell(Section::Runs, title),
         live: format!("/live{path}/timeline{round}"),
         tab: "timeline",
-        seen,
+        above: AboveRun::of(&seen.loaded.row),
         path,
         timeline,
     })

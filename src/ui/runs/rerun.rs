@@ -9,6 +9,7 @@ use crate::desk::runs::{self, RerunOrder, SeenRun};
 use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query};
 use crate::model::Role;
+use crate::ui::above::AboveRun;
 use crate::ui::form::{Posted, onward};
 use crate::ui::shell::{Section, Shell, Visit, page};
 
@@ -24,7 +25,7 @@ pub(super) struct AskQuery {
 #[template(path = "runs/rerun.html")]
 struct RerunPage {
     shell: Shell,
-    seen: SeenRun,
+    above: AboveRun,
     path: String,
     /// Key of the stage that is asked for, or empty.
     stage: String,
@@ -66,7 +67,7 @@ pub(super) async fn show(
         shell: visit.shell(Section::Runs, format!("Run #{} again", row.number)),
         path: path_of(&row.id),
         stage: query.stage,
-        seen,
+        above: AboveRun::of(&row),
         told,
         refusal,
     })

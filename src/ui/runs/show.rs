@@ -9,6 +9,7 @@ use axum::response::Response;
 
 use super::graph::RunGraph;
 use super::table::{self, StageRow};
+use super::told::Spend;
 use super::trouble::Trouble;
 use super::waits::{self, Wait};
 use super::{encoded, path_of, told};
@@ -18,6 +19,7 @@ use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::{StageIndex, StageStatus};
 use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render, Watch};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -37,7 +39,7 @@ pub(super) struct ShowQuery {
 #[template(path = "runs/show.html")]
 struct RunPage {
     shell: Shell,
-    seen: SeenRun,
+    above: AboveRun,
     path: String,
     tab: &'static str,
     live: String,
@@ -55,6 +57,8 @@ struct HeadPart<'a> {
     inputs: Vec<(String, String)>,
     deeds: Vec<(Deed, String)>,
     money: Vec<(String, String, String)>,
+    spend: Option<Spend>,
+    is_finished: bool,
     waits: Vec<Wait>,
     /// Its place among runs that no worker has taken.
     position: Option<usize>,
@@ -87,10 +91,9 @@ struct GraphPart<'a> {
 
 #[derive(Template)]
 #[template(path = "runs/_stages.html")]
-struct StagesPart<'a> {
+struct StagesPart {
     words: Words,
     rows: Vec<StageRow>,
-    seen: &'a SeenRun,
 }
 
 pub(super) async fn show(
@@ -109,7 +112,7 @@ pub(super) async fn show(
         shell: visit.shell(Section::Runs, title),
         live: format!("/live{path}?unfold={}", encoded(&query.unfold)),
         tab: "overview",
-        seen,
+        above: AboveRun::of(&seen.loaded.row),
         path,
         parts,
         changes: changes.ok().and_then(Result::ok),
@@ -157,13 +160,14 @@ async fn parts(
         Part { id: "trouble", html: part(&TroublePart { words, trouble })? },
         Part { id: "actions", html: part(&actions(app, seen, &path))? },
         Part { id: "graph", html: part(&GraphPart { words, graph: &graph })? },
-        Part { id: "stages", html: part(&StagesPart { words, rows, seen })? },
+        Part { id: "stages", html: part(&StagesPart { words, rows })? },
     ])
 }
 
 async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> {
     let queued = seen.waits(app).await?;
     let starter = seen.starter(app).await?;
+    let spent = runs::spend(app, &seen.loaded.row).await?;
     let deeds = seen.deeds().into_iter().map(|it| {
         let text = told::deed(&it, &seen.view);
         (it, text)
@@ -175,6 +179,8 @@ async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> 
         inputs: told::inputs(seen.loaded.run.context()),
         deeds: deeds.collect(),
         money: told::money(&seen.view),
+        spend: Spend::of(&spent),
+        is_finished: seen.view.status.is_finished(),
         waits: waits::of(&queued, path),
         position: queued.position,
     })
@@ -192,6 +198,20 @@ fn actions<'a>(app: &App, seen: &'a SeenRun, path: &'a str) -> ActionsPart<'a> {
         running: seen.view.stages.iter().filter(is_running).count(),
         rerun_all: again(RerunScope::All),
         rerun_failed: again(RerunScope::Failed),
+    }
+}
+
+impl StagesPart {
+    fn has_retries(&self) -> bool {
+        self.rows.iter().any(|it| it.attempts > 1)
+    }
+
+    fn has_gates(&self) -> bool {
+        self.rows.iter().any(|it| it.gates.1 > 0)
+    }
+
+    fn may_rerun(&self) -> bool {
+        self.rows.iter().any(|it| it.rerun.is_some())
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) struct StageRow {
     pub(super) note: String,
     pub(super) needs: String,
     pub(super) attempts: usize,
-    /// When its first attempt began, while it runs.
+    /// When it began, while that goes on.
     pub(super) since: Option<Timestamp>,
     pub(super) took: Option<Milliseconds>,
     /// Gates that hold, and all of them.
@@ -59,10 +59,16 @@ pub(super) fn rows(seen: &SeenRun, path: &str, critical: &[String]) -> Vec<Stage
     seen.view.stages.iter().map(row).collect()
 }
 
-/// When it began, while it runs.
+/// When it began, or began to wait for people, while that goes on: its time counts on in the browser.
 pub(super) fn since(stage: &StageView) -> Option<Timestamp> {
-    let is_running = stage.status == StageStatus::Running;
-    stage.present_attempts().first().filter(|_| is_running).map(|it| it.started_at)
+    if stage.status.is_finished() || stage.duration_ms.is_none() {
+        return None;
+    }
+    let until = stage.waits_for.as_ref().and_then(|it| it.until);
+    match until.filter(|_| stage.status == StageStatus::Waiting) {
+        Some(until) => Some(until.minus(stage.timeout_ms)),
+        None => stage.present_attempts().first().map(|it| it.started_at),
+    }
 }
 
 fn remark(stage: &StageView) -> &'static str {
@@ -78,7 +84,7 @@ fn remark(stage: &StageView) -> &'static str {
 
 fn note(stage: &StageView) -> String {
     if let Some(because) = &stage.skipped_because {
-        return because.replace('`', "");
+        return because.clone();
     }
     match stage.status {
         StageStatus::Failed | StageStatus::Cancelled => {
@@ -94,7 +100,7 @@ fn note(stage: &StageView) -> String {
             // What the run as a whole waits for is told once, above.
             let is_own = |it: &&WaitView| it.kind != "driver" && it.kind != "admission";
             let wait = stage.waits_for.as_ref().filter(is_own);
-            wait.map_or_else(String::new, |it| format!("waits for {}", it.text.replace('`', "")))
+            wait.map_or_else(String::new, |it| format!("waits for {}", it.text))
         }
     }
 }

@@ -1,5 +1,9 @@
 //! A run in sentences: what caused it, what people did to it, what it has cost, and what buttons would do.
 
+mod spend;
+
+pub(in crate::ui) use spend::Spend;
+
 use super::list::address;
 use crate::desk::runs::{Deed, DeedKind, RunsQuery, SeenRun};
 use crate::engine::RerunScope;
@@ -15,16 +19,6 @@ const INPUTS_MAX: usize = 20;
 const INPUT_CHARS_MAX: usize = 200;
 
 impl SeenRun {
-    /// The list of runs of its pipeline.
-    pub(super) fn pipeline_path(&self) -> String {
-        let pipeline = Some(self.view.pipeline.clone());
-        address(
-            "/runs",
-            &RunsQuery { pipeline, project: self.slug(), ..RunsQuery::default() },
-            None,
-        )
-    }
-
     /// The list of runs of its branch.
     pub(super) fn branch_path(&self) -> String {
         let branch = Some(self.view.branch.clone());

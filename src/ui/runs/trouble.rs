@@ -89,9 +89,10 @@ fn failed_step(stage: &StageView) -> Option<String> {
     Some(if name.is_empty() { format!("step {}", step.step + 1) } else { name.clone() })
 }
 
-fn name_of(class: FailureClass) -> &'static str {
+/// A class in words.
+pub(in crate::ui) fn name_of(class: FailureClass) -> &'static str {
     match class {
-        FailureClass::User => "the stage itself failed",
+        FailureClass::User => "a command failed",
         FailureClass::Infra => "something below the stage broke",
         FailureClass::ImagePull => "the image could not be had",
         FailureClass::LostWorker => "its worker is gone",

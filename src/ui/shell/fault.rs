@@ -1,16 +1,15 @@
 //! Problems, as those who read pages see them.
 
 use askama::Template;
-use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::http::{Problem, ProblemKind};
-use crate::model::Timestamp;
+use crate::http::{App, Problem, ProblemKind, RequestId, theme};
 use crate::ui::entry::RESUME;
-use crate::ui::shell::{self, Shell};
+use crate::ui::form::encoded;
+use crate::ui::shell::{self, Section, Shell, Visit};
 use crate::ui::words::Words;
 
 #[derive(Template)]
@@ -21,6 +20,8 @@ struct ProblemPage<'a> {
     title: &'a str,
     help: &'a str,
     next: Exit,
+    /// What names the request in the server's log, where the fault is ours.
+    id: Option<String>,
 }
 
 /// What a person can do next.
@@ -31,20 +32,50 @@ enum Exit {
     Back,
 }
 
+/// A request that led to no page.
+struct Failed {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    id: Option<String>,
+}
+
 /// The layer that turns problems into pages. Programs get them as they are.
-pub(in crate::ui) async fn show(request: Request, next: Next) -> Response {
+pub(in crate::ui) async fn show(State(app): State<App>, request: Request, next: Next) -> Response {
     let is_page = reads_pages(request.headers()) && !request.uri().path().starts_with("/api/");
-    let (method, headers) = (request.method().clone(), request.headers().clone());
-    let here = request.uri().path_and_query().map_or("/", |it| it.as_str()).to_owned();
+    let failed = Failed {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        headers: request.headers().clone(),
+        id: request.extensions().get::<RequestId>().map(|it| it.0.clone()),
+    };
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>().filter(|_| is_page) else {
         return response;
     };
-    if problem.kind() == ProblemKind::Unauthenticated && method == Method::GET {
-        return lead_in(&headers, &here);
+    if problem.kind() == ProblemKind::Unauthenticated && failed.method == Method::GET {
+        let here = failed.uri.path_and_query().map_or("/", |it| it.as_str());
+        return lead_in(&failed.headers, here);
     }
-    let page = page(&problem, response.status(), &method);
+    let shell = failed.shell(&app).await;
+    let page = page(&problem, (shell, &failed), response.status());
     page.unwrap_or(response)
+}
+
+impl Failed {
+    /// What surrounds the page: for somebody who is signed in, as everywhere.
+    async fn shell(&self, app: &App) -> Shell {
+        // Where a form was sent to, nobody can come back to.
+        let here = if self.method == Method::GET { self.uri.clone() } else { Uri::default() };
+        let title = "Something is in the way";
+        match Visit::behind((&here, &self.headers), app).await {
+            Some(visit) => visit.shell(Section::of(self.uri.path()), title),
+            None => Shell {
+                theme: theme(&self.headers),
+                ..Shell::of_nobody(title, Words::at(app.now()))
+            },
+        }
+    }
 }
 
 fn reads_pages(headers: &HeaderMap) -> bool {
@@ -58,16 +89,20 @@ fn lead_in(headers: &HeaderMap, here: &str) -> Response {
     if shell::is_led_by_others(headers) {
         return crate::ui::entry::again(here);
     }
-    let path = utf8_percent_encode(here, NON_ALPHANUMERIC);
+    let path = encoded(here);
     let to = HeaderValue::try_from(format!("{RESUME}?return_to={path}"));
     let to = to.unwrap_or_else(|_| HeaderValue::from_static("/sign-in"));
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
 }
 
-fn page(problem: &Problem, status: StatusCode, method: &Method) -> Option<Response> {
+fn page(
+    problem: &Problem,
+    (shell, failed): (Shell, &Failed),
+    status: StatusCode,
+) -> Option<Response> {
     let next = if problem.kind() == ProblemKind::Unauthenticated {
         Exit::SignIn
-    } else if *method == Method::GET {
+    } else if failed.method == Method::GET {
         Exit::Home
     } else {
         Exit::Back
@@ -82,9 +117,14 @@ fn page(problem: &Problem, status: StatusCode, method: &Method) -> Option<Respon
         }
         (_, help) => help.unwrap_or_default(),
     };
-    let words = Words::at(Timestamp(0));
-    let shell = Shell::of_nobody("Something is in the way", words);
-    let page = ProblemPage { shell, status: status.as_u16(), title: problem.title(), help, next };
+    let page = ProblemPage {
+        shell,
+        status: status.as_u16(),
+        title: problem.title(),
+        help,
+        next,
+        id: failed.id.clone().filter(|_| status.is_server_error()),
+    };
     let mut response = shell::page(&page).ok()?;
     *response.status_mut() = status;
     Some(response)

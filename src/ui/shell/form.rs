@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use crate::http::{App, Problem, ProblemKind, Visitor};
@@ -130,6 +131,20 @@ pub(in crate::ui) fn again(template: &impl Template) -> Result<Response, Problem
     Ok(response)
 }
 
+/// Leads on to where it was said when it was done; else shows the form once more, with what is wrong.
+pub(in crate::ui) async fn settle<T: Template, F>(
+    done: Result<String, Problem>,
+    shown: impl FnOnce(String) -> F,
+) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<T, Problem>>,
+{
+    match done {
+        Ok(path) => Ok(onward(&path)),
+        Err(problem) => again(&shown(mistake(problem)?).await?),
+    }
+}
+
 /// A whole number that somebody has typed; an empty field is `None`.
 pub(in crate::ui) fn number<T: std::str::FromStr>(
     text: &str,
@@ -153,9 +168,12 @@ pub(in crate::ui) fn lines(text: &str) -> String {
     text.replace("\r\n", "\n")
 }
 
-/// Part of an address that may have any letters.
+/// What stands for itself in every part of an address (RFC 3986, section 2.3), and what does not.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text with any letters as a part of an address.
 pub(in crate::ui) fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 /// A path of this server; anything else becomes the home page.

@@ -1,11 +1,13 @@
-//! Moments, spans and statuses as pages show them.
+//! Moments, spans, statuses and sentences as pages show them.
+
+mod prose;
 
 use std::fmt::Write as _;
 
 use askama::filters::Safe;
 use chrono::DateTime;
 
-use crate::model::{Milliseconds, Timestamp};
+use crate::model::{Digest, Milliseconds, Timestamp};
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -13,6 +15,8 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 /// Letters of a revision that are shown.
 const REVISION_CHARS: usize = 8;
+/// Digits of a digest that are shown.
+const DIGEST_CHARS: usize = 12;
 
 /// A small value, whether a template hands over it or a reference to it.
 pub(in crate::ui) trait Value<T> {
@@ -114,9 +118,21 @@ impl Words {
         Safe(html)
     }
 
+    /// A text that is ours or somebody else's: what stands between backticks is code.
+    pub(in crate::ui) fn prose(self, text: impl AsRef<str>) -> Safe<String> {
+        Safe(prose::html(text.as_ref()))
+    }
+
     /// The beginning of a commit id.
     pub(in crate::ui) fn revision(self, revision: &str) -> &str {
         revision.get(..REVISION_CHARS).unwrap_or(revision)
+    }
+
+    /// The beginning of a digest; all of it is its title.
+    pub(in crate::ui) fn digest(self, digest: &Digest) -> Safe<String> {
+        let hex = digest.hex();
+        let short = hex.get(..DIGEST_CHARS).unwrap_or(hex);
+        Safe(format!(r#"<code title="sha256:{hex}">{short}</code>"#))
     }
 
     /// `512 B`, `12.3 kB`: powers of 1,000.

@@ -1,11 +1,6 @@
 //! Where stages and what belongs to them are. Keys and paths of users may have any letters.
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
-/// A part of a path or a value of a query.
-pub(super) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
+pub(super) use crate::ui::form::encoded as encode;
 
 /// A stage, as its page, its live parts and the JSON interface find it.
 #[derive(Debug, Clone, PartialEq, Eq)]

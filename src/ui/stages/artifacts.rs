@@ -10,7 +10,7 @@ use crate::desk::artifacts::{GoneArtifact, RunArtifacts};
 use crate::http::{App, Path, Problem, Query};
 use crate::runs::view::key_of;
 use crate::store::artifacts::ArtifactRow;
-use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -29,7 +29,7 @@ pub(super) struct ArtifactsQuery {
 struct ArtifactsPage {
     shell: Shell,
     words: Words,
-    row: RunRow,
+    above: AboveRun,
     /// Path of the run.
     run: String,
     is_finished: bool,
@@ -86,7 +86,7 @@ pub(super) async fn show(
         let (row, listing) = of_stage.look_into(&app, &query.path).await?;
         Some(Open::of(row, listing))
     };
-    let row = all.loaded.row.clone();
+    let row = &all.loaded.row;
     page(&ArtifactsPage {
         shell: visit.shell(Section::Runs, format!("Artifacts of run {}", row.number)),
         words: visit.words(),
@@ -94,7 +94,7 @@ pub(super) async fn show(
         kept: all.rows.iter().map(|it| Kept::of(&all, it)).collect(),
         gone: all.gone().iter().map(|it| Gone::of(&all, it)).collect(),
         run: format!("/runs/{}", encode(&run)),
-        row,
+        above: AboveRun::of(row),
         open,
     })
 }

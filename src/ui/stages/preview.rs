@@ -11,7 +11,7 @@ use super::artifacts::download;
 use crate::blobs::Member;
 use crate::desk::artifacts::{Content, Form, RunArtifacts};
 use crate::http::{App, Path, Problem, ProblemKind, Query, Visitor};
-use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -35,7 +35,7 @@ pub(super) struct FileQuery {
 struct FilePage {
     shell: Shell,
     words: Words,
-    row: RunRow,
+    above: AboveRun,
     run: String,
     stage: String,
     file: String,
@@ -65,7 +65,7 @@ pub(super) async fn show(
         shell: visit.shell(Section::Runs, query.file.clone()),
         words: visit.words(),
         shown: shown(&bytes, size_bytes, &run, &query),
-        row: artifacts.loaded.row,
+        above: AboveRun::of(&artifacts.loaded.row),
         run,
         stage: query.stage,
         file: query.file,

@@ -8,12 +8,13 @@ use super::address::{Address, encode};
 use super::lines::{self, Group, OutlineBody, step_title};
 use super::log::started_at;
 use crate::desk::logs::{self, Outline, SearchQuery, SearchResult, StageLog};
+use crate::desk::runs;
 use crate::http::{App, Path, Problem, Query, Visitor};
-use crate::model::FailureClass;
+use crate::model::{FailureClass, Role};
 use crate::runs::view::{AttemptView, GateView, OutcomeView, StageView, StepView};
-use crate::store::runs::RunRow;
+use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render, Watch};
-use crate::ui::runs::advice;
+use crate::ui::runs::{advice, name_of};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -41,7 +42,7 @@ pub(super) struct StageQuery {
 struct StagePage {
     shell: Shell,
     words: Words,
-    row: RunRow,
+    above: AboveRun,
     head: Head,
     address: Address,
     /// Query of the live parts.
@@ -64,6 +65,8 @@ struct Head {
     number: u32,
     attempt: Option<AttemptView>,
     is_last: bool,
+    /// Whether the one who looks may run it again now.
+    may_rerun: bool,
 }
 
 /// The log of the attempt.
@@ -91,7 +94,7 @@ pub(super) async fn show(
     Query(query): Query<StageQuery>,
 ) -> Result<Response, Problem> {
     let log = StageLog::find(&app, &visit.visitor, (&run, &stage)).await?;
-    let head = Head::of(&app, &log, query.attempt)?;
+    let head = Head::of((&app, &visit.visitor), &log, query.attempt).await?;
     let address = Address::new(&run, &stage);
     let words = visit.words();
     let log_part = if head.has_log() {
@@ -103,7 +106,7 @@ pub(super) async fn show(
     page(&StagePage {
         shell: visit.shell(Section::Runs, title),
         words,
-        row: log.loaded.row.clone(),
+        above: AboveRun::of(&log.loaded.row),
         head,
         address,
         chosen: query.attempt.map_or_else(String::new, |it| format!("?attempt={it}")),
@@ -125,7 +128,7 @@ pub(super) async fn watch(
         let (run, stage) = (run.clone(), stage.clone());
         Box::pin(async move {
             let log = StageLog::find(&app, &visitor, (&run, &stage)).await?;
-            let head = Head::of(&app, &log, query.attempt)?;
+            let head = Head::of((&app, &visitor), &log, query.attempt).await?;
             let address = Address::new(&run, &stage);
             let words = Words::at(app.now());
             let html = part(&HeadPart { words, head: &head, address: &address })?;
@@ -200,12 +203,19 @@ impl StageQuery {
 }
 
 impl Head {
-    fn of(app: &App, log: &StageLog, wanted: Option<u32>) -> Result<Self, Problem> {
+    async fn of(
+        (app, visitor): (&App, &Visitor),
+        log: &StageLog,
+        wanted: Option<u32>,
+    ) -> Result<Self, Problem> {
+        let row = &log.loaded.row;
+        let developer = runs::find(app, visitor, &row.id.0, Role::Developer).await;
+        let may_rerun = developer.is_ok() && row.status.is_finished();
         let number = log.attempt(wanted)?;
         let stage = log.view(app.now())?;
         let attempt = lines::attempt_of(&stage, number).cloned();
         let is_last = number == log.attempts();
-        Ok(Self { stage, number, attempt, is_last })
+        Ok(Self { stage, number, attempt, is_last, may_rerun })
     }
 
     /// Whether there is a log or there may be one.
@@ -237,8 +247,9 @@ impl Head {
         if self.is_last { self.stage.failure_class } else { self.outcome().and_then(|it| it.class) }
     }
 
-    fn class(&self) -> String {
-        self.failure_class().map_or_else(String::new, |it| it.to_string().replace('_', " "))
+    /// Its class in words; empty when it has not failed.
+    fn class(&self) -> &'static str {
+        self.failure_class().map_or("", name_of)
     }
 
     /// What went wrong, and what to do about it: what the message says, or what holds for the class.

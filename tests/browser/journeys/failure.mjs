@@ -12,7 +12,7 @@ await journey(async (open) => {
   await page.locator("#projects").getByText("failed").first().click();
   await page.waitForURL((url) => /^\/runs\/[0-9a-z]{26}$/.test(url.pathname));
   const text = await main.innerText();
-  for (const it of ["unit", "AssertionError: umbrellas are sold out", "the stage itself failed", "push"]) {
+  for (const it of ["unit", "AssertionError: umbrellas are sold out", "a command failed", "push"]) {
     expect(text.includes(it), `the run does not say \`${it}\`: ${text.slice(0, 1500)}`);
   }
 

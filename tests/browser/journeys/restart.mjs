@@ -1,7 +1,7 @@
 // The server dies in the middle of a run and comes back: pages say that they are cut off, catch up, and are not loaded again.
 
 import { ask, expect, expectEqual, facts, journey, until } from "../support/journey.mjs";
-import { expectSamePage, markPage } from "../support/live.mjs";
+import { expectSamePage, markPage, seenOn } from "../support/live.mjs";
 
 await journey(async (open) => {
   const visitor = await open();
@@ -34,9 +34,19 @@ await journey(async (open) => {
   for (const [name, page] of Object.entries(pages)) await expectSamePage(page, name);
 
   // What a page shows after it has caught up is what it shows when it is new.
-  const fresh = await visitor.page(`/runs/${facts.run}`);
-  const states = (page) => page.locator("main .status").allInnerTexts().then((it) => it.join(" "));
-  await until("the page and a new one show the same states", async () => (await states(run)) === (await states(fresh)));
+  const paths = { home: "/", run: `/runs/${facts.run}`, log: `/runs/${facts.run}/stages/unit` };
+  for (const [name, page] of Object.entries(pages)) {
+    const fresh = await visitor.page(paths[name]);
+    fresh.watch.tolerate(/net::ERR_|Failed to load resource|EventSource/);
+    let seen = ["", ""];
+    await until(`${name} reads like a new page`, async () => {
+      seen = [await seenOn(page), await seenOn(fresh)];
+      return seen[0] === seen[1];
+    }).catch((error) => {
+      throw new Error(`${error.message}\n--- old:\n${seen[0]}\n--- new:\n${seen[1]}`);
+    });
+    await fresh.close();
+  }
   const lines = await log.locator("main").innerText();
   for (const nth of [1, 2, 3, 4]) {
     const count = lines.split(`line ${nth} of unit`).length - 1;

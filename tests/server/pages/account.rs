@@ -1,7 +1,7 @@
 //! `/account`: tokens are shown once, sessions end.
 
 use super::{Browser, check_page};
-use crate::support::Server;
+use crate::support::{PASSWORD, Server};
 use trunkline::model::Role;
 
 async fn bob() -> Server {
@@ -62,6 +62,56 @@ async fn a_token_is_shown_once_and_is_good_until_it_is_revoked() {
     assert_eq!(server.get(&token, "/api/v1/me").await.status, 401);
     let page = bob.get("/account/tokens?done=revoked").await;
     assert!(page.text.contains("Revoked.") && page.text.contains("revoked</span>"), "{page:?}");
+}
+
+#[tokio::test]
+async fn people_change_their_password_and_show_the_old_one() {
+    let server = bob().await;
+    let elsewhere = Browser::of(&server, "bob").await;
+    let bob = Browser::of(&server, "bob").await;
+    let new = "a much longer sentence";
+    for (old, new, sentence) in [
+        ("wrong horse battery", new, "The old password is wrong."),
+        (PASSWORD, "short", "15 to 256 characters"),
+    ] {
+        let refused = bob.post("/account/password", &[("old", old), ("new", new)]).await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        check_page(&refused);
+        assert!(refused.text.contains(sentence), "{refused:?}");
+        assert!(!refused.text.contains(old) && !refused.text.contains(new), "{refused:?}");
+    }
+    assert_eq!(elsewhere.get("/account").await.status, 200);
+    let changed = bob.post("/account/password", &[("old", PASSWORD), ("new", new)]).await;
+    assert_eq!(changed.header("location"), "/account?done=password", "{changed:?}");
+    let page = bob.get("/account?done=password").await;
+    assert!(page.text.contains("Your password is changed."), "{page:?}");
+    assert_eq!(elsewhere.get("/account").await.status, 303, "other sessions end");
+    assert_eq!(server.sign_in("bob", PASSWORD).await.status, 401);
+    assert_eq!(server.sign_in("bob", new).await.status, 200);
+    let token = server.token("ada", &["owner"]).await;
+    let log = server.get(&token, "/api/v1/audit?action=password.change").await.json();
+    assert_eq!(log["items"].as_array().unwrap().len(), 1, "{log}");
+    assert_eq!(log["items"][0]["actor"], "person:bob");
+}
+
+#[tokio::test]
+async fn wrong_old_passwords_make_the_next_try_wait() {
+    let server = bob().await;
+    let token = server.token("bob", &["admin"]).await;
+    let body = |old: &str| serde_json::json!({ "old_password": old, "new_password": "a much longer sentence" });
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        let answer = server.post(&token, "/api/v1/me/password", body("wrong horse battery")).await;
+        statuses.push(answer.status.as_u16());
+    }
+    assert_eq!(statuses, [422, 422, 422, 422, 422, 429]);
+    assert_eq!(server.sign_in("bob", PASSWORD).await.status, 200, "the sign-in counts its own");
+    server.clock.by_seconds(10);
+    let answer = server.post(&token, "/api/v1/me/password", body(PASSWORD)).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    let weak = server.token("bob", &["viewer"]).await;
+    let answer = server.post(&weak, "/api/v1/me/password", body(PASSWORD)).await;
+    assert_eq!(answer.status, 403, "{answer:?}");
 }
 
 #[tokio::test]

@@ -121,6 +121,20 @@ async fn programs_get_problems_and_people_get_pages() {
     assert_eq!(page.status, 404);
     check_page(&page);
     assert!(page.text.contains("this address does not exist"), "{page:?}");
+    for wanted in ["aria-label=\"Main\"", "Account of ada", "value=\"/nothing/here\""] {
+        assert!(page.text.contains(wanted), "{page:?}");
+    }
+    let nobody = get(&server, "/assets/old/nothing.js", &[]).await;
+    assert_eq!(nobody.status, 404);
+    assert!(!nobody.text.contains("aria-label=\"Main\""), "{nobody:?}");
+    // Where a form was sent to, nobody can come back to.
+    let bad = browser.post_as_is("/account/tokens", &[("csrf", "wrong")]).await;
+    assert_eq!(bad.status, 403);
+    for wanted in
+        ["aria-label=\"Main\"", "name=\"return_to\" value=\"/\"", "<code>X-CSRF-Token</code>"]
+    {
+        assert!(bad.text.contains(wanted), "{bad:?}");
+    }
     let token = server.token("ada", &["owner"]).await;
     for path in ["/nothing/here", "/api/v1/nothing"] {
         assert_eq!(server.get(&token, path).await.json()["status"], 404);

@@ -65,7 +65,7 @@ async fn a_failed_run_says_why_before_everything_else() {
     let browser = Browser::of(&scene.server, "viewer").await;
     let page = read(&browser, &format!("/runs/{id}")).await;
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("`{text}` is not in {page}"));
-    assert!(at("unit (two)</a> failed: the stage itself failed") < at("id=\"graph\""));
+    assert!(at("unit (two)</a> failed: a command failed") < at("id=\"graph\""));
     assert!(page.contains("<code>broken &#60;b&#62;here&#60;/b&#62;</code>"), "{page}");
     let stage = format!("/runs/{id}/stages/unit%20%28two%29");
     assert!(page.contains(&format!("href=\"{stage}?attempt=1&#38;line=1#L1\"")), "{page}");
@@ -78,6 +78,32 @@ async fn a_failed_run_says_why_before_everything_else() {
     assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="));
     let by_number = read(&browser, "/runs/1").await;
     assert!(by_number.contains(&format!("/live/runs/{id}")));
+}
+
+/// A hundred stages in ten layers, each with three needs.
+fn hundred() -> String {
+    let mut text = "version: 1\nname: ci\non: { manual: {} }\nstages:\n".to_owned();
+    for n in 0..100 {
+        let needs =
+            (0..3).map(|it| format!("service-{:02}-unit-tests", n - 10 + (n + it) % 10 - n % 10));
+        let needs: Vec<_> = if n < 10 { Vec::new() } else { needs.collect() };
+        let needs = needs.join(", ");
+        let line = format!(
+            "  service-{n:02}-unit-tests: {{ image: none, needs: [{needs}], run: 'true' }}\n"
+        );
+        text.push_str(&line);
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_of_a_hundred_stages_is_a_page_of_less_than_a_hundred_kilobytes() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", &hundred())]).await;
+    let id = driven(&scene, json!({ "pipeline": "ci" })).await;
+    let page = read(&Browser::of(&scene.server, "ada").await, &format!("/runs/{id}")).await;
+    assert_eq!(page.matches("<foreignObject").count(), 100);
+    assert_eq!(page.matches("again…</a>").count(), 100);
+    assert!(page.len() < 100_000, "{} bytes", page.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

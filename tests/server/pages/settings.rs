@@ -369,6 +369,26 @@ async fn members_are_added_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn a_team_gets_another_name_for_people() {
+    let server = shop().await;
+    let admin = Browser::of(&server, "admin").await;
+    let path = "/teams/shop/settings";
+    leads_to(&admin.post(path, &[("title", " The <shop> ")]).await, &format!("{path}?done=saved"));
+    let page = admin.get("/teams/shop").await;
+    assert!(page.text.contains("<h1>The &#60;shop&#62;</h1>"), "{page:?}");
+    says(&admin.post(path, &[("title", " ")]).await, "has 1 to 200 characters");
+    let viewer = Browser::of(&server, "viewer").await;
+    assert_eq!(viewer.post(path, &[("title", "Mine")]).await.status, 403);
+    assert!(!viewer.get(path).await.text.contains("id=\"title\""));
+    let token = server.token("admin", &["admin"]).await;
+    let body = Some(json!({ "title": "Shop" }));
+    let answer = server.call(&token, Method::PATCH, ("/api/v1/teams/shop", body)).await;
+    assert_eq!(answer.json()["title"], "Shop");
+    let changed = audited(&server, "team.change").await;
+    assert_eq!(changed, vec![("person:admin".to_owned(), "shop".to_owned()); 2]);
+}
+
+#[tokio::test]
 async fn schedules_say_when_they_fire() {
     let server = shop().await;
     let store = &server.app.store;

@@ -2,10 +2,12 @@
 
 use axum::extract::State;
 
+use super::content::{PromptBody, ReleaseBody, bodies};
 use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
 use crate::source::FileStat;
+use crate::store::spend::sums::SpendRow;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
@@ -46,8 +48,30 @@ pub(super) struct ApprovalBody {
     /// Why it cannot be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes_problem: Option<String>,
+    /// The digests of the release. Absent when the pipeline names none, or they cannot be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseBody>,
+    /// Prompts that differ, line by line; of very many and very long ones, the beginning.
+    prompts: Vec<PromptBody>,
     /// Metrics that are not what they were.
     metrics: Vec<MetricBody>,
+    /// What the stages of the run have spent on models so far, the dearest first.
+    spend: Vec<SpendBody>,
+}
+
+/// What a stage has spent on models.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct SpendBody {
+    /// Key of the stage.
+    stage: String,
+    /// How many calls.
+    calls: i64,
+    /// Tokens of prompts.
+    input_tokens: i64,
+    /// Tokens of answers.
+    output_tokens: i64,
+    /// Money, in billionths of a US dollar.
+    cost_usd_nanos: i64,
 }
 
 /// What one person has said.
@@ -133,12 +157,14 @@ pub(super) async fn show_approval(
     Path((run, stage)): Path<(String, String)>,
 ) -> Result<Json<ApprovalBody>, Problem> {
     let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
-    Ok(Json(ApprovalBody::new(seen.shown, seen.refusal)))
+    let spend = seen.spend.into_iter().map(SpendBody::from).collect();
+    Ok(Json(ApprovalBody { spend, ..ApprovalBody::new(seen.shown, seen.refusal) }))
 }
 
 impl ApprovalBody {
     fn new(shown: ShownApproval, refusal: Option<String>) -> Self {
         let parts = |parts: Vec<Part>| parts.into_iter().map(PartBody::from).collect();
+        let (release, prompts) = bodies(shown.content);
         Self {
             stage: shown.key,
             status: shown.status.to_string(),
@@ -154,8 +180,18 @@ impl ApprovalBody {
             base: shown.base.map(BaseBody::from),
             changes: shown.parts.map(parts),
             changes_problem: shown.problem,
+            release,
+            prompts,
             metrics: shown.metrics.into_iter().map(MetricBody::from).collect(),
+            spend: Vec::new(),
         }
+    }
+}
+
+impl From<SpendRow> for SpendBody {
+    fn from(row: SpendRow) -> Self {
+        let SpendRow { name: stage, calls, input_tokens, output_tokens, cost, .. } = row;
+        Self { stage, calls, input_tokens, output_tokens, cost_usd_nanos: cost.0 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 
+use super::content::{PromptBody, ReleaseBody, bodies};
 use super::show_approval::{BaseBody, PartBody};
 use crate::desk::runs::SeenRun;
 use crate::http::{App, Json, Path, Problem, Visitor};
@@ -18,6 +19,11 @@ pub(super) struct ChangesBody {
     /// Why it cannot be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     changes_problem: Option<String>,
+    /// The digests of the release. Absent when the pipeline names none, or they cannot be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<ReleaseBody>,
+    /// Prompts that differ, line by line; of very many and very long ones, the beginning.
+    prompts: Vec<PromptBody>,
 }
 
 /// Shows what a run brings, compared with the last green run of the trunk before it.
@@ -33,9 +39,12 @@ pub(super) async fn show_changes(
     Path(run): Path<String>,
 ) -> Result<Json<ChangesBody>, Problem> {
     let changes = SeenRun::find(&app, &visitor, &run).await?.changes(&app).await?;
+    let (release, prompts) = bodies(changes.content);
     Ok(Json(ChangesBody {
         base: changes.base.map(BaseBody::from),
         changes: changes.parts.map(|parts| parts.into_iter().map(PartBody::from).collect()),
         changes_problem: changes.problem,
+        release,
+        prompts,
     }))
 }

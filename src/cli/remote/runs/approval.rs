@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::approvals::{Answer, ComparedRun, MetricChange, Part, PartKind, ShownApproval};
+use crate::approvals::{
+    Answer, ComparedRun, ContentChange, MetricChange, Part, PartKind, ShownApproval,
+};
 use crate::cli::remote::{Call, Remote, RemoteError};
 use crate::model::{Milliseconds, RunId, StageStatus, Timestamp};
 use crate::pipeline::plan::Approval;
@@ -109,6 +111,8 @@ impl From<Shown> for ShownApproval {
             base: shown.base.map(ComparedRun::from),
             parts: shown.changes.map(parts),
             problem: shown.changes_problem,
+            // The terminal shows neither digests nor lines.
+            content: ContentChange::default(),
             metrics: shown.metrics.into_iter().map(MetricChange::from).collect(),
         }
     }

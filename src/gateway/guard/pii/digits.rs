@@ -124,13 +124,16 @@ fn has_brand(digits: &[u32]) -> bool {
     let prefix = |length: usize| digits.iter().take(length).fold(0, |sum, it| sum * 10 + it);
     let (two, three, four) = (prefix(2), prefix(3), prefix(4));
     match digits.len() {
-        15 => matches!(two, 34 | 37),
+        15 => matches!(two, 34 | 37) || matches!(four, 1800 | 2131),
         14 => matches!(three, 300..=305) || matches!(two, 36 | 38 | 39),
         16 if matches!(two, 51..=55) || matches!(four, 2221..=2720) => true,
         13 | 16 | 19 if prefix(1) == 4 => true,
         16..=19 if matches!(three, 644..=649) || four == 6011 || matches!(two, 62 | 65) => true,
         16..=19 if matches!(four, 3528..=3589) => true,
-        12..=19 => matches!(four, 5018 | 5020 | 5038 | 5893 | 6304 | 6759 | 6761..=6763),
+        12..=19 => {
+            matches!(four, 604 | 5018 | 5020 | 5038 | 6304 | 6390 | 6759 | 6761..=6763)
+                || matches!(two, 56..=58)
+        }
         _ => false,
     }
 }

@@ -19,9 +19,16 @@ const SHORTEST_IPV6: usize = 7;
 pub(super) fn ipv4(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
     let address = text.get(range.clone()).and_then(|it| it.parse::<Ipv4Addr>().ok());
     let is_one = address.is_some_and(|it| !it.is_loopback() && !it.is_unspecified());
-    if is_one && stands_alone(text, &range, ".") {
+    if is_one && stands_alone(text, &range, ".") && !is_version(text, range.start) {
         found.push(range);
     }
+}
+
+/// `Chrome/13.0.782.0`.
+fn is_version(text: &str, start: usize) -> bool {
+    let before = text.get(..start).unwrap_or_default();
+    let name = before.strip_suffix('/');
+    name.is_some_and(|it| it.ends_with(|letter: char| letter.is_ascii_alphabetic()))
 }
 
 pub(super) fn ipv6(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {

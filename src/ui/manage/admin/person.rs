@@ -9,7 +9,7 @@ use crate::desk::server::people;
 use crate::http::{App, Path, Problem};
 use crate::store::access::people::PersonRow;
 use crate::store::access::teams::MemberRow;
-use crate::ui::form::{Posted, Sent, again, encoded, mistake, onward};
+use crate::ui::form::{Posted, Sent, encoded, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -71,15 +71,14 @@ async fn apply(
     visit: &Visit,
     (login, change): (&str, PersonChange),
 ) -> Result<Response, Problem> {
-    match people::change(app, &visit.visitor, (login, change)).await {
-        Ok(_) => Ok(onward(&format!("/admin/people/{}?done=saved", encoded(login)))),
-        Err(problem) => {
-            let problem = mistake(problem)?;
-            let mut shown = new_page(app, visit, login).await?;
-            shown.place.problem = Some(problem);
-            again(&shown)
-        }
-    }
+    let changed = people::change(app, &visit.visitor, (login, change)).await;
+    let done = changed.map(|_| format!("/admin/people/{}?done=saved", encoded(login)));
+    settle(done, |problem| async move {
+        let mut shown = new_page(app, visit, login).await?;
+        shown.place.problem = Some(problem);
+        Ok(shown)
+    })
+    .await
 }
 
 pub(super) async fn change(

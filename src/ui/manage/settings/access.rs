@@ -10,7 +10,7 @@ use crate::http::{App, Path, Problem};
 use crate::model::ForgeKind;
 use crate::projects::StoredCredential;
 use crate::store::access::projects::ProjectRow;
-use crate::ui::form::{Posted, Sent, again, lines, mistake, onward};
+use crate::ui::form::{Posted, Sent, lines, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 
@@ -97,16 +97,16 @@ pub(super) async fn save(
     Sent(visit, form): Sent<AccessForm>,
 ) -> Result<Response, Problem> {
     let mut found = OfProject::find_to_change(&app, &visit, (&names, "/access")).await?;
-    match credential(&form) {
-        Ok(credential) => {
-            settings::set_credential(&app, &found.project, &credential).await?;
-            Ok(onward(&format!("{}/access?done=saved", found.place.path)))
-        }
-        Err(problem) => {
-            found.place.problem = Some(mistake(problem)?);
-            again(&new_page(&app, &visit, (found, form.user)).await?)
-        }
-    }
+    let saved = match credential(&form) {
+        Ok(credential) => settings::set_credential(&app, &found.project, &credential).await,
+        Err(problem) => Err(problem),
+    };
+    let done = saved.map(|()| format!("{}/access?done=saved", found.place.path));
+    settle(done, |problem| async move {
+        found.place.problem = Some(problem);
+        new_page(&app, &visit, (found, form.user)).await
+    })
+    .await
 }
 
 pub(super) async fn remove(

@@ -10,7 +10,7 @@ use crate::http::{App, Path, Problem};
 use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;
-use crate::ui::form::{Posted, Sent, again, mistake, number, onward};
+use crate::ui::form::{Posted, Sent, number, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -154,13 +154,12 @@ pub(super) async fn save(
         Ok(after) => app.store.change_project(&before, &after).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
-    match saved {
-        Ok(()) => Ok(onward(&format!("{}?done=saved", found.place.path))),
-        Err(problem) => {
-            found.place.problem = Some(mistake(problem)?);
-            again(&new_page(&app, &visit, (found, Some(form))).await?)
-        }
-    }
+    let done = saved.map(|()| format!("{}?done=saved", found.place.path));
+    settle(done, |problem| async move {
+        found.place.problem = Some(problem);
+        new_page(&app, &visit, (found, Some(form))).await
+    })
+    .await
 }
 
 pub(super) async fn save_retention(
@@ -175,14 +174,13 @@ pub(super) async fn save_retention(
         Ok(wanted) => settings::save_retention(&app, &found.project, wanted).await,
         Err(problem) => Err(problem),
     };
-    match saved {
-        Ok(()) => Ok(onward(&format!("{}?done=saved", found.place.path))),
-        Err(problem) => {
-            found.place.problem = Some(mistake(problem)?);
-            let page = new_page(&app, &visit, (found, None)).await?;
-            again(&GeneralPage { retention: form, ..page })
-        }
-    }
+    let done = saved.map(|()| format!("{}?done=saved", found.place.path));
+    settle(done, |problem| async move {
+        found.place.problem = Some(problem);
+        let page = new_page(&app, &visit, (found, None)).await?;
+        Ok(GeneralPage { retention: form, ..page })
+    })
+    .await
 }
 
 pub(super) async fn save_badge(

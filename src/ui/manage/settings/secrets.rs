@@ -10,7 +10,7 @@ use crate::http::{App, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::{ProjectId, Role};
 use crate::secrets::rules::Rules;
 use crate::store::sealed::secrets::SecretRow;
-use crate::ui::form::{Posted, Sent, again, encoded, lines, listed, mistake, onward};
+use crate::ui::form::{Posted, Sent, encoded, lines, listed, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -121,6 +121,18 @@ impl Scene {
         Ok(Self { place, holder, beside: None })
     }
 
+    /// The form once more. The value has to be typed again: no page ever has it.
+    async fn again(
+        mut self,
+        app: &App,
+        visit: &Visit,
+        (mut form, problem): (SecretForm, String),
+    ) -> Result<SecretsPage, Problem> {
+        self.place.problem = Some(problem + " The value has to be typed again.");
+        form.value.clear();
+        self.page(app, visit, (form, PageQuery::default())).await
+    }
+
     async fn page(
         self,
         app: &App,
@@ -188,15 +200,13 @@ pub(super) async fn save_of_project(
 ) -> Result<Response, Problem> {
     let named = (names.0.as_str(), names.1.as_str());
     let holder = secrets::of_project(&app, &visit.visitor, (named, Role::Admin)).await?;
-    match set(&app, &visit.visitor, (holder, &form)).await {
-        Ok(()) => {
-            Ok(onward(&format!("/projects/{}/{}/settings/secrets?done=saved", names.0, names.1)))
-        }
-        Err(problem) => {
-            let scene = Scene::of_project(&app, &visit, &names).await?;
-            say(&app, &visit, (scene, form, problem)).await
-        }
-    }
+    let saved = set(&app, &visit.visitor, (holder, &form)).await;
+    let path = format!("/projects/{}/{}/settings/secrets?done=saved", names.0, names.1);
+    settle(saved.map(|()| path), |problem| async move {
+        let scene = Scene::of_project(&app, &visit, &names).await?;
+        scene.again(&app, &visit, (form, problem)).await
+    })
+    .await
 }
 
 pub(super) async fn save_of_team(
@@ -205,13 +215,13 @@ pub(super) async fn save_of_team(
     Sent(visit, form): Sent<SecretForm>,
 ) -> Result<Response, Problem> {
     let holder = secrets::of_team(&app, &visit.visitor, (&team, Role::Admin)).await?;
-    match set(&app, &visit.visitor, (holder, &form)).await {
-        Ok(()) => Ok(onward(&format!("/teams/{team}/settings/secrets?done=saved"))),
-        Err(problem) => {
-            let scene = Scene::of_team(&app, &visit, &team).await?;
-            say(&app, &visit, (scene, form, problem)).await
-        }
-    }
+    let saved = set(&app, &visit.visitor, (holder, &form)).await;
+    let path = format!("/teams/{team}/settings/secrets?done=saved");
+    settle(saved.map(|()| path), |problem| async move {
+        let scene = Scene::of_team(&app, &visit, &team).await?;
+        scene.again(&app, &visit, (form, problem)).await
+    })
+    .await
 }
 
 async fn set(
@@ -232,17 +242,6 @@ async fn set(
     };
     secrets::save(app, visitor, (holder, new)).await?;
     Ok(())
-}
-
-/// The form once more. The value has to be typed again: no page ever has it.
-async fn say(
-    app: &App,
-    visit: &Visit,
-    (mut scene, mut form, problem): (Scene, SecretForm, Problem),
-) -> Result<Response, Problem> {
-    scene.place.problem = Some(mistake(problem)? + " The value has to be typed again.");
-    form.value.clear();
-    again(&scene.page(app, visit, (form, PageQuery::default())).await?)
 }
 
 pub(super) async fn remove_of_project(

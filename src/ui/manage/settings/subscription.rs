@@ -12,7 +12,7 @@ use crate::http::{App, Path, Problem};
 use crate::model::Role;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
-use crate::ui::form::{Posted, Sent, again, listed, mistake, onward};
+use crate::ui::form::{Posted, Sent, again, listed, mistake, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -120,15 +120,13 @@ pub(super) async fn change(
         is_enabled: Some(!form.enabled.is_empty()),
     };
     let wanted = ((named.0.as_str(), named.2.as_str()), change);
-    match subscriptions::change(&app, &visit.visitor, wanted).await {
-        Ok(_) => Ok(onward(&format!("{}?done=saved", path(&named)))),
-        Err(problem) => {
-            let problem = mistake(problem)?;
-            let mut shown = new_page(&app, &visit, &named).await?;
-            shown.place.problem = Some(problem);
-            again(&SubscriptionPage { events: form.events, branches: form.branches, ..shown })
-        }
-    }
+    let changed = subscriptions::change(&app, &visit.visitor, wanted).await;
+    settle(changed.map(|_| format!("{}?done=saved", path(&named))), |problem| async move {
+        let mut shown = new_page(&app, &visit, &named).await?;
+        shown.place.problem = Some(problem);
+        Ok(SubscriptionPage { events: form.events, branches: form.branches, ..shown })
+    })
+    .await
 }
 
 pub(super) async fn test(

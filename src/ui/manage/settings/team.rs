@@ -9,7 +9,7 @@ use crate::desk::teams;
 use crate::http::{App, Path, Problem, ProblemKind, Subject};
 use crate::model::Role;
 use crate::store::access::teams::{MemberRow, TeamRow};
-use crate::ui::form::{Posted, Sent, again, mistake, onward};
+use crate::ui::form::{Posted, Sent, again, mistake, onward, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 
@@ -48,6 +48,12 @@ pub(super) struct MemberForm {
     role: String,
 }
 
+/// Another name for people.
+#[derive(Debug, serde::Deserialize)]
+pub(super) struct TitleForm {
+    title: String,
+}
+
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct NoForm {}
 
@@ -68,6 +74,22 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let found = OfTeam::find(&app, &visit, (&team, "")).await?;
     page(&new_page(&app, &visit, (found, MemberForm::default())).await?)
+}
+
+pub(super) async fn rename(
+    State(app): State<App>,
+    Path(team): Path<String>,
+    Sent(visit, form): Sent<TitleForm>,
+) -> Result<Response, Problem> {
+    let changed = teams::change_title(&app, &visit.visitor, (&team, &form.title)).await;
+    let done = changed.map(|_| format!("/teams/{team}/settings?done=saved"));
+    settle(done, |problem| async move {
+        let mut found = OfTeam::find(&app, &visit, (&team, "")).await?;
+        found.place.problem = Some(problem);
+        found.team.title = form.title;
+        new_page(&app, &visit, (found, MemberForm::default())).await
+    })
+    .await
 }
 
 pub(super) async fn save(

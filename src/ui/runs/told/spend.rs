@@ -1,0 +1,105 @@
+//! What a run has spent on models, as pages tell it. Pure.
+
+use super::dollars;
+use crate::model::UsdNanos;
+use crate::store::spend::sums::SpendRow;
+
+/// What all stages have spent together, and each of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::ui) struct Spend {
+    pub(in crate::ui) cost: String,
+    pub(in crate::ui) calls: usize,
+    pub(in crate::ui) input: String,
+    pub(in crate::ui) output: String,
+    /// What caches and recordings have saved, where that is something.
+    pub(in crate::ui) saved: Option<String>,
+    pub(in crate::ui) stages: Vec<StageSpend>,
+}
+
+/// What one stage has spent.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::ui) struct StageSpend {
+    pub(in crate::ui) name: String,
+    pub(in crate::ui) calls: i64,
+    pub(in crate::ui) input: String,
+    pub(in crate::ui) output: String,
+    pub(in crate::ui) cost: String,
+}
+
+impl Spend {
+    /// `None` when no model was called.
+    pub(in crate::ui) fn of(rows: &[SpendRow]) -> Option<Self> {
+        if rows.is_empty() {
+            return None;
+        }
+        let sum = |of: fn(&SpendRow) -> i64| rows.iter().map(of).sum::<i64>();
+        let saved = UsdNanos(sum(|it| it.avoided.0));
+        Some(Self {
+            cost: money(UsdNanos(sum(|it| it.cost.0))),
+            calls: usize::try_from(sum(|it| it.calls)).unwrap_or_default(),
+            input: grouped(sum(|it| it.input_tokens)),
+            output: grouped(sum(|it| it.output_tokens)),
+            saved: (saved.0 > 0).then(|| money(saved)),
+            stages: rows.iter().map(StageSpend::of).collect(),
+        })
+    }
+}
+
+impl StageSpend {
+    fn of(row: &SpendRow) -> Self {
+        Self {
+            name: if row.name.is_empty() { "no stage".to_owned() } else { row.name.clone() },
+            calls: row.calls,
+            input: grouped(row.input_tokens),
+            output: grouped(row.output_tokens),
+            cost: money(row.cost),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "what is shown has fewer digits")]
+fn money(cost: UsdNanos) -> String {
+    dollars(cost.0 as f64 / UsdNanos::PER_USD as f64)
+}
+
+/// `12,345`
+fn grouped(count: i64) -> String {
+    let digits = count.max(0).to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(name: &str, cost: i64, avoided: i64) -> SpendRow {
+        SpendRow {
+            name: name.to_owned(),
+            calls: 2,
+            answered_here: 0,
+            input_tokens: 1_234_567,
+            output_tokens: 89,
+            cost: UsdNanos(cost),
+            avoided: UsdNanos(avoided),
+            lost: UsdNanos(0),
+        }
+    }
+
+    #[test]
+    fn stages_are_summed() {
+        let spend = Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)]);
+        let spend = spend.unwrap();
+        assert_eq!((spend.cost.as_str(), spend.calls), ("$0.013", 4));
+        assert_eq!((spend.input.as_str(), spend.output.as_str()), ("2,469,134", "178"));
+        assert_eq!(spend.saved.as_deref(), Some("$0.0020"));
+        assert_eq!(spend.stages[1].cost, "$0.00050");
+        assert_eq!(Spend::of(&[]), None);
+    }
+}

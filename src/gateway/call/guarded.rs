@@ -23,7 +23,7 @@ const PROVIDER: &str = "guardrail";
 
 /// An answer that does not fit its schema.
 #[derive(Debug)]
-pub(super) struct Violation {
+pub struct Violation {
     rule: Arc<Rule>,
     answer: String,
     wrong: String,

@@ -1,7 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::guard::tests::screen;
+use std::sync::LazyLock;
+
+use crate::gateway::budget::scope::Subject;
+use crate::gateway::guard::Guard;
+use crate::gateway::guard::tests::{guard, screen};
 
 const RULES: &str = r#"
     [[guardrail]]
@@ -92,7 +96,9 @@ fn through(mut filter: Filter, stream: &str, size: usize) -> (String, Filter) {
 }
 
 fn asked() -> Screen {
-    let mut screen = screen(RULES);
+    // Patterns are compiled once: that takes long without optimisation.
+    static GUARD: LazyLock<Guard> = LazyLock::new(|| guard(RULES));
+    let mut screen = GUARD.screen("ci", &Subject::default(), "m1").unwrap();
     screen
         .request(
             r#"{"messages":[{"content":"I am me@home.example, key sk-abcdefghijklmnop1234"}]}"#,

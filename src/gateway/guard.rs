@@ -375,12 +375,9 @@ fn blank_logprobs(value: &mut Value) -> bool {
             if name != "logprobs" {
                 return blank_logprobs(value) | any;
             }
-            match value {
-                Value::Array(list) if !list.is_empty() => list.clear(),
-                Value::Object(_) => *value = Value::Null,
-                _ => return any,
-            }
-            true
+            let says_nothing = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            *value = if value.is_array() { Value::Array(Vec::new()) } else { Value::Null };
+            any || !says_nothing
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }

@@ -182,11 +182,9 @@ fn visible(text: &str) -> String {
 pub fn untrusted(request: &Value) -> Vec<String> {
     let mut found = Vec::new();
     for name in ["messages", "input"] {
-        match request.get(name) {
-            Some(Value::String(text)) => found.push(text.clone()),
-            Some(Value::Array(items)) => items.iter().for_each(|it| of_item(it, &mut found)),
-            _ => {}
-        }
+        let Some(said) = request.get(name) else { continue };
+        found.extend(said.as_str().map(ToOwned::to_owned));
+        said.as_array().into_iter().flatten().for_each(|it| of_item(it, &mut found));
     }
     if let Some(prompt) = request.get("prompt") {
         of_content(prompt, &mut found);
@@ -212,25 +210,14 @@ fn of_item(item: &Value, found: &mut Vec<String>) {
 }
 
 fn of_content(content: &Value, found: &mut Vec<String>) {
-    match content {
-        Value::String(text) => found.push(text.clone()),
-        Value::Array(parts) => {
-            for part in parts {
-                if let Some(text) = part.as_str().or_else(|| part.get("text")?.as_str()) {
-                    found.push(text.to_owned());
-                }
-                // A result of a tool, which again has parts, but no deeper ones.
-                match part.get("content") {
-                    Some(Value::String(text)) => found.push(text.clone()),
-                    Some(Value::Array(inner)) => {
-                        let texts = inner.iter().filter_map(|it| it.get("text")?.as_str());
-                        found.extend(texts.map(ToOwned::to_owned));
-                    }
-                    _ => {}
-                }
-            }
-        }
-        _ => {}
+    let text = |it: &Value| it.as_str().or_else(|| it.get("text")?.as_str()).map(ToOwned::to_owned);
+    found.extend(content.as_str().map(ToOwned::to_owned));
+    for part in content.as_array().into_iter().flatten() {
+        found.extend(text(part));
+        // A result of a tool, which again has parts, but no deeper ones.
+        let Some(inner) = part.get("content") else { continue };
+        found.extend(inner.as_str().map(ToOwned::to_owned));
+        found.extend(inner.as_array().into_iter().flatten().filter_map(text));
     }
 }
 

@@ -5,8 +5,6 @@ use std::collections::HashMap;
 
 /// Texts that are kept apart in one call. What comes beyond has a placeholder without a number.
 const AT_MOST: usize = 10_000;
-/// The longest placeholder.
-pub const LONGEST: usize = 24;
 
 /// The placeholders of one call.
 #[derive(Debug, Default)]
@@ -67,15 +65,12 @@ impl Placeholders {
             out.push_str(rest.get(..start).unwrap_or_default());
             rest = rest.get(start..).unwrap_or_default();
             let end = rest.find(']').map_or(0, |it| it + 1);
-            match self.texts.get(rest.get(..end).unwrap_or_default()) {
-                Some(text) => {
-                    out.push_str(&if is_json { escaped(text) } else { text.clone() });
-                    rest = rest.get(end..).unwrap_or_default();
-                }
-                None => {
-                    out.push('[');
-                    rest = rest.get(1..).unwrap_or_default();
-                }
+            if let Some(text) = self.texts.get(rest.get(..end).unwrap_or_default()) {
+                out.push_str(&if is_json { escaped(text) } else { text.clone() });
+                rest = rest.get(end..).unwrap_or_default();
+            } else {
+                out.push('[');
+                rest = rest.get(1..).unwrap_or_default();
             }
         }
         out.push_str(rest);

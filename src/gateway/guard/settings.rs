@@ -121,7 +121,7 @@ impl Guardrail {
         let finds_places = is(RuleKind::Pii) || is(RuleKind::Topics);
         let wrong = [
             (self.kinds.is_some() && !is(RuleKind::Pii), "`kinds` is for the rule `pii`"),
-            (!self.words.is_empty() != is(RuleKind::Topics), "the rule `topics` has `words`"),
+            (self.words.is_empty() == is(RuleKind::Topics), "the rule `topics` has `words`"),
             (self.restore && !finds_places, "`restore` is for the rules `pii` and `topics`"),
             (self.restore && self.way == Way::Out, "`restore` needs the way `in` or `both`"),
             (self.action == Action::Redact && !finds_places, "it finds nothing to `redact`"),

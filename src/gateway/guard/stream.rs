@@ -209,7 +209,7 @@ impl Lane {
         for (channel, range, form) in pieces {
             let text =
                 texts::decode(data.get(range.clone()).unwrap_or_default()).unwrap_or_default();
-            let new = self.piece(&channel, (&text, form), &template, &closes)?;
+            let new = self.piece(&channel, (&text, form), template.as_ref(), &closes)?;
             if new != text {
                 edits.push((range, texts::encode(&new)));
             }
@@ -269,7 +269,7 @@ impl Lane {
         &mut self,
         name: &str,
         (text, form): (&str, Form),
-        template: &Option<Arc<Template>>,
+        template: Option<&Arc<Template>>,
         closes: &Closes,
     ) -> Result<String, Stopped> {
         let channel = self.channels.entry(name.to_owned()).or_insert_with(|| Channel {
@@ -278,7 +278,7 @@ impl Lane {
             template: None,
             said: String::new(),
         });
-        channel.template.clone_from(template);
+        channel.template = template.cloned();
         if !self.judges.is_empty() && channel.said.len() + text.len() <= TEXT_BYTES {
             channel.said.push_str(text);
         }

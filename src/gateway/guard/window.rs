@@ -75,8 +75,8 @@ impl Window {
         let out = screen.replaced(Way::Out, &text, base..cut, (&hits, form))?;
         let seen = text.get(..cut).unwrap_or_default();
         let keep = seen.ceil_char_boundary(seen.len().saturating_sub(BEFORE));
-        self.before = seen.get(keep..).unwrap_or_default().to_owned();
-        self.held = text.get(cut..).unwrap_or_default().to_owned();
+        seen.get(keep..).unwrap_or_default().clone_into(&mut self.before);
+        text.get(cut..).unwrap_or_default().clone_into(&mut self.held);
         Ok(out)
     }
 }

@@ -144,7 +144,7 @@ pub fn is_luhn(digits: &[u32]) -> bool {
     let double = |it: u32| if it > 4 { it * 2 - 9 } else { it * 2 };
     let each = digits.iter().rev().enumerate();
     let sum: u32 = each.map(|(place, it)| if place % 2 == 1 { double(*it) } else { *it }).sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// The digits of a text.

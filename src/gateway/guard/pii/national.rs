@@ -137,7 +137,7 @@ fn is_polish(digits: &[u32]) -> bool {
     let (month, day) = (two(2) % 20, two(4));
     let weights = [1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1];
     let sum: u32 = digits.iter().zip(weights).map(|(it, weight)| it * weight).sum();
-    (1..=12).contains(&month) && (1..=31).contains(&day) && sum % 10 == 0
+    (1..=12).contains(&month) && (1..=31).contains(&day) && sum.is_multiple_of(10)
 }
 
 /// ISO 7064 modulo 11, 10. Of the first ten digits one is there twice or three times, the others at
@@ -177,5 +177,5 @@ fn ch(text: &str, range: Range<usize>, found: &mut Vec<Range<usize>>) {
     let digits = digits::of(text.get(range.clone()).unwrap_or_default());
     let weight = |(place, it): (usize, &u32)| if place % 2 == 0 { *it } else { it * 3 };
     let sum: u32 = digits.iter().enumerate().map(weight).sum();
-    take(digits.len() == 13 && sum % 10 == 0 && is_alone(text, &range), range, found);
+    take(digits.len() == 13 && sum.is_multiple_of(10) && is_alone(text, &range), range, found);
 }

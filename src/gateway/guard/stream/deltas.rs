@@ -79,7 +79,7 @@ fn of_chunk(event: &Value, path: &[Step<'_>]) -> Option<(String, Form)> {
 
 fn of_response(event: &Value, path: &[Step<'_>]) -> Option<(String, Form)> {
     let kind = event.get("type")?.as_str()?;
-    if path != [Step::Key("delta")] || !kind.ends_with(".delta") {
+    if path != [Step::Key("delta")] || !ends_in(kind, "delta") {
         return None;
     }
     let is_json = kind.contains("arguments") || kind.contains("input");
@@ -112,7 +112,7 @@ pub fn closes(operation: Operation, event: &Value) -> Closes {
             "response.completed" | "response.incomplete" | "response.failed" | "error" => {
                 Closes::All
             }
-            _ if kind.ends_with(".done") => Closes::Some(vec![format!("{}/", item(event))]),
+            _ if ends_in(kind, "done") => Closes::Some(vec![format!("{}/", item(event))]),
             _ => Closes::Nothing,
         },
         Operation::Embeddings | Operation::Moderations | Operation::CountTokens => Closes::Nothing,
@@ -130,6 +130,10 @@ pub fn is_last(event: &Value) -> bool {
 #[must_use]
 pub fn is_answer(name: &str) -> bool {
     name.ends_with("/content") || name.ends_with("/text") || name.contains("output_text")
+}
+
+fn ends_in(kind: &str, end: &str) -> bool {
+    kind.rsplit_once('.').is_some_and(|it| it.1 == end)
 }
 
 /// What names the item of a response that an event is about.

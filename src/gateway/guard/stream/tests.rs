@@ -49,7 +49,11 @@ fn events(operation: Operation, pieces: &[String]) -> String {
             out += "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
             out += "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
         }
-        _ => {
+        Operation::Responses
+        | Operation::Completions
+        | Operation::Embeddings
+        | Operation::Moderations
+        | Operation::CountTokens => {
             for it in pieces {
                 out += &format!(
                     "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"i\",\"content_index\":0,\"delta\":{}}}\n\n",

@@ -136,27 +136,7 @@ impl Maker {
                     "TRWAGMYFPDXBNJZSQVHLCKE".as_bytes()[(number % 23) as usize] as char
                 )
             }
-            Kind::Phone => match self.0.u8(..4) {
-                0 => format!("+49 {} {}", self.0.u32(30..99), self.0.u32(100_000..9_999_999)),
-                1 => format!(
-                    "({}) {}-{}",
-                    self.0.u32(212..990),
-                    self.0.u32(200..999),
-                    self.0.u32(1000..9999)
-                ),
-                2 => format!(
-                    "0{} {} {}",
-                    self.0.u32(20..29),
-                    self.0.u32(1000..9999),
-                    self.0.u32(1000..9999)
-                ),
-                _ => format!(
-                    "+1{}{}{}",
-                    self.0.u32(212..990),
-                    self.0.u32(200..999),
-                    self.0.u32(1000..9999)
-                ),
-            },
+            Kind::Phone => self.phone(),
             Kind::Ip => format!(
                 "{}.{}.{}.{}",
                 self.0.u32(1..126),
@@ -173,6 +153,30 @@ impl Maker {
                 if self.0.bool() { "ABCDEFGHIJKLMNOP" } else { "QRSTUVWXYZ234567" }
             )
             .replace("ghp_", "ghp_abcdefghijklmnopqrstuvwx"),
+        }
+    }
+
+    fn phone(&mut self) -> String {
+        match self.0.u8(..4) {
+            0 => format!("+49 {} {}", self.0.u32(30..99), self.0.u32(100_000..9_999_999)),
+            1 => format!(
+                "({}) {}-{}",
+                self.0.u32(212..990),
+                self.0.u32(200..999),
+                self.0.u32(1000..9999)
+            ),
+            2 => format!(
+                "0{} {} {}",
+                self.0.u32(20..29),
+                self.0.u32(1000..9999),
+                self.0.u32(1000..9999)
+            ),
+            _ => format!(
+                "+1{}{}{}",
+                self.0.u32(212..990),
+                self.0.u32(200..999),
+                self.0.u32(1000..9999)
+            ),
         }
     }
 

@@ -303,3 +303,18 @@ async fn a_classifier_is_asked_and_when_it_is_silent_the_settings_decide() {
         world.end().await;
     }
 }
+
+#[test]
+fn the_examples_of_the_pages_are_settings() {
+    let pages =
+        [include_str!("../../../docs/guardrails.md"), include_str!("../../../docs/cache.md")];
+    let blocks = pages.iter().flat_map(|it| it.split("```toml\n").skip(1));
+    let blocks: Vec<_> = blocks.filter_map(|it| Some(it.split_once("```")?.0)).collect();
+    assert_eq!(blocks.len(), 6);
+    for block in blocks {
+        let settings =
+            crate::gateway::settings::read(block).unwrap_or_else(|it| panic!("{it}: {block}"));
+        let schema = |_: &str| Ok("{}".to_owned());
+        crate::gateway::guard::Guard::new(&settings.guardrails, &schema).unwrap();
+    }
+}

@@ -125,7 +125,9 @@ pub fn plan(load: Load, replica: Replica, headroom: f64) -> Result<Plan, NoPlan>
         utilisation: tokens_per_second / (replica.tokens_per_second * count),
         in_flight,
         in_flight_per_replica: in_flight.map(|it| it / count),
-        tokens_per_second_of_a_call: load.seconds_per_response.map(|it| load.tokens_per_response / it),
+        tokens_per_second_of_a_call: load
+            .seconds_per_response
+            .map(|it| load.tokens_per_response / it),
     })
 }
 

@@ -8,9 +8,8 @@ pub mod keys;
 pub mod settings;
 pub mod ledger;
 pub mod settlement;
-pub mod upstream;
 pub mod cassette;
-pub mod answer;
+pub mod cache;
 pub mod call;
 pub mod server;
 

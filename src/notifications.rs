@@ -1,5 +1,5 @@
-//! Tells people and programs what became of runs: signed webhooks, Slack, mail. What is to be told is written
-//! down first and sent after, again when the other side was away, and never twice by intent.
+//! Tells people and programs what became of runs and budgets: signed webhooks, Slack, mail. What is to be told is
+//! written down first and sent after, again when the other side was away, and never twice by intent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ mod message;
 mod signature;
 mod subscriptions;
 mod derive;
+mod budgets;
 mod send;
 mod mail;
 
@@ -78,6 +79,9 @@ impl Notifications {
     pub async fn serve(&self, shutdown: &CancellationToken) {
         let mut purged_at = Timestamp(0);
         while !shutdown.is_cancelled() {
+            if let Err(error) = self.note_alerts().await {
+                tracing::warn!(%error, "alerts of budgets could not be passed on");
+            }
             match self.send_due().await {
                 Ok(true) => continue,
                 Ok(false) => (),
@@ -97,6 +101,9 @@ impl Notifications {
 
     async fn purge(&self, now: Timestamp) {
         let before = Timestamp(now.0.saturating_sub(i64::try_from(KEPT.0).unwrap_or(i64::MAX)));
+        if let Err(error) = self.store().delete_alerts(before).await {
+            tracing::warn!(%error, "old alerts of budgets could not be removed");
+        }
         if let Err(error) = self.store().delete_notifications(before).await {
             tracing::warn!(%error, "old notifications could not be removed");
         }

@@ -66,6 +66,8 @@ pub struct Removed {
     pub deliveries: u64,
     /// Entries of the audit log.
     pub audit_events: u64,
+    /// Calls to models.
+    pub model_calls: u64,
     /// Files that nothing referred to.
     pub blobs: u64,
     /// Their bytes.
@@ -123,6 +125,7 @@ impl Retention {
             results: sweep.results().await?,
             deliveries: sweep.deliveries().await?,
             audit_events: sweep.audit_events().await?,
+            model_calls: sweep.model_calls().await?,
             ..Removed::default()
         };
         // Last: what those rows referred to.

@@ -8,13 +8,17 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &["model", "pipeline", "engine", "capacity"];
 /// Files of other modules that only decide: the same holds for them.
 const PURE_FILES: &[&str] = &[
-    "src/gateway/answer/meter.rs",
+    "src/gateway/call/answer/meter.rs",
     "src/gateway/budget.rs",
     "src/gateway/budget/account.rs",
     "src/gateway/budget/grants.rs",
     "src/gateway/budget/reservation.rs",
     "src/gateway/budget/scope.rs",
     "src/gateway/budget/set.rs",
+    "src/gateway/cache/embedding.rs",
+    "src/gateway/cache/kept.rs",
+    "src/gateway/cache/settings.rs",
+    "src/gateway/cache/wish.rs",
     "src/gateway/cassette/canonical.rs",
     "src/gateway/cassette/import.rs",
     "src/gateway/cassette/nearest.rs",

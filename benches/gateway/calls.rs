@@ -17,7 +17,17 @@ pub(crate) fn measure(place: &Place, time: Duration) {
     };
     println!(
         "\n{:<22} {:>8} {:>8} | {:>6} {:>8} {:>8} {:>8} | {:>9} {:>8} {:>8} | {:>7}",
-        "whole answers", "p50 ms", "p99 ms", "rate", "p50 ms", "p99 ms", "p99.9", "64: req/s", "p50 ms", "p99 ms", "MiB"
+        "whole answers",
+        "p50 ms",
+        "p99 ms",
+        "rate",
+        "p50 ms",
+        "p99 ms",
+        "p99.9",
+        "64: req/s",
+        "p50 ms",
+        "p99 ms",
+        "MiB"
     );
     row(place, &upstream, 1000, time);
     if let Some(nginx) = place.nginx_before(&upstream.address) {
@@ -30,7 +40,10 @@ pub(crate) fn measure(place: &Place, time: Duration) {
         // More than it can do would measure its queue.
         row(place, &litellm, 50, time);
     }
-    println!("ours: {made} calls made by this program and more by wrk, {} in the ledger", place.calls_in_ledger());
+    println!(
+        "ours: {made} calls made by this program and more by wrk, {} in the ledger",
+        place.calls_in_ledger()
+    );
 }
 
 /// Gives how many calls were made here.
@@ -96,10 +109,18 @@ fn at_rate(address: &str, rate: u32, time: Duration) -> Times {
 }
 
 /// Requests a second with 64 connections, and their times.
-fn with_wrk(mut wrk: std::process::Command, place: &Place, address: &str, time: Duration) -> String {
+fn with_wrk(
+    mut wrk: std::process::Command,
+    place: &Place,
+    address: &str,
+    time: Duration,
+) -> String {
     let script = lua(place.folder.path(), &request(KEY, false));
     wrk.args(["-t2", "-c64", "--latency", "-s"]).arg(script);
-    let output = wrk.arg(format!("-d{}s", time.as_secs().max(1))).arg(format!("http://{address}/v1/chat/completions")).output();
+    let output = wrk
+        .arg(format!("-d{}s", time.as_secs().max(1)))
+        .arg(format!("http://{address}/v1/chat/completions"))
+        .output();
     let text = String::from_utf8(output.unwrap().stdout).unwrap();
     let after = |name: &str| {
         let line = text.lines().find_map(|it| it.trim().strip_prefix(name));

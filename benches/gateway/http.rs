@@ -27,7 +27,7 @@ impl Connection {
     pub(crate) fn open(address: &str, request: Vec<u8>) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         Self { stream, request, buffer: vec![0; 64 << 10] }
     }
 

@@ -111,7 +111,12 @@ impl Place {
         let address = free();
         #[expect(clippy::disallowed_methods, reason = "benchmarks have no `config`")]
         let program = std::env::current_exe().unwrap();
-        started("stream alone", address.clone(), Command::new(program).env("BENCH_UPSTREAM", address), 10)
+        started(
+            "stream alone",
+            address.clone(),
+            Command::new(program).env("BENCH_UPSTREAM", address),
+            10,
+        )
     }
 
     /// Ours, with everything on.
@@ -123,7 +128,10 @@ impl Place {
         let text = GATEWAY.replace("{upstream}", upstream).replace("{address}", &address);
         let file = self.file("gateway.toml", &text);
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
-        command.env("PROVIDER_KEY", "sk-bench").env("CLIENT_KEY", KEY).env("TRUNKLINE_LOG", "error");
+        command
+            .env("PROVIDER_KEY", "sk-bench")
+            .env("CLIENT_KEY", KEY)
+            .env("TRUNKLINE_LOG", "error");
         command.arg("gateway").arg("--config").arg(file);
         started("trunkline gateway", address, &mut command, 10)
     }
@@ -144,7 +152,17 @@ impl Place {
         let config = self.file("litellm.yaml", &config);
         let (host, port) = address.split_once(':').unwrap();
         let mut command = Command::new(program);
-        command.args(["--host", host, "--port", port, "--num_workers", "1", "--telemetry", "False", "--config"]);
+        command.args([
+            "--host",
+            host,
+            "--port",
+            port,
+            "--num_workers",
+            "1",
+            "--telemetry",
+            "False",
+            "--config",
+        ]);
         command.arg(config).env("LITELLM_LOG", "ERROR").env("LITELLM_LOCAL_MODEL_COST_MAP", "True");
         Some(started("LiteLLM, one worker", address, &mut command, 180))
     }
@@ -202,7 +220,10 @@ fn started(name: &'static str, address: String, command: &mut Command, seconds: 
     let mut peer = Peer { name, address, child };
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while TcpStream::connect(&peer.address).is_err() {
-        assert!(peer.child.try_wait().unwrap().is_none(), "`{name}` has ended; BENCH_TELL=1 shows why");
+        assert!(
+            peer.child.try_wait().unwrap().is_none(),
+            "`{name}` has ended; BENCH_TELL=1 shows why"
+        );
         assert!(Instant::now() < deadline, "`{name}` does not listen; BENCH_TELL=1 shows why");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -215,8 +236,10 @@ pub(crate) fn lua(folder: &Path, request: &[u8]) -> PathBuf {
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     let headers = head.lines().skip(1).filter_map(|it| it.split_once(": "));
     let headers = headers.filter(|it| it.0 != "content-length" && it.0 != "host");
-    let headers: String = headers.map(|it| format!("wrk.headers[\"{}\"] = \"{}\"\n", it.0, it.1)).collect();
+    let headers: String =
+        headers.map(|it| format!("wrk.headers[\"{}\"] = \"{}\"\n", it.0, it.1)).collect();
     let path = folder.join("call.lua");
-    std::fs::write(&path, format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n{headers}")).unwrap();
+    std::fs::write(&path, format!("wrk.method = \"POST\"\nwrk.body = [[{body}]]\n{headers}"))
+        .unwrap();
     path
 }

@@ -38,7 +38,13 @@ fn added(direct: &[f64; 4], through: &[f64; 4]) {
     let by = |it: usize| through[it] - direct[it];
     println!(
         "{:<22} {:>9} {:>8.3} {:>8.3} | {:>9} {:>8.3} {:>8.3}",
-        "  adds", "", by(0), by(1), "", by(2), by(3)
+        "  adds",
+        "",
+        by(0),
+        by(1),
+        "",
+        by(2),
+        by(3)
     );
 }
 
@@ -57,7 +63,13 @@ fn row(peer: &Peer, time: Duration) -> [f64; 4] {
     let figures = [one.ms(500), one.ms(990), many.ms(500), many.ms(990)];
     println!(
         "{:<22} {:>9} {:>8.3} {:>8.3} | {:>9} {:>8.3} {:>8.3}",
-        peer.name, one.len(), figures[0], figures[1], many.len(), figures[2], figures[3]
+        peer.name,
+        one.len(),
+        figures[0],
+        figures[1],
+        many.len(),
+        figures[2],
+        figures[3]
     );
     figures
 }
@@ -66,7 +78,8 @@ fn row(peer: &Peer, time: Duration) -> [f64; 4] {
 fn stream(address: &str, time: Duration) -> Vec<Duration> {
     let pieces = time.as_millis() / 5;
     let request = String::from_utf8(request(KEY, true)).unwrap();
-    let request = request.replacen("host: bench\r\n", &format!("host: bench\r\nx-pieces: {pieces}\r\n"), 1);
+    let request =
+        request.replacen("host: bench\r\n", &format!("host: bench\r\nx-pieces: {pieces}\r\n"), 1);
     let mut connection = TcpStream::connect(address).unwrap();
     connection.set_nodelay(true).unwrap();
     connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

@@ -10,7 +10,8 @@ use super::http::find;
 
 /// Between two pieces.
 const EVERY: Duration = Duration::from_millis(5);
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
+const HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
 /// Nanoseconds since the epoch: the same clock in every process of the machine.
 pub(crate) fn now() -> u128 {

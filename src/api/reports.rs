@@ -1,10 +1,12 @@
-//! What reports say: of a run by name, and of a project over time.
+//! What reports say: of a run by name, and of a project over time; and where money went.
 
 mod list_tests;
 mod list_findings;
 mod show_tests;
 mod show_metrics;
 mod show_gates;
+mod show_spend;
+mod list_model_calls;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -18,6 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_tests::show_tests))
         .routes(routes!(show_metrics::show_metrics))
         .routes(routes!(show_gates::show_gates))
+        .routes(routes!(show_spend::show_spend))
+        .routes(routes!(list_model_calls::list_model_calls))
 }
 
 /// A page of a list that keeps its order.

@@ -1,4 +1,4 @@
-//! Teams and who is in them.
+//! Teams, who is in them, and their budgets.
 
 mod create_team;
 mod list_teams;
@@ -7,6 +7,7 @@ mod change_team;
 mod list_members;
 mod save_member;
 mod delete_member;
+mod budgets;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_team::show_team, change_team::change_team))
         .routes(routes!(list_members::list_members))
         .routes(routes!(save_member::save_member, delete_member::delete_member))
+        .merge(budgets::routes())
 }
 
 /// A team.

@@ -84,7 +84,7 @@ struct Minute {
 #[must_use]
 pub fn measure(calls: &[Call]) -> Option<Measured> {
     let first = calls.iter().map(|it| it.at.0).min()?;
-    let last = calls.iter().map(|it| end(it)).max()?;
+    let last = calls.iter().map(end).max()?;
     let seconds = ms(last - first).max(1.0) / 1000.0;
     let count = calls.len() as u64;
     let average = |of: fn(&Call) -> u64| {

@@ -30,6 +30,8 @@ pub mod token;
 pub mod key;
 pub mod audit;
 pub mod gateway;
+pub mod budget;
+pub mod spend;
 pub mod capacity;
 pub mod backup;
 pub mod restore;
@@ -112,6 +114,10 @@ pub enum Subcommand {
     Audit(audit::AuditArgs),
     /// Serve the LLM gateway alone: calls to models are metered and held to budgets
     Gateway(gateway::GatewayArgs),
+    /// List, set and remove budgets for calls to models
+    Budget(budget::BudgetArgs),
+    /// Show what calls to models have cost
+    Spend(spend::SpendArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
@@ -159,6 +165,8 @@ impl Subcommand {
             | Self::Secret(_)
             | Self::Subscription(_)
             | Self::Audit(_)
+            | Self::Budget(_)
+            | Self::Spend(_)
             | Self::Person(_)
             | Self::Team(_)
             | Self::Token(_)
@@ -179,6 +187,7 @@ impl Subcommand {
                 | Self::Token(_)
                 | Self::Key(_)
                 | Self::Audit(_)
+                | Self::Budget(_)
                 | Self::Backup(_)
                 | Self::Restore(_)
         ) || matches!(self, Self::Gc(args) if args.of_server)
@@ -239,6 +248,8 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Key(args) => key::execute(session, &args).await,
         Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
+        Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
+        Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,

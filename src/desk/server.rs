@@ -1,5 +1,8 @@
-//! What concerns the whole installation: people, the audit log, workers and what waits for them.
+//! What concerns the whole installation: people, the audit log, workers and what waits for them,
+//! budgets and what calls to models cost.
 
 pub mod people;
 pub mod audit;
 pub mod fleet;
+pub mod budgets;
+pub mod spend;

@@ -1,13 +1,18 @@
 //! One call from its first byte to the answer's head: admitted, priced, reserved, sent, tried again.
 //! Once admitted it runs in a task of its own, so that a client that leaves cancels nothing half-way.
 
+pub mod answer;
+pub mod upstream;
 pub mod admission;
 pub mod models;
 pub mod money;
 pub mod headers;
 pub mod replay;
+pub mod cached;
+pub mod embedded;
+pub mod shelf;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,9 +20,8 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
 
-use super::answer::meter::Meter;
-use super::answer::{Answer, Live, Parts, Source};
 use super::budget::scope::Subject;
+use super::cache::keeper::{Expected, Keeper};
 use super::cassette::Cassette;
 use super::cassette::entry::{self, Content};
 use super::cassette::recorder::Recorder;
@@ -27,12 +31,14 @@ use super::ledger::notes::Notes;
 use super::route::{self, Fate, Step};
 use super::server::Core;
 use super::settings::CassetteMode;
-use super::upstream::{self, UpstreamError};
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
+use answer::meter::Meter;
+use answer::{Answer, Live, Parts, Source};
 use headers::Told;
 use money::Prepared;
+use upstream::UpstreamError;
 
 /// The first pause before a way is tried a second time; twice as long each time after.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -55,6 +61,12 @@ pub struct Call {
     pub(super) mode: CassetteMode,
     pub(super) cassette: Option<Arc<Cassette>>,
     pub(super) notes: Option<Arc<Notes>>,
+    /// Keeps the answer in the cache.
+    pub(super) keeping: Mutex<Option<Keeper>>,
+    /// Tokens of texts that need not go out.
+    pub(super) known_tokens: u64,
+    /// Attempts that another round of the same call has made.
+    pub(super) attempts_before: u32,
 }
 
 /// What the request asks for, on its own feet.
@@ -71,6 +83,10 @@ pub struct Asked {
     pub(super) input_tokens: u64,
     pub(super) has_audio: bool,
     pub(super) has_long_cache: bool,
+    /// Whether the same answer may be expected each time.
+    pub(super) is_repeatable: bool,
+    /// Whether it goes on with what the provider keeps.
+    pub(super) has_server_state: bool,
 }
 
 /// Why an attempt gave no answer.
@@ -89,11 +105,11 @@ impl Failure {
 
 impl Call {
     /// Answers it: from its cassette, or over the ways that lead to its model.
-    pub async fn run(self) -> Response<Answer> {
+    pub async fn run(mut self) -> Response<Answer> {
         let dialect = self.operation.dialect();
         let result = match self.replayed() {
             Some(result) => result,
-            None => self.live().await,
+            None => self.cached().await,
         };
         result.unwrap_or_else(|refusal| {
             if let Some(notes) = &self.notes {
@@ -128,8 +144,13 @@ impl Call {
                     continue;
                 }
                 attempt += 1;
-                match self.attempt(step, attempt).await {
-                    Ok(response) => return Ok(response),
+                match self.attempt(step, self.attempts_before.saturating_add(attempt)).await {
+                    Ok(mut response) => {
+                        if self.core.cache.is_some() {
+                            response.extensions_mut().insert(Expected::new(step.way, step.model));
+                        }
+                        return Ok(response);
+                    }
                     Err(Failure::Final(refusal)) => return Err(refusal),
                     Err(Failure::Next(result)) => last = Some(*result),
                 }
@@ -232,6 +253,7 @@ impl Call {
         let upstream_time = sent.elapsed();
         prepared.settlement.first_piece();
         self.record_whole(&prepared.body, &head, &body);
+        self.keep_whole(step, &head, &body);
         let reserved = prepared.reserved;
         let cost = if head.status.is_success() {
             self.settle_whole(prepared.settlement, &body)
@@ -313,6 +335,7 @@ impl Call {
             meter: Meter::new(self.operation, prepared.cuts_usage),
             settlement: prepared.settlement,
             recorder: self.recorder(&prepared.body, &head),
+            keeper: self.stream_keeper(step, &head),
             deadline: tokio::time::sleep(total),
             client_gone: limits.client_gone,
             tasks: self.core.tasks.clone(),
@@ -371,6 +394,8 @@ pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal>
         input_tokens: provider::estimate::of_request(body),
         has_audio: contains(body, b"\"input_audio\"") || contains(body, b"\"audio\""),
         has_long_cache: contains(body, b"\"1h\""),
+        is_repeatable: read.temperature == Some(0.0) || !operation.has_output(),
+        has_server_state: read.has_server_state,
         model: read.model.into_owned(),
     })
 }

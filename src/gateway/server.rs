@@ -24,8 +24,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use ulid::Ulid;
 
-use super::answer::Answer;
+use super::cache::Cache;
 use super::call::admission;
+use super::call::answer::Answer;
+use super::call::upstream::Upstream;
 use super::cassette::Cassettes;
 use super::cassette::redact::Redactor;
 use super::keys::Keys;
@@ -33,7 +35,6 @@ use super::ledger::Ledger;
 use super::prices::{PriceRow, Prices};
 use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
-use super::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
@@ -85,6 +86,8 @@ pub struct Core {
     pub cassettes: Option<Cassettes>,
     /// What they are for.
     pub cassette_mode: CassetteMode,
+    /// Answers that are kept.
+    pub cache: Option<Arc<Cache>>,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.

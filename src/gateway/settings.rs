@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::budget::Budget;
 use super::budget::scope::Subject;
+use super::cache::settings::CacheSettings;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
@@ -35,6 +36,8 @@ pub struct Settings {
     /// What cassettes are for.
     #[serde(default)]
     pub cassette_mode: CassetteMode,
+    /// What is kept of answers; nothing, when it is not there.
+    pub cache: Option<CacheSettings>,
     /// Limits of calls.
     #[serde(default)]
     pub limits: Limits,

@@ -35,6 +35,8 @@ pub struct Settlement {
     /// Tokens of the prompt, as they were counted here.
     input_tokens: u64,
     estimate: Amount,
+    /// What the cache knew of it.
+    known: Option<Usage>,
     is_settled: bool,
 }
 
@@ -44,7 +46,7 @@ impl Settlement {
     pub fn new(charge: Charge, id: CallId, row: Row, counted: (u64, Amount)) -> Self {
         let (input_tokens, estimate) = counted;
         let started = Instant::now();
-        Self { charge, id, row, started, input_tokens, estimate, is_settled: false }
+        Self { charge, id, row, started, input_tokens, estimate, known: None, is_settled: false }
     }
 
     /// Marks the call.
@@ -57,6 +59,11 @@ impl Settlement {
     /// The status of the answer.
     pub fn status(&mut self, status: u16) {
         self.row.status = Some(status);
+    }
+
+    /// A part of it need not go out, which would have used this.
+    pub fn avoids(&mut self, usage: Usage) {
+        self.known = Some(usage);
     }
 
     /// The first piece of the answer is there.
@@ -110,6 +117,9 @@ impl Settlement {
             return UsdNanos(0);
         }
         self.row.cost = cost;
+        if let Some(usage) = self.known.take() {
+            self.row.avoided = UsdNanos(self.avoided(metered, &usage));
+        }
         let besides = metered.besides.iter().map(|it| it.1.tokens());
         let tokens = besides.fold(metered.usage.tokens(), u64::saturating_add);
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
@@ -139,6 +149,11 @@ impl Settlement {
             total = total.saturating_add(self.part(price, usage, tier));
         }
         UsdNanos(total)
+    }
+
+    fn avoided(&mut self, metered: &Metered, usage: &Usage) -> i64 {
+        let Some(price) = self.charge.price.clone() else { return 0 };
+        self.part(&price, usage, metered.service_tier.as_deref())
     }
 
     fn part(&mut self, price: &PriceRow, usage: &Usage, tier: Option<&str>) -> i64 {

@@ -4,6 +4,8 @@ mod recorded;
 mod world;
 mod live;
 mod failures;
+mod cached;
+mod shelf;
 mod raw;
 mod cuts;
 mod broken;

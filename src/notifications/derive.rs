@@ -12,7 +12,7 @@ use crate::store::intake::subscriptions::SubscriptionRow;
 use crate::store::runs::RunFilter;
 
 /// Notifications of one subscription that wait; more are not stored, as nobody would read them.
-const WAITING_MAX: i64 = 1000;
+pub(super) const WAITING_MAX: i64 = 1000;
 /// Runs that are looked through for the one before.
 const RUNS_MAX: u32 = 20;
 
@@ -159,7 +159,7 @@ impl Notifications {
         }
     }
 
-    fn row(
+    pub(super) fn row(
         &self,
         subscription: &SubscriptionRow,
         (cause, event): (&str, EventKind),
@@ -184,7 +184,7 @@ impl Notifications {
     }
 }
 
-fn wants(subscription: &SubscriptionRow, event: EventKind) -> bool {
+pub(super) fn wants(subscription: &SubscriptionRow, event: EventKind) -> bool {
     let wanted: Vec<EventKind> = serde_json::from_str(&subscription.events).unwrap_or_default();
     event.names().iter().any(|it| wanted.contains(it))
 }

@@ -25,7 +25,7 @@ pub enum EventKind {
     /// People are asked.
     #[serde(rename = "approval.wanted")]
     ApprovalWanted,
-    /// Much of a budget is spent. Nothing sends this yet.
+    /// Half of a budget is spent, most of it, or all.
     #[serde(rename = "budget.alert")]
     BudgetAlert,
     /// Another subscription of the team gets nothing any more.

@@ -9,6 +9,10 @@ use crate::store::retention::{RunAge, RunFamily};
 
 /// How long a green result may be reused.
 const RESULTS_DAYS: i64 = 90;
+/// How long rows of the ledger are kept, and what was used of budgets.
+const CALLS_DAYS: i64 = 400;
+/// How long a process that was taken for dead may come back and take back what was charged for it.
+const LAPSED_DAYS: i64 = 30;
 /// Runs of one family that are looked at at once.
 const RUNS: u32 = 100;
 
@@ -159,6 +163,27 @@ impl Sweep<'_> {
         let mut removed = 0;
         loop {
             let gone = self.of.store.delete_audit_events(before, BATCH).await?;
+            removed += gone;
+            if gone < u64::from(BATCH) {
+                return Ok(removed);
+            }
+            self.pause().await;
+        }
+    }
+
+    /// The ledger of calls to models, and what was used of budgets in windows long past.
+    pub(super) async fn model_calls(&self) -> Result<u64, RetentionError> {
+        let days = (self.days_ago(CALLS_DAYS), self.days_ago(LAPSED_DAYS));
+        let (Some(before), Some(lapsed), true) = (days.0, days.1, self.is_real()) else {
+            return Ok(0);
+        };
+        self.of.store.delete_lapsed_spenders(lapsed).await?;
+        while self.of.store.delete_accounts(before, BATCH).await? == u64::from(BATCH) {
+            self.pause().await;
+        }
+        let mut removed = 0;
+        loop {
+            let gone = self.of.store.delete_calls(before, BATCH).await?;
             removed += gone;
             if gone < u64::from(BATCH) {
                 return Ok(removed);

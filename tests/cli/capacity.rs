@@ -36,7 +36,11 @@ fn ledger(folder: &Path) {
             "usage": {"input": 1000, "output": 100}, "cost": 2_000_000, "total_ms": 3000}})
     };
     let counted = (0..240).map(|it| call(it * 500, "own", "live", 200).to_string());
-    let others = [call(1, "other", "live", 200), call(1, "own", "cassette", 200), call(1, "own", "live", 500)];
+    let others = [
+        call(1, "other", "live", 200),
+        call(1, "own", "cassette", 200),
+        call(1, "own", "live", 500),
+    ];
     let lines = counted.chain(others.iter().map(Value::to_string)).chain(["half a li".to_owned()]);
     std::fs::write(folder.join("ledger.jsonl"), lines.collect::<Vec<_>>().join("\n")).unwrap();
 }

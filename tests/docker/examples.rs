@@ -36,7 +36,7 @@ fn the_assistant_is_released_when_it_was_approved_and_what_has_not_changed_is_re
     let first = Finished::from(child.wait_with_output().unwrap()).expect_code(0);
     let story = bench.story();
     assert!(story.lines().all(|it| it.ends_with(": passed")), "{story}");
-    assert_eq!(story.lines().count(), 12, "{story}");
+    assert_eq!(story.lines().count(), 13, "{story}");
     assert!(first.stdout.contains("unit (42): 114 passed, 0 failed"), "{}", first.stdout);
     assert!(first.stdout.contains("eval: f1 is 0.9"), "{}", first.stdout);
     // Replayed: metered, for nothing.

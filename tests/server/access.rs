@@ -117,7 +117,9 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
             Access::Team(_) if answer.text.contains("this approval does not exist") => true,
             Access::Team(_) if answer.text.contains("this subscription does not exist") => true,
             Access::Team(_) if answer.text.contains("this artifact does not exist") => true,
+            Access::Team(_) if answer.text.contains("this budget does not exist") => true,
             Access::Owner if answer.text.contains("this worker does not exist") => true,
+            Access::Owner if answer.text.contains("this budget does not exist") => true,
             Access::Team(_) | Access::Owner => ![401, 403, 404].contains(&status) && status < 500,
         },
     }
@@ -254,6 +256,7 @@ impl World {
                 Some("stage") => "test",
                 Some("path") => "report.html",
                 Some("worker") => "gpu-1",
+                Some("budget") => "month",
                 Some("pipeline") => "ci.svg",
                 Some("token" | "session" | "delivery" | "subscription") => {
                     "01k00000000000000000000000"

@@ -2,6 +2,8 @@
 
 #[path = "terminal/accounts.rs"]
 mod accounts;
+#[path = "terminal/budgets.rs"]
+mod budgets;
 #[path = "terminal/broken.rs"]
 mod broken;
 #[path = "terminal/sign_in.rs"]

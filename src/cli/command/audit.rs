@@ -73,7 +73,9 @@ pub enum When {
 }
 
 impl When {
-    fn before(self, now: Timestamp) -> Timestamp {
+    /// That moment.
+    #[must_use]
+    pub fn before(self, now: Timestamp) -> Timestamp {
         match self {
             Self::At(at) => at,
             Self::Ago(span) => {
@@ -84,7 +86,7 @@ impl When {
 }
 
 /// `2026-11-28`, `2026-11-28T15:00:00Z` or `7d`.
-fn when(text: &str) -> Result<When, Usage> {
+pub(super) fn when(text: &str) -> Result<When, Usage> {
     if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
         return Ok(When::At(Timestamp(moment.timestamp_millis())));
     }

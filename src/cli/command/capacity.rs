@@ -116,7 +116,11 @@ fn answer(
     let of_ledger = seen.map(|it| it.busiest_tokens_per_second / serving);
     let load = Load {
         qps: needed("--qps", args.qps, seen.map(|it| it.busiest_qps))?,
-        tokens_per_response: needed("--tokens", args.tokens, seen.map(|it| it.tokens_per_response))?,
+        tokens_per_response: needed(
+            "--tokens",
+            args.tokens,
+            seen.map(|it| it.tokens_per_response),
+        )?,
         seconds_per_response: args.seconds.or(seen.map(|it| it.seconds_per_response)),
     };
     let replica = Replica {
@@ -227,7 +231,11 @@ fn measure(path: &Path, args: &CapacityArgs) -> Result<Measured, Usage> {
         let endpoint = args.endpoint.as_deref();
         let endpoint = endpoint.is_none_or(|wanted| it.subject.get(Kind::Endpoint) == Some(wanted));
         let is_answered = it.status.is_some_and(|it| (200..300).contains(&it));
-        model && endpoint && is_answered && it.origin == Origin::Live && it.usage.output_tokens() > 0
+        model
+            && endpoint
+            && is_answered
+            && it.origin == Origin::Live
+            && it.usage.output_tokens() > 0
     };
     let lines = text.lines().filter_map(|it| serde_json::from_str::<Line>(it).ok());
     let calls = lines.map(|it| it.call).filter(is_wanted).map(|it| Call {
@@ -311,7 +319,10 @@ fn text(answer: &Answer) -> String {
     }
     if let Some(cost) = answer.calls_a_month {
         let rate = number(answer.average_qps);
-        lines.push(format!("  a month   {} by the token, at {rate} calls a second", whole_usd(cost)));
+        lines.push(format!(
+            "  a month   {} by the token, at {rate} calls a second",
+            whole_usd(cost)
+        ));
     }
     if let Some(seen) = &answer.measured {
         lines.push(format!(

@@ -1,9 +1,11 @@
 //! What an attempt may reach. A network of its own is made only when the default ones do not do.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use bollard::models::{EndpointSettings, NetworkCreateRequest, NetworkInspect, NetworkingConfig};
+use bollard::models::{
+    EndpointSettings, IpamConfig, NetworkCreateRequest, NetworkInspect, NetworkingConfig,
+};
 
 use crate::executor::docker::names::Names;
 use crate::executor::docker::{DockerExecutor, fault};
@@ -37,10 +39,18 @@ pub(super) fn hosts(engine: Option<IpAddr>) -> Option<Vec<String>> {
     Some(vec![format!("{DOOR_NAME}:{}", engine?)])
 }
 
-/// The address that this machine has on a network.
+/// The address that this machine has on a network: the one that Docker tells, or the first of its subnet,
+/// which it then is.
 fn address_of_engine(network: &NetworkInspect) -> Option<IpAddr> {
     let configs = network.ipam.as_ref()?.config.as_ref()?;
-    configs.iter().find_map(|it| it.gateway.as_ref()?.parse().ok())
+    let told = |it: &IpamConfig| it.gateway.as_ref()?.parse::<Ipv4Addr>().ok();
+    let first = |it: &IpamConfig| {
+        let (subnet, _) = it.subnet.as_ref()?.split_once('/')?;
+        let subnet = u32::from(subnet.parse::<Ipv4Addr>().ok()?);
+        Some(Ipv4Addr::from(subnet.checked_add(1)?))
+    };
+    let told = configs.iter().find_map(told);
+    told.or_else(|| configs.iter().find_map(first)).map(IpAddr::V4)
 }
 
 impl DockerExecutor {

@@ -300,7 +300,9 @@ impl Budgets {
             };
             own.release(spare);
         }
-        grants.all.retain(|_, own| !own.is_empty() || own.peak != Amount::default());
+        grants.all.retain(|key, own| {
+            !own.is_empty() || own.peak != Amount::default() || all.is_of_one_run(key)
+        });
     }
 
     /// Lets go all that calls do not hold.

@@ -119,11 +119,6 @@ impl Scope {
         self.parts.get(&kind).map(String::as_str)
     }
 
-    /// All conditions.
-    pub fn iter(&self) -> impl Iterator<Item = (Kind, &str)> {
-        self.parts.iter().map(|it| (*it.0, it.1.as_str()))
-    }
-
     /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the
     /// budget is not for it.
     #[must_use]

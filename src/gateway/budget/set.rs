@@ -34,9 +34,10 @@ impl BudgetSet {
         self.all.get(id)
     }
 
-    /// All budgets by name.
-    pub fn iter(&self) -> impl Iterator<Item = &Budget> {
-        self.all.values()
+    /// Whether an account is of a budget that is for one run: such a budget is taken out with its run.
+    #[must_use]
+    pub fn is_of_one_run(&self, key: &AccountKey) -> bool {
+        self.get(&key.budget).is_some_and(|it| run_of(it).is_some())
     }
 
     /// Adds a budget, in place of the one of its name.

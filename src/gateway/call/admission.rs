@@ -1,18 +1,18 @@
 //! Who may call, what, and how often; and the requests that go to no provider.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, EXPECT, HeaderValue};
+use hyper::header::{AUTHORIZATION, EXPECT};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 
-use super::{Call, asked, headers, models};
-use crate::gateway::answer::Answer;
+use super::{Call, asked, headers, models, shelf};
 use crate::gateway::budget::scope::Kind;
+use crate::gateway::call::answer::Answer;
 use crate::gateway::cassette::Cassette;
 use crate::gateway::keys::{Held, Key};
 use crate::gateway::server::Core;
@@ -37,7 +37,8 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
     let dialect = dialect_of(&request);
     let mut response = match admit(&core, request, id, started).await {
         Ok(Admitted::Call(call)) => run(&core, *call).await,
-        Ok(Admitted::Models(list)) => json(list),
+        Ok(Admitted::Models(list)) => headers::json(list),
+        Ok(Admitted::Shelf(response)) => response,
         Err(refusal) => headers::refused(&refusal, dialect),
     };
     headers::name(&mut response, id);
@@ -60,6 +61,7 @@ async fn run(core: &Core, call: Call) -> Response<Answer> {
 enum Admitted {
     Call(Box<Call>),
     Models(String),
+    Shelf(Response<Answer>),
 }
 
 async fn admit(
@@ -83,9 +85,14 @@ async fn admit(
     let key = &held.key;
     let operation = match wanted {
         Wanted::Call(operation) => operation,
-        Wanted::Models(name) => {
+        Wanted::Models(which) => {
             let dialect = dialect_of_headers(&head.headers);
-            return models::answer(core, key, dialect, name.as_deref()).map(Admitted::Models);
+            return models::answer(core, key, dialect, &which).map(Admitted::Models);
+        }
+        Wanted::Shelf => {
+            let body = read(core, body).await?;
+            let (method, path) = (&head.method, head.uri.path());
+            return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
     };
     let body = read(core, body).await?;
@@ -109,6 +116,9 @@ async fn admit(
         headers: head.headers,
         body,
         asked,
+        keeping: Mutex::default(),
+        known_tokens: 0,
+        attempts_before: 0,
     };
     name_endpoint(&mut call);
     Ok(Admitted::Call(Box::new(call)))
@@ -117,8 +127,9 @@ async fn admit(
 /// What a request is for.
 enum Wanted {
     Call(Operation),
-    /// All models, or the one of this name.
-    Models(Option<String>),
+    Models(models::Which),
+    /// The cache as programs use it themselves.
+    Shelf,
 }
 
 /// What is known before the body is read: whose request it is, and what for.
@@ -129,8 +140,9 @@ async fn before_body(
 ) -> Result<(Arc<Held>, Wanted), Refusal> {
     let path = head.uri.path();
     let wanted = match head.method {
+        _ if path.starts_with(shelf::PREFIX) => Some(Wanted::Shelf),
         Method::POST => Operation::of_path(path).map(Wanted::Call),
-        Method::GET => models::name(path).map(Wanted::Models),
+        Method::GET => models::of_path(path).map(Wanted::Models),
         _ => None,
     };
     let nowhere = || Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method));
@@ -141,7 +153,7 @@ async fn before_body(
         Refusal::Unavailable { retry_after: KEYS_AGAIN }
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
-    if matches!(wanted, Wanted::Call(_)) {
+    if matches!(wanted, Wanted::Call(_) | Wanted::Shelf) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
     }
     Ok((held, wanted))
@@ -221,10 +233,4 @@ fn dialect_of(request: &Request<Incoming>) -> Dialect {
 fn dialect_of_headers(headers: &HeaderMap) -> Dialect {
     let is_anthropic = headers.contains_key("anthropic-version");
     if is_anthropic { Dialect::Anthropic } else { Dialect::OpenAi }
-}
-
-fn json(body: String) -> Response<Answer> {
-    let mut response = Response::new(Answer::full(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

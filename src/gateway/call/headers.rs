@@ -7,7 +7,7 @@ use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use ulid::Ulid;
 
-use crate::gateway::answer::Answer;
+use crate::gateway::call::answer::Answer;
 use crate::gateway::ledger::Origin;
 use crate::model::{Milliseconds, UsdNanos};
 use crate::provider::Dialect;
@@ -91,6 +91,21 @@ pub(super) fn to_client(
     response
 }
 
+/// An answer that was kept here.
+pub(super) fn kept(
+    answer: Answer,
+    content_type: &str,
+    model: &str,
+    told: &Told,
+) -> Response<Answer> {
+    let mut response = Response::new(answer);
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        response.headers_mut().insert(CONTENT_TYPE, value);
+    }
+    tell(response.headers_mut(), model, told);
+    response
+}
+
 /// What the gateway says of an answer, in headers.
 pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
     let mut say = |name: &'static str, text: &str| {
@@ -115,6 +130,19 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
     if !told.flags.is_empty() {
         say("x-trunkline-flags", &told.flags.join(","));
     }
+}
+
+/// JSON of the gateway's own.
+pub(super) fn json(body: String) -> Response<Answer> {
+    let mut response = Response::new(Answer::full(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Says that an answer was kept here.
+pub(super) fn from_cache(response: &mut Response<Answer>) {
+    let origin = HeaderValue::from_static(Origin::Cache.as_str());
+    set(response.headers_mut(), "x-trunkline-origin", origin);
 }
 
 /// The gateway's own refusal.

@@ -14,15 +14,24 @@ use crate::provider::refusal::Refusal;
 /// The list of models, in both formats.
 const PATH: &str = "/v1/models";
 
-/// What a path asks for: all models (`None`), or the one of a name.
-pub(super) fn name(path: &str) -> Option<Option<String>> {
+/// What a path asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// All models.
+    All,
+    /// The one of this name.
+    One(String),
+}
+
+/// The models that a path asks for.
+pub(super) fn of_path(path: &str) -> Option<Which> {
     let rest = path.strip_prefix(PATH)?;
     if rest.is_empty() {
-        return Some(None);
+        return Some(Which::All);
     }
     let name = rest.strip_prefix('/').filter(|it| !it.is_empty())?;
     let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?;
-    Some(Some(name.into_owned()))
+    Some(Which::One(name.into_owned()))
 }
 
 /// The models of this format that routes name in full and that the key may call, or one that it may.
@@ -30,13 +39,13 @@ pub(super) fn answer(
     core: &Core,
     key: &Key,
     dialect: Dialect,
-    name: Option<&str>,
+    which: &Which,
 ) -> Result<String, Refusal> {
     let may_be_called = |it: &str| {
         let steps = route::steps(&core.routes, &core.known, it, dialect, 0);
         key.models.as_ref().is_none_or(|models| models.matches(it)) && !steps.is_empty()
     };
-    if let Some(name) = name {
+    if let Which::One(name) = which {
         let nowhere = || Refusal::NotFound(format!("no route leads to the model `{name}`"));
         let found = may_be_called(name).then(|| model(name, dialect).to_string());
         return found.ok_or_else(nowhere);
@@ -84,9 +93,12 @@ mod tests {
 
     #[test]
     fn a_path_asks_for_all_models_or_for_one() {
-        assert_eq!(name("/v1/models"), Some(None));
-        assert_eq!(name("/v1/models/a%2Fb:c"), Some(Some("a/b:c".to_owned())));
-        assert_eq!(name("/v1/models/a/b"), Some(Some("a/b".to_owned())));
-        assert_eq!((name("/v1/models/"), name("/v1/modelsx"), name("/v1/files")), (None, None, None));
+        let one = |it: &str| Some(Which::One(it.to_owned()));
+        assert_eq!(of_path("/v1/models"), Some(Which::All));
+        assert_eq!(of_path("/v1/models/a%2Fb:c"), one("a/b:c"));
+        assert_eq!(of_path("/v1/models/a/b"), one("a/b"));
+        for path in ["/v1/models/", "/v1/modelsx", "/v1/files"] {
+            assert_eq!(of_path(path), None);
+        }
     }
 }

@@ -69,7 +69,10 @@ impl Call {
         let row = Row { reserved: money, ..self.row(&provider.name, model, attempt, &flags) };
         let charge = self.charge(provider, price);
         let counted = (self.asked.input_tokens, estimate);
-        let settlement = Settlement::new(charge, id, row, counted);
+        let mut settlement = Settlement::new(charge, id, row, counted);
+        if self.known_tokens > 0 {
+            settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
+        }
         let remaining = reserved.remaining;
         Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
     }

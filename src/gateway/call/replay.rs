@@ -10,10 +10,10 @@ use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Call;
 use super::headers::{self, Told};
-use crate::gateway::answer::meter::Meter;
-use crate::gateway::answer::{Answer, Live, Parts, Source};
 use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
+use crate::gateway::call::answer::meter::Meter;
+use crate::gateway::call::answer::{Answer, Live, Parts, Source};
 use crate::gateway::cassette::entry::{Content, Entry};
 use crate::gateway::cassette::redact;
 use crate::gateway::ledger::{Origin, Row};
@@ -47,29 +47,40 @@ impl Call {
 
     fn replay(&self, entry: Entry, cuts_usage: bool, model: Option<&str>) -> Response<Answer> {
         let status = StatusCode::from_u16(entry.response.status).unwrap_or(StatusCode::OK);
-        let settlement = self.free_settlement(model, status.as_u16());
+        let settlement = self.free_settlement(Origin::Cassette, model, status.as_u16());
         let answer = match entry.response.content {
             Content::Json(json) => self.replay_whole(settlement, status, redact::raw(&json)),
             Content::Text(text) => self.replay_whole(settlement, status, Bytes::from(text)),
             Content::Stream(pieces) => {
                 let pieces = pieces.into_iter().map(|it| (it.0, Bytes::from(it.1)));
-                Answer::Live(Box::new(Live::new(Parts {
-                    upstream: Source::tape(pieces.collect::<VecDeque<_>>(), self.is_timed()),
-                    first: Some(Bytes::new()),
-                    meter: Meter::new(self.operation, cuts_usage),
-                    settlement,
-                    recorder: None,
-                    deadline: tokio::time::sleep(self.core.limits.total_ms.into()),
-                    client_gone: self.core.limits.client_gone,
-                    tasks: self.core.tasks.clone(),
-                })))
+                self.tape(pieces.collect(), cuts_usage, settlement)
             }
         };
         let mut response = Response::new(answer);
         *response.status_mut() = status;
         recorded_headers(&entry.response.headers, response.headers_mut());
-        headers::tell(response.headers_mut(), &self.asked.model, &self.told());
+        headers::tell(response.headers_mut(), &self.asked.model, &self.told(Origin::Cassette));
         response
+    }
+
+    /// A stream that was kept, at once or as long as it took.
+    pub(super) fn tape(
+        &self,
+        pieces: VecDeque<(u64, Bytes)>,
+        cuts_usage: bool,
+        settlement: Settlement,
+    ) -> Answer {
+        Answer::Live(Box::new(Live::new(Parts {
+            upstream: Source::tape(pieces, self.is_timed()),
+            first: Some(Bytes::new()),
+            meter: Meter::new(self.operation, cuts_usage),
+            settlement,
+            recorder: None,
+            keeper: None,
+            deadline: tokio::time::sleep(self.core.limits.total_ms.into()),
+            client_gone: self.core.limits.client_gone,
+            tasks: self.core.tasks.clone(),
+        })))
     }
 
     /// Whether the client wants the recording to take as long as it did.
@@ -77,7 +88,12 @@ impl Call {
         self.headers.get("x-trunkline-replay").is_some_and(|it| it == "timed")
     }
 
-    fn replay_whole(&self, settlement: Settlement, status: StatusCode, body: Bytes) -> Answer {
+    pub(super) fn replay_whole(
+        &self,
+        settlement: Settlement,
+        status: StatusCode,
+        body: Bytes,
+    ) -> Answer {
         if status.is_success() {
             self.settle_whole(settlement, &body);
         } else {
@@ -87,15 +103,20 @@ impl Call {
     }
 
     /// A settlement that charges nothing and knows what was avoided.
-    fn free_settlement(&self, model: Option<&str>, status: u16) -> Settlement {
+    pub(super) fn free_settlement(
+        &self,
+        origin: Origin,
+        model: Option<&str>,
+        status: u16,
+    ) -> Settlement {
         let model = model.unwrap_or(&self.asked.model);
-        let row = Row {
-            origin: Origin::Cassette,
-            status: Some(status),
-            ..self.row(PROVIDER, model, 1, &[])
-        };
         let provider =
             self.steps(0).first().and_then(|it| self.core.providers.get(it.way.provider));
+        let name = match (origin, provider) {
+            (Origin::Cache, Some(provider)) => provider.name.as_str(),
+            _ => PROVIDER,
+        };
+        let row = Row { origin, status: Some(status), ..self.row(name, model, 1, &[]) };
         let charge = match provider {
             Some(provider) => {
                 let price = self.core.price(&provider.price_provider, model, self.at);
@@ -112,11 +133,11 @@ impl Call {
         Settlement::new(charge, id, row, (self.asked.input_tokens, Amount::default()))
     }
 
-    fn told(&self) -> Told {
+    pub(super) fn told(&self, origin: Origin) -> Told {
         Told {
             attempt: 1,
             overhead: self.started.elapsed().max(Duration::from_micros(1)),
-            origin: Origin::Cassette,
+            origin,
             reserved: None,
             cost: Some(crate::model::UsdNanos(0)),
             remaining: None,

@@ -26,6 +26,13 @@ struct State {
 }
 
 impl Notes {
+    /// Of an attempt whose calls came to this so far.
+    #[must_use]
+    pub fn of(sum: Sum) -> Self {
+        let state = Mutex::new(State { sum, ..State::default() });
+        Self { state, ..Self::default() }
+    }
+
     /// Counts a call.
     pub fn count(&self, row: &Row) {
         self.lock().sum.add(row);

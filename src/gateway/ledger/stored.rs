@@ -36,6 +36,8 @@ const SIGN_EVERY: Milliseconds = Milliseconds(10_000);
 const PATIENCE: Milliseconds = Milliseconds(2_500);
 /// How often it asks meanwhile.
 const ASK_EVERY: Duration = Duration::from_millis(300);
+/// How long it waits behind others that ask: longer ones mean that the store does not answer.
+const TURN_WITHIN: Duration = Duration::from_secs(10);
 /// How often the last batch is tried at the end.
 const LAST_TRIES: u32 = 5;
 
@@ -102,7 +104,8 @@ impl Ledger {
         let _waits = Waits::new(self, call, needs);
         let until = books.parts.clock.now().plus(PATIENCE);
         loop {
-            let turn = books.turn.acquire().await.map_err(|_| NotReserved::Behind)?;
+            let turn = tokio::time::timeout(TURN_WITHIN, books.turn.acquire()).await;
+            let Ok(Ok(turn)) = turn else { return Err(NotReserved::Behind) };
             let asked = self.ask_once(books, call, until).await;
             drop(turn);
             match asked {
@@ -335,3 +338,5 @@ impl Keeper<'_> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, unix))]
+mod killed;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Timestamp, UsageClass};
 
 const DAY_MS: i64 = 86_400_000;
+/// Of what is written with an exponent.
+const EXPONENT_MAX: i32 = 40;
 const MINUTE_MS: i64 = 60_000;
 
 /// What one token, call or search costs, in femto-dollars (10^-15 USD). A dollar for a million tokens
@@ -46,8 +48,12 @@ impl<const POWER: u32> FromStr for Decimal<POWER> {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("`{text}` is not an amount of dollars");
         let (number, exponent) = match text.split_once(['e', 'E']) {
-            Some((number, exponent)) => (number, exponent.parse().map_err(|_| wrong())?),
-            None => (text, 0_i32),
+            Some((number, exponent)) => {
+                let exponent = exponent.parse::<i32>().ok();
+                let exponent = exponent.filter(|it| (-EXPONENT_MAX..=EXPONENT_MAX).contains(it));
+                (number, exponent.ok_or_else(wrong)?)
+            }
+            None => (text, 0),
         };
         let (whole, part) = number.split_once('.').unwrap_or((number, ""));
         let digits = format!("{whole}{part}");

@@ -10,6 +10,9 @@ use tokio_util::task::TaskTracker;
 
 use super::lanes::{self, Lanes};
 use super::{Core, Provider};
+use crate::gateway::cache::Cache;
+use crate::gateway::cache::remote::Remote;
+use crate::gateway::call::upstream::Upstream;
 use crate::gateway::cassette::Cassettes;
 use crate::gateway::cassette::redact::Redactor;
 use crate::gateway::keys::{self, Key, Keys};
@@ -17,7 +20,6 @@ use crate::gateway::ledger::Ledger;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
-use crate::gateway::upstream::Upstream;
 use crate::model::{Clock, Timestamp};
 use crate::provider::Dialect;
 use crate::store::Store;
@@ -72,7 +74,10 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
-    let upstream = Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
+    let tasks = TaskTracker::new();
+    let cache = cache_of(settings, outside, &tasks)?.map(Arc::new);
+    let upstream =
+        Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
     Ok(Arc::new(Core {
         limits: settings.limits,
         providers,
@@ -87,9 +92,10 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         cassettes,
         cassette_mode: settings.cassette_mode,
         redactor,
+        cache,
         upstream,
         clock: outside.clock.clone(),
-        tasks: TaskTracker::new(),
+        tasks,
         lanes: Lanes::default(),
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),
@@ -196,6 +202,25 @@ fn cassettes_of(
         (None, CassetteMode::Live) => Ok(None),
         (None, _) => Err(SetUpError("`cassette_mode` needs the folder `cassettes`".to_owned())),
     }
+}
+
+fn cache_of(
+    settings: &Settings,
+    outside: &Outside<'_>,
+    tasks: &TaskTracker,
+) -> Result<Option<Cache>, SetUpError> {
+    let Some(cache) = settings.cache.clone() else { return Ok(None) };
+    let address = match (&cache.redis, &cache.redis_variable) {
+        (Some(address), None) => Some(address.0.clone()),
+        (None, Some(name)) => Some(variable(name, outside)?),
+        (None, None) => None,
+        (Some(_), Some(_)) => {
+            return Err(wrong("cache", "it has either `redis` or `redis_variable`"));
+        }
+    };
+    let remote = address.map(|it| Remote::new(&it, cache.redis_ms.into())).transpose();
+    let remote = remote.map_err(|it| wrong("cache", &it))?;
+    Ok(Some(Cache::new(cache, remote, outside.clock.clone(), tasks.clone())))
 }
 
 fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUpError> {

@@ -1,7 +1,7 @@
 //! The gateway as stages of pipelines use it: each attempt has a key of its own that ends with it, an
 //! address, the budgets of its run, and notes on what its calls came to.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -20,14 +20,17 @@ use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::cassette::{Cassette, CassetteError};
 use crate::gateway::keys::{self, Key, OwnCassette};
 use crate::gateway::ledger::notes::Notes;
-use crate::gateway::ledger::stored;
+use crate::gateway::ledger::{BATCH_EVERY, Sum, stored};
 use crate::gateway::settings::{CassetteMode, ForStages};
-use crate::model::{AttemptName, RunId, Timestamp};
+use crate::model::{AttemptName, RunId, Timestamp, UsdNanos};
 use crate::store::access::gateway_keys::GatewayKeyRow;
 use crate::store::{Store, StoreError};
 
 /// How long calls may go on when the process stops: those of stages that go on are made again.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// Calls of a run that are looked through for those of an attempt that is taken over.
+const EARLIER_PAGE: u32 = 1_000;
+const EARLIER_PAGES: u32 = 20;
 
 /// What one attempt may do.
 #[derive(Debug, Clone)]
@@ -71,7 +74,7 @@ pub struct Stages {
 #[derive(Debug, Default)]
 struct Admitted {
     attempts: HashMap<AttemptName, (Arc<Notes>, OwnCassette)>,
-    budgets: HashMap<RunId, BTreeSet<String>>,
+    budgets: HashMap<RunId, BTreeMap<String, Budget>>,
 }
 
 /// The variables that a client needs, for each of the two formats.
@@ -148,11 +151,13 @@ impl Stages {
         let digest = keys::digest(&self.secret.key_of(attempt));
         let now = self.core.clock.now();
         admission.budgets.iter().cloned().for_each(|it| self.core.ledger.set_budget(it));
+        let is_known = self.lock().attempts.contains_key(attempt);
+        let earlier = if is_known { Sum::default() } else { self.earlier(attempt).await? };
         let notes = {
             let mut admitted = self.lock();
-            let ids = admission.budgets.iter().map(|it| it.id.clone());
-            admitted.budgets.entry(attempt.run.clone()).or_default().extend(ids);
-            let new = || (Arc::default(), admission.cassette.clone());
+            let budgets = admission.budgets.iter().map(|it| (it.id.clone(), it.clone()));
+            admitted.budgets.entry(attempt.run.clone()).or_default().extend(budgets);
+            let new = || (Arc::new(Notes::of(earlier)), admission.cassette.clone());
             admitted.attempts.entry(attempt.clone()).or_insert_with(new).0.clone()
         };
         let row = GatewayKeyRow {
@@ -226,7 +231,7 @@ impl Stages {
 
     /// Forgets the budgets of a run that has ended, or goes on elsewhere.
     pub fn end_run(&self, run: &RunId) {
-        for id in self.lock().budgets.remove(run).unwrap_or_default() {
+        for id in self.lock().budgets.remove(run).unwrap_or_default().into_keys() {
             self.core.ledger.unset_budget(&id);
         }
     }
@@ -254,23 +259,47 @@ impl Stages {
     }
 
     /// The soft budgets of a run that are exceeded, as sentences.
-    #[must_use]
-    pub fn exceeded(&self, run: &RunId) -> Vec<String> {
-        let ids = self.lock().budgets.get(run).cloned().unwrap_or_default();
-        let accounts = self.core.ledger.accounts().into_iter();
-        let exceeded = accounts.filter(|(budget, _, account)| {
-            let limit = &budget.limit;
-            let money = limit.money.is_some_and(|it| account.spent.money > it);
-            let tokens = limit.tokens.is_some_and(|it| account.spent.tokens > it);
-            budget.mode == Mode::Soft && ids.contains(&budget.id) && (money || tokens)
+    pub async fn exceeded(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
+        let budgets = self.lock().budgets.get(run).cloned().unwrap_or_default();
+        if budgets.values().all(|it| it.mode == Mode::Hard) {
+            return Ok(Vec::new());
+        }
+        // What was just spent is on its way into the table.
+        tokio::time::sleep(3 * BATCH_EVERY).await;
+        let accounts = self.store.list_accounts_of_run(&run.to_string()).await?;
+        let told = accounts.iter().filter_map(|account| {
+            let budget = budgets.get(&account.budget).filter(|it| it.mode == Mode::Soft)?;
+            let (limit, spent) = (&budget.limit, account.spent());
+            let is_over = limit.money.is_some_and(|it| spent.money > it)
+                || limit.tokens.is_some_and(|it| spent.tokens > it);
+            let told = || format!("the budget `{}` has {limit}, and {spent} are used", budget.id);
+            is_over.then(told)
         });
-        let told = exceeded.map(|(budget, _, account)| {
-            format!(
-                "the budget `{}` has {}, and {} are used",
-                budget.id, budget.limit, account.spent
-            )
-        });
-        told.collect()
+        Ok(told.collect())
+    }
+
+    /// What the calls of an attempt came to that a process before this one let through.
+    async fn earlier(&self, attempt: &AttemptName) -> Result<Sum, StoreError> {
+        let (mut sum, name) = (Sum::default(), attempt.slug());
+        let mut after = (Timestamp(0), String::new(), 0);
+        for _ in 0..EARLIER_PAGES {
+            let place = (after.0, after.1.as_str(), after.2);
+            let calls = self.store.list_calls_of_run(&attempt.run, place, EARLIER_PAGE).await?;
+            for call in calls.iter().filter(|it| it.key_name == name) {
+                sum.calls += 1;
+                let count = |it: i64| u64::try_from(it).unwrap_or_default();
+                sum.input_tokens = sum.input_tokens.saturating_add(count(call.input_tokens));
+                sum.output_tokens = sum.output_tokens.saturating_add(count(call.output_tokens));
+                sum.cost = UsdNanos(sum.cost.0.saturating_add(call.cost.0));
+                sum.avoided = UsdNanos(sum.avoided.0.saturating_add(call.avoided.0));
+            }
+            let is_last = calls.len() < EARLIER_PAGE as usize;
+            match calls.last().filter(|_| !is_last) {
+                Some(last) => after = (last.at, last.request.clone(), last.attempt),
+                None => break,
+            }
+        }
+        Ok(sum)
     }
 
     fn lock(&self) -> MutexGuard<'_, Admitted> {
@@ -295,14 +324,16 @@ mod tests {
 
     fn variables() -> Variables {
         let openai = [("OPENAI_BASE_URL", "u/v1".to_owned()), ("OPENAI_API_KEY", "k".to_owned())];
-        let anthropic = [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
+        let anthropic =
+            [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
         Variables { key: "k".to_owned(), pairs: [openai, anthropic] }
     }
 
     #[test]
     fn a_stage_that_sets_one_of_a_pair_keeps_its_own_pair() {
         let names = |own: &[&str]| {
-            let mut env: Vec<_> = own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
+            let mut env: Vec<_> =
+                own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
             variables().add_to(&mut env);
             env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
         };

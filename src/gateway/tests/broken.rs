@@ -62,7 +62,10 @@ async fn a_provider_that_breaks_the_rules_breaks_nothing_else() {
     }
     world.settled().await;
     let rows = world.rows();
-    assert!(rows.len() >= 2 * misdeeds.len(), "each call has a row, and some that opened the way again");
+    assert!(
+        rows.len() >= 2 * misdeeds.len(),
+        "each call has a row, and some that opened the way again"
+    );
     world.end().await;
 }
 
@@ -76,7 +79,12 @@ async fn every_status_of_a_provider_reaches_the_client_or_is_the_gateways_matter
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("")).await;
     let body = r#"{"error":{"message":"so it is"}}"#;
-    let answer = |status: u16| format!("HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let answer = |status: u16| {
+        format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+    };
     let statuses: Vec<u16> = (400..600).collect();
     let answers = statuses.iter().map(|it| (answer(*it).into_bytes(), Then::Close));
     *raw.answers.lock().unwrap() = answers.collect();
@@ -111,7 +119,10 @@ async fn client(world: &World, body: &str, length: usize) -> TcpStream {
 async fn a_client_that_reads_nothing_is_left_and_charged() {
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("stalled_ms = 300")).await;
-    let event = format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", "word ".repeat(200));
+    let event = format!(
+        "data: {{\"choices\":[{{\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n",
+        "word ".repeat(200)
+    );
     let head = format!("{EVENTS}connection: close\r\n\r\n{event}").into_bytes();
     *raw.answers.lock().unwrap() = vec![(head, Then::Repeat)];
     let body = asks_raw(true);
@@ -140,7 +151,10 @@ async fn a_client_that_never_finishes_its_request_is_told_so() {
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
     tokio::time::timeout(Duration::from_secs(5), read).await.expect("it hangs").unwrap();
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("did not come in time"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("did not come in time"),
+        "{answer}"
+    );
     world.end().await;
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::raw::{Raw, Then};
 use super::world::{World, asks};
-use crate::gateway::answer::meter::Meter;
+use crate::gateway::call::answer::meter::Meter;
 use crate::provider::Operation;
 
 /// Calls at the same time.
@@ -32,7 +32,7 @@ fn events(body: &str) -> Vec<Value> {
 fn answer(stream: &str, length: usize) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
     let part = &stream[..length];
-    if length % 2 == 0 {
+    if length.is_multiple_of(2) {
         return format!("{head}connection: close\r\n\r\n{part}").into_bytes();
     }
     // In two chunks, with the connection broken before the last one.

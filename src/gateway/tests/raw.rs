@@ -38,7 +38,9 @@ impl Raw {
     pub(super) fn settings(&self, limits: &str) -> String {
         let provider = |name: &str, dialect: &str| {
             let url = &self.address;
-            format!("[[provider]]\nname = \"{name}\"\ndialect = \"{dialect}\"\nurl = \"{url}\"\nprices = \"test\"\n")
+            format!(
+                "[[provider]]\nname = \"{name}\"\ndialect = \"{dialect}\"\nurl = \"{url}\"\nprices = \"test\"\n"
+            )
         };
         format!(
             "ledger = \"l\"\nlimits = {{ attempts = 1, {limits} }}\n{}{}\n[[route]]\nmodel = \"m-raw\"\n\
@@ -79,11 +81,12 @@ async fn answer(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()>
     };
     let (bytes, then) = answers.lock().unwrap()[number].clone();
     stream.write_all(&bytes).await?;
-    while then == Then::Repeat {
-        stream.write_all(&bytes).await?;
-    }
-    if then == Then::Wait {
-        tokio::time::sleep(Duration::from_secs(60)).await;
+    match then {
+        Then::Close => {}
+        Then::Wait => tokio::time::sleep(Duration::from_mins(1)).await,
+        Then::Repeat => loop {
+            stream.write_all(&bytes).await?;
+        },
     }
     stream.shutdown().await
 }

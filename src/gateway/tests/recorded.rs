@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::gateway::answer::meter::Meter;
+use crate::gateway::call::answer::meter::Meter;
 use crate::gateway::cassette::entry::Content;
 use crate::gateway::cassette::import;
 use crate::gateway::prices::Prices;

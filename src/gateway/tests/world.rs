@@ -165,6 +165,13 @@ impl World {
         read(self.open(path, body, headers).await).await
     }
 
+    pub(super) async fn put(&self, path: &str, body: &str) -> Reply {
+        let request = Request::put(format!("{}{path}", self.address));
+        let request = request.header("authorization", format!("Bearer {KEY}"));
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).unwrap();
+        read(self.client.request(request).await.unwrap()).await
+    }
+
     /// The same without the gateway.
     pub(super) async fn direct(&self, path: &str, body: &str, fake: &str) -> Reply {
         let request = Request::post(format!("{}{path}", self.provider)).header("x-fake", fake);

@@ -22,11 +22,15 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What is not one of our routes.
 const UNMATCHED: &str = "unmatched";
 /// What writes down itself what it does, or is no act of a person.
-const SILENT: [&str; 10] = [
+const SILENT: [&str; 14] = [
     "save_team_secret",
     "save_project_secret",
     "delete_team_secret",
     "delete_project_secret",
+    "save_budget",
+    "save_team_budget",
+    "delete_budget",
+    "delete_team_budget",
     "create_subscription",
     "change_subscription",
     "rotate_subscription_secret",

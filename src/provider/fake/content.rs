@@ -50,7 +50,8 @@ impl Content {
 fn tool(request: &Value) -> Option<(String, Value)> {
     let tool = request.get("tools")?.as_array()?.first()?;
     let talk = request.get("messages").or_else(|| request.get("input"))?;
-    let results = [r#""role":"tool""#, r#""type":"tool_result""#, r#""type":"function_call_output""#];
+    let results =
+        [r#""role":"tool""#, r#""type":"tool_result""#, r#""type":"function_call_output""#];
     let talk = talk.to_string();
     if results.iter().any(|it| talk.contains(it)) {
         return None;
@@ -80,7 +81,9 @@ fn instance(schema: &Value, root: &Value, depth: u32) -> Value {
     if let Some(value) = schema.get("const").or_else(|| schema.pointer("/enum/0")) {
         return value.clone();
     }
-    if let Some(first) = ["/anyOf/0", "/oneOf/0", "/allOf/0"].iter().find_map(|it| schema.pointer(it)) {
+    if let Some(first) =
+        ["/anyOf/0", "/oneOf/0", "/allOf/0"].iter().find_map(|it| schema.pointer(it))
+    {
         return inner(first);
     }
     match schema.get("type").and_then(Value::as_str).unwrap_or("object") {
@@ -126,7 +129,8 @@ mod tests {
     fn an_answer_has_the_schema_that_was_asked_for() {
         let schema = json!({"type": "object", "properties": {"kind": {"enum": ["a", "b"]},
             "parts": {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "null"}]}}}});
-        let asked = json!({"text": {"format": {"type": "json_schema", "schema": schema}}, "input": "?"});
+        let asked =
+            json!({"text": {"format": {"type": "json_schema", "schema": schema}}, "input": "?"});
         assert_eq!(Content::of(&asked, b"", 5).whole(), r#"{"kind":"a","parts":[0.5]}"#);
     }
 }

@@ -73,14 +73,19 @@ impl Said<'_> {
 
     fn response_events(&self) -> Events {
         let text = self.content.pieces().concat();
-        let open = || self.response("in_progress", json!([]));
+        let open = || self.response("in_progress", &json!([]));
         let mut events = vec![
             (json!({"type": "response.created", "response": open()}), 0),
             (json!({"type": "response.in_progress", "response": open()}), 0),
-            (json!({"type": "response.output_item.added", "output_index": 0, "item": self.item("", "in_progress")}), 0),
+            (
+                json!({"type": "response.output_item.added", "output_index": 0, "item": self.item("", "in_progress")}),
+                0,
+            ),
         ];
         let (of, extra) = match &self.content {
-            Content::Text(_) => (json!({"item_id": "msg_fake", "output_index": 0, "content_index": 0}), true),
+            Content::Text(_) => {
+                (json!({"item_id": "msg_fake", "output_index": 0, "content_index": 0}), true)
+            }
             Content::Call { .. } => (json!({"item_id": "fc_fake", "output_index": 0}), false),
         };
         let kind = if extra { "output_text" } else { "function_call_arguments" };
@@ -92,13 +97,20 @@ impl Said<'_> {
             let delta = json!({"delta": piece, "logprobs": []});
             events.push((with(&of, &format!("response.{kind}.delta"), &delta), 1));
         }
-        events.push((with(&of, &format!("response.{kind}.done"), &json!({done: text, "logprobs": []})), 0));
+        events.push((
+            with(&of, &format!("response.{kind}.done"), &json!({done: text, "logprobs": []})),
+            0,
+        ));
         if extra {
-            events.push((with(&of, "response.content_part.done", &json!({"part": part(&text)})), 0));
+            events
+                .push((with(&of, "response.content_part.done", &json!({"part": part(&text)})), 0));
         }
         let item = self.item(&text, "completed");
-        events.push((json!({"type": "response.output_item.done", "output_index": 0, "item": item}), 0));
-        let mut response = self.response("completed", json!([item]));
+        events.push((
+            json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+            0,
+        ));
+        let mut response = self.response("completed", &json!([item]));
         if let (true, Some(members)) = (self.has_usage, response.as_object_mut()) {
             members.insert("usage".to_owned(), self.usage());
         }
@@ -113,7 +125,8 @@ impl Said<'_> {
         let start = json!({"type": "message_start", "message": {
             "id": "msg_fake", "type": "message", "role": "assistant", "model": self.model, "content": [],
             "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": self.input_tokens, "output_tokens": 1}}});
-        let block = json!({"type": "content_block_start", "index": 0, "content_block": self.block("")});
+        let block =
+            json!({"type": "content_block_start", "index": 0, "content_block": self.block("")});
         let mut events = vec![(named(&start), 0), (named(&block), 0)];
         for piece in self.content.pieces() {
             let delta = match &self.content {

@@ -12,6 +12,7 @@ use crate::provider::{Asked, Dialect, Operation};
 const DIMENSIONS: u8 = 8;
 
 /// One answer.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
     pub(super) operation: Operation,
@@ -21,7 +22,7 @@ pub(crate) struct Said<'a> {
     pub(super) malformed: Option<u64>,
     pub(super) has_usage: bool,
     pub(super) has_end: bool,
-    inputs: usize,
+    inputs: Vec<Value>,
     is_base64: bool,
     pub(crate) input_tokens: u64,
     pub(crate) output_tokens: u64,
@@ -37,6 +38,10 @@ impl<'a> Said<'a> {
         let request: Value = serde_json::from_slice(body).unwrap_or_default();
         let words = orders.chunks.min(asked.max_output.unwrap_or(u64::MAX));
         let has_words = operation.has_output();
+        let inputs = match request.get("input") {
+            Some(Value::Array(list)) if list.iter().any(|it| !it.is_number()) => list.clone(),
+            other => vec![other.cloned().unwrap_or_default()],
+        };
         let content = Content::of(&request, body, if has_words { words } else { 0 });
         let output_tokens = if has_words { content.pieces().len() as u64 } else { 0 };
         Self {
@@ -47,7 +52,7 @@ impl<'a> Said<'a> {
             malformed: orders.malformed,
             has_usage: orders.has_usage,
             has_end: orders.has_end,
-            inputs: request.get("input").and_then(Value::as_array).map_or(1, Vec::len),
+            inputs,
             is_base64: request.get("encoding_format").is_some_and(|it| it == "base64"),
             input_tokens: if operation.is_free() { 0 } else { body.len() as u64 / 8 + 1 },
             output_tokens,
@@ -66,10 +71,12 @@ impl<'a> Said<'a> {
                 "id": "cmpl-fake", "object": "text_completion", "created": 1, "model": self.model,
                 "choices": [{"index": 0, "text": text, "finish_reason": "stop", "logprobs": null}],
             }),
-            Operation::Responses => self.response("completed", json!([self.item(&text, "completed")])),
+            Operation::Responses => {
+                self.response("completed", &json!([self.item(&text, "completed")]))
+            }
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
-                "data": (0..self.inputs).map(|it| embedding(it, self.is_base64)).collect::<Vec<_>>(),
+                "data": self.inputs.iter().enumerate().map(|it| embedding(it, self.is_base64)).collect::<Vec<_>>(),
             }),
             Operation::Moderations => json!({
                 "id": "modr-fake", "model": self.model, "results": [{"flagged": false, "categories": {}, "category_scores": {}}],
@@ -117,8 +124,10 @@ impl<'a> Said<'a> {
     fn chat_message(&self, text: &str) -> Value {
         match &self.content {
             Content::Text(_) => json!({"role": "assistant", "content": text, "refusal": null}),
-            Content::Call { tool, .. } => json!({"role": "assistant", "content": null, "refusal": null,
-                "tool_calls": [{"id": "call_fake", "type": "function", "function": {"name": tool, "arguments": text}}]}),
+            Content::Call { tool, .. } => {
+                json!({"role": "assistant", "content": null, "refusal": null,
+                "tool_calls": [{"id": "call_fake", "type": "function", "function": {"name": tool, "arguments": text}}]})
+            }
         }
     }
 
@@ -140,12 +149,14 @@ impl<'a> Said<'a> {
                 let content = if status == "completed" { vec![part(text)] } else { Vec::new() };
                 json!({"type": "message", "id": "msg_fake", "status": status, "role": "assistant", "content": content})
             }
-            Content::Call { tool, .. } => json!({"type": "function_call", "id": "fc_fake", "call_id": "call_fake",
-                "name": tool, "arguments": text, "status": status}),
+            Content::Call { tool, .. } => {
+                json!({"type": "function_call", "id": "fc_fake", "call_id": "call_fake",
+                "name": tool, "arguments": text, "status": status})
+            }
         }
     }
 
-    pub(super) fn response(&self, status: &str, output: Value) -> Value {
+    pub(super) fn response(&self, status: &str, output: &Value) -> Value {
         json!({
             "id": "resp_fake", "object": "response", "created_at": 1, "model": self.model, "status": status,
             "error": null, "incomplete_details": null, "instructions": null, "metadata": {},
@@ -160,9 +171,11 @@ pub(super) fn part(text: &str) -> Value {
     json!({"type": "output_text", "text": text, "annotations": [], "logprobs": []})
 }
 
-/// Numbers, or their bytes as `OpenAI` has them in base64: little-endian, four each.
-fn embedding(index: usize, is_base64: bool) -> Value {
-    let numbers = (0..DIMENSIONS).map(|it| f32::from(it) / 8.0);
+/// Numbers, of which the last one follows from the text, or their bytes as `OpenAI` has them in base64: little-endian, four each.
+fn embedding((index, text): (usize, &Value), is_base64: bool) -> Value {
+    let last = text.to_string().bytes().fold(7_u16, |sum, it| sum.wrapping_mul(31) ^ u16::from(it));
+    let numbers = (1..DIMENSIONS).map(|it| f32::from(it - 1) / 8.0);
+    let numbers = numbers.chain(std::iter::once(f32::from(last) / 1024.0));
     let embedding = if is_base64 {
         let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
         Value::from(BASE64_STANDARD.encode(bytes))

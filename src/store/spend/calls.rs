@@ -187,12 +187,4 @@ impl Store {
             sqlx::query(SQL).bind(before).bind(i64::from(limit)).execute(db).await?.rows_affected()
         }))
     }
-
-    /// How many rows of the ledger are older than `before`.
-    pub async fn count_calls(&self, before: Timestamp) -> Result<u64, StoreError> {
-        const SQL: &str = "SELECT COUNT(*) FROM model_calls WHERE at < $1";
-        let count: i64 =
-            with_db!(self, db => sqlx::query_scalar(SQL).bind(before).fetch_one(db).await?);
-        Ok(u64::try_from(count).unwrap_or_default())
-    }
 }

@@ -242,7 +242,10 @@ impl<E: Executor> Attempt<E> {
         let Some(gateway) = &self.worker.gateway else { return };
         if let Some(notes) = notes {
             account(notes, outcome);
-            outcome.warnings.extend(gateway.exceeded(&self.name.run));
+            match gateway.exceeded(&self.name.run).await {
+                Ok(exceeded) => outcome.warnings.extend(exceeded),
+                Err(error) => tracing::warn!(%error, "the budgets of a run cannot be looked up"),
+            }
         }
         gateway.end(&self.name).await;
     }

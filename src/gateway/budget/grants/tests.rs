@@ -240,6 +240,27 @@ fn a_refusal_says_what_is_used_by_all() {
     assert!(two.just_refused(&needs, Timestamp(300)).is_none());
 }
 
+#[test]
+fn what_was_spent_of_a_budget_of_one_run_is_known_until_the_budget_goes() {
+    let mut shelf = Shelf::default();
+    let scope = Scope::default().with(Kind::Run, "r");
+    let soft = Budget { mode: Mode::Soft, ..budget("run r", scope, Window::Whole, money(10)) };
+    let mut one = Budgets::shared(vec![soft]);
+    let call = call(1, amount(20, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &call));
+    one.settle(call.id, amount(15, 1));
+    for second in 0..90 {
+        shelf.write(0, &mut one);
+        one.give_back(Timestamp(second * 1000));
+        one.forget(Timestamp(second * 1000));
+    }
+    assert_eq!(one.standing()[0].2.spent.money, UsdNanos(15));
+    one.unset("run r");
+    one.give_back(Timestamp(90_000));
+    one.forget(Timestamp(90_000));
+    assert!(one.standing().is_empty());
+}
+
 /// What can happen to two processes.
 #[derive(Debug, Clone)]
 enum Step {

@@ -36,15 +36,15 @@ impl Clock for TestClock {
     }
 }
 
-fn amount(money: i64, tokens: i64) -> Amount {
+pub(super) fn amount(money: i64, tokens: i64) -> Amount {
     Amount { money: UsdNanos(money), tokens }
 }
 
-fn money(limit: i64) -> Limit {
+pub(super) fn money(limit: i64) -> Limit {
     Limit { money: Some(UsdNanos(limit)), ..Limit::default() }
 }
 
-fn budget(id: &str, scope: Scope, window: Window, limit: Limit) -> Budget {
+pub(super) fn budget(id: &str, scope: Scope, window: Window, limit: Limit) -> Budget {
     Budget { id: id.to_owned(), scope, window, limit, mode: Mode::Hard }
 }
 
@@ -57,7 +57,7 @@ fn budgets() -> Vec<Budget> {
     ]
 }
 
-fn call(number: u128, estimate: Amount, team: &str, run: &str) -> Reservation {
+pub(super) fn call(number: u128, estimate: Amount, team: &str, run: &str) -> Reservation {
     let subject = Subject::default()
         .with(Kind::Team, team)
         .with(Kind::Project, format!("{team}/app"))
@@ -67,7 +67,7 @@ fn call(number: u128, estimate: Amount, team: &str, run: &str) -> Reservation {
     Reservation { id, subject, estimate, deadline: Timestamp(i64::MAX) }
 }
 
-fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
+pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
     Row {
         request: request_id(call.id.request),
         attempt: call.id.attempt,
@@ -110,7 +110,7 @@ fn keeper(ledger: &Ledger) -> Keeper<'_> {
     Keeper { ledger, books, batch: None, ticked: None, signed: None }
 }
 
-async fn total(store: &Store) -> i64 {
+pub(super) async fn total(store: &Store) -> i64 {
     let filter = SpendFilter { to: Timestamp(i64::MAX), limit: 1000, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Model, &filter).await.unwrap();
     sums.iter().map(|it| it.cost.0).sum()

@@ -56,7 +56,6 @@ pub(super) fn kinds() -> Vec<(&'static str, &'static str)> {
     known.filter_map(|it| meaning(it).map(|meaning| (it.as_str(), meaning))).collect()
 }
 
-/// Budgets are left out as long as nothing sends such an alert.
 fn meaning(kind: EventKind) -> Option<&'static str> {
     match kind {
         EventKind::RunFailed => Some("a run has failed"),
@@ -64,7 +63,8 @@ fn meaning(kind: EventKind) -> Option<&'static str> {
         EventKind::RunRecovered => Some("a run has passed after one that failed"),
         EventKind::ApprovalWanted => Some("a stage waits for an approval"),
         EventKind::SubscriptionDisabled => Some("another subscription was turned off"),
-        EventKind::BudgetAlert | EventKind::Test => None,
+        EventKind::BudgetAlert => Some("half of a budget is used, most of it, or all"),
+        EventKind::Test => None,
     }
 }
 

@@ -16,9 +16,10 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 use tokio_util::task::TaskTracker;
 
-use super::cassette::recorder::Recorder;
-use super::settings::ClientGone;
-use super::settlement::Settlement;
+use crate::gateway::cache::keeper::StreamKeeper;
+use crate::gateway::cassette::recorder::Recorder;
+use crate::gateway::settings::ClientGone;
+use crate::gateway::settlement::Settlement;
 use crate::provider::refusal::Refusal;
 use meter::Meter;
 
@@ -73,6 +74,7 @@ pub struct Live {
     meter: Meter,
     settlement: Option<Settlement>,
     recorder: Option<Recorder>,
+    keeper: Option<StreamKeeper>,
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
     tasks: TaskTracker,
@@ -143,6 +145,8 @@ pub struct Parts {
     pub settlement: Settlement,
     /// Writes it down.
     pub recorder: Option<Recorder>,
+    /// Keeps it in the cache.
+    pub keeper: Option<StreamKeeper>,
     /// When its time is over.
     pub deadline: Sleep,
     /// What happens when the client leaves.
@@ -161,6 +165,7 @@ impl Live {
             meter: parts.meter,
             settlement: Some(parts.settlement),
             recorder: parts.recorder,
+            keeper: parts.keeper,
             deadline: Box::pin(parts.deadline),
             client_gone: parts.client_gone,
             tasks: parts.tasks,
@@ -200,6 +205,9 @@ impl Live {
     fn take(&mut self, piece: &Bytes) {
         if let Some(recorder) = &mut self.recorder {
             recorder.piece(piece);
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.piece(piece);
         }
         let piece = self.meter.push(piece);
         // Settled before the client sees the end, so that its next call finds the budget as it is.
@@ -244,6 +252,9 @@ impl Live {
         if let Some(recorder) = self.recorder.take() {
             recorder.finish();
         }
+        if let Some(keeper) = self.keeper.take().filter(|_| self.meter.outcome().is_whole()) {
+            keeper.finish();
+        }
     }
 
     async fn drain(mut self) {
@@ -270,6 +281,7 @@ impl Drop for Live {
             meter: self.meter.take(),
             settlement: Some(settlement),
             recorder: self.recorder.take(),
+            keeper: self.keeper.take(),
             deadline: std::mem::replace(
                 &mut self.deadline,
                 Box::pin(tokio::time::sleep(Duration::ZERO)),

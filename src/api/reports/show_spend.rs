@@ -1,0 +1,66 @@
+//! `GET /api/v1/spend`: where the money of calls to models went.
+
+use axum::extract::State;
+
+use crate::desk::server::spend::{self, SpendView, Wanted};
+use crate::http::{App, Json, Problem, Query, Visitor};
+use crate::model::Timestamp;
+
+/// Sums at most.
+const LIMIT_MAX: u32 = 1000;
+
+/// Which calls, and what sums are made for.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct SpendQuery {
+    /// `team` (unless it is said), `project`, `run`, `stage`, `endpoint`, `model` or `day` (UTC; named by its first
+    /// moment, in milliseconds since 1970-01-01).
+    by: Option<String>,
+    /// From this moment on, in milliseconds since 1970-01-01 UTC; for the last 30 days unless it is said.
+    from: Option<i64>,
+    /// Before this moment.
+    to: Option<i64>,
+    /// Only of this team.
+    team: Option<String>,
+    /// Only of this project: `team/name`.
+    project: Option<String>,
+    /// Only of this run: its id.
+    run: Option<String>,
+    /// Only of this stage.
+    stage: Option<String>,
+    /// Only of this endpoint of deployed apps.
+    endpoint: Option<String>,
+    /// Only of this model.
+    model: Option<String>,
+}
+
+/// Sums up what calls to models have cost, as far as you may know of them
+///
+/// The dearest first, 1,000 at most.
+#[utoipa::path(
+    get, path = "/spend", tag = "budgets",
+    extensions(("x-access" = json!("signed-in"))),
+    params(SpendQuery),
+    responses((status = 200, body = Vec<SpendView>)),
+)]
+pub(super) async fn show_spend(
+    State(app): State<App>,
+    visitor: Visitor,
+    Query(query): Query<SpendQuery>,
+) -> Result<Json<Vec<SpendView>>, Problem> {
+    let word = |it: Option<String>| it.unwrap_or_default();
+    let wanted = Wanted {
+        by: query.by.unwrap_or_else(|| "team".to_owned()),
+        from: query.from.map(Timestamp),
+        to: query.to.map(Timestamp),
+        team: query.team,
+        project: word(query.project),
+        run: word(query.run),
+        stage: word(query.stage),
+        endpoint: word(query.endpoint),
+        model: word(query.model),
+        limit: LIMIT_MAX,
+    };
+    let rows = spend::sums(&app, &visitor, wanted).await?;
+    Ok(Json(rows.into_iter().map(SpendView::from).collect()))
+}

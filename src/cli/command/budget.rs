@@ -1,0 +1,300 @@
+//! `trunkline budget`: ceilings for calls to models, of the server on this machine or of one elsewhere.
+
+use serde_json::json;
+
+use crate::cli::access;
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::client::ROWS_MAX;
+use crate::cli::remote::{Call, Remote};
+use crate::cli::session::Session;
+use crate::cli::state::State;
+use crate::desk::server::budgets::view::{BudgetView, UsageView};
+use crate::desk::server::budgets::{self, By, Holder, Wish};
+use crate::gateway::ledger::definition;
+use crate::store::StoreError;
+use crate::store::spend::budgets::BudgetRow;
+
+/// Accounts that are shown of a budget.
+const ACCOUNTS_MAX: u32 = 500;
+
+/// Arguments of `trunkline budget`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Works on the database of the server: the state folder, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it
+asks that server: owners set budgets of the installation, admins of a team its own.
+
+Examples:
+  trunkline budget set month --team shop --usd 200 --window month
+  trunkline budget set each-run --usd 2.50 --scope 'run=*'
+  trunkline budget set search --team shop --scope endpoint=search --window day --per-thousand 4 --soft
+  trunkline budget show month --team shop
+  trunkline budget remove month --team shop --server ci.example.org")]
+pub struct BudgetArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// List budgets: a team's, or those of the installation and of all teams
+    List {
+        /// Only of this team
+        #[arg(long, value_name = "NAME")]
+        team: Option<String>,
+    },
+    /// Show a budget, and what is used of it
+    Show(Which),
+    /// Set a budget, or other limits of one; it holds within two seconds
+    Set(SetArgs),
+    /// Remove a budget: calls are no longer held to it
+    Remove(Which),
+}
+
+#[derive(Debug, clap::Args)]
+struct Which {
+    /// Its name
+    name: String,
+    /// The team whose it is [default: the installation's]
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+struct SetArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Dollars in a window
+    #[arg(long, value_name = "AMOUNT")]
+    usd: Option<String>,
+    /// Tokens in a window
+    #[arg(long)]
+    tokens: Option<i64>,
+    /// Dollars for a thousand requests
+    #[arg(long, value_name = "AMOUNT")]
+    per_thousand: Option<String>,
+    /// Requests that `--per-thousand` takes for granted at the start of a window
+    #[arg(long, value_name = "NUMBER")]
+    at_least_requests: Option<u32>,
+    /// After what it begins anew: hour, day, month (UTC) or whole
+    #[arg(long, default_value = "whole")]
+    window: String,
+    /// Only these calls, as `KIND=NAME`; `*` counts each name apart (repeatable)
+    #[arg(long = "scope", value_name = "KIND=NAME", value_parser = part)]
+    scope: Vec<(String, String)>,
+    /// Tell people, and refuse nothing
+    #[arg(long)]
+    soft: bool,
+}
+
+fn part(text: &str) -> Result<(String, String), Usage> {
+    let wrong = || Usage::new("write `KIND=NAME`, such as `run=*` or `endpoint=search`", "");
+    let (kind, name) = text.split_once('=').ok_or_else(wrong)?;
+    Ok((kind.to_owned(), name.to_owned()))
+}
+
+impl Which {
+    /// Where the API has it, and what is below.
+    fn below<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
+        [&of(self.team.as_deref())[..], &[self.name.as_str()], rest].concat()
+    }
+}
+
+/// Where the API has the budgets of a team, or of the installation.
+fn of(team: Option<&str>) -> Vec<&str> {
+    team.map_or_else(|| vec!["budgets"], |it| vec!["teams", it, "budgets"])
+}
+
+impl SetArgs {
+    fn mode(&self) -> &'static str {
+        if self.soft { "soft" } else { "hard" }
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            scope: self.scope.iter().cloned().collect(),
+            window: self.window.clone(),
+            usd: self.usd.clone(),
+            tokens: self.tokens,
+            usd_per_thousand_requests: self.per_thousand.clone(),
+            at_least_requests: self.at_least_requests,
+            mode: self.mode().to_owned(),
+        }
+    }
+}
+
+/// Does what was asked.
+pub async fn execute(session: &Session, args: &BudgetArgs) -> anyhow::Result<Exit> {
+    if let Some(remote) = Remote::chosen(session)? {
+        at_server(session, &remote, &args.action).await?;
+    } else {
+        let state = access::open(session).await?;
+        here(session, &state, &args.action).await?;
+    }
+    Ok(Exit::Passed)
+}
+
+async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyhow::Result<()> {
+    let client = &remote.client;
+    match action {
+        Action::List { team } => {
+            let call = Call::get(&of(team.as_deref()));
+            let rows: Vec<BudgetView> = client.list(&call, ROWS_MAX).await?;
+            show_all(session, &rows)
+        }
+        Action::Show(which) => {
+            let budget: BudgetView = client.fetch(&Call::get(&which.below(&[]))).await?;
+            let used: Vec<UsageView> = client.fetch(&Call::get(&which.below(&["usage"]))).await?;
+            show(session, &budget, &used)
+        }
+        Action::Set(args) => {
+            let wish = args.wish();
+            let body = json!({
+                "scope": wish.scope, "window": wish.window, "usd": wish.usd, "tokens": wish.tokens,
+                "usd_per_thousand_requests": wish.usd_per_thousand_requests,
+                "at_least_requests": wish.at_least_requests, "mode": wish.mode,
+            });
+            let call = Call::put(&args.which.below(&[])).body(&body);
+            tell_set(session, &client.fetch(&call).await?)
+        }
+        Action::Remove(which) => {
+            client.order(&Call::delete(&which.below(&[]))).await?;
+            Ok(session.output.told(&format!("`{}` is removed", which.name))?)
+        }
+    }
+}
+
+async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Result<()> {
+    match action {
+        Action::List { team } => {
+            let mut rows = state.store.list_budgets().await?;
+            rows.retain(|it| team.as_ref().is_none_or(|team| it.team == *team));
+            let rows: Vec<_> = rows.into_iter().map(BudgetView::from).collect();
+            show_all(session, &rows)
+        }
+        Action::Show(which) => {
+            let row = present(state, which).await?;
+            let accounts = state.store.list_accounts(&row.id, ACCOUNTS_MAX).await?;
+            let budget = definition::read(&row).map_err(anyhow::Error::msg)?;
+            let used = budgets::used(&budget, accounts, session.now());
+            let used: Vec<_> = used.into_iter().map(UsageView::from).collect();
+            show(session, &row.into(), &used)
+        }
+        Action::Set(args) => set(session, state, args).await,
+        Action::Remove(which) => {
+            let (holder, row) = (holder(state, which).await?, present(state, which).await?);
+            let event = budgets::event(
+                &holder,
+                ("budget.delete", &row.id),
+                &by(session),
+                &json!({}),
+            );
+            state.store.archive_budget(&row.id, row.version, &event).await?;
+            Ok(session.output.told(&format!("`{}` is removed", which.name))?)
+        }
+    }
+}
+
+async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result<()> {
+    let holder = holder(state, &args.which).await?;
+    let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
+    let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
+    let (row, event) = budgets::to_save(&holder, &budget, &by(session));
+    let present = state.store.find_budget(&row.id).await?;
+    let saved = state.store.save_budget(&row, present.map_or(0, |it| it.version), &event).await;
+    match saved {
+        Err(StoreError::Conflict { .. }) => {
+            let what = "the budget was changed by someone else at this moment";
+            Err(Usage::new(what, "look at it with `trunkline budget show`, and try again").into())
+        }
+        saved => tell_set(session, &saved?.into()),
+    }
+}
+
+fn by(session: &Session) -> By {
+    let actor = format!("machine:{}", session.settings.user);
+    By { id: crate::secrets::new_id(session.now()), at: session.now(), actor }
+}
+
+async fn holder(state: &State, which: &Which) -> anyhow::Result<Holder> {
+    let Some(name) = &which.team else { return Ok(Holder::at_the_machine(None)) };
+    let missing = || {
+        Usage::new(
+            format!("there is no team `{name}`"),
+            "`trunkline team list` shows which there are",
+        )
+    };
+    let team = state.store.find_team(name).await?.ok_or_else(missing)?;
+    Ok(Holder::at_the_machine(Some(team)))
+}
+
+async fn present(state: &State, which: &Which) -> anyhow::Result<BudgetRow> {
+    let id = holder(state, which).await?.id_of(&which.name);
+    let missing = || {
+        let help = "`trunkline budget list` shows which there are";
+        Usage::new(format!("there is no budget `{id}`"), help)
+    };
+    Ok(state.store.find_budget(&id).await?.ok_or_else(missing)?)
+}
+
+fn tell_set(session: &Session, budget: &BudgetView) -> anyhow::Result<()> {
+    if session.output.json {
+        return Ok(session.output.json(budget)?);
+    }
+    Ok(session.output.line(&line(budget))?)
+}
+
+fn show_all(session: &Session, rows: &[BudgetView]) -> anyhow::Result<()> {
+    if session.output.json {
+        return Ok(session.output.json(&rows)?);
+    }
+    if rows.is_empty() {
+        let nothing = "there is no budget; `trunkline budget set` changes that";
+        return Ok(session.output.line(nothing)?);
+    }
+    for row in rows {
+        session.output.line(&line(row))?;
+    }
+    Ok(())
+}
+
+fn show(session: &Session, budget: &BudgetView, used: &[UsageView]) -> anyhow::Result<()> {
+    if session.output.json {
+        return Ok(session.output.json(&json!({ "budget": budget, "usage": used }))?);
+    }
+    session.output.line(&line(budget))?;
+    if used.is_empty() {
+        session.output.line("  nothing is used of it")?;
+    }
+    for it in used {
+        session.output.line(&usage_line(budget, it))?;
+    }
+    Ok(())
+}
+
+/// `shop/month  200 USD a month of team=shop`
+fn line(budget: &BudgetView) -> String {
+    let money = budget.usd.as_ref().map(|it| format!("{it} USD"));
+    let tokens = budget.tokens.map(|it| format!("{it} tokens"));
+    let ceiling = budget.usd_per_thousand_requests.as_ref();
+    let ceiling = ceiling.map(|it| format!("{it} USD for 1,000 requests"));
+    let limits: Vec<_> = [money, tokens, ceiling].into_iter().flatten().collect();
+    let window = match budget.window.as_str() {
+        "whole" => String::new(),
+        "hour" => " an hour".to_owned(),
+        other => format!(" a {other}"),
+    };
+    let scope: Vec<_> = budget.scope.iter().map(|(kind, name)| format!("{kind}={name}")).collect();
+    let scope = if scope.is_empty() { "all calls".to_owned() } else { scope.join(" ") };
+    let soft = if budget.mode == "soft" { ", only told of" } else { "" };
+    format!("{}  {}{window} of {scope}{soft}", budget.id, limits.join(", "))
+}
+
+fn usage_line(budget: &BudgetView, used: &UsageView) -> String {
+    let account = if used.account.is_empty() { "all calls" } else { used.account.as_str() };
+    let limit = used.limit_usd.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
+    let tokens = budget.tokens.map(|it| format!(" of {it}")).unwrap_or_default();
+    format!(
+        "  {account}: {}%: {}{limit} USD, {}{tokens} tokens, {} requests; {} USD reserved",
+        used.percent, used.spent_usd, used.spent_tokens, used.requests, used.reserved_usd
+    )
+}

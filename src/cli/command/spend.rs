@@ -1,0 +1,149 @@
+//! `trunkline spend`: where the money of calls to models went, here or at a server.
+
+use chrono::DateTime;
+
+use super::audit::{When, when};
+use crate::cli::failure::{Exit, Usage};
+use crate::cli::remote::{Call, Remote};
+use crate::cli::session::Session;
+use crate::cli::state::{Needed, State};
+use crate::desk::server::spend::{SpendView, Wanted};
+
+/// Sums at most.
+const SUMS_MAX: u32 = 1000;
+
+/// Arguments of `trunkline spend`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it asks that
+server for what you may know of. Without `--since` it is about the last 30 days.
+
+Examples:
+  trunkline spend                                        by model
+  trunkline spend --by run --since 7d
+  trunkline spend --by day --team shop --server ci.example.org
+  trunkline spend --by stage --project shop/web --since 2026-11-01 --json")]
+pub struct SpendArgs {
+    /// What it is summed up for: team, project, run, stage, endpoint, model or day
+    #[arg(long, value_name = "WHAT", default_value = "model")]
+    by: String,
+    /// From this day or moment on (RFC 3339; UTC), or not older than `30m`, `12h`, `7d`
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    since: Option<When>,
+    /// Before this day or moment
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    until: Option<When>,
+    /// Only of this team
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
+    /// Only of this project
+    #[arg(long, value_name = "TEAM/NAME")]
+    project: Option<String>,
+    /// Only of this run: its id, its number, or `last`
+    #[arg(long)]
+    run: Option<String>,
+    /// Only of this stage
+    #[arg(long)]
+    stage: Option<String>,
+    /// Only of this endpoint of deployed apps
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
+    /// Only of this model
+    #[arg(long, value_name = "NAME")]
+    model: Option<String>,
+}
+
+/// Says it.
+pub async fn execute(session: &Session, args: &SpendArgs) -> anyhow::Result<Exit> {
+    let sums = match Remote::chosen(session)? {
+        Some(remote) => of_server(session, &remote, args).await?,
+        None => of_machine(session, args).await?,
+    };
+    if session.output.json {
+        session.output.json(&sums)?;
+        return Ok(Exit::Passed);
+    }
+    if sums.is_empty() {
+        session.output.line("no call to a model was made")?;
+    }
+    let width = sums.iter().map(|it| name(args, it).chars().count()).max().unwrap_or_default();
+    for sum in &sums {
+        session.output.line(&line(&name(args, sum), width, sum))?;
+    }
+    Ok(Exit::Passed)
+}
+
+async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<SpendView>> {
+    let state = State::open_present(&session.settings, Needed::Database).await?;
+    let run = match &args.run {
+        Some(reference) => super::find_run(session, &state, reference).await?.id.0,
+        None => String::new(),
+    };
+    let word = |it: &Option<String>| it.clone().unwrap_or_default();
+    let wanted = Wanted {
+        by: args.by.clone(),
+        from: args.since.map(|it| it.before(session.now())),
+        to: args.until.map(|it| it.before(session.now())),
+        team: args.team.clone(),
+        project: word(&args.project),
+        run,
+        stage: word(&args.stage),
+        endpoint: word(&args.endpoint),
+        model: word(&args.model),
+        limit: SUMS_MAX,
+    };
+    let wrong = |why: String| Usage::new(why, "`trunkline spend --help` has examples");
+    let (by, filter) = wanted.filter(session.now()).map_err(wrong)?;
+    let rows = state.store.sum_spend(by, &filter).await?;
+    Ok(rows.into_iter().map(SpendView::from).collect())
+}
+
+async fn of_server(
+    session: &Session,
+    remote: &Remote,
+    args: &SpendArgs,
+) -> anyhow::Result<Vec<SpendView>> {
+    let run = match &args.run {
+        Some(reference) => remote.find_run(reference).await?.id.to_string(),
+        None => String::new(),
+    };
+    let word = |it: &Option<String>| it.clone().unwrap_or_default();
+    let moment =
+        |it: Option<When>| it.map(|it| it.before(session.now()).0.to_string()).unwrap_or_default();
+    let call = Call::get(&["spend"])
+        .query("by", &args.by)
+        .query("from", moment(args.since))
+        .query("to", moment(args.until))
+        .query("team", word(&args.team))
+        .query("project", word(&args.project))
+        .query("run", run)
+        .query("stage", word(&args.stage))
+        .query("endpoint", word(&args.endpoint))
+        .query("model", word(&args.model));
+    Ok(remote.client.fetch(&call).await?)
+}
+
+fn name(args: &SpendArgs, sum: &SpendView) -> String {
+    let day = || DateTime::from_timestamp_millis(sum.name.parse().ok()?);
+    match (args.by.as_str(), sum.name.is_empty()) {
+        (_, true) => "(none)".to_owned(),
+        ("day", _) => {
+            day().map_or_else(|| sum.name.clone(), |it| it.format("%Y-%m-%d").to_string())
+        }
+        _ => sum.name.clone(),
+    }
+}
+
+fn line(name: &str, width: usize, sum: &SpendView) -> String {
+    let mut line = format!(
+        "{name:width$}  {} USD  {} calls, {} tokens in, {} out",
+        sum.cost_usd, sum.calls, sum.input_tokens, sum.output_tokens
+    );
+    if sum.answered_here > 0 {
+        line += &format!("; {} answered here, {} USD avoided", sum.answered_here, sum.avoided_usd);
+    }
+    if sum.lost_usd != "0.00" {
+        line += &format!("; {} USD of processes that died", sum.lost_usd);
+    }
+    line
+}

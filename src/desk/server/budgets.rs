@@ -1,0 +1,302 @@
+//! Budgets of the installation and of teams: read, set, removed; and what is used of them.
+
+pub mod view;
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use crate::desk::teams;
+use crate::gateway::budget::Budget;
+use crate::gateway::ledger::definition;
+use crate::http::{App, Problem, Visitor};
+use crate::model::access::is_name;
+use crate::model::{ProjectId, Role, TeamId, Timestamp, UsdNanos};
+use crate::store::access::teams::TeamRow;
+use crate::store::audit::AuditRow;
+use crate::store::spend::accounts::AccountRow;
+use crate::store::spend::budgets::BudgetRow;
+
+/// Accounts of a budget that are shown.
+const ACCOUNTS_MAX: u32 = 500;
+/// Bytes of a name in a scope.
+const PART_BYTES_MAX: usize = 200;
+
+/// Whose a budget is, where the caller may do what they want with it.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// Name of the team, or empty: the installation's.
+    team: String,
+    id: TeamId,
+}
+
+impl Holder {
+    /// The installation, for its owners.
+    pub fn installation(visitor: &Visitor) -> Result<Self, Problem> {
+        visitor.require_owner()?;
+        Ok(Self { team: String::new(), id: TeamId(String::new()) })
+    }
+
+    /// A team, for who may do there what takes `needed`.
+    pub async fn team(
+        app: &App,
+        visitor: &Visitor,
+        (name, needed): (&str, Role),
+    ) -> Result<Self, Problem> {
+        let team = teams::find(app, visitor, name, needed).await?;
+        Ok(Self { team: team.name, id: team.id })
+    }
+
+    /// The installation or a team, for who is at its machine.
+    #[must_use]
+    pub fn at_the_machine(team: Option<TeamRow>) -> Self {
+        let (name, id) = team.map(|it| (it.name, it.id.0)).unwrap_or_default();
+        Self { team: name, id: TeamId(id) }
+    }
+
+    /// The id of its budget of this name.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> String {
+        if self.team.is_empty() { name.to_owned() } else { format!("{}/{name}", self.team) }
+    }
+}
+
+/// A budget to set. What is empty or `None` is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Which calls: names, or `*` for each apart, by what they are of.
+    pub scope: BTreeMap<String, String>,
+    /// `hour`, `day`, `month` or `whole`.
+    pub window: String,
+    /// Dollars in a window.
+    pub usd: Option<String>,
+    /// Tokens in a window.
+    pub tokens: Option<i64>,
+    /// Dollars for a thousand requests.
+    pub usd_per_thousand_requests: Option<String>,
+    /// Requests that the ceiling above takes for granted at the start of a window.
+    pub at_least_requests: Option<u32>,
+    /// `hard` or `soft`.
+    pub mode: String,
+}
+
+/// What is used of one account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Used {
+    /// Of which.
+    pub row: AccountRow,
+    /// When it begins anew.
+    pub ends_at: Option<Timestamp>,
+    /// The limit of money as it is now.
+    pub limit: Option<UsdNanos>,
+    /// How much of its limits is spent.
+    pub percent: u8,
+}
+
+/// Budgets by name: a team's, or those of the installation and of all teams.
+pub async fn list(app: &App, holder: &Holder) -> Result<Vec<BudgetRow>, Problem> {
+    let mut rows = app.store.list_budgets().await?;
+    rows.retain(|it| holder.team.is_empty() || it.team == holder.team);
+    Ok(rows)
+}
+
+/// One budget.
+pub async fn find(app: &App, holder: &Holder, name: &str) -> Result<BudgetRow, Problem> {
+    let found = app.store.find_budget(&holder.id_of(name)).await?;
+    let found = found.filter(|it| it.team == holder.team);
+    found.ok_or_else(|| Problem::not_found("this budget"))
+}
+
+/// The one that is there, if any.
+pub async fn find_present(
+    app: &App,
+    holder: &Holder,
+    name: &str,
+) -> Result<Option<BudgetRow>, Problem> {
+    Ok(app.store.find_budget(&holder.id_of(name)).await?)
+}
+
+/// Sets a budget, in place of what is `present`.
+pub async fn save(
+    app: &App,
+    visitor: &Visitor,
+    holder: &Holder,
+    (name, wish, present): (&str, Wish, Option<&BudgetRow>),
+) -> Result<BudgetRow, Problem> {
+    let budget = read(holder, name, wish).map_err(Problem::bad_request)?;
+    let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
+    let (row, event) = to_save(holder, &budget, &by);
+    let version = present.map_or(0, |it| it.version);
+    Ok(app.store.save_budget(&row, version, &event).await?)
+}
+
+/// Removes a budget. What was spent stays in the ledger.
+pub async fn delete(
+    app: &App,
+    visitor: &Visitor,
+    holder: &Holder,
+    present: &BudgetRow,
+) -> Result<(), Problem> {
+    let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
+    let event = event(holder, ("budget.delete", &present.id), &by, &json!({}));
+    Ok(app.store.archive_budget(&present.id, present.version, &event).await?)
+}
+
+/// What is used of a budget in its present windows, the most used accounts first.
+pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
+    let accounts = app.store.list_accounts(&row.id, ACCOUNTS_MAX).await?;
+    let budget = definition::read(row).map_err(|it| Problem::internal(&Unreadable(it)))?;
+    Ok(used(&budget, accounts, app.now()))
+}
+
+/// The accounts of the present window.
+#[must_use]
+pub fn used(budget: &Budget, accounts: Vec<AccountRow>, now: Timestamp) -> Vec<Used> {
+    let began_at = budget.window.start(now);
+    let present = accounts.into_iter().filter(|it| it.began_at == began_at);
+    let used = present.map(|row| {
+        let requests = u64::try_from(row.requests).unwrap_or_default();
+        let limit = budget.limit.money_after(requests);
+        let percent = row.spent().percent_of(limit, budget.limit.tokens);
+        Used { ends_at: budget.window.end(began_at), limit, percent, row }
+    });
+    used.collect()
+}
+
+/// Reads a budget that somebody wishes for; says what is wrong with it.
+pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
+    let team = holder.team.as_str();
+    if !is_name(name) {
+        return Err("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`".to_owned());
+    }
+    let mut scope = wish.scope;
+    if !team.is_empty() {
+        let of = scope.entry("team".to_owned()).or_insert_with(|| team.to_owned());
+        if of != team {
+            return Err(format!("a budget of the team `{team}` is for its own calls"));
+        }
+    }
+    let is_odd = |it: &String| it.is_empty() || it.len() > PART_BYTES_MAX || it.contains(' ');
+    if let Some((kind, value)) = scope.iter().find(|it| is_odd(it.1)) {
+        return Err(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
+    }
+    if wish.usd.is_none() && wish.tokens.is_none() && wish.usd_per_thousand_requests.is_none() {
+        return Err("a budget limits `usd`, `tokens` or `usd_per_thousand_requests`".to_owned());
+    }
+    if wish.tokens.is_some_and(|it| it < 0) {
+        return Err("`tokens` is not negative".to_owned());
+    }
+    let mut budget = json!({ "id": holder.id_of(name), "scope": scope, "window": wish.window, "mode": wish.mode });
+    let rest = [
+        ("usd", json!(wish.usd)),
+        ("tokens", json!(wish.tokens)),
+        ("usd_per_thousand_requests", json!(wish.usd_per_thousand_requests)),
+        ("at_least_requests", json!(wish.at_least_requests)),
+    ];
+    if let Some(budget) = budget.as_object_mut() {
+        let given = rest.into_iter().filter(|it| !it.1.is_null());
+        budget.extend(given.map(|(name, value)| (name.to_owned(), value)));
+    }
+    serde_json::from_value(budget).map_err(|it| it.to_string())
+}
+
+/// Who does something, when, and the id of the entry of the audit log that says so.
+#[derive(Debug, Clone)]
+pub struct By {
+    /// Of the entry.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// Who, as the audit log has it.
+    pub actor: String,
+}
+
+/// What is stored of a budget that is set, and of who sets it.
+#[must_use]
+pub fn to_save(holder: &Holder, budget: &Budget, by: &By) -> (BudgetRow, AuditRow) {
+    let row = BudgetRow {
+        team: holder.team.clone(),
+        set_by: by.actor.clone(),
+        changed_at: by.at,
+        ..definition::row(budget)
+    };
+    let detail = json!({ "budget": budget });
+    let event = event(holder, ("budget.save", &row.id), by, &detail);
+    (row, event)
+}
+
+/// An entry of the audit log on a budget.
+#[must_use]
+pub fn event(
+    holder: &Holder,
+    (action, subject): (&str, &str),
+    by: &By,
+    detail: &serde_json::Value,
+) -> AuditRow {
+    AuditRow {
+        id: by.id.clone(),
+        at: by.at,
+        actor: by.actor.clone(),
+        address: String::new(),
+        action: action.to_owned(),
+        team: holder.id.clone(),
+        project: ProjectId(String::new()),
+        subject: subject.to_owned(),
+        detail: detail.to_string(),
+    }
+}
+
+fn actor(visitor: &Visitor) -> String {
+    format!("person:{}", visitor.0.login)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unreadable(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder(team: &str) -> Holder {
+        Holder { team: team.to_owned(), id: TeamId(String::new()) }
+    }
+
+    fn wish() -> Wish {
+        Wish {
+            window: "month".to_owned(),
+            usd: Some("12.50".to_owned()),
+            mode: "hard".to_owned(),
+            ..Wish::default()
+        }
+    }
+
+    #[test]
+    fn a_budget_of_a_team_is_for_its_own_calls() {
+        let budget = read(&holder("shop"), "month", wish()).unwrap();
+        assert_eq!(
+            (budget.id.as_str(), budget.limit.money),
+            ("shop/month", Some(UsdNanos(12_500_000_000)))
+        );
+        assert_eq!(serde_json::to_value(&budget.scope).unwrap(), json!({ "team": "shop" }));
+        let scope = BTreeMap::from([("team".to_owned(), "other".to_owned())]);
+        assert!(read(&holder("shop"), "month", Wish { scope: scope.clone(), ..wish() }).is_err());
+        assert_eq!(read(&holder(""), "all", Wish { scope, ..wish() }).unwrap().id, "all");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let said = |wish: Wish| read(&holder(""), "all", wish).unwrap_err();
+        assert!(read(&holder(""), "No Name", wish()).unwrap_err().contains("a name has"));
+        assert!(said(Wish { window: "year".to_owned(), ..wish() }).contains("year"));
+        assert!(said(Wish { mode: "firm".to_owned(), ..wish() }).contains("firm"));
+        for odd in ["a lot", "-1", "0e-2000000000", "1e-2147483648", "1e400"] {
+            assert!(said(Wish { usd: Some(odd.to_owned()), ..wish() }).contains(odd), "{odd}");
+        }
+        assert!(said(Wish { usd: None, ..wish() }).contains("limits"));
+        let scope = BTreeMap::from([("planet".to_owned(), "mars".to_owned())]);
+        assert!(said(Wish { scope, ..wish() }).contains("planet"));
+        let scope = BTreeMap::from([("team".to_owned(), "a b".to_owned())]);
+        assert!(said(Wish { scope, ..wish() }).contains("a b"));
+    }
+}

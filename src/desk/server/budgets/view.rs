@@ -1,0 +1,110 @@
+//! Budgets, and what is used of them, as clients see them: JSON and the command line.
+
+use std::collections::BTreeMap;
+
+use super::Used;
+use crate::model::UsdNanos;
+use crate::store::spend::budgets::BudgetRow;
+
+/// A budget: a ceiling for calls to models.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct BudgetView {
+    /// Its name; of a team: `team/name`.
+    pub id: String,
+    /// Name of the team whose it is; absent when it is the installation's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// Which calls: names, or `*` for each apart, by what they are of.
+    pub scope: BTreeMap<String, String>,
+    /// The span after which it begins anew: `hour`, `day`, `month` (UTC) or `whole`.
+    pub window: String,
+    /// Dollars in a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd: Option<String>,
+    /// Tokens in a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<i64>,
+    /// Dollars for a thousand requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usd_per_thousand_requests: Option<String>,
+    /// Requests that the ceiling above takes for granted at the start of a window.
+    pub at_least_requests: i64,
+    /// `hard`: calls that do not fit are refused; `soft`: people are told.
+    pub mode: String,
+    /// Who set it.
+    pub set_by: String,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub set_at: i64,
+}
+
+impl From<BudgetRow> for BudgetView {
+    fn from(row: BudgetRow) -> Self {
+        Self {
+            id: row.id,
+            team: Some(row.team).filter(|it| !it.is_empty()),
+            scope: serde_json::from_str(&row.scope).unwrap_or_default(),
+            window: row.span,
+            usd: row.money.map(usd),
+            tokens: row.tokens,
+            usd_per_thousand_requests: row.per_thousand.map(usd),
+            at_least_requests: row.at_least_requests,
+            mode: row.mode,
+            set_by: row.set_by,
+            set_at: row.changed_at.0,
+        }
+    }
+}
+
+/// What is used of a budget, for one value of each part of its scope that is counted apart.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct UsageView {
+    /// Such as `team=shop run=01k…`; empty for all calls together.
+    pub account: String,
+    /// When the window began, in milliseconds since 1970-01-01 UTC.
+    pub began_at: i64,
+    /// When it begins anew; absent when that never comes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<i64>,
+    /// Dollars that are spent.
+    pub spent_usd: String,
+    /// Tokens that are.
+    pub spent_tokens: i64,
+    /// Dollars that are set aside for calls under way, and for the next ones.
+    pub reserved_usd: String,
+    /// Tokens that are.
+    pub reserved_tokens: i64,
+    /// Dollars beyond what calls had reserved.
+    pub overrun_usd: String,
+    /// Calls that were charged.
+    pub requests: i64,
+    /// Dollars that may be spent; absent where money is not limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_usd: Option<String>,
+    /// How much of the limits is spent.
+    pub percent: u8,
+}
+
+impl From<Used> for UsageView {
+    fn from(used: Used) -> Self {
+        let Used { row, ends_at, limit, percent } = used;
+        Self {
+            account: row.account,
+            began_at: row.began_at.0,
+            ends_at: ends_at.map(|it| it.0),
+            spent_usd: usd(row.spent),
+            spent_tokens: row.spent_tokens,
+            reserved_usd: usd(row.granted),
+            reserved_tokens: row.granted_tokens,
+            overrun_usd: usd(row.overrun),
+            requests: row.requests,
+            limit_usd: limit.map(usd),
+            percent,
+        }
+    }
+}
+
+/// Without the currency.
+#[must_use]
+pub fn usd(money: UsdNanos) -> String {
+    money.to_string().trim_end_matches(" USD").to_owned()
+}

@@ -1,0 +1,119 @@
+//! Where the money of calls to models went.
+
+use super::budgets::view::usd;
+use crate::desk::runs;
+use crate::http::{App, Problem, Visitor};
+use crate::model::{Role, Timestamp};
+use crate::store::spend::calls::CallRow;
+use crate::store::spend::sums::{SpendBy, SpendFilter, SpendRow};
+
+/// How far back sums go when nobody says.
+const USUAL_DAYS: i64 = 30;
+const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
+
+/// A sum of calls.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct SpendView {
+    /// What it is of; empty for calls that belong to none.
+    pub name: String,
+    /// Calls.
+    pub calls: i64,
+    /// Those that a cache or a cassette has answered.
+    pub answered_here: i64,
+    /// Tokens of prompts.
+    pub input_tokens: i64,
+    /// Tokens of answers.
+    pub output_tokens: i64,
+    /// Dollars.
+    pub cost_usd: String,
+    /// Dollars that caches and cassettes saved.
+    pub avoided_usd: String,
+    /// Dollars, among `cost_usd`, that processes may have spent which died before they could say.
+    pub lost_usd: String,
+}
+
+impl From<SpendRow> for SpendView {
+    fn from(row: SpendRow) -> Self {
+        Self {
+            name: row.name,
+            calls: row.calls,
+            answered_here: row.answered_here,
+            input_tokens: row.input_tokens,
+            output_tokens: row.output_tokens,
+            cost_usd: usd(row.cost),
+            avoided_usd: usd(row.avoided),
+            lost_usd: usd(row.lost),
+        }
+    }
+}
+
+/// Which calls somebody asks for; what is empty does not count.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// What sums are made for.
+    pub by: String,
+    /// From this moment on; for the last 30 days without it.
+    pub from: Option<Timestamp>,
+    /// Before this moment.
+    pub to: Option<Timestamp>,
+    /// Name of a team.
+    pub team: Option<String>,
+    /// A project, as `team/name`.
+    pub project: String,
+    /// A run.
+    pub run: String,
+    /// A stage.
+    pub stage: String,
+    /// An endpoint.
+    pub endpoint: String,
+    /// A model.
+    pub model: String,
+    /// Sums at most.
+    pub limit: u32,
+}
+
+impl Wanted {
+    /// What the store is asked.
+    pub fn filter(self, now: Timestamp) -> Result<(SpendBy, SpendFilter), String> {
+        let words = SpendBy::ALL.map(|it| format!("`{}`", it.as_str())).join(", ");
+        let by = SpendBy::parse(&self.by).ok_or_else(|| format!("`by` is one of {words}"))?;
+        let usual = Timestamp(now.0.saturating_sub(USUAL_DAYS * DAY_MILLISECONDS));
+        let filter = SpendFilter {
+            from: self.from.unwrap_or(usual),
+            to: self.to.unwrap_or(Timestamp(i64::MAX)),
+            teams: self.team.map(|it| vec![it]),
+            project: self.project,
+            run: self.run,
+            stage: self.stage,
+            endpoint: self.endpoint,
+            model: self.model,
+            limit: self.limit,
+        };
+        Ok((by, filter))
+    }
+}
+
+/// Sums over the calls that the caller may know of, the dearest first.
+pub async fn sums(app: &App, visitor: &Visitor, wanted: Wanted) -> Result<Vec<SpendRow>, Problem> {
+    let (by, mut filter) = wanted.filter(app.now()).map_err(Problem::bad_request)?;
+    if let Some(ids) = visitor.0.teams_as(Role::Viewer) {
+        let mut names: Vec<_> = app.store.list_teams().await?;
+        names.retain(|it| ids.contains(&it.id));
+        let is_asked =
+            |name: &String| filter.teams.as_ref().is_none_or(|asked| asked.contains(name));
+        let names = names.into_iter().map(|it| it.name).filter(is_asked).collect();
+        filter.teams = Some(names);
+    }
+    Ok(app.store.sum_spend(by, &filter).await?)
+}
+
+/// Calls of a run, oldest first, after a place in that order.
+pub async fn calls(
+    app: &App,
+    visitor: &Visitor,
+    run: &str,
+    (after, limit): ((Timestamp, &str, i64), u32),
+) -> Result<Vec<CallRow>, Problem> {
+    let loaded = runs::load(app, visitor, run, Role::Viewer).await?;
+    Ok(app.store.list_calls_of_run(&loaded.row.id, after, limit).await?)
+}

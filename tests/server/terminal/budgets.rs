@@ -1,0 +1,62 @@
+//! Budgets and spend from a terminal: at a server, and on its machine.
+
+use serde_json::json;
+
+use super::Terminal;
+use crate::budgets;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn budgets_of_a_server_are_set_shown_and_removed() {
+    let (server, [_, bob, _]) = budgets::server().await;
+    let mut terminal = Terminal::new();
+    terminal.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", bob)];
+    let of_shop = ["--team", "shop"];
+    let nothing = terminal.says(&[&["budget", "list"], &of_shop[..]].concat());
+    assert_eq!(nothing, "there is no budget; `trunkline budget set` changes that\n");
+    let set = ["budget", "set", "month", "--team", "shop", "--usd", "200", "--window", "month"];
+    let line = "shop/month  200.00 USD a month of team=shop\n";
+    assert_eq!(terminal.says(&set), line);
+    let now = server.app.now();
+    let call = budgets::call("req_1", "shop", 90, now);
+    budgets::spend(&server.app.store, 1, call, "shop/month").await;
+    let shown = terminal.says(&["budget", "show", "month", "--team", "shop"]);
+    let used = "  team=shop: 45%: 90.00 of 200.00 USD, 100 tokens, 1 requests; 0.00 USD reserved\n";
+    assert_eq!(shown, format!("{line}{used}"));
+    let json = terminal.json(&["budget", "show", "month", "--team", "shop"]);
+    assert_eq!(
+        (&json["budget"]["usd"], &json["usage"][0]["percent"]),
+        (&json!("200.00"), &json!(45))
+    );
+    assert_eq!(terminal.says(&["spend"]), "claude  90.00 USD  1 calls, 70 tokens in, 30 out\n");
+    let by_day = terminal.says(&["spend", "--by", "day", "--team", "shop", "--since", "7d"]);
+    assert!(by_day.contains("90.00 USD"), "{by_day}");
+    assert_eq!(terminal.json(&["spend", "--by", "stage"])[0]["name"], "eval");
+    let wrong = terminal.complains(2, &["spend", "--by", "planet"]);
+    assert!(wrong.contains("`by` is one of"), "{wrong}");
+    let refused = terminal.complains(2, &["budget", "set", "all", "--usd", "1"]);
+    assert!(refused.contains("owner"), "{refused}");
+    terminal.says(&["budget", "remove", "month", "--team", "shop"]);
+    let gone = terminal.complains(2, &["budget", "show", "month", "--team", "shop"]);
+    assert!(gone.contains("this budget does not exist"), "{gone}");
+}
+
+#[tokio::test]
+async fn budgets_are_set_on_the_machine_of_the_server_too() {
+    let terminal = Terminal::new();
+    terminal.says(&["team", "add", "shop"]);
+    let scope = ["--scope", "run=*", "--tokens", "5000", "--soft"];
+    let set = [&["budget", "set", "each-run", "--team", "shop"], &scope[..]].concat();
+    let line = "shop/each-run  5000 tokens of run=* team=shop, only told of\n";
+    assert_eq!(terminal.says(&set), line);
+    assert_eq!(terminal.says(&["budget", "list"]), line);
+    let shown = terminal.says(&["budget", "show", "each-run", "--team", "shop"]);
+    assert_eq!(shown, format!("{line}  nothing is used of it\n"));
+    let wrong = terminal.complains(2, &["budget", "set", "none", "--team", "shop"]);
+    assert!(wrong.contains("a budget limits"), "{wrong}");
+    let wrong = terminal.complains(2, &["budget", "set", "a", "--usd", "1", "--team", "nobody"]);
+    assert!(wrong.contains("there is no team `nobody`"), "{wrong}");
+    assert_eq!(terminal.says(&["spend"]), "no call to a model was made\n");
+    terminal.says(&["budget", "remove", "each-run", "--team", "shop"]);
+    let audit = terminal.says(&["audit", "--action", "budget."]);
+    assert!(audit.contains("budget.delete") && audit.contains("machine:ada"), "{audit}");
+}

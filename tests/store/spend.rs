@@ -295,6 +295,8 @@ async fn calls_of_a_run_come_page_by_page_and_old_ones_go(store: Store, _: &Data
     assert_eq!(store.delete_calls(Timestamp(11), 100).await.unwrap(), 100);
     let changes = [(name("month", "team=shop"), spent(1, 0)), (name("r", "run=7"), spent(1, 0))];
     store.write_batch(&spender("p1", 2), &batch(2, &[], &changes)).await.unwrap();
+    assert_eq!(store.list_accounts_of_run("7").await.unwrap().len(), 1);
+    assert!(store.list_accounts_of_run("70").await.unwrap().is_empty());
     assert_eq!(store.delete_accounts(Timestamp(1000), 9).await.unwrap(), 1);
 }
 

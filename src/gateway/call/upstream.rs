@@ -11,7 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
-use super::server::lanes;
+use crate::gateway::server::lanes;
 
 /// Connections to one provider that wait for the next call.
 const IDLE_CONNECTIONS: usize = 1024;

@@ -156,6 +156,16 @@ impl Store {
         }))
     }
 
+    /// The accounts of a budget for one run.
+    pub async fn list_accounts_of_run(&self, run: &str) -> Result<Vec<AccountRow>, StoreError> {
+        const SQL: &str = "
+            SELECT * FROM budget_accounts
+            WHERE account = 'run=' || $1
+                OR substr(account, 1, length($1) + 11) = 'run=' || $1 || ' stage='
+            ORDER BY budget, account LIMIT 1000";
+        Ok(with_db!(self, db => sqlx::query_as(SQL).bind(run).fetch_all(db).await?))
+    }
+
     /// Removes accounts that were not used since `before`, except those that never begin anew and those of
     /// which something is set aside; gives how many.
     pub async fn delete_accounts(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {

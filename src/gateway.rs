@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod settlement;
 pub mod cassette;
 pub mod cache;
+pub mod guard;
 pub mod call;
 pub mod server;
 

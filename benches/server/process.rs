@@ -43,7 +43,9 @@ impl Server {
         let setup = said("set-up token: ");
         let url = said("listening on ");
         std::thread::spawn(move || lines.for_each(drop));
-        let client = reqwest::Client::builder().pool_max_idle_per_host(64).build().unwrap();
+        // What leads on is an answer too: it carries the cookies of a sign-in.
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        let client = client.pool_max_idle_per_host(64).build().unwrap();
         let token = String::new();
         let (folder, database_url) = (folder.to_owned(), database.url.clone());
         let mut server = Self { url, client, token, folder, database_url, child };

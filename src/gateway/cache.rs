@@ -29,7 +29,7 @@ const WRITES_AT_MOST: usize = 256;
 /// Versions of namespaces that this process knows of.
 const VERSIONS_AT_MOST: usize = 10_000;
 /// How long Redis keeps a version that was said there: far longer than any entry lives.
-const VERSION_LIVES: Duration = Duration::from_secs(400 * 24 * 3600);
+const VERSION_LIVES: Duration = Duration::from_hours(400 * 24);
 
 /// The cache.
 pub struct Cache {
@@ -138,7 +138,7 @@ impl Cache {
         let names: Vec<_> = slots.iter().map(|it| entry_name(it.0)).collect();
         let bytes = remote.get_all(&names).await.unwrap_or_default();
         for ((key, slot), bytes) in slots.into_iter().zip(bytes) {
-            let Some(kept) = bytes.and_then(Kept::decode) else { continue };
+            let Some(kept) = bytes.and_then(|it| Kept::decode(&it)) else { continue };
             let left = kept.until.since(self.clock.now());
             if left.0 > 0 {
                 let kept = Arc::new(kept);

@@ -11,6 +11,8 @@ pub mod replay;
 pub mod cached;
 pub mod embedded;
 pub mod shelf;
+pub mod guarded;
+pub mod classifier;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ use super::cassette::Cassette;
 use super::cassette::entry::{self, Content};
 use super::cassette::recorder::Recorder;
 use super::cassette::redact::chosen_headers;
+use super::guard::Screen;
 use super::ledger::Origin;
 use super::ledger::notes::Notes;
 use super::route::{self, Fate, Step};
@@ -36,6 +39,7 @@ use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
 use answer::meter::Meter;
 use answer::{Answer, Live, Parts, Source};
+use guarded::Violation;
 use headers::Told;
 use money::Prepared;
 use upstream::UpstreamError;
@@ -67,6 +71,12 @@ pub struct Call {
     pub(super) known_tokens: u64,
     /// Attempts that another round of the same call has made.
     pub(super) attempts_before: u32,
+    /// The rules about its content.
+    pub(super) screen: Mutex<Option<Screen>>,
+    /// Why its answer does not fit a schema.
+    pub(super) violation: Mutex<Option<Violation>>,
+    /// What was found in it before it went out.
+    pub(super) flags: Vec<&'static str>,
 }
 
 /// What the request asks for, on its own feet.
@@ -107,16 +117,26 @@ impl Call {
     /// Answers it: from its cassette, or over the ways that lead to its model.
     pub async fn run(mut self) -> Response<Answer> {
         let dialect = self.operation.dialect();
-        let result = match self.replayed() {
-            Some(result) => result,
-            None => self.cached().await,
+        let result = match self.guard_request().await {
+            Ok(()) => self.answered().await,
+            Err(refusal) => Err(refusal),
         };
         result.unwrap_or_else(|refusal| {
             if let Some(notes) = &self.notes {
                 notes.refuse(&refusal);
             }
-            headers::refused(&refusal, dialect)
+            let mut response = headers::refused(&refusal, dialect);
+            self.tell_flags(&mut response);
+            response
         })
+    }
+
+    async fn answered(&mut self) -> Result<Response<Answer>, Refusal> {
+        let result = match self.replayed() {
+            Some(result) => result,
+            None => self.cached().await,
+        };
+        self.mended(result).await
     }
 
     async fn live(&self) -> Result<Response<Answer>, Refusal> {
@@ -253,9 +273,12 @@ impl Call {
         let upstream_time = sent.elapsed();
         prepared.settlement.first_piece();
         self.record_whole(&prepared.body, &head, &body);
-        self.keep_whole(step, &head, &body);
         let reserved = prepared.reserved;
+        let mut screened = Ok(body.clone());
         let cost = if head.status.is_success() {
+            let Prepared { settlement, flags, .. } = &mut prepared;
+            screened = self.screened(&body, settlement, flags);
+            self.keep_whole(step, &head, &body);
             self.settle_whole(prepared.settlement, &body)
         } else {
             prepared.settlement.cancel();
@@ -270,7 +293,8 @@ impl Call {
             remaining: prepared.remaining,
             flags: prepared.flags,
         };
-        Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told))
+        let screened = screened.map_err(Failure::Final)?;
+        Ok(headers::to_client(&head, Answer::full(screened), &self.asked.model, &told))
     }
 
     async fn refused_by_provider(
@@ -336,6 +360,7 @@ impl Call {
             settlement: prepared.settlement,
             recorder: self.recorder(&prepared.body, &head),
             keeper: self.stream_keeper(step, &head),
+            filter: self.filter(),
             deadline: tokio::time::sleep(total),
             client_gone: limits.client_gone,
             tasks: self.core.tasks.clone(),

@@ -30,6 +30,7 @@ use super::call::answer::Answer;
 use super::call::upstream::Upstream;
 use super::cassette::Cassettes;
 use super::cassette::redact::Redactor;
+use super::guard::Guard;
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::prices::{PriceRow, Prices};
@@ -86,6 +87,8 @@ pub struct Core {
     pub cassettes: Option<Cassettes>,
     /// What they are for.
     pub cassette_mode: CassetteMode,
+    /// Rules about content.
+    pub guard: Guard,
     /// Answers that are kept.
     pub cache: Option<Arc<Cache>>,
     /// Takes secrets out of what is recorded.

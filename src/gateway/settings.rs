@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::budget::Budget;
 use super::budget::scope::Subject;
 use super::cache::settings::CacheSettings;
+use super::guard::settings::Guardrail;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
@@ -38,6 +39,9 @@ pub struct Settings {
     pub cassette_mode: CassetteMode,
     /// What is kept of answers; nothing, when it is not there.
     pub cache: Option<CacheSettings>,
+    /// Rules about content.
+    #[serde(rename = "guardrail", default)]
+    pub guardrails: Vec<Guardrail>,
     /// Limits of calls.
     #[serde(default)]
     pub limits: Limits,

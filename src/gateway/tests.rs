@@ -6,6 +6,7 @@ mod live;
 mod failures;
 mod cached;
 mod shelf;
+mod guarded;
 mod raw;
 mod cuts;
 mod broken;

@@ -65,6 +65,34 @@ impl Drop for Provider {
     }
 }
 
+/// A container that others reach only over a network that leads out.
+struct Outside {
+    container: String,
+    address: String,
+}
+
+impl Outside {
+    fn start() -> Self {
+        let serve = "echo outside >/tmp/index.html; httpd -f -p 80 -h /tmp";
+        let run = ["run", "-d", "--rm", "busybox:stable", "sh", "-c", serve];
+        let container = docker(&run);
+        let address = docker(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", &container]);
+        Self { container, address }
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        docker(&["rm", "-f", &self.container]);
+    }
+}
+
+fn docker(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(arguments).output().unwrap();
+    assert!(output.status.success(), "docker {arguments:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 const SECRET: [&str; 2] = ["--secret", "PROVIDER_KEY=sk-provider-key"];
 
 fn metric(bench: &Bench, stage: usize, name: &str) -> f64 {
@@ -165,16 +193,8 @@ fn each_network_reaches_what_it_may_and_a_stage_keeps_its_own_variables() {
         return;
     }
     let provider = Provider::start();
-    let outside = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = outside.local_addr().unwrap().port();
-    std::thread::spawn(move || {
-        for stream in outside.incoming().flatten() {
-            use std::io::Write as _;
-            let mut stream = stream;
-            drop(stream.write_all(b"HTTP/1.0 200 OK\r\n\r\noutside\n"));
-        }
-    });
-    let out = format!("wget -q -T 2 -O- http://{}:{port}/", docker::gateway());
+    let outside = Outside::start();
+    let out = format!("timeout 3 wget -q -O- http://{}/", outside.address);
     let bench = provider.bench(&format!(
         "  full:
     network: full
@@ -203,6 +223,10 @@ fn each_network_reaches_what_it_may_and_a_stage_keeps_its_own_variables() {
     bench.run(&SECRET).expect_code(0);
     assert_eq!(bench.story(), "full: passed\ngateway: passed\nnone: passed\nown: passed");
     assert!(bench.log("full").contains("outside"), "{}", bench.log("full"));
+    for stage in ["gateway", "none"] {
+        let log = bench.log(stage);
+        assert!(!log.contains("outside") && !log.contains("Segmentation"), "{log}");
+    }
     let service = bench.log("gateway");
     assert!(service.contains("http://gateway.trunkline.internal:"), "{service}");
     assert_eq!(provider.calls(), 2);
@@ -249,4 +273,79 @@ fn without_a_gateway_a_stage_is_told_why_nothing_answers() {
     bench.run(&[]).expect_code(0);
     let log = bench.log("s");
     assert!(log.contains("no LLM gateway is set up here"), "{log}");
+}
+
+#[test]
+fn an_app_calls_a_server_with_the_key_of_its_team_until_that_is_revoked() {
+    let provider = Provider::start();
+    let bench = provider.bench("");
+    let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (apps, pages) = (free(), free());
+    let file = bench.repository().join("trunkline.gateway.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("listen = \"{apps}\"\n{text}")).unwrap();
+    bench.trunkline(&["team", "add", "search"]).expect_code(0);
+    let create = ["gateway", "key", "create", "--team", "search", "shop", "--model", "m*"];
+    let key = bench.trunkline(&create).expect_code(0).stdout.trim().to_owned();
+    assert!(key.starts_with("tl-"), "{key}");
+    let again = bench.trunkline(&create).expect_code(2).stderr;
+    assert!(again.contains("the team `search` has a valid key `shop`"), "{again}");
+
+    let mut serve = bench.command(&["serve", "--slots", "0", "--listen", &pages.to_string()]);
+    serve.env("TRUNKLINE_GATEWAY", &file).env("PROVIDER_KEY", "sk-provider-key");
+    let mut serve = Server(serve.spawn().unwrap());
+    wait_for(|| std::net::TcpStream::connect(apps).is_ok());
+    assert!(ask(apps, &key).starts_with("HTTP/1.1 200 "), "{}", ask(apps, &key));
+    assert!(ask(apps, "tl-other").starts_with("HTTP/1.1 401 "));
+    let listed = bench.trunkline(&["gateway", "key", "list", "--team", "search"]).expect_code(0);
+    assert!(!listed.stdout.contains(&key), "{}", listed.stdout);
+    assert!(listed.stdout.starts_with("shop  team=search"), "{}", listed.stdout);
+    bench.trunkline(&["gateway", "key", "revoke", "--team", "search", "shop"]).expect_code(0);
+    wait_for(|| ask(apps, &key).starts_with("HTTP/1.1 401 "));
+    serve.end();
+    let audit = bench.trunkline(&["audit"]).expect_code(0).stdout;
+    for action in ["gateway_key.create", "gateway_key.revoke"] {
+        assert!(audit.contains(action), "no `{action}` in {audit}");
+    }
+    assert!(!audit.contains(&key));
+}
+
+/// A server that ends with this value.
+struct Server(std::process::Child);
+
+impl Server {
+    fn end(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[track_caller]
+fn wait_for(is_so: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !is_so() {
+        assert!(started.elapsed().as_secs() < 60, "it never comes");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+}
+
+/// One call, and its whole answer as text.
+fn ask(address: std::net::SocketAddr, key: &str) -> String {
+    use std::io::{Read as _, Write as _};
+    let body = r#"{"model":"m1","messages":[{"role":"user","content":"Hi"}],"max_tokens":5}"#;
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nconnection: close";
+    let length = body.len();
+    let request =
+        format!("{head}\r\nauthorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
 }

@@ -16,7 +16,7 @@ pub(super) struct ChangePassword {
     new_password: String,
 }
 
-/// Changes the caller's own password. Their other sessions end; tokens stay.
+/// Changes the caller's own password; their other sessions end, tokens stay.
 #[utoipa::path(
     post, path = "/me/password", tag = "people",
     extensions(("x-access" = json!("signed-in"))),

@@ -182,12 +182,8 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
         Action::Set(args) => set(session, state, args).await,
         Action::Remove(which) => {
             let (holder, row) = (holder(state, which).await?, present(state, which).await?);
-            let event = budgets::event(
-                &holder,
-                ("budget.delete", &row.id),
-                &by(session),
-                &json!({}),
-            );
+            let event =
+                budgets::event(&holder, ("budget.delete", &row.id), &by(session), &json!({}));
             state.store.archive_budget(&row.id, row.version, &event).await?;
             Ok(session.output.told(&format!("`{}` is removed", which.name))?)
         }

@@ -36,13 +36,12 @@ impl Batch {
         let read: Body<'_> = serde_json::from_slice(body).ok()?;
         let input: Value = serde_json::from_str(read.input.get()).ok()?;
         let is_tokens = |it: &Value| it.as_array().is_some_and(|it| it.iter().all(Value::is_u64));
-        let items = match &input {
-            Value::String(_) => vec![canonical::text(&input)],
-            _ if is_tokens(&input) => vec![canonical::text(&input)],
-            Value::Array(list) if list.iter().all(|it| it.is_string() || is_tokens(it)) => {
-                list.iter().map(canonical::text).collect()
-            }
-            _ => return None,
+        let is_item = |it: &Value| it.is_string() || is_tokens(it);
+        let list = input.as_array().filter(|it| !is_tokens(&input) && it.iter().all(is_item));
+        let items = match list {
+            Some(list) => list.iter().map(canonical::text).collect(),
+            None if is_item(&input) => vec![canonical::text(&input)],
+            None => return None,
         };
         let rest = with_input(body, "null")?;
         Some(Self { rest, items })

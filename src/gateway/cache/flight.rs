@@ -90,7 +90,7 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     #[tokio::test(start_paused = true)]
     async fn one_goes_and_the_others_follow_in_their_order() {
@@ -121,11 +121,12 @@ mod tests {
         let flights = Arc::new(Flights::new(1));
         let first = flights.join("a", LONG).await.unwrap();
         let other = flights.clone();
-        let waits = tokio::spawn(async move { other.join("a", LONG).await.is_some() });
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(async move { other.join("a", LONG).await.is_some() });
         tokio::task::yield_now().await;
         assert!(flights.join("a", LONG).await.is_none(), "one waits already");
         assert!(flights.join("b", LONG).await.is_some(), "this one need not wait");
-        assert!(!waits.await.unwrap(), "its time is over");
+        assert!(!tasks.join_next().await.unwrap().unwrap(), "its time is over");
         assert_eq!(flights.inside(), 1);
         drop(first);
         assert!(flights.lock().open.is_empty());

@@ -87,14 +87,18 @@ impl Kept {
         out.push(b'\n');
         match &self.content {
             Content::Whole(body) => out.put_slice(body),
-            Content::Stream(pieces) => pieces.iter().for_each(|it| out.put_slice(it)),
+            Content::Stream(pieces) => {
+                for piece in pieces {
+                    out.put_slice(piece);
+                }
+            }
         }
         out
     }
 
     /// From Redis; `None` when it is none of ours, or not whole.
     #[must_use]
-    pub fn decode(bytes: Bytes) -> Option<Self> {
+    pub fn decode(bytes: &Bytes) -> Option<Self> {
         let line = bytes.iter().position(|it| *it == b'\n')?;
         let head: Head<'_> = serde_json::from_slice(bytes.get(..line)?).ok()?;
         let mut rest = bytes.slice(line + 1..);
@@ -144,12 +148,12 @@ mod tests {
             };
             let content_type = "text/event-stream".to_owned();
             let kept = Kept { until: Timestamp(until), content_type, model, tokens, content };
-            prop_assert_eq!(Kept::decode(Bytes::from(kept.encode())), Some(kept));
+            prop_assert_eq!(Kept::decode(&Bytes::from(kept.encode())), Some(kept));
         }
 
         #[test]
         fn nothing_that_redis_may_give_makes_trouble(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
-            drop(Kept::decode(Bytes::from(bytes)));
+            drop(Kept::decode(&Bytes::from(bytes)));
         }
     }
 
@@ -158,6 +162,6 @@ mod tests {
         let content = Content::Stream(vec![Bytes::from_static(b"abc"), Bytes::from_static(b"de")]);
         let kept = Kept { content, ..Kept::json(Bytes::new()) };
         let whole = kept.encode();
-        assert_eq!(Kept::decode(Bytes::from(whole[..whole.len() - 1].to_vec())), None);
+        assert_eq!(Kept::decode(&Bytes::from(whole[..whole.len() - 1].to_vec())), None);
     }
 }

@@ -13,7 +13,7 @@ const PREFIX: &str = "trunkline:1:";
 /// How long a Redis that failed is left alone.
 const REST: Duration = Duration::from_secs(1);
 /// How often it is told.
-const TELL_EVERY: Duration = Duration::from_secs(60);
+const TELL_EVERY: Duration = Duration::from_mins(1);
 /// Redis is given this many times longer for a connection than for an answer.
 const CONNECT_FACTOR: u32 = 4;
 

@@ -107,7 +107,7 @@ async fn two_processes_share_what_redis_keeps() {
 async fn rubbish_in_redis_is_a_miss() {
     let Some(remote) = redis() else { return };
     let key = fresh("rubbish");
-    let ttl = Duration::from_secs(60);
+    let ttl = Duration::from_mins(1);
     remote.set_all(vec![(format!("entry:{key}"), b"not ours".to_vec())], ttl).await.unwrap();
     let (cache, _, _) = cache(CacheSettings::default(), Some(remote));
     assert!(cache.find(&key).await.is_none());

@@ -119,6 +119,9 @@ async fn admit(
         keeping: Mutex::default(),
         known_tokens: 0,
         attempts_before: 0,
+        screen: Mutex::default(),
+        violation: Mutex::default(),
+        flags: Vec::new(),
     };
     name_endpoint(&mut call);
     Ok(Admitted::Call(Box::new(call)))

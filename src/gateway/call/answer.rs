@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::gateway::cache::keeper::StreamKeeper;
 use crate::gateway::cassette::recorder::Recorder;
+use crate::gateway::guard::stream::Filter;
 use crate::gateway::settings::ClientGone;
 use crate::gateway::settlement::Settlement;
 use crate::provider::refusal::Refusal;
@@ -75,6 +76,7 @@ pub struct Live {
     settlement: Option<Settlement>,
     recorder: Option<Recorder>,
     keeper: Option<StreamKeeper>,
+    filter: Option<Filter>,
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
     tasks: TaskTracker,
@@ -147,6 +149,8 @@ pub struct Parts {
     pub recorder: Option<Recorder>,
     /// Keeps it in the cache.
     pub keeper: Option<StreamKeeper>,
+    /// Looks at what it says.
+    pub filter: Option<Filter>,
     /// When its time is over.
     pub deadline: Sleep,
     /// What happens when the client leaves.
@@ -166,6 +170,7 @@ impl Live {
             settlement: Some(parts.settlement),
             recorder: parts.recorder,
             keeper: parts.keeper,
+            filter: parts.filter,
             deadline: Box::pin(parts.deadline),
             client_gone: parts.client_gone,
             tasks: parts.tasks,
@@ -209,7 +214,10 @@ impl Live {
         if let Some(keeper) = &mut self.keeper {
             keeper.piece(piece);
         }
-        let piece = self.meter.push(piece);
+        let mut piece = self.meter.push(piece);
+        if let Some(filter) = &mut self.filter {
+            piece = filter.push(&piece);
+        }
         // Settled before the client sees the end, so that its next call finds the budget as it is.
         if self.meter.has_ended() {
             self.settle(&[]);
@@ -218,14 +226,33 @@ impl Live {
         if !piece.is_empty() {
             self.ready.push_back(piece);
         }
+        if let Some(event) = self.stopped() {
+            self.upstream = None;
+            self.ready.push_back(event);
+            self.settle(&[]);
+        }
+    }
+
+    /// The last event of a stream that a rule about content has stopped.
+    fn stopped(&self) -> Option<Bytes> {
+        let rule = self.filter.as_ref()?.stopped()?.rule.clone();
+        Some(Bytes::from(Refusal::Guardrail { rule }.event(self.meter.operation().dialect())))
     }
 
     /// The stream is over: as it should be, or with an error of its own as the last event.
     fn end(&mut self, error: Option<String>) {
         self.upstream = None;
-        let rest = self.meter.finish();
+        let mut rest = self.meter.finish();
+        if let Some(filter) = &mut self.filter {
+            let last = filter.push(&rest);
+            rest = Bytes::from([last, filter.finish()].concat());
+        }
         if !rest.is_empty() {
             self.ready.push_back(rest);
+        }
+        if let Some(event) = self.stopped() {
+            self.ready.push_back(event);
+            return self.settle(&[]);
         }
         let is_whole = self.meter.outcome().is_whole();
         let has_told = self.meter.outcome().has_failed;
@@ -242,7 +269,10 @@ impl Live {
     }
 
     fn settle(&mut self, flags: &[&'static str]) {
-        if let Some(settlement) = self.settlement.take() {
+        if let Some(mut settlement) = self.settlement.take() {
+            for flag in self.filter.iter().flat_map(Filter::flags) {
+                settlement.flag(flag);
+            }
             settlement.settle_stream(&self.meter.outcome(), flags);
         }
     }
@@ -252,7 +282,8 @@ impl Live {
         if let Some(recorder) = self.recorder.take() {
             recorder.finish();
         }
-        if let Some(keeper) = self.keeper.take().filter(|_| self.meter.outcome().is_whole()) {
+        let is_good = self.meter.outcome().is_whole() && self.stopped().is_none();
+        if let Some(keeper) = self.keeper.take().filter(|_| is_good) {
             keeper.finish();
         }
     }
@@ -282,6 +313,7 @@ impl Drop for Live {
             settlement: Some(settlement),
             recorder: self.recorder.take(),
             keeper: self.keeper.take(),
+            filter: self.filter.take(),
             deadline: std::mem::replace(
                 &mut self.deadline,
                 Box::pin(tokio::time::sleep(Duration::ZERO)),

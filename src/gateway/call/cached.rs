@@ -48,7 +48,7 @@ impl Call {
         if plan.wish.reads
             && let Some(kept) = plan.cache.find(&key).await
         {
-            return Ok(self.hit(&kept, &plan, cuts_usage));
+            return self.hit(&kept, &plan, cuts_usage);
         }
         if !plan.wish.writes {
             return self.live().await;
@@ -59,7 +59,7 @@ impl Call {
         }
         // Whoever went before may have brought it.
         if let (Some(_), Some(kept)) = (&turn, plan.cache.at_hand(&key)) {
-            return Ok(self.hit(&kept, &plan, cuts_usage));
+            return self.hit(&kept, &plan, cuts_usage);
         }
         let Plan { cache, ttl, expected, .. } = plan;
         self.keeps(Keeper { cache, key, ttl, expected, turn });
@@ -103,18 +103,20 @@ impl Call {
         Duration::from(cache.settings().wait_ms).min(left)
     }
 
-    fn hit(&self, kept: &Kept, plan: &Plan, cuts_usage: bool) -> Response<Answer> {
+    fn hit(&self, kept: &Kept, plan: &Plan, cuts_usage: bool) -> Result<Response<Answer>, Refusal> {
         let model = plan.expected.model.as_deref();
         let settlement = self.free_settlement(Origin::Cache, model, 200);
+        let mut told = self.told(Origin::Cache);
         let answer = match &kept.content {
-            Content::Whole(body) => self.replay_whole(settlement, StatusCode::OK, body.clone()),
+            Content::Whole(body) => {
+                self.replay_whole(settlement, StatusCode::OK, body, &mut told.flags)?
+            }
             Content::Stream(pieces) => {
                 let pieces = pieces.iter().map(|it| (0, it.clone())).collect();
                 self.tape(pieces, cuts_usage, settlement)
             }
         };
-        let told = self.told(Origin::Cache);
-        headers::kept(answer, &kept.content_type, &self.asked.model, &told)
+        Ok(headers::kept(answer, &kept.content_type, &self.asked.model, &told))
     }
 
     fn keeps(&self, keeper: Keeper) {
@@ -130,7 +132,7 @@ impl Call {
 
     /// Keeps a whole answer, if it is to be kept.
     pub(super) fn keep_whole(&self, step: &Step<'_>, head: &Head, body: &Bytes) {
-        if let Some(keeper) = self.keeper(step, head) {
+        if let Some(keeper) = self.keeper(step, head).filter(|_| self.fits()) {
             keeper.keep_whole(self.operation, content_type(head), body);
         }
     }

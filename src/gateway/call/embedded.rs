@@ -40,7 +40,7 @@ impl Lookup {
 impl Call {
     /// From the cache as far as its texts are there, and the rest from the provider.
     pub(super) async fn embedded(&mut self, plan: Plan) -> Result<Response<Answer>, Refusal> {
-        let Some(mut lookup) = self.lookup(&plan)? else { return self.live().await };
+        let Some(mut lookup) = self.lookup(&plan) else { return self.live().await };
         if plan.wish.reads {
             let found = plan.cache.find_all(&lookup.keys).await;
             lookup.found = found.into_iter().map(|it| it.map(|it| Kept::clone(&it))).collect();
@@ -57,15 +57,15 @@ impl Call {
             }
         }
         if lookup.missing().is_empty() {
-            return Ok(self.all_known(&lookup, &plan));
+            return self.all_known(&lookup, &plan);
         }
         let answer = self.ask_for_missing(&plan, lookup).await;
         drop(turn);
         answer
     }
 
-    fn lookup(&self, plan: &Plan) -> Result<Option<Lookup>, Refusal> {
-        let Some(batch) = Batch::read(&self.body) else { return Ok(None) };
+    fn lookup(&self, plan: &Plan) -> Option<Lookup> {
+        let batch = Batch::read(&self.body)?;
         let (mut rest, model) = (self.recorded(&batch.rest), plan.expected.model.as_deref());
         if let (Some(name), Some(members)) = (model, rest.body.as_object_mut()) {
             members.insert("model".to_owned(), name.into());
@@ -75,15 +75,16 @@ impl Call {
         let of_item = |it: &String| key(&[&plan.scope, "item", &rest.key, it]);
         let keys: Vec<_> = batch.items.iter().map(of_item).collect();
         let found = vec![None; keys.len()];
-        Ok(Some(Lookup { batch, keys, found }))
+        Some(Lookup { batch, keys, found })
     }
 
-    fn all_known(&self, lookup: &Lookup, plan: &Plan) -> Response<Answer> {
+    fn all_known(&self, lookup: &Lookup, plan: &Plan) -> Result<Response<Answer>, Refusal> {
         let model = plan.expected.model.as_deref();
         let settlement = self.free_settlement(Origin::Cache, model, 200);
         let body = lookup.joined(&self.asked.model);
-        let answer = self.replay_whole(settlement, StatusCode::OK, body);
-        headers::kept(answer, "application/json", &self.asked.model, &self.told(Origin::Cache))
+        let mut told = self.told(Origin::Cache);
+        let answer = self.replay_whole(settlement, StatusCode::OK, &body, &mut told.flags)?;
+        Ok(headers::kept(answer, "application/json", &self.asked.model, &told))
     }
 
     async fn ask_for_missing(

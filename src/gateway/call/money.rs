@@ -47,7 +47,7 @@ impl Call {
             );
             return Err(Refusal::Forbidden(what));
         }
-        let mut flags = Vec::new();
+        let mut flags = self.flags.clone();
         let price = self.price(core, provider, model, &mut flags)?;
         let subject = self.subject.clone().with(Kind::Model, model);
         if core.limits.clamp {

@@ -39,18 +39,26 @@ impl Call {
             Err(refusal) => return Some(Err(refusal)),
         };
         match cassette.find(&self.recorded(&body)) {
-            Ok(entry) => Some(Ok(self.replay(entry, cuts_usage, model))),
+            Ok(entry) => Some(self.replay(entry, cuts_usage, model)),
             Err(_) if mode == CassetteMode::ReplayOrRecord => None,
             Err(message) => Some(Err(Refusal::CassetteMiss { message })),
         }
     }
 
-    fn replay(&self, entry: Entry, cuts_usage: bool, model: Option<&str>) -> Response<Answer> {
+    fn replay(
+        &self,
+        entry: Entry,
+        cuts_usage: bool,
+        model: Option<&str>,
+    ) -> Result<Response<Answer>, Refusal> {
         let status = StatusCode::from_u16(entry.response.status).unwrap_or(StatusCode::OK);
         let settlement = self.free_settlement(Origin::Cassette, model, status.as_u16());
+        let mut told = self.told(Origin::Cassette);
+        let mut whole =
+            |settlement, body: Bytes| self.replay_whole(settlement, status, &body, &mut told.flags);
         let answer = match entry.response.content {
-            Content::Json(json) => self.replay_whole(settlement, status, redact::raw(&json)),
-            Content::Text(text) => self.replay_whole(settlement, status, Bytes::from(text)),
+            Content::Json(json) => whole(settlement, redact::raw(&json))?,
+            Content::Text(text) => whole(settlement, Bytes::from(text))?,
             Content::Stream(pieces) => {
                 let pieces = pieces.into_iter().map(|it| (it.0, Bytes::from(it.1)));
                 self.tape(pieces.collect(), cuts_usage, settlement)
@@ -59,8 +67,8 @@ impl Call {
         let mut response = Response::new(answer);
         *response.status_mut() = status;
         recorded_headers(&entry.response.headers, response.headers_mut());
-        headers::tell(response.headers_mut(), &self.asked.model, &self.told(Origin::Cassette));
-        response
+        headers::tell(response.headers_mut(), &self.asked.model, &told);
+        Ok(response)
     }
 
     /// A stream that was kept, at once or as long as it took.
@@ -77,6 +85,7 @@ impl Call {
             settlement,
             recorder: None,
             keeper: None,
+            filter: self.filter(),
             deadline: tokio::time::sleep(self.core.limits.total_ms.into()),
             client_gone: self.core.limits.client_gone,
             tasks: self.core.tasks.clone(),
@@ -90,16 +99,18 @@ impl Call {
 
     pub(super) fn replay_whole(
         &self,
-        settlement: Settlement,
+        mut settlement: Settlement,
         status: StatusCode,
-        body: Bytes,
-    ) -> Answer {
-        if status.is_success() {
-            self.settle_whole(settlement, &body);
-        } else {
+        body: &Bytes,
+        flags: &mut Vec<&'static str>,
+    ) -> Result<Answer, Refusal> {
+        if !status.is_success() {
             settlement.cancel();
+            return Ok(Answer::full(body.clone()));
         }
-        Answer::full(body)
+        let screened = self.screened(body, &mut settlement, flags);
+        self.settle_whole(settlement, body);
+        screened.map(Answer::full)
     }
 
     /// A settlement that charges nothing and knows what was avoided.
@@ -116,7 +127,7 @@ impl Call {
             (Origin::Cache, Some(provider)) => provider.name.as_str(),
             _ => PROVIDER,
         };
-        let row = Row { origin, status: Some(status), ..self.row(name, model, 1, &[]) };
+        let row = Row { origin, status: Some(status), ..self.row(name, model, 1, &self.flags) };
         let charge = match provider {
             Some(provider) => {
                 let price = self.core.price(&provider.price_provider, model, self.at);
@@ -141,7 +152,7 @@ impl Call {
             reserved: None,
             cost: Some(crate::model::UsdNanos(0)),
             remaining: None,
-            flags: Vec::new(),
+            flags: self.flags.clone(),
         }
     }
 }

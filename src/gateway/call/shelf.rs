@@ -30,7 +30,7 @@ const NAMESPACES: &str = "namespaces/";
 /// A call of a tool.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Tool<'a> {
+struct Used<'a> {
     namespace: Option<String>,
     version: Option<String>,
     tool: String,
@@ -64,7 +64,7 @@ pub(super) async fn answer(
         return Err(nowhere());
     }
     let text = std::str::from_utf8(body).map_err(|it| Refusal::Unreadable(it.to_string()))?;
-    let call: Tool<'_> = serde_json::from_str(text).map_err(unreadable)?;
+    let call: Used<'_> = serde_json::from_str(text).map_err(|it| unreadable(&it))?;
     match (method, call.value) {
         (&Method::PUT, Some(value)) => put(cache, &tenant, &call, value).await,
         (&Method::PUT, None) => Err(Refusal::Unreadable("`value` is missing".to_owned())),
@@ -76,11 +76,11 @@ pub(super) async fn answer(
     }
 }
 
-fn unreadable(error: serde_json::Error) -> Refusal {
+fn unreadable(error: &serde_json::Error) -> Refusal {
     Refusal::Unreadable(format!("the request body is not understood: {error}"))
 }
 
-async fn get(cache: &Cache, tenant: &str, call: &Tool<'_>) -> Result<Response<Answer>, Refusal> {
+async fn get(cache: &Cache, tenant: &str, call: &Used<'_>) -> Result<Response<Answer>, Refusal> {
     let key = key_of(cache, tenant, call).await;
     let kept = match key {
         Some(key) => cache.find(&key).await,
@@ -98,7 +98,7 @@ async fn get(cache: &Cache, tenant: &str, call: &Tool<'_>) -> Result<Response<An
 async fn put(
     cache: &Cache,
     tenant: &str,
-    call: &Tool<'_>,
+    call: &Used<'_>,
     value: &RawValue,
 ) -> Result<Response<Answer>, Refusal> {
     let own = call.ttl_seconds.map(|it| Milliseconds(it.saturating_mul(1000)));
@@ -115,7 +115,7 @@ async fn put(
 }
 
 /// `None` when the version of the namespace cannot be known now.
-async fn key_of(cache: &Cache, tenant: &str, call: &Tool<'_>) -> Option<String> {
+async fn key_of(cache: &Cache, tenant: &str, call: &Used<'_>) -> Option<String> {
     let namespace = call.namespace.as_deref().unwrap_or(DEFAULT);
     let version = match &call.version {
         Some(version) => format!("said {version}"),
@@ -131,7 +131,7 @@ async fn set_version(
     name: &str,
     body: &Bytes,
 ) -> Result<Response<Answer>, Refusal> {
-    let NewVersion { version } = serde_json::from_slice(body).map_err(unreadable)?;
+    let NewVersion { version } = serde_json::from_slice(body).map_err(|it| unreadable(&it))?;
     let is_name = |it: &str| !it.is_empty() && it.len() <= NAME_LETTERS;
     if !is_name(name) || !is_name(&version) || name == DEFAULT {
         let what = format!("a namespace and its version have 1 to {NAME_LETTERS} letters");

@@ -8,24 +8,12 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::entry::{Content, Entry};
+use crate::gateway::guard::pii::{self, secret};
 
 /// What stands where a secret was. It fits into JSON texts.
 const PLACEHOLDER: &str = "[redacted]";
 /// Secrets shorter than this would take words out.
 const SHORTEST: usize = 8;
-/// Keys of providers and forges, bearer tokens, keys in PEM, e-mail addresses.
-const PATTERNS: &str = concat!(
-    r"\bsk-[A-Za-z0-9_-]{16,}",
-    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
-    r"|\bgh[pousr]_[A-Za-z0-9]{30,}",
-    r"|\bglpat-[A-Za-z0-9_-]{20,}",
-    r"|\bxox[abprs]-[A-Za-z0-9-]{10,}",
-    r"|\bAIza[0-9A-Za-z_-]{35}",
-    r"|\bBearer\s+[A-Za-z0-9._~+/-]{16,}=*",
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----",
-    r"|\b[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b",
-);
-
 /// Takes secrets out.
 #[derive(Debug, Clone)]
 pub struct Redactor {
@@ -40,7 +28,8 @@ impl Redactor {
         let mut secrets: Vec<_> = secrets.into_iter().filter(|it| it.len() >= SHORTEST).collect();
         // The longest first, so that no rest of one is left by another.
         secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
-        let pattern = regex::RegexBuilder::new(PATTERNS).dot_matches_new_line(true).build().ok();
+        let pattern = format!("{}|{}", secret::PATTERNS, pii::EMAIL);
+        let pattern = Regex::new(&pattern).ok();
         Self { secrets: secrets.into(), pattern }
     }
 

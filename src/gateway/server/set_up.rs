@@ -15,6 +15,7 @@ use crate::gateway::cache::remote::Remote;
 use crate::gateway::call::upstream::Upstream;
 use crate::gateway::cassette::Cassettes;
 use crate::gateway::cassette::redact::Redactor;
+use crate::gateway::guard::Guard;
 use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
 use crate::gateway::prices::{self, Prices};
@@ -74,6 +75,8 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
+    let read = |name: &str| file(name, outside).map_err(|it| it.to_string());
+    let guard = Guard::new(&settings.guardrails, &read).map_err(SetUpError)?;
     let tasks = TaskTracker::new();
     let cache = cache_of(settings, outside, &tasks)?.map(Arc::new);
     let upstream =
@@ -92,6 +95,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         cassettes,
         cassette_mode: settings.cassette_mode,
         redactor,
+        guard,
         cache,
         upstream,
         clock: outside.clock.clone(),

@@ -1,5 +1,7 @@
 //! Pages of runs, projects and teams: what each person sees and may do.
 
+use std::fmt::Write as _;
+
 use reqwest::Method;
 use serde_json::json;
 use trunkline::model::Role;
@@ -83,15 +85,12 @@ async fn a_failed_run_says_why_before_everything_else() {
 /// A hundred stages in ten layers, each with three needs.
 fn hundred() -> String {
     let mut text = "version: 1\nname: ci\non: { manual: {} }\nstages:\n".to_owned();
+    let name = |n: usize| format!("service-{n:02}-unit-tests");
     for n in 0..100 {
-        let needs =
-            (0..3).map(|it| format!("service-{:02}-unit-tests", n - 10 + (n + it) % 10 - n % 10));
-        let needs: Vec<_> = if n < 10 { Vec::new() } else { needs.collect() };
-        let needs = needs.join(", ");
-        let line = format!(
-            "  service-{n:02}-unit-tests: {{ image: none, needs: [{needs}], run: 'true' }}\n"
-        );
-        text.push_str(&line);
+        let before = (n / 10).saturating_sub(1) * 10;
+        let needs: Vec<_> = (0..3).map(|it| name(before + (n + it) % 10)).collect();
+        let needs = if n < 10 { String::new() } else { format!(", needs: [{}]", needs.join(", ")) };
+        writeln!(text, "  {}: {{ image: none{needs}, run: 'true' }}", name(n)).unwrap();
     }
     text
 }

@@ -40,6 +40,13 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
+        // Asked first: nginx and LiteLLM end their own children only then.
+        let id = self.child.id().to_string();
+        let _it_may_have_ended = Command::new("kill").args(["-TERM", &id]).status();
+        let deadline = Instant::now() + Duration::from_secs(3);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _it_may_have_ended = self.child.kill();
         let _nobody_asks = self.child.wait();
     }

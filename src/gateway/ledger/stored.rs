@@ -338,5 +338,3 @@ impl Keeper<'_> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, unix))]
-mod killed;

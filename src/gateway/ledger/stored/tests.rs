@@ -1,3 +1,6 @@
+#[cfg(unix)]
+mod killed;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 

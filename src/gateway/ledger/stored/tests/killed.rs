@@ -5,7 +5,6 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::tests::{amount, budget, call, money, row, total};
 use super::*;
 use crate::gateway::budget::scope::{Kind, Scope, Window};
 use crate::gateway::call::headers::request_id;

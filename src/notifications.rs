@@ -79,9 +79,7 @@ impl Notifications {
     pub async fn serve(&self, shutdown: &CancellationToken) {
         let mut purged_at = Timestamp(0);
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.note_alerts().await {
-                tracing::warn!(%error, "alerts of budgets could not be passed on");
-            }
+            self.pass_alerts_on().await;
             match self.send_due().await {
                 Ok(true) => continue,
                 Ok(false) => (),
@@ -96,6 +94,12 @@ impl Notifications {
                 () = shutdown.cancelled() => (),
                 () = tokio::time::sleep(LOOK_EVERY) => (),
             }
+        }
+    }
+
+    async fn pass_alerts_on(&self) {
+        if let Err(error) = self.note_alerts().await {
+            tracing::warn!(%error, "alerts of budgets could not be passed on");
         }
     }
 

@@ -200,8 +200,8 @@ impl<'a> Foreground<'a> {
             }
         };
         gateway::close(gateway.as_ref()).await;
-        if matches!(exit, Ok(Exit::Passed | Exit::RunFailed)) {
-            gateway.iter().for_each(|it| it.forget_address());
+        if let (Ok(Exit::Passed | Exit::RunFailed), Some(gateway)) = (&exit, &gateway) {
+            gateway.forget_address();
         }
         exit
     }

@@ -65,7 +65,7 @@ pub async fn project(app: &App, visitor: &Visitor, slug: &str) -> Result<SeenPro
     let newest = app.store.list_runs(&RunFilter { limit: NEWEST_MAX, ..of_project }).await?;
     let may = |role| visitor.0.judge(&project.team, role) == Verdict::Allowed;
     let (may_run, may_change) = (may(Role::Developer), may(Role::Admin));
-    Ok(SeenProject { trunk, newest, may_run, may_change, project })
+    Ok(SeenProject { project, trunk, newest, may_run, may_change })
 }
 
 /// Runs of requests belong to no trunk, though their branch may be called like it.

@@ -83,13 +83,15 @@ impl Held {
 
 type KeyDigest = [u8; 32];
 
+/// What the store said of a key, and until when that counts.
+type LookedUp = (Timestamp, Option<Arc<Held>>);
+
 /// All keys, by digest.
 #[derive(Debug, Default)]
 pub struct Keys {
     here: RwLock<HashMap<KeyDigest, Arc<Held>>>,
     store: Option<Store>,
-    /// What the store said, and until when that counts.
-    looked_up: Mutex<HashMap<KeyDigest, (Timestamp, Option<Arc<Held>>)>>,
+    looked_up: Mutex<HashMap<KeyDigest, LookedUp>>,
 }
 
 impl Keys {

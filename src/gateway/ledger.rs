@@ -137,7 +137,7 @@ impl Ledger {
         call: Reservation,
         now: Timestamp,
     ) -> Result<Reserved, NotReserved> {
-        let tried = self.try_reserve(&mut self.lock(), &call, now);
+        let tried = Self::try_reserve(&mut self.lock(), &call, now);
         let reserved = match (tried, &self.books) {
             (Ok(reserved), _) => reserved,
             (Err(NotAtOnce::Not(why)), _) => return Err(why),
@@ -151,7 +151,6 @@ impl Ledger {
     }
 
     fn try_reserve(
-        &self,
         state: &mut State,
         call: &Reservation,
         now: Timestamp,

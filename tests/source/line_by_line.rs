@@ -32,9 +32,9 @@ fn told(file: &FileDiff) -> Vec<String> {
 #[test]
 fn lines_are_told_with_their_numbers_and_some_around_them() {
     let text = |it: &str| format!("one\ntwo\nthree\nfour\n{it}\nsix\nseven\neight\nnine\nten");
-    let repo = Repo::new().file("prompts/sell.md", &text("five")).file("other", "1");
+    let repo = Repo::new().file("prompts/sell.md", text("five")).file("other", "1");
     let setting = Setting::of(repo.commit("first"));
-    setting.repo.write("prompts/sell.md", &text("FIVE <b>"));
+    setting.repo.write("prompts/sell.md", text("FIVE <b>"));
     setting.repo.write("other", "2");
     let files = setting.diff(&["prompts/sell.md"]);
     assert_eq!(files.len(), 1, "only what was asked for");
@@ -58,7 +58,7 @@ fn a_renamed_prompt_is_told_by_what_changed_in_it() {
     let text = "You sell umbrellas to people in the rain.\nBe kind.\nName the price.\n";
     let setting = Setting::of(Repo::new().file("a.md", text).commit("first"));
     setting.repo.git(&["mv", "a.md", "b.md"]);
-    setting.repo.write("b.md", &text.replace("kind", "short"));
+    setting.repo.write("b.md", text.replace("kind", "short"));
     let files = setting.diff(&["b.md"]);
     let changed: Vec<_> = told(&files[0]).into_iter().filter(|it| it.contains('·')).collect();
     assert_eq!(changed, ["2 · -Be kind.", "· 2 +Be short."]);
@@ -67,8 +67,8 @@ fn a_renamed_prompt_is_told_by_what_changed_in_it() {
 #[test]
 fn what_is_long_or_no_text_is_cut() {
     let setting = Setting::of(Repo::new().file("a", "1").commit("first"));
-    setting.repo.write("many.md", &"word\n".repeat(1000));
-    setting.repo.write("long.md", &"w".repeat(5000));
+    setting.repo.write("many.md", "word\n".repeat(1000));
+    setting.repo.write("long.md", "w".repeat(5000));
     setting.repo.write("odd.md", "a\0b");
     let files = setting.diff(&["many.md", "long.md", "odd.md"]);
     let [long, many, odd] = files.as_slice() else { panic!("{files:?}") };
@@ -78,7 +78,7 @@ fn what_is_long_or_no_text_is_cut() {
     // All together have a bound as well.
     let names: Vec<_> = (0..60).map(|it| format!("p{it:02}.md")).collect();
     for name in &names {
-        setting.repo.write(name, &format!("{}\n", "x".repeat(900)).repeat(3));
+        setting.repo.write(name, format!("{}\n", "x".repeat(900)).repeat(3));
     }
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let files = setting.diff(&names);

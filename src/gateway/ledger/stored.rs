@@ -125,7 +125,7 @@ impl Ledger {
     ) -> Result<Option<Reserved>, NotReserved> {
         let now = books.parts.clock.now();
         // What others asked for meanwhile may do.
-        let needs = match self.try_reserve(&mut self.lock(), call, now) {
+        let needs = match Self::try_reserve(&mut self.lock(), call, now) {
             Ok(reserved) => return Ok(Some(reserved)),
             Err(NotAtOnce::Not(why)) => return Err(why),
             Err(NotAtOnce::Short(needs)) => needs,
@@ -144,7 +144,7 @@ impl Ledger {
                 state.budgets.note_refused(need, now);
                 Err(NotReserved::Refused(Box::new(state.budgets.refusal(need, call))))
             }
-            None => match self.try_reserve(&mut state, call, now) {
+            None => match Self::try_reserve(&mut state, call, now) {
                 Ok(reserved) => Ok(Some(reserved)),
                 Err(NotAtOnce::Not(why)) => Err(why),
                 Err(NotAtOnce::Short(_)) => Ok(None),

@@ -46,6 +46,7 @@ pub struct Written {
 
 impl Store {
     /// Writes a batch, whole or not at all, and once.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     pub async fn write_batch(
         &self,
         spender: &Spender<'_>,

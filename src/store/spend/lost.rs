@@ -25,6 +25,7 @@ pub struct Lapsed {
 impl Store {
     /// Takes one process for dead whose time has passed, and what was set aside for it for spent. Should it live
     /// after all, its next sign of life takes that back.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     pub async fn lapse_spender(&self, now: Timestamp) -> Result<Option<Lapsed>, StoreError> {
         const FIND: &str = "
             UPDATE spenders SET lapsed = true

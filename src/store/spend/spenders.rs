@@ -142,6 +142,7 @@ pub(super) use add_to_grant;
 impl Store {
     /// Sets something of each account aside for a process, as `decide` says, which sees them as they are and
     /// nobody changes them meanwhile. `asks` are in the order of their names. Gives the accounts as they were.
+    #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
     pub async fn grant(
         &self,
         spender: &Spender<'_>,

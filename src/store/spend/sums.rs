@@ -52,7 +52,9 @@ impl SpendBy {
     fn sql(self) -> &'static str {
         match self {
             Self::Day => "CAST(at / 86400000 * 86400000 AS TEXT)",
-            other => other.as_str(),
+            Self::Team | Self::Project | Self::Run | Self::Stage | Self::Endpoint | Self::Model => {
+                self.as_str()
+            }
         }
     }
 }

@@ -116,7 +116,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         mut setup: Setup,
     ) -> Result<Setup, Failure> {
-        let known = self.worker.parts.secrets.known().into_iter().map(str::to_owned).collect();
+        let known = self.worker.parts.secrets.known().map(str::to_owned).collect();
         self.join(&mut setup, known).await?;
         Ok(setup)
     }
@@ -230,7 +230,7 @@ impl<E: Executor> Attempt<E> {
             }
             tokio::time::sleep(GRACE).await;
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// What the calls came to becomes part of the outcome: metrics, and why it failed.

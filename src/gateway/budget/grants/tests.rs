@@ -348,11 +348,15 @@ impl World {
                 let open = std::mem::take(&mut process.open);
                 self.shelf.lapse(process.id);
                 self.restart(who);
-                open.iter().for_each(|it| self.charge(it, it.estimate));
+                for it in &open {
+                    self.charge(it, it.estimate);
+                }
             }
             Step::End => {
                 let open = std::mem::take(&mut process.open);
-                open.iter().for_each(|it| drop(process.budgets.cancel(it.id)));
+                for it in &open {
+                    drop(process.budgets.cancel(it.id));
+                }
                 process.budgets.give_back_all();
                 self.shelf.write(process.id, &mut process.budgets);
                 let rests = self.shelf.held(process.id).into_iter();

@@ -174,7 +174,8 @@ async fn a_call_waits_for_what_another_process_does_not_use() {
     let all = || vec![budget("all", Scope::default(), Window::Whole, money(1000))];
     let (one, two) = (ledger(&store, &clock, all()).await, ledger(&store, &clock, all()).await);
     let over = CancellationToken::new();
-    let kept = tokio::spawn(keep(one.clone(), over.clone()));
+    let mut tasks = tokio::task::JoinSet::new();
+    tasks.spawn(keep(one.clone(), over.clone()));
     let first = call(1, amount(900, 1), "a", "r");
     one.reserve(first.clone(), clock.now()).await.unwrap();
     one.settle(first.id, amount(10, 1), &mut row(&first, amount(10, 1), clock.now()));
@@ -182,7 +183,7 @@ async fn a_call_waits_for_what_another_process_does_not_use() {
     let refused = one.reserve(call(3, amount(200, 1), "a", "r"), clock.now()).await;
     assert!(matches!(refused, Err(NotReserved::Refused(_))), "{refused:?}");
     over.cancel();
-    kept.await.unwrap();
+    tasks.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]

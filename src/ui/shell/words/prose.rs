@@ -8,17 +8,14 @@ pub(super) fn html(text: &str) -> String {
     while let Some((before, behind)) = rest.split_once('`') {
         escape(before, &mut html);
         let code = behind.split_once('`').filter(|(code, _)| is_code(code));
-        match code {
-            Some((code, after)) => {
-                html.push_str("<code>");
-                escape(code, &mut html);
-                html.push_str("</code>");
-                rest = after;
-            }
-            None => {
-                html.push('`');
-                rest = behind;
-            }
+        if let Some((code, after)) = code {
+            html.push_str("<code>");
+            escape(code, &mut html);
+            html.push_str("</code>");
+            rest = after;
+        } else {
+            html.push('`');
+            rest = behind;
         }
     }
     escape(rest, &mut html);

@@ -126,6 +126,6 @@ fn with_wrk(
         let line = text.lines().find_map(|it| it.trim().strip_prefix(name));
         line.unwrap_or("?").trim().to_owned()
     };
-    let refused = text.contains("Non-2xx").then_some(" REFUSED").unwrap_or_default();
+    let refused = if text.contains("Non-2xx") { " REFUSED" } else { "" };
     format!("{:>9} {:>8} {:>8}{refused}", after("Requests/sec:"), after("50%"), after("99%"))
 }

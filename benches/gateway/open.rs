@@ -12,7 +12,7 @@ use super::table::mebibytes;
 const HOLD_SECONDS: u64 = 60;
 
 pub(crate) fn measure(place: &Place, count: u64) {
-    let upstream = place.streams();
+    let upstream = Place::streams();
     let gateway = place.gateway(&upstream.address);
     let before = mebibytes(gateway.id());
     let request = String::from_utf8(request(KEY, true)).unwrap();

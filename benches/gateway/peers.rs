@@ -114,9 +114,8 @@ impl Place {
     }
 
     /// The upstream of streams.
-    pub(crate) fn streams(&self) -> Peer {
+    pub(crate) fn streams() -> Peer {
         let address = free();
-        #[expect(clippy::disallowed_methods, reason = "benchmarks have no `config`")]
         let program = std::env::current_exe().unwrap();
         started(
             "stream alone",

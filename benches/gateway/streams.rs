@@ -1,4 +1,4 @@
-//! What a chunk of a stream takes from the model to the client, with and without something between. LiteLLM does not pass on
+//! What a chunk of a stream takes from the model to the client, with and without something between. `LiteLLM` does not pass on
 //! the header that says how long a stream is to be, so it is not here.
 
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use super::upstream::now;
 const STREAMS: usize = 16;
 
 pub(crate) fn measure(place: &Place, time: Duration) {
-    let upstream = place.streams();
+    let upstream = Place::streams();
     println!(
         "\n{:<22} {:>9} {:>8} {:>8} | {:>9} {:>8} {:>8}",
         "chunks of streams", "1: chunks", "p50 ms", "p99 ms", "16: chunks", "p50 ms", "p99 ms"

@@ -86,7 +86,7 @@ async fn a_failed_run_says_why_before_everything_else() {
 fn hundred() -> String {
     let mut text = "version: 1\nname: ci\non: { manual: {} }\nstages:\n".to_owned();
     let name = |n: usize| format!("service-{n:02}-unit-tests");
-    for n in 0..100 {
+    for n in 0..100_usize {
         let before = (n / 10).saturating_sub(1) * 10;
         let needs: Vec<_> = (0..3).map(|it| name(before + (n + it) % 10)).collect();
         let needs = if n < 10 { String::new() } else { format!(", needs: [{}]", needs.join(", ")) };

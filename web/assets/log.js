@@ -114,6 +114,8 @@ function begin() {
       list.forget();
       list.isFollowing = true;
     }
+    // How large it has become is not told, and an old size would be wrong.
+    if (news.lines !== outline.lines) root.querySelector("[data-size]")?.remove();
     outline = news;
     empty.hidden = news.lines > 0;
     list.learn(news);
@@ -130,6 +132,8 @@ function begin() {
     source.addEventListener("outline", (event) => learn(JSON.parse(event.data)));
     source.addEventListener("end", () => {
       root.dataset.follow = "";
+      list.isFollowing = false;
+      told();
       hangUp();
     });
     source.addEventListener("problem", (event) => comeBack(JSON.parse(event.data).status === 401 ? 0 : 5000));

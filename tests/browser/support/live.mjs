@@ -17,7 +17,7 @@ export async function expectSamePage(page, what) {
 export async function seenOn(page) {
   return page.evaluate(() => {
     const main = document.querySelector("main").cloneNode(true);
-    for (const it of main.querySelectorAll("time, [data-ms], script, form, [hidden], .note")) it.remove();
+    for (const it of main.querySelectorAll("time, [data-ms], script, form, [hidden], .note, [data-size], [data-window]")) it.remove();
     return main.textContent.replace(/\s+/g, " ").trim();
   });
 }

@@ -127,7 +127,7 @@ async fn sessions_are_marked_and_end() {
     let bob = Browser::of(&server, "bob").await;
     let page = bob.get("/account/sessions").await;
     check_page(&page);
-    assert_eq!(page.text.matches("this one").count(), 1, "{page:?}");
+    assert_eq!(page.text.matches(">this one<").count(), 1, "{page:?}");
     let ids = page.text.split("action=\"/account/sessions/").skip(1);
     let ids: Vec<_> = ids.map(|it| it.split_once('/').unwrap().0.to_owned()).collect();
     assert_eq!(ids.len(), 2);

@@ -117,9 +117,12 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
             Access::Team(_) if answer.text.contains("this approval does not exist") => true,
             Access::Team(_) if answer.text.contains("this subscription does not exist") => true,
             Access::Team(_) if answer.text.contains("this artifact does not exist") => true,
-            Access::Team(_) if answer.text.contains("this budget does not exist") => true,
             Access::Owner if answer.text.contains("this worker does not exist") => true,
-            Access::Owner if answer.text.contains("this budget does not exist") => true,
+            Access::Team(_) | Access::Owner
+                if answer.text.contains("this budget does not exist") =>
+            {
+                true
+            }
             Access::Team(_) | Access::Owner => ![401, 403, 404].contains(&status) && status < 500,
         },
     }

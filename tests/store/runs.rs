@@ -212,7 +212,7 @@ async fn a_trunk_stands_by_pipeline_and_by_what_started_it(store: Store, _: &Dat
         store.insert_run(&run).await.unwrap();
     }
     let stands = async || -> Vec<RunId> {
-        let runs = store.list_trunk_runs(&[web.clone()]).await.unwrap();
+        let runs = store.list_trunk_runs(std::slice::from_ref(&web)).await.unwrap();
         runs.into_iter().map(|it| it.id).collect()
     };
     assert_eq!(stands().await, [run_id(7), run_id(4), run_id(3), run_id(2)]);

@@ -69,6 +69,18 @@ struct State {
     sums: BTreeMap<SumName, Sum>,
 }
 
+impl State {
+    /// Counts what nobody could write down, and says so once.
+    fn lose(&mut self) {
+        if self.lost_lines == 0 {
+            tracing::error!(
+                "the ledger could not be written for so long that parts of it are lost"
+            );
+        }
+        self.lost_lines += 1;
+    }
+}
+
 /// The ledger.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -193,7 +205,14 @@ impl Ledger {
     /// Writes a call down that was never reserved: one that is free, or was answered from here.
     pub fn record(&self, row: &Row) {
         let stored = self.stored_row(row, 0);
-        self.lock().rows.extend(stored);
+        let mut state = self.lock();
+        // Nothing refuses calls that are free while the store does not answer: those beyond this are not kept.
+        if state.rows.len() < 2 * ROWS_AT_MOST {
+            state.rows.extend(stored);
+        } else {
+            state.lose();
+        }
+        drop(state);
         self.tell(row);
     }
 
@@ -297,7 +316,7 @@ impl Ledger {
         if state.lines.len() < 2 * LINES_AT_MOST {
             state.lines.push(line);
         } else {
-            state.lost_lines += 1;
+            state.lose();
         }
     }
 

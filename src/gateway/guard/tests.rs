@@ -51,6 +51,13 @@ fn a_request_changes_only_where_something_was_found_and_the_answer_has_it_again(
 }
 
 #[test]
+fn a_text_with_half_a_surrogate_pair_is_looked_at_too() {
+    let body = r#"{"model":"m1","messages":[{"role":"user","content":"\ud83d a@b.de"}]}"#;
+    let changed = screen(REDACT).request(body).unwrap().expect("it is redacted");
+    assert!(!String::from_utf8(changed).unwrap().contains("a@b.de"));
+}
+
+#[test]
 fn a_rule_that_blocks_names_itself_and_never_what_it_found() {
     let mut screen = screen(
         r#"

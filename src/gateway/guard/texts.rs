@@ -152,10 +152,38 @@ fn is_responses_item(path: &[Step<'_>]) -> bool {
         && path.iter().filter(|it| **it == Step::Key("input")).count() == 1
 }
 
-/// The string that stands in JSON.
+/// The string that stands in JSON. Halves of surrogate pairs, which are no text, become U+FFFD: a string with one
+/// in it is looked at like any other.
 #[must_use]
 pub fn decode(json: &str) -> Option<String> {
-    serde_json::from_str(json).ok()
+    let whole = serde_json::from_str(json);
+    whole.or_else(|_| serde_json::from_str(&without_halves(json))).ok()
+}
+
+fn without_halves(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        text.push_str(before);
+        let pair = unit(escape).zip(escape.get(6..).and_then(unit));
+        let (length, is_half) = match (unit(escape), pair) {
+            (_, Some((0xD800..=0xDBFF, 0xDC00..=0xDFFF))) => (12, false),
+            (Some(0xD800..=0xDFFF), _) => (6, true),
+            (Some(_), _) => (6, false),
+            (None, _) => (2, false),
+        };
+        let Some((escape, after)) = escape.split_at_checked(length) else { break };
+        text.push_str(if is_half { "\\ufffd" } else { escape });
+        rest = after;
+    }
+    text.push_str(rest);
+    text
+}
+
+/// The number of an escape such as `\u00e9` that a text begins with.
+fn unit(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
 /// The JSON of a string.
@@ -167,6 +195,17 @@ pub fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn halves_of_pairs_hide_nothing() {
+        assert_eq!(decode(r#""\ud83d a@b.de""#).unwrap(), "\u{fffd} a@b.de");
+        assert_eq!(decode(r#""a@b.de \ude00\\ud83d\n""#).unwrap(), "a@b.de \u{fffd}\\ud83d\n");
+        assert_eq!(decode(r#""\ud83d\ud83d\ude00""#).unwrap(), "\u{fffd}\u{1f600}");
+        assert_eq!(decode(r#""\u00e9\ud83d\ude00""#).unwrap(), "\u{e9}\u{1f600}");
+        for broken in [r#""\ud8"#, r#""\"#, r#""\u+123""#, "\"\\\u{e9}\""] {
+            assert_eq!(decode(broken), None, "{broken}");
+        }
+    }
 
     fn texts(json: &str, of: fn(&[Step<'_>]) -> Option<Form>) -> String {
         let mut found = Vec::new();

@@ -168,6 +168,18 @@ async fn what_a_killed_process_had_counts_as_spent_until_it_is_seen_again() {
 }
 
 #[tokio::test]
+async fn calls_that_are_free_do_not_pile_up_without_end_while_nobody_writes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, clock) = (open(folder.path()).await, TestClock::new());
+    let ledger = ledger(&store, &clock, Vec::new()).await;
+    let free = row(&call(1, amount(0, 0), "a", "r"), amount(0, 0), clock.now());
+    for _ in 0..100_010 {
+        ledger.record(&free);
+    }
+    assert_eq!(ledger.waiting_rows(), 100_000);
+}
+
+#[tokio::test]
 async fn a_call_waits_for_what_another_process_does_not_use() {
     let folder = tempfile::tempdir().unwrap();
     let (store, clock) = (open(folder.path()).await, TestClock::new());

@@ -213,6 +213,16 @@ impl Caller {
         Some(teams)
     }
 
+    /// All that decides what they may see and do, without who they are: the same for two who may the same.
+    #[must_use]
+    pub fn rights(&self) -> String {
+        let scopes = match &self.proof {
+            Proof::Session(_) => None,
+            Proof::Token(_, scopes) => Some(scopes),
+        };
+        format!("{} {:?} {scopes:?}", self.is_owner, self.roles)
+    }
+
     /// Whether they may do what concerns the whole installation.
     #[must_use]
     pub fn may_own(&self) -> bool {

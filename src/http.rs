@@ -25,7 +25,9 @@ pub use idempotency::{IDEMPOTENCY_KEY, once};
 pub use problem::{Problem, ProblemBody, ProblemKind};
 pub use query::parameters::{Parameters, refuse_unknown_parameters};
 pub use query::{CursorForm, Page, PageQuery};
-pub use streams::{Place, StreamLimits, Streams, event, event_stream, last_event_id};
+pub use streams::{
+    Beat, Looks, Made, Part, Place, StreamLimits, Streams, event, event_stream, last_event_id,
+};
 pub use watched::{
     Actor, Lifecycle, Operations, RequestId, Subject, health_routes, metrics_routes, observe,
 };

@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The C library's keeps what a burst of calls took, and is slower with many threads: see `docs/performance.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     trunkline::cli::main()
 }

@@ -56,19 +56,24 @@ fn urgency(status: RunStatus) -> u8 {
 
 /// What concerns somebody now.
 #[derive(Debug)]
-pub struct Overview {
+pub struct Now {
     /// Stages that wait for them.
     pub waiting: Vec<WaitingApproval>,
     /// Runs that have not ended, newest first.
     pub active: Vec<RunRow>,
+}
+
+/// Where the trunks of somebody's projects stand.
+#[derive(Debug)]
+pub struct Trunks {
     /// Projects by team and name; archived ones are left out.
     pub projects: Vec<ProjectState>,
     /// The project to go on behind, where there are more.
     pub next: Option<String>,
 }
 
-/// What concerns the caller; of their projects those behind `query.cursor`, a `team/name`.
-pub async fn show(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Overview, Problem> {
+/// What waits for the caller, and what runs.
+pub async fn now(app: &App, visitor: &Visitor) -> Result<Now, Problem> {
     let page = PageQuery { limit: Some(WAITING_MAX), cursor: None };
     let waiting = approvals::list(app, visitor, page).await?.items;
     let active = RunFilter {
@@ -82,17 +87,20 @@ pub async fn show(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Ove
         limit: ACTIVE_MAX,
         ..RunFilter::default()
     };
-    let active = app.store.list_runs(&active).await?;
+    Ok(Now { waiting, active: app.store.list_runs(&active).await? })
+}
+
+/// The caller's projects behind `query.cursor`, a `team/name`. The same for all with the same rights.
+pub async fn trunks(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Trunks, Problem> {
     let mut shown: Vec<_> = visible(app, visitor).await?;
-    if let Some(after) = &query.cursor {
+    if let Some(after) = query.cursor.as_ref().filter(|it| !it.is_empty()) {
         shown.retain(|it| it.slug() > *after);
     }
     let limit = usize::try_from(query.limit()).unwrap_or(usize::MAX);
     let has_more = shown.len() > limit;
     shown.truncate(limit);
     let next = shown.last().filter(|_| has_more).map(ProjectRow::slug);
-    let projects = states(app, shown).await?;
-    Ok(Overview { waiting, active, projects, next })
+    Ok(Trunks { projects: states(app, shown).await?, next })
 }
 
 /// Projects that are not archived and that the caller may see, by team and name.

@@ -2,6 +2,8 @@
 //! and what ends them. One that ends before its subject does says `reconnect` last. Nothing is kept for a reader: what is next is read when it takes it, so a slow one costs
 //! a place and no memory. Who has taken nothing for a while loses that place to the next who comes.
 
+mod looks;
+
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +16,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
 use serde::Serialize;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+pub use looks::{Beat, Looks, Made, Part};
 
 use crate::http::{App, Problem, ProblemKind};
 use crate::metrics::OpenStream;
@@ -47,6 +51,7 @@ pub struct Streams {
     limits: StreamLimits,
     open: Arc<Mutex<BTreeMap<u64, Slot>>>,
     shutdown: CancellationToken,
+    looks: Looks,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,12 @@ impl Streams {
     #[must_use]
     pub fn new(limits: StreamLimits, shutdown: CancellationToken) -> Self {
         Self { limits, shutdown, ..Self::default() }
+    }
+
+    /// Looks that streams share.
+    #[must_use]
+    pub fn looks(&self) -> &Looks {
+        &self.looks
     }
 
     /// A place for one more stream of a person.

@@ -7,10 +7,10 @@ use axum::response::Response;
 use axum::routing::get;
 
 use super::form::encoded;
-use super::live::{self, Part, Render, Watch};
+use super::live::{self, Audience, Part, Render};
 use super::shell::{Section, Shell, Visit, page, part};
 use super::words::Words;
-use crate::desk::overview::{self, Overview};
+use crate::desk::overview::{self, Now, Trunks};
 use crate::http::{App, PageQuery, Problem, Query, Visitor};
 
 pub(super) fn routes() -> Router<App> {
@@ -22,7 +22,8 @@ pub(super) fn routes() -> Router<App> {
 struct HomePage {
     shell: Shell,
     words: Words,
-    overview: Overview,
+    now: Now,
+    trunks: Trunks,
     shows_project: bool,
     /// Path and query of what keeps the page true.
     live: String,
@@ -31,17 +32,17 @@ struct HomePage {
 
 #[derive(Template)]
 #[template(path = "home/_now.html")]
-struct NowPart<'a> {
+struct NowPart {
     words: Words,
-    overview: &'a Overview,
+    now: Now,
     shows_project: bool,
 }
 
 #[derive(Template)]
 #[template(path = "home/_projects.html")]
-struct ProjectsPart<'a> {
+struct ProjectsPart {
     words: Words,
-    overview: &'a Overview,
+    trunks: Trunks,
 }
 
 async fn show(
@@ -49,14 +50,15 @@ async fn show(
     visit: Visit,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let overview = overview::show(&app, &visit.visitor, &query).await?;
-    let live = live_path(&query);
+    let now = overview::now(&app, &visit.visitor).await?;
+    let trunks = overview::trunks(&app, &visit.visitor, &query).await?;
     page(&HomePage {
         shell: visit.shell(Section::Home, "Home"),
         words: visit.words(),
-        overview,
+        now,
+        trunks,
         shows_project: true,
-        live,
+        live: live_path(&query),
         is_owner: visit.visitor.0.may_own(),
     })
 }
@@ -71,20 +73,25 @@ async fn watch(
     visitor: Visitor,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let (of_parts, who) = (app.clone(), visitor.clone());
-    let render: Render = Box::new(move || {
-        let (app, visitor, query) = (of_parts.clone(), who.clone(), query.clone());
-        Box::pin(async move { parts(&app, &visitor, &query).await })
+    let (of_now, who) = (app.clone(), visitor.clone());
+    let now: Render = Box::new(move || {
+        let (app, visitor) = (of_now.clone(), who.clone());
+        Box::pin(async move {
+            let now = overview::now(&app, &visitor).await?;
+            let html = part(&NowPart { words: Words::at(app.now()), now, shows_project: true })?;
+            Ok(vec![Part { id: "now", html }])
+        })
     });
-    live::stream(&app, &visitor, Watch::Runs, render)
-}
-
-async fn parts(app: &App, visitor: &Visitor, query: &PageQuery) -> Result<Vec<Part>, Problem> {
-    let query =
-        PageQuery { cursor: query.cursor.clone().filter(|it| !it.is_empty()), ..query.clone() };
-    let overview = overview::show(app, visitor, &query).await?;
-    let words = Words::at(app.now());
-    let now = part(&NowPart { words, overview: &overview, shows_project: true })?;
-    let projects = part(&ProjectsPart { words, overview: &overview })?;
-    Ok(vec![Part { id: "now", html: now }, Part { id: "projects", html: projects }])
+    let name = format!("projects {query:?}");
+    let (of_projects, who) = (app.clone(), visitor.clone());
+    let projects: Render = Box::new(move || {
+        let (app, visitor, query) = (of_projects.clone(), who.clone(), query.clone());
+        Box::pin(async move {
+            let trunks = overview::trunks(&app, &visitor, &query).await?;
+            let html = part(&ProjectsPart { words: Words::at(app.now()), trunks })?;
+            Ok(vec![Part { id: "projects", html }])
+        })
+    });
+    let views = vec![(Audience::One, "now".to_owned(), now), (Audience::Alike, name, projects)];
+    live::stream_of_many(&app, &visitor, views)
 }

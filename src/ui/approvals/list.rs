@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use crate::desk::approvals::{self, WaitingApproval};
 use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -45,5 +45,6 @@ pub(super) async fn watch(State(app): State<App>, visitor: Visitor) -> Result<Re
             Ok(vec![Part { id: "waiting", html }])
         })
     });
-    live::stream(&app, &visitor, Watch::Runs, render)
+    let views = vec![(Audience::One, "approvals".to_owned(), render)];
+    live::stream_of_many(&app, &visitor, views)
 }

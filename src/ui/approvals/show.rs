@@ -9,7 +9,7 @@ use crate::http::{App, Path, Problem, Visitor};
 use crate::model::StageStatus;
 use crate::source::LineKind;
 use crate::ui::form::{Posted, encoded, onward};
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Part, Render};
 use crate::ui::runs::Spend;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -100,7 +100,7 @@ pub(super) async fn watch(
             Ok(vec![Part { id: "answers", html }])
         })
     });
-    live::stream(&app, &visitor, Watch::Run(id), render)
+    live::stream(&app, &visitor, id, render)
 }
 
 pub(super) async fn approve(

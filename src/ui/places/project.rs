@@ -10,7 +10,7 @@ use crate::desk::places::{self, PipelineState, SeenProject};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::store::access::projects::ProjectRow;
 use crate::store::runs::RunRow;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -75,6 +75,7 @@ pub(super) async fn watch(
 ) -> Result<Response, Problem> {
     let slug = format!("{team}/{name}");
     let _visible = crate::desk::projects::find(&app, &visitor, &slug).await?;
+    let name = format!("project {slug}");
     let (of_parts, who) = (app.clone(), visitor.clone());
     let render: Render = Box::new(move || {
         let (app, visitor, slug) = (of_parts.clone(), who.clone(), slug.clone());
@@ -83,7 +84,7 @@ pub(super) async fn watch(
             parts(Words::at(app.now()), &seen)
         })
     });
-    live::stream(&app, &visitor, Watch::Runs, render)
+    live::stream_of_many(&app, &visitor, vec![(Audience::Alike, name, render)])
 }
 
 fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {

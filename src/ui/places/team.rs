@@ -7,7 +7,7 @@ use axum::response::Response;
 use crate::desk::places::{self, SeenTeam};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::store::runs::RunRow;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -53,6 +53,7 @@ pub(super) async fn watch(
 ) -> Result<Response, Problem> {
     let role = crate::model::Role::Viewer;
     let _visible = crate::desk::teams::find(&app, &visitor, &team, role).await?;
+    let name = format!("team {team}");
     let (of_parts, who) = (app.clone(), visitor.clone());
     let render: Render = Box::new(move || {
         let (app, visitor, team) = (of_parts.clone(), who.clone(), team.clone());
@@ -61,7 +62,7 @@ pub(super) async fn watch(
             parts(Words::at(app.now()), &seen)
         })
     });
-    live::stream(&app, &visitor, Watch::Runs, render)
+    live::stream_of_many(&app, &visitor, vec![(Audience::Alike, name, render)])
 }
 
 fn parts(words: Words, seen: &SeenTeam) -> Result<Vec<Part>, Problem> {

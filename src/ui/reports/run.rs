@@ -11,7 +11,7 @@ use crate::desk::reports::{self, RunReports};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::runs::view::RunView;
 use crate::ui::above::AboveRun;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -69,7 +69,7 @@ pub(super) async fn watch(
             parts(&found, Words::at(app.now()))
         })
     });
-    live::stream(&app, &visitor, Watch::Run(id), render)
+    live::stream(&app, &visitor, id, render)
 }
 
 fn parts(found: &RunReports, words: Words) -> Result<Vec<Part>, Problem> {

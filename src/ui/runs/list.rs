@@ -11,7 +11,7 @@ use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
 use crate::pipeline::EVENTS;
 use crate::store::access::projects::ProjectRow;
 use crate::store::runs::RunRow;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::places::path_of;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -108,6 +108,7 @@ pub(super) async fn watch(
     Query(page_query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let (of_parts, who, query) = (app.clone(), visitor.clone(), cleaned(query));
+    let name = format!("runs {query:?} {page_query:?}");
     let make: Render = Box::new(move || {
         let (app, visitor) = (of_parts.clone(), who.clone());
         let (query, page_query) = (query.clone(), page_query.clone());
@@ -116,7 +117,7 @@ pub(super) async fn watch(
             Ok(vec![Part { id: "list", html }])
         })
     });
-    live::stream(&app, &visitor, Watch::Runs, make)
+    live::stream_of_many(&app, &visitor, vec![(Audience::Alike, name, make)])
 }
 
 async fn render(

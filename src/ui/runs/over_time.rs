@@ -10,7 +10,7 @@ use crate::desk::runs::{self, SeenRun};
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::Role;
 use crate::ui::above::AboveRun;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -82,7 +82,7 @@ pub(super) async fn watch(
             Ok(vec![Part { id: "timeline", html: render(&app, &seen, query)? }])
         })
     });
-    live::stream(&app, &visitor, Watch::Run(id), make)
+    live::stream(&app, &visitor, id, make)
 }
 
 fn render(app: &App, seen: &SeenRun, query: RoundQuery) -> Result<String, Problem> {

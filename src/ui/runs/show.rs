@@ -20,7 +20,7 @@ use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::{StageIndex, StageStatus};
 use crate::store::runs::RunRow;
 use crate::ui::above::AboveRun;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -136,7 +136,7 @@ pub(super) async fn watch(
             parts(&app, &seen, &unfolded).await
         })
     });
-    live::stream(&app, &visitor, Watch::Run(id), render)
+    live::stream(&app, &visitor, id, render)
 }
 
 fn unfolded(query: &ShowQuery) -> BTreeSet<String> {

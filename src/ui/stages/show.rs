@@ -13,7 +13,7 @@ use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::{FailureClass, Role};
 use crate::runs::view::{AttemptView, GateView, OutcomeView, StageView, StepView};
 use crate::ui::above::AboveRun;
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Part, Render};
 use crate::ui::runs::{advice, name_of};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -135,7 +135,7 @@ pub(super) async fn watch(
             Ok(vec![Part { id: "stage-head", html }])
         })
     });
-    live::stream(&app, &visitor, Watch::Run(id), render)
+    live::stream(&app, &visitor, id, render)
 }
 
 async fn log_part(

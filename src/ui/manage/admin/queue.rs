@@ -11,7 +11,7 @@ use crate::engine::WaitsFor;
 use crate::http::{App, Problem, Visitor};
 use crate::model::ProjectId;
 use crate::runs::queue::{Queued, Reason};
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -111,5 +111,5 @@ pub(super) async fn watch(State(app): State<App>, visitor: Visitor) -> Result<Re
             Ok(vec![Part { id: "queue", html }])
         })
     });
-    live::stream(&app, &visitor, Watch::Runs, render)
+    live::stream_of_many(&app, &visitor, vec![(Audience::Alike, "queue".to_owned(), render)])
 }

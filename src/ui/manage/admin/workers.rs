@@ -8,7 +8,7 @@ use crate::desk::server::fleet;
 use crate::http::{App, Problem, Subject, Visitor};
 use crate::store::fleet::workers::WorkerRow;
 use crate::ui::form::{Posted, onward};
-use crate::ui::live::{self, Part, Render, Watch};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
@@ -72,7 +72,8 @@ pub(super) async fn watch(State(app): State<App>, visit: Visit) -> Result<Respon
             Ok(vec![Part { id: "workers", html }])
         })
     });
-    live::stream(&app, &visit.visitor, Watch::Runs, render)
+    let views = vec![(Audience::One, "workers".to_owned(), render)];
+    live::stream_of_many(&app, &visit.visitor, views)
 }
 
 pub(super) async fn drain(

@@ -48,10 +48,15 @@ macro_rules! column {
 }
 
 /// All columns with sealed texts. Who adds one to the schema adds it here.
-pub const SEALED_COLUMNS: [SealedColumn; 3] = [
+pub const SEALED_COLUMNS: [SealedColumn; 8] = [
     column!("secrets", "secrets", "sealed"),
     column!("signing keys", "signing_keys", "private_key"),
     column!("kept answers", "requests", "answer"),
+    column!("secrets of forges", "projects", "hook_secret"),
+    column!("credentials of repositories", "projects", "credential"),
+    column!("addresses of subscriptions", "subscriptions", "target"),
+    column!("secrets of subscriptions", "subscriptions", "secret"),
+    column!("former secrets of subscriptions", "subscriptions", "former_secret"),
 ];
 
 /// One sealed text.

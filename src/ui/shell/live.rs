@@ -19,7 +19,7 @@ use crate::runs::{Change, News};
 /// The shortest time between two looks at a run: what changes in between is shown once.
 const PACE: Duration = Duration::from_millis(300);
 /// Between two looks when no news come. That some were lost is news too, so this is for the ages of things.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// What a page watches.
 #[derive(Debug, Clone)]

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!((busy.number, busy.at), (9, after(61_050)), "a second at least");
         let dear = Beat { spent: Duration::from_millis(300), ..busy }.next(after(61_100));
         assert_eq!(dear.at, after(64_050), "ten times what they took");
-        let dearest = Beat { spent: Duration::from_secs(60), ..dear }.next(after(64_050));
+        let dearest = Beat { spent: Duration::from_mins(1), ..dear }.next(after(64_050));
         assert_eq!(dearest.at, after(74_050), "and ten seconds at most");
     }
 

@@ -17,6 +17,7 @@ on_each_database![
     a_notification_is_taken_by_one_until_it_is_sent,
     what_waits_for_a_disabled_subscription_is_not_sent,
     who_may_see_badges_is_kept_apart,
+    every_sealed_text_is_known_so_that_its_key_stays,
 ];
 
 const NOW: Timestamp = Timestamp(1000);
@@ -125,11 +126,10 @@ async fn what_waits_for_a_disabled_subscription_is_not_sent(store: Store, _: &Da
     assert!(store.list_notifications_to_send(Timestamp(9000), 10).await.unwrap().is_empty());
 }
 
-async fn who_may_see_badges_is_kept_apart(store: Store, _: &Database) {
-    let id = ProjectId("p1".to_owned());
-    let row = ProjectRow {
-        id: id.clone(),
-        team: team(&store).await,
+fn project(team: TeamId) -> ProjectRow {
+    ProjectRow {
+        id: ProjectId("p1".to_owned()),
+        team,
         team_name: "shop".to_owned(),
         name: "web".to_owned(),
         address: "https://forge.example/shop/web.git".to_owned(),
@@ -141,7 +141,22 @@ async fn who_may_see_badges_is_kept_apart(store: Store, _: &Database) {
         poll_seconds: 0,
         created_at: NOW,
         archived_at: None,
-    };
+    }
+}
+
+/// A key is deleted when no text is sealed with it: one that is not counted could not be opened any more.
+async fn every_sealed_text_is_known_so_that_its_key_stays(store: Store, database: &Database) {
+    let subscription = subscription(&store).await;
+    store.insert_project(&project(subscription.team)).await.unwrap();
+    assert_eq!(store.count_sealed("sealed").await.unwrap(), 2);
+    database.execute("UPDATE projects SET hook_secret = 'sealed', credential = 'sealed'").await;
+    database.execute("UPDATE subscriptions SET former_secret = 'sealed'").await;
+    assert_eq!(store.count_sealed("sealed").await.unwrap(), 5);
+}
+
+async fn who_may_see_badges_is_kept_apart(store: Store, _: &Database) {
+    let row = project(team(&store).await);
+    let id = row.id.clone();
     store.insert_project(&row).await.unwrap();
     assert_eq!(store.find_badge_access(&id).await.unwrap(), Some(BadgeAccess::default()));
     let access = BadgeAccess { is_public: true, token: "x".to_owned() };

@@ -67,8 +67,9 @@ pub(in crate::ui) fn stream_of_many(
     views: Vec<(Audience, String, Render)>,
 ) -> Result<Response, Problem> {
     let view = |(audience, name, render): (Audience, String, Render)| {
+        // Rights in any case: a stream goes on with those it was opened with, and the next one may have others.
         let who = match audience {
-            Audience::One => format!("{:?}", visitor.0.proof),
+            Audience::One => format!("{:?} {}", visitor.0.proof, visitor.0.rights()),
             Audience::Alike => visitor.0.rights(),
         };
         View { key: Some(format!("{who} {name}")), render }

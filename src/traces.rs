@@ -3,6 +3,7 @@
 
 mod span;
 mod tree;
+mod calls;
 mod otlp;
 
 #[cfg(test)]
@@ -22,8 +23,9 @@ use crate::runs::{Runs, RunsError};
 use crate::store::StoreError;
 use crate::store::traces::Untraced;
 
+pub use calls::call_spans;
 pub use otlp::to_json;
-pub use span::{Span, SpanStatus};
+pub use span::{Micros, Span, SpanKind, SpanStatus};
 pub use tree::{Facts, spans};
 
 /// Between two looks for runs that have ended.

@@ -32,6 +32,7 @@ pub mod audit;
 pub mod gateway;
 pub mod budget;
 pub mod spend;
+pub mod traces;
 pub mod capacity;
 pub mod backup;
 pub mod restore;
@@ -118,6 +119,8 @@ pub enum Subcommand {
     Budget(budget::BudgetArgs),
     /// Show what calls to models have cost
     Spend(spend::SpendArgs),
+    /// Show what happened in calls to models: attempts, tokens, money, times
+    Traces(Box<traces::TracesArgs>),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
@@ -167,6 +170,7 @@ impl Subcommand {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::Spend(_)
+            | Self::Traces(_)
             | Self::Person(_)
             | Self::Team(_)
             | Self::Token(_)
@@ -250,6 +254,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
+        Subcommand::Traces(args) => Box::pin(traces::execute(session, &args)).await,
         Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,

@@ -79,6 +79,8 @@ pub const SETTINGS: &[Setting] = &[
     row("retention.artifacts_days", "TRUNKLINE_KEEP_ARTIFACTS_DAYS", DAYS, "`0`", "artifacts go after so many days, if the pipeline does not say sooner; 0 for what it says"),
     row("retention.deliveries_days", "TRUNKLINE_KEEP_DELIVERIES_DAYS", DAYS, "`30`", "processed deliveries of forges go after so many days; 0 for never"),
     row("retention.audit_days", "TRUNKLINE_KEEP_AUDIT_DAYS", DAYS, "`0`", "entries of the audit log go after so many days; 0 for never"),
+    row("retention.traces_days", "TRUNKLINE_KEEP_TRACES_DAYS", DAYS, "`30`", "traces of calls to models go after so many days; 0 for never"),
+    row("retention.trace_contents_days", "TRUNKLINE_KEEP_TRACE_CONTENTS_DAYS", DAYS, "`7`", "what was asked and answered in them, where it is kept, goes after so many days; 0 for with its trace"),
     row("worker.executor", "TRUNKLINE_EXECUTOR", Kind::Choice(&["docker", "host"]), "`docker`", "what runs stages"),
     row("worker.jobs", "TRUNKLINE_JOBS", Kind::Number { min: 1, max: 1000 }, "the number of CPUs, at least 2", "stages at the same time"),
     row("worker.name", "TRUNKLINE_WORKER_NAME", Kind::Text, "the machine's, with four letters of the state folder's id", "the name of this worker"),

@@ -31,6 +31,7 @@ use super::cassette::redact::chosen_headers;
 use super::guard::Screen;
 use super::ledger::Origin;
 use super::ledger::notes::Notes;
+use super::ledger::trail::Trail;
 use super::route::{self, Fate, Step};
 use super::server::Core;
 use super::settings::CassetteMode;
@@ -77,6 +78,8 @@ pub struct Call {
     pub(super) violation: Mutex<Option<Violation>>,
     /// What was found in it before it went out.
     pub(super) flags: Vec<&'static str>,
+    /// Where it is noted what happens in it.
+    pub(super) trail: Trail,
 }
 
 /// What the request asks for, on its own feet.
@@ -121,14 +124,18 @@ impl Call {
             Ok(()) => self.answered().await,
             Err(refusal) => Err(refusal),
         };
-        result.unwrap_or_else(|refusal| {
+        let response = result.unwrap_or_else(|refusal| {
+            self.trail.refused(&refusal);
             if let Some(notes) = &self.notes {
                 notes.refuse(&refusal);
             }
             let mut response = headers::refused(&refusal, dialect);
             self.tell_flags(&mut response);
             response
-        })
+        });
+        self.trail.found(self.findings());
+        self.trail.answered(response.status().as_u16(), response.body().whole(), &self.body);
+        response
     }
 
     async fn answered(&mut self) -> Result<Response<Answer>, Refusal> {
@@ -237,6 +244,7 @@ impl Call {
             | UpstreamError::Broken(_)
             | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
         };
+        self.trail.failed(prepared.attempt, &refusal);
         match error {
             UpstreamError::Unreachable(_) => prepared.settlement.cancel(),
             UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::TooLarge(_) => {

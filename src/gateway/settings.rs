@@ -7,6 +7,7 @@ use super::budget::Budget;
 use super::budget::scope::Subject;
 use super::cache::settings::CacheSettings;
 use super::guard::settings::Guardrail;
+use super::ledger::trail::settings::TrailSettings;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
@@ -39,6 +40,9 @@ pub struct Settings {
     pub cassette_mode: CassetteMode,
     /// What is kept of answers; nothing, when it is not there.
     pub cache: Option<CacheSettings>,
+    /// What is noted of calls, for people to look at.
+    #[serde(default)]
+    pub traces: TrailSettings,
     /// Rules about content.
     #[serde(rename = "guardrail", default)]
     pub guardrails: Vec<Guardrail>,

@@ -145,7 +145,15 @@ impl Refusal {
         }
     }
 
-    fn message(&self) -> String {
+    /// What it is, in one word.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.words().openai_code
+    }
+
+    /// What is known, in a sentence.
+    #[must_use]
+    pub fn message(&self) -> String {
         match self {
             Self::Unauthorized => "the key is missing, unknown or expired".to_owned(),
             Self::Forbidden(what)

@@ -10,3 +10,5 @@ pub mod calls;
 pub mod lost;
 pub mod sums;
 pub mod alerts;
+pub mod traces;
+pub mod exports;

@@ -15,6 +15,7 @@ use crate::gateway::budget::scope::Kind;
 use crate::gateway::call::answer::Answer;
 use crate::gateway::cassette::Cassette;
 use crate::gateway::keys::{Held, Key};
+use crate::gateway::ledger::trail::Trail;
 use crate::gateway::server::Core;
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp};
@@ -122,8 +123,10 @@ async fn admit(
         screen: Mutex::default(),
         violation: Mutex::default(),
         flags: Vec::new(),
+        trail: Trail::default(),
     };
     name_endpoint(&mut call);
+    call.trail = Trail::start(&call, key.parent);
     Ok(Admitted::Call(Box::new(call)))
 }
 

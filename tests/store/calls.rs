@@ -165,7 +165,11 @@ async fn one_at_a_time_sends_what_was_written(store: Store, _: &Database) {
         let times = (Timestamp(now), Timestamp(now + 100));
         store.claim_trace_export("collector", times, Timestamp(2000)).await.unwrap()
     };
+    assert_eq!(store.find_trace_export("collector").await.unwrap(), None);
     let held = claim(10).await.unwrap();
+    assert_eq!(store.find_trace_export("collector").await.unwrap().as_ref(), Some(&held));
+    assert_eq!(held.not_before(Timestamp(9)), held);
+    assert_eq!(held.not_before(Timestamp(2001)).written_at, Timestamp(2001));
     assert_eq!((held.written_at, held.id.as_str()), (Timestamp(2000), ""));
     assert_eq!(held.claimed_until, Timestamp(110));
     assert_eq!(claim(109).await, None, "somebody has it");

@@ -220,6 +220,17 @@ async fn what_was_said_is_kept_for_whom_the_file_says_so_and_without_secrets() {
     insta::assert_snapshot!(contents.join("\n"), @"");
 }
 
+#[test]
+fn the_settings_of_the_documentation_are_settings() {
+    let page = include_str!("../../../docs/traces.md");
+    let block = page.split("```toml\n").nth(1).and_then(|it| it.split("```").next()).unwrap();
+    let settings = crate::gateway::settings::read(block).unwrap_or_else(|it| panic!("{it}"));
+    assert_eq!(settings.traces.rules.len(), 2);
+    let unless_said = crate::gateway::settings::read("").unwrap().traces;
+    assert_eq!(settings.traces.content_bytes, unless_said.content_bytes);
+    assert_eq!(settings.traces.per_second, unless_said.per_second);
+}
+
 #[tokio::test]
 async fn nothing_is_traced_that_nobody_writes_and_no_more_than_so_many_a_second() {
     let world = World::new("ledger = \"l\"").await;

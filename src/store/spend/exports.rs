@@ -5,7 +5,7 @@ use crate::model::Timestamp;
 use crate::store::{Store, StoreError, with_db, with_writer};
 
 /// How far they were sent.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
 pub struct ExportRow {
     /// When the last one was written that was sent,
     pub written_at: Timestamp,
@@ -15,7 +15,25 @@ pub struct ExportRow {
     pub claimed_until: Timestamp,
 }
 
+impl ExportRow {
+    /// The same, or a later place: what was written before a moment is left out.
+    #[must_use]
+    pub fn not_before(&self, moment: Timestamp) -> Self {
+        if self.written_at >= moment {
+            return self.clone();
+        }
+        Self { written_at: moment, id: String::new(), claimed_until: self.claimed_until }
+    }
+}
+
 impl Store {
+    /// How far they were sent; `None` when that was never begun.
+    pub async fn find_trace_export(&self, name: &str) -> Result<Option<ExportRow>, StoreError> {
+        const SQL: &str =
+            "SELECT written_at, id, claimed_until FROM trace_exports WHERE name = $1";
+        Ok(with_db!(self, db => sqlx::query_as(SQL).bind(name).fetch_optional(db).await?))
+    }
+
     /// Takes the sending of traces until a moment, if nobody has it. Sending begins with what was written at
     /// `from`, where it was never begun.
     pub async fn claim_trace_export(

@@ -137,7 +137,9 @@ impl Exporter {
         let posted = if spans.is_empty() { Ok(()) } else { self.post(&to_json(&spans)).await };
         let is_away = matches!(posted, Err(ExportError::Away { .. }));
         let sent = match rows.last().filter(|_| !is_away) {
-            Some(last) => ExportRow { written_at: last.written_at, id: last.id.clone(), ..held.clone() },
+            Some(last) => {
+                ExportRow { written_at: last.written_at, id: last.id.clone(), ..held.clone() }
+            }
             None => held.clone(),
         };
         let sent = ExportRow { claimed_until: Timestamp(0), ..sent };

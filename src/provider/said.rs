@@ -90,8 +90,11 @@ impl Said {
                 let id = if block.get("call_id").is_some() { "/call_id" } else { "/id" };
                 self.asks_for_value(block, ("/name", id));
             }
-            kind @ ("web_search_call" | "file_search_call" | "code_interpreter_call"
-            | "computer_call" | "image_generation_call") => {
+            kind @ ("web_search_call"
+            | "file_search_call"
+            | "code_interpreter_call"
+            | "computer_call"
+            | "image_generation_call") => {
                 let id = block.get("id").and_then(Value::as_str).unwrap_or_default();
                 self.asks_for(kind.trim_end_matches("_call"), id);
             }

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::span::{Span, SpanStatus};
 use crate::engine::{AttemptOutcome, Event, Run};
-use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::model::trace;
+use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::{RunRow, StoredEvent};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use trunkline::config::TraceSettings;
 use trunkline::config::keys::Hidden;
 use trunkline::engine::{AttemptOutcome, Command};
-use serde_json::json;
 use trunkline::model::{Clock as _, RunId, StageIndex, Timestamp};
 use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::Context;
@@ -142,7 +142,10 @@ async fn calls_to_models_arrive_once_in_the_order_of_their_writing() {
     assert_eq!(spans.len(), 6, "neither what is too old nor what was just written: {spans:#?}");
     let [root, failed, done] = &spans[..3] else { panic!("{spans:?}") };
     assert_eq!((&root["name"], &root["kind"]), (&json!("chat gpt"), &json!(2)));
-    assert_eq!((&root["traceId"], &root["parentSpanId"]), (&json!(traced::TRACE), &json!("00f067aa0ba902b7")));
+    assert_eq!(
+        (&root["traceId"], &root["parentSpanId"]),
+        (&json!(traced::TRACE), &json!("00f067aa0ba902b7"))
+    );
     for span in [failed, done] {
         assert_eq!((&span["parentSpanId"], &span["kind"]), (&root["spanId"], &json!(3)));
     }

@@ -74,9 +74,19 @@ async fn calls_are_found_by_what_happened_in_them(store: Store, _: &Database) {
     };
     let rows = [
         TraceRow { owner: owner("shop", "r1"), ..trace(1) },
-        TraceRow { owner: owner("shop", ""), status: Some(429), error: "429".to_owned(), ..trace(2) },
+        TraceRow {
+            owner: owner("shop", ""),
+            status: Some(429),
+            error: "429".to_owned(),
+            ..trace(2)
+        },
         TraceRow { owner: owner("bank", ""), error: "guardrail".to_owned(), ..trace(3) },
-        TraceRow { trace: "1".repeat(32), model: "gpt".to_owned(), provider: "openai".to_owned(), ..trace(4) },
+        TraceRow {
+            trace: "1".repeat(32),
+            model: "gpt".to_owned(),
+            provider: "openai".to_owned(),
+            ..trace(4)
+        },
     ];
     store.insert_traces(&rows, &[]).await.unwrap();
     assert_eq!(store.find_trace("req_0002").await.unwrap().as_ref(), Some(&rows[1]));

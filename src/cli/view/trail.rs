@@ -54,7 +54,12 @@ pub fn tree(tree: &TreeView, output: &Output) -> Vec<String> {
     lines
 }
 
-fn below(tree: &TreeView, span: &SpanView, depth: usize, (lines, output): (&mut Vec<String>, &Output)) {
+fn below(
+    tree: &TreeView,
+    span: &SpanView,
+    depth: usize,
+    (lines, output): (&mut Vec<String>, &Output),
+) {
     let indent = "  ".repeat(depth);
     lines.push(format!("{indent}{}", span_line(tree, span, output)));
     lines.extend(span.events.iter().map(|it| format!("{indent}  - {}", event(it, span))));
@@ -112,7 +117,8 @@ fn event(event: &EventView, span: &SpanView) -> String {
 fn said(content: &ContentView) -> Vec<String> {
     let all = &content.content;
     let mut lines = Vec::new();
-    let messages = all.input.iter().map(|it| ('>', it)).chain(all.output.iter().map(|it| ('<', it)));
+    let messages =
+        all.input.iter().map(|it| ('>', it)).chain(all.output.iter().map(|it| ('<', it)));
     for (mark, message) in messages {
         lines.extend(message_lines(mark, message));
     }

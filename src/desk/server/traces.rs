@@ -78,10 +78,13 @@ impl TraceQuery {
 
     /// What the store is asked, whoever asks.
     pub fn filter(&self) -> Result<TraceFilter, String> {
-        let word = |it: &Option<String>| it.as_deref().map(str::trim).unwrap_or_default().to_owned();
+        let word =
+            |it: &Option<String>| it.as_deref().map(str::trim).unwrap_or_default().to_owned();
         let number = |it: &Option<String>, name: &str| match word(it) {
             text if text.is_empty() => Ok(None),
-            text => text.parse().map(Some).map_err(|_| format!("`{name}` is a number, not `{text}`")),
+            text => {
+                text.parse().map(Some).map_err(|_| format!("`{name}` is a number, not `{text}`"))
+            }
         };
         let moment = |it, name| Ok::<_, String>(number(it, name)?.map(Timestamp));
         Ok(TraceFilter {
@@ -416,8 +419,7 @@ async fn find(
     if id.len() != TRACE_DIGITS {
         return Ok(Vec::new());
     }
-    let filter =
-        TraceFilter { trace: id, teams, limit: CALLS_MAX + 1, ..TraceFilter::default() };
+    let filter = TraceFilter { trace: id, teams, limit: CALLS_MAX + 1, ..TraceFilter::default() };
     store.list_traces(&filter).await
 }
 

@@ -59,7 +59,13 @@ impl Call {
         let is_all = lookup.missing().is_empty();
         if plan.wish.reads {
             let is_none = lookup.found.iter().all(Option::is_none);
-            self.trail.cache(if is_all { "hit" } else if is_none { "miss" } else { "part" });
+            self.trail.cache(if is_all {
+                "hit"
+            } else if is_none {
+                "miss"
+            } else {
+                "part"
+            });
         }
         if is_all {
             return self.all_known(&lookup, &plan);

@@ -11,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use super::schema::Schema;
+use super::settings::Action;
 use super::texts::{self, Form};
 use super::window::Window;
-use super::settings::Action;
 use super::{Rule, Screen, Stopped, Way, blank_logprobs};
 use crate::model::trace::Finding;
 use crate::provider::Operation;

@@ -89,7 +89,8 @@ fn drawn(row: &TraceRow, trail: &CallTrail) -> String {
         text += &format!("  cache {}\n", cache.join(", "));
     }
     for it in &trail.findings {
-        text += &format!("  {} found {} x{} {}: {}\n", it.rule, it.what, it.count, it.way, it.action);
+        text +=
+            &format!("  {} found {} x{} {}: {}\n", it.rule, it.what, it.count, it.way, it.action);
     }
     for it in &trail.attempts {
         let CallAttempt { number, provider, origin, status, error, why, .. } = it;
@@ -129,7 +130,10 @@ async fn a_call_with_a_retry_a_guardrail_a_cache_and_a_tool_is_one_tree() {
     assert!(nothing.is_none(), "nothing of what was said is kept unless somebody wants it");
     let parent = TraceParent::parse(PARENT).unwrap();
     for row in [first, second] {
-        assert_eq!((&row.trace, &row.parent), (&parent.trace.to_string(), &parent.span.to_string()));
+        assert_eq!(
+            (&row.trace, &row.parent),
+            (&parent.trace.to_string(), &parent.span.to_string())
+        );
         assert_eq!((row.owner.team.as_str(), row.owner.run.as_str()), ("core", "r1"));
         assert!(!row.detail.contains("example.org"), "{}", row.detail);
     }

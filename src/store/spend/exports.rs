@@ -29,8 +29,7 @@ impl ExportRow {
 impl Store {
     /// How far they were sent; `None` when that was never begun.
     pub async fn find_trace_export(&self, name: &str) -> Result<Option<ExportRow>, StoreError> {
-        const SQL: &str =
-            "SELECT written_at, id, claimed_until FROM trace_exports WHERE name = $1";
+        const SQL: &str = "SELECT written_at, id, claimed_until FROM trace_exports WHERE name = $1";
         Ok(with_db!(self, db => sqlx::query_as(SQL).bind(name).fetch_optional(db).await?))
     }
 

@@ -132,7 +132,11 @@ pub(super) async fn show(
 pub(super) async fn watch(
     State(app): State<App>,
     visitor: Visitor,
-    (Query(query), Query(within), Query(page)): (Query<TraceQuery>, Query<Within>, Query<PageQuery>),
+    (Query(query), Query(within), Query(page)): (
+        Query<TraceQuery>,
+        Query<Within>,
+        Query<PageQuery>,
+    ),
 ) -> Result<Response, Problem> {
     let asked = Asked { query: cleaned(query), within: within.within, page };
     let (of_parts, who, name) = (app.clone(), visitor.clone(), format!("traces {asked:?}"));

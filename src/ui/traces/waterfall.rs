@@ -219,7 +219,8 @@ mod tests {
     }
 
     fn waterfall(spans: Vec<SpanView>) -> Waterfall {
-        let (trace, calls, contents) = (String::new(), Vec::new(), std::collections::BTreeMap::new());
+        let (trace, calls, contents) =
+            (String::new(), Vec::new(), std::collections::BTreeMap::new());
         Waterfall::of(&TreeView { trace, calls, is_cut: false, spans, contents })
     }
 
@@ -245,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_circle_of_spans_ends() {
-        let drawn = waterfall(vec![span("a", "b", 0, 1), span("b", "a", 0, 1), span("c", "", 0, 1)]);
+        let drawn =
+            waterfall(vec![span("a", "b", 0, 1), span("b", "a", 0, 1), span("c", "", 0, 1)]);
         assert_eq!(drawn.rows.len(), 1, "those that lead to nobody are not drawn");
         assert_eq!(waterfall(Vec::new()).rows.len(), 0);
     }

@@ -22,11 +22,8 @@ pub(crate) fn trail() -> CallTrail {
         ended_us,
         ..CallAttempt::default()
     };
-    let failed = CallAttempt {
-        status: Some(500),
-        error: "500".to_owned(),
-        ..attempt(1, 1_000, 5_000)
-    };
+    let failed =
+        CallAttempt { status: Some(500), error: "500".to_owned(), ..attempt(1, 1_000, 5_000) };
     let done = CallAttempt {
         status: Some(200),
         answered_by: "gpt-5".to_owned(),
@@ -62,11 +59,7 @@ pub(crate) fn trace(id: &str, team: &str, at: Timestamp) -> TraceRow {
         at,
         written_at: at,
         key_name: "web".to_owned(),
-        owner: Owner {
-            team: team.to_owned(),
-            endpoint: "search".to_owned(),
-            ..Owner::default()
-        },
+        owner: Owner { team: team.to_owned(), endpoint: "search".to_owned(), ..Owner::default() },
         operation: "chat/completions".to_owned(),
         provider: "openai".to_owned(),
         model: "gpt".to_owned(),
@@ -160,7 +153,8 @@ async fn calls_are_found_by_who_may_know_of_them() {
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());
     loop {
-        let page = server.get(&eve, &format!("/api/v1/traces?limit=2&cursor={cursor}")).await.json();
+        let page =
+            server.get(&eve, &format!("/api/v1/traces?limit=2&cursor={cursor}")).await.json();
         seen.push(ids(&page));
         match page["next"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
@@ -190,7 +184,10 @@ async fn one_call_is_a_tree_and_what_was_said_is_for_those_who_work_on_it() {
         assert_eq!(span["attributes"]["trunkline.attempt"], number);
         assert_eq!(span["attributes"]["gen_ai.provider.name"], "openai");
     }
-    assert_eq!((&failed["status"], &failed["attributes"]["error.type"]), (&json!("error"), &json!("500")));
+    assert_eq!(
+        (&failed["status"], &failed["attributes"]["error.type"]),
+        (&json!("error"), &json!("500"))
+    );
     let said = &done["attributes"];
     assert_eq!(said["gen_ai.usage.input_tokens"], 70);
     assert_eq!(said["gen_ai.response.model"], "gpt-5");

@@ -212,9 +212,7 @@ fn part(item: &Value) -> Option<Part> {
         "text" | "input_text" | "output_text" => Part::Text { content: get("text") },
         "thinking" => Part::Text { content: get("thinking") },
         "refusal" => Part::Text { content: get("refusal") },
-        "tool_use" => {
-            Part::ToolCall { id: get("id"), name: get("name"), arguments: get("input") }
-        }
+        "tool_use" => Part::ToolCall { id: get("id"), name: get("name"), arguments: get("input") },
         "function_call" => {
             Part::ToolCall { id: get("call_id"), name: get("name"), arguments: get("arguments") }
         }

@@ -72,7 +72,8 @@ impl Record {
         let attempts = &noted.trail.attempts;
         let last = attempts.last();
         let text = |of: fn(&CallAttempt) -> &String| last.map(of).cloned().unwrap_or_default();
-        let sum = |of: fn(&CallAttempt) -> i64| attempts.iter().map(of).fold(0, i64::saturating_add);
+        let sum =
+            |of: fn(&CallAttempt) -> i64| attempts.iter().map(of).fold(0, i64::saturating_add);
         TraceRow {
             id: headers::request_id(facts.id),
             trace: facts.parent.map_or(TraceId(facts.id), |it| it.trace).to_string(),

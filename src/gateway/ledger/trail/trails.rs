@@ -78,8 +78,7 @@ impl Trails {
             (false, _) if most == 0 => None,
             (false, _) => Some(second << 32 | 1),
         };
-        let is_taken =
-            self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok();
+        let is_taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok();
         if !is_taken && most > 0 {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn stages_are_summed() {
-        let spend = Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)], "01k");
+        let spend =
+            Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)], "01k");
         let spend = spend.unwrap();
         assert_eq!(spend.traces, "/traces?run=01k");
         assert_eq!((spend.cost.as_str(), spend.calls), ("$0.013", 4));

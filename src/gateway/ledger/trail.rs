@@ -211,12 +211,6 @@ impl Trail {
         Self(self.0.clone().filter(|it| it.keep != Keep::Off))
     }
 
-    /// Whether it notes nothing.
-    #[must_use]
-    pub fn is_off(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Takes in a text of a stream.
     fn hear(&self, text: heard::Piece<'_>) {
         let Some((open, mut noted)) = self.noted() else { return };
@@ -252,8 +246,8 @@ impl Drop for Open {
 
 /// The last attempt of a number that is not over.
 fn open_attempt(noted: &mut Noted, number: u32) -> Option<&mut CallAttempt> {
-    let attempts = noted.trail.attempts.iter_mut().rev();
-    attempts.into_iter().find(|it| it.number == number && it.ended_us == 0)
+    let mut attempts = noted.trail.attempts.iter_mut().rev();
+    attempts.find(|it| it.number == number && it.ended_us == 0)
 }
 
 fn take_said(trail: &mut CallTrail, said: Said) {

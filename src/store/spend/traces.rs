@@ -141,7 +141,7 @@ macro_rules! insert_traces {
     ($tx:expr, $rows:expr) => {
         for chunk in $rows.chunks(CHUNK) {
             QueryBuilder::new(INSERT)
-                .push_values(chunk, |mut row, it: &TraceRow| {
+                .push_values(chunk, |mut row, it| {
                     row.push_bind(&it.id)
                         .push_bind(&it.trace)
                         .push_bind(&it.span)
@@ -187,7 +187,7 @@ macro_rules! insert_contents {
             QueryBuilder::new(
                 "INSERT INTO trace_contents (id, written_at, kept, is_cut, content) ",
             )
-            .push_values(chunk, |mut row, it: &TraceContentRow| {
+            .push_values(chunk, |mut row, it| {
                 row.push_bind(&it.id)
                     .push_bind(it.written_at)
                     .push_bind(&it.kept)

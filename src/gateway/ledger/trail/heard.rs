@@ -64,10 +64,10 @@ impl Heard {
             name: tool.name.clone(),
             arguments: arguments.clone(),
         }));
-        match parts.is_empty() {
-            true => Vec::new(),
-            false => vec![Message { role: "assistant".to_owned(), parts }],
+        if parts.is_empty() {
+            return Vec::new();
         }
+        vec![Message { role: "assistant".to_owned(), parts }]
     }
 }
 

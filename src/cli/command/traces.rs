@@ -74,7 +74,7 @@ pub async fn execute(session: &Session, args: &TracesArgs) -> anyhow::Result<Exi
     let remote = Remote::chosen(session)?;
     if let Some(id) = &args.id {
         let tree = match &remote {
-            Some(remote) => remote.client.fetch(&Call::get(&["traces", id])).await?,
+            Some(remote) => remote.client.fetch(&Call::get(&["traces", id.as_str()])).await?,
             None => of_machine(session, id).await?,
         };
         return show(&session.output, &tree);

@@ -3,8 +3,9 @@
 use serde_json::Value;
 
 use crate::cli::output::Output;
-use crate::desk::server::traces::{ContentView, EventView, SpanView, TraceView, TreeView};
-use crate::gateway::ledger::trail::content::{Message, Part};
+use crate::desk::server::traces::{
+    ContentView, EventView, Message, Part, SpanView, TraceView, TreeView,
+};
 use crate::model::Timestamp;
 
 /// `2027-03-31 12:03:44  req_…  m1 at test  200  12.3 ms  5+9 tokens  0.000095 USD  cache`

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::budgets::view::usd;
-use crate::gateway::ledger::trail::content::Content;
+pub use crate::gateway::ledger::trail::content::{Content, Message, Part};
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
 use crate::store::spend::traces::{Ended, TraceContentRow, TraceFilter, TraceRow};
@@ -44,12 +44,15 @@ pub struct TraceQuery {
     /// `ok`, `error`, the status that the client got such as `429`, or what went wrong, such as `guardrail`.
     pub status: Option<String>,
     /// Not shorter than so many milliseconds.
+    #[param(value_type = Option<i64>)]
     pub min_ms: Option<String>,
     /// Not cheaper than so many dollars, such as `0.01`.
     pub min_usd: Option<String>,
     /// From this moment on, in milliseconds since 1970-01-01 UTC.
+    #[param(value_type = Option<i64>)]
     pub since: Option<String>,
     /// Before this moment.
+    #[param(value_type = Option<i64>)]
     pub until: Option<String>,
 }
 
@@ -78,31 +81,33 @@ impl TraceQuery {
 
     /// What the store is asked, whoever asks.
     pub fn filter(&self) -> Result<TraceFilter, String> {
-        let word =
-            |it: &Option<String>| it.as_deref().map(str::trim).unwrap_or_default().to_owned();
-        let number = |it: &Option<String>, name: &str| match word(it) {
-            text if text.is_empty() => Ok(None),
-            text => {
-                text.parse().map(Some).map_err(|_| format!("`{name}` is a number, not `{text}`"))
-            }
-        };
-        let moment = |it, name| Ok::<_, String>(number(it, name)?.map(Timestamp));
         Ok(TraceFilter {
             teams: self.team.clone().filter(|it| !it.is_empty()).map(|it| vec![it]),
-            trace: word(&self.trace).to_ascii_lowercase(),
-            project: word(&self.project),
-            run: word(&self.run),
-            stage: word(&self.stage),
-            endpoint: word(&self.endpoint),
-            model: word(&self.model),
-            provider: word(&self.provider),
-            ended: ended(&word(&self.status)),
-            min_us: number(&self.min_ms, "min_ms")?.map(|it: i64| it.saturating_mul(1000)),
-            min_cost: dollars(&word(&self.min_usd))?,
-            since: moment(&self.since, "since")?,
-            until: moment(&self.until, "until")?,
+            trace: word(self.trace.as_deref()).to_ascii_lowercase(),
+            project: word(self.project.as_deref()),
+            run: word(self.run.as_deref()),
+            stage: word(self.stage.as_deref()),
+            endpoint: word(self.endpoint.as_deref()),
+            model: word(self.model.as_deref()),
+            provider: word(self.provider.as_deref()),
+            ended: ended(&word(self.status.as_deref())),
+            min_us: number(self.min_ms.as_deref(), "min_ms")?.map(|it| it.saturating_mul(1000)),
+            min_cost: dollars(&word(self.min_usd.as_deref()))?,
+            since: number(self.since.as_deref(), "since")?.map(Timestamp),
+            until: number(self.until.as_deref(), "until")?.map(Timestamp),
             ..TraceFilter::default()
         })
+    }
+}
+
+fn word(text: Option<&str>) -> String {
+    text.map(str::trim).unwrap_or_default().to_owned()
+}
+
+fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, String> {
+    match word(text) {
+        text if text.is_empty() => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("`{name}` is a number, not `{text}`")),
     }
 }
 

@@ -91,6 +91,11 @@ impl ListPart<'_> {
 }
 
 impl ListPage {
+    fn is_within(&self, span: &str) -> bool {
+        self.within == span
+    }
+
+    #[expect(clippy::unused_self, clippy::ref_option, reason = "templates call it so")]
     fn field<'a>(&self, value: &'a Option<String>) -> &'a str {
         value.as_deref().unwrap_or_default()
     }
@@ -99,11 +104,9 @@ impl ListPage {
 pub(super) async fn show(
     State(app): State<App>,
     visit: Visit,
-    (Query(query), Query(within), Query(page_query)): (
-        Query<TraceQuery>,
-        Query<Within>,
-        Query<PageQuery>,
-    ),
+    Query(query): Query<TraceQuery>,
+    Query(within): Query<Within>,
+    Query(page_query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let query = cleaned(query);
     let asked = Asked { query: query.clone(), within: within.within.clone(), page: page_query };
@@ -132,11 +135,9 @@ pub(super) async fn show(
 pub(super) async fn watch(
     State(app): State<App>,
     visitor: Visitor,
-    (Query(query), Query(within), Query(page)): (
-        Query<TraceQuery>,
-        Query<Within>,
-        Query<PageQuery>,
-    ),
+    Query(query): Query<TraceQuery>,
+    Query(within): Query<Within>,
+    Query(page): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let asked = Asked { query: cleaned(query), within: within.within, page };
     let (of_parts, who, name) = (app.clone(), visitor.clone(), format!("traces {asked:?}"));

@@ -6,12 +6,13 @@ use axum::response::Response;
 
 use super::milliseconds;
 use super::waterfall::{self, Waterfall};
-use crate::desk::server::traces::{self, ContentView, EventView, SpanView, TraceView, TreeView};
-use crate::gateway::ledger::trail::content::{Message, Part};
+use crate::desk::server::traces::{
+    self, ContentView, EventView, Message, Part, SpanView, TraceView, TreeView,
+};
 use crate::http::{App, Path, Problem};
 use crate::model::Timestamp;
 use crate::ui::shell::{Section, Shell, Visit, page};
-use crate::ui::words::Words;
+use crate::ui::words::{Value, Words};
 
 #[derive(Template)]
 #[template(path = "traces/show.html")]
@@ -41,8 +42,8 @@ impl TracePage {
         }
     }
 
-    fn span(&self, place: &usize) -> Option<&SpanView> {
-        self.tree.spans.get(*place)
+    fn span(&self, place: impl Value<usize>) -> Option<&SpanView> {
+        self.tree.spans.get(place.value())
     }
 
     fn content(&self, call: &TraceView) -> Option<&ContentView> {
@@ -55,8 +56,8 @@ impl TracePage {
     }
 
     #[expect(clippy::unused_self, reason = "templates call it so")]
-    fn took(&self, ms: &f64) -> String {
-        milliseconds(*ms)
+    fn took(&self, call: &TraceView) -> String {
+        milliseconds(call.total_ms)
     }
 
     /// So long after its span began.

@@ -22,8 +22,7 @@ pub struct Trails {
     redactor: Redactor,
     finder: Option<Finder>,
     began: Instant,
-    /// The second, and how many were taken in it.
-    taken: AtomicU64,
+    calls: Rate,
     /// Whether somebody writes them.
     is_on: AtomicBool,
     waiting: Mutex<Waiting>,
@@ -36,6 +35,24 @@ struct Waiting {
     bytes: usize,
 }
 
+/// Counts what is taken in each second.
+#[derive(Debug, Default)]
+struct Rate {
+    /// The second, in the upper half, and how many were taken in it.
+    taken: AtomicU64,
+}
+
+impl Rate {
+    fn takes_one(&self, began: Instant, most: u32) -> bool {
+        let second = began.elapsed().as_secs() & u64::from(u32::MAX);
+        let next = |taken: u64| match (taken >> 32 == second, taken & u64::from(u32::MAX)) {
+            (true, count) => (count < u64::from(most)).then_some(taken + 1),
+            (false, _) => (most > 0).then_some(second << 32 | 1),
+        };
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+}
+
 impl Trails {
     /// With what knows the gateway's secrets.
     #[must_use]
@@ -45,7 +62,7 @@ impl Trails {
             redactor,
             finder: Finder::new(&Kind::ALL).ok(),
             began: Instant::now(),
-            taken: AtomicU64::new(0),
+            calls: Rate::default(),
             is_on: AtomicBool::new(false),
             waiting: Mutex::default(),
             lost: AtomicU64::new(0),
@@ -70,16 +87,8 @@ impl Trails {
         if !self.is_on() {
             return false;
         }
-        let second = self.began.elapsed().as_secs() & u64::from(u32::MAX);
-        let most = u64::from(self.settings.per_second);
-        let next = |taken: u64| match (taken >> 32 == second, taken & u64::from(u32::MAX)) {
-            (true, count) if count >= most => None,
-            (true, _) => Some(taken + 1),
-            (false, _) if most == 0 => None,
-            (false, _) => Some(second << 32 | 1),
-        };
-        let is_taken = self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok();
-        if !is_taken && most > 0 {
+        let is_taken = self.calls.takes_one(self.began, self.settings.per_second);
+        if !is_taken && self.settings.per_second > 0 {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
         is_taken
@@ -122,7 +131,7 @@ impl Trails {
         let Some(finder) = self.finder.as_ref().filter(|_| is_redacted) else {
             return self.redactor.known(text);
         };
-        let text = self.redactor.text(text);
+        let text = self.redactor.known(text);
         let (mut out, mut at) = (String::with_capacity(text.len()), 0);
         for found in finder.find(&text) {
             out.push_str(text.get(at..found.range.start).unwrap_or_default());
@@ -166,6 +175,6 @@ mod tests {
         let (trails, text) = (trails(1), "my-own-secret of ada@example.org");
         assert_eq!(trails.scrubbed(text, false), "[redacted] of ada@example.org");
         assert_eq!(trails.scrubbed("call 192.168.17.4", true), "call [IP]");
-        assert_eq!(trails.scrubbed(text, true), "[redacted] of [redacted]");
+        assert_eq!(trails.scrubbed(text, true), "[redacted] of [EMAIL]");
     }
 }

@@ -109,10 +109,9 @@ fn span_line(tree: &TreeView, span: &SpanView, output: &Output) -> String {
 
 fn event(event: &EventView, span: &SpanView) -> String {
     let after = event.at_us.saturating_sub(span.at_us);
-    let more: Vec<_> = event.attributes.values().map(text).filter(|it| !it.is_empty()).collect();
     #[expect(clippy::cast_precision_loss, reason = "a call is far shorter than 2^53 us")]
     let after = milliseconds(after as f64 / 1000.0);
-    format!("{after}  {} {}", event.name, more.join(" ")).trim_end().to_owned()
+    format!("{after}  {} {}", event.name, event.words()).trim_end().to_owned()
 }
 
 fn said(content: &ContentView) -> Vec<String> {

@@ -66,11 +66,10 @@ impl TracePage {
         waterfall::took(event.at_us.saturating_sub(span.at_us))
     }
 
-    /// `search call_1`.
+    /// `id call_1, name search`.
     #[expect(clippy::unused_self, reason = "templates call it so")]
     fn more(&self, event: &EventView) -> String {
-        let values = event.attributes.values().map(said);
-        values.filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
+        event.words()
     }
 
     #[expect(clippy::unused_self, reason = "templates call it so")]

@@ -140,6 +140,19 @@ pub struct EventView {
     pub attributes: Map<String, Value>,
 }
 
+impl EventView {
+    /// More of it as people read it: `name search, id call_1`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let said = self.attributes.iter().map(|(name, value)| {
+            let name = name.rsplit('.').next().unwrap_or_default();
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            format!("{name} {value}")
+        });
+        said.collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl From<Span> for SpanView {
     fn from(span: Span) -> Self {
         let (status, message) = match span.status {

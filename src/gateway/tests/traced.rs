@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, asks};
+use super::world::{Reply, World, asks};
 use crate::gateway::ledger::trail::content::Content;
 use crate::gateway::ledger::trail::writer;
 use crate::model::trace::CallAttempt;
@@ -40,6 +40,13 @@ impl Traced {
             tokio::task::yield_now().await;
         }
         Self { world, store, over, writer }
+    }
+
+    /// The next call is made in another millisecond, so that their order is known.
+    async fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
+        let reply = self.world.post(path, body, headers).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        reply
     }
 
     /// Everything that was traced, oldest first, and what was said.
@@ -120,7 +127,7 @@ async fn a_call_with_a_retry_a_guardrail_a_cache_and_a_tool_is_one_tree() {
     let fake = ("x-fake", "status=500,name=a,times=1");
     let headers = [fake, ("traceparent", PARENT)];
     for _ in 0..2 {
-        let reply = traced.world.post(CHAT, &body, &headers).await;
+        let reply = traced.post(CHAT, &body, &headers).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
     let rows = traced.end().await;
@@ -148,11 +155,11 @@ async fn a_call_with_a_retry_a_guardrail_a_cache_and_a_tool_is_one_tree() {
 async fn streams_are_traced_to_their_end_whoever_ends_them() {
     let traced = Traced::new("ledger = \"l\"\n[limits]\nattempts = 1").await;
     let whole = asks(true, TOOLS);
-    assert_eq!(traced.world.post(CHAT, &whole, &[]).await.status, 200);
+    assert_eq!(traced.post(CHAT, &whole, &[]).await.status, 200);
     let message = r#"{"model":"m1","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}],
         "tools":[{"name":"look","input_schema":{"type":"object"}}]}"#;
-    assert_eq!(traced.world.post("/v1/messages", message, &[]).await.status, 200);
-    let cut = traced.world.post(CHAT, &asks(true, ""), &[("x-fake", "cut=2")]).await;
+    assert_eq!(traced.post("/v1/messages", message, &[]).await.status, 200);
+    let cut = traced.post(CHAT, &asks(true, ""), &[("x-fake", "cut=2")]).await;
     assert_eq!(cut.status, 200);
     let rows = traced.end().await;
     let text: Vec<_> = rows.iter().map(|it| drawn(&it.0, &it.1)).collect();
@@ -185,13 +192,13 @@ async fn what_was_refused_says_why_and_tells_nothing_of_what_was_asked() {
     )
     .await;
     let mail = asks(false, "").replace("Say something.", "ada@example.org");
-    assert_eq!(traced.world.post(CHAT, &mail, &[]).await.status, 422);
+    assert_eq!(traced.post(CHAT, &mail, &[]).await.status, 422);
     let dear = [("x-trunkline-endpoint", "dear")];
-    assert_eq!(traced.world.post(CHAT, &asks(false, ""), &dear).await.status, 402);
+    assert_eq!(traced.post(CHAT, &asks(false, ""), &dear).await.status, 402);
     let unknown = asks(false, "").replace("\"m1\"", "\"nobody\"");
-    assert_eq!(traced.world.post(CHAT, &unknown, &[]).await.status, 404);
+    assert_eq!(traced.post(CHAT, &unknown, &[]).await.status, 404);
     let limited = [("x-fake", "status=429")];
-    assert_eq!(traced.world.post(CHAT, &asks(false, ""), &limited).await.status, 429);
+    assert_eq!(traced.post(CHAT, &asks(false, ""), &limited).await.status, 429);
     let rows = traced.end().await;
     let text: Vec<_> = rows.iter().map(|it| drawn(&it.0, &it.1)).collect();
     insta::assert_snapshot!(text.join("\n"), @"");
@@ -216,9 +223,9 @@ async fn what_was_said_is_kept_for_whom_the_file_says_so_and_without_secrets() {
     let ask = |stream| {
         asks(stream, TOOLS).replace("Say something.", "I am ada@example.org, sk-provider is mine.")
     };
-    traced.world.post(CHAT, &ask(false), &[]).await;
-    traced.world.post(CHAT, &ask(true), &[]).await;
-    traced.world.post(CHAT, &ask(true), &[("x-trunkline-endpoint", "quiet")]).await;
+    traced.post(CHAT, &ask(false), &[]).await;
+    traced.post(CHAT, &ask(true), &[]).await;
+    traced.post(CHAT, &ask(true), &[("x-trunkline-endpoint", "quiet")]).await;
     let rows = traced.end().await;
     let contents: Vec<_> = rows.iter().map(|it| serde_json::to_string(&it.2).unwrap()).collect();
     insta::assert_snapshot!(contents.join("\n"), @"");
@@ -245,7 +252,7 @@ async fn nothing_is_traced_that_nobody_writes_and_no_more_than_so_many_a_second(
 
     let traced = Traced::new("ledger = \"l\"\n[traces]\nper_second = 2").await;
     for _ in 0..20 {
-        assert_eq!(traced.world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
+        assert_eq!(traced.post(CHAT, &asks(false, ""), &[]).await.status, 200);
     }
     let rows = traced.end().await;
     // A second may have ended in between.

@@ -132,7 +132,7 @@ async fn calls_to_models_arrive_once_in_the_order_of_their_writing() {
     write("req_old", 25 * 3600).await;
     write("req_1", 60).await;
     write("req_2", 50).await;
-    write("req_just_now", 0).await;
+    write("req_just_now", -3600).await;
     collector.answer_once(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "1".to_owned())]);
     send(&exporter(&server, &collector), &collector, 2).await;
     let asked = collector.asked();

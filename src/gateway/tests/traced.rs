@@ -104,7 +104,8 @@ fn drawn(row: &TraceRow, trail: &CallTrail) -> String {
         text += &format!("  #{number} {provider} {origin} {status:?} {error:?} {why}\n");
     }
     let tools: Vec<_> = trail.tools.iter().map(|it| it.name.as_str()).collect();
-    text + &format!("  {:?} {} {}", trail.finish, tools.join(", "), trail.refusal)
+    text += &format!("  {:?} {} {}", trail.finish, tools.join(", "), trail.refusal);
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[tokio::test]
@@ -132,8 +133,21 @@ async fn a_call_with_a_retry_a_guardrail_a_cache_and_a_tool_is_one_tree() {
     }
     let rows = traced.end().await;
     let [(first, trail, nothing), (second, kept, _)] = rows.as_slice() else { panic!("{rows:?}") };
-    insta::assert_snapshot!(drawn(first, trail), @"");
-    insta::assert_snapshot!(drawn(second, kept), @"");
+    insta::assert_snapshot!(drawn(first, trail), @r#"
+    chat/completions m1 at test from live: Some(200) "", 29+1 tokens, 0.000039 USD avoided 0.00 USD [pii_email redacted]
+      cache miss, kept
+      people found pii_email x2 in: redact
+      #1 test live Some(500) "500"
+      #2 test live Some(200) ""
+      ["tool_calls"] search
+    "#);
+    insta::assert_snapshot!(drawn(second, kept), @r#"
+    chat/completions m1 at test from cache: Some(200) "", 29+1 tokens, 0.00 USD avoided 0.000039 USD [pii_email redacted]
+      cache hit
+      people found pii_email x2 in: redact
+      #1 test cache Some(200) ""
+      ["tool_calls"] search
+    "#);
     assert!(nothing.is_none(), "nothing of what was said is kept unless somebody wants it");
     let parent = TraceParent::parse(PARENT).unwrap();
     for row in [first, second] {
@@ -159,11 +173,24 @@ async fn streams_are_traced_to_their_end_whoever_ends_them() {
     let message = r#"{"model":"m1","max_tokens":9,"stream":true,"messages":[{"role":"user","content":"hi"}],
         "tools":[{"name":"look","input_schema":{"type":"object"}}]}"#;
     assert_eq!(traced.post("/v1/messages", message, &[]).await.status, 200);
-    let cut = traced.post(CHAT, &asks(true, ""), &[("x-fake", "cut=2")]).await;
+    let cut = traced.post(CHAT, &asks(true, ""), &[("x-fake", "chunks=5,chunk_ms=20,cut=3")]).await;
     assert_eq!(cut.status, 200);
     let rows = traced.end().await;
-    let text: Vec<_> = rows.iter().map(|it| drawn(&it.0, &it.1)).collect();
-    insta::assert_snapshot!(text.join("\n"), @"");
+    let told: Vec<_> = rows
+        .iter()
+        .map(|(row, trail, _)| {
+            let tools: Vec<_> = trail.tools.iter().map(|it| it.name.clone()).collect();
+            format!("{} {:?} {:?} {tools:?}", row.operation, row.error, trail.finish)
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#"chat/completions "" ["tool_calls"] ["search"]"#,
+            r#"messages "" ["tool_use"] ["look"]"#,
+            r#"chat/completions "cut" [] []"#,
+        ]
+    );
     for (row, trail, _) in &rows {
         assert!(trail.is_stream && row.first_token_us.is_some(), "{row:?}");
         assert!(row.first_token_us.unwrap() <= row.total_us, "{row:?}");
@@ -186,8 +213,7 @@ async fn what_was_refused_says_why_and_tells_nothing_of_what_was_asked() {
         id = "tiny"
         scope = { endpoint = "dear" }
         window = "whole"
-        limit = { money = 1 }
-        mode = "hard"
+        usd = "0.000001"
         "#,
     )
     .await;
@@ -200,8 +226,21 @@ async fn what_was_refused_says_why_and_tells_nothing_of_what_was_asked() {
     let limited = [("x-fake", "status=429")];
     assert_eq!(traced.post(CHAT, &asks(false, ""), &limited).await.status, 429);
     let rows = traced.end().await;
-    let text: Vec<_> = rows.iter().map(|it| drawn(&it.0, &it.1)).collect();
-    insta::assert_snapshot!(text.join("\n"), @"");
+    let told: Vec<_> = rows
+        .iter()
+        .map(|(row, trail, _)| (row.status, row.error.as_str(), row.attempts, &trail.findings))
+        .map(|(status, error, sent, found)| (status.unwrap(), error, sent, found.len()))
+        .collect();
+    let expected = [
+        (422, "guardrail", 0, 1),
+        (402, "budget_exceeded", 0, 0),
+        (404, "not_found", 0, 0),
+        (429, "429", 1, 0),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(rows[0].1.refusal, "stopped by the guardrail `no-mail`");
+    assert!(rows[1].1.refusal.contains("`tiny`"), "{:?}", rows[1].1);
+    assert_eq!((rows[0].0.origin.as_str(), rows[3].0.provider.as_str()), ("gateway", "test"));
     assert!(rows.iter().all(|it| !it.0.detail.contains("example.org")));
     assert_eq!(rows[1].0.owner.endpoint, "dear");
 }
@@ -228,7 +267,11 @@ async fn what_was_said_is_kept_for_whom_the_file_says_so_and_without_secrets() {
     traced.post(CHAT, &ask(true), &[("x-trunkline-endpoint", "quiet")]).await;
     let rows = traced.end().await;
     let contents: Vec<_> = rows.iter().map(|it| serde_json::to_string(&it.2).unwrap()).collect();
-    insta::assert_snapshot!(contents.join("\n"), @"");
+    insta::assert_snapshot!(contents.join("\n"), @r#"
+    {"input":[{"role":"user","parts":[{"type":"text","content":"I am [EMAIL], [redacted] is mine."}]}],"output":[{"role":"assistant","parts":[{"type":"tool_call","id":"call_fake","name":"search","arguments":"{}"}]}]}
+    {"input":[{"role":"user","parts":[{"type":"text","content":"I am [EMAIL], [redacted] is mine."}]}],"output":[{"role":"assistant","parts":[{"type":"tool_call","id":"call_fake","name":"search","arguments":"{}"}]}]}
+    null
+    "#);
 }
 
 #[test]

@@ -16,7 +16,18 @@ async fn calls_of_a_server_are_listed_and_shown_as_trees() {
     );
     assert_eq!(terminal.json(&["traces", "--since", "1h"]).as_array().unwrap().len(), 5);
     assert_eq!(terminal.says(&["traces", "--model", "x"]), "no such call to a model was traced\n");
-    insta::assert_snapshot!(terminal.says(&["traces", "req_1"]), @"");
+    insta::assert_snapshot!(terminal.says(&["traces", "req_1"]), @r"
+    trace 4bf92f3577b34da6a3ce929d0e0e4736
+    req_1  chat gpt  200  240 ms  first token 150 ms  70+30 tokens  0.0025 USD
+      - 0.0 ms  guardrail action redact, count 2, found pii_email, rule people, way in
+      - 0.5 ms  cache miss
+      #1 openai  chat gpt  500  4.0 ms
+      #2 openai  chat gpt  200  140 ms  finish tool_calls
+        - 140 ms  tool call id call_1, name search
+      > user: <b>Hi</b>
+      < assistant: Hello.
+      (cut)
+    ");
     assert_eq!(terminal.json(&["traces", traced::TRACE])["calls"][4]["id"], "req_5");
     let gone = terminal.complains(2, &["traces", "req_6"]);
     assert!(gone.contains("this trace does not exist"), "{gone}");

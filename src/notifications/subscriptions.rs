@@ -2,10 +2,10 @@
 //! shown again.
 
 use super::notice::EventKind;
-use super::{Notifications, signature};
+use super::Notifications;
 use crate::model::{Milliseconds, ProjectId, TeamId, Timestamp};
 use crate::outgoing::OutgoingError;
-use crate::secrets::SealError;
+use crate::secrets::{SealError, signature};
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;
 use crate::store::intake::subscriptions::SubscriptionRow;

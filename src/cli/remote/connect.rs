@@ -16,7 +16,7 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// What speaks HTTP, with more authorities than those of the system where a file names some. It follows no
 /// redirect: the token is only for the server that was named.
-pub(super) fn client(
+pub fn client(
     proxies: &ProxySettings,
     ca: Option<&Path>,
 ) -> anyhow::Result<reqwest::Client> {

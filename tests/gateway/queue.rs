@@ -38,19 +38,25 @@ fn body(seconds: u64) -> String {
 #[test]
 fn what_the_page_submits_is_done() {
     let world = world();
-    let client = reqwest::blocking::Client::new();
-    let request = client.post(format!("{}/v1/queue", world.url)).bearer_auth("tl-good");
-    let sent = request.body(block("json", "\"on_budget\"")).send().unwrap();
-    assert_eq!(sent.status(), 202);
-    let item: Value = serde_json::from_str(&sent.text().unwrap()).unwrap();
+    let client = reqwest::Client::new();
+    let send = |request: reqwest::RequestBuilder| {
+        let sent = async {
+            let response = request.bearer_auth("tl-good").send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let (status, text) = tokio::runtime::Runtime::new().unwrap().block_on(sent);
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let request = client.post(format!("{}/v1/queue", world.url));
+    let (status, item) = send(request.body(block("json", "\"on_budget\"")));
+    assert_eq!(status, 202, "{item}");
     let keys = |it: &Value| it.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
     let shown: Value = serde_json::from_str(block("json", "\"position\"")).unwrap();
     for key in keys(&shown).iter().filter(|it| *it != "…") {
         assert!(item.get(key).is_some(), "the item has no `{key}`: {item}");
     }
     let path = format!("{}/v1/queue/{}?wait=30s", world.url, item["id"].as_str().unwrap());
-    let ended = client.get(path).bearer_auth("tl-good").send().unwrap().text().unwrap();
-    let ended: Value = serde_json::from_str(&ended).unwrap();
+    let (_, ended) = send(client.get(path));
     assert_eq!((&ended["state"], &ended["endpoint"]), (&json!("done"), &json!("reports")), "{ended}");
     let (calls, charged) = world.end();
     assert_eq!(calls.len(), 1);

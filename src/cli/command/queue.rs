@@ -1,19 +1,22 @@
 //! `trunkline queue`: calls to models that a gateway makes later, from a terminal.
 
+pub mod gateway;
+
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use anyhow::Context as _;
 use chrono::{DateTime, SecondsFormat, TimeDelta};
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::cli::failure::{Broken, Exit, Usage};
-use crate::cli::remote::connect;
+use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::model::Timestamp;
+use gateway::{Gateway, GatewayArgs};
 
-/// Where calls are made from when nobody says.
+/// Where the queue is.
+const QUEUE: &str = "/v1/queue";
+/// What is called when nobody says.
 const PATH: &str = "/v1/chat/completions";
 /// How long one look waits.
 const LOOK: &str = "30s";
@@ -33,12 +36,8 @@ Examples:
 pub struct QueueArgs {
     #[command(subcommand)]
     action: Action,
-    /// Address of the gateway
-    #[arg(long, value_name = "URL", global = true)]
-    url: Option<String>,
-    /// A file with the key
-    #[arg(long, value_name = "FILE", global = true)]
-    key_file: Option<PathBuf>,
+    #[command(flatten)]
+    gateway: GatewayArgs,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -110,7 +109,7 @@ fn header(text: &str) -> Result<(String, String), Usage> {
 
 /// Does it.
 pub async fn execute(session: &Session, args: &QueueArgs) -> anyhow::Result<Exit> {
-    let gateway = Gateway::of(session, args)?;
+    let gateway = Gateway::of(session, &args.gateway)?;
     match &args.action {
         Action::Submit(submit) => gateway.submit(submit).await,
         Action::Show { id, wait } => {
@@ -120,72 +119,14 @@ pub async fn execute(session: &Session, args: &QueueArgs) -> anyhow::Result<Exit
         }
         Action::List { state, limit } => gateway.list(state.as_deref(), *limit).await,
         Action::Cancel { id } => {
-            let item = gateway.send(gateway.request(Method::DELETE, &format!("/{id}"))).await?;
+            let item = gateway.send(gateway.request(Method::DELETE, &format!("{QUEUE}/{id}"))).await?;
             gateway.tell(&item)?;
             Ok(Exit::Passed)
         }
     }
 }
 
-/// A gateway that is asked.
-struct Gateway<'a> {
-    session: &'a Session,
-    http: reqwest::Client,
-    address: String,
-    key: String,
-}
-
-impl<'a> Gateway<'a> {
-    fn of(session: &'a Session, args: &QueueArgs) -> anyhow::Result<Self> {
-        let variable = |name: &str| session.environment.get(name).map(str::to_owned);
-        let address = args.url.clone().or_else(|| variable("TRUNKLINE_GATEWAY_URL"));
-        let address = address.or_else(|| variable("OPENAI_BASE_URL"));
-        let nowhere = || {
-            let help = "give `--url`, or set TRUNKLINE_GATEWAY_URL or OPENAI_BASE_URL";
-            Usage::new("no gateway is known", help)
-        };
-        let address = address.ok_or_else(nowhere)?;
-        let address = address.trim_end_matches('/').trim_end_matches("/v1").to_owned();
-        let key = match &args.key_file {
-            Some(file) => Some(read(session, file)?.trim().to_owned()),
-            None => variable("TRUNKLINE_GATEWAY_KEY").or_else(|| variable("OPENAI_API_KEY")),
-        };
-        let no_key = || {
-            let help = "give `--key-file`, or set TRUNKLINE_GATEWAY_KEY or OPENAI_API_KEY";
-            Usage::new("no key of the gateway is known", help)
-        };
-        let key = key.ok_or_else(no_key)?;
-        let ca = session.ca.as_deref();
-        let http = connect::client(&session.settings.client.proxies, ca)?;
-        Ok(Self { session, http, address, key })
-    }
-
-    fn request(&self, method: Method, rest: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/v1/queue{rest}", self.address));
-        request.bearer_auth(&self.key)
-    }
-
-    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
-        let unreachable = || format!("the gateway at `{}` does not answer", self.address);
-        let response = request.send().await.with_context(unreachable)?;
-        let status = response.status();
-        let text = response.text().await.with_context(unreachable)?;
-        let json: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status.is_success() {
-            return Ok(json);
-        }
-        let said = json.pointer("/error/message").and_then(Value::as_str);
-        let message = match said {
-            Some(said) => format!("the gateway answers {status}: {said}"),
-            None => format!("the gateway answers {status}"),
-        };
-        if status.is_client_error() {
-            return Err(Usage::new(message, "docs/queue.md says what the queue takes").into());
-        }
-        let help = "Try it again in a moment.".to_owned();
-        Err(Broken { message, help }.into())
-    }
-
+impl Gateway<'_> {
     async fn submit(&self, args: &SubmitArgs) -> anyhow::Result<Exit> {
         let body = read(self.session, &args.body)?;
         let wrong = |it: serde_json::Error| Usage::new(format!("the body is not JSON: {it}"), "");
@@ -210,7 +151,7 @@ impl<'a> Gateway<'a> {
             let secret = read(self.session, file)?;
             put("webhook", json!({"url": url, "secret": secret.trim()}));
         }
-        let mut request = self.request(Method::POST, "").json(&submission);
+        let mut request = self.request(Method::POST, QUEUE).json(&submission);
         if let Some(name) = &args.idempotency_key {
             request = request.header("idempotency-key", name);
         }
@@ -229,7 +170,7 @@ impl<'a> Gateway<'a> {
     }
 
     async fn item(&self, id: &str, query: &str) -> anyhow::Result<Value> {
-        self.send(self.request(Method::GET, &format!("/{id}{query}"))).await
+        self.send(self.request(Method::GET, &format!("{QUEUE}/{id}{query}"))).await
     }
 
     async fn end_of(&self, id: &str) -> anyhow::Result<Value> {
@@ -245,7 +186,7 @@ impl<'a> Gateway<'a> {
         let limit = limit.to_string();
         let mut query = vec![("limit", limit.as_str())];
         query.extend(state.map(|it| ("state", it)));
-        let list = self.send(self.request(Method::GET, "").query(&query)).await?;
+        let list = self.send(self.request(Method::GET, QUEUE).query(&query)).await?;
         if self.session.output.json {
             self.session.output.json(&list)?;
             return Ok(Exit::Passed);

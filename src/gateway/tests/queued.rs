@@ -11,10 +11,20 @@ use serde_json::{Value, json};
 
 use super::world::{World, asks};
 use crate::gateway::budget::account::Limit;
+use crate::gateway::budget::scope::{Kind, Scope, Window};
+use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::keys;
 use crate::model::UsdNanos;
 
 const QUEUE: &str = "/v1/queue";
+/// Too little for any call.
+const BUDGET: &str = r#"
+[[budget]]
+id = "small"
+scope = { team = "core" }
+window = "day"
+usd = "0.0000001"
+"#;
 
 async fn submit(world: &World, submission: &Value) -> Value {
     let reply = world.post(QUEUE, &submission.to_string(), &[]).await;
@@ -54,7 +64,7 @@ fn is_running(item: &Value) -> bool {
 #[tokio::test]
 async fn a_call_is_made_later_and_its_answer_kept_and_metered() {
     let place = Place::new();
-    let world = place.world(SETTINGS).await;
+    let world = place.world(&format!("ledger = \"l\"\n{SETTINGS}")).await;
     let item = submit(&world, &ask("")).await;
     assert_eq!((&item["state"], &item["position"]), (&json!("queued"), &json!(1)));
     assert_eq!(item["model"], "m1");
@@ -118,7 +128,7 @@ async fn a_higher_priority_is_earlier_and_a_place_in_line_says_so() {
     let slow = submit(&world, &ask("delay_ms=400")).await;
     until(&world, &slow, is_running).await;
     let with = |priority: i64| {
-        let mut submission = ask("");
+        let mut submission = ask("delay_ms=5");
         submission["priority"] = json!(priority);
         submission
     };
@@ -261,8 +271,7 @@ async fn an_item_of_another_team_is_not_there() {
 #[tokio::test]
 async fn a_budget_that_refuses_is_waited_for_or_is_the_end() {
     let place = Place::new();
-    let budget = "[[budget]]\nid = \"small\"\nscope = { team = \"core\" }\nusd = \"0.0000001\"\n";
-    let world = place.world(&format!("{SETTINGS}{budget}")).await;
+    let world = place.world(&format!("{SETTINGS}{BUDGET}")).await;
     let mut fails = ask("");
     fails["on_budget"] = json!("fail");
     let fails = submit(&world, &fails).await;
@@ -273,9 +282,13 @@ async fn a_budget_that_refuses_is_waited_for_or_is_the_end() {
     let waiting = until(&world, &waits, |it| it["attempts"].as_i64() > Some(1)).await;
     assert_eq!(waiting["reason"]["code"], "budget", "{waiting}");
     assert_eq!(waiting["failures"], 0);
-    let mut budget = world.ledger().accounts().into_iter().next().unwrap().0;
-    budget.limit = Limit { money: Some(UsdNanos(1_000_000_000)), ..Limit::default() };
-    world.ledger().set_budget(budget);
+    world.ledger().set_budget(Budget {
+        id: "small".to_owned(),
+        scope: Scope::default().with(Kind::Team, "core"),
+        window: Window::Day,
+        limit: Limit { money: Some(UsdNanos(1_000_000_000)), ..Limit::default() },
+        mode: Mode::Hard,
+    });
     assert_eq!(end_of(&world, &waits).await["state"], "done");
     world.end().await;
 }
@@ -302,8 +315,7 @@ async fn a_provider_that_asks_for_time_gets_it_and_one_that_fails_is_tried_again
 #[tokio::test]
 async fn an_item_ends_with_its_deadline_and_with_its_key() {
     let place = Place::new();
-    let budget = "[[budget]]\nid = \"small\"\nscope = { team = \"core\" }\nusd = \"0.0000001\"\n";
-    let world = place.world(&format!("{SETTINGS}{budget}")).await;
+    let world = place.world(&format!("{SETTINGS}{BUDGET}")).await;
     let mut late = ask("");
     let soon = chrono::DateTime::from_timestamp_millis(place.now() + 700).unwrap();
     late["deadline"] = json!(soon.to_rfc3339());
@@ -330,7 +342,7 @@ async fn what_a_process_leaves_is_carried_out_by_the_next() {
     until(&first, &item, is_running).await;
     tokio::time::sleep(Duration::from_millis(100)).await;
     let begun = std::time::Instant::now();
-    first.end().await;
+    first.leave().await;
     assert!(begun.elapsed() < Duration::from_secs(2), "it waits for nobody");
     let second = place.world(SETTINGS).await;
     let done = end_of(&second, &item).await;

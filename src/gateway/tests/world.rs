@@ -242,6 +242,15 @@ impl World {
         lines.filter_map(|it| it.get("call").cloned()).collect()
     }
 
+    /// Ends the gateway while its provider goes on.
+    pub(super) async fn leave(self) {
+        self.stop.cancel();
+        self.core.tasks.close();
+        let ended = tokio::time::timeout(Duration::from_secs(10), self.core.tasks.wait());
+        ended.await.expect("nothing hangs");
+        self.end().await;
+    }
+
     pub(super) async fn end(self) -> tempfile::TempDir {
         self.stop.cancel();
         self.provider_stop.cancel();

@@ -1,8 +1,8 @@
 //! Who is told what: making, changing and removing subscriptions. Addresses and secrets are sealed, and not
 //! shown again.
 
-use super::notice::EventKind;
 use super::Notifications;
+use super::notice::EventKind;
 use crate::model::{Milliseconds, ProjectId, TeamId, Timestamp};
 use crate::outgoing::OutgoingError;
 use crate::secrets::{SealError, signature};

@@ -32,7 +32,8 @@ fn json_of(output: &Output) -> Value {
 
 fn body(seconds: u64) -> String {
     let text = format!("Think for {seconds} s.");
-    json!({"model": "m1", "messages": [{"role": "user", "content": text}], "max_tokens": 20}).to_string()
+    json!({"model": "m1", "messages": [{"role": "user", "content": text}], "max_tokens": 20})
+        .to_string()
 }
 
 #[test]
@@ -57,7 +58,11 @@ fn what_the_page_submits_is_done() {
     }
     let path = format!("{}/v1/queue/{}?wait=30s", world.url, item["id"].as_str().unwrap());
     let (_, ended) = send(client.get(path));
-    assert_eq!((&ended["state"], &ended["endpoint"]), (&json!("done"), &json!("reports")), "{ended}");
+    assert_eq!(
+        (&ended["state"], &ended["endpoint"]),
+        (&json!("done"), &json!("reports")),
+        "{ended}"
+    );
     let (calls, charged) = world.end();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0]["cost"], charged);
@@ -70,7 +75,16 @@ fn a_person_submits_waits_lists_and_cancels() {
     world.put("body.json", &body(0));
     let waited = run(&world, &["queue", "submit", "body.json", "--wait", "--priority", "3"]);
     assert!(json_of(&waited)["choices"].is_array(), "{waited:?}");
-    let slow = ["queue", "submit", "body.json", "--header", "x-fake: delay_ms=20000", "--json", "--within", "2h"];
+    let slow = [
+        "queue",
+        "submit",
+        "body.json",
+        "--header",
+        "x-fake: delay_ms=20000",
+        "--json",
+        "--within",
+        "2h",
+    ];
     let slow = json_of(&run(&world, &slow));
     let id = slow["id"].as_str().unwrap();
     let listed = run(&world, &["queue", "list"]);
@@ -94,9 +108,8 @@ fn an_item_outlives_its_gateway() {
     let mut world = world();
     world.put("body.json", &body(2));
     let asks = ["queue", "submit", "body.json", "--header", "x-fake: delay_ms=2000", "--json"];
-    let ids: Vec<String> = (0..3)
-        .map(|_| json_of(&run(&world, &asks))["id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids: Vec<String> =
+        (0..3).map(|_| json_of(&run(&world, &asks))["id"].as_str().unwrap().to_owned()).collect();
     let show = |world: &World, id: &str| json_of(&run(world, &["queue", "show", id, "--json"]));
     let begun = Instant::now();
     while show(&world, &ids[2])["state"] != "running" {

@@ -154,7 +154,11 @@ async fn every_sealed_text_is_known_so_that_its_key_stays(store: Store, database
     database.execute("UPDATE projects SET hook_secret = 'sealed', credential = 'sealed'").await;
     database.execute("UPDATE subscriptions SET former_secret = 'sealed'").await;
     assert_eq!(store.count_sealed("sealed").await.unwrap(), 5);
-    let item = QueueItemRow { request: text("sealed"), webhook: text("sealed"), ..QueueItemRow::default() };
+    let item = QueueItemRow {
+        request: text("sealed"),
+        webhook: text("sealed"),
+        ..QueueItemRow::default()
+    };
     let bounds = QueueBounds { items_of_line: 1, bytes: 1 };
     store.submit_queue_item(&item, bounds).await.unwrap();
     database.execute("UPDATE queue_items SET answer = 'sealed'").await;

@@ -73,7 +73,8 @@ async fn a_submission_is_stored_once_and_within_bounds(store: Store, _: &Databas
     let row = QueueItemRow { idempotency: "i1".to_owned(), ..item("q1", "shop", 3) };
     submit(&store, &row).await;
     assert_eq!(find(&store, "q1").await, row);
-    let again = QueueItemRow { id: "q2".to_owned(), request_digest: "r2".to_owned(), ..row.clone() };
+    let again =
+        QueueItemRow { id: "q2".to_owned(), request_digest: "r2".to_owned(), ..row.clone() };
     let before = store.submit_queue_item(&again, BOUNDS).await.unwrap();
     assert_eq!(before, Submitted::Before(Box::new(row)));
     let few = QueueBounds { items_of_line: 1, ..BOUNDS };
@@ -133,7 +134,13 @@ async fn an_item_is_taken_by_one_and_what_an_earlier_try_says_counts_no_more(
     let second = take(&store, "p2", next_at).await.unwrap();
     assert_eq!((second.attempts, second.lease_epoch, second.waits), (2, 2, 1));
     assert_eq!(second.reason, "");
-    let done = EndedItem { state: "done".to_owned(), answer: "sealed".to_owned(), answer_bytes: 7, at: Timestamp(1200), ..EndedItem::default() };
+    let done = EndedItem {
+        state: "done".to_owned(),
+        answer: "sealed".to_owned(),
+        answer_bytes: 7,
+        at: Timestamp(1200),
+        ..EndedItem::default()
+    };
     assert!(!store.end_queue_item(("q1", 1), &done).await.unwrap(), "the first try is over");
     assert!(!store.renew_queue_item(("q1", 1), LATER).await.unwrap());
     assert!(store.end_queue_item(("q1", 2), &done).await.unwrap());

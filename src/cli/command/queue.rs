@@ -119,7 +119,8 @@ pub async fn execute(session: &Session, args: &QueueArgs) -> anyhow::Result<Exit
         }
         Action::List { state, limit } => gateway.list(state.as_deref(), *limit).await,
         Action::Cancel { id } => {
-            let item = gateway.send(gateway.request(Method::DELETE, &format!("{QUEUE}/{id}"))).await?;
+            let item =
+                gateway.send(gateway.request(Method::DELETE, &format!("{QUEUE}/{id}"))).await?;
             gateway.tell(&item)?;
             Ok(Exit::Passed)
         }
@@ -183,10 +184,9 @@ impl Gateway<'_> {
     }
 
     async fn list(&self, state: Option<&str>, limit: u32) -> anyhow::Result<Exit> {
-        let limit = limit.to_string();
-        let mut query = vec![("limit", limit.as_str())];
-        query.extend(state.map(|it| ("state", it)));
-        let list = self.send(self.request(Method::GET, QUEUE).query(&query)).await?;
+        let state = state.map(|it| format!("&state={it}")).unwrap_or_default();
+        let path = format!("{QUEUE}?limit={limit}{state}");
+        let list = self.send(self.request(Method::GET, &path)).await?;
         if self.session.output.json {
             self.session.output.json(&list)?;
             return Ok(Exit::Passed);

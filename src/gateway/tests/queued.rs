@@ -87,9 +87,7 @@ async fn a_stream_is_kept_as_it_came_and_one_that_is_cut_is_no_answer() {
     let place = Place::new();
     let world = place.world(SETTINGS).await;
     let streams: Value = serde_json::from_str(&asks(true, "")).unwrap();
-    let with = |fake: &str| {
-        json!({"path": "/v1/chat/completions", "body": streams, "headers": {"x-fake": fake}})
-    };
+    let with = |fake: &str| json!({"path": "/v1/chat/completions", "body": streams, "headers": {"x-fake": fake}});
     let whole = submit(&world, &with("")).await;
     let whole = end_of(&world, &whole).await;
     let body = whole["answer"]["body"].as_str().unwrap();
@@ -256,7 +254,8 @@ async fn what_can_never_be_carried_out_is_refused_at_once() {
 #[tokio::test]
 async fn an_item_of_another_team_is_not_there() {
     let place = Place::new();
-    let other = "[[key]]\nname = \"other\"\nvariable = \"OTHER_KEY\"\nsubject = { team = \"rest\" }\n";
+    let other =
+        "[[key]]\nname = \"other\"\nvariable = \"OTHER_KEY\"\nsubject = { team = \"rest\" }\n";
     let world = place.world(&format!("{SETTINGS}{other}")).await;
     let item = submit(&world, &ask("delay_ms=200")).await;
     let stranger = [("authorization", "Bearer tl-other")];

@@ -191,8 +191,7 @@ impl Store {
         &self,
         idempotency: &str,
     ) -> Result<Option<QueueItemRow>, StoreError> {
-        const SQL: &str =
-            "SELECT * FROM queue_items WHERE idempotency = $1 AND idempotency <> ''";
+        const SQL: &str = "SELECT * FROM queue_items WHERE idempotency = $1 AND idempotency <> ''";
         if idempotency.is_empty() {
             return Ok(None);
         }
@@ -265,7 +264,11 @@ impl Store {
     }
 
     /// Removes items that ended before a moment and of which nobody is still to be told; gives how many.
-    pub async fn delete_queue_items(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
+    pub async fn delete_queue_items(
+        &self,
+        before: Timestamp,
+        limit: u32,
+    ) -> Result<u64, StoreError> {
         const SQL: &str = "
             DELETE FROM queue_items WHERE id IN (
                 SELECT id FROM queue_items

@@ -117,9 +117,11 @@ impl Door<'_> {
         }
         let limit = match value(query, "limit") {
             None => LIST,
-            Some(text) => text.parse().ok().filter(|it| (1..=LIST_MAX).contains(it)).ok_or_else(
-                || Refusal::Unreadable(format!("`limit` is a number from 1 to {LIST_MAX}")),
-            )?,
+            Some(text) => {
+                text.parse().ok().filter(|it| (1..=LIST_MAX).contains(it)).ok_or_else(|| {
+                    Refusal::Unreadable(format!("`limit` is a number from 1 to {LIST_MAX}"))
+                })?
+            }
         };
         let before = value(query, "before").unwrap_or_default();
         let rows = self.queue.store().list_queue_items(&self.scope, (state, before), limit).await;

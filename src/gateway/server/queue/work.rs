@@ -88,8 +88,7 @@ impl Rounds<'_> {
     async fn sign(&self, now: Timestamp) -> Result<(), StoreError> {
         let queue = self.queue;
         let until = now.plus(queue.settings.lease_ms);
-        let running: Vec<_> =
-            queue.lock().iter().map(|(id, it)| (id.clone(), it.epoch)).collect();
+        let running: Vec<_> = queue.lock().iter().map(|(id, it)| (id.clone(), it.epoch)).collect();
         for (id, epoch) in running {
             queue.store().renew_queue_item((&id, epoch), until).await?;
         }
@@ -137,7 +136,11 @@ async fn take(
     }
 }
 
-fn begin(core: &Arc<Core>, queue: &Arc<Queue>, (row, permit): (QueueItemRow, OwnedSemaphorePermit)) {
+fn begin(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    (row, permit): (QueueItemRow, OwnedSemaphorePermit),
+) {
     let stop = CancellationToken::new();
     let running = Running { epoch: row.lease_epoch, stop, why: Arc::default() };
     queue.lock().insert(row.id.clone(), running.clone());

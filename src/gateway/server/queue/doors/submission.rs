@@ -184,11 +184,7 @@ impl Door<'_> {
         Ok(model)
     }
 
-    fn deadline(
-        &self,
-        submission: &Submission<'_>,
-        now: Timestamp,
-    ) -> Result<Timestamp, Refusal> {
+    fn deadline(&self, submission: &Submission<'_>, now: Timestamp) -> Result<Timestamp, Refusal> {
         let Some(text) = &submission.deadline else {
             return Ok(now.plus(self.queue.settings.deadline_ms));
         };

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
+use hyper::HeaderMap;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Response};
 use serde_json::Value;
 
 use super::super::verdict::{self, Before, Seen, Verdict};

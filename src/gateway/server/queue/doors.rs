@@ -28,7 +28,7 @@ const PATH: &str = "/v1/queue";
 const LIST_MAX: u32 = 100;
 const LIST: u32 = 20;
 /// How long a client may wait for an end.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 /// How often the store is asked meanwhile: the end may be known to another process alone.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 /// When to come again while the store does not answer.

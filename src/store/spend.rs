@@ -10,3 +10,4 @@ pub mod calls;
 pub mod lost;
 pub mod sums;
 pub mod alerts;
+pub mod queue;

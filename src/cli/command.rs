@@ -33,6 +33,7 @@ pub mod gateway;
 pub mod budget;
 pub mod spend;
 pub mod traces;
+pub mod queue;
 pub mod capacity;
 pub mod backup;
 pub mod restore;
@@ -121,6 +122,8 @@ pub enum Subcommand {
     Spend(spend::SpendArgs),
     /// Show what happened in calls to models: attempts, tokens, money, times
     Traces(Box<traces::TracesArgs>),
+    /// Submit calls to models that a gateway makes later, and see to them
+    Queue(queue::QueueArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
@@ -147,6 +150,7 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
+            Self::Queue(_) => Some("queue"),
             Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
@@ -253,6 +257,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
+        Subcommand::Queue(args) => queue::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Traces(args) => Box::pin(traces::execute(session, &args)).await,
         Subcommand::Capacity(args) => capacity::execute(session, &args),

@@ -11,6 +11,7 @@ use super::ledger::trail::settings::TrailSettings;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
+use super::server::queue::settings::QueueSettings;
 use crate::model::Milliseconds;
 use crate::provider::Dialect;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     /// What is noted of calls, for people to look at.
     #[serde(default)]
     pub traces: TrailSettings,
+    /// Calls that are made later; there are none, when it is not there.
+    pub queue: Option<QueueSettings>,
     /// Rules about content.
     #[serde(rename = "guardrail", default)]
     pub guardrails: Vec<Guardrail>,

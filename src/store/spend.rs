@@ -12,3 +12,4 @@ pub mod sums;
 pub mod alerts;
 pub mod traces;
 pub mod exports;
+pub mod queue;

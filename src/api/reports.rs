@@ -6,6 +6,7 @@ mod show_tests;
 mod show_metrics;
 mod show_gates;
 mod show_spend;
+mod show_spend_trend;
 mod list_model_calls;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -21,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_metrics::show_metrics))
         .routes(routes!(show_gates::show_gates))
         .routes(routes!(show_spend::show_spend))
+        .routes(routes!(show_spend_trend::show_spend_trend))
         .routes(routes!(list_model_calls::list_model_calls))
 }
 

@@ -9,4 +9,5 @@ pub mod batches;
 pub mod calls;
 pub mod lost;
 pub mod sums;
+pub mod points;
 pub mod alerts;

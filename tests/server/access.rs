@@ -228,7 +228,7 @@ impl World {
             server.member(&home, role.as_str(), role).await;
         }
         server.member(&home, "target", Role::Viewer).await;
-        let run = insert_run(&server, home).await;
+        let run = insert_run_of(&server, home).await;
         Self { server, away, run }
     }
 
@@ -306,7 +306,7 @@ async fn insert_person(server: &Server, login: &str, is_owner: bool) {
     server.app.store.insert_person(&person).await.unwrap();
 }
 
-async fn insert_run(server: &Server, home: TeamId) -> RunId {
+pub(crate) async fn insert_run_of(server: &Server, home: TeamId) -> RunId {
     let text = str::to_owned;
     let project = ProjectRow {
         id: ProjectId(server.app.new_id()),

@@ -18,6 +18,8 @@ mod settings;
 mod account;
 #[path = "pages/admin.rs"]
 mod admin;
+#[path = "pages/spend.rs"]
+mod spend;
 
 use reqwest::{Method, RequestBuilder};
 

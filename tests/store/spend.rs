@@ -8,6 +8,7 @@ use trunkline::store::spend::accounts::{AccountName, AccountRow, Ceiling};
 use trunkline::store::spend::batches::{AccountChange, Batch, Written};
 use trunkline::store::spend::budgets::BudgetRow;
 use trunkline::store::spend::calls::{CallRow, Owner};
+use trunkline::store::spend::points::{SpendPoint, SpendStep};
 use trunkline::store::spend::spenders::{Ask, Grant, Spender};
 use trunkline::store::spend::sums::{SpendBy, SpendFilter};
 use trunkline::store::{Store, StoreError};
@@ -21,6 +22,7 @@ on_each_database!(
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
     sums_are_made_for_whom_one_asks,
+    sums_are_made_by_spans_of_time,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -280,6 +282,54 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
     let shop = &rows[0];
     assert_eq!((shop.calls, shop.answered_here, shop.avoided.0), (2, 1, 33));
     assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
+}
+
+async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    let mut calls: Vec<_> = (0..5).map(|it| call(&format!("req_{it}"), "7", 10 + it)).collect();
+    for (call, at) in calls.iter_mut().zip([5, HOUR - 1, HOUR, 25 * HOUR, 25 * HOUR + 7]) {
+        call.at = Timestamp(at);
+    }
+    "gpt".clone_into(&mut calls[1].model);
+    "other".clone_into(&mut calls[4].owner.team);
+    "nightly".clone_into(&mut calls[3].owner.pipeline);
+    calls[0].avoided = UsdNanos(3);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 99, ..SpendFilter::default() };
+    let told = |rows: Vec<SpendPoint>| -> Vec<(i64, String, i64, i64, i64)> {
+        rows.into_iter()
+            .map(|it| (it.begun_at.0, it.name, it.calls, it.tokens, it.cost.0))
+            .collect()
+    };
+    let row = |at, name: &str, calls, cost| (at, name.to_owned(), calls, 10 * calls, cost);
+    let points = async |step, of, filter: SpendFilter| {
+        told(store.list_spend_points(step, of, &filter).await.unwrap())
+    };
+    let by_hour = points(SpendStep::Hour, None, all.clone()).await;
+    assert_eq!(by_hour, [row(0, "", 2, 21), row(HOUR, "", 1, 12), row(25 * HOUR, "", 2, 27)]);
+    let by_day = points(SpendStep::Day, None, all.clone()).await;
+    assert_eq!(by_day, [row(0, "", 3, 33), row(24 * HOUR, "", 2, 27)]);
+    let fine = points(SpendStep::FiveMinutes, None, all.clone()).await;
+    assert_eq!(fine[1], row(HOUR - 300_000, "", 1, 11));
+    let names = ["claude".to_owned(), "gpt".to_owned()];
+    let by_model = points(SpendStep::Day, Some((SpendBy::Model, &names)), all.clone()).await;
+    assert_eq!(
+        by_model,
+        [row(0, "claude", 2, 22), row(0, "gpt", 1, 11), row(24 * HOUR, "claude", 2, 27)]
+    );
+    let gpt = points(SpendStep::Day, Some((SpendBy::Model, &names[1..])), all.clone()).await;
+    assert_eq!(gpt, [row(0, "gpt", 1, 11)]);
+    assert!(points(SpendStep::Day, Some((SpendBy::Model, &[])), all.clone()).await.is_empty());
+    let own = SpendFilter { teams: Some(vec!["other".to_owned()]), ..all.clone() };
+    assert_eq!(points(SpendStep::Day, None, own).await, [row(24 * HOUR, "", 1, 14)]);
+    let none = SpendFilter { teams: Some(Vec::new()), ..all.clone() };
+    assert!(points(SpendStep::Day, None, none).await.is_empty());
+    let nightly = SpendFilter { pipeline: "nightly".to_owned(), ..all.clone() };
+    assert_eq!(points(SpendStep::Day, None, nightly.clone()).await, [row(24 * HOUR, "", 1, 13)]);
+    let sums = store.sum_spend(SpendBy::Pipeline, &nightly).await.unwrap();
+    assert_eq!((sums[0].name.as_str(), sums[0].cost.0), ("nightly", 13));
+    let first = SpendFilter { limit: 1, ..all };
+    assert_eq!(points(SpendStep::Hour, None, first).await.len(), 1);
 }
 
 async fn calls_of_a_run_come_page_by_page_and_old_ones_go(store: Store, _: &Database) {

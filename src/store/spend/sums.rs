@@ -12,6 +12,8 @@ pub enum SpendBy {
     Team,
     /// Each project.
     Project,
+    /// Each pipeline, of whatever project.
+    Pipeline,
     /// Each run.
     Run,
     /// Each stage, of whatever run.
@@ -26,8 +28,16 @@ pub enum SpendBy {
 
 impl SpendBy {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Team, Self::Project, Self::Run, Self::Stage, Self::Endpoint, Self::Model, Self::Day];
+    pub const ALL: [Self; 8] = [
+        Self::Team,
+        Self::Project,
+        Self::Pipeline,
+        Self::Run,
+        Self::Stage,
+        Self::Endpoint,
+        Self::Model,
+        Self::Day,
+    ];
 
     /// The word in addresses and commands.
     #[must_use]
@@ -35,6 +45,7 @@ impl SpendBy {
         match self {
             Self::Team => "team",
             Self::Project => "project",
+            Self::Pipeline => "pipeline",
             Self::Run => "run",
             Self::Stage => "stage",
             Self::Endpoint => "endpoint",
@@ -49,12 +60,16 @@ impl SpendBy {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
-    fn sql(self) -> &'static str {
+    pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Day => "CAST(at / 86400000 * 86400000 AS TEXT)",
-            Self::Team | Self::Project | Self::Run | Self::Stage | Self::Endpoint | Self::Model => {
-                self.as_str()
-            }
+            Self::Team
+            | Self::Project
+            | Self::Pipeline
+            | Self::Run
+            | Self::Stage
+            | Self::Endpoint
+            | Self::Model => self.as_str(),
         }
     }
 }
@@ -66,10 +81,14 @@ pub struct SpendFilter {
     pub from: Timestamp,
     /// Before this moment.
     pub to: Timestamp,
+    /// Of this organisation.
+    pub organisation: String,
     /// Of one of these teams; `None` for all.
     pub teams: Option<Vec<String>>,
     /// Of this project.
     pub project: String,
+    /// Of this pipeline.
+    pub pipeline: String,
     /// Of this run.
     pub run: String,
     /// Of this stage.
@@ -103,6 +122,36 @@ pub struct SpendRow {
     pub lost: UsdNanos,
 }
 
+/// Adds the conditions. A macro, as the type of the builder differs by database.
+macro_rules! push_filter {
+    ($sql:ident, $filter:ident) => {
+        $sql.push(" WHERE at >= ").push_bind($filter.from);
+        $sql.push(" AND at < ").push_bind($filter.to);
+        let columns = [
+            (" AND organisation = ", &$filter.organisation),
+            (" AND project = ", &$filter.project),
+            (" AND pipeline = ", &$filter.pipeline),
+            // So that the index is used, which has only these.
+            (" AND run <> '' AND run = ", &$filter.run),
+            (" AND stage = ", &$filter.stage),
+            (" AND endpoint = ", &$filter.endpoint),
+            (" AND model = ", &$filter.model),
+        ];
+        for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
+            $sql.push(column).push_bind(value);
+        }
+        if let Some(teams) = &$filter.teams {
+            $sql.push(" AND team IN (");
+            let mut list = $sql.separated(", ");
+            for team in teams {
+                list.push_bind(team);
+            }
+            $sql.push(")");
+        }
+    };
+}
+pub(super) use push_filter;
+
 impl Store {
     /// Sums of calls, the dearest first.
     pub async fn sum_spend(
@@ -116,27 +165,7 @@ impl Store {
         Ok(with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(by.sql()).push(SUMS);
-            sql.push(" WHERE at >= ").push_bind(filter.from);
-            sql.push(" AND at < ").push_bind(filter.to);
-            let columns = [
-                (" AND project = ", &filter.project),
-                // So that the index is used, which has only these.
-                (" AND run <> '' AND run = ", &filter.run),
-                (" AND stage = ", &filter.stage),
-                (" AND endpoint = ", &filter.endpoint),
-                (" AND model = ", &filter.model),
-            ];
-            for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
-                sql.push(column).push_bind(value);
-            }
-            if let Some(teams) = &filter.teams {
-                sql.push(" AND team IN (");
-                let mut list = sql.separated(", ");
-                for team in teams {
-                    list.push_bind(team);
-                }
-                sql.push(")");
-            }
+            push_filter!(sql, filter);
             sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         }))

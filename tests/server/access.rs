@@ -117,6 +117,7 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
             Access::Team(_) if answer.text.contains("this approval does not exist") => true,
             Access::Team(_) if answer.text.contains("this subscription does not exist") => true,
             Access::Team(_) if answer.text.contains("this artifact does not exist") => true,
+            Access::Team(_) if answer.text.contains("this key does not exist") => true,
             Access::Owner if answer.text.contains("this worker does not exist") => true,
             Access::Team(_) | Access::Owner
                 if answer.text.contains("this budget does not exist") =>
@@ -260,6 +261,7 @@ impl World {
                 Some("path") => "report.html",
                 Some("worker") => "gpu-1",
                 Some("budget") => "month",
+                Some("key") => "app",
                 Some("pipeline") => "ci.svg",
                 Some("token" | "session" | "delivery" | "subscription") => {
                     "01k00000000000000000000000"

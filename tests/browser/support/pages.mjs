@@ -45,6 +45,7 @@ export function pages(facts) {
     ["team", "/teams/shop"],
     ["team-settings", "/teams/shop/settings"],
     ["team-secrets", "/teams/shop/settings/secrets"],
+    ["team-keys", "/teams/shop/settings/keys"],
     ["team-new", "/teams/new"],
     ["account", "/account"],
     ["tokens", "/account/tokens"],

@@ -113,7 +113,7 @@ async fn create(session: &Session, state: &State, args: &CreateArgs) -> anyhow::
         created_by: session.settings.user.clone(),
         created_at: now,
         expires_at: seconds.map(|it| now.plus(Milliseconds::from_seconds(it))),
-        revoked_at: None,
+        ..GatewayKeyRow::default()
     };
     match state.store.save_gateway_key(&row).await {
         Err(StoreError::Taken { .. }) => {

@@ -39,6 +39,8 @@ mod remotes;
 mod requests;
 #[path = "server/api/answers.rs"]
 mod answers;
+#[path = "server/api/app_keys.rs"]
+mod app_keys;
 #[path = "server/api/budgets.rs"]
 mod budgets;
 #[path = "server/api/conventions.rs"]

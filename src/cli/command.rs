@@ -143,7 +143,7 @@ impl Subcommand {
             Self::Worker(_) => Some("worker"),
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
-            Self::Gateway(_) => Some("gateway"),
+            Self::Gateway(args) if !args.is_about_a_server() => Some("gateway"),
             Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
@@ -165,6 +165,7 @@ impl Subcommand {
             | Self::Secret(_)
             | Self::Subscription(_)
             | Self::Audit(_)
+            | Self::Gateway(_)
             | Self::Budget(_)
             | Self::Spend(_)
             | Self::Person(_)

@@ -1,10 +1,9 @@
 //! Keys that a team's deployed apps call the gateway with.
 
-mod body;
 mod list_gateway_keys;
 mod create_gateway_key;
 mod rotate_gateway_key;
-mod delete_gateway_key;
+mod revoke_gateway_key;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -17,6 +16,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
             list_gateway_keys::list_gateway_keys,
             create_gateway_key::create_gateway_key
         ))
-        .routes(routes!(delete_gateway_key::delete_gateway_key))
+        .routes(routes!(revoke_gateway_key::revoke_gateway_key))
         .routes(routes!(rotate_gateway_key::rotate_gateway_key))
 }

@@ -29,7 +29,7 @@ const LISTEN: &str = "127.0.0.1:4100";
 The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
 Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
 
-`trunkline gateway key` is about the gateway of a server, and works on its database.
+`trunkline gateway key` is about the gateway of a server: it works on its database, or with `--server` asks that server.
 
 Examples:
   trunkline gateway --config gateway.toml
@@ -46,7 +46,7 @@ pub struct GatewayArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Make, list and end the keys of deployed apps
+    /// Make, list, rotate and end the keys of deployed apps
     #[command(subcommand)]
     Key(key::Action),
 }

@@ -1,5 +1,7 @@
 //! Keys that deployed apps call the gateway with: made, listed, replaced, ended. A key is shown once.
 
+pub mod view;
+
 use std::fmt;
 
 use crate::desk::teams;

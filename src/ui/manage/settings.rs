@@ -82,7 +82,7 @@ pub(in crate::ui) const OPERATIONS: &[Operation] = &[
     ("POST", "/teams/{team}/settings/secrets/remove", "delete_team_secret"),
     ("POST", "/teams/{team}/settings/keys", "create_gateway_key"),
     ("POST", "/teams/{team}/settings/keys/{key}/rotate", "rotate_gateway_key"),
-    ("POST", "/teams/{team}/settings/keys/{key}/revoke", "delete_gateway_key"),
+    ("POST", "/teams/{team}/settings/keys/{key}/revoke", "revoke_gateway_key"),
     ("POST", SETTINGS, "change_project"),
     ("POST", "/projects/{team}/{name}/settings/retention", "save_retention"),
     ("POST", "/projects/{team}/{name}/settings/badge", "save_badge_settings"),

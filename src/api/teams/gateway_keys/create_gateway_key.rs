@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::body::MadeGatewayKey;
+use crate::desk::server::app_keys::view::MadeKeyView;
 use crate::desk::server::app_keys::{self, WantedKey};
 use crate::http::{App, Json, Path, Problem, Subject, Visitor};
 
@@ -40,17 +40,17 @@ pub(super) struct CreateGatewayKey {
     extensions(("x-access" = json!("admin"))),
     params(("team" = String, Path, description = "Name of the team")),
     request_body = CreateGatewayKey,
-    responses((status = 201, body = MadeGatewayKey)),
+    responses((status = 201, body = MadeKeyView)),
 )]
 pub(super) async fn create_gateway_key(
     State(app): State<App>,
     visitor: Visitor,
     Path(team): Path<String>,
     Json(request): Json<CreateGatewayKey>,
-) -> Result<(StatusCode, Extension<Subject>, Json<MadeGatewayKey>), Problem> {
+) -> Result<(StatusCode, Extension<Subject>, Json<MadeKeyView>), Problem> {
     let CreateGatewayKey { name, project, endpoint, models, per_minute, days } = request;
     let subject = Extension(Subject(format!("{team}/{name}")));
     let wanted = WantedKey { name, project, endpoint, models, per_minute, days };
     let made = app_keys::create(&app, &visitor, (&team, wanted)).await?;
-    Ok((StatusCode::CREATED, subject, Json(MadeGatewayKey::new(made, None))))
+    Ok((StatusCode::CREATED, subject, Json(MadeKeyView::new(made, None))))
 }

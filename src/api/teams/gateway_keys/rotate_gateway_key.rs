@@ -4,7 +4,7 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::body::MadeGatewayKey;
+use crate::desk::server::app_keys::view::MadeKeyView;
 use crate::desk::server::app_keys::{self, OVERLAP_HOURS};
 use crate::http::{App, Json, Path, Problem, Subject, Visitor};
 
@@ -31,17 +31,17 @@ fn a_day() -> u32 {
         ("key" = String, Path, description = "Name of the key"),
     ),
     request_body = RotateGatewayKey,
-    responses((status = 201, body = MadeGatewayKey)),
+    responses((status = 201, body = MadeKeyView)),
 )]
 pub(super) async fn rotate_gateway_key(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, key)): Path<(String, String)>,
     Json(request): Json<RotateGatewayKey>,
-) -> Result<(StatusCode, Extension<Subject>, Json<MadeGatewayKey>), Problem> {
+) -> Result<(StatusCode, Extension<Subject>, Json<MadeKeyView>), Problem> {
     let named = (team.as_str(), key.as_str());
     let (made, until) =
         app_keys::rotate(&app, &visitor, (named, request.overlap_hours)).await?;
     let subject = Extension(Subject(format!("{team}/{key}")));
-    Ok((StatusCode::CREATED, subject, Json(MadeGatewayKey::new(made, Some(until)))))
+    Ok((StatusCode::CREATED, subject, Json(MadeKeyView::new(made, Some(until)))))
 }

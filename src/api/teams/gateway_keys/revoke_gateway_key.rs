@@ -16,7 +16,7 @@ use crate::http::{App, Path, Problem, Visitor};
     ),
     responses((status = 204)),
 )]
-pub(super) async fn delete_gateway_key(
+pub(super) async fn revoke_gateway_key(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, key)): Path<(String, String)>,

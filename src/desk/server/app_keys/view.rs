@@ -1,44 +1,46 @@
-//! Keys of apps, as clients see them.
+//! Keys of apps, as clients see them: JSON and the command line.
 
-use crate::desk::server::app_keys::{KeyState, MadeKey};
+use super::{KeyState, MadeKey};
 use crate::model::Timestamp;
 use crate::store::access::gateway_keys::GatewayKeyRow;
 
 /// A key of an app.
-#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
-pub(super) struct GatewayKeyBody {
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct GatewayKeyView {
     /// Its name.
-    name: String,
+    pub name: String,
     /// `valid`, `replaced` (it works until `expires_at`, and another has its name), `ended` or `revoked`.
-    state: String,
+    pub state: String,
     /// The project whose calls it makes, as `team/name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    project: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
     /// The endpoint whose calls it makes; absent where each call may say it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    endpoint: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
     /// Patterns of the models it may call; all, without any.
-    models: Vec<String>,
+    pub models: Vec<String>,
     /// Calls a minute; absent where that is not limited.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    per_minute: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_minute: Option<i64>,
     /// Login of who made it.
-    created_by: String,
+    pub created_by: String,
     /// When, in milliseconds since 1970-01-01 UTC.
-    created_at: i64,
+    pub created_at: i64,
     /// When it ends; absent where it is good until it is revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     /// When it was revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revoked_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<i64>,
     /// When it was used last, to the minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    used_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_at: Option<i64>,
 }
 
-impl GatewayKeyBody {
-    pub(super) fn new(row: GatewayKeyRow, now: Timestamp) -> Self {
+impl GatewayKeyView {
+    /// Of what is known of it.
+    #[must_use]
+    pub fn new(row: GatewayKeyRow, now: Timestamp) -> Self {
         let state = KeyState::of(&row, now).as_str().to_owned();
         Self {
             state,
@@ -57,27 +59,36 @@ impl GatewayKeyBody {
 }
 
 /// A key that was just made.
-#[derive(serde::Serialize, utoipa::ToSchema)]
-pub(super) struct MadeGatewayKey {
+#[derive(Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct MadeKeyView {
     /// Its name.
-    name: String,
+    pub name: String,
     /// The key: it is not shown again.
-    key: String,
+    pub key: String,
     /// When it ends, in milliseconds since 1970-01-01 UTC; absent where it is good until it is revoked.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     /// Until when the one works that it has replaced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    replaced_until: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_until: Option<i64>,
 }
 
-impl MadeGatewayKey {
-    pub(super) fn new(made: MadeKey, until: Option<Timestamp>) -> Self {
+impl MadeKeyView {
+    /// Of what is known of it.
+    #[must_use]
+    pub fn new(made: MadeKey, until: Option<Timestamp>) -> Self {
         Self {
             name: made.row.name,
             key: made.text,
             expires_at: made.row.expires_at.map(|it| it.0),
             replaced_until: until.map(|it| it.0),
         }
+    }
+}
+
+impl std::fmt::Debug for MadeKeyView {
+    /// Never shows the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MadeKeyView").field("name", &self.name).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod show_metrics;
 mod show_gates;
 mod show_spend;
 mod show_spend_trend;
+mod show_load;
 mod list_model_calls;
 
 use utoipa_axum::router::OpenApiRouter;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_gates::show_gates))
         .routes(routes!(show_spend::show_spend))
         .routes(routes!(show_spend_trend::show_spend_trend))
+        .routes(routes!(show_load::show_load))
         .routes(routes!(list_model_calls::list_model_calls))
 }
 

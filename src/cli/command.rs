@@ -33,6 +33,8 @@ pub mod gateway;
 pub mod budget;
 pub mod spend;
 pub mod capacity;
+pub mod prices;
+pub mod cassette;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -120,6 +122,10 @@ pub enum Subcommand {
     Spend(spend::SpendArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
+    /// Take what models cost out of public lists, look it up, and look through a price file
+    Prices(prices::PricesArgs),
+    /// Make cassettes of recordings of other tools
+    Cassette(cassette::CassetteArgs),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -144,7 +150,8 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(args) if !args.is_about_a_server() => Some("gateway"),
-            Self::Capacity(_) => Some("capacity"),
+            Self::Prices(_) => Some("prices"),
+            Self::Cassette(_) => Some("cassette"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -168,6 +175,7 @@ impl Subcommand {
             | Self::Gateway(_)
             | Self::Budget(_)
             | Self::Spend(_)
+            | Self::Capacity(_)
             | Self::Person(_)
             | Self::Team(_)
             | Self::Token(_)
@@ -251,7 +259,9 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
-        Subcommand::Capacity(args) => capacity::execute(session, &args),
+        Subcommand::Capacity(args) => Box::pin(capacity::execute(session, &args)).await,
+        Subcommand::Prices(args) => prices::execute(session, &args),
+        Subcommand::Cassette(args) => cassette::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

@@ -22,6 +22,9 @@ pub(super) fn routes() -> Router<App> {
         .route("/new-budget", get(budget::new).post(budget::create))
         .route("/budgets/{budget}", get(budget::show).post(budget::save))
         .route("/budgets/{budget}/remove", post(budget::remove))
-        .route("/teams/{team}/budgets/{budget}", get(budget::show_of_team).post(budget::save_of_team))
+        .route(
+            "/teams/{team}/budgets/{budget}",
+            get(budget::show_of_team).post(budget::save_of_team),
+        )
         .route("/teams/{team}/budgets/{budget}/remove", post(budget::remove_of_team))
 }

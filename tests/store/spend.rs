@@ -23,6 +23,7 @@ on_each_database!(
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
     sums_are_made_for_whom_one_asks,
     sums_are_made_by_spans_of_time,
+    calls_that_were_answered_say_how_large_a_load_is,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -330,6 +331,29 @@ async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {
     assert_eq!((sums[0].name.as_str(), sums[0].cost.0), ("nightly", 13));
     let first = SpendFilter { limit: 1, ..all };
     assert_eq!(points(SpendStep::Hour, None, first).await.len(), 1);
+}
+
+async fn calls_that_were_answered_say_how_large_a_load_is(store: Store, _: &Database) {
+    let mut calls: Vec<_> = (0..6).map(|it| call(&format!("req_{it}"), "7", 10)).collect();
+    for (call, at) in calls.iter_mut().zip(1..) {
+        call.at = Timestamp(at);
+    }
+    "cache".clone_into(&mut calls[0].origin);
+    calls[1].status = Some(429);
+    calls[2].status = None;
+    calls[3].output_tokens = 0;
+    "gpt".clone_into(&mut calls[4].model);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let answered = async |filter: SpendFilter| {
+        let rows = store.list_answered_calls(&filter).await.unwrap();
+        rows.iter().map(|it| (it.at.0, it.total_ms, it.input_tokens)).collect::<Vec<_>>()
+    };
+    assert_eq!(answered(all.clone()).await, [(6, 5, 7), (5, 5, 7)]);
+    let gpt = SpendFilter { model: "gpt".to_owned(), ..all.clone() };
+    assert_eq!(answered(gpt).await, [(5, 5, 7)]);
+    assert_eq!(answered(SpendFilter { limit: 1, ..all.clone() }).await, [(6, 5, 7)]);
+    assert!(answered(SpendFilter { teams: Some(Vec::new()), ..all }).await.is_empty());
 }
 
 async fn calls_of_a_run_come_page_by_page_and_old_ones_go(store: Store, _: &Database) {

@@ -155,10 +155,13 @@ fn check(team: &str, wanted: &WantedKey) -> Result<(), String> {
     if !is_name(&wanted.name) {
         return Err("`name` has 1 to 63 of `a-z`, `0-9`, `-` and `_`".to_owned());
     }
-    let is_odd = |it: &str| it.is_empty() || it.len() > TEXT_BYTES_MAX || it.contains(char::is_whitespace);
+    let is_odd =
+        |it: &str| it.is_empty() || it.len() > TEXT_BYTES_MAX || it.contains(char::is_whitespace);
     let of_team = |it: &String| it.strip_prefix(team).is_some_and(|it| it.starts_with('/'));
     if let Some(project) = wanted.project.as_ref().filter(|it| is_odd(it) || !of_team(it)) {
-        return Err(format!("`project` is one of the team's, such as `{team}/web`, and not `{project}`"));
+        return Err(format!(
+            "`project` is one of the team's, such as `{team}/web`, and not `{project}`"
+        ));
     }
     if let Some(endpoint) = wanted.endpoint.as_ref().filter(|it| is_odd(it) || it.contains('*')) {
         return Err(format!("`endpoint` is a name without spaces and stars, and not `{endpoint}`"));
@@ -179,11 +182,7 @@ fn check(team: &str, wanted: &WantedKey) -> Result<(), String> {
 }
 
 /// The keys of a team, by name, the newest of a name first.
-pub async fn list(
-    app: &App,
-    visitor: &Visitor,
-    team: &str,
-) -> Result<Vec<GatewayKeyRow>, Problem> {
+pub async fn list(app: &App, visitor: &Visitor, team: &str) -> Result<Vec<GatewayKeyRow>, Problem> {
     let team = teams::find(app, visitor, team, Role::Viewer).await?;
     Ok(app.store.list_gateway_keys(&team.id.0).await?)
 }
@@ -300,12 +299,13 @@ mod tests {
 
     #[test]
     fn a_key_stands_as_its_times_say() {
-        let row = |revoked: Option<i64>, expires: Option<i64>, replaced: Option<i64>| GatewayKeyRow {
-            revoked_at: revoked.map(Timestamp),
-            expires_at: expires.map(Timestamp),
-            replaced_at: replaced.map(Timestamp),
-            ..GatewayKeyRow::default()
-        };
+        let row =
+            |revoked: Option<i64>, expires: Option<i64>, replaced: Option<i64>| GatewayKeyRow {
+                revoked_at: revoked.map(Timestamp),
+                expires_at: expires.map(Timestamp),
+                replaced_at: replaced.map(Timestamp),
+                ..GatewayKeyRow::default()
+            };
         let state = |row: GatewayKeyRow| KeyState::of(&row, Timestamp(10));
         assert_eq!(state(row(None, None, None)), KeyState::Valid);
         assert_eq!(state(row(None, Some(11), None)), KeyState::Valid);

@@ -4,6 +4,7 @@ pub mod forecast;
 pub mod period;
 pub mod trend;
 pub mod view;
+pub mod load;
 
 use super::budgets::view::usd;
 use crate::desk::runs;

@@ -107,7 +107,9 @@ fn checked(mut row: PriceRow) -> Result<PriceRow, String> {
     let tokens = row.rates.per_million.values().all(|it| it.0.0 == 0);
     let calls = row.rates.per_thousand.values().all(|it| it.0.0 == 0);
     if tokens && calls {
-        return Err("it says that it costs nothing: write that row yourself, if it is so".to_owned());
+        return Err(
+            "it says that it costs nothing: write that row yourself, if it is so".to_owned()
+        );
     }
     Ok(row)
 }

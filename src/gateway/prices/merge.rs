@@ -93,7 +93,8 @@ fn of_pattern(present: &[PriceRow], row: &PriceRow, from: Date) -> Verdict {
     if own.is_empty() {
         return Verdict::Add(Box::new(row.clone()), false);
     }
-    let is_there = |it: &&PriceRow| it.from == row.from && it.hours == row.hours && is_same_price(it, row);
+    let is_there =
+        |it: &&PriceRow| it.from == row.from && it.hours == row.hours && is_same_price(it, row);
     if own.iter().any(is_there) {
         return Verdict::Same;
     }
@@ -146,7 +147,8 @@ pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
         let mut say = |what: String| found.push(Oddity { id: row.id.clone(), what });
         let mut own = before.iter().filter(|it| it.provider == row.provider && it.id == row.id);
         if let Some(twin) = own.clone().find(|it| it.from == row.from && it.hours == row.hours) {
-            let day = twin.from.map_or_else(|| "without a day".to_owned(), |it| format!("from {it} on"));
+            let day =
+                twin.from.map_or_else(|| "without a day".to_owned(), |it| format!("from {it} on"));
             say(format!("it is there twice {day}: the later row counts"));
         } else if own.any(|it| it.from > row.from && row.hours.is_none() && it.hours.is_none()) {
             say("it stands after a row of a later day, and hides that one".to_owned());
@@ -155,7 +157,10 @@ pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
         if let Some(name) = plain(&row.model)
             && let Some(other) = before.iter().filter(hides).find(|it| it.model.matches(name))
         {
-            say(format!("`{}` before it is for `{name}` too, so this row is never taken", other.id));
+            say(format!(
+                "`{}` before it is for `{name}` too, so this row is never taken",
+                other.id
+            ));
         }
         let rates = row.rates.per_million.values().map(|it| it.0.0);
         let mut all = rates.chain(row.rates.per_thousand.values().map(|it| it.0.0));

@@ -1,7 +1,8 @@
 //! The table `model_calls`: the ledger, a row for each attempt of a call.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
+use super::sums::{SpendFilter, push_filter};
 use crate::model::{RunId, Timestamp, UsdNanos};
 use crate::store::{Store, StoreError, with_db, with_writer};
 
@@ -85,6 +86,21 @@ pub struct Owner {
     pub endpoint: String,
 }
 
+/// A call that a provider has answered, for what it says of a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct AnsweredCall {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub total_ms: i64,
+    /// All tokens of the prompt.
+    pub input_tokens: i64,
+    /// All tokens of the answer.
+    pub output_tokens: i64,
+    /// What it cost.
+    pub cost: UsdNanos,
+}
+
 pub(super) const INSERT: &str = "
     INSERT INTO model_calls (
         request, attempt, at, spender, key_name, organisation, team, project, pipeline, run, stage,
@@ -92,6 +108,7 @@ pub(super) const INSERT: &str = "
         output_tokens, cache_read_tokens, tokens, cost, avoided, reserved, overrun, price, price_from,
         flags, first_token_ms, total_ms
     ) ";
+const ANSWERED: &str = "SELECT at, total_ms, input_tokens, output_tokens, cost FROM model_calls";
 pub(super) const REPLACE: &str = "
     ON CONFLICT (request, attempt) DO UPDATE SET
         answered_by = excluded.answered_by, origin = excluded.origin, status = excluded.status,
@@ -174,6 +191,24 @@ impl Store {
                 .bind(i64::from(limit))
                 .fetch_all(db)
                 .await?
+        }))
+    }
+
+    /// Calls that providers have answered with text, the newest first; `limit` of the filter bounds them.
+    pub async fn list_answered_calls(
+        &self,
+        filter: &SpendFilter,
+    ) -> Result<Vec<AnsweredCall>, StoreError> {
+        if filter.teams.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        Ok(with_db!(self, db => {
+            let mut sql = QueryBuilder::new(ANSWERED);
+            push_filter!(sql, filter);
+            sql.push(" AND attempt > 0 AND origin = 'live' AND status >= 200 AND status < 300");
+            sql.push(" AND output_tokens > 0 ORDER BY at DESC LIMIT ");
+            sql.push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
         }))
     }
 

@@ -168,7 +168,11 @@ impl OfTeam {
             title: format!("Settings of {}", team.title),
             project: None,
             crumbs: vec![(path, team.name.clone())],
-            tabs: tabs(&settings, &[("", "Members"), ("/secrets", "Secrets"), ("/keys", "Keys")], here),
+            tabs: tabs(
+                &settings,
+                &[("", "Members"), ("/secrets", "Secrets"), ("/keys", "Keys")],
+                here,
+            ),
             path: settings,
             may_change: visit.visitor.0.judge(&team.id, Role::Admin) == Verdict::Allowed,
             problem: None,

@@ -68,7 +68,8 @@ pub(super) fn path(row: &BudgetRow) -> String {
 impl Bar {
     pub(super) fn of(standing: &Standing) -> Self {
         let view = BudgetView::from(standing.row.clone());
-        let scope: Vec<_> = view.scope.iter().map(|(kind, name)| format!("{kind}={name}")).collect();
+        let scope: Vec<_> =
+            view.scope.iter().map(|(kind, name)| format!("{kind}={name}")).collect();
         let level = |it: &Used| Level::of(&standing.row, it, standing.is_foreseen);
         Self {
             name: view.id,
@@ -101,9 +102,9 @@ impl Level {
     pub(super) fn of(row: &BudgetRow, used: &Used, is_foreseen: bool) -> Self {
         let account = &used.row;
         let money = used.limit.map(|it| format!("{} of {}", price(account.spent), price(it)));
-        let tokens = row.tokens.map(|it| {
-            format!("{} of {} tokens", grouped(account.spent_tokens), grouped(it))
-        });
+        let tokens = row
+            .tokens
+            .map(|it| format!("{} of {} tokens", grouped(account.spent_tokens), grouped(it)));
         let reserved = match used.limit {
             Some(_) => (account.granted.0 > 0).then(|| price(account.granted)),
             None => (account.granted_tokens > 0)
@@ -127,7 +128,10 @@ fn coming(row: &BudgetRow, used: &Used, is_foreseen: bool) -> Coming {
         return Coming::UsedUp;
     }
     // It never ends, or its ceiling grows with what is used.
-    if !is_foreseen || used.ends_at.is_none() || (row.per_thousand.is_some() && row.tokens.is_none()) {
+    if !is_foreseen
+        || used.ends_at.is_none()
+        || (row.per_thousand.is_some() && row.tokens.is_none())
+    {
         return Coming::Unsaid;
     }
     let Some(prospect) = used.prospect else { return Coming::Unknown };
@@ -145,12 +149,12 @@ fn svg(row: &BudgetRow, used: &Used) -> String {
         let part = i128::from(amount.max(0)) * 100 / i128::from(limit.max(1));
         i64::try_from(part.min(100)).unwrap_or(100)
     };
-    let money = used.limit.map(|UsdNanos(limit)| {
-        (of(used.row.spent.0, limit), of(used.row.granted.0, limit), limit)
-    });
-    let tokens = row.tokens.map(|limit| {
-        (of(used.row.spent_tokens, limit), of(used.row.granted_tokens, limit), limit)
-    });
+    let money = used
+        .limit
+        .map(|UsdNanos(limit)| (of(used.row.spent.0, limit), of(used.row.granted.0, limit), limit));
+    let tokens = row
+        .tokens
+        .map(|limit| (of(used.row.spent_tokens, limit), of(used.row.granted_tokens, limit), limit));
     let is_of_tokens = tokens.map(|it| it.0) > money.map(|it| it.0);
     let Some((spent, held, limit)) = (if is_of_tokens { tokens } else { money.or(tokens) }) else {
         return String::new();
@@ -170,8 +174,11 @@ fn svg(row: &BudgetRow, used: &Used) -> String {
         let _ = write!(svg, "<rect class=\"held\" x=\"{spent}\" width=\"{held}\" height=\"8\"/>");
     }
     let prospect = used.prospect.unwrap_or_default();
-    let comes_to =
-        if is_of_tokens { prospect.tokens } else { prospect.money.map(|it| it.0).or(prospect.tokens) };
+    let comes_to = if is_of_tokens {
+        prospect.tokens
+    } else {
+        prospect.money.map(|it| it.0).or(prospect.tokens)
+    };
     if let Some(comes_to) = comes_to {
         let at = of(comes_to, limit).min(99);
         let _ = write!(svg, "<path class=\"mark\" d=\"M{at} 0V8\"/>");
@@ -249,8 +256,7 @@ mod tests {
         assert!(matches!(level(&used(200, 0, 100)).prospect, Coming::UsedUp));
         assert!(matches!(level(&used(90, 0, 45)).prospect, Coming::Unknown));
         let mut it = used(90, 0, 45);
-        it.prospect =
-            Some(Prospect { used_up_at: Some(Timestamp(7)), ..Prospect::default() });
+        it.prospect = Some(Prospect { used_up_at: Some(Timestamp(7)), ..Prospect::default() });
         assert!(matches!(level(&it).prospect, Coming::UsedUpAt(Timestamp(7))));
         assert_eq!(level(&it).used, ["$90.00 of $200.00"]);
         assert_eq!(limit(&row()), "$200.00 a month");

@@ -95,8 +95,7 @@ pub(super) async fn new(
 /// The page of a budget to be made, for who may make one.
 async fn new_page(app: &App, visit: &Visit, form: BudgetForm) -> Result<BudgetPage, Problem> {
     let teams = standing::teams(app, &visit.visitor).await?;
-    let mut holders: Vec<_> =
-        teams.into_iter().filter(|it| it.1).map(|it| it.0.name).collect();
+    let mut holders: Vec<_> = teams.into_iter().filter(|it| it.1).map(|it| it.0.name).collect();
     if visit.visitor.0.may_own() {
         holders.insert(0, String::new());
     }
@@ -195,9 +194,7 @@ async fn present_page(
     };
     let used = budgets::usage(app, &row).await?;
     let levels = used.iter().take(ACCOUNTS_MAX).enumerate();
-    let levels = levels.map(|(place, it)| {
-        Level::of(&row, it, place < standing::FORESEEN_MAX)
-    });
+    let levels = levels.map(|(place, it)| Level::of(&row, it, place < standing::FORESEEN_MAX));
     let mut shell = visit.shell(Section::Spend, format!("Budget {}", row.id));
     let path = bars::path(&row);
     path.clone_into(&mut shell.here);

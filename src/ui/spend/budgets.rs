@@ -88,10 +88,7 @@ pub(super) async fn watch(
 }
 
 /// Whether somebody may make a budget for anybody.
-fn may_make(
-    visitor: &Visitor,
-    teams: &[(crate::store::access::teams::TeamRow, bool)],
-) -> bool {
+fn may_make(visitor: &Visitor, teams: &[(crate::store::access::teams::TeamRow, bool)]) -> bool {
     visitor.0.may_own() || teams.iter().any(|it| it.1)
 }
 

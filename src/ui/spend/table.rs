@@ -191,11 +191,8 @@ mod tests {
     fn the_address_has_what_is_set_and_nothing_unknown() {
         assert_eq!(query(" ").address("/spend"), "/spend?period=month&by=team");
         assert_eq!(query("a&b").address("/spend"), "/spend?period=month&by=project&team=a%26b");
-        let odd = SpendQuery {
-            period: "ever".to_owned(),
-            by: "day".to_owned(),
-            ..SpendQuery::default()
-        };
+        let odd =
+            SpendQuery { period: "ever".to_owned(), by: "day".to_owned(), ..SpendQuery::default() };
         assert_eq!(odd.cleaned(), query(""));
     }
 

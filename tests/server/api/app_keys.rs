@@ -52,7 +52,8 @@ async fn a_key_is_made_shown_once_rotated_and_revoked() {
     assert!(works(&server, &first).await);
     assert!(server.get(&eve, KEYS).await.json()["items"][0]["used_at"].is_i64());
 
-    let rotated = server.post(&bob, &format!("{KEYS}/app/rotate"), json!({ "overlap_hours": 1 })).await;
+    let rotated =
+        server.post(&bob, &format!("{KEYS}/app/rotate"), json!({ "overlap_hours": 1 })).await;
     assert_eq!(rotated.status, StatusCode::CREATED, "{rotated:?}");
     let second = key_of(&rotated);
     assert!(works(&server, &first).await && works(&server, &second).await, "both for an hour");
@@ -91,7 +92,8 @@ async fn a_key_that_makes_no_sense_is_refused_with_why() {
         assert!(answer.text.contains(said), "{answer:?}");
     }
     assert_eq!(server.get(&bob, KEYS).await.json()["items"], json!([]));
-    let answer = server.post(&bob, &format!("{KEYS}/a/rotate"), json!({ "overlap_hours": 721 })).await;
+    let answer =
+        server.post(&bob, &format!("{KEYS}/a/rotate"), json!({ "overlap_hours": 721 })).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
 }
 

@@ -148,7 +148,8 @@ async fn a_budget_that_will_not_last_says_when_it_ends() {
     let fields = [("team", "shop"), ("name", "day"), ("window", "day"), ("mode", "hard")];
     let made = [&fields[..], &[("usd", "100")]].concat();
     leads_to(&admin.post("/new-budget", &made).await, "/teams/shop/budgets/day?done=created");
-    let month = [&fields[..1], &[("name", "month"), ("window", "month"), ("mode", "soft")]].concat();
+    let month =
+        [&fields[..1], &[("name", "month"), ("window", "month"), ("mode", "soft")]].concat();
     let month = [&month[..], &[("usd", "100000")]].concat();
     leads_to(&admin.post("/new-budget", &month).await, "/teams/shop/budgets/month?done=created");
     let now = server.app.now();
@@ -198,16 +199,18 @@ async fn a_budget_is_made_changed_as_seen_and_removed_and_all_of_it_is_audited()
     leads_to(&admin.post(path, &change("1", "3")).await, &format!("{path}?done=saved"));
     let late = admin.post(path, &change("1", "7.25")).await;
     assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY, "{late:?}");
-    says(&late, &["Somebody else has changed it since", "value=\"7.25\"", "name=\"version\" value=\"2\""]);
+    says(
+        &late,
+        &["Somebody else has changed it since", "value=\"7.25\"", "name=\"version\" value=\"2\""],
+    );
     leads_to(&admin.post(path, &change("2", "7.25")).await, &format!("{path}?done=saved"));
     let remove = format!("{path}/remove");
     let stale = admin.post(&remove, &[("version", "1")]).await;
     assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{stale:?}");
     leads_to(&admin.post(&remove, &[("version", "3")]).await, "/budgets?done=removed");
     assert_eq!(admin.get(path).await.status, 404);
-    let entry = |action: &str| {
-        (action.to_owned(), "person:admin".to_owned(), "shop/each-run".to_owned())
-    };
+    let entry =
+        |action: &str| (action.to_owned(), "person:admin".to_owned(), "shop/each-run".to_owned());
     let all = ["budget.delete", "budget.save", "budget.save", "budget.save"];
     assert_eq!(audited(&server).await, all.map(entry), "each once");
 }
@@ -256,8 +259,10 @@ async fn who_may_not_set_budgets_is_refused_and_who_may_not_see_them_sees_none()
         let set = server.call(&token, reqwest::Method::PUT, (path, Some(body.clone()))).await;
         assert_eq!(set.status, StatusCode::OK, "{set:?}");
     }
-    let fields = [("team", "shop"), ("name", "n"), ("window", "month"), ("usd", "1"), ("mode", "hard")];
-    let of_server = [("team", ""), ("name", "n"), ("window", "month"), ("usd", "1"), ("mode", "hard")];
+    let fields =
+        [("team", "shop"), ("name", "n"), ("window", "month"), ("usd", "1"), ("mode", "hard")];
+    let of_server =
+        [("team", ""), ("name", "n"), ("window", "month"), ("usd", "1"), ("mode", "hard")];
     let team = "/teams/shop/budgets/month";
     for (login, sees_team, may_team, is_owner) in [
         ("viewer", true, false, false),
@@ -282,10 +287,12 @@ async fn who_may_not_set_budgets_is_refused_and_who_may_not_see_them_sees_none()
         let status = |may: bool, hidden: u16| if may { 422 } else { hidden };
         let hidden = if sees_team { 403 } else { 404 };
         // What is refused for its sense was let through.
-        let bad = [&fields[..1], &[("name", "No!"), ("window", "month"), ("mode", "hard")]].concat();
+        let bad =
+            [&fields[..1], &[("name", "No!"), ("window", "month"), ("mode", "hard")]].concat();
         let answer = browser.post("/new-budget", &bad).await;
         assert_eq!(answer.status, status(may_team, hidden), "{login}: {answer:?}");
-        let answer = browser.post(team, &[("usd", "x"), ("window", "month"), ("mode", "hard")]).await;
+        let answer =
+            browser.post(team, &[("usd", "x"), ("window", "month"), ("mode", "hard")]).await;
         assert_eq!(answer.status, status(may_team, hidden), "{login}: {answer:?}");
         if !may_team {
             let answer = browser.post("/new-budget", &fields).await;

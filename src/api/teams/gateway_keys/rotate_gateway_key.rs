@@ -40,8 +40,7 @@ pub(super) async fn rotate_gateway_key(
     Json(request): Json<RotateGatewayKey>,
 ) -> Result<(StatusCode, Extension<Subject>, Json<MadeKeyView>), Problem> {
     let named = (team.as_str(), key.as_str());
-    let (made, until) =
-        app_keys::rotate(&app, &visitor, (named, request.overlap_hours)).await?;
+    let (made, until) = app_keys::rotate(&app, &visitor, (named, request.overlap_hours)).await?;
     let subject = Extension(Subject(format!("{team}/{key}")));
     Ok((StatusCode::CREATED, subject, Json(MadeKeyView::new(made, Some(until)))))
 }

@@ -175,7 +175,8 @@ async fn rotate(
     let team = team::find(state, &which.team).await?;
     let now = session.now();
     let rows = state.store.list_gateway_keys(&team.id.0).await?;
-    let row = rows.iter().find(|it| it.name == which.name && KeyState::of(it, now) == KeyState::Valid);
+    let row =
+        rows.iter().find(|it| it.name == which.name && KeyState::of(it, now) == KeyState::Valid);
     let row = row.ok_or_else(|| no_key(which))?;
     let wrong = |why: String| Usage::new(why, "720 hours are thirty days");
     let by = (session.settings.user.as_str(), now);
@@ -232,7 +233,9 @@ fn line(session: &Session, key: &GatewayKeyView) -> String {
     let mut told = vec![format!("made {} by {}", at(key.created_at), key.created_by)];
     told.extend(key.per_minute.map(|it| format!("{it} calls a minute")));
     told.extend((!key.models.is_empty()).then(|| format!("for {}", key.models.join(", "))));
-    told.push(key.used_at.map_or_else(|| "never used".to_owned(), |it| format!("last used {}", at(it))));
+    told.push(
+        key.used_at.map_or_else(|| "never used".to_owned(), |it| format!("last used {}", at(it))),
+    );
     told.extend((key.state == "replaced").then(|| "replaced".to_owned()));
     told.extend(key.expires_at.map(|it| format!("ends {}", at(it))));
     told.extend(key.revoked_at.map(|it| format!("revoked {}", at(it))));

@@ -149,9 +149,8 @@ impl Typed {
                 .map(|it| u32::try_from(it).unwrap_or(u32::MAX)),
             mode: self.mode.clone(),
         };
-        let is_limited = wish.usd.is_some()
-            || wish.tokens.is_some()
-            || wish.usd_per_thousand_requests.is_some();
+        let is_limited =
+            wish.usd.is_some() || wish.tokens.is_some() || wish.usd_per_thousand_requests.is_some();
         let has_typed = [&self.usd, &self.tokens, &self.per_thousand]
             .into_iter()
             .any(|it| !it.trim().is_empty());

@@ -38,14 +38,8 @@ pub struct Span {
 
 impl Period {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Month,
-        Self::Today,
-        Self::Week,
-        Self::ThirtyDays,
-        Self::NinetyDays,
-        Self::LastMonth,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Month, Self::Today, Self::Week, Self::ThirtyDays, Self::NinetyDays, Self::LastMonth];
 
     /// The word in addresses.
     #[must_use]

@@ -85,8 +85,7 @@ pub async fn load(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Trend, 
     let sums = app.store.sum_spend(by, &filter).await?;
     let (_, kept) = span.habit();
     let past = Timestamp(span.step.start(now).0 - kept * span.step.milliseconds());
-    let longer =
-        SpendFilter { from: span.from.min(past), limit: POINTS_MAX, ..filter.clone() };
+    let longer = SpendFilter { from: span.from.min(past), limit: POINTS_MAX, ..filter.clone() };
     let points = app.store.list_spend_points(span.step, None, &longer).await?;
     let names: Vec<_> = sums.iter().take(SERIES_MAX).map(|it| it.name.clone()).collect();
     let shorter = SpendFilter { limit: POINTS_MAX, ..filter };

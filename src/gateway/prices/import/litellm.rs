@@ -34,7 +34,11 @@ pub fn read(list: &Map<String, Value>) -> Listing {
     listing
 }
 
-fn row(key: &str, entry: &Value, left_out: &mut BTreeMap<String, usize>) -> Result<PriceRow, String> {
+fn row(
+    key: &str,
+    entry: &Value,
+    left_out: &mut BTreeMap<String, usize>,
+) -> Result<PriceRow, String> {
     let entry = entry.as_object().ok_or("it is no object")?;
     let word = |name: &str| entry.get(name).and_then(Value::as_str);
     let provider = word("litellm_provider").ok_or("it names no provider")?;
@@ -154,7 +158,11 @@ fn tiers(row: &mut PriceRow, entry: &Map<String, Value>) -> Result<(), String> {
     for tier in tiers.into_iter().flatten().filter_map(Value::as_object) {
         let from = tier.get("range").and_then(|it| it.get(0)).and_then(Value::as_f64);
         let from = from.filter(|it| (0.0..1e12).contains(it)).ok_or("a tier without a range")?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked above"
+        )]
         let from = from as u64;
         for (name, value) in tier {
             let Some(class) = class(name) else { continue };

@@ -61,7 +61,7 @@ fn after(present: &[PriceRow], list: &str, from: &str) -> (Vec<PriceRow>, Merged
 }
 
 fn cost(rows: &[PriceRow], (provider, model): (&str, &str), at: &str) -> Option<String> {
-    let usage = Usage::default().with(UsageClass::Input, 1_000_000);
+    let usage = Usage::default().with(UsageClass::Input, 100_000);
     let prices = Prices::new(rows.to_vec());
     let row = prices.find(provider, model, day(at).start())?;
     Some(row.cost(&usage.with(UsageClass::Output, 0), None).total().to_string())
@@ -141,17 +141,20 @@ fn a_price_that_did_not_change_gives_no_row_and_one_that_did_gives_one_from_that
     assert_eq!(cost(&rows, ("openai", "gpt-9"), "2026-10-31"), None, "nothing is said of before");
     let (_, again) = after(&rows, LITELLM, "2026-11-20");
     assert_eq!((again.added.len(), again.unchanged, again.kept.len()), (0, 4, 0));
-    let dearer = LITELLM.replace("\"input_cost_per_token\": 2.5e-06", "\"input_cost_per_token\": 4e-06");
+    let dearer =
+        LITELLM.replace("\"input_cost_per_token\": 2.5e-06", "\"input_cost_per_token\": 4e-06");
     let (later, merged) = after(&rows, &dearer, "2026-11-20");
     assert_eq!((merged.added.len(), merged.unchanged), (1, 3));
     assert!(merged.added[0].is_change);
     assert_eq!(later[..4], rows[..], "what is there stays as it is");
-    let told = ["2026-11-01", "2026-11-19", "2026-11-20"].map(|it| cost(&later, ("openai", "gpt-9"), it));
-    assert_eq!(told.map(Option::unwrap), ["5.00 USD", "5.00 USD", "5.00 USD"], "of a large prompt");
+    let told =
+        ["2026-11-01", "2026-11-19", "2026-11-20"].map(|it| cost(&later, ("openai", "gpt-9"), it));
+    assert_eq!(told.map(Option::unwrap), ["0.25 USD", "0.25 USD", "0.40 USD"]);
     let history = history(&later, ("openai", "gpt-9"), day("2026-11-25").start());
     assert_eq!(history.iter().map(|it| it.1).collect::<Vec<_>>(), [false, true]);
     // The same day once more, with yet another price: that day has one already.
-    let dearest = LITELLM.replace("\"input_cost_per_token\": 2.5e-06", "\"input_cost_per_token\": 6e-06");
+    let dearest =
+        LITELLM.replace("\"input_cost_per_token\": 2.5e-06", "\"input_cost_per_token\": 6e-06");
     let (_, merged) = after(&later, &dearest, "2026-11-20");
     assert_eq!(merged.added.len(), 0);
     assert!(merged.kept[0].1.contains("another price of it from 2026-11-20 on"), "{merged:?}");
@@ -233,7 +236,8 @@ model = "m-1"
 per_million = { input = "0" }
 "#,
     );
-    let told: Vec<_> = oddities(&rows).into_iter().map(|it| format!("{}: {}", it.id, it.what)).collect();
+    let told: Vec<_> =
+        oddities(&rows).into_iter().map(|it| format!("{}: {}", it.id, it.what)).collect();
     insta::assert_snapshot!(told.join("\n"), @r"
     a: it stands after a row of a later day, and hides that one
     a: it is there twice from 2026-01-01 on: the later row counts

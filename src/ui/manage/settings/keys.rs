@@ -92,8 +92,11 @@ async fn new_page(
     let OfTeam { team, place } = found;
     let rows = app_keys::list(app, &visit.visitor, &team.name).await?;
     let now = app.now();
-    let mut keys: Vec<_> =
-        rows.into_iter().map(|it| (KeyState::of(&it, now), it)).map(|(state, it)| (it, state)).collect();
+    let mut keys: Vec<_> = rows
+        .into_iter()
+        .map(|it| (KeyState::of(&it, now), it))
+        .map(|(state, it)| (it, state))
+        .collect();
     keys.sort_by_key(|it| !matches!(it.1, KeyState::Valid | KeyState::Replaced));
     let hidden = keys.len().saturating_sub(SHOWN_MAX);
     keys.truncate(SHOWN_MAX);

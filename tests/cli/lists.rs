@@ -94,7 +94,7 @@ fn a_file_in_json_gets_rows_too_and_mistakes_are_said() {
     let twice = "version = 1\ncurrency = \"USD\"\n".to_owned()
         + &"[[price]]\nid = \"a\"\nprovider = \"p\"\nmodel = \"m\"\nper_million = { input = \"1\" }\n".repeat(2);
     std::fs::write(folder.join("prices.toml"), twice).unwrap();
-    let odd = complains(folder, 1, &["prices", "check"]);
+    let odd = complains(folder, 2, &["prices", "check"]);
     assert!(odd.contains("a: it is there twice without a day: the later row counts"), "{odd}");
 }
 
@@ -122,9 +122,15 @@ fn a_recording_of_another_tool_becomes_a_cassette() {
     assert_eq!(says(folder, &import), "`cassettes/chat.jsonl` has got 1 of 1 calls\n");
     let cassette = std::fs::read_to_string(folder.join("cassettes/chat.jsonl")).unwrap();
     let entry: Value = serde_json::from_str(&cassette).unwrap();
-    assert_eq!((&entry["path"], &entry["response"]["status"]), (&json!("/v1/chat/completions"), &json!(200)));
+    assert_eq!(
+        (&entry["path"], &entry["response"]["status"]),
+        (&json!("/v1/chat/completions"), &json!(200))
+    );
     assert!(!cassette.contains("sk-very") && !cassette.contains("ada@example.org"), "{cassette}");
-    assert_eq!(says(folder, &import), "`cassettes/chat.jsonl` has got 0 of 1 calls, 1 were there\n");
+    assert_eq!(
+        says(folder, &import),
+        "`cassettes/chat.jsonl` has got 0 of 1 calls, 1 were there\n"
+    );
     std::fs::write(folder.join("chat.yaml"), RECORDING.replace("[]}'}", "[1]}'}")).unwrap();
     says(folder, &import);
     let cassette = std::fs::read_to_string(folder.join("cassettes/chat.jsonl")).unwrap();

@@ -324,7 +324,7 @@ fn check(session: &Session, path: &Path) -> anyhow::Result<Exit> {
             counted(rows.len(), "row")
         ))?;
     }
-    Ok(if odd.is_empty() { Exit::Passed } else { Exit::Failed })
+    Ok(if odd.is_empty() { Exit::Passed } else { Exit::Usage })
 }
 
 fn parse(path: &Path, text: &str) -> Result<PriceFile, Usage> {

@@ -203,7 +203,7 @@ fn rows(provider: &str, source: &str, model: &Model) -> Result<Vec<PriceRow>, St
             hours: hours.map(|it| Ok::<_, String>((time(it.0)?, time(it.1)?))).transpose()?,
             rates,
             above,
-            tier: std::collections::BTreeMap::new(),
+            tier: BTreeMap::new(),
         })
     };
     match &model.prices {

@@ -68,7 +68,12 @@ async fn the_capacity_of_a_model_is_measured_from_the_ledger_of_a_server_or_of_i
     elsewhere.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", bob)];
     let machine = Terminal::new();
     machine.says(&["team", "add", "shop"]);
-    let own = trunkline::store::Store::open(&machine.database()).await.unwrap();
+    let own = trunkline::store::Store::open(&format!(
+        "sqlite:{}",
+        machine.path("state/state.db").display()
+    ))
+    .await
+    .unwrap();
     let now = server.app.now();
     for store in [&server.app.store, &own] {
         for number in 1..=120 {

@@ -29,6 +29,7 @@ pub enum Action {
     },
     /// Make a key in the place of one, which works for a while yet
     Rotate {
+        /// Which one
         #[command(flatten)]
         which: Which,
         /// For how many hours the one before still works

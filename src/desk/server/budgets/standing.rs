@@ -39,7 +39,7 @@ impl Standing {
 }
 
 /// What an account comes to when its window ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Prospect {
     /// Money, where that is limited.
     pub money: Option<UsdNanos>,

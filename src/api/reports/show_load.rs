@@ -23,8 +23,9 @@ pub(super) struct LoadQuery {
     model: Option<String>,
 }
 
-/// Measures the load of the calls that providers have answered, as far as you may know of them: how many, how long, how
-/// many tokens, in all and in the busiest minute. Of the newest 200,000
+/// Measures the load of calls that providers have answered: how many, how long, how many tokens, at the busiest
+///
+/// As far as you may know of them, and of the newest 200,000.
 #[utoipa::path(
     get, path = "/spend/load", tag = "budgets",
     extensions(("x-access" = json!("signed-in"))),

@@ -34,6 +34,7 @@ Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://AD
 Examples:
   trunkline gateway --config gateway.toml
   trunkline gateway key create --team search shop --endpoint search --per-minute 600
+  trunkline gateway key rotate --team search shop --overlap-hours 48
   trunkline gateway --config gateway.toml --listen 127.0.0.1:4100"
 )]
 pub struct GatewayArgs {

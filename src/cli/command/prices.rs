@@ -29,7 +29,7 @@ was charged stays what it was.
 
 Examples:
   trunkline prices import model_prices_and_context_window.json --provider openai --provider anthropic
-  trunkline prices import api.json --model 'gpt-*' --into prices.toml --dry-run
+  trunkline prices import api.json --model 'gpt-*' --into prices.toml --from 2026-12-01 --dry-run
   trunkline prices show gpt-4.1-mini --provider openai
   trunkline prices check")]
 pub struct PricesArgs {

@@ -62,7 +62,7 @@ impl SpendQuery {
 
     pub(super) fn by(&self) -> SpendBy {
         let known = SpendBy::parse(&self.by).filter(|it| *it != SpendBy::Day);
-        known.unwrap_or(if self.team.is_empty() { SpendBy::Team } else { SpendBy::Project })
+        known.unwrap_or(if self.team.trim().is_empty() { SpendBy::Team } else { SpendBy::Project })
     }
 
     /// Its filters, without period and groups.

@@ -62,6 +62,8 @@ async fn a_key_is_made_shown_once_rotated_and_revoked() {
     assert_eq!(states, ["valid", "replaced"], "the newest first");
     assert_eq!(list["items"][0]["models"], json!(["m-*"]));
     server.clock.by_seconds(3601);
+    // The token was only good for an hour.
+    let bob = server.token("bob", &["admin"]).await;
     assert!(!works(&server, &first).await && works(&server, &second).await);
     let gone = server.call(&bob, Method::DELETE, (&format!("{KEYS}/app"), None)).await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{gone:?}");

@@ -2,7 +2,9 @@
 //! so that it is complete or not there at all.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::access::Place;
 use super::listing::{Entry, Kind, Listing, Submodules};
@@ -26,6 +28,10 @@ const OBJECTS_IN_CONTAINER: &str = "/trunkline-git";
 
 /// File names that are named in one warning.
 const NAMED_MAX: usize = 3;
+
+/// The kernel's clock of files goes on every 1 to 10 ms. A filesystem that is coarser than this is not
+/// waited for.
+const TICK_MAX: Duration = Duration::from_millis(20);
 
 /// Everything that a checkout depends on.
 pub(super) struct Request<'a> {
@@ -103,12 +109,24 @@ impl Request<'_> {
 /// The time that written files get: that of the checkout, as git does it, and as exact as the filesystem
 /// has it. (The time of the commit would be reproducible, but it can lie before that of build outputs
 /// which a cache brings from an older revision, and build tools would take those for up to date. So could
-/// the beginning of this second.)
+/// the beginning of this second, and so could this tick of the kernel's clock: it is waited out.)
 fn time_of(part: &Path) -> Result<Timespec, SourceError> {
-    use std::os::unix::fs::MetadataExt as _;
-    let made = fs::metadata(part);
-    let made = made.map_err(SourceError::failed(format!("reading `{}`", part.display())))?;
-    Ok(Timespec { tv_sec: made.mtime(), tv_nsec: made.mtime_nsec() })
+    let failed = || SourceError::failed(format!("reading `{}`", part.display()));
+    let folder = fs::File::open(part).map_err(failed())?;
+    let time = || -> std::io::Result<Timespec> {
+        let made = folder.metadata()?;
+        Ok(Timespec { tv_sec: made.mtime(), tv_nsec: made.mtime_nsec() })
+    };
+    let this_tick = time().map_err(failed())?;
+    for _ in 0..TICK_MAX.as_millis() {
+        std::thread::sleep(Duration::from_millis(1));
+        rustix::fs::futimens(&folder, &lock::NOW).map_err(|error| failed()(error.into()))?;
+        let now = time().map_err(failed())?;
+        if now != this_tick {
+            return Ok(now);
+        }
+    }
+    Ok(this_tick)
 }
 
 /// Removes a folder that may not exist.

@@ -1,6 +1,7 @@
 // A log as a list that draws only what is seen. What it asks of the server depends on where the reader is, and
 // not on how long the log is.
 
+import { tellNote } from "./log-pieces.js";
 import { PIECE, Sizes } from "./log-sizes.js";
 import { Windows } from "./log-windows.js";
 
@@ -191,17 +192,24 @@ export class LogList {
     for (const piece of seen) {
       const ready = this.windows.piece(piece);
       const there = this.#shown.get(piece);
-      if (there && (there === ready || !ready)) continue;
+      const isRenewed = this.windows.renewed.delete(piece);
+      if (there && ((there === ready && !isRenewed) || !ready)) continue;
       const element = ready ?? this.#blank(piece);
       this.#lay(piece, element);
-      if (there) there.replaceWith(element);
-      else this.#canvas.append(element);
+      if (!there) this.#canvas.insertBefore(element, this.#after(piece));
+      else if (there !== element) there.replaceWith(element);
       this.#shown.set(piece, element);
       if (ready) added.push(piece);
     }
     if (this.isWrapped && added.length) this.#measure(added);
     this.windows.want(seen, this.#direction);
     this.#told();
+  }
+
+  /** The drawn element that comes after a piece: keys and screen readers go by the order of elements. */
+  #after(piece) {
+    const later = [...this.#shown.keys()].filter((it) => it > piece);
+    return later.length ? this.#shown.get(Math.min(...later)) : null;
   }
 
   /** Pieces from one to another, without those that are folded away whole. */
@@ -219,7 +227,7 @@ export class LogList {
     for (const [piece, element] of this.#shown) {
       if (piece >= from && piece <= to) continue;
       held ??= this.#selected();
-      if (piece >= held[0] && piece <= held[1]) continue;
+      if ((piece >= held[0] && piece <= held[1]) || element.contains(document.activeElement)) continue;
       element.remove();
       this.#shown.delete(piece);
     }
@@ -299,9 +307,7 @@ export class LogList {
     const button = element.querySelector("button");
     button.textContent = section.title;
     button.setAttribute("aria-expanded", String(!this.sizes.folded.has(section.id)));
-    const note = element.querySelector("[data-note]");
-    note.textContent = section.note;
-    note.dataset.status = section.status;
+    tellNote(element, section);
     return element;
   }
 
@@ -349,19 +355,29 @@ export class LogList {
 
   /** There is more, or there are other heads. */
   learn({ lines, sections, isComplete }) {
-    const isOther = JSON.stringify(sections) !== JSON.stringify(this.sizes.sections);
+    const layout = (all) => JSON.stringify(all.map(({ id, first, title }) => [id, first, title]));
+    const isOther = layout(sections) !== layout(this.sizes.sections);
     Object.assign(this.sizes, { lines, sections });
     this.windows.isComplete = isComplete;
     this.windows.version += 1;
     if (isOther) {
       this.windows.rebuild();
       this.sizes.measured.clear();
+    } else {
+      this.#tellNotes(sections);
     }
     this.sizes.count();
     if (this.isFollowing) this.moveToEnd();
     else {
       this.#place();
       this.#draw();
+    }
+  }
+
+  #tellNotes(sections) {
+    const known = new Map(sections.map((it) => [it.id, it]));
+    for (const piece of this.windows.pieces()) {
+      for (const head of piece.querySelectorAll(".log-head")) tellNote(head, known.get(head.dataset.section));
     }
   }
 

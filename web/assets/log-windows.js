@@ -1,5 +1,6 @@
 // Windows of a log: asked of the server as HTML when they are wanted, kept for a while, cut into pieces.
 
+import { renew } from "./log-pieces.js";
 import { PIECE } from "./log-sizes.js";
 import { refresh } from "./trunkline.js";
 
@@ -18,6 +19,8 @@ export class Windows {
   /** Counts the news: a window that is older may lack lines. */
   version = 1;
   isComplete = false;
+  /** Pieces whose element is the same as before, with other content. */
+  renewed = new Set();
 
   /** `address` gives where a window is, `build` makes an element of lines, `changed` draws. */
   constructor(sizes, { address, build, changed }) {
@@ -40,15 +43,24 @@ export class Windows {
   clear() {
     for (const window of this.#all.values()) window.wanted?.abort();
     this.#all.clear();
+    this.renewed.clear();
   }
 
   /** Puts every piece together anew, of the same lines. */
   rebuild() {
     for (const { pieces } of this.#all.values()) {
       pieces?.forEach((element, piece) => {
-        pieces.set(piece, this.#build(piece, [...element.querySelectorAll("li")]));
+        const lines = [...element.querySelectorAll("li")].map((it) => it.cloneNode(true));
+        pieces.set(piece, this.#renew(piece, element, lines));
       });
     }
+  }
+
+  #renew(piece, old, lines) {
+    const fresh = this.#build(piece, lines);
+    if (!old) return fresh;
+    this.renewed.add(piece);
+    return renew(old, fresh);
   }
 
   /** Asks for the pieces that are seen, then for what comes next in the direction of reading; gives up the rest. */
@@ -114,8 +126,9 @@ export class Windows {
     const pieces = new Map();
     for (let at = 0; at < lines.length; at += PIECE) {
       const piece = (number * WINDOW + at) / PIECE;
-      const old = before?.lines > (piece + 1) * PIECE && before.pieces?.get(piece);
-      pieces.set(piece, old || this.#build(piece, lines.slice(at, at + PIECE)));
+      const old = before?.pieces?.get(piece);
+      const wasWhole = old && before.lines > (piece + 1) * PIECE;
+      pieces.set(piece, wasWhole ? old : this.#renew(piece, old, lines.slice(at, at + PIECE)));
     }
     return pieces;
   }

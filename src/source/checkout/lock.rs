@@ -13,6 +13,12 @@ use crate::source::SourceError;
 /// Where the lock files lie, in the folder of checkouts.
 pub(in crate::source) const LOCKS: &str = ".locks";
 
+/// That something was changed at this moment, by the clock that the kernel has for files.
+pub(super) const NOW: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+    last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
+};
+
 /// A held lock, also against other threads of this process. Freed when dropped.
 pub(in crate::source) struct Lock {
     file: File,
@@ -43,11 +49,7 @@ impl Lock {
 
     /// Records that the checkout was asked for just now.
     pub(in crate::source) fn mark_used(&self) {
-        let times = Timestamps {
-            last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-            last_modification: Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
-        };
-        if let Err(error) = rustix::fs::futimens(&self.file, &times) {
+        if let Err(error) = rustix::fs::futimens(&self.file, &NOW) {
             tracing::warn!(path = %self.path.display(), %error, "cannot record the use");
         }
     }

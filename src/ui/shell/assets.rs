@@ -45,6 +45,11 @@ const ASSETS: &[Asset] = &[
         bytes: include_bytes!("../../../web/assets/log-list.js"),
     },
     Asset {
+        name: "log-pieces.js",
+        kind: JAVASCRIPT,
+        bytes: include_bytes!("../../../web/assets/log-pieces.js"),
+    },
+    Asset {
         name: "log-sizes.js",
         kind: JAVASCRIPT,
         bytes: include_bytes!("../../../web/assets/log-sizes.js"),

@@ -1,6 +1,6 @@
 // Without a mouse: from the sign-in to an answer, and through every page from its top to its end.
 
-import { Findings, expect, expectEqual, facts, go, journey } from "../support/journey.mjs";
+import { Findings, expect, expectEqual, facts, go, journey, until } from "../support/journey.mjs";
 import { expectNoTrap, tabTo } from "../support/keys.mjs";
 import { pages } from "../support/pages.mjs";
 
@@ -39,6 +39,15 @@ await journey(async (open) => {
   await page.getByRole("button", { name: "Sign out" }).waitFor({ state: "visible" });
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Sign out" }).waitFor({ state: "hidden" });
+
+  // Lines come each second to a log that is followed, and who reads it stays where they are.
+  await go(page, pages(facts).find(([name]) => name === "stage-at-work")[1]);
+  const lines = page.locator(".log-number");
+  await until("lines of the log", async () => (await lines.count()) > 2);
+  await lines.nth(1).focus();
+  const before = await lines.count();
+  await until("two more lines", async () => (await lines.count()) > before + 1);
+  expectEqual(await page.evaluate(() => document.activeElement.textContent), "2", "the focus is on line");
 
   const findings = new Findings();
   const ada = await (await open()).signIn("ada");

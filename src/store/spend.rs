@@ -10,4 +10,5 @@ pub mod calls;
 pub mod lost;
 pub mod sums;
 pub mod points;
+pub mod hours;
 pub mod alerts;

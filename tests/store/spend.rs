@@ -24,6 +24,8 @@ on_each_database!(
     sums_are_made_for_whom_one_asks,
     sums_are_made_by_spans_of_time,
     calls_that_were_answered_say_how_large_a_load_is,
+    sums_are_the_same_when_hours_are_summed_up,
+    two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -331,6 +333,86 @@ async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {
     assert_eq!((sums[0].name.as_str(), sums[0].cost.0), ("nightly", 13));
     let first = SpendFilter { limit: 1, ..all };
     assert_eq!(points(SpendStep::Hour, None, first).await.len(), 1);
+}
+
+/// Two hundred calls over ten days, with a gap of three.
+fn long_ledger() -> Vec<CallRow> {
+    const HOUR: i64 = 3_600_000;
+    let models = ["claude", "gpt", "mini"];
+    let call = |number: i64| {
+        let day = if number < 100 { 0 } else { 3 };
+        let mut call = call(&format!("req_{number}"), &format!("run_{}", number % 7), number);
+        call.at = Timestamp(day * 24 * HOUR + number * HOUR + number * 61_007);
+        models[usize::try_from(number % 3).unwrap()].clone_into(&mut call.model);
+        if number % 5 == 0 {
+            "cache".clone_into(&mut call.origin);
+            call.avoided = UsdNanos(3);
+        }
+        if number % 11 == 0 {
+            call.attempt = 0;
+        }
+        call
+    };
+    (0..200).map(call).collect()
+}
+
+async fn sums_are_the_same_when_hours_are_summed_up(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    let odd = SpendFilter {
+        from: Timestamp(20 * HOUR + 1),
+        to: Timestamp(150 * HOUR + 77),
+        model: "gpt".to_owned(),
+        ..all.clone()
+    };
+    let run = SpendFilter { run: "run_3".to_owned(), ..all.clone() };
+    let names = ["claude".to_owned(), "mini".to_owned()];
+    let look = async || {
+        let mut seen = Vec::new();
+        for filter in [&all, &odd, &run] {
+            for by in [SpendBy::Model, SpendBy::Run, SpendBy::Day] {
+                let mut sums = store.sum_spend(by, filter).await.unwrap();
+                sums.sort_by(|a, b| a.name.cmp(&b.name));
+                seen.push(format!("{sums:?}"));
+            }
+            for step in [SpendStep::FiveMinutes, SpendStep::Hour, SpendStep::Day] {
+                for of in [None, Some((SpendBy::Model, &names[..]))] {
+                    let points = store.list_spend_points(step, of, filter).await.unwrap();
+                    seen.push(format!("{points:?}"));
+                }
+            }
+        }
+        seen
+    };
+    let before = look().await;
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(0));
+    let mut rounds = 1;
+    while store.sum_up_spend(Timestamp(160 * HOUR)).await.unwrap() {
+        assert_eq!(look().await, before, "after {rounds} rounds");
+        rounds += 1;
+    }
+    assert!((16..22).contains(&rounds), "{rounds}");
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(160 * HOUR));
+    assert_eq!(look().await, before);
+    // What is summed up is read from there: the ledger's own rows may go.
+    assert!(store.delete_calls(Timestamp(24 * HOUR), 999).await.unwrap() > 10);
+    let of_day = SpendFilter { to: Timestamp(24 * HOUR), ..all.clone() };
+    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap()[0].calls > 0);
+    assert!(store.delete_spend_hours(Timestamp(24 * HOUR)).await.unwrap() > 10);
+    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap().is_empty());
+    assert!(!store.sum_up_spend(Timestamp(100 * HOUR)).await.unwrap(), "never back");
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(160 * HOUR));
+}
+
+async fn two_that_sum_up_hours_at_the_same_time_count_nothing_twice(store: Store, _: &Database) {
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    let before = store.sum_spend(SpendBy::Team, &all).await.unwrap();
+    let until = Timestamp(400 * 3_600_000);
+    let work = async || while store.sum_up_spend(until).await.unwrap() {};
+    tokio::join!(work(), work(), work());
+    assert_eq!(store.sum_spend(SpendBy::Team, &all).await.unwrap(), before);
 }
 
 async fn calls_that_were_answered_say_how_large_a_load_is(store: Store, _: &Database) {

@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
-use super::sums::{SpendBy, SpendFilter, push_filter};
+use super::sums::{SpendBy, SpendFilter, push_filter, push_source};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::{Store, StoreError, with_db};
 
@@ -83,13 +83,18 @@ impl Store {
         if has_no_team || of.is_some_and(|it| it.1.is_empty()) {
             return Ok(Vec::new());
         }
+        // Sums of hours say nothing of shorter spans.
+        let summed_until = match step {
+            SpendStep::FiveMinutes => Timestamp(0),
+            SpendStep::Hour | SpendStep::Day => self.find_summed_until().await?,
+        };
         Ok(with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(step.sql()).push(" AS begun_at, ");
             sql.push(of.map_or("CAST('' AS TEXT)", |it| it.0.sql())).push(SUMS);
-            push_filter!(sql, filter);
+            push_source!(sql, filter, summed_until);
             if let Some((by, names)) = of {
-                sql.push(" AND ").push(by.sql()).push(" IN (");
+                sql.push(" WHERE ").push(by.sql()).push(" IN (");
                 let mut list = sql.separated(", ");
                 for name in names {
                     list.push_bind(name);
@@ -104,8 +109,7 @@ impl Store {
 }
 
 const SUMS: &str = " AS name,
-    CAST(SUM(CASE WHEN attempt > 0 THEN 1 ELSE 0 END) AS BIGINT) AS calls,
+    CAST(SUM(calls) AS BIGINT) AS calls,
     CAST(SUM(tokens) AS BIGINT) AS tokens,
     CAST(SUM(cost) AS BIGINT) AS cost,
-    CAST(SUM(avoided) AS BIGINT) AS avoided
-    FROM model_calls";
+    CAST(SUM(avoided) AS BIGINT) AS avoided";

@@ -122,11 +122,14 @@ pub struct SpendRow {
     pub lost: UsdNanos,
 }
 
-/// Adds the conditions. A macro, as the type of the builder differs by database.
+/// Adds the conditions, of the filter's span or of another. A macro, as the type of the builder differs by database.
 macro_rules! push_filter {
     ($sql:ident, $filter:ident) => {
-        $sql.push(" WHERE at >= ").push_bind($filter.from);
-        $sql.push(" AND at < ").push_bind($filter.to);
+        $crate::store::spend::sums::push_filter!($sql, $filter, $filter.from, $filter.to)
+    };
+    ($sql:ident, $filter:ident, $from:expr, $to:expr) => {
+        $sql.push(" WHERE at >= ").push_bind($from);
+        $sql.push(" AND at < ").push_bind($to);
         let columns = [
             (" AND organisation = ", &$filter.organisation),
             (" AND project = ", &$filter.project),
@@ -152,6 +155,19 @@ macro_rules! push_filter {
 }
 pub(super) use push_filter;
 
+/// Adds ` FROM (…) AS spent`: the rows that sums are made of, of hours that are summed up and of the ledger.
+macro_rules! push_source {
+    ($sql:ident, $filter:ident, $summed_until:expr) => {
+        let parts = $crate::store::spend::hours::parts($filter.from, $filter.to, $summed_until);
+        for (number, (source, from, to)) in parts.into_iter().enumerate() {
+            $sql.push(if number == 0 { " FROM (" } else { " UNION ALL " }).push(source);
+            $crate::store::spend::sums::push_filter!($sql, $filter, from, to);
+        }
+        $sql.push(") AS spent");
+    };
+}
+pub(super) use push_source;
+
 impl Store {
     /// Sums of calls, the dearest first.
     pub async fn sum_spend(
@@ -162,10 +178,11 @@ impl Store {
         if filter.teams.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
+        let summed_until = self.find_summed_until().await?;
         Ok(with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(by.sql()).push(SUMS);
-            push_filter!(sql, filter);
+            push_source!(sql, filter, summed_until);
             sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         }))
@@ -173,11 +190,10 @@ impl Store {
 }
 
 const SUMS: &str = " AS name,
-    CAST(SUM(CASE WHEN attempt > 0 THEN 1 ELSE 0 END) AS BIGINT) AS calls,
-    CAST(SUM(CASE WHEN origin <> 'live' THEN 1 ELSE 0 END) AS BIGINT) AS answered_here,
+    CAST(SUM(calls) AS BIGINT) AS calls,
+    CAST(SUM(answered_here) AS BIGINT) AS answered_here,
     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
     CAST(SUM(cost) AS BIGINT) AS cost,
     CAST(SUM(avoided) AS BIGINT) AS avoided,
-    CAST(SUM(CASE WHEN attempt = 0 THEN cost ELSE 0 END) AS BIGINT) AS lost
-    FROM model_calls";
+    CAST(SUM(lost) AS BIGINT) AS lost";

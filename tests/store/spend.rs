@@ -26,6 +26,7 @@ on_each_database!(
     calls_that_were_answered_say_how_large_a_load_is,
     sums_are_the_same_when_hours_are_summed_up,
     two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
+    a_call_counts_for_each_of_its_tags,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -413,6 +414,44 @@ async fn two_that_sum_up_hours_at_the_same_time_count_nothing_twice(store: Store
     let work = async || while store.sum_up_spend(until).await.unwrap() {};
     tokio::join!(work(), work(), work());
     assert_eq!(store.sum_spend(SpendBy::Team, &all).await.unwrap(), before);
+}
+
+async fn a_call_counts_for_each_of_its_tags(store: Store, _: &Database) {
+    let mut calls: Vec<_> = (0..4).map(|it| call(&format!("req_{it}"), "7", 10 + it)).collect();
+    "beta tenant=acme".clone_into(&mut calls[0].tags);
+    "beta".clone_into(&mut calls[1].tags);
+    "beta".clone_into(&mut calls[2].tags);
+    "other".clone_into(&mut calls[2].owner.team);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    // Written once more, as after a lost answer.
+    store.write_batch(&spender("p1", 2), &batch(2, &calls[..1], &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let sums = async |by, filter: SpendFilter| {
+        let rows = store.sum_spend(by, &filter).await.unwrap();
+        rows.into_iter().map(|it| (it.name, it.calls, it.cost.0)).collect::<Vec<_>>()
+    };
+    let row = |name: &str, calls, cost| (name.to_owned(), calls, cost);
+    assert_eq!(
+        sums(SpendBy::Tag, all.clone()).await,
+        [row("beta", 3, 33), row("tenant=acme", 1, 10)]
+    );
+    let shop = SpendFilter { teams: Some(vec!["shop".to_owned()]), ..all.clone() };
+    assert_eq!(
+        sums(SpendBy::Tag, shop.clone()).await,
+        [row("beta", 2, 21), row("tenant=acme", 1, 10)]
+    );
+    let beta = SpendFilter { tag: "beta".to_owned(), ..shop };
+    assert_eq!(sums(SpendBy::Team, beta.clone()).await, [row("shop", 2, 21)]);
+    let points = store.list_spend_points(SpendStep::Day, None, &beta).await.unwrap();
+    assert_eq!((points.len(), points[0].cost.0), (1, 21));
+    let names = ["tenant=acme".to_owned()];
+    let of = Some((SpendBy::Tag, &names[..]));
+    let points = store.list_spend_points(SpendStep::Day, of, &all).await.unwrap();
+    assert_eq!((points[0].name.as_str(), points[0].cost.0), ("tenant=acme", 10));
+    let rows = store.list_calls_of_run(&RunId("7".to_owned()), Default::default(), 9).await;
+    assert_eq!(rows.unwrap()[0].tags, "beta tenant=acme");
+    store.delete_calls(Timestamp(1000), 9).await.unwrap();
+    assert!(sums(SpendBy::Tag, all).await.is_empty());
 }
 
 async fn calls_that_were_answered_say_how_large_a_load_is(store: Store, _: &Database) {

@@ -14,7 +14,7 @@ use crate::http::{App, Json, Problem, Query, Visitor};
 pub(super) struct TrendQuery {
     /// `month` (this one, unless it is said), `today`, `7d`, `30d`, `90d` or `last-month`; days and months are UTC.
     period: Option<String>,
-    /// `team` (unless it is said), `project`, `pipeline`, `run`, `stage`, `endpoint` or `model`.
+    /// `team` (unless it is said), `project`, `pipeline`, `run`, `stage`, `endpoint`, `model` or `tag`.
     by: Option<String>,
     /// Only of this team.
     team: Option<String>,
@@ -30,6 +30,8 @@ pub(super) struct TrendQuery {
     endpoint: Option<String>,
     /// Only of this model.
     model: Option<String>,
+    /// Only with this tag of apps.
+    tag: Option<String>,
 }
 
 /// Shows what calls to models have cost over a period, as far as you may know of them, and what they come to at its end
@@ -59,6 +61,7 @@ pub(super) async fn show_spend_trend(
         stage: word(query.stage),
         endpoint: word(query.endpoint),
         model: word(query.model),
+        tag: word(query.tag),
         limit: u32::try_from(SERIES_MAX).unwrap_or(u32::MAX),
         ..Wanted::default()
     };

@@ -76,6 +76,8 @@ pub struct Wanted {
     pub endpoint: String,
     /// A model.
     pub model: String,
+    /// A tag of apps.
+    pub tag: String,
     /// Sums at most.
     pub limit: u32,
 }
@@ -96,6 +98,7 @@ impl Wanted {
             stage: self.stage,
             endpoint: self.endpoint,
             model: self.model,
+            tag: self.tag,
             limit: self.limit,
             ..SpendFilter::default()
         };

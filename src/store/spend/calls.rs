@@ -4,7 +4,7 @@ use sqlx::{FromRow, QueryBuilder};
 
 use super::sums::{SpendFilter, push_filter};
 use crate::model::{RunId, Timestamp, UsdNanos};
-use crate::store::{Store, StoreError, with_db, with_writer};
+use crate::store::{Store, StoreError, in_transaction, with_db};
 
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.
 pub(super) const CHUNK: usize = 200;
@@ -65,6 +65,8 @@ pub struct CallRow {
     pub first_token_ms: Option<i64>,
     /// Until the end.
     pub total_ms: i64,
+    /// What the app tells it apart by: words, each once.
+    pub tags: String,
 }
 
 /// Whose a call was.
@@ -106,8 +108,11 @@ pub(super) const INSERT: &str = "
         request, attempt, at, spender, key_name, organisation, team, project, pipeline, run, stage,
         endpoint, operation, provider, model, answered_by, origin, status, usage, input_tokens,
         output_tokens, cache_read_tokens, tokens, cost, avoided, reserved, overrun, price, price_from,
-        flags, first_token_ms, total_ms
+        flags, first_token_ms, total_ms, tags
     ) ";
+pub(super) const INSERT_TAGS: &str = "INSERT INTO call_tags (request, attempt, tag, at) ";
+/// Rows of one INSERT of tags.
+pub(super) const TAGS_CHUNK: usize = 1_000;
 const ANSWERED: &str = "SELECT at, total_ms, input_tokens, output_tokens, cost FROM model_calls";
 pub(super) const REPLACE: &str = "
     ON CONFLICT (request, attempt) DO UPDATE SET
@@ -158,9 +163,27 @@ macro_rules! insert_calls {
                         .push_bind(&it.price_from)
                         .push_bind(&it.flags)
                         .push_bind(it.first_token_ms)
-                        .push_bind(it.total_ms);
+                        .push_bind(it.total_ms)
+                        .push_bind(&it.tags);
                 })
                 .push(own::REPLACE)
+                .build()
+                .execute(&mut *$tx)
+                .await?;
+        }
+        let tags: Vec<_> = rows
+            .iter()
+            .flat_map(|it| it.tags.split_whitespace().map(move |tag| (it, tag)))
+            .collect();
+        for chunk in tags.chunks(own::TAGS_CHUNK) {
+            sqlx::QueryBuilder::new(own::INSERT_TAGS)
+                .push_values(chunk, |mut row, (it, tag)| {
+                    row.push_bind(&it.request)
+                        .push_bind(it.attempt)
+                        .push_bind(*tag)
+                        .push_bind(it.at);
+                })
+                .push(" ON CONFLICT DO NOTHING")
                 .build()
                 .execute(&mut *$tx)
                 .await?;
@@ -218,8 +241,11 @@ impl Store {
             DELETE FROM model_calls WHERE (request, attempt) IN (
                 SELECT request, attempt FROM model_calls WHERE at < $1 ORDER BY at LIMIT $2
             )";
-        Ok(with_writer!(self, db => {
-            sqlx::query(SQL).bind(before).bind(i64::from(limit)).execute(db).await?.rows_affected()
+        const TAGS: &str = "DELETE FROM call_tags WHERE at < $1";
+        Ok(in_transaction!(self, tx => {
+            sqlx::query(TAGS).bind(before).execute(&mut *tx).await?;
+            let gone = sqlx::query(SQL).bind(before).bind(i64::from(limit)).execute(&mut *tx);
+            gone.await?.rows_affected()
         }))
     }
 }

@@ -25,6 +25,18 @@ pub(super) const OF_CALLS: &str = "
         CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost
     FROM model_calls";
 
+/// The same with a row for each tag of a call.
+pub(super) const OF_TAGS: &str = "
+    SELECT at, organisation, team, project, pipeline, run, stage, endpoint, model, tag,
+        CASE WHEN attempt > 0 THEN 1 ELSE 0 END AS calls,
+        CASE WHEN origin <> 'live' THEN 1 ELSE 0 END AS answered_here,
+        input_tokens, output_tokens, tokens, cost, avoided,
+        CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost
+    FROM (
+        SELECT model_calls.*, call_tags.tag FROM model_calls JOIN call_tags
+            ON call_tags.request = model_calls.request AND call_tags.attempt = model_calls.attempt
+    ) AS tagged";
+
 /// A part of a span, and the table that it is read from.
 pub(super) type Part = (&'static str, Timestamp, Timestamp);
 

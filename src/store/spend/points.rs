@@ -92,7 +92,7 @@ impl Store {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(step.sql()).push(" AS begun_at, ");
             sql.push(of.map_or("CAST('' AS TEXT)", |it| it.0.sql())).push(SUMS);
-            push_source!(sql, filter, summed_until);
+            push_source!(sql, filter, of.map(|it| it.0), summed_until);
             if let Some((by, names)) = of {
                 sql.push(" WHERE ").push(by.sql()).push(" IN (");
                 let mut list = sql.separated(", ");

@@ -22,13 +22,15 @@ pub enum SpendBy {
     Endpoint,
     /// Each model that was asked for.
     Model,
+    /// Each word that apps tell their calls apart by; a call with several counts for each.
+    Tag,
     /// Each day, UTC: its first millisecond.
     Day,
 }
 
 impl SpendBy {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Team,
         Self::Project,
         Self::Pipeline,
@@ -36,6 +38,7 @@ impl SpendBy {
         Self::Stage,
         Self::Endpoint,
         Self::Model,
+        Self::Tag,
         Self::Day,
     ];
 
@@ -50,6 +53,7 @@ impl SpendBy {
             Self::Stage => "stage",
             Self::Endpoint => "endpoint",
             Self::Model => "model",
+            Self::Tag => "tag",
             Self::Day => "day",
         }
     }
@@ -69,7 +73,8 @@ impl SpendBy {
             | Self::Run
             | Self::Stage
             | Self::Endpoint
-            | Self::Model => self.as_str(),
+            | Self::Model
+            | Self::Tag => self.as_str(),
         }
     }
 }
@@ -97,6 +102,8 @@ pub struct SpendFilter {
     pub endpoint: String,
     /// Of this model.
     pub model: String,
+    /// With this tag.
+    pub tag: String,
     /// Sums at most: the largest ones.
     pub limit: u32,
 }
@@ -157,11 +164,20 @@ pub(super) use push_filter;
 
 /// Adds ` FROM (…) AS spent`: the rows that sums are made of, of hours that are summed up and of the ledger.
 macro_rules! push_source {
-    ($sql:ident, $filter:ident, $summed_until:expr) => {
-        let parts = $crate::store::spend::hours::parts($filter.from, $filter.to, $summed_until);
+    ($sql:ident, $filter:ident, $by:expr, $summed_until:expr) => {
+        use $crate::store::spend::hours as own;
+        let is_by_tag = $by == Some($crate::store::spend::sums::SpendBy::Tag);
+        let parts = if is_by_tag || !$filter.tag.is_empty() {
+            vec![(own::OF_TAGS, $filter.from, $filter.to)]
+        } else {
+            own::parts($filter.from, $filter.to, $summed_until)
+        };
         for (number, (source, from, to)) in parts.into_iter().enumerate() {
             $sql.push(if number == 0 { " FROM (" } else { " UNION ALL " }).push(source);
             $crate::store::spend::sums::push_filter!($sql, $filter, from, to);
+            if !$filter.tag.is_empty() {
+                $sql.push(" AND tag = ").push_bind(&$filter.tag);
+            }
         }
         $sql.push(") AS spent");
     };
@@ -182,7 +198,7 @@ impl Store {
         Ok(with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(by.sql()).push(SUMS);
-            push_source!(sql, filter, summed_until);
+            push_source!(sql, filter, Some(by), summed_until);
             sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         }))

@@ -14,7 +14,7 @@ use crate::ui::runs::{grouped, price};
 /// Rows that are shown, the dearest.
 pub(super) const ROWS_MAX: u32 = 100;
 /// What can be told apart here, and its name.
-pub(super) const GROUPS: [(SpendBy, &str); 7] = [
+pub(super) const GROUPS: [(SpendBy, &str); 8] = [
     (SpendBy::Team, "Team"),
     (SpendBy::Project, "Project"),
     (SpendBy::Pipeline, "Pipeline"),
@@ -22,6 +22,7 @@ pub(super) const GROUPS: [(SpendBy, &str); 7] = [
     (SpendBy::Run, "Run"),
     (SpendBy::Endpoint, "Endpoint"),
     (SpendBy::Model, "Model"),
+    (SpendBy::Tag, "Tag"),
 ];
 
 /// What stands in the address. What is empty is no filter.
@@ -37,6 +38,7 @@ pub(super) struct SpendQuery {
     pub(super) run: String,
     pub(super) endpoint: String,
     pub(super) model: String,
+    pub(super) tag: String,
 }
 
 impl SpendQuery {
@@ -53,6 +55,7 @@ impl SpendQuery {
             run: clean(self.run),
             endpoint: clean(self.endpoint),
             model: clean(self.model),
+            tag: clean(self.tag),
         }
     }
 
@@ -66,7 +69,7 @@ impl SpendQuery {
     }
 
     /// Its filters, without period and groups.
-    fn filters(&self) -> [(&'static str, &str); 7] {
+    fn filters(&self) -> [(&'static str, &str); 8] {
         [
             ("team", &self.team),
             ("project", &self.project),
@@ -75,6 +78,7 @@ impl SpendQuery {
             ("run", &self.run),
             ("endpoint", &self.endpoint),
             ("model", &self.model),
+            ("tag", &self.tag),
         ]
     }
 
@@ -93,6 +97,7 @@ impl SpendQuery {
             stage: self.stage.clone(),
             endpoint: self.endpoint.clone(),
             model: self.model.clone(),
+            tag: self.tag.clone(),
             limit: ROWS_MAX + 1,
             ..Wanted::default()
         };
@@ -117,6 +122,7 @@ impl SpendQuery {
             SpendBy::Stage => (&mut inner.stage, SpendBy::Run),
             SpendBy::Run => (&mut inner.run, SpendBy::Stage),
             SpendBy::Endpoint => (&mut inner.endpoint, SpendBy::Model),
+            SpendBy::Tag => (&mut inner.tag, SpendBy::Model),
             SpendBy::Model | SpendBy::Day => (&mut inner.model, SpendBy::Team),
         };
         name.clone_into(place);

@@ -63,7 +63,8 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     let now = server.app.now();
     let of = |request: &str, team: &str, usd: i64| call(request, team, usd, now);
     let store = &server.app.store;
-    spend(store, 1, of("req_1", "shop", 30), "shop/month").await;
+    let tagged = CallRow { tags: "tenant=acme".to_owned(), ..of("req_1", "shop", 30) };
+    spend(store, 1, tagged, "shop/month").await;
     spend(store, 2, CallRow { model: "<i>gpt".to_owned(), ..of("req_2", "shop", 10) }, "x").await;
     let cached = CallRow {
         origin: "cache".to_owned(),
@@ -95,6 +96,10 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     assert!(!models.text.contains("<i>gpt"), "{models:?}");
     let one = viewer.get("/spend?model=%3Ci%3Egpt&by=stage").await;
     says(&one, &["<b>$10.00</b>", "value=\"&#60;i&#62;gpt\""]);
+    let tags = viewer.get("/spend?by=tag").await;
+    says(&tags, &["tag=tenant%3Dacme\">tenant=acme</a>", "$30.00"]);
+    let tag = viewer.get("/spend?tag=tenant%3Dacme&by=model").await;
+    says(&tag, &["<b>$30.00</b>", "claude"]);
     let other = viewer.get("/spend?team=elsewhere").await;
     says(&other, &["No call fits.", "<b>$0.00</b>"]);
     let odd = viewer.get("/spend?period=%3Cb%3E&by=day&project=%22%3E%3Cb%3E").await;

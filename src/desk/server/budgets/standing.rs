@@ -131,7 +131,24 @@ fn read(money: Option<&Outlook>, tokens: Option<&Outlook>) -> Option<Prospect> {
     })
 }
 
+/// An estimate of tokens, with three digits that count.
 #[expect(clippy::cast_possible_truncation, reason = "saturates, and is an estimate")]
 fn whole(tokens: f64) -> i64 {
-    tokens.round() as i64
+    let tokens = tokens.max(0.0).round() as i64;
+    let mut unit = 1;
+    while tokens / unit >= 1000 {
+        unit *= 10;
+    }
+    tokens.saturating_add(unit / 2) / unit * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::whole;
+
+    #[test]
+    fn an_estimate_of_tokens_has_three_digits() {
+        let told = [0.4, 999.0, 82_801_575.0, 1e30].map(whole);
+        assert_eq!(told, [0, 999, 82_800_000, 9_220_000_000_000_000_000]);
+    }
 }

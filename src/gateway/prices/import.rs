@@ -69,7 +69,9 @@ pub fn read(json: &str, list: Option<List>) -> Result<(List, Listing), String> {
         Value::Object(it) if litellm::is_such(it) => Some(List::Litellm),
         Value::Object(it) if models_dev::is_such(it) => Some(List::ModelsDev),
         Value::Array(_) => Some(List::GenaiPrices),
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            None
+        }
     };
     let list = list.or(looks).ok_or("it looks like none of the lists that are known")?;
     let listing = match (list, &value) {

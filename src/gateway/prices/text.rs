@@ -37,11 +37,11 @@ pub fn toml(row: &PriceRow) -> String {
 fn push_rates(text: &mut String, rates: &Rates) {
     let million = rates.per_million.iter().map(|(class, it)| (word(*class), it.to_string()));
     let thousand = rates.per_thousand.iter().map(|(class, it)| (word(*class), it.to_string()));
-    push_table(text, "per_million", million.collect());
-    push_table(text, "per_thousand", thousand.collect());
+    push_table(text, "per_million", &million.collect::<Vec<_>>());
+    push_table(text, "per_thousand", &thousand.collect::<Vec<_>>());
 }
 
-fn push_table(text: &mut String, name: &str, pairs: Vec<(String, String)>) {
+fn push_table(text: &mut String, name: &str, pairs: &[(String, String)]) {
     if pairs.is_empty() {
         return;
     }

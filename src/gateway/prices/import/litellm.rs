@@ -79,8 +79,11 @@ fn set(row: &mut PriceRow, name: &str, value: &Value) -> Result<Option<()>, Stri
     }
     let rate = per_token(value).map_err(|why| format!("`{name}`: {why}"))?;
     let rates = match (field.tier, field.above) {
+        (None, Some(tokens)) => {
+            set_above(&mut row.above, tokens, (field.class, rate));
+            return Ok(Some(()));
+        }
         (Some(tier), _) => row.tier.entry(tier.to_owned()).or_default(),
-        (None, Some(tokens)) => above(&mut row.above, tokens),
         (None, None) => &mut row.rates,
     };
     if field.class == Class::Requests {
@@ -99,13 +102,15 @@ fn same_of_all(value: &Value) -> Option<Rate> {
     rates.all(|it| it == first).then_some(first)
 }
 
-fn above(all: &mut Vec<Above>, tokens: u64) -> &mut Rates {
-    let place = all.iter().position(|it| it.input_tokens == tokens);
-    let place = place.unwrap_or_else(|| {
-        all.push(Above { input_tokens: tokens, rates: Rates::default() });
-        all.len() - 1
-    });
-    &mut all[place].rates
+/// Sets a price of larger prompts.
+fn set_above(all: &mut Vec<Above>, tokens: u64, (class, rate): (Class, Rate)) {
+    if let Some(above) = all.iter_mut().find(|it| it.input_tokens == tokens) {
+        above.rates.per_million.insert(class, Decimal(rate));
+        return;
+    }
+    let mut rates = Rates::default();
+    rates.per_million.insert(class, Decimal(rate));
+    all.push(Above { input_tokens: tokens, rates });
 }
 
 /// What a field says the price of.
@@ -167,8 +172,11 @@ fn tiers(row: &mut PriceRow, entry: &Map<String, Value>) -> Result<(), String> {
         for (name, value) in tier {
             let Some(class) = class(name) else { continue };
             let rate = per_token(value).map_err(|why| format!("`{name}` of a tier: {why}"))?;
-            let rates = if from == 0 { &mut row.rates } else { above(&mut row.above, from) };
-            rates.per_million.insert(class, Decimal(rate));
+            if from == 0 {
+                row.rates.per_million.insert(class, Decimal(rate));
+            } else {
+                set_above(&mut row.above, from, (class, rate));
+            }
         }
     }
     Ok(())

@@ -8,8 +8,9 @@
 //! `max(0, (L + b * (0.9 + 0.9^2 + … + 0.9^h)) * f_k)`, where `L` is the line's value at the last span.
 //!
 //! Without a slope `L` is the mean. A trend that goes on for ever is believed by nobody, so it fades (a damped
-//! trend: Gardner, 1985). Of the present span counts what is left of it. The range is 1.28 times the root of the sum of
-//! squares of what was off before: four of five such periods would lie in it, were the spans independent.
+//! trend: Gardner, 1985). Of the present span counts what is left of it. The range is 1.28 standard deviations of
+//! what spans were off before, times the root of the spans to come: four of five such periods would end in it, were
+//! spans independent.
 
 /// Spans without which nothing is said.
 pub const SPANS_MIN: usize = 3;

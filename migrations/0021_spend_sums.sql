@@ -1,3 +1,11 @@
+-- Keys of apps say when they were used last, and are replaced by others of their name while they still work.
+
+ALTER TABLE gateway_keys ADD COLUMN used_at BIGINT; -- to the minute
+ALTER TABLE gateway_keys ADD COLUMN replaced_at BIGINT; -- since when another one has its name
+DROP INDEX gateway_keys_by_name;
+CREATE UNIQUE INDEX gateway_keys_by_name ON gateway_keys (team, name)
+    WHERE revoked_at IS NULL AND replaced_at IS NULL AND attempt = '';
+
 -- Sums of the ledger by hour, so that what was spent long ago is read from few rows. The ledger stays the truth.
 
 CREATE TABLE spend_hours (
@@ -29,3 +37,17 @@ CREATE TABLE spend_summed (
     until_at BIGINT NOT NULL
 );
 INSERT INTO spend_summed (id, until_at) VALUES (1, 0);
+
+-- Words by which apps tell their calls apart (`x-trunkline-tags`): with spaces between, and a row each to sum by.
+
+ALTER TABLE model_calls ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE call_tags (
+    request TEXT   NOT NULL,
+    attempt BIGINT NOT NULL,
+    tag     TEXT   NOT NULL,
+    at      BIGINT NOT NULL, -- as of the call
+    PRIMARY KEY (request, attempt, tag)
+);
+CREATE INDEX call_tags_by_time ON call_tags (at);
+CREATE INDEX call_tags_by_tag ON call_tags (tag, at);

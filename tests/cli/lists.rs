@@ -24,7 +24,7 @@ fn complains(folder: &Path, code: i32, arguments: &[&str]) -> String {
     text + &String::from_utf8_lossy(&output.stdout)
 }
 
-/// A list as LiteLLM has it, in which a model costs so much a token.
+/// A list as `LiteLLM` has it, in which a model costs so much a token.
 fn list(folder: &Path, input: f64) {
     let list = json!({
         "gpt-9": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": input, "output_cost_per_token": 1e-5 },

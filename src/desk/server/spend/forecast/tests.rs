@@ -107,7 +107,7 @@ proptest! {
         prop_assert!(path.windows(2).all(|it| it[0] <= it[1]));
         match pace.used_up_after(room, rest) {
             Some(after) => {
-                prop_assert!(after >= 0.0 && after <= of_present + spans as f64 + 1e-9);
+                prop_assert!(after >= 0.0 && after <= of_present + f64::from(u32::try_from(spans).unwrap()) + 1e-9);
                 prop_assert!(forecast.total - spent >= room - 1e-6 * room.max(1.0));
             }
             None => prop_assert!(forecast.total - spent <= room + 1e-6 * room.max(1.0)),

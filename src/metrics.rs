@@ -37,6 +37,8 @@ pub struct Stock {
     pub deliveries: i64,
     /// Statuses that a forge has not got.
     pub statuses: i64,
+    /// Calls that are made later and have not ended, by state.
+    pub queue_items: Vec<(&'static str, i64)>,
 }
 
 /// A request was answered. `route` is a template of ours.
@@ -78,6 +80,16 @@ pub fn delivery_processed(outcome: &'static str) {
 /// A status was tried to be posted: `posted`, `later`, `failed` or `given_up`.
 pub fn status_posted(outcome: &'static str) {
     METRICS.status_posts.with_label_values(&[outcome]).inc();
+}
+
+/// A call that was made later has ended: `done`, `failed` or `cancelled`.
+pub fn queue_item_ended(state: &'static str) {
+    METRICS.queue_ended.with_label_values(&[state]).inc();
+}
+
+/// Somebody was told of such an end: `sent`, `later` or `failed`.
+pub fn queue_webhook(outcome: &'static str) {
+    METRICS.queue_webhooks.with_label_values(&[outcome]).inc();
 }
 
 /// A trace was sent, or not.
@@ -128,6 +140,7 @@ mod tests {
             oldest_queued_milliseconds: 1500,
             deliveries: 4,
             statuses: 5,
+            queue_items: vec![("queued", 6)],
         };
         let text = as_text(&stock);
         for line in [
@@ -139,6 +152,8 @@ mod tests {
             "trunkline_oldest_queued_seconds 1.5",
             "trunkline_deliveries_backlog 4",
             "trunkline_statuses_backlog 5",
+            r#"trunkline_queue_items{state="queued"} 6"#,
+            r#"trunkline_queue_items{state="running"} 0"#,
         ] {
             assert!(text.contains(&format!("\n{line}\n")), "no `{line}` in\n{text}");
         }

@@ -13,7 +13,6 @@ use crate::store::{Store, StoreError};
 
 mod notice;
 mod message;
-mod signature;
 mod subscriptions;
 mod derive;
 mod budgets;

@@ -9,6 +9,7 @@ pub mod rules;
 pub mod team;
 mod source;
 pub mod rotation;
+pub mod signature;
 
 pub use keys::{KeyError, Keyring};
 pub use mask::Masker;

@@ -5,3 +5,5 @@
 mod world;
 #[path = "gateway/clients.rs"]
 mod clients;
+#[path = "gateway/queue.rs"]
+mod queue;

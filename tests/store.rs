@@ -28,6 +28,8 @@ mod leases;
 mod opening;
 #[path = "store/outbox.rs"]
 mod outbox;
+#[path = "store/queue.rs"]
+mod queue;
 #[path = "store/reports.rs"]
 mod reports;
 #[path = "store/requests.rs"]

@@ -32,6 +32,7 @@ pub mod audit;
 pub mod gateway;
 pub mod budget;
 pub mod spend;
+pub mod queue;
 pub mod capacity;
 pub mod prices;
 pub mod cassette;
@@ -120,6 +121,8 @@ pub enum Subcommand {
     Budget(budget::BudgetArgs),
     /// Show what calls to models have cost
     Spend(spend::SpendArgs),
+    /// Submit calls to models that a gateway makes later, and see to them
+    Queue(queue::QueueArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Take what models cost out of public lists, look it up, and look through a price file
@@ -150,6 +153,7 @@ impl Subcommand {
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
             Self::Gateway(args) if !args.is_about_a_server() => Some("gateway"),
+            Self::Queue(_) => Some("queue"),
             Self::Prices(_) => Some("prices"),
             Self::Cassette(_) => Some("cassette"),
             Self::Backup(_) => Some("backup"),
@@ -258,6 +262,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Audit(args) => audit::execute(session, &args).await,
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
+        Subcommand::Queue(args) => queue::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Capacity(args) => Box::pin(capacity::execute(session, &args)).await,
         Subcommand::Prices(args) => prices::execute(session, &args),

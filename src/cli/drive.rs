@@ -213,7 +213,9 @@ impl<'a> Foreground<'a> {
         let origin = gateway::origin(self.session, named, (&repository, &self.secrets));
         let Some(origin) = origin else { return Ok(None) };
         let owner = format!("run-{run}");
-        let set_up = gateway::SetUp { origin: &origin, model_calls: self.args.model_calls };
+        let model_calls = self.args.model_calls;
+        let set_up =
+            gateway::SetUp { origin: &origin, model_calls, queue: gateway::QueuePart::None };
         let started = gateway::start(self.session, self.state, (set_up, &owner)).await?;
         Ok(Some(started.0))
     }

@@ -3,7 +3,7 @@
 
 mod address;
 mod call;
-mod connect;
+pub mod connect;
 mod error;
 mod sse;
 pub mod accounts;

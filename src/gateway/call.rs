@@ -21,6 +21,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response};
+use tokio_util::sync::CancellationToken;
 
 use super::budget::scope::Subject;
 use super::cache::keeper::{Expected, Keeper};
@@ -33,7 +34,7 @@ use super::ledger::Origin;
 use super::ledger::notes::Notes;
 use super::route::{self, Fate, Step};
 use super::server::Core;
-use super::settings::CassetteMode;
+use super::settings::{CassetteMode, Limits};
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
@@ -77,6 +78,10 @@ pub struct Call {
     pub(super) violation: Mutex<Option<Violation>>,
     /// What was found in it before it went out.
     pub(super) flags: Vec<&'static str>,
+    /// The gateway's limits, or those of the queue.
+    pub(super) limits: Limits,
+    /// Ends it; what it has used until then is settled.
+    pub(super) stop: Option<CancellationToken>,
 }
 
 /// What the request asks for, on its own feet.
@@ -127,6 +132,7 @@ impl Call {
             }
             let mut response = headers::refused(&refusal, dialect);
             self.tell_flags(&mut response);
+            response.extensions_mut().insert(refusal);
             response
         })
     }
@@ -149,7 +155,7 @@ impl Call {
             )));
         }
         let (mut attempt, mut last) = (0, None);
-        for round in 0..self.core.limits.attempts {
+        for round in 0..self.limits.attempts {
             if round > 0 && attempt == 0 {
                 break;
             }
@@ -157,7 +163,7 @@ impl Call {
                 tokio::time::sleep(pause(round)).await;
             }
             for step in &steps {
-                if attempt >= self.core.limits.attempts {
+                if attempt >= self.limits.attempts {
                     break;
                 }
                 if !self.core.breakers().admits(step.way, self.core.clock.now()) {
@@ -207,9 +213,9 @@ impl Call {
                 return Err(Failure::Final(refusal));
             }
         };
-        let limit = self.core.limits.first_token_ms.into();
+        let limit = self.limits.first_token_ms.into();
         let sent = Instant::now();
-        match self.core.upstream.send(request, limit).await {
+        match self.unless_stopped(self.core.upstream.send(request, limit)).await {
             Ok(response) => self.received(response, prepared, step, sent).await,
             Err(error) => Err(self.lost(&error, prepared, step)),
         }
@@ -228,18 +234,36 @@ impl Call {
         Ok(request)
     }
 
+    /// What a provider gives, unless somebody wants the end of the call before.
+    async fn unless_stopped<T>(
+        &self,
+        work: impl Future<Output = Result<T, UpstreamError>>,
+    ) -> Result<T, UpstreamError> {
+        let Some(stop) = &self.stop else { return work.await };
+        stop.run_until_cancelled(work).await.unwrap_or(Err(UpstreamError::Stopped))
+    }
+
     /// A provider that did not answer. What may have reached it is charged: the prompt, by count.
     fn lost(&self, error: &UpstreamError, prepared: Prepared, step: &Step<'_>) -> Failure {
+        if matches!(error, UpstreamError::Stopped) {
+            self.core.breakers().release(step.way);
+            prepared.settlement.settle_prompt();
+            return Failure::Final(Refusal::Upstream(error.to_string()));
+        }
         self.note(step, Fate::Failed, None);
         let refusal = match error {
             UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
             UpstreamError::Unreachable(_)
             | UpstreamError::Broken(_)
+            | UpstreamError::Stopped
             | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
         };
         match error {
             UpstreamError::Unreachable(_) => prepared.settlement.cancel(),
-            UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::TooLarge(_) => {
+            UpstreamError::Broken(_)
+            | UpstreamError::Timeout(_)
+            | UpstreamError::Stopped
+            | UpstreamError::TooLarge(_) => {
                 prepared.settlement.settle_prompt();
             }
         }
@@ -263,9 +287,9 @@ impl Call {
             return self.stream(response, prepared, step, sent).await;
         }
         let (head, body) = response.into_parts();
-        let limits = &self.core.limits;
-        let body = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into()).await;
-        let body = match body {
+        let limits = &self.limits;
+        let whole = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into());
+        let body = match self.unless_stopped(whole).await {
             Ok(body) => body,
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
@@ -306,7 +330,7 @@ impl Call {
     ) -> Failure {
         self.note(step, fate, headers::retry_after(response.headers()));
         let (head, body) = response.into_parts();
-        let limit = self.core.limits.first_token_ms.into();
+        let limit = self.limits.first_token_ms.into();
         let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
         let told = Told {
             attempt: prepared.attempt,
@@ -335,9 +359,10 @@ impl Call {
         sent: Instant,
     ) -> Result<Response<Answer>, Failure> {
         let (head, mut body) = response.into_parts();
-        let limits = &self.core.limits;
+        let limits = &self.limits;
         let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
-        let first = match upstream::first_piece(&mut body, limit).await {
+        let first = upstream::first_piece(&mut body, limit);
+        let first = match self.unless_stopped(first).await {
             Ok(first) => first,
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };

@@ -117,7 +117,15 @@ impl Keys {
 
     /// The key of a text, unless it is unknown or has ended.
     pub async fn find(&self, text: &str, now: Timestamp) -> Result<Option<Arc<Held>>, StoreError> {
-        let digest = digest(text);
+        self.find_digest(digest(text), now).await
+    }
+
+    /// The key of a digest.
+    pub async fn find_digest(
+        &self,
+        digest: [u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Arc<Held>>, StoreError> {
         let held = self.here.read().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
         if let Some(held) = held {
             return Ok(held.if_valid(now));

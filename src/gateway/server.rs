@@ -7,6 +7,7 @@ pub mod journal;
 pub mod stages;
 pub mod doors;
 pub mod secret;
+pub mod queue;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -39,6 +40,7 @@ use super::settings::{CassetteMode, Limits, UnknownPrice};
 use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
+use queue::Queue;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
@@ -91,6 +93,8 @@ pub struct Core {
     pub guard: Guard,
     /// Answers that are kept.
     pub cache: Option<Arc<Cache>>,
+    /// Calls that are made later.
+    pub queue: Option<Arc<Queue>>,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.
@@ -149,6 +153,7 @@ impl Core {
 /// Serves until `stop`, and then until the calls that are there are done or [`GOODBYE`] is over.
 pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
     core.tasks.spawn(sweep(core.clone(), stop.clone()));
+    core.tasks.spawn(queue::serve(core.clone(), stop.clone()));
     accept(core.clone(), listener, stop).await;
     finish(&core, GOODBYE).await;
 }

@@ -10,6 +10,7 @@ use super::guard::settings::Guardrail;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
+use super::server::queue::settings::QueueSettings;
 use crate::model::Milliseconds;
 use crate::provider::Dialect;
 
@@ -39,6 +40,8 @@ pub struct Settings {
     pub cassette_mode: CassetteMode,
     /// What is kept of answers; nothing, when it is not there.
     pub cache: Option<CacheSettings>,
+    /// Calls that are made later; there are none, when it is not there.
+    pub queue: Option<QueueSettings>,
     /// Rules about content.
     #[serde(rename = "guardrail", default)]
     pub guardrails: Vec<Guardrail>,

@@ -10,3 +10,4 @@ mod guarded;
 mod raw;
 mod cuts;
 mod broken;
+mod queued;

@@ -44,6 +44,9 @@ pub struct Metrics {
     pub(super) status_posts: IntCounterVec,
     pub(super) statuses_backlog: IntGauge,
     pub(super) traces: IntCounterVec,
+    pub(super) queue_items: IntGaugeVec,
+    pub(super) queue_ended: IntCounterVec,
+    pub(super) queue_webhooks: IntCounterVec,
     pub(super) store_read_seconds: Histogram,
     pub(super) store_write_seconds: Histogram,
     resident: IntGauge,
@@ -92,6 +95,9 @@ impl Metrics {
             status_posts: maker.counters("trunkline_status_posts_total", "Statuses that this process has tried to post.", &["outcome"]),
             statuses_backlog: maker.gauge("trunkline_statuses_backlog", "Statuses in the database that a forge has not got."),
             traces: maker.counters("trunkline_traces_exported_total", "Traces that were sent to the collector.", &["outcome"]),
+            queue_items: maker.gauges("trunkline_queue_items", "Calls to models in the database that are made later.", &["state"]),
+            queue_ended: maker.counters("trunkline_queue_items_ended_total", "Calls that were made later and ended here.", &["state"]),
+            queue_webhooks: maker.counters("trunkline_queue_webhooks_total", "Tries of this process to tell of such ends.", &["outcome"]),
             store_read_seconds: store.with_label_values(&["read"]),
             store_write_seconds: store.with_label_values(&["write"]),
             resident: maker.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
@@ -111,6 +117,10 @@ impl Metrics {
         }
         #[expect(clippy::cast_precision_loss, reason = "ages are far below 2^53")]
         self.oldest_queued_seconds.set(stock.oldest_queued_milliseconds as f64 / 1000.0);
+        for state in ["queued", "running"] {
+            let found = stock.queue_items.iter().find(|(it, _)| *it == state);
+            self.queue_items.with_label_values(&[state]).set(found.map_or(0, |(_, count)| *count));
+        }
         self.deliveries_backlog.set(stock.deliveries);
         self.statuses_backlog.set(stock.statuses);
         let (used, total) = self.slots.count();

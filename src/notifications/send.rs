@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::notice::Notice;
 use super::subscriptions::Form;
-use super::{NotificationError, Notifications, Undelivered, message, signature};
+use super::{NotificationError, Notifications, Undelivered, message};
 use crate::model::{Milliseconds, Timestamp};
 use crate::outgoing::Answer;
+use crate::secrets::signature;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
 

@@ -1,11 +1,11 @@
 //! Who is told what: making, changing and removing subscriptions. Addresses and secrets are sealed, and not
 //! shown again.
 
+use super::Notifications;
 use super::notice::EventKind;
-use super::{Notifications, signature};
 use crate::model::{Milliseconds, ProjectId, TeamId, Timestamp};
 use crate::outgoing::OutgoingError;
-use crate::secrets::SealError;
+use crate::secrets::{SealError, signature};
 use crate::store::StoreError;
 use crate::store::audit::AuditRow;
 use crate::store::intake::subscriptions::SubscriptionRow;

@@ -34,6 +34,13 @@ pub enum Refusal {
         /// The limit, in calls a minute.
         limit: u64,
     },
+    /// More waits already than may.
+    Full {
+        /// When to come again.
+        retry_after: Milliseconds,
+        /// What is full, and how much it holds.
+        message: String,
+    },
     /// A rule about content.
     Guardrail {
         /// The rule.
@@ -82,7 +89,10 @@ impl Refusal {
         if !self.may_be_tried_again() {
             headers.push(("x-should-retry", "false".to_owned()));
         }
-        if let Self::Rate { retry_after, .. } | Self::Unavailable { retry_after } = self {
+        if let Self::Rate { retry_after, .. }
+        | Self::Full { retry_after, .. }
+        | Self::Unavailable { retry_after } = self
+        {
             headers.push(("retry-after", retry_after.0.div_ceil(1000).max(1).to_string()));
             headers.push(("retry-after-ms", retry_after.0.max(1).to_string()));
         }
@@ -124,7 +134,11 @@ impl Refusal {
     fn may_be_tried_again(&self) -> bool {
         matches!(
             self,
-            Self::Rate { .. } | Self::Upstream(_) | Self::Unavailable { .. } | Self::Timeout(_)
+            Self::Rate { .. }
+                | Self::Full { .. }
+                | Self::Upstream(_)
+                | Self::Unavailable { .. }
+                | Self::Timeout(_)
         )
     }
 
@@ -138,6 +152,7 @@ impl Refusal {
             | Self::Unreadable(_)
             | Self::TooLarge { .. }
             | Self::Rate { .. }
+            | Self::Full { .. }
             | Self::CassetteMiss { .. }
             | Self::Upstream(_)
             | Self::Unavailable { .. }
@@ -145,7 +160,9 @@ impl Refusal {
         }
     }
 
-    fn message(&self) -> String {
+    /// What is wrong, for people.
+    #[must_use]
+    pub fn message(&self) -> String {
         match self {
             Self::Unauthorized => "the key is missing, unknown or expired".to_owned(),
             Self::Forbidden(what)
@@ -156,7 +173,9 @@ impl Refusal {
             Self::TooLarge { limit_bytes } => {
                 format!("the body is larger than {limit_bytes} bytes")
             }
-            Self::Budget { message, .. } | Self::CassetteMiss { message } => message.clone(),
+            Self::Budget { message, .. }
+            | Self::Full { message, .. }
+            | Self::CassetteMiss { message } => message.clone(),
             Self::Rate { limit, retry_after } => {
                 format!("more than {limit} calls a minute; free in {} ms", retry_after.0)
             }
@@ -182,6 +201,7 @@ impl Refusal {
             }
             Self::Budget { .. } => (402, "insufficient_quota", "budget_exceeded", "billing_error"),
             Self::Rate { .. } => (429, "requests", "rate_limit_exceeded", "rate_limit_error"),
+            Self::Full { .. } => (429, "requests", "queue_full", "rate_limit_error"),
             Self::Guardrail { .. } => {
                 (422, "invalid_request_error", "guardrail", "invalid_request_error")
             }

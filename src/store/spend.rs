@@ -12,3 +12,4 @@ pub mod sums;
 pub mod points;
 pub mod hours;
 pub mod alerts;
+pub mod queue;

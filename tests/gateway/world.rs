@@ -1,6 +1,7 @@
 //! The fake provider in this process, and the built gateway before it.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -66,6 +67,19 @@ window = "day"
 usd = "0.000001"
 "#;
 
+/// Starts the gateway of a folder; gives its address.
+fn start(folder: &Path) -> (Child, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    command.env_clear().envs(KEYS).env("HOME", folder);
+    command.env("TRUNKLINE_PRIVATE_HOSTS", "127.0.0.1");
+    command.arg("gateway").arg("--config").arg(folder.join("gateway.toml")).stdout(Stdio::piped());
+    let mut gateway = command.spawn().unwrap();
+    let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let said = lines.find_map(|it| Some(it.split_once("listens on ")?.1.to_owned()));
+    std::thread::spawn(move || lines.for_each(drop));
+    (gateway, said.unwrap())
+}
+
 /// The texts of the keys.
 const KEYS: [(&str, &str); 5] = [
     ("PROVIDER_KEY", "sk-provider"),
@@ -95,6 +109,11 @@ impl Drop for World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With more at the end of the gateway's file.
+    pub(crate) fn with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
@@ -103,15 +122,30 @@ impl World {
         runtime.spawn(fake::serve(listener, charged.clone(), stop.clone()));
         std::fs::write(folder.path().join("prices.toml"), PRICES).unwrap();
         let file = folder.path().join("gateway.toml");
-        std::fs::write(&file, GATEWAY.replace("{fake}", &fake)).unwrap();
+        std::fs::write(&file, GATEWAY.replace("{fake}", &fake) + more).unwrap();
+        let (gateway, url) = start(folder.path());
+        Self { folder, charged, gateway, url, stop, runtime }
+    }
+
+    /// Kills the gateway as a power cut would, and starts the next one.
+    pub(crate) fn kill(&mut self) {
+        self.gateway.kill().unwrap();
+        self.gateway.wait().unwrap();
+        (self.gateway, self.url) = start(self.folder.path());
+    }
+
+    /// A command at this gateway, with its good key.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
-        command.env_clear().envs(KEYS).env("HOME", folder.path());
-        command.arg("gateway").arg("--config").arg(&file).stdout(Stdio::piped());
-        let mut gateway = command.spawn().unwrap();
-        let mut lines = BufReader::new(gateway.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let said = lines.find_map(|it| Some(it.split_once("listens on ")?.1.to_owned()));
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { folder, charged, gateway, url: said.unwrap(), stop, runtime }
+        command.env_clear().env("HOME", self.folder.path()).current_dir(self.folder.path());
+        command.env("TRUNKLINE_GATEWAY_URL", &self.url).env("TRUNKLINE_GATEWAY_KEY", "tl-good");
+        command.args(arguments);
+        command
+    }
+
+    /// Puts a file where commands find it.
+    pub(crate) fn put(&self, name: &str, text: &str) {
+        std::fs::write(self.folder.path().join(name), text).unwrap();
     }
 
     /// Stops the gateway as a person would; gives the calls in its ledger, and what the fake has charged.

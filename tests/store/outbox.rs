@@ -7,6 +7,7 @@ use trunkline::store::access::teams::TeamRow;
 use trunkline::store::intake::badges::BadgeAccess;
 use trunkline::store::intake::outbox::NotificationRow;
 use trunkline::store::intake::subscriptions::SubscriptionRow;
+use trunkline::store::spend::queue::{QueueBounds, QueueItemRow};
 
 use crate::databases::{Database, on_each_database};
 
@@ -146,12 +147,22 @@ fn project(team: TeamId) -> ProjectRow {
 
 /// A key is deleted when no text is sealed with it: one that is not counted could not be opened any more.
 async fn every_sealed_text_is_known_so_that_its_key_stays(store: Store, database: &Database) {
+    let text = str::to_owned;
     let subscription = subscription(&store).await;
     store.insert_project(&project(subscription.team)).await.unwrap();
     assert_eq!(store.count_sealed("sealed").await.unwrap(), 2);
     database.execute("UPDATE projects SET hook_secret = 'sealed', credential = 'sealed'").await;
     database.execute("UPDATE subscriptions SET former_secret = 'sealed'").await;
     assert_eq!(store.count_sealed("sealed").await.unwrap(), 5);
+    let item = QueueItemRow {
+        request: text("sealed"),
+        webhook: text("sealed"),
+        ..QueueItemRow::default()
+    };
+    let bounds = QueueBounds { items_of_line: 1, bytes: 1 };
+    store.submit_queue_item(&item, bounds).await.unwrap();
+    database.execute("UPDATE queue_items SET answer = 'sealed'").await;
+    assert_eq!(store.count_sealed("sealed").await.unwrap(), 8);
 }
 
 async fn who_may_see_badges_is_kept_apart(store: Store, _: &Database) {

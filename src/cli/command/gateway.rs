@@ -2,6 +2,7 @@
 
 pub mod key;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,12 +15,19 @@ use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
 use crate::gateway::ledger::{Ledger, Sum, SumName};
 use crate::gateway::server::journal::Journal;
+use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{self, MissingKeys, Outside};
 use crate::gateway::server::{self, Core};
 use crate::gateway::settings::{self, Settings};
+use crate::outgoing::Outgoing;
+use crate::secrets::keys::{KeyFile, KeyProvider};
+use crate::secrets::{Keyring, Sealer};
+use crate::store::Store;
 
 /// Where it listens when nobody says.
 const LISTEN: &str = "127.0.0.1:4100";
+/// The keys that seal what the queue keeps, beside the gateway's file.
+const QUEUE_KEYS: &str = "queue.keys";
 
 /// Arguments of `trunkline gateway`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +73,7 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
     if let Some(Action::Key(action)) = &args.action {
         return key::execute(session, action).await;
     }
-    let (settings, core) = core(session)?;
+    let (settings, core) = core(session).await?;
     let address = args.listen.as_ref().or(settings.listen.as_ref());
     let address = address.map_or(LISTEN, String::as_str);
     let listener = TcpListener::bind(address).await;
@@ -99,7 +107,7 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
     Ok(Exit::Passed)
 }
 
-fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
+async fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
     let Some(path) = &session.config else {
         let message = "the gateway needs a file of its own";
         return Err(Usage::new(message, "name it with `--config FILE`; see docs/gateway.md").into());
@@ -112,6 +120,7 @@ fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
     let settings = settings::read(&text).map_err(wrong)?;
     let variable = |name: &str| session.environment.get(name).map(str::to_owned);
     let folder = path.parent().unwrap_or(&session.folder).to_owned();
+    let queue = queue_parts(session, &settings, &folder).await?;
     let outside = Outside {
         variables: &variable,
         folder,
@@ -119,9 +128,34 @@ fn core(session: &Session) -> anyhow::Result<(Settings, Arc<Core>)> {
         store: None,
         missing_keys: MissingKeys::Refuse,
         ledger: None,
+        queue,
     };
     let core = set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
     Ok((settings, core))
+}
+
+/// What the queue of a gateway alone is kept with: a database, and a file with the keys that seal what is in it.
+async fn queue_parts(
+    session: &Session,
+    settings: &Settings,
+    folder: &Path,
+) -> anyhow::Result<Option<QueueParts>> {
+    let Some(queue) = &settings.queue else { return Ok(None) };
+    let Some(url) = &queue.database else {
+        let message = "`[queue]` of the gateway's file has no `database`";
+        let help = "a gateway alone needs one, such as `database = \"sqlite:queue.db\"`";
+        return Err(Usage::new(message, help).into());
+    };
+    let url = match url.strip_prefix("sqlite:") {
+        Some(file) => format!("sqlite:{}", folder.join(file).display()),
+        None => url.clone(),
+    };
+    let store = Store::open(&url).await?;
+    let key = KeyProvider::File(KeyFile::open(&folder.join(QUEUE_KEYS))?);
+    let keyring = Keyring::new(key, Vec::new());
+    let sealer = Sealer::new(store.clone(), keyring, Arc::clone(&session.clock));
+    let outgoing = Outgoing::new(session.settings.forges.private_hosts.clone())?;
+    Ok(Some(QueueParts { store, sealer, outgoing }))
 }
 
 async fn open_journal(session: &Session, name: &str, core: &Core) -> anyhow::Result<Journal> {

@@ -175,7 +175,8 @@ impl Serving<'_> {
 async fn start_gateway(session: &Session, state: &State) -> anyhow::Result<Option<Arc<Stages>>> {
     let Some(path) = session.settings.gateway_file.clone() else { return Ok(None) };
     let origin = gateway::Origin::Named(path);
-    let set_up = gateway::SetUp { origin: &origin, model_calls: None };
+    let queue = gateway::QueuePart::OfServer;
+    let set_up = gateway::SetUp { origin: &origin, model_calls: None, queue };
     let (gateway, settings) = gateway::start(session, state, (set_up, "server")).await?;
     gateway::listen_for_apps(&gateway, &settings).await?;
     Ok(Some(gateway))

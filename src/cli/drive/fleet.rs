@@ -133,7 +133,8 @@ impl Engine {
         let issuer = access::auth(session, state)?;
         let gateway = match session.settings.gateway_file.clone().map(gateway::Origin::Named) {
             Some(origin) => {
-                let set_up = gateway::SetUp { origin: &origin, model_calls: None };
+                let queue = gateway::QueuePart::OfServer;
+                let set_up = gateway::SetUp { origin: &origin, model_calls: None, queue };
                 Some(gateway::start(session, state, (set_up, "worker")).await?.0)
             }
             None => None,

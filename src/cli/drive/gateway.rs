@@ -8,14 +8,17 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 
 use crate::cli::failure::Usage;
+use crate::cli::keys;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::gateway::ledger::Ledger;
 use crate::gateway::ledger::stored::BookParts;
 use crate::gateway::server;
+use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{MissingKeys, Outside};
 use crate::gateway::server::stages::{Place, Stages};
 use crate::gateway::settings::{self, CassetteMode, Settings};
+use crate::outgoing::Outgoing;
 
 /// The gateway's file in a repository, for runs from a terminal.
 pub const FILE: &str = "trunkline.gateway.toml";
@@ -83,6 +86,17 @@ pub struct SetUp<'a> {
     pub origin: &'a Origin<'a>,
     /// What cassettes are for, whatever the file says.
     pub model_calls: Option<ModelCalls>,
+    /// Whether calls are made later here.
+    pub queue: QueuePart,
+}
+
+/// A process's part in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePart {
+    /// None: nobody is there later.
+    None,
+    /// That of a server or worker.
+    OfServer,
 }
 
 /// Starts the gateway for the stages that this process runs. `owner` names its address.
@@ -111,6 +125,14 @@ pub async fn start(
         Origin::Named(_) => session.environment.get(name).map(str::to_owned),
         Origin::Found(_, secrets) => secrets.get(name).cloned(),
     };
+    let queue = match (set_up.queue, &settings.queue) {
+        (QueuePart::OfServer, Some(_)) => Some(QueueParts {
+            store: state.store.clone(),
+            sealer: keys::sealer(session, state)?,
+            outgoing: Outgoing::new(session.settings.forges.private_hosts.clone())?,
+        }),
+        _ => None,
+    };
     let books = BookParts {
         store: state.store.clone(),
         name: owner.to_owned(),
@@ -124,6 +146,7 @@ pub async fn start(
         store: Some(state.store.clone()),
         missing_keys: MissingKeys::Tell,
         ledger: Some(Arc::new(ledger)),
+        queue,
     };
     let core = server::set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
     let place = Place { folder: state.folder.join("gateway"), owner: owner.to_owned() };

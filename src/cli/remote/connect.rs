@@ -16,10 +16,7 @@ const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// What speaks HTTP, with more authorities than those of the system where a file names some. It follows no
 /// redirect: the token is only for the server that was named.
-pub(super) fn client(
-    proxies: &ProxySettings,
-    ca: Option<&Path>,
-) -> anyhow::Result<reqwest::Client> {
+pub fn client(proxies: &ProxySettings, ca: Option<&Path>) -> anyhow::Result<reqwest::Client> {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)

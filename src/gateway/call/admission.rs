@@ -16,6 +16,7 @@ use crate::gateway::call::answer::Answer;
 use crate::gateway::cassette::Cassette;
 use crate::gateway::keys::{Held, Key};
 use crate::gateway::server::Core;
+use crate::gateway::server::queue::doors;
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
@@ -94,8 +95,34 @@ async fn admit(
             let (method, path) = (&head.method, head.uri.path());
             return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
+        Wanted::Queue => {
+            let body = read(core, body).await?;
+            return doors::answer(core, &held.key, (&head, &body)).await.map(Admitted::Shelf);
+        }
     };
     let body = read(core, body).await?;
+    let arrived = Arrived { id, at, started, operation, headers: head.headers, body };
+    call_of(core, key, arrived).map(|it| Admitted::Call(Box::new(it)))
+}
+
+/// A request for a model, with its body.
+#[derive(Debug)]
+pub(in crate::gateway) struct Arrived {
+    pub(in crate::gateway) id: u128,
+    pub(in crate::gateway) at: Timestamp,
+    pub(in crate::gateway) started: Instant,
+    pub(in crate::gateway) operation: Operation,
+    pub(in crate::gateway) headers: HeaderMap,
+    pub(in crate::gateway) body: Bytes,
+}
+
+/// The call that a request with a key asks for.
+pub(in crate::gateway) fn call_of(
+    core: &Arc<Core>,
+    key: &Key,
+    arrived: Arrived,
+) -> Result<Call, Refusal> {
+    let Arrived { id, at, started, operation, headers, body } = arrived;
     let asked = asked(operation, &body)?;
     if key.models.as_ref().is_some_and(|it| !it.matches(&asked.model)) {
         let what = format!("this key may not call the model `{}`", asked.model);
@@ -113,7 +140,7 @@ async fn admit(
         mode,
         cassette,
         notes: key.notes.clone(),
-        headers: head.headers,
+        headers,
         body,
         asked,
         keeping: Mutex::default(),
@@ -122,9 +149,11 @@ async fn admit(
         screen: Mutex::default(),
         violation: Mutex::default(),
         flags: Vec::new(),
+        limits: core.limits,
+        stop: None,
     };
     name_endpoint(&mut call);
-    Ok(Admitted::Call(Box::new(call)))
+    Ok(call)
 }
 
 /// What a request is for.
@@ -133,6 +162,8 @@ enum Wanted {
     Models(models::Which),
     /// The cache as programs use it themselves.
     Shelf,
+    /// Calls that are made later.
+    Queue,
 }
 
 /// What is known before the body is read: whose request it is, and what for.
@@ -144,6 +175,7 @@ async fn before_body(
     let path = head.uri.path();
     let wanted = match head.method {
         _ if path.starts_with(shelf::PREFIX) => Some(Wanted::Shelf),
+        _ if doors::is_path(path) && core.queue.is_some() => Some(Wanted::Queue),
         Method::POST => Operation::of_path(path).map(Wanted::Call),
         Method::GET => models::of_path(path).map(Wanted::Models),
         _ => None,
@@ -156,7 +188,8 @@ async fn before_body(
         Refusal::Unavailable { retry_after: KEYS_AGAIN }
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
-    if matches!(wanted, Wanted::Call(_) | Wanted::Shelf) {
+    let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;
+    if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
     }
     Ok((held, wanted))
@@ -218,7 +251,7 @@ fn cassette(core: &Core, key: &Key) -> Result<(CassetteMode, Option<Arc<Cassette
 }
 
 /// `authorization: Bearer` as `OpenAI` has it, or `x-api-key` as Anthropic.
-fn key_text(headers: &HeaderMap) -> Option<&str> {
+pub(in crate::gateway) fn key_text(headers: &HeaderMap) -> Option<&str> {
     let own = headers.get("x-api-key").and_then(|it| it.to_str().ok());
     own.or_else(|| {
         let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;

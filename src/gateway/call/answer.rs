@@ -182,6 +182,12 @@ impl Live {
         live
     }
 
+    /// Whether it has come to its proper end, and no rule about content has stopped it.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.meter.outcome().is_whole() && self.stopped().is_none()
+    }
+
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(piece) = self.ready.pop_front() {

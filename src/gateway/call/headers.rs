@@ -205,7 +205,7 @@ pub(super) fn is_stream<T>(response: &Response<T>) -> bool {
 }
 
 /// When a provider wants to see the next call.
-pub(super) fn retry_after(headers: &HeaderMap) -> Option<Milliseconds> {
+pub(in crate::gateway) fn retry_after(headers: &HeaderMap) -> Option<Milliseconds> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
     let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|it| it * 1000.0))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]

@@ -84,7 +84,7 @@ impl Call {
         estimate: Amount,
     ) -> Result<Reserved, Refusal> {
         let now = self.core.clock.now();
-        let deadline = now.plus(self.core.limits.total_ms).plus(GRACE);
+        let deadline = now.plus(self.limits.total_ms).plus(GRACE);
         let call = Reservation { id, subject, estimate, deadline };
         self.core.ledger.reserve(call, now).await.map_err(|it| match it {
             NotReserved::Refused(it) => {

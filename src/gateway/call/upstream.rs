@@ -33,6 +33,9 @@ pub enum UpstreamError {
     /// The answer is larger than allowed.
     #[error("the answer of the provider is larger than {0} bytes")]
     TooLarge(u64),
+    /// Somebody wanted the end of the call; the provider may be doing its work.
+    #[error("the call was stopped")]
+    Stopped,
 }
 
 /// Calls providers. Each lane has connections of its own, so that no call waits for another thread.

@@ -55,6 +55,7 @@ impl Notes {
             | Refusal::Unreadable(_)
             | Refusal::TooLarge { .. }
             | Refusal::Rate { .. }
+            | Refusal::Full { .. }
             | Refusal::Guardrail { .. }
             | Refusal::Upstream(_)
             | Refusal::Unavailable { .. }

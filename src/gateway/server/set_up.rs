@@ -9,6 +9,7 @@ use hyper::header::{HeaderName, HeaderValue};
 use tokio_util::task::TaskTracker;
 
 use super::lanes::{self, Lanes};
+use super::queue::{Queue, QueueParts};
 use super::{Core, Provider};
 use crate::gateway::cache::Cache;
 use crate::gateway::cache::remote::Remote;
@@ -39,6 +40,8 @@ pub struct Outside<'a> {
     pub missing_keys: MissingKeys,
     /// The ledger, where it is in the store; else one in memory is made.
     pub ledger: Option<Arc<Ledger>>,
+    /// What calls that are made later are kept and told with, where this process has a part in them.
+    pub queue: Option<QueueParts>,
 }
 
 /// What happens when the variable with a provider's key is not set.
@@ -81,6 +84,8 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let cache = cache_of(settings, outside, &tasks)?.map(Arc::new);
     let upstream =
         Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
+    let queue = settings.queue.clone().zip(outside.queue.clone());
+    let queue = queue.map(|(its, parts)| Queue::new(its, parts, outside.clock.clone()));
     Ok(Arc::new(Core {
         limits: settings.limits,
         providers,
@@ -97,6 +102,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         redactor,
         guard,
         cache,
+        queue: queue.map(Arc::new),
         upstream,
         clock: outside.clock.clone(),
         tasks,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::ledger::Ledger;
+use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{self, MissingKeys, Outside};
 use crate::gateway::server::{self, Core};
 use crate::gateway::settings;
@@ -38,7 +39,7 @@ per_million = { input = 1, output = 10 }
 pub(super) const KEY: &str = "tl-test-key";
 
 #[derive(Debug)]
-struct Now;
+pub(super) struct Now;
 
 impl Clock for Now {
     fn now(&self) -> Timestamp {
@@ -88,6 +89,15 @@ impl World {
     }
 
     pub(super) async fn in_folder(folder: tempfile::TempDir, more: &str) -> Self {
+        Self::with_queue(folder, more, None).await
+    }
+
+    /// With a part in the queue of a store.
+    pub(super) async fn with_queue(
+        folder: tempfile::TempDir,
+        more: &str,
+        queue: Option<QueueParts>,
+    ) -> Self {
         let (stop, provider_stop) = (CancellationToken::new(), CancellationToken::new());
         let (charged, tasks) = (Arc::new(Charged::default()), TaskTracker::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -131,6 +141,7 @@ impl World {
             store: None,
             missing_keys: MissingKeys::Refuse,
             ledger: None,
+            queue,
         };
         let core = set_up::core(&settings, &outside).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -181,12 +192,25 @@ impl World {
 
     pub(super) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
         let mut request = Request::get(format!("{}{path}", self.address));
-        request = request.header("authorization", format!("Bearer {KEY}"));
+        if !headers.iter().any(|it| it.0 == "authorization") {
+            request = request.header("authorization", format!("Bearer {KEY}"));
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::default()).unwrap();
         read(self.client.request(request).await.unwrap()).await
+    }
+
+    pub(super) async fn delete(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let mut request = Request::delete(format!("{}{path}", self.address));
+        if !headers.iter().any(|it| it.0 == "authorization") {
+            request = request.header("authorization", format!("Bearer {KEY}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(self.client.request(request.body(Full::default()).unwrap()).await.unwrap()).await
     }
 
     /// Waits until no call is open.
@@ -216,6 +240,15 @@ impl World {
         let lines = self.ledger().take_lines();
         let lines = lines.iter().map(|it| serde_json::from_str::<Value>(it).unwrap());
         lines.filter_map(|it| it.get("call").cloned()).collect()
+    }
+
+    /// Ends the gateway while its provider goes on.
+    pub(super) async fn leave(self) {
+        self.stop.cancel();
+        self.core.tasks.close();
+        let ended = tokio::time::timeout(Duration::from_secs(10), self.core.tasks.wait());
+        ended.await.expect("nothing hangs");
+        self.end().await;
     }
 
     pub(super) async fn end(self) -> tempfile::TempDir {

@@ -56,12 +56,17 @@ impl Store {
             with_db!(self, db => sqlx::query_as(RUNS).fetch_all(db).await?);
         let oldest: Option<Timestamp> =
             with_db!(self, db => sqlx::query_scalar(OLDEST).fetch_one(db).await?);
+        let state = |(word, count): (String, i64)| {
+            let state = if word == "queued" { "queued" } else { "running" };
+            (state, count)
+        };
         let known = |(word, count): (String, i64)| Some((RunStatus::parse(&word)?.as_str(), count));
         Ok(Stock {
             runs: runs.into_iter().filter_map(known).collect(),
             oldest_queued_milliseconds: oldest.map_or(0, |it| now.0.saturating_sub(it.0).max(0)),
             deliveries: with_db!(self, db => sqlx::query_scalar(DELIVERIES).fetch_one(db).await?),
             statuses: with_db!(self, db => sqlx::query_scalar(STATUSES).fetch_one(db).await?),
+            queue_items: self.count_queue_items().await?.into_iter().map(state).collect(),
         })
     }
 }

@@ -48,7 +48,7 @@ macro_rules! column {
 }
 
 /// All columns with sealed texts. Who adds one to the schema adds it here.
-pub const SEALED_COLUMNS: [SealedColumn; 8] = [
+pub const SEALED_COLUMNS: [SealedColumn; 11] = [
     column!("secrets", "secrets", "sealed"),
     column!("signing keys", "signing_keys", "private_key"),
     column!("kept answers", "requests", "answer"),
@@ -57,6 +57,9 @@ pub const SEALED_COLUMNS: [SealedColumn; 8] = [
     column!("addresses of subscriptions", "subscriptions", "target"),
     column!("secrets of subscriptions", "subscriptions", "secret"),
     column!("former secrets of subscriptions", "subscriptions", "former_secret"),
+    column!("requests of the queue", "queue_items", "request"),
+    column!("answers of the queue", "queue_items", "answer"),
+    column!("webhooks of the queue", "queue_items", "webhook"),
 ];
 
 /// One sealed text.

@@ -13,22 +13,24 @@ const PREFIX: &str = "whsec_";
 
 /// The headers of one webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Headers {
+pub struct Headers {
     /// Its id, the same at every try.
-    pub(super) id: String,
+    pub id: String,
     /// Seconds since 1970, of this try.
-    pub(super) timestamp: String,
+    pub timestamp: String,
     /// One signature for each secret, with spaces between them.
-    pub(super) signature: String,
+    pub signature: String,
 }
 
 /// A new secret of 32 random bytes.
-pub(super) fn new_secret() -> String {
-    format!("{PREFIX}{}", STANDARD.encode(crate::secrets::random_bytes::<32>()))
+#[must_use]
+pub fn new_secret() -> String {
+    format!("{PREFIX}{}", STANDARD.encode(super::random_bytes::<32>()))
 }
 
 /// Signs a body with every secret: who verifies knows the old or the new one while they change.
-pub(super) fn sign(id: &str, now: Timestamp, body: &str, secrets: &[String]) -> Headers {
+#[must_use]
+pub fn sign(id: &str, now: Timestamp, body: &str, secrets: &[String]) -> Headers {
     let timestamp = (now.0 / 1000).to_string();
     let signatures: Vec<String> =
         secrets.iter().map(|it| signature(it, &format!("{id}.{timestamp}.{body}"))).collect();

@@ -11,6 +11,7 @@ on_each_database![
     a_key_of_an_attempt_is_found_until_it_is_deleted_or_long_expired,
     a_team_has_one_valid_key_of_a_name,
     a_key_is_replaced_and_goes_on_for_a_while,
+    a_replaced_key_is_ended_with_the_one_in_its_place,
     a_key_that_has_ended_makes_room_for_another,
     a_key_says_when_it_was_used_last,
 ];
@@ -106,6 +107,11 @@ async fn a_key_is_replaced_and_goes_on_for_a_while(store: Store, _: &Database) {
     assert!(store.rotate_gateway_key(&of_app("d3", 20, None), Timestamp(90)).await.unwrap());
     assert_eq!(expires_at("d2").await, (Some(Timestamp(40)), Some(Timestamp(20))));
     assert_eq!(expires_at("d1").await, (Some(Timestamp(50)), Some(Timestamp(10))));
+}
+
+async fn a_replaced_key_is_ended_with_the_one_in_its_place(store: Store, _: &Database) {
+    store.save_gateway_key(&of_app("d1", 1, None)).await.unwrap();
+    assert!(store.rotate_gateway_key(&of_app("d2", 10, None), Timestamp(50)).await.unwrap());
     let taken = store.save_gateway_key(&of_app("d4", 21, None)).await;
     assert!(matches!(taken, Err(StoreError::Taken { .. })), "{taken:?}");
     let elsewhere = GatewayKeyRow { team: "t2".to_owned(), ..of_app("d5", 22, None) };

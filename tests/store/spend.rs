@@ -25,6 +25,7 @@ on_each_database!(
     sums_are_made_by_spans_of_time,
     calls_that_were_answered_say_how_large_a_load_is,
     sums_are_the_same_when_hours_are_summed_up,
+    what_is_summed_up_is_read_from_there,
     two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
     a_call_counts_for_each_of_its_tags,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
@@ -396,9 +397,16 @@ async fn sums_are_the_same_when_hours_are_summed_up(store: Store, _: &Database) 
     assert!((16..22).contains(&rounds), "{rounds}");
     assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(160 * HOUR));
     assert_eq!(look().await, before);
-    // What is summed up is read from there: the ledger's own rows may go.
+}
+
+async fn what_is_summed_up_is_read_from_there(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    while store.sum_up_spend(Timestamp(160 * HOUR)).await.unwrap() {}
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    // The ledger's own rows may go.
     assert!(store.delete_calls(Timestamp(24 * HOUR), 999).await.unwrap() > 10);
-    let of_day = SpendFilter { to: Timestamp(24 * HOUR), ..all.clone() };
+    let of_day = SpendFilter { to: Timestamp(24 * HOUR), ..all };
     assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap()[0].calls > 0);
     assert!(store.delete_spend_hours(Timestamp(24 * HOUR)).await.unwrap() > 10);
     assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap().is_empty());

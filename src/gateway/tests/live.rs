@@ -171,8 +171,9 @@ async fn an_app_names_its_endpoint_and_a_key_stays_with_its_own() {
     };
     assert_eq!((call("search").await, call("chat").await), (402, 200));
     world.settled().await;
-    assert_eq!(world.rows()[0]["subject"]["endpoint"], "chat");
-    assert_eq!(world.rows()[0]["tags"], "beta tenant=acme");
+    let rows = world.rows();
+    assert_eq!(rows[0]["subject"]["endpoint"], "chat");
+    assert_eq!(rows[0]["tags"], "beta tenant=acme");
     world.end().await;
 }
 

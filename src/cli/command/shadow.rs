@@ -91,7 +91,7 @@ fn line(shadow: &Value) -> String {
     format!(
         "{}  {} % for {what}; {} made, {} dropped by this process",
         text("name"),
-        number("percent"),
+        shadow.get("percent").and_then(Value::as_f64).unwrap_or_default(),
         number("made"),
         number("dropped")
     )

@@ -33,6 +33,7 @@ pub mod gateway;
 pub mod budget;
 pub mod spend;
 pub mod queue;
+pub mod shadow;
 pub mod capacity;
 pub mod backup;
 pub mod restore;
@@ -121,6 +122,8 @@ pub enum Subcommand {
     Spend(spend::SpendArgs),
     /// Submit calls to models that a gateway makes later, and see to them
     Queue(queue::QueueArgs),
+    /// Compare a candidate with the model or prompt whose calls it answers as well
+    Shadow(shadow::ShadowArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Write everything that a server keeps into one file, while it runs
@@ -148,6 +151,7 @@ impl Subcommand {
             Self::Completions(_) => Some("completions"),
             Self::Gateway(_) => Some("gateway"),
             Self::Queue(_) => Some("queue"),
+            Self::Shadow(_) => Some("shadow"),
             Self::Capacity(_) => Some("capacity"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
@@ -254,6 +258,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
         Subcommand::Queue(args) => queue::execute(session, &args).await,
+        Subcommand::Shadow(args) => shadow::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,

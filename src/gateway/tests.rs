@@ -11,3 +11,4 @@ mod raw;
 mod cuts;
 mod broken;
 mod queued;
+mod mirrored;

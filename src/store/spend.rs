@@ -11,3 +11,4 @@ pub mod lost;
 pub mod sums;
 pub mod alerts;
 pub mod queue;
+pub mod shadow;

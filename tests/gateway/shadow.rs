@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::world::World;
 
 const PAGE: &str = include_str!("../../docs/shadow.md");
@@ -66,5 +64,4 @@ fn a_person_and_a_gate_see_how_a_candidate_does() {
     assert_eq!((of("good"), of("shadow/mini")), (10, 10));
     let cost: i64 = calls.iter().map(|it| it["cost"].as_i64().unwrap()).sum();
     assert_eq!(cost, charged);
-    let _each: Vec<Value> = calls;
 }

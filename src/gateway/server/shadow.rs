@@ -137,8 +137,7 @@ impl Shadows {
                 Some(text) => Some(Arc::new(Schema::read(&text).map_err(wrong)?)),
                 None => None,
             };
-            let counts = (AtomicU64::new(0), AtomicU64::new(0));
-            let (made, dropped) = counts;
+            let (made, dropped) = (AtomicU64::new(0), AtomicU64::new(0));
             all.push(Arc::new(Shadow { settings: it.clone(), prompt, schema, made, dropped }));
         }
         let (sender, receiver) = mpsc::channel(WAITING);

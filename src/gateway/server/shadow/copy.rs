@@ -36,7 +36,7 @@ pub(super) async fn make(core: &Arc<Core>, job: Job, stop: CancellationToken) {
     let id = core.new_id();
     let copied = match call(core, &sample, (id, &notes, &stop)) {
         Ok(call) => answered(call, &stop).await,
-        Err(refusal) => Seen { reason: refusal.message(), ..Seen::default() },
+        Err(_) => Seen { reason: "refused".to_owned(), ..Seen::default() },
     };
     let Some(seen) = whole(primary, patience(core).into(), &stop).await else { return };
     if stop.is_cancelled() {
@@ -91,7 +91,11 @@ fn rewritten(shadow: &Shadow, operation: Operation, body: &Bytes) -> Result<Byte
         match operation {
             Operation::Messages => drop(fields.insert("system".to_owned(), json!(prompt))),
             Operation::Responses => drop(fields.insert("instructions".to_owned(), json!(prompt))),
-            _ => prompt_of_chat(fields.get_mut("messages"), prompt),
+            Operation::ChatCompletions
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Moderations
+            | Operation::CountTokens => prompt_of_chat(fields.get_mut("messages"), prompt),
         }
     }
     Ok(Bytes::from(request.to_string()))
@@ -101,10 +105,11 @@ fn rewritten(shadow: &Shadow, operation: Operation, body: &Bytes) -> Result<Byte
 fn prompt_of_chat(messages: Option<&mut Value>, prompt: &str) {
     let Some(messages) = messages.and_then(Value::as_array_mut) else { return };
     let is_prompt =
-        |it: &Value| it.get("role").is_some_and(|it| it == "system" || it == "developer");
-    match messages.iter_mut().find(|it| is_prompt(it)) {
+        |it: &Value| matches!(it.get("role").and_then(Value::as_str), Some("system" | "developer"));
+    match messages.iter().position(is_prompt).and_then(|it| messages.get_mut(it)) {
         Some(Value::Object(message)) => drop(message.insert("content".to_owned(), json!(prompt))),
-        _ => messages.insert(0, json!({"role": "system", "content": prompt})),
+        Some(_) => {}
+        None => messages.insert(0, json!({"role": "system", "content": prompt})),
     }
 }
 
@@ -154,8 +159,10 @@ async fn whole(primary: Primary, patience: Duration, stop: &CancellationToken) -
 
 fn pair(sample: &Sample, seen: &Seen, (copied, spent): (&Seen, Sum)) -> PairRow {
     let shadow = &sample.shadow;
-    let request = || serde_json::from_slice(&sample.body).unwrap_or_default();
-    let schema = shadow.schema.clone().or_else(|| schema::of_request(&request()));
+    let schema = shadow.schema.clone().or_else(|| {
+        let request: Value = serde_json::from_slice(&sample.body).ok()?;
+        schema::of_request(&request)
+    });
     let of = |seen: &Seen| {
         let is_answer = (200..300).contains(&seen.status);
         is_answer.then(|| said::read(sample.operation, &seen.body))

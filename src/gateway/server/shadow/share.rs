@@ -44,7 +44,8 @@ mod tests {
             let count = 40_000;
             let chosen =
                 (0..count).filter(|it| has("mini", &format!("user-{it}"), percent)).count();
-            let (chosen, count) = (chosen as f64, f64::from(count));
+            let chosen = f64::from(u32::try_from(chosen).unwrap());
+            let count = f64::from(count);
             let share = percent / 100.0;
             let deviation = (count * share * (1.0 - share)).sqrt();
             // Four standard deviations; it is the same each time, as nothing here is random.

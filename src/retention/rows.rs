@@ -151,10 +151,13 @@ impl Sweep<'_> {
             let gone = self.of.store.delete_old_deliveries(before, BATCH).await?;
             removed += gone;
             if gone < u64::from(BATCH) {
-                return Ok(removed);
+                break;
             }
             self.pause().await;
         }
+        // Only after the deliveries that have told of them.
+        self.of.store.forget_gone_refs(before).await?;
+        Ok(removed)
     }
 
     pub(super) async fn audit_events(&self) -> Result<u64, RetentionError> {

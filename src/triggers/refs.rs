@@ -81,8 +81,10 @@ impl Triggers {
 
     /// Compares a remote with what is known of it, and stores every difference as a delivery.
     pub(super) async fn look_at(&self, project: &ProjectRow) -> Result<(), TriggerError> {
-        let refs = self.projects.list_remote(project).await?;
+        // In this order: what is older than what is known is no news.
         let known = self.store().list_known_refs(&project.id).await?;
+        let gone = self.store().list_gone_refs(&project.id).await?;
+        let refs = self.projects.list_remote(project).await?;
         let now = self.now();
         let requests = self.open_requests(project).await;
         if known.is_empty() {
@@ -93,7 +95,7 @@ impl Triggers {
         if let Some(open) = &requests {
             self.look_at_requests(project, open, &of_requests).await?;
         }
-        for (change, since) in differences(&known, &refs, now).into_iter().take(CHANGES_MAX) {
+        for (change, since) in differences(&known, &gone, &refs).into_iter().take(CHANGES_MAX) {
             let (delivery, body) = describe_change(&change, since);
             let is_told = project.forge != ForgeKind::Git && project.poll_seconds == 0;
             let arrival = Arrival {
@@ -128,11 +130,12 @@ impl Triggers {
     }
 }
 
-/// What differs, and since when the ref had been where it was; a ref that is new is new since now.
+/// What differs, and since when the ref had been where it was: the same for all who see the difference. A ref that
+/// is new was not there since it was deleted, or ever.
 fn differences(
     known: &[KnownRef],
+    gone: &BTreeMap<String, Timestamp>,
     refs: &BTreeMap<String, String>,
-    now: Timestamp,
 ) -> Vec<(RefChange, Timestamp)> {
     let known: BTreeMap<&str, &KnownRef> = known.iter().map(|it| (it.name.as_str(), it)).collect();
     let mut changes = Vec::new();
@@ -146,7 +149,8 @@ fn differences(
             before: before.map(|it| it.revision.clone()),
             after: Some(revision.clone()),
         };
-        changes.push((change, before.map_or(now, |it| it.seen_at)));
+        let since = before.map(|it| it.seen_at).or_else(|| gone.get(name).copied());
+        changes.push((change, since.unwrap_or(Timestamp(0))));
     }
     for (name, before) in known {
         if !refs.contains_key(name) {
@@ -156,4 +160,38 @@ fn differences(
         }
     }
     changes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn known_ref((name, revision): (&str, &str), seen_at: i64) -> KnownRef {
+        let (name, revision) = (name.to_owned(), revision.to_owned());
+        KnownRef { name, revision, delivery: String::new(), seen_at: Timestamp(seen_at) }
+    }
+
+    proptest! {
+        /// Two servers that look at the same time, or one that looks again before the first news are acted
+        /// upon, tell the same; a branch that comes again after it was gone is told again.
+        #[test]
+        fn news_are_the_same_whoever_sees_them(gone_at in 1_i64..1000, again_at in 1_i64..1000) {
+            prop_assume!(gone_at != again_at);
+            let known = [known_ref(("refs/heads/main", "c1"), 1)];
+            let refs = [("refs/heads/main", "c2"), ("refs/heads/new", "c2")];
+            let refs = refs.map(|(name, it)| (name.to_owned(), it.to_owned())).into();
+            let told = |gone: &BTreeMap<String, Timestamp>| -> Vec<String> {
+                let all = differences(&known, gone, &refs);
+                all.iter().map(|(change, since)| describe_change(change, *since).0).collect()
+            };
+            let first = told(&BTreeMap::new());
+            prop_assert_eq!(first.len(), 2);
+            prop_assert_eq!(&first, &told(&BTreeMap::new()));
+            let gone = |at| BTreeMap::from([("refs/heads/new".to_owned(), Timestamp(at))]);
+            prop_assert_ne!(&told(&gone(gone_at))[1], &first[1]);
+            prop_assert_ne!(&told(&gone(gone_at))[1], &told(&gone(again_at))[1]);
+            prop_assert_eq!(&told(&gone(gone_at))[0], &first[0]);
+        }
+    }
 }

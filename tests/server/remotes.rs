@@ -130,3 +130,43 @@ async fn of_two_processes_one_starts_a_schedule() {
     stop.cancel();
     tasks.join_all().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_branch_is_news_once_and_again_when_it_comes_back() {
+    let any = PIPELINE.replace("branches: [main], paths: ['src/**']", "branches: ['**']");
+    let scene = Scene::start("git", &[("pipelines/ci.yml", &any)]).await;
+    first_look(&scene).await;
+    let look = || async {
+        scene.server.post(&scene.token, "/api/v1/projects/shop/web/notify", json!({})).await;
+    };
+    let deliveries = || async {
+        let path = "/api/v1/projects/shop/web/deliveries";
+        scene.server.get(&scene.token, path).await.json()["items"].as_array().unwrap().len()
+    };
+    scene.remote.push("refs/heads/topic").await;
+    for _ in 0..10 {
+        look().await;
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    runs_of(&scene, 1).await;
+    let bare = scene.remote.bare_folder();
+    let remove = ["-C", bare.to_str().unwrap(), "update-ref", "-d", "refs/heads/topic"];
+    scene.remote.git(&remove);
+    for _ in 0..600 {
+        look().await;
+        if deliveries().await == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    scene.remote.push("refs/heads/topic").await;
+    for _ in 0..600 {
+        look().await;
+        if scene.runs().await.len() == 2 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    look().await;
+    assert_eq!((deliveries().await, scene.runs().await.len()), (3, 2));
+}

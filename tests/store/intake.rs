@@ -124,6 +124,16 @@ async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {
     assert_eq!((known[0].revision.as_str(), known[0].delivery.as_str()), ("c2", "d1"));
     assert!(store.find_known_ref(&project(), topic).await.unwrap().is_none());
     assert_eq!(store.find_known_ref(&project(), main).await.unwrap().as_ref(), known.first());
+
+    let gone = || async { store.list_gone_refs(&project()).await.unwrap() };
+    assert_eq!(gone().await, BTreeMap::from([(topic.to_owned(), Timestamp(2))]));
+    assert_eq!(store.forget_gone_refs(Timestamp(2)).await.unwrap(), 0);
+    assert_eq!(store.forget_gone_refs(Timestamp(3)).await.unwrap(), 1);
+    assert!(gone().await.is_empty());
+    store.save_known_ref(&project(), (topic, None), "d3", Timestamp(4)).await.unwrap();
+    store.save_known_ref(&project(), (topic, Some("c3")), "d4", Timestamp(5)).await.unwrap();
+    assert!(gone().await.is_empty(), "it is there again");
+    assert_eq!(store.list_known_refs(&project()).await.unwrap().len(), 2);
 }
 
 async fn a_look_at_a_remote_is_taken_by_one(store: Store, _: &Database) {

@@ -1,4 +1,5 @@
-//! The table `known_refs`, and when a project's remote is looked at next.
+//! The table `known_refs`, and when a project's remote is looked at next. A ref that is gone keeps its row for a
+//! while, without a revision: should it come again, that is told from its first coming.
 
 use std::collections::BTreeMap;
 
@@ -21,8 +22,29 @@ pub struct KnownRef {
 impl Store {
     /// All refs that are known of a project's remote.
     pub async fn list_known_refs(&self, project: &ProjectId) -> Result<Vec<KnownRef>, StoreError> {
-        const SQL: &str = "SELECT name, revision, delivery, seen_at FROM known_refs WHERE project = $1 ORDER BY name";
+        const SQL: &str = "SELECT name, revision, delivery, seen_at FROM known_refs
+            WHERE project = $1 AND revision <> '' ORDER BY name";
         Ok(with_db!(self, db => sqlx::query_as(SQL).bind(project).fetch_all(db).await?))
+    }
+
+    /// Refs that are gone, and since when.
+    pub async fn list_gone_refs(
+        &self,
+        project: &ProjectId,
+    ) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        const SQL: &str =
+            "SELECT name, seen_at FROM known_refs WHERE project = $1 AND revision = ''";
+        let gone: Vec<(String, Timestamp)> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(project).fetch_all(db).await?);
+        Ok(gone.into_iter().collect())
+    }
+
+    /// Forgets refs that have been gone since before that moment. Gives how many.
+    pub async fn forget_gone_refs(&self, before: Timestamp) -> Result<u64, StoreError> {
+        const SQL: &str = "DELETE FROM known_refs WHERE revision = '' AND seen_at < $1";
+        Ok(with_writer!(self, db => {
+            sqlx::query(SQL).bind(before).execute(db).await?.rows_affected()
+        }))
     }
 
     /// What is known of one ref.
@@ -32,7 +54,8 @@ impl Store {
         name: &str,
     ) -> Result<Option<KnownRef>, StoreError> {
         const SQL: &str = "
-            SELECT name, revision, delivery, seen_at FROM known_refs WHERE project = $1 AND name = $2";
+            SELECT name, revision, delivery, seen_at FROM known_refs
+            WHERE project = $1 AND name = $2 AND revision <> ''";
         Ok(with_db!(self, db => {
             sqlx::query_as(SQL).bind(project).bind(name).fetch_optional(db).await?
         }))
@@ -46,18 +69,11 @@ impl Store {
         delivery: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        const DELETE: &str = "DELETE FROM known_refs WHERE project = $1 AND name = $2";
-        let Some(revision) = revision else {
-            with_writer!(self, db => {
-                sqlx::query(DELETE).bind(project).bind(name).execute(db).await?;
-            });
-            return Ok(());
-        };
         with_writer!(self, db => {
             sqlx::query(SAVE)
                 .bind(project)
                 .bind(name)
-                .bind(revision)
+                .bind(revision.unwrap_or_default())
                 .bind(delivery)
                 .bind(now)
                 .execute(db)

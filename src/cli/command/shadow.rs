@@ -135,6 +135,8 @@ fn figure(value: &Value) -> String {
     match value {
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         Value::Number(number) => format!("{:.4}", number.as_f64().unwrap_or_default()),
-        _ => "-".to_owned(),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            "-".to_owned()
+        }
     }
 }

@@ -115,7 +115,9 @@ fn prompt_of_chat(messages: Option<&mut Value>, prompt: &str) {
 
 async fn answered(call: Call, stop: &CancellationToken) -> Seen {
     let started = Instant::now();
-    let Some(response) = stop.run_until_cancelled(call.run()).await else { return Seen::default() };
+    let Some(response) = stop.run_until_cancelled(Box::pin(call.run())).await else {
+        return Seen::default();
+    };
     let (head, mut body) = response.into_parts();
     let mut seen = Seen { status: head.status.as_u16(), ..Seen::default() };
     seen.first = started.elapsed();

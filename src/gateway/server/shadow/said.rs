@@ -74,7 +74,7 @@ fn refuses(answer: &Value) -> bool {
     let by_stop = by_stop.into_iter().flatten().any(|it| it == "refusal");
     let kind = answer.get("type").and_then(Value::as_str).unwrap_or_default();
     let items = answer.get("output").and_then(Value::as_array).into_iter().flatten();
-    let contents = items.flat_map(|it| it.get("content").and_then(Value::as_array));
+    let contents = items.filter_map(|it| it.get("content").and_then(Value::as_array));
     let by_item = contents.flatten().any(|it| it.get("type").is_some_and(|it| it == "refusal"));
     by_choice || by_stop || by_item || kind.starts_with("response.refusal.")
 }

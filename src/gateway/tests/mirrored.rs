@@ -79,8 +79,8 @@ fn published(text: &str) -> Vec<(String, f64)> {
 async fn a_user_is_always_on_the_same_side_and_a_share_is_as_large_as_it_says() {
     let shares = settings("").replace("percent = 100", "percent = 20");
     let world = World::new(&shares).await;
-    for _ in 0..2 {
-        for user in 0..60 {
+    for _ in 0..4 {
+        for user in 0..40 {
             let body = asks(false, &format!("\"user\":\"u{user}\""));
             assert_eq!(world.post(CHAT, &body, &[]).await.status, 200);
         }
@@ -89,8 +89,8 @@ async fn a_user_is_always_on_the_same_side_and_a_share_is_as_large_as_it_says() 
     world.settled().await;
     let report = report(&world, |it| it["made"].as_i64() == Some(pairs(it)) && pairs(it) > 0).await;
     let copies = pairs(&report);
-    assert_eq!(copies % 2, 0, "each user twice or not at all");
-    assert!((8..=48).contains(&copies), "20 % of 120 are 24: {copies}");
+    assert_eq!(copies % 4, 0, "each user four times or not at all");
+    assert!((8..=80).contains(&copies), "20 % of 160 are 32: {copies}");
     world.end().await;
 }
 

@@ -83,13 +83,13 @@ fn refuses(answer: &Value) -> bool {
 /// and digits in lower case, and counts as often as it stands there. Two texts without words are equal.
 pub(super) fn similarity(one: &str, other: &str) -> f64 {
     let (one, other) = (words(one), words(other));
-    let count = |it: &BTreeMap<String, u32>| it.values().map(|it| f64::from(*it)).sum::<f64>();
+    let count = |it: &BTreeMap<String, u32>| f64::from(it.values().sum::<u32>());
     if one.is_empty() && other.is_empty() {
         return 1.0;
     }
     let total = count(&one) + count(&other);
     let common = one.iter().map(|(word, it)| (*it).min(other.get(word).copied().unwrap_or(0)));
-    2.0 * common.map(f64::from).sum::<f64>() / total
+    2.0 * f64::from(common.sum::<u32>()) / total
 }
 
 fn words(text: &str) -> BTreeMap<String, u32> {

@@ -31,7 +31,7 @@ struct Metadata {
 /// The user that a request names, in either format.
 pub(super) fn user_of(body: &[u8]) -> Option<String> {
     let said: Said = serde_json::from_slice(body).ok()?;
-    said.user.or(said.safety_identifier).or(said.metadata?.user_id)
+    said.user.or(said.safety_identifier).or_else(|| said.metadata?.user_id)
 }
 
 #[cfg(test)]

@@ -102,6 +102,11 @@ pub fn trace_exported(outcome: &'static str) {
     METRICS.traces.with_label_values(&[outcome]).inc();
 }
 
+/// So many traces of calls to models were `written`, could not be (`failed`), or were too many (`lost`).
+pub fn calls_traced(outcome: &'static str, count: u64) {
+    METRICS.calls_traced.with_label_values(&[outcome]).inc_by(count);
+}
+
 /// The database was used.
 pub fn store_used(access: StoreAccess, took: Duration) {
     let seconds = match access {

@@ -10,6 +10,7 @@ pub mod status;
 pub mod report;
 pub mod time;
 pub mod usage;
+pub mod trace;
 
 pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
 pub use digest::Digest;
@@ -19,4 +20,5 @@ pub use money::{Amount, UsdNanos};
 pub use report::{CaseOutcome, FindingLevel};
 pub use status::{AttemptStatus, RunStatus, StageStatus};
 pub use time::{Clock, Milliseconds, Timestamp};
+pub use trace::{CallTrail, SpanId, TraceId, TraceParent};
 pub use usage::{Usage, UsageClass};

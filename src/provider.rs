@@ -9,6 +9,7 @@ pub mod anthropic;
 pub mod google;
 pub mod bedrock;
 pub mod cohere;
+pub mod said;
 pub mod stream;
 pub mod refusal;
 pub mod fake;

@@ -68,6 +68,8 @@ pub struct Removed {
     pub audit_events: u64,
     /// Calls to models.
     pub model_calls: u64,
+    /// Traces of calls to models.
+    pub traces: u64,
     /// Files that nothing referred to.
     pub blobs: u64,
     /// Their bytes.
@@ -126,6 +128,7 @@ impl Retention {
             deliveries: sweep.deliveries().await?,
             audit_events: sweep.audit_events().await?,
             model_calls: sweep.model_calls().await?,
+            traces: sweep.traces().await?,
             ..Removed::default()
         };
         // Last: what those rows referred to.

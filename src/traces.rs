@@ -1,8 +1,9 @@
-//! Finished runs as traces, sent to a collector over OTLP/HTTP. From what is stored and after the fact: a run never
-//! waits for it, and a process that stops in the middle leaves the rest to the next.
+//! Finished runs and calls to models as traces, sent to a collector over OTLP/HTTP. From what is stored and after the
+//! fact: nothing waits for it, and a process that stops in the middle leaves the rest to the next.
 
 mod span;
 mod tree;
+mod calls;
 mod otlp;
 
 #[cfg(test)]
@@ -20,16 +21,22 @@ use crate::model::{Clock, Milliseconds, Timestamp};
 use crate::outgoing::{Answer, Outgoing, OutgoingError};
 use crate::runs::{Runs, RunsError};
 use crate::store::StoreError;
+use crate::store::spend::exports::ExportRow;
 use crate::store::traces::Untraced;
 
+pub use calls::call_spans;
 pub use otlp::to_json;
-pub use span::{Span, SpanStatus};
+pub use span::{Micros, Span, SpanKind, SpanStatus};
 pub use tree::{Facts, spans};
 
 /// Between two looks for runs that have ended.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Runs that are looked at together.
 const BATCH: u32 = 20;
+/// Calls to models that are sent together.
+const CALLS: u32 = 200;
+/// What was written less long ago is not sent yet: another process may still write what comes before it.
+const SETTLED: Milliseconds = Milliseconds(3_000);
 /// How long a run is taken for; after it another process may send it.
 const CLAIM: Milliseconds = Milliseconds::from_seconds(60);
 /// The first and the longest wait after a collector was away.
@@ -82,7 +89,7 @@ impl Exporter {
         while !shutdown.is_cancelled() {
             let pause = tokio::select! {
                 () = shutdown.cancelled() => return,
-                sent = self.send_due() => match sent {
+                sent = self.send_all_due() => match sent {
                     Ok(is_full) => {
                         back_off = BACK_OFF;
                         if is_full { Duration::ZERO } else { LOOK_EVERY }
@@ -104,6 +111,41 @@ impl Exporter {
                 () = tokio::time::sleep(pause) => (),
             }
         }
+    }
+
+    /// Sends runs and calls that are due; whether there may be more.
+    async fn send_all_due(&self) -> Result<bool, ExportError> {
+        let more_runs = self.send_due().await?;
+        Ok(self.send_calls_due().await? || more_runs)
+    }
+
+    /// Sends calls to models that were written since the last ones; one process at a time.
+    async fn send_calls_due(&self) -> Result<bool, ExportError> {
+        let (now, store, name) = (self.clock.now(), self.runs.store(), &self.settings.endpoint);
+        let since = Timestamp(now.0.saturating_sub_unsigned(WINDOW.0));
+        let before = Timestamp(now.0.saturating_sub_unsigned(SETTLED.0));
+        let known = store.find_trace_export(name).await?.unwrap_or_default().not_before(since);
+        if known.claimed_until > now
+            || store.list_unsent_traces(&known, before, 1).await?.is_empty()
+        {
+            return Ok(false);
+        }
+        let claimed = store.claim_trace_export(name, (now, now.plus(CLAIM)), since).await?;
+        let Some(held) = claimed else { return Ok(false) };
+        let rows = store.list_unsent_traces(&held.not_before(since), before, CALLS).await?;
+        let spans: Vec<_> = rows.iter().flat_map(call_spans).collect();
+        let posted = if spans.is_empty() { Ok(()) } else { self.post(&to_json(&spans)).await };
+        let is_away = matches!(posted, Err(ExportError::Away { .. }));
+        let sent = match rows.last().filter(|_| !is_away) {
+            Some(last) => {
+                ExportRow { written_at: last.written_at, id: last.id.clone(), ..held.clone() }
+            }
+            None => held.clone(),
+        };
+        let sent = ExportRow { claimed_until: Timestamp(0), ..sent };
+        store.save_trace_export(name, &held, &sent).await?;
+        told(posted, rows.len())?;
+        Ok(rows.len() == CALLS as usize)
     }
 
     /// Sends what is due; whether there may be more.
@@ -164,6 +206,22 @@ impl Exporter {
             |it: OutgoingError| ExportError::Away { reason: it.to_string(), retry_after: None };
         judge(&answer.map_err(away)?)
     }
+}
+
+/// Counts what became of some calls. That they were refused is no reason to wait.
+fn told(posted: Result<(), ExportError>, calls: usize) -> Result<(), ExportError> {
+    match posted {
+        Ok(()) => metrics::trace_exported("calls_sent"),
+        Err(ExportError::Refused(reason)) => {
+            metrics::trace_exported("calls_refused");
+            tracing::warn!(calls, reason, "traces of calls to models are not sent");
+        }
+        Err(error) => {
+            metrics::trace_exported("calls_later");
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Which answers are worth another try:

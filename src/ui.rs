@@ -9,6 +9,7 @@ mod reports;
 mod runs;
 mod places;
 mod stages;
+mod traces;
 mod manage;
 
 use axum::Router;
@@ -28,6 +29,7 @@ pub fn routes() -> Router<App> {
         .merge(runs::routes())
         .merge(places::routes())
         .merge(stages::routes())
+        .merge(traces::routes())
         .merge(manage::routes())
 }
 

@@ -39,6 +39,8 @@ mod remotes;
 mod requests;
 #[path = "server/api/answers.rs"]
 mod answers;
+#[path = "server/api/traced.rs"]
+mod traced;
 #[path = "server/api/budgets.rs"]
 mod budgets;
 #[path = "server/api/conventions.rs"]

@@ -10,6 +10,8 @@ mod samples;
 mod artifacts;
 #[path = "store/caches.rs"]
 mod caches;
+#[path = "store/calls.rs"]
+mod calls;
 #[path = "store/commands.rs"]
 mod commands;
 #[path = "store/events.rs"]

@@ -1,4 +1,5 @@
-//! What reports say: of a run by name, and of a project over time; and where money went.
+//! What reports say: of a run by name, and of a project over time; where money went, and what
+//! happened in calls to models.
 
 mod list_tests;
 mod list_findings;
@@ -7,6 +8,8 @@ mod show_metrics;
 mod show_gates;
 mod show_spend;
 mod list_model_calls;
+mod list_traces;
+mod show_trace;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +25,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_gates::show_gates))
         .routes(routes!(show_spend::show_spend))
         .routes(routes!(list_model_calls::list_model_calls))
+        .routes(routes!(list_traces::list_traces))
+        .routes(routes!(show_trace::show_trace))
 }
 
 /// A page of a list that keeps its order.

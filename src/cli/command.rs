@@ -32,6 +32,7 @@ pub mod audit;
 pub mod gateway;
 pub mod budget;
 pub mod spend;
+pub mod traces;
 pub mod queue;
 pub mod shadow;
 pub mod capacity;
@@ -120,6 +121,8 @@ pub enum Subcommand {
     Budget(budget::BudgetArgs),
     /// Show what calls to models have cost
     Spend(spend::SpendArgs),
+    /// Show what happened in calls to models: attempts, tokens, money, times
+    Traces(Box<traces::TracesArgs>),
     /// Submit calls to models that a gateway makes later, and see to them
     Queue(queue::QueueArgs),
     /// Compare a candidate with the model or prompt whose calls it answers as well
@@ -175,6 +178,7 @@ impl Subcommand {
             | Self::Audit(_)
             | Self::Budget(_)
             | Self::Spend(_)
+            | Self::Traces(_)
             | Self::Person(_)
             | Self::Team(_)
             | Self::Token(_)
@@ -260,6 +264,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Queue(args) => queue::execute(session, &args).await,
         Subcommand::Shadow(args) => shadow::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
+        Subcommand::Traces(args) => Box::pin(traces::execute(session, &args)).await,
         Subcommand::Capacity(args) => capacity::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,

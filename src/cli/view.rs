@@ -9,6 +9,7 @@ pub mod log;
 pub mod people;
 pub mod summary;
 pub mod approval;
+pub mod trail;
 
 use std::collections::BTreeMap;
 

@@ -10,6 +10,8 @@ const LISTEN: SocketAddr =
 const DRAIN_SECONDS: u64 = 3;
 const RUNS_COUNT: u32 = 50;
 const DELIVERIES_DAYS: u32 = 30;
+const TRACES_DAYS: u32 = 30;
+const TRACE_CONTENTS_DAYS: u32 = 7;
 
 /// How a server listens and is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,10 @@ pub struct RetentionSettings {
     pub deliveries_days: u32,
     /// Days of the audit log.
     pub audit_days: u32,
+    /// Days of the traces of calls to models.
+    pub traces_days: u32,
+    /// Days of what was asked and answered in them, where that is kept.
+    pub trace_contents_days: u32,
 }
 
 impl Default for RetentionSettings {
@@ -64,6 +70,8 @@ impl Default for RetentionSettings {
             artifacts_days: 0,
             deliveries_days: DELIVERIES_DAYS,
             audit_days: 0,
+            traces_days: TRACES_DAYS,
+            trace_contents_days: TRACE_CONTENTS_DAYS,
         }
     }
 }
@@ -110,6 +118,12 @@ fn retention(environment: &Environment) -> Result<RetentionSettings, ConfigError
             own.deliveries_days,
         )?,
         audit_days: number(environment, "TRUNKLINE_KEEP_AUDIT_DAYS", own.audit_days)?,
+        traces_days: number(environment, "TRUNKLINE_KEEP_TRACES_DAYS", own.traces_days)?,
+        trace_contents_days: number(
+            environment,
+            "TRUNKLINE_KEEP_TRACE_CONTENTS_DAYS",
+            own.trace_contents_days,
+        )?,
     })
 }
 

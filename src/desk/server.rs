@@ -1,8 +1,9 @@
 //! What concerns the whole installation: people, the audit log, workers and what waits for them,
-//! budgets and what calls to models cost.
+//! budgets, what calls to models cost and what happened in them.
 
 pub mod people;
 pub mod audit;
 pub mod fleet;
 pub mod budgets;
 pub mod spend;
+pub mod traces;

@@ -32,6 +32,7 @@ use super::cassette::redact::chosen_headers;
 use super::guard::Screen;
 use super::ledger::Origin;
 use super::ledger::notes::Notes;
+use super::ledger::trail::Trail;
 use super::route::{self, Breakers, Fate, Step};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
@@ -78,6 +79,8 @@ pub struct Call {
     pub(super) violation: Mutex<Option<Violation>>,
     /// What was found in it before it went out.
     pub(super) flags: Vec<&'static str>,
+    /// Where it is noted what happens in it.
+    pub(super) trail: Trail,
     /// The gateway's limits, or those of the queue.
     pub(super) limits: Limits,
     /// Ends it; what it has used until then is settled.
@@ -133,6 +136,7 @@ impl Call {
             Err(refusal) => Err(refusal),
         };
         let mut response = result.unwrap_or_else(|refusal| {
+            self.trail.refused(&refusal);
             if let Some(notes) = &self.notes {
                 notes.refuse(&refusal);
             }
@@ -141,6 +145,8 @@ impl Call {
             response.extensions_mut().insert(refusal);
             response
         });
+        self.trail.found(self.findings());
+        self.trail.answered(response.status().as_u16(), response.body().whole(), &self.body);
         if let Some(sample) = sample {
             core.shadows.follow(sample, &mut response);
         }
@@ -273,6 +279,7 @@ impl Call {
             | UpstreamError::Stopped
             | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
         };
+        self.trail.failed(prepared.attempt, &refusal);
         match error {
             UpstreamError::Unreachable(_) => prepared.settlement.cancel(),
             UpstreamError::Broken(_)

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::budget::scope::{Scope, Subject};
 use super::prices::matcher::Matcher;
+use crate::model::trace::Finding;
 use crate::provider::splice::Edits;
 use injection::Injection;
 use pii::{Finder, Kind};
@@ -124,7 +125,7 @@ impl Guard {
             Check::Pii(_) | Check::Injection { .. } | Check::Schema { .. } => 1,
         });
         let words = lengths.max().unwrap_or(1);
-        Some(Screen { rules, placeholders, flags: Vec::new(), words })
+        Some(Screen { rules, placeholders, flags: Vec::new(), findings: Vec::new(), words })
     }
 }
 
@@ -166,6 +167,7 @@ pub struct Screen {
     rules: Vec<Arc<Rule>>,
     placeholders: Placeholders,
     flags: Vec<&'static str>,
+    findings: Vec<Finding>,
     words: usize,
 }
 
@@ -181,6 +183,29 @@ impl Screen {
         if !self.flags.contains(&flag) {
             self.flags.push(flag);
         }
+    }
+
+    /// Notes what a rule has found, for people: never the text.
+    pub fn find(&mut self, rule: &Rule, what: &str, way: Way) {
+        let known = self.findings.iter_mut();
+        let mut known = known.filter(|it| it.rule == rule.name && it.what == what);
+        if let Some(finding) = known.find(|it| it.way == way.as_str()) {
+            finding.count = finding.count.saturating_add(1);
+            return;
+        }
+        self.findings.push(Finding {
+            rule: rule.name.clone(),
+            what: what.to_owned(),
+            action: rule.action.as_str().to_owned(),
+            way: way.as_str().to_owned(),
+            count: 1,
+        });
+    }
+
+    /// What was noted since the last time.
+    #[must_use]
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.findings)
     }
 
     /// Words of the longest phrase that is looked for.
@@ -304,6 +329,7 @@ impl Screen {
         for hit in hits.iter().filter(|it| it.range.end > part.start && it.range.end <= part.end) {
             self.flag(hit.flag);
             let Some(rule) = self.rules.get(hit.rule).cloned() else { continue };
+            self.find(&rule, hit.flag, way);
             match rule.action {
                 Action::Off | Action::Report => continue,
                 Action::Block => return Err(self.stopped(&rule.name, hit.flag)),

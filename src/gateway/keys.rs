@@ -13,7 +13,7 @@ use super::ledger::notes::Notes;
 use super::prices::matcher::Matcher;
 use super::route::Bucket;
 use super::settings::CassetteMode;
-use crate::model::{Milliseconds, Timestamp};
+use crate::model::{AttemptName, Milliseconds, Timestamp, TraceParent};
 use crate::store::access::gateway_keys::GatewayKeyRow;
 use crate::store::{Store, StoreError};
 
@@ -41,6 +41,8 @@ pub struct Key {
     pub own: Option<OwnCassette>,
     /// Where an attempt of a stage learns what its calls came to.
     pub notes: Option<Arc<Notes>>,
+    /// The span that its calls are made in, where they do not say so themselves.
+    pub parent: Option<TraceParent>,
 }
 
 /// A cassette, and what it is for.
@@ -162,6 +164,7 @@ fn key_of(row: GatewayKeyRow) -> Key {
         models: (!models.is_empty()).then_some(Matcher::Any(models)),
         per_minute: row.per_minute.and_then(|it| u64::try_from(it).ok()),
         expires: row.expires_at,
+        parent: AttemptName::parse_slug(&row.attempt).as_ref().map(TraceParent::of_attempt),
         ..Key::default()
     }
 }

@@ -6,6 +6,7 @@ pub mod stored;
 pub mod row;
 pub mod definition;
 pub mod notes;
+pub mod trail;
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -225,6 +226,7 @@ impl Ledger {
         if let Some(notes) = &row.notes {
             notes.count(row);
         }
+        row.trail.told(row);
         let mut state = self.lock();
         let name = (row.key.clone(), row.provider.clone(), row.model.clone());
         if state.sums.len() >= SUMS_AT_MOST && !state.sums.contains_key(&name) {

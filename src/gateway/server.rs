@@ -35,6 +35,7 @@ use super::cassette::redact::Redactor;
 use super::guard::Guard;
 use super::keys::Keys;
 use super::ledger::Ledger;
+use super::ledger::trail::trails::Trails;
 use super::prices::{PriceRow, Prices};
 use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
@@ -95,6 +96,8 @@ pub struct Core {
     pub guard: Guard,
     /// Answers that are kept.
     pub cache: Option<Arc<Cache>>,
+    /// What happened in calls, until it is written.
+    pub trails: Arc<Trails>,
     /// Calls that are made later.
     pub queue: Option<Arc<Queue>>,
     /// Candidates that answer a share of the calls as well.

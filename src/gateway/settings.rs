@@ -7,6 +7,7 @@ use super::budget::Budget;
 use super::budget::scope::Subject;
 use super::cache::settings::CacheSettings;
 use super::guard::settings::Guardrail;
+use super::ledger::trail::settings::TrailSettings;
 use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
@@ -41,6 +42,9 @@ pub struct Settings {
     pub cassette_mode: CassetteMode,
     /// What is kept of answers; nothing, when it is not there.
     pub cache: Option<CacheSettings>,
+    /// What is noted of calls, for people to look at.
+    #[serde(default)]
+    pub traces: TrailSettings,
     /// Calls that are made later; there are none, when it is not there.
     pub queue: Option<QueueSettings>,
     /// Candidates that answer a share of the calls as well.

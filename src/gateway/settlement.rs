@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::budget::CallId;
 use super::budget::account::Amount;
+use super::ledger::trail::Trail;
 use super::ledger::{Ledger, Origin, Row};
 use super::prices::{PriceRow, Prices};
 use crate::model::{Usage, UsageClass, UsdNanos};
@@ -46,6 +47,7 @@ impl Settlement {
     pub fn new(charge: Charge, id: CallId, row: Row, counted: (u64, Amount)) -> Self {
         let (input_tokens, estimate) = counted;
         let started = Instant::now();
+        row.trail.begin(&row);
         Self { charge, id, row, started, input_tokens, estimate, known: None, is_settled: false }
     }
 
@@ -70,6 +72,13 @@ impl Settlement {
     pub fn first_piece(&mut self) {
         let elapsed = self.started.elapsed().as_millis();
         self.row.first_token_ms.get_or_insert(u64::try_from(elapsed).unwrap_or(u64::MAX));
+        self.row.trail.first_piece(self.row.attempt);
+    }
+
+    /// Where it is noted what happens.
+    #[must_use]
+    pub fn trail(&self) -> &Trail {
+        &self.row.trail
     }
 
     /// With the use that an answer tells. Gives what it cost.
@@ -80,6 +89,7 @@ impl Settlement {
     /// With what was seen of a stream.
     pub fn settle_stream(mut self, outcome: &Outcome, flags: &[&'static str]) {
         let (metered, is_estimated) = outcome.usage(self.input_tokens);
+        self.row.trail.said(&outcome.said);
         if is_estimated {
             self.flag("estimated");
         }

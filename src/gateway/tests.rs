@@ -10,5 +10,6 @@ mod guarded;
 mod raw;
 mod cuts;
 mod broken;
+mod traced;
 mod queued;
 mod mirrored;

@@ -160,7 +160,13 @@ impl Refusal {
         }
     }
 
-    /// What is wrong, for people.
+    /// What it is, in one word.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.words().openai_code
+    }
+
+    /// What is known, in a sentence.
     #[must_use]
     pub fn message(&self) -> String {
         match self {

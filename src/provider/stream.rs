@@ -2,6 +2,7 @@
 //! its end, and how many tokens were seen in case that the provider never says it.
 
 use super::anthropic::usage::Running;
+use super::said::Said;
 use super::sse::Event;
 use super::{Dialect, Metered, Operation, anthropic, openai};
 use crate::model::{Usage, UsageClass as Class};
@@ -70,6 +71,8 @@ pub struct Outcome {
     pub has_ended: bool,
     /// Whether the provider reported an error in the stream.
     pub has_failed: bool,
+    /// What it said besides.
+    pub said: Said,
 }
 
 impl Reader {
@@ -91,12 +94,13 @@ impl Reader {
         if event.is_oversized || event.data.is_empty() {
             return Verdict::Forward;
         }
+        let said = &mut self.outcome.said;
         let seen = if self.operation == Operation::Responses {
-            openai::stream::read_response_event(&event.data)
+            openai::stream::read_response_event(&event.data, said)
         } else if self.operation.dialect() == Dialect::Anthropic {
-            anthropic::stream::read_event(&event.data, &mut self.running)
+            anthropic::stream::read_event(&event.data, (&mut self.running, said))
         } else {
-            openai::stream::read_chunk(&event.data)
+            openai::stream::read_chunk(&event.data, said)
         };
         let drop = self.drops_usage && seen.is_usage_alone;
         self.note(seen);

@@ -194,4 +194,26 @@ impl Sweep<'_> {
             self.pause().await;
         }
     }
+
+    /// Traces of those calls, and sooner what was said in them.
+    pub(super) async fn traces(&self) -> Result<u64, RetentionError> {
+        let (own, store) = (&self.of.settings, &self.of.store);
+        let contents = self.days_ago(i64::from(own.trace_contents_days));
+        if let Some(before) = contents.filter(|_| self.is_real()) {
+            while store.delete_trace_contents(before, BATCH).await? == u64::from(BATCH) {
+                self.pause().await;
+            }
+        }
+        let before = self.days_ago(i64::from(own.traces_days));
+        let Some(before) = before.filter(|_| self.is_real()) else { return Ok(0) };
+        let mut removed = 0;
+        loop {
+            let gone = store.delete_traces(before, BATCH).await?;
+            removed += gone;
+            if gone < u64::from(BATCH) {
+                return Ok(removed);
+            }
+            self.pause().await;
+        }
+    }
 }

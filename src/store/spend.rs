@@ -10,5 +10,7 @@ pub mod calls;
 pub mod lost;
 pub mod sums;
 pub mod alerts;
+pub mod traces;
+pub mod exports;
 pub mod queue;
 pub mod shadow;

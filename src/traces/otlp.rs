@@ -3,11 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::span::{Span, SpanStatus};
-use crate::model::Timestamp;
-
-/// `SPAN_KIND_INTERNAL`.
-const INTERNAL: u8 = 1;
+use super::span::{Micros, Span, SpanStatus};
 
 /// A request with these spans.
 #[must_use]
@@ -32,7 +28,7 @@ fn span(span: &Span) -> Value {
         "traceId": span.trace_id,
         "spanId": span.span_id,
         "name": span.name,
-        "kind": INTERNAL,
+        "kind": span.kind as u8,
         "startTimeUnixNano": nanoseconds(span.began),
         "endTimeUnixNano": nanoseconds(span.ended),
         "attributes": attributes(&span.attributes),
@@ -55,6 +51,10 @@ fn attributes(attributes: &[(&'static str, Value)]) -> Vec<Value> {
         Value::Number(number) => json!({ "intValue": number.to_string() }),
         Value::Bool(is) => json!({ "boolValue": is }),
         Value::String(text) => json!({ "stringValue": text }),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let values = items.iter().map(|it| json!({ "stringValue": it }));
+            json!({ "arrayValue": { "values": values.collect::<Vec<_>>() } })
+        }
         Value::Null | Value::Array(_) | Value::Object(_) => {
             json!({ "stringValue": value.to_string() })
         }
@@ -62,6 +62,6 @@ fn attributes(attributes: &[(&'static str, Value)]) -> Vec<Value> {
     attributes.iter().map(|(name, it)| json!({ "key": name, "value": value(it) })).collect()
 }
 
-fn nanoseconds(at: Timestamp) -> String {
-    (i128::from(at.0) * 1_000_000).max(0).to_string()
+fn nanoseconds(at: Micros) -> String {
+    (i128::from(at.0) * 1_000).max(0).to_string()
 }

@@ -1,9 +1,8 @@
 //! One span of a trace. Its ids follow from what it stands for, so that one that is sent twice is the same.
 
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 
-use crate::model::{RunId, Timestamp};
+use crate::model::{RunId, SpanId, Timestamp, TraceId};
 
 /// How something ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,10 +15,31 @@ pub enum SpanStatus {
     Unset,
 }
 
+/// Which side of a call a span is, as the wire has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpanKind {
+    /// None.
+    Internal = 1,
+    /// The one that was called.
+    Server = 2,
+    /// The one that calls.
+    Client = 3,
+}
+
+/// A moment, in microseconds since 1970-01-01 UTC.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Micros(pub i64);
+
+impl From<Timestamp> for Micros {
+    fn from(at: Timestamp) -> Self {
+        Self(at.0.saturating_mul(1000))
+    }
+}
+
 /// Names and values.
 pub(super) type Attributes = Vec<(&'static str, Value)>;
 /// Something that happens in a span: when, what, and more of it.
-pub(super) type Moment = (Timestamp, String, Attributes);
+pub(super) type Moment = (Micros, String, Attributes);
 
 /// One span.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,10 +52,12 @@ pub struct Span {
     pub parent_id: String,
     /// What it stands for.
     pub name: String,
+    /// Which side of a call it is.
+    pub kind: SpanKind,
     /// When it began.
-    pub began: Timestamp,
+    pub began: Micros,
     /// When it ended.
-    pub ended: Timestamp,
+    pub ended: Micros,
     /// How.
     pub status: SpanStatus,
     /// More of it.
@@ -47,13 +69,15 @@ pub struct Span {
 impl Span {
     /// A span of a run, named by its path in it.
     pub(super) fn new(run: &RunId, path: &str, parent: &str, name: String) -> Self {
+        let of = |path: &str| SpanId::of_run(run, path).to_string();
         Self {
-            trace_id: trace_id(run),
-            span_id: span_id(run, path),
-            parent_id: if parent.is_empty() { String::new() } else { span_id(run, parent) },
+            trace_id: TraceId::of_run(run).to_string(),
+            span_id: of(path),
+            parent_id: if parent.is_empty() { String::new() } else { of(parent) },
             name,
-            began: Timestamp(0),
-            ended: Timestamp(0),
+            kind: SpanKind::Internal,
+            began: Micros(0),
+            ended: Micros(0),
             status: SpanStatus::Unset,
             attributes: Vec::new(),
             events: Vec::new(),
@@ -66,17 +90,4 @@ impl Span {
             self.attributes.push((name, value));
         }
     }
-}
-
-/// A ULID is 128 bits, as the id of a trace is: whoever has one can find the other.
-fn trace_id(run: &RunId) -> String {
-    match ulid::Ulid::from_string(&run.0) {
-        Ok(id) => format!("{:032x}", id.0),
-        Err(_) => hex::encode(Sha256::digest(run.0.as_bytes())).chars().take(32).collect(),
-    }
-}
-
-fn span_id(run: &RunId, path: &str) -> String {
-    let digest = Sha256::digest(format!("{run}/{path}").as_bytes());
-    hex::encode(digest).chars().take(16).collect()
 }

@@ -94,7 +94,7 @@ fn told(from_seq: i64, events: &[StoredEvent]) -> Vec<Span> {
 fn drawn(spans: &[Span]) -> String {
     fn below(spans: &[Span], parent: &str, depth: usize, text: &mut String) {
         for span in spans.iter().filter(|it| it.parent_id == parent) {
-            let (began, ended) = (span.began.0 / 1000, span.ended.0 / 1000);
+            let (began, ended) = (span.began.0 / 1_000_000, span.ended.0 / 1_000_000);
             let status = match &span.status {
                 SpanStatus::Ok => "ok".to_owned(),
                 SpanStatus::Unset => "-".to_owned(),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::span::{Span, SpanStatus};
 use crate::engine::{AttemptOutcome, Event, Run};
+use crate::model::trace;
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Program, Work};
 use crate::store::runs::{RunRow, StoredEvent};
@@ -61,7 +62,7 @@ impl<'a> Round<'a> {
     fn new(facts: &'a Facts<'a>, number: usize, began: Timestamp) -> Self {
         let row = facts.row;
         let mut root = Span::new(&row.id, &root_path(number), "", row.pipeline.clone());
-        root.began = began;
+        root.began = began.into();
         root.with("cicd.pipeline.name", row.pipeline.as_str());
         root.with("cicd.pipeline.run.id", row.id.0.as_str());
         root.with("trunkline.run.number", row.number);
@@ -90,7 +91,7 @@ impl<'a> Round<'a> {
                 self.step_started((*stage, *attempt, *step), at);
             }
             Event::StepFinished { stage, attempt, step, exit_code } => {
-                let path = self.step_path(*stage, *attempt, *step);
+                let path = Self::step_path(*stage, *attempt, *step);
                 self.finish(&path, at, |it| {
                     it.with("process.exit.code", *exit_code);
                     it.status = match exit_code {
@@ -100,7 +101,7 @@ impl<'a> Round<'a> {
                 });
             }
             Event::AttemptFinished { stage, attempt, outcome } => {
-                let path = self.attempt_path(*stage, *attempt);
+                let path = Self::attempt_path(*stage, *attempt);
                 self.finish(&path, at, |it| note_outcome(it, outcome));
             }
             Event::Approved { stage, by, .. } => self.note(*stage, at, ("approved", by)),
@@ -142,7 +143,7 @@ impl<'a> Round<'a> {
             | RunStatus::Cancelling => ("failure", SpanStatus::Error(String::new())),
         };
         root.with("cicd.pipeline.result", result);
-        (root.ended, root.status) = (at, status);
+        (root.ended, root.status) = (at.into(), status);
         let mut spans = vec![root];
         spans.append(&mut self.ended);
         spans
@@ -156,7 +157,7 @@ impl<'a> Round<'a> {
         let key = plan.stages.get(stage.as_usize()).map(|it| it.key.clone()).unwrap_or_default();
         self.open.entry(path.clone()).or_insert_with(|| {
             let mut span = Span::new(&row.id, &path, &root, key.clone());
-            span.began = at;
+            span.began = at.into();
             span.with("cicd.pipeline.task.name", key);
             span
         })
@@ -164,9 +165,9 @@ impl<'a> Round<'a> {
 
     fn attempt_started(&mut self, (stage, attempt): (StageIndex, u32), at: Timestamp) {
         let name = format!("{} #{attempt}", self.stage(stage, at).name);
-        let (path, parent) = (self.attempt_path(stage, attempt), self.stage_path(stage));
+        let (path, parent) = (Self::attempt_path(stage, attempt), self.stage_path(stage));
         let mut span = Span::new(&self.facts.row.id, &path, &parent, name);
-        span.began = at;
+        span.began = at.into();
         span.with("trunkline.attempt", attempt);
         let id = format!("{}-{}-{attempt}", self.facts.row.id, stage.0);
         span.with("cicd.pipeline.task.run.id", id);
@@ -174,11 +175,11 @@ impl<'a> Round<'a> {
     }
 
     fn step_started(&mut self, (stage, attempt, step): (StageIndex, u32, u32), at: Timestamp) {
-        let path = self.step_path(stage, attempt, step);
-        let parent = self.attempt_path(stage, attempt);
+        let path = Self::step_path(stage, attempt, step);
+        let parent = Self::attempt_path(stage, attempt);
         let name = self.step_name(stage, step).unwrap_or_else(|| format!("step {}", step + 1));
         let mut span = Span::new(&self.facts.row.id, &path, &parent, name);
-        span.began = at;
+        span.began = at.into();
         span.with("trunkline.step", step);
         self.open.insert(path, span);
     }
@@ -193,7 +194,7 @@ impl<'a> Round<'a> {
 
     fn note(&mut self, stage: StageIndex, at: Timestamp, (what, by): (&str, &str)) {
         let more = vec![("enduser.id", by.into())];
-        self.stage(stage, at).events.push((at, what.to_owned(), more));
+        self.stage(stage, at).events.push((at.into(), what.to_owned(), more));
     }
 
     fn finish_stage(
@@ -211,7 +212,7 @@ impl<'a> Round<'a> {
 
     fn finish(&mut self, path: &str, at: Timestamp, more: impl FnOnce(&mut Span)) {
         let Some(mut span) = self.open.remove(path) else { return };
-        span.ended = at;
+        span.ended = at.into();
         more(&mut span);
         self.ended.push(span);
     }
@@ -220,12 +221,13 @@ impl<'a> Round<'a> {
         format!("{}/{}", root_path(self.number), stage.0)
     }
 
-    fn attempt_path(&self, stage: StageIndex, attempt: u32) -> String {
-        format!("{}/{attempt}", self.stage_path(stage))
+    /// The same in every round, as their numbers go on: what an attempt calls finds it.
+    fn attempt_path(stage: StageIndex, attempt: u32) -> String {
+        trace::attempt_path(stage.0, attempt)
     }
 
-    fn step_path(&self, stage: StageIndex, attempt: u32, step: u32) -> String {
-        format!("{}/{step}", self.attempt_path(stage, attempt))
+    fn step_path(stage: StageIndex, attempt: u32, step: u32) -> String {
+        format!("{}/{step}", Self::attempt_path(stage, attempt))
     }
 }
 

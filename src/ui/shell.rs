@@ -28,6 +28,7 @@ pub(super) enum Section {
     Home,
     Runs,
     Approvals,
+    Traces,
     Account,
     Server,
     /// Belongs to none of them.
@@ -67,6 +68,7 @@ impl Section {
             Some("" | "projects" | "teams") => Self::Home,
             Some("runs") => Self::Runs,
             Some("approvals") => Self::Approvals,
+            Some("traces") => Self::Traces,
             Some("account") => Self::Account,
             Some("admin") => Self::Server,
             _ => Self::Elsewhere,
@@ -80,6 +82,7 @@ impl Shell {
             Section::Home => "home",
             Section::Runs => "runs",
             Section::Approvals => "approvals",
+            Section::Traces => "traces",
             Section::Account => "account",
             Section::Server => "server",
             Section::Elsewhere => "",

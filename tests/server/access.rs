@@ -13,6 +13,7 @@ use trunkline::store::access::people::PersonRow;
 use trunkline::store::access::projects::ProjectRow;
 
 use crate::support::{Answer, Server};
+use crate::traced;
 
 const PAGE: &str = "docs/api-access.md";
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
@@ -229,6 +230,9 @@ impl World {
         }
         server.member(&home, "target", Role::Viewer).await;
         let run = insert_run(&server, home).await;
+        let at = server.app.now();
+        let trace = traced::trace("req_home", "home", at);
+        server.app.store.insert_traces(&[trace], &[]).await.unwrap();
         Self { server, away, run }
     }
 
@@ -260,6 +264,7 @@ impl World {
                 Some("path") => "report.html",
                 Some("worker") => "gpu-1",
                 Some("budget") => "month",
+                Some("trace") => "req_home",
                 Some("pipeline") => "ci.svg",
                 Some("token" | "session" | "delivery" | "subscription") => {
                     "01k00000000000000000000000"

@@ -14,6 +14,8 @@ mod artifacts;
 mod stages;
 #[path = "pages/settings.rs"]
 mod settings;
+#[path = "pages/traces.rs"]
+mod traces;
 #[path = "pages/account.rs"]
 mod account;
 #[path = "pages/admin.rs"]

@@ -4,6 +4,8 @@
 mod accounts;
 #[path = "terminal/budgets.rs"]
 mod budgets;
+#[path = "terminal/traces.rs"]
+mod traces;
 #[path = "terminal/broken.rs"]
 mod broken;
 #[path = "terminal/sign_in.rs"]

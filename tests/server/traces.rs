@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use trunkline::config::TraceSettings;
 use trunkline::config::keys::Hidden;
 use trunkline::engine::{AttemptOutcome, Command};
-use trunkline::model::{Clock as _, RunId, StageIndex};
+use trunkline::model::{Clock as _, RunId, StageIndex, Timestamp};
 use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::Context;
 use trunkline::runs::CreateRun;
@@ -17,6 +18,7 @@ use trunkline::traces::Exporter;
 
 use crate::forge::Forge;
 use crate::support::{Server, plan_of};
+use crate::traced;
 
 const PIPELINE: &str = "\
 version: 1
@@ -117,4 +119,56 @@ async fn what_a_collector_refuses_is_not_sent_for_ever() {
     collector.answer_once(StatusCode::BAD_REQUEST, Vec::new());
     send(&exporter(&server, &collector), &collector, 2).await;
     assert_eq!(collector.asked().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_to_models_arrive_once_in_the_order_of_their_writing() {
+    let (server, collector) = (Server::start().await, Forge::start().await);
+    let at = |seconds: i64| Timestamp(server.app.now().0 - seconds * 1000);
+    let write = async |id: &str, seconds: i64| {
+        let row = traced::trace(id, "shop", at(seconds));
+        server.app.store.insert_traces(&[row], &[]).await.unwrap();
+    };
+    write("req_old", 25 * 3600).await;
+    write("req_1", 60).await;
+    write("req_2", 50).await;
+    write("req_just_now", -3600).await;
+    collector.answer_once(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "1".to_owned())]);
+    send(&exporter(&server, &collector), &collector, 2).await;
+    let asked = collector.asked();
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    assert_eq!(asked[0].body, asked[1].body, "the same ids each time");
+    let spans = asked[1].body["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    assert_eq!(spans.len(), 6, "neither what is too old nor what was just written: {spans:#?}");
+    let [root, failed, done] = &spans[..3] else { panic!("{spans:?}") };
+    assert_eq!((&root["name"], &root["kind"]), (&json!("chat gpt"), &json!(2)));
+    assert_eq!(
+        (&root["traceId"], &root["parentSpanId"]),
+        (&json!(traced::TRACE), &json!("00f067aa0ba902b7"))
+    );
+    for span in [failed, done] {
+        assert_eq!((&span["parentSpanId"], &span["kind"]), (&root["spanId"], &json!(3)));
+    }
+    let attribute = |name: &str| {
+        let all = done["attributes"].as_array().unwrap();
+        all.iter().find(|it| it["key"] == name).map(|it| it["value"].clone()).unwrap()
+    };
+    assert_eq!(attribute("gen_ai.provider.name"), json!({ "stringValue": "openai" }));
+    assert_eq!(attribute("gen_ai.usage.input_tokens"), json!({ "intValue": "70" }));
+    let finish = json!({ "arrayValue": { "values": [{ "stringValue": "tool_calls" }] } });
+    assert_eq!(attribute("gen_ai.response.finish_reasons"), finish);
+    assert_eq!(attribute("gen_ai.response.time_to_first_chunk"), json!({ "doubleValue": 0.05 }));
+    let nanoseconds = |span: &serde_json::Value, name: &str| -> i128 {
+        span[name].as_str().unwrap().parse().unwrap()
+    };
+    let took = nanoseconds(done, "endTimeUnixNano") - nanoseconds(done, "startTimeUnixNano");
+    assert_eq!((took, failed["status"]["code"].clone()), (140_000_000, json!(2)));
+
+    // Another process begins: nothing is sent twice, and what was refused is not tried for ever.
+    send(&exporter(&server, &collector), &collector, 3).await;
+    assert_eq!(collector.asked().len(), 2);
+    write("req_3", 10).await;
+    collector.answer_once(StatusCode::BAD_REQUEST, Vec::new());
+    send(&exporter(&server, &collector), &collector, 4).await;
+    assert_eq!(collector.asked().len(), 3);
 }

@@ -112,6 +112,7 @@ fn as_text(removed: &Removed) -> String {
         (removed.kept.deliveries, "forge event"),
         (removed.kept.audit_events, "audit line"),
         (removed.kept.model_calls, "model call"),
+        (removed.kept.traces, "trace"),
         (removed.caches, "unused cache"),
         (removed.checkouts, "checkout"),
         (removed.containers, "left-over attempt"),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::Cache;
 use super::flight::Turn;
 use super::kept::{Content, Kept};
+use crate::gateway::ledger::trail::Trail;
 use crate::gateway::route::Way;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::Operation;
@@ -42,6 +43,8 @@ pub struct Keeper {
     pub expected: Expected,
     /// The turn of this call.
     pub turn: Option<Turn>,
+    /// Where it is noted that it was kept.
+    pub trail: Trail,
 }
 
 impl Keeper {
@@ -65,6 +68,7 @@ impl Keeper {
         let until = Timestamp(0);
         let kept = Kept { until, content_type, model: None, tokens: 0, content };
         self.cache.keep(&self.key, kept, self.ttl);
+        self.trail.cache("kept");
     }
 }
 

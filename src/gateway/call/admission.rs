@@ -15,6 +15,7 @@ use crate::gateway::budget::scope::Kind;
 use crate::gateway::call::answer::Answer;
 use crate::gateway::cassette::Cassette;
 use crate::gateway::keys::{Held, Key};
+use crate::gateway::ledger::trail::Trail;
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::doors;
 use crate::gateway::server::shadow::doors as candidates;
@@ -156,8 +157,10 @@ pub(in crate::gateway) fn call_of(
         limits: core.limits,
         stop: None,
         is_copy: false,
+        trail: Trail::default(),
     };
     name_endpoint(&mut call);
+    call.trail = Trail::start(&call, key.parent);
     Ok(call)
 }
 

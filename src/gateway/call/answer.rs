@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::gateway::cache::keeper::StreamKeeper;
 use crate::gateway::cassette::recorder::Recorder;
 use crate::gateway::guard::stream::Filter;
+use crate::gateway::ledger::trail::heard::Listener;
 use crate::gateway::settings::ClientGone;
 use crate::gateway::settlement::Settlement;
 use crate::provider::refusal::Refusal;
@@ -40,6 +41,15 @@ impl Answer {
     #[must_use]
     pub fn full(body: impl Into<Bytes>) -> Self {
         Self::Full(Some(body.into()))
+    }
+
+    /// All of it, if it is there.
+    #[must_use]
+    pub fn whole(&self) -> Option<&Bytes> {
+        match self {
+            Self::Full(body) => body.as_ref(),
+            Self::Live(_) => None,
+        }
     }
 }
 
@@ -79,6 +89,7 @@ pub struct Live {
     recorder: Option<Recorder>,
     keeper: Option<StreamKeeper>,
     filter: Option<Filter>,
+    listener: Option<Listener>,
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
     tasks: TaskTracker,
@@ -167,6 +178,7 @@ impl Live {
     #[must_use]
     pub fn new(parts: Parts) -> Self {
         let mut live = Self {
+            listener: Listener::of(parts.settlement.trail()),
             upstream: Some(parts.upstream),
             ready: VecDeque::new(),
             meter: parts.meter,
@@ -251,6 +263,9 @@ impl Live {
             self.keep_recording();
         }
         if !piece.is_empty() {
+            if let Some(listener) = &mut self.listener {
+                listener.push(&piece);
+            }
             self.ready.push_back(piece);
         }
         if let Some(event) = self.stopped() {
@@ -275,6 +290,9 @@ impl Live {
             rest = Bytes::from([last, filter.finish()].concat());
         }
         if !rest.is_empty() {
+            if let Some(listener) = &mut self.listener {
+                listener.push(&rest);
+            }
             self.ready.push_back(rest);
         }
         if let Some(event) = self.stopped() {
@@ -299,6 +317,9 @@ impl Live {
         if let Some(mut settlement) = self.settlement.take() {
             for flag in self.filter.iter().flat_map(Filter::flags) {
                 settlement.flag(flag);
+            }
+            if let Some(filter) = &mut self.filter {
+                settlement.trail().found(filter.take_findings());
             }
             settlement.settle_stream(&self.meter.outcome(), flags);
         }
@@ -351,6 +372,7 @@ impl Live {
             recorder: self.recorder.take(),
             keeper: self.keeper.take(),
             filter: self.filter.take(),
+            listener: self.listener.take(),
             deadline: std::mem::replace(
                 &mut self.deadline,
                 Box::pin(tokio::time::sleep(Duration::ZERO)),

@@ -50,6 +50,9 @@ impl Call {
         {
             return self.hit(&kept, &plan, cuts_usage);
         }
+        if plan.wish.reads {
+            self.trail.cache("miss");
+        }
         if !plan.wish.writes {
             return self.live().await;
         }
@@ -62,7 +65,8 @@ impl Call {
             return self.hit(&kept, &plan, cuts_usage);
         }
         let Plan { cache, ttl, expected, .. } = plan;
-        self.keeps(Keeper { cache, key, ttl, expected, turn });
+        let trail = self.trail.clone();
+        self.keeps(Keeper { cache, key, ttl, expected, turn, trail });
         self.live().await
     }
 
@@ -104,6 +108,7 @@ impl Call {
     }
 
     fn hit(&self, kept: &Kept, plan: &Plan, cuts_usage: bool) -> Result<Response<Answer>, Refusal> {
+        self.trail.cache("hit");
         let model = plan.expected.model.as_deref();
         let settlement = self.free_settlement(Origin::Cache, model, 200);
         let mut told = self.told(Origin::Cache);

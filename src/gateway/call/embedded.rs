@@ -56,7 +56,18 @@ impl Call {
                 }
             }
         }
-        if lookup.missing().is_empty() {
+        let is_all = lookup.missing().is_empty();
+        if plan.wish.reads {
+            let is_none = lookup.found.iter().all(Option::is_none);
+            self.trail.cache(if is_all {
+                "hit"
+            } else if is_none {
+                "miss"
+            } else {
+                "part"
+            });
+        }
+        if is_all {
             return self.all_known(&lookup, &plan);
         }
         let answer = self.ask_for_missing(&plan, lookup).await;
@@ -127,6 +138,7 @@ impl Call {
         }
         if plan.wish.writes {
             plan.cache.keep_all(kept, plan.ttl);
+            self.trail.cache("kept");
         }
         if !is_whole {
             *response.body_mut() = Answer::full(lookup.joined(&self.asked.model));

@@ -16,6 +16,7 @@ use crate::gateway::guard::stream::{Filter, Judge};
 use crate::gateway::guard::{Check, Rule, Screen, Stopped, Way, injection};
 use crate::gateway::ledger::Row;
 use crate::gateway::settlement::Settlement;
+use crate::model::trace::Finding;
 use crate::provider::refusal::Refusal;
 
 /// Who is named as the provider of what was stopped here.
@@ -76,6 +77,7 @@ impl Call {
             }
             if score >= *threshold {
                 screen.flag("injection");
+                screen.find(&rule, "injection", Way::In);
             }
             if rule.action == Action::Block && (has_failed || score >= *threshold) {
                 return Err(screen.stopped(&rule.name, "injection"));
@@ -118,6 +120,7 @@ impl Call {
             for text in schema::texts_of(self.operation, answer) {
                 if let Err(wrong) = schema.check(&text) {
                     screen.flag("schema");
+                    screen.find(&rule, "schema", Way::Out);
                     *self.violation() = Some(Violation { rule: rule.clone(), answer: text, wrong });
                 }
             }
@@ -143,11 +146,7 @@ impl Call {
         let mut slot = self.screen();
         let screen = slot.take_if(|it| it.looks_out())?;
         let schemas = self.schemas(&screen);
-        let judges = schemas.into_iter().map(|(rule, schema)| Judge {
-            rule: rule.name.clone(),
-            blocks: rule.action == Action::Block,
-            schema,
-        });
+        let judges = schemas.into_iter().map(|(rule, schema)| Judge { rule, schema });
         Some(Filter::new(self.operation, screen, judges.collect()))
     }
 
@@ -200,6 +199,11 @@ impl Call {
         {
             response.headers_mut().insert("x-trunkline-flags", value);
         }
+    }
+
+    /// What guardrails have noted since the last time.
+    pub(super) fn findings(&self) -> Vec<Finding> {
+        self.screen().as_mut().map(Screen::take_findings).unwrap_or_default()
     }
 
     fn screen(&self) -> MutexGuard<'_, Option<Screen>> {

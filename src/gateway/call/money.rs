@@ -212,6 +212,7 @@ impl Call {
             first_token_ms: None,
             total_ms: 0,
             notes: self.notes.clone(),
+            trail: self.trail.clone(),
         }
     }
 

@@ -69,12 +69,17 @@ impl Redactor {
         }
     }
 
+    /// A text without the secrets that are known.
+    #[must_use]
+    pub fn known(&self, text: &str) -> String {
+        let known = self.secrets.iter().filter(|it| text.contains(it.as_str()));
+        known.fold(text.to_owned(), |it, secret| it.replace(secret.as_str(), PLACEHOLDER))
+    }
+
     /// A text without secrets.
     #[must_use]
     pub fn text(&self, text: &str) -> String {
-        let known = self.secrets.iter().filter(|it| text.contains(it.as_str()));
-        let text =
-            known.fold(text.to_owned(), |it, secret| it.replace(secret.as_str(), PLACEHOLDER));
+        let text = self.known(text);
         match &self.pattern {
             Some(pattern) => pattern.replace_all(&text, PLACEHOLDER).into_owned(),
             None => text,

@@ -87,6 +87,31 @@ pub enum Action {
     Block,
 }
 
+impl Way {
+    /// The word in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl Action {
+    /// The word in files.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Report => "report",
+            Self::Redact => "redact",
+            Self::Block => "block",
+        }
+    }
+}
+
 /// Somebody who is asked whether a text is an attack.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,9 +11,11 @@ use bytes::{Bytes, BytesMut};
 use serde_json::Value;
 
 use super::schema::Schema;
+use super::settings::Action;
 use super::texts::{self, Form};
 use super::window::Window;
-use super::{Screen, Stopped, Way, blank_logprobs};
+use super::{Rule, Screen, Stopped, Way, blank_logprobs};
+use crate::model::trace::Finding;
 use crate::provider::Operation;
 use crate::provider::sse::Parser;
 use deltas::{Closes, closes, delta_of};
@@ -38,9 +40,7 @@ pub struct Filter {
 #[derive(Debug, Clone)]
 pub struct Judge {
     /// The rule that asks for it.
-    pub rule: String,
-    /// Whether a stream that does not fit ends with an error.
-    pub blocks: bool,
+    pub rule: Arc<Rule>,
     /// The schema.
     pub schema: Arc<Schema>,
 }
@@ -131,6 +131,12 @@ impl Filter {
     #[must_use]
     pub fn stopped(&self) -> Option<&Stopped> {
         self.lane.stopped.as_ref()
+    }
+
+    /// What was noted for people since the last time.
+    #[must_use]
+    pub fn take_findings(&mut self) -> Vec<Finding> {
+        self.lane.screen.take_findings()
     }
 
     /// What was found.
@@ -245,8 +251,9 @@ impl Lane {
         for judge in self.judges.clone() {
             if texts.iter().any(|it| judge.schema.check(it).is_err()) {
                 self.screen.flag("schema");
-                if judge.blocks {
-                    self.stop_at(&judge.rule, "the answer does not fit");
+                self.screen.find(&judge.rule, "schema", Way::Out);
+                if judge.rule.action == Action::Block {
+                    self.stop_at(&judge.rule.name, "the answer does not fit");
                 }
             }
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::notes::Notes;
+use super::trail::Trail;
 
 use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
@@ -86,6 +87,9 @@ pub struct Row {
     /// Where an attempt of a stage learns of it.
     #[serde(skip)]
     pub notes: Option<Arc<Notes>>,
+    /// Where it is noted what happens.
+    #[serde(skip)]
+    pub trail: Trail,
 }
 
 impl Row {
@@ -148,7 +152,7 @@ pub(super) fn expired(
     }
 }
 
-fn owner(subject: &Subject) -> Owner {
+pub(super) fn owner(subject: &Subject) -> Owner {
     let part = |kind| subject.get(kind).unwrap_or_default().to_owned();
     Owner {
         organisation: part(Kind::Organisation),
@@ -161,6 +165,6 @@ fn owner(subject: &Subject) -> Owner {
     }
 }
 
-fn count(count: u64) -> i64 {
+pub(super) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }

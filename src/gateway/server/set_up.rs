@@ -20,6 +20,7 @@ use crate::gateway::cassette::redact::Redactor;
 use crate::gateway::guard::Guard;
 use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
+use crate::gateway::ledger::trail::trails::Trails;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
@@ -104,6 +105,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         ledger,
         cassettes,
         cassette_mode: settings.cassette_mode,
+        trails: Arc::new(Trails::new(settings.traces.clone(), redactor.clone())),
         redactor,
         guard,
         cache,

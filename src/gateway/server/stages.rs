@@ -20,9 +20,9 @@ use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::cassette::{Cassette, CassetteError};
 use crate::gateway::keys::{self, Key, OwnCassette};
 use crate::gateway::ledger::notes::Notes;
-use crate::gateway::ledger::{BATCH_EVERY, Sum, stored};
+use crate::gateway::ledger::{BATCH_EVERY, Sum, stored, trail};
 use crate::gateway::settings::{CassetteMode, ForStages};
-use crate::model::{AttemptName, RunId, Timestamp, UsdNanos};
+use crate::model::{AttemptName, RunId, Timestamp, TraceParent, UsdNanos};
 use crate::store::access::gateway_keys::GatewayKeyRow;
 use crate::store::{Store, StoreError};
 
@@ -115,6 +115,8 @@ impl Stages {
         core.tasks.spawn(shadow::serve(core.clone(), stop.clone()));
         let (books, over) = (TaskTracker::new(), CancellationToken::new());
         books.spawn(stored::keep(core.ledger.clone(), over.clone()));
+        let written = (store.clone(), core.clock.clone());
+        books.spawn(trail::writer::keep(core.trails.clone(), written, over.clone()));
         let admitted = Mutex::default();
         Ok(Arc::new(Self { core, store, doors, secret, settings, admitted, stop, books, over }))
     }
@@ -182,6 +184,7 @@ impl Stages {
             expires: Some(admission.expires),
             own: Some(admission.cassette.clone()),
             notes: Some(notes.clone()),
+            parent: Some(TraceParent::of_attempt(attempt)),
             ..Key::default()
         };
         self.core.keys.insert(digest, key, now);

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::super::estimate;
+use super::super::said::Said;
 use super::super::stream::{Fate, Seen};
 use super::usage::{RawUsage, Running};
 
@@ -17,30 +18,46 @@ struct Event<'a> {
     message: Option<Message<'a>>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content_block: Option<&'a RawValue>,
     usage: Option<RawUsage>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     usage: Option<RawUsage>,
 }
 
 /// Reads one event into the running use of its stream.
-pub(in super::super) fn read_event(data: &[u8], running: &mut Running) -> Seen {
+pub(in super::super) fn read_event(
+    data: &[u8],
+    (running, said): (&mut Running, &mut Said),
+) -> Seen {
     let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return Seen::malformed() };
     let mut seen = Seen::default();
     match &*event.kind {
         "message_start" => {
-            let message = event.message.unwrap_or(Message { model: None, usage: None });
+            let message = event.message.unwrap_or(Message { id: None, model: None, usage: None });
+            said.named(message.id);
             let model = message.model.map(Cow::into_owned);
             running.start(model, message.usage.unwrap_or_default());
             seen.metered = Some(running.metered());
         }
         "message_delta" => {
             running.replace(event.usage.unwrap_or_default());
+            if let Some(why) = event.delta.and_then(stop_reason) {
+                said.finished(&why);
+            }
             seen.metered = Some(running.metered());
+        }
+        "content_block_start" => {
+            if let Some(block) = event.content_block {
+                said.read_block(block);
+            }
         }
         "content_block_delta" => {
             seen.has_content = true;
@@ -54,4 +71,12 @@ pub(in super::super) fn read_event(data: &[u8], running: &mut Running) -> Seen {
         _ => {}
     }
     seen
+}
+
+fn stop_reason(delta: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Delta {
+        stop_reason: Option<String>,
+    }
+    serde_json::from_str::<Delta>(delta.get()).ok()?.stop_reason
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::said::{Said, word};
 use super::super::stream::{Fate, Seen};
 use super::super::{Metered, estimate};
 use super::usage::{Answer, RawUsage};
@@ -13,6 +14,8 @@ use crate::model::UsageClass as Class;
 /// A chunk of a chat completion or a completion.
 #[derive(Debug, Deserialize)]
 struct Chunk<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
     #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -42,13 +45,22 @@ impl Choice<'_> {
 }
 
 /// Reads a chunk of a chat completion or a completion: the last usage that is not null counts.
-pub(in super::super) fn read_chunk(data: &[u8]) -> Seen {
+pub(in super::super) fn read_chunk(data: &[u8], said: &mut Said) -> Seen {
     if data == b"[DONE]" {
         return Seen { fate: Fate::Ended, ..Seen::default() };
     }
     let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Seen::malformed() };
     let choices = chunk.choices.unwrap_or_default();
     let finished = |it: &Choice<'_>| it.finish_reason.is_some_and(|it| it.get() != "null");
+    said.named(chunk.id);
+    for choice in &choices {
+        if let Some(delta) = choice.delta {
+            said.read_delta(delta);
+        }
+        if let Some(why) = choice.finish_reason.and_then(word) {
+            said.finished(why);
+        }
+    }
     let metered = chunk.usage.map(|it| Metered {
         model: chunk.model.map(Cow::into_owned),
         service_tier: chunk.service_tier.map(Cow::into_owned),
@@ -77,10 +89,12 @@ struct ResponseEvent<'a> {
     response: Option<Answer<'a>>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    item: Option<&'a RawValue>,
 }
 
 /// Reads an event of a response: the usage is in the last one.
-pub(in super::super) fn read_response_event(data: &[u8]) -> Seen {
+pub(in super::super) fn read_response_event(data: &[u8], said: &mut Said) -> Seen {
     let Ok(event) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
         return Seen::malformed();
     };
@@ -89,6 +103,13 @@ pub(in super::super) fn read_response_event(data: &[u8]) -> Seen {
         "response.failed" | "error" => Fate::Failed,
         _ => Fate::Open,
     };
+    let item = event.item.filter(|_| &*event.kind == "response.output_item.done");
+    if let Some(item) = item {
+        said.read_block(item);
+    }
+    if let Some(response) = event.response.as_ref() {
+        response.tell(said, fate == Fate::Ended);
+    }
     Seen {
         metered: event.response.and_then(Answer::metered),
         is_usage_alone: false,

@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use super::super::said::{Said, word};
 use super::super::{Metered, Operation};
 use crate::model::{Usage, UsageClass as Class};
 
@@ -105,6 +107,12 @@ fn split(total: u64, rest: Class, parts: &[(Class, u64)]) -> Usage {
 #[derive(Debug, Deserialize)]
 pub(super) struct Answer<'a> {
     #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    incomplete_details: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     model: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     service_tier: Option<Cow<'a, str>>,
@@ -120,6 +128,22 @@ struct OutputItem<'a> {
 }
 
 impl Answer<'_> {
+    /// Tells its id, and why it ended if it has.
+    pub(super) fn tell(&self, said: &mut Said, has_ended: bool) {
+        #[derive(Deserialize)]
+        struct Incomplete<'a> {
+            #[serde(borrow)]
+            reason: &'a RawValue,
+        }
+        said.named(self.id);
+        let early = self.incomplete_details.map(RawValue::get);
+        let early = early.and_then(|it| serde_json::from_str::<Incomplete<'_>>(it).ok());
+        let why = early.map(|it| it.reason).or(self.status);
+        if let Some(why) = why.and_then(word).filter(|_| has_ended) {
+            said.finished(why);
+        }
+    }
+
     pub(super) fn metered(self) -> Option<Metered> {
         let mut usage = self.usage?.usage().with(Class::Requests, 1);
         for item in self.output.iter().flatten() {

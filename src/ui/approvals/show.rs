@@ -72,7 +72,7 @@ pub(super) async fn show(
     page(&ApprovalPage {
         shell: visit.shell(Section::Approvals, title),
         words: visit.words(),
-        spend: Spend::of(&seen.spend),
+        spend: Spend::of(&seen.spend, &seen.loaded.row.id.0),
         is_finished: seen.loaded.run.status().is_finished(),
         seen,
         path,

@@ -179,7 +179,7 @@ async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> 
         inputs: told::inputs(seen.loaded.run.context()),
         deeds: deeds.collect(),
         money: told::money(&seen.view),
-        spend: Spend::of(&spent),
+        spend: Spend::of(&spent, &seen.view.id.0),
         is_finished: seen.view.status.is_finished(),
         waits: waits::of(&queued, path),
         position: queued.position,

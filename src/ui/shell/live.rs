@@ -57,7 +57,7 @@ pub(in crate::ui) fn stream(
     run: RunId,
     render: Render,
 ) -> Result<Response, Problem> {
-    open(app, visitor, Watch::Run(run), vec![View { key: None, render }])
+    open(app, visitor, Watch::Run(run), (vec![View { key: None, render }], LOOK_AGAIN))
 }
 
 /// The same of a page over many runs. `name` stands for what a view shows, with its filters.
@@ -65,6 +65,15 @@ pub(in crate::ui) fn stream_of_many(
     app: &App,
     visitor: &Visitor,
     views: Vec<(Audience, String, Render)>,
+) -> Result<Response, Problem> {
+    stream_of_many_every(app, visitor, (views, LOOK_AGAIN))
+}
+
+/// The same of what changes with no run: it is looked at again after so long.
+pub(in crate::ui) fn stream_of_many_every(
+    app: &App,
+    visitor: &Visitor,
+    (views, again): (Vec<(Audience, String, Render)>, Duration),
 ) -> Result<Response, Problem> {
     let view = |(audience, name, render): (Audience, String, Render)| {
         // Rights in any case: a stream goes on with those it was opened with, and the next one may have others.
@@ -74,16 +83,22 @@ pub(in crate::ui) fn stream_of_many(
         };
         View { key: Some(format!("{who} {name}")), render }
     };
-    open(app, visitor, Watch::Runs, views.into_iter().map(view).collect())
+    open(app, visitor, Watch::Runs, (views.into_iter().map(view).collect(), again))
 }
 
-fn open(app: &App, visitor: &Visitor, watch: Watch, views: Vec<View>) -> Result<Response, Problem> {
+fn open(
+    app: &App,
+    visitor: &Visitor,
+    watch: Watch,
+    (views, again): (Vec<View>, Duration),
+) -> Result<Response, Problem> {
     let place = app.streams.open(&visitor.0.person, app.now())?;
     let watcher = Watcher {
         changes: app.runs.subscribe(),
         app: app.clone(),
         watch,
         views,
+        again,
         shown: HashMap::new(),
         queue: VecDeque::new(),
         looked_at: None,
@@ -97,6 +112,8 @@ struct Watcher {
     changes: broadcast::Receiver<Change>,
     watch: Watch,
     views: Vec<View>,
+    /// The longest time between two looks.
+    again: Duration,
     /// Digests of what the browser shows.
     shown: HashMap<&'static str, u64>,
     /// What is to be sent: places in what was made.
@@ -115,7 +132,7 @@ impl Watcher {
             match (self.looked_at, &self.watch) {
                 (None, _) => self.look().await?,
                 (Some(looked_at), Watch::Run(_)) => {
-                    let _elapsed = tokio::time::timeout(LOOK_AGAIN, self.changed()).await;
+                    let _elapsed = tokio::time::timeout(self.again, self.changed()).await;
                     tokio::time::sleep_until(looked_at + PACE).await;
                     self.look().await?;
                 }
@@ -147,7 +164,7 @@ impl Watcher {
 
     /// At the next beat; what others have made there is good enough.
     async fn look_with_others(&mut self) -> Result<(), Problem> {
-        let _elapsed = tokio::time::timeout(LOOK_AGAIN, self.changed()).await;
+        let _elapsed = tokio::time::timeout(self.again, self.changed()).await;
         // What was announced until now is in what is read at the beat; what comes later asks for another.
         self.changes = self.app.runs.subscribe();
         let looks = self.app.streams.looks();

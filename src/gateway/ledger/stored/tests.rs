@@ -93,6 +93,7 @@ pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
         first_token_ms: Some(1),
         total_ms: 2,
         notes: None,
+        trail: super::super::trail::Trail::default(),
     }
 }
 

@@ -3,10 +3,13 @@
 use super::dollars;
 use crate::model::UsdNanos;
 use crate::store::spend::sums::SpendRow;
+use crate::ui::form::encoded;
 
 /// What all stages have spent together, and each of them.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::ui) struct Spend {
+    /// Address of the calls.
+    pub(in crate::ui) traces: String,
     pub(in crate::ui) cost: String,
     pub(in crate::ui) calls: usize,
     pub(in crate::ui) input: String,
@@ -28,13 +31,14 @@ pub(in crate::ui) struct StageSpend {
 
 impl Spend {
     /// `None` when no model was called.
-    pub(in crate::ui) fn of(rows: &[SpendRow]) -> Option<Self> {
+    pub(in crate::ui) fn of(rows: &[SpendRow], run: &str) -> Option<Self> {
         if rows.is_empty() {
             return None;
         }
         let sum = |of: fn(&SpendRow) -> i64| rows.iter().map(of).sum::<i64>();
         let saved = UsdNanos(sum(|it| it.avoided.0));
         Some(Self {
+            traces: format!("/traces?run={}", encoded(run)),
             cost: money(UsdNanos(sum(|it| it.cost.0))),
             calls: usize::try_from(sum(|it| it.calls)).unwrap_or_default(),
             input: grouped(sum(|it| it.input_tokens)),
@@ -94,12 +98,14 @@ mod tests {
 
     #[test]
     fn stages_are_summed() {
-        let spend = Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)]);
+        let spend =
+            Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)], "01k");
         let spend = spend.unwrap();
+        assert_eq!(spend.traces, "/traces?run=01k");
         assert_eq!((spend.cost.as_str(), spend.calls), ("$0.013", 4));
         assert_eq!((spend.input.as_str(), spend.output.as_str()), ("2,469,134", "178"));
         assert_eq!(spend.saved.as_deref(), Some("$0.0020"));
         assert_eq!(spend.stages[1].cost, "$0.00050");
-        assert_eq!(Spend::of(&[]), None);
+        assert_eq!(Spend::of(&[], "01k"), None);
     }
 }

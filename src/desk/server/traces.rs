@@ -1,0 +1,238 @@
+//! What happened in calls to models: found, listed and shown as trees.
+
+mod view;
+
+use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
+use crate::model::{Role, Timestamp, UsdNanos};
+use crate::store::spend::traces::{Ended, TraceFilter, TraceRow};
+use crate::store::{Store, StoreError};
+
+pub use view::{Content, ContentView, EventView, Message, Part, SpanView, TraceView, TreeView};
+
+/// Digits of a moment in a cursor.
+const DIGITS: usize = 13;
+/// Calls of one trace that are shown.
+const CALLS_MAX: u32 = 300;
+/// What every id of a request begins with.
+const REQUEST: &str = "req_";
+/// Digits of a trace's id.
+const TRACE_DIGITS: usize = 32;
+
+/// Which calls; what is left out does not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct TraceQuery {
+    /// Only of this trace: 32 hexadecimal digits.
+    pub trace: Option<String>,
+    /// Only of this team.
+    pub team: Option<String>,
+    /// Only of this project: `team/name`.
+    pub project: Option<String>,
+    /// Only of this run: its id.
+    pub run: Option<String>,
+    /// Only of this stage.
+    pub stage: Option<String>,
+    /// Only of this endpoint of deployed apps.
+    pub endpoint: Option<String>,
+    /// Only of this model: the one that was asked for.
+    pub model: Option<String>,
+    /// Only of this provider.
+    pub provider: Option<String>,
+    /// `ok`, `error`, the status that the client got such as `429`, or what went wrong, such as `guardrail`.
+    pub status: Option<String>,
+    /// Not shorter than so many milliseconds.
+    #[param(value_type = Option<i64>)]
+    pub min_ms: Option<String>,
+    /// Not cheaper than so many dollars, such as `0.01`.
+    pub min_usd: Option<String>,
+    /// From this moment on, in milliseconds since 1970-01-01 UTC.
+    #[param(value_type = Option<i64>)]
+    pub since: Option<String>,
+    /// Before this moment.
+    #[param(value_type = Option<i64>)]
+    pub until: Option<String>,
+}
+
+impl TraceQuery {
+    /// What is asked for, as pairs of an address.
+    #[must_use]
+    pub fn pairs(&self) -> Vec<(&'static str, &str)> {
+        let pairs = [
+            ("trace", &self.trace),
+            ("team", &self.team),
+            ("project", &self.project),
+            ("run", &self.run),
+            ("stage", &self.stage),
+            ("endpoint", &self.endpoint),
+            ("model", &self.model),
+            ("provider", &self.provider),
+            ("status", &self.status),
+            ("min_ms", &self.min_ms),
+            ("min_usd", &self.min_usd),
+            ("since", &self.since),
+            ("until", &self.until),
+        ];
+        let said = pairs.into_iter().filter_map(|(name, it)| Some((name, it.as_deref()?)));
+        said.filter(|it| !it.1.is_empty()).collect()
+    }
+
+    /// What the store is asked, whoever asks.
+    pub fn filter(&self) -> Result<TraceFilter, String> {
+        Ok(TraceFilter {
+            teams: self.team.clone().filter(|it| !it.is_empty()).map(|it| vec![it]),
+            trace: word(self.trace.as_deref()).to_ascii_lowercase(),
+            project: word(self.project.as_deref()),
+            run: word(self.run.as_deref()),
+            stage: word(self.stage.as_deref()),
+            endpoint: word(self.endpoint.as_deref()),
+            model: word(self.model.as_deref()),
+            provider: word(self.provider.as_deref()),
+            ended: ended(&word(self.status.as_deref())),
+            min_us: number(self.min_ms.as_deref(), "min_ms")?.map(|it| it.saturating_mul(1000)),
+            min_cost: dollars(&word(self.min_usd.as_deref()))?,
+            since: number(self.since.as_deref(), "since")?.map(Timestamp),
+            until: number(self.until.as_deref(), "until")?.map(Timestamp),
+            ..TraceFilter::default()
+        })
+    }
+}
+
+fn word(text: Option<&str>) -> String {
+    text.map(str::trim).unwrap_or_default().to_owned()
+}
+
+fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, String> {
+    match word(text) {
+        text if text.is_empty() => Ok(None),
+        text => text.parse().map(Some).map_err(|_| format!("`{name}` is a number, not `{text}`")),
+    }
+}
+
+fn ended(word: &str) -> Ended {
+    match (word, word.parse()) {
+        ("", _) => Ended::Anyhow,
+        ("ok", _) => Ended::Well,
+        ("error", _) => Ended::Badly,
+        (_, Ok(status)) => Ended::Status(status),
+        (word, Err(_)) => Ended::With(word.to_owned()),
+    }
+}
+
+fn dollars(text: &str) -> Result<Option<UsdNanos>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let wrong = || format!("`min_usd` is a number of dollars such as `0.01`, not `{text}`");
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |it: &str| it.bytes().all(|it| it.is_ascii_digit());
+    if !is_number(whole) || !is_number(part) || part.len() > 9 || (whole.len() + part.len() == 0) {
+        return Err(wrong());
+    }
+    let nanos = format!("{whole}{part:0<9}").parse().map_err(|_| wrong())?;
+    Ok(Some(UsdNanos(nanos)))
+}
+
+/// Calls that the caller may know of, newest first.
+pub async fn list(
+    app: &App,
+    visitor: &Visitor,
+    (query, page): (TraceQuery, PageQuery),
+) -> Result<Page<TraceView>, Problem> {
+    let mut filter = query.filter().map_err(Problem::bad_request)?;
+    let page = page.checked(CursorForm::Numbered(DIGITS, '-'))?;
+    filter.teams = teams(app, visitor, Role::Viewer, filter.teams).await?;
+    let before = page.cursor.as_deref().and_then(|it| it.split_once('-'));
+    let before = before.and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.to_owned())));
+    let filter = TraceFilter { before, limit: page.limit() + 1, ..filter };
+    let rows = app.store.list_traces(&filter).await?;
+    let page = Page::new(rows, page.limit(), |it| format!("{:0DIGITS$}-{}", it.at.0, it.id));
+    let items = page.items.into_iter().map(TraceView::from).collect();
+    Ok(Page { items, next: page.next })
+}
+
+/// The names of the teams whose calls the caller may know of, of those that are asked for; `None` for all, with the
+/// calls of nobody.
+async fn teams(
+    app: &App,
+    visitor: &Visitor,
+    needed: Role,
+    asked: Option<Vec<String>>,
+) -> Result<Option<Vec<String>>, Problem> {
+    let Some(ids) = visitor.0.teams_as(needed) else { return Ok(asked) };
+    let mut known = app.store.list_teams().await?;
+    known.retain(|it| ids.contains(&it.id));
+    let names = known.into_iter().map(|it| it.name);
+    let is_asked = |it: &String| asked.as_ref().is_none_or(|asked| asked.contains(it));
+    Ok(Some(names.filter(is_asked).collect()))
+}
+
+/// A call by the id of its request, or all calls of a trace.
+pub async fn show(app: &App, visitor: &Visitor, id: &str) -> Result<TreeView, Problem> {
+    let viewed = teams(app, visitor, Role::Viewer, None).await?;
+    let rows = find(&app.store, id, viewed).await?;
+    if rows.is_empty() {
+        return Err(Problem::not_found("this trace").with_help(
+            "A trace is named by the id of a request (`req_…`) or of the trace (32 hexadecimal digits); it is kept \
+             for as long as the server says, and under load not every call is traced.",
+        ));
+    }
+    // What people said is for those who work on it.
+    let read = teams(app, visitor, Role::Developer, None).await?;
+    let may_read = |it: &&TraceRow| read.as_ref().is_none_or(|all| all.contains(&it.owner.team));
+    let readable: Vec<_> = rows.iter().filter(may_read).map(|it| it.id.clone()).collect();
+    let contents = app.store.list_trace_contents(&readable).await?;
+    Ok(TreeView::of(rows, &contents))
+}
+
+/// The same on the machine of the store; `None` when there is no such trace.
+pub async fn show_here(store: &Store, id: &str) -> Result<Option<TreeView>, StoreError> {
+    let rows = find(store, id, None).await?;
+    let ids: Vec<_> = rows.iter().map(|it| it.id.clone()).collect();
+    let contents = store.list_trace_contents(&ids).await?;
+    Ok((!rows.is_empty()).then(|| TreeView::of(rows, &contents)))
+}
+
+async fn find(
+    store: &Store,
+    id: &str,
+    teams: Option<Vec<String>>,
+) -> Result<Vec<TraceRow>, StoreError> {
+    let id = id.to_ascii_lowercase();
+    if id.starts_with(REQUEST) {
+        let is_seen = |it: &TraceRow| teams.as_ref().is_none_or(|all| all.contains(&it.owner.team));
+        return Ok(store.find_trace(&id).await?.filter(is_seen).into_iter().collect());
+    }
+    if id.len() != TRACE_DIGITS {
+        return Ok(Vec::new());
+    }
+    let filter = TraceFilter { trace: id, teams, limit: CALLS_MAX + 1, ..TraceFilter::default() };
+    store.list_traces(&filter).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_read_word_by_word() {
+        let query = TraceQuery {
+            status: Some("429".to_owned()),
+            min_usd: Some("0.01".to_owned()),
+            min_ms: Some("250".to_owned()),
+            team: Some(String::new()),
+            ..TraceQuery::default()
+        };
+        let filter = query.filter().unwrap();
+        assert_eq!(filter.ended, Ended::Status(429));
+        assert_eq!((filter.min_cost, filter.min_us), (Some(UsdNanos(10_000_000)), Some(250_000)));
+        assert_eq!(filter.teams, None);
+        assert_eq!(ended("ok"), Ended::Well);
+        assert_eq!(ended("guardrail"), Ended::With("guardrail".to_owned()));
+        assert_eq!(dollars("2"), Ok(Some(UsdNanos(2_000_000_000))));
+        for wrong in [".", "-1", "1e3", "0.0000000001", "99999999999"] {
+            assert!(dollars(wrong).is_err(), "{wrong}");
+        }
+        let wrong = TraceQuery { min_ms: Some("fast".to_owned()), ..TraceQuery::default() };
+        assert_eq!(wrong.filter().unwrap_err(), "`min_ms` is a number, not `fast`");
+    }
+}

@@ -6,6 +6,7 @@ mod entry;
 mod home;
 mod approvals;
 mod reports;
+mod spend;
 mod runs;
 mod places;
 mod stages;
@@ -26,6 +27,7 @@ pub fn routes() -> Router<App> {
         .merge(home::routes())
         .merge(approvals::routes())
         .merge(reports::routes())
+        .merge(spend::routes())
         .merge(runs::routes())
         .merge(places::routes())
         .merge(stages::routes())

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 const PURE: &[&str] = &["model", "pipeline", "engine", "capacity"];
 /// Files of other modules that only decide: the same holds for them.
 const PURE_FILES: &[&str] = &[
+    "src/desk/server/budgets/typed.rs",
+    "src/desk/server/spend/forecast.rs",
+    "src/desk/server/spend/period.rs",
     "src/gateway/call/answer/meter.rs",
     "src/gateway/budget.rs",
     "src/gateway/budget/account.rs",
@@ -41,8 +44,12 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/guard/window.rs",
     "src/gateway/prices.rs",
     "src/gateway/prices/import.rs",
+    "src/gateway/prices/import/litellm.rs",
+    "src/gateway/prices/import/models_dev.rs",
     "src/gateway/prices/matcher.rs",
+    "src/gateway/prices/merge.rs",
     "src/gateway/prices/rate.rs",
+    "src/gateway/prices/text.rs",
     "src/gateway/route.rs",
     "src/gateway/settings.rs",
     "src/provider.rs",

@@ -7,6 +7,8 @@ use serde_json::Value;
 
 #[path = "cli/capacity.rs"]
 mod capacity;
+#[path = "cli/lists.rs"]
+mod lists;
 #[path = "cli/references.rs"]
 mod references;
 #[path = "cli/endings.rs"]

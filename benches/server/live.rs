@@ -1,5 +1,7 @@
 //! Pages that stay open: what they cost a server on which nothing happens, and one on which runs go on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -24,6 +26,7 @@ pub(crate) async fn measure(server: &Server, count: u64, past: &Past) {
     let busy_alone = tokio::join!(server.cpu_over(time), disturb(server)).0;
     let before = server.mebibytes();
     let mut open = JoinSet::new();
+    let pieces = Arc::new(AtomicU64::new(0));
     let client = reqwest::Client::builder().build().unwrap();
     for n in 0..count {
         let path = match n % 4 {
@@ -33,15 +36,19 @@ pub(crate) async fn measure(server: &Server, count: u64, past: &Past) {
         };
         let token = &people[usize::try_from(n / PAGES_OF_ONE).unwrap()];
         let request = client.get(format!("{}{path}", server.url)).bearer_auth(token);
+        let pieces = pieces.clone();
         open.spawn(async move {
             let answer = request.send().await.unwrap();
             assert!(answer.status().is_success(), "{}: {}", answer.url(), answer.status());
             let mut stream = answer.bytes_stream();
-            while let Some(Ok(_)) = stream.next().await {}
+            while let Some(Ok(_)) = stream.next().await {
+                pieces.fetch_add(1, Ordering::Relaxed);
+            }
+            panic!("{path} has ended");
         });
     }
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(open.len() as u64, count, "pages that are still open");
+    assert!(open.try_join_next().is_none(), "a page is not open any more");
     println!("\n{count} open pages; CPU in percent of a core over {SECONDS} s, resident memory");
     println!("{:<44} {:>8} {:>10}", "", "CPU %", "MiB");
     let row = |name: &str, cpu: f64, memory: f64| println!("{name:<44} {cpu:>8.1} {memory:>10.1}");
@@ -49,8 +56,11 @@ pub(crate) async fn measure(server: &Server, count: u64, past: &Past) {
     row("none open, a run every other second", busy_alone, before);
     let still = server.cpu_over(time).await;
     row("open, nothing happens", still, server.mebibytes());
+    pieces.store(0, Ordering::Relaxed);
     let busy = tokio::join!(server.cpu_over(time), disturb(server)).0;
     row("open, a run every other second", busy, server.mebibytes());
+    println!("pieces that the pages got meanwhile: {}", pieces.load(Ordering::Relaxed));
+    assert!(open.try_join_next().is_none(), "a page is not open any more");
     open.abort_all();
     while open.join_next().await.is_some() {}
 }

@@ -7,6 +7,8 @@ mod show_tests;
 mod show_metrics;
 mod show_gates;
 mod show_spend;
+mod show_spend_trend;
+mod show_load;
 mod list_model_calls;
 mod list_traces;
 mod show_trace;
@@ -24,6 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(show_metrics::show_metrics))
         .routes(routes!(show_gates::show_gates))
         .routes(routes!(show_spend::show_spend))
+        .routes(routes!(show_spend_trend::show_spend_trend))
+        .routes(routes!(show_load::show_load))
         .routes(routes!(list_model_calls::list_model_calls))
         .routes(routes!(list_traces::list_traces))
         .routes(routes!(show_trace::show_trace))

@@ -1,4 +1,4 @@
-//! Teams, who is in them, and their budgets.
+//! Teams, who is in them, their budgets, and the keys of their apps.
 
 mod create_team;
 mod list_teams;
@@ -8,6 +8,7 @@ mod list_members;
 mod save_member;
 mod delete_member;
 mod budgets;
+mod gateway_keys;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_members::list_members))
         .routes(routes!(save_member::save_member, delete_member::delete_member))
         .merge(budgets::routes())
+        .merge(gateway_keys::routes())
 }
 
 /// A team.

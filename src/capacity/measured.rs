@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::float;
 use crate::model::{Timestamp, UsdNanos};
@@ -26,7 +26,7 @@ pub struct Call {
 }
 
 /// What many calls say together.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
     /// How many calls.
     pub calls: u64,

@@ -36,6 +36,8 @@ pub mod traces;
 pub mod queue;
 pub mod shadow;
 pub mod capacity;
+pub mod prices;
+pub mod cassette;
 pub mod backup;
 pub mod restore;
 pub mod completions;
@@ -129,6 +131,10 @@ pub enum Subcommand {
     Shadow(shadow::ShadowArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
+    /// Take what models cost out of public lists, look it up, and look through a price file
+    Prices(prices::PricesArgs),
+    /// Make cassettes of recordings of other tools
+    Cassette(cassette::CassetteArgs),
     /// Write everything that a server keeps into one file, while it runs
     Backup(backup::BackupArgs),
     /// Make a state folder of a backup
@@ -152,10 +158,11 @@ impl Subcommand {
             Self::Worker(_) => Some("worker"),
             Self::Workers(_) => Some("workers"),
             Self::Completions(_) => Some("completions"),
-            Self::Gateway(_) => Some("gateway"),
+            Self::Gateway(args) if !args.is_about_a_server() => Some("gateway"),
             Self::Queue(_) => Some("queue"),
             Self::Shadow(_) => Some("shadow"),
-            Self::Capacity(_) => Some("capacity"),
+            Self::Prices(_) => Some("prices"),
+            Self::Cassette(_) => Some("cassette"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
             Self::Run(_)
@@ -176,9 +183,11 @@ impl Subcommand {
             | Self::Secret(_)
             | Self::Subscription(_)
             | Self::Audit(_)
+            | Self::Gateway(_)
             | Self::Budget(_)
             | Self::Spend(_)
             | Self::Traces(_)
+            | Self::Capacity(_)
             | Self::Person(_)
             | Self::Team(_)
             | Self::Token(_)
@@ -265,7 +274,9 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Shadow(args) => shadow::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Traces(args) => Box::pin(traces::execute(session, &args)).await,
-        Subcommand::Capacity(args) => capacity::execute(session, &args),
+        Subcommand::Capacity(args) => Box::pin(capacity::execute(session, &args)).await,
+        Subcommand::Prices(args) => prices::execute(session, &args),
+        Subcommand::Cassette(args) => cassette::execute(session, &args),
         Subcommand::Backup(args) => Box::pin(backup::execute(session, &args)).await,
         Subcommand::Restore(args) => Box::pin(restore::execute(session, &args)).await,
         Subcommand::Completions(args) => completions::execute(session, &args),

@@ -1,5 +1,5 @@
 //! What concerns the whole installation: people, the audit log, workers and what waits for them,
-//! budgets, what calls to models cost and what happened in them.
+//! budgets, what calls to models cost and what happened in them, and the keys of apps.
 
 pub mod people;
 pub mod audit;
@@ -7,3 +7,4 @@ pub mod fleet;
 pub mod budgets;
 pub mod spend;
 pub mod traces;
+pub mod app_keys;

@@ -63,6 +63,17 @@ pub struct Cassette {
     tape: Mutex<Tape>,
 }
 
+/// What became of a call that was recorded elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Add {
+    /// It is in the cassette now.
+    Added,
+    /// It was there, with the same answer.
+    Present,
+    /// The cassette holds no more.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct Tape {
     entries: BTreeMap<(String, String, u32), Entry>,
@@ -164,6 +175,28 @@ impl Cassette {
         let entry = self.redactor.entry(call.entry(repeat, response));
         tape.insert(entry);
         tape.is_changed = true;
+    }
+
+    /// Takes a call in that was recorded elsewhere, behind equal ones with other answers.
+    pub fn add(&self, entry: Entry) -> Add {
+        let mut tape = self.lock();
+        if tape.entries.len() >= ENTRIES_AT_MOST {
+            return Add::Full;
+        }
+        let entry = self.redactor.entry(entry);
+        let text = |it: &Entry| serde_json::to_string(&it.response).unwrap_or_default();
+        let new = text(&entry);
+        let (from, to) = ((entry.path.clone(), entry.key.clone(), 1), u32::MAX);
+        let until = (entry.path.clone(), entry.key.clone(), to);
+        let equal: Vec<_> =
+            tape.entries.range(from..=until).map(|it| (it.0.2, text(it.1))).collect();
+        if equal.iter().any(|it| it.1 == new) {
+            return Add::Present;
+        }
+        let repeat = equal.last().map_or(1, |it| it.0.saturating_add(1));
+        tape.insert(Entry { repeat, ..entry });
+        tape.is_changed = true;
+        Add::Added
     }
 
     /// Writes the file anew beside the old one, and puts it in its place.

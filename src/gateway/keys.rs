@@ -21,6 +21,8 @@ use crate::store::{Store, StoreError};
 const FRESH_FOR: Milliseconds = Milliseconds(2_000);
 /// Keys that were asked for and are kept at hand, those that are not there among them.
 const LOOKED_UP_AT_MOST: usize = 10_000;
+/// How exactly is told when a key was used last: not oftener than that is written.
+const USE_TOLD_EVERY: i64 = 60_000;
 
 /// What a key stands for.
 #[derive(Debug, Clone, Default)]
@@ -141,6 +143,9 @@ impl Keys {
         }
         let row = store.find_gateway_key(&hex(&digest)).await?;
         let row = row.filter(|it| it.revoked_at.is_none());
+        if let Some(row) = &row {
+            tell_use(store, row, now).await;
+        }
         let bucket = former.and_then(|it| it.bucket.clone());
         let held = row.map(|it| Held::new(key_of(it), bucket, now));
         self.remember(digest, (now.plus(FRESH_FOR), held.clone()));
@@ -153,6 +158,19 @@ impl Keys {
             looked_up.clear();
         }
         looked_up.insert(digest, said);
+    }
+}
+
+/// Writes down that the key of an app was used. That this fails is no reason to refuse a call.
+async fn tell_use(store: &Store, row: &GatewayKeyRow, now: Timestamp) {
+    let before = Timestamp(now.0 - USE_TOLD_EVERY);
+    let is_told = row.used_at.is_some_and(|it| it >= before);
+    let has_ended = row.expires_at.is_some_and(|it| it <= now);
+    if is_told || has_ended || !row.attempt.is_empty() {
+        return;
+    }
+    if let Err(error) = store.touch_gateway_key(&row.digest, (now, before)).await {
+        tracing::warn!(%error, key = row.name, "it could not be written that a key was used");
     }
 }
 
@@ -227,8 +245,22 @@ mod tests {
             per_minute,
             created_by: "ada".to_owned(),
             created_at: Timestamp(0),
-            expires_at: None,
-            revoked_at: None,
+            ..GatewayKeyRow::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn that_the_key_of_an_app_was_used_is_told_to_the_minute() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("state.db").display());
+        let store = Store::open(&url).await.unwrap();
+        let keys = Keys::new(Some(store.clone()));
+        let used = async || store.list_gateway_keys("t1").await.unwrap()[0].used_at;
+        store.save_gateway_key(&row("t1", None)).await.unwrap();
+        assert_eq!(used().await, None);
+        for (at, told) in [(5_000, 5_000), (64_000, 5_000), (66_000, 66_000), (67_000, 66_000)] {
+            assert!(find(&keys, "tl-app", at).await.is_some());
+            assert_eq!(used().await, Some(Timestamp(told)), "at {at}");
         }
     }
 

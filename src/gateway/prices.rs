@@ -5,6 +5,8 @@
 pub mod rate;
 pub mod matcher;
 pub mod import;
+pub mod merge;
+pub mod text;
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -181,6 +181,7 @@ impl Sweep<'_> {
             return Ok(0);
         };
         self.of.store.delete_lapsed_spenders(lapsed).await?;
+        self.of.store.delete_spend_hours(before).await?;
         while self.of.store.delete_accounts(before, BATCH).await? == u64::from(BATCH) {
             self.pause().await;
         }

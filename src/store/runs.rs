@@ -203,6 +203,23 @@ impl Store {
         record.map(RunRow::try_from).transpose()
     }
 
+    /// Those of these runs that are there, in no order; `ids` are few.
+    pub async fn list_runs_by_id(&self, ids: &[String]) -> Result<Vec<RunRow>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let records: Vec<Record> = with_db!(self, db => {
+            let mut sql = sqlx::QueryBuilder::new("SELECT * FROM runs WHERE id IN (");
+            let mut list = sql.separated(", ");
+            for id in ids {
+                list.push_bind(id);
+            }
+            sql.push(")");
+            sql.build_query_as().fetch_all(db).await?
+        });
+        records.into_iter().map(RunRow::try_from).collect()
+    }
+
     /// The run with this number.
     pub async fn find_run_by_number(&self, number: i64) -> Result<Option<RunRow>, StoreError> {
         const SQL: &str = "SELECT * FROM runs WHERE number = $1";

@@ -9,6 +9,8 @@ pub mod batches;
 pub mod calls;
 pub mod lost;
 pub mod sums;
+pub mod points;
+pub mod hours;
 pub mod alerts;
 pub mod traces;
 pub mod exports;

@@ -10,9 +10,11 @@ mod metrics;
 
 use axum::Router;
 use axum::routing::get;
+use chrono::DateTime;
 
 use super::form::encoded;
 use crate::http::App;
+use crate::model::Timestamp;
 use crate::store::access::projects::ProjectRow;
 
 pub(super) fn routes() -> Router<App> {
@@ -41,6 +43,18 @@ fn short_day(day: &str) -> String {
         (Some(month), Some(day)) => format!("{day} {month}"),
         _ => day.to_owned(),
     }
+}
+
+/// `28 Nov`, in UTC.
+pub(super) fn short_date(at: Timestamp) -> String {
+    let day = DateTime::from_timestamp_millis(at.0);
+    day.map_or_else(String::new, |it| short_day(&it.format("%Y-%m-%d").to_string()))
+}
+
+/// `14:05`, in UTC.
+pub(super) fn clock(at: Timestamp) -> String {
+    let moment = DateTime::from_timestamp_millis(at.0);
+    moment.map_or_else(String::new, |it| it.format("%H:%M").to_string())
 }
 
 /// Counts are far below 2^53.

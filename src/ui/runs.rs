@@ -13,7 +13,7 @@ mod changes;
 mod cancel;
 mod rerun;
 
-pub(super) use told::Spend;
+pub(super) use told::{Spend, grouped, price};
 pub(super) use trouble::{advice, name_of};
 
 use axum::Router;

@@ -29,6 +29,7 @@ pub(super) enum Section {
     Runs,
     Approvals,
     Traces,
+    Spend,
     Account,
     Server,
     /// Belongs to none of them.
@@ -69,6 +70,7 @@ impl Section {
             Some("runs") => Self::Runs,
             Some("approvals") => Self::Approvals,
             Some("traces") => Self::Traces,
+            Some("spend" | "budgets" | "new-budget") => Self::Spend,
             Some("account") => Self::Account,
             Some("admin") => Self::Server,
             _ => Self::Elsewhere,
@@ -83,6 +85,7 @@ impl Shell {
             Section::Runs => "runs",
             Section::Approvals => "approvals",
             Section::Traces => "traces",
+            Section::Spend => "spend",
             Section::Account => "account",
             Section::Server => "server",
             Section::Elsewhere => "",

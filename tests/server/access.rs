@@ -118,6 +118,7 @@ fn is_as_wanted(access: Access, wanted: Answered, answer: &Answer) -> bool {
             Access::Team(_) if answer.text.contains("this approval does not exist") => true,
             Access::Team(_) if answer.text.contains("this subscription does not exist") => true,
             Access::Team(_) if answer.text.contains("this artifact does not exist") => true,
+            Access::Team(_) if answer.text.contains("this key does not exist") => true,
             Access::Owner if answer.text.contains("this worker does not exist") => true,
             Access::Team(_) | Access::Owner
                 if answer.text.contains("this budget does not exist") =>
@@ -229,7 +230,7 @@ impl World {
             server.member(&home, role.as_str(), role).await;
         }
         server.member(&home, "target", Role::Viewer).await;
-        let run = insert_run(&server, home).await;
+        let run = insert_run_of(&server, home).await;
         let at = server.app.now();
         let trace = traced::trace("req_home", "home", at);
         server.app.store.insert_traces(&[trace], &[]).await.unwrap();
@@ -265,6 +266,7 @@ impl World {
                 Some("worker") => "gpu-1",
                 Some("budget") => "month",
                 Some("trace") => "req_home",
+                Some("key") => "app",
                 Some("pipeline") => "ci.svg",
                 Some("token" | "session" | "delivery" | "subscription") => {
                     "01k00000000000000000000000"
@@ -311,7 +313,7 @@ async fn insert_person(server: &Server, login: &str, is_owner: bool) {
     server.app.store.insert_person(&person).await.unwrap();
 }
 
-async fn insert_run(server: &Server, home: TeamId) -> RunId {
+pub(crate) async fn insert_run_of(server: &Server, home: TeamId) -> RunId {
     let text = str::to_owned;
     let project = ProjectRow {
         id: ProjectId(server.app.new_id()),

@@ -20,6 +20,8 @@ mod traces;
 mod account;
 #[path = "pages/admin.rs"]
 mod admin;
+#[path = "pages/spend.rs"]
+mod spend;
 
 use reqwest::{Method, RequestBuilder};
 

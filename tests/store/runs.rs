@@ -12,6 +12,7 @@ use crate::samples::{
 on_each_database![
     a_new_run_is_found_by_id_and_by_number,
     a_run_is_inserted_once,
+    several_runs_are_found_by_their_ids,
     numbers_count_from_one_without_a_gap_also_under_concurrency,
     the_number_of_a_deleted_run_is_not_given_again,
     runs_are_listed_newest_first_and_by_page,
@@ -59,6 +60,17 @@ async fn a_new_run_is_found_by_id_and_by_number(store: Store, _: &Database) {
     let plan = store.find_plan(&run_id(7)).await.unwrap();
     assert_eq!(plan, Some((r#"{"stages":[]}"#.to_owned(), "{}".to_owned())));
     assert_eq!(store.find_plan(&run_id(8)).await.unwrap(), None);
+}
+
+async fn several_runs_are_found_by_their_ids(store: Store, _: &Database) {
+    for number in 1..4 {
+        insert(&store, number).await;
+    }
+    let ids = [run_id(1).0, run_id(3).0, run_id(9).0, "<b>".to_owned()];
+    let mut found = store.list_runs_by_id(&ids).await.unwrap();
+    found.sort_by_key(|it| it.number);
+    assert_eq!(found.iter().map(|it| it.id.clone()).collect::<Vec<_>>(), [run_id(1), run_id(3)]);
+    assert!(store.list_runs_by_id(&[]).await.unwrap().is_empty());
 }
 
 async fn a_run_is_inserted_once(store: Store, _: &Database) {

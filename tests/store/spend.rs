@@ -8,6 +8,7 @@ use trunkline::store::spend::accounts::{AccountName, AccountRow, Ceiling};
 use trunkline::store::spend::batches::{AccountChange, Batch, Written};
 use trunkline::store::spend::budgets::BudgetRow;
 use trunkline::store::spend::calls::{CallRow, Owner};
+use trunkline::store::spend::points::{SpendPoint, SpendStep};
 use trunkline::store::spend::spenders::{Ask, Grant, Spender};
 use trunkline::store::spend::sums::{SpendBy, SpendFilter};
 use trunkline::store::{Store, StoreError};
@@ -21,6 +22,12 @@ on_each_database!(
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
     sums_are_made_for_whom_one_asks,
+    sums_are_made_by_spans_of_time,
+    calls_that_were_answered_say_how_large_a_load_is,
+    sums_are_the_same_when_hours_are_summed_up,
+    what_is_summed_up_is_read_from_there,
+    two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
+    a_call_counts_for_each_of_its_tags,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -280,6 +287,202 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
     let shop = &rows[0];
     assert_eq!((shop.calls, shop.answered_here, shop.avoided.0), (2, 1, 33));
     assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
+}
+
+async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    let mut calls: Vec<_> = (0..5).map(|it| call(&format!("req_{it}"), "7", 10 + it)).collect();
+    for (call, at) in calls.iter_mut().zip([5, HOUR - 1, HOUR, 25 * HOUR, 25 * HOUR + 7]) {
+        call.at = Timestamp(at);
+    }
+    "gpt".clone_into(&mut calls[1].model);
+    "other".clone_into(&mut calls[4].owner.team);
+    "nightly".clone_into(&mut calls[3].owner.pipeline);
+    calls[0].avoided = UsdNanos(3);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 99, ..SpendFilter::default() };
+    let told = |rows: Vec<SpendPoint>| -> Vec<(i64, String, i64, i64, i64)> {
+        rows.into_iter()
+            .map(|it| (it.begun_at.0, it.name, it.calls, it.tokens, it.cost.0))
+            .collect()
+    };
+    let row = |at, name: &str, calls, cost| (at, name.to_owned(), calls, 10 * calls, cost);
+    let points = async |step, of, filter: SpendFilter| {
+        told(store.list_spend_points(step, of, &filter).await.unwrap())
+    };
+    let by_hour = points(SpendStep::Hour, None, all.clone()).await;
+    assert_eq!(by_hour, [row(0, "", 2, 21), row(HOUR, "", 1, 12), row(25 * HOUR, "", 2, 27)]);
+    let by_day = points(SpendStep::Day, None, all.clone()).await;
+    assert_eq!(by_day, [row(0, "", 3, 33), row(24 * HOUR, "", 2, 27)]);
+    let fine = points(SpendStep::FiveMinutes, None, all.clone()).await;
+    assert_eq!(fine[1], row(HOUR - 300_000, "", 1, 11));
+    let names = ["claude".to_owned(), "gpt".to_owned()];
+    let by_model = points(SpendStep::Day, Some((SpendBy::Model, &names)), all.clone()).await;
+    assert_eq!(
+        by_model,
+        [row(0, "claude", 2, 22), row(0, "gpt", 1, 11), row(24 * HOUR, "claude", 2, 27)]
+    );
+    let gpt = points(SpendStep::Day, Some((SpendBy::Model, &names[1..])), all.clone()).await;
+    assert_eq!(gpt, [row(0, "gpt", 1, 11)]);
+    assert!(points(SpendStep::Day, Some((SpendBy::Model, &[])), all.clone()).await.is_empty());
+    let own = SpendFilter { teams: Some(vec!["other".to_owned()]), ..all.clone() };
+    assert_eq!(points(SpendStep::Day, None, own).await, [row(24 * HOUR, "", 1, 14)]);
+    let none = SpendFilter { teams: Some(Vec::new()), ..all.clone() };
+    assert!(points(SpendStep::Day, None, none).await.is_empty());
+    let nightly = SpendFilter { pipeline: "nightly".to_owned(), ..all.clone() };
+    assert_eq!(points(SpendStep::Day, None, nightly.clone()).await, [row(24 * HOUR, "", 1, 13)]);
+    let sums = store.sum_spend(SpendBy::Pipeline, &nightly).await.unwrap();
+    assert_eq!((sums[0].name.as_str(), sums[0].cost.0), ("nightly", 13));
+    let first = SpendFilter { limit: 1, ..all };
+    assert_eq!(points(SpendStep::Hour, None, first).await.len(), 1);
+}
+
+/// Two hundred calls over ten days, with a gap of three.
+fn long_ledger() -> Vec<CallRow> {
+    const HOUR: i64 = 3_600_000;
+    let models = ["claude", "gpt", "mini"];
+    let call = |number: i64| {
+        let day = if number < 100 { 0 } else { 3 };
+        let mut call = call(&format!("req_{number}"), &format!("run_{}", number % 7), number);
+        call.at = Timestamp(day * 24 * HOUR + number * HOUR + number * 61_007);
+        models[usize::try_from(number % 3).unwrap()].clone_into(&mut call.model);
+        if number % 5 == 0 {
+            "cache".clone_into(&mut call.origin);
+            call.avoided = UsdNanos(3);
+        }
+        if number % 11 == 0 {
+            call.attempt = 0;
+        }
+        call
+    };
+    (0..200).map(call).collect()
+}
+
+async fn sums_are_the_same_when_hours_are_summed_up(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    let odd = SpendFilter {
+        from: Timestamp(20 * HOUR + 1),
+        to: Timestamp(150 * HOUR + 77),
+        model: "gpt".to_owned(),
+        ..all.clone()
+    };
+    let run = SpendFilter { run: "run_3".to_owned(), ..all.clone() };
+    let names = ["claude".to_owned(), "mini".to_owned()];
+    let look = async || {
+        let mut seen = Vec::new();
+        for filter in [&all, &odd, &run] {
+            for by in [SpendBy::Model, SpendBy::Run, SpendBy::Day] {
+                let mut sums = store.sum_spend(by, filter).await.unwrap();
+                sums.sort_by(|a, b| a.name.cmp(&b.name));
+                seen.push(format!("{sums:?}"));
+            }
+            for step in [SpendStep::FiveMinutes, SpendStep::Hour, SpendStep::Day] {
+                for of in [None, Some((SpendBy::Model, &names[..]))] {
+                    let points = store.list_spend_points(step, of, filter).await.unwrap();
+                    seen.push(format!("{points:?}"));
+                }
+            }
+        }
+        seen
+    };
+    let before = look().await;
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(0));
+    let mut rounds = 1;
+    while store.sum_up_spend(Timestamp(160 * HOUR)).await.unwrap() {
+        assert_eq!(look().await, before, "after {rounds} rounds");
+        rounds += 1;
+    }
+    assert!((16..22).contains(&rounds), "{rounds}");
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(160 * HOUR));
+    assert_eq!(look().await, before);
+}
+
+async fn what_is_summed_up_is_read_from_there(store: Store, _: &Database) {
+    const HOUR: i64 = 3_600_000;
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    while store.sum_up_spend(Timestamp(160 * HOUR)).await.unwrap() {}
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    // The ledger's own rows may go.
+    assert!(store.delete_calls(Timestamp(24 * HOUR), 999).await.unwrap() > 10);
+    let of_day = SpendFilter { to: Timestamp(24 * HOUR), ..all };
+    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap()[0].calls > 0);
+    assert!(store.delete_spend_hours(Timestamp(24 * HOUR)).await.unwrap() > 10);
+    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap().is_empty());
+    assert!(!store.sum_up_spend(Timestamp(100 * HOUR)).await.unwrap(), "never back");
+    assert_eq!(store.find_summed_until().await.unwrap(), Timestamp(160 * HOUR));
+}
+
+async fn two_that_sum_up_hours_at_the_same_time_count_nothing_twice(store: Store, _: &Database) {
+    store.write_batch(&spender("p1", 1), &batch(1, &long_ledger(), &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 999, ..SpendFilter::default() };
+    let before = store.sum_spend(SpendBy::Team, &all).await.unwrap();
+    let until = Timestamp(400 * 3_600_000);
+    let work = async || while store.sum_up_spend(until).await.unwrap() {};
+    tokio::join!(work(), work(), work());
+    assert_eq!(store.sum_spend(SpendBy::Team, &all).await.unwrap(), before);
+}
+
+async fn a_call_counts_for_each_of_its_tags(store: Store, _: &Database) {
+    let mut calls: Vec<_> = (0..4).map(|it| call(&format!("req_{it}"), "7", 10 + it)).collect();
+    "beta tenant=acme".clone_into(&mut calls[0].tags);
+    "beta".clone_into(&mut calls[1].tags);
+    "beta".clone_into(&mut calls[2].tags);
+    "other".clone_into(&mut calls[2].owner.team);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    // Written once more, as after a lost answer.
+    store.write_batch(&spender("p1", 2), &batch(2, &calls[..1], &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let sums = async |by, filter: SpendFilter| {
+        let rows = store.sum_spend(by, &filter).await.unwrap();
+        rows.into_iter().map(|it| (it.name, it.calls, it.cost.0)).collect::<Vec<_>>()
+    };
+    let row = |name: &str, calls, cost| (name.to_owned(), calls, cost);
+    assert_eq!(
+        sums(SpendBy::Tag, all.clone()).await,
+        [row("beta", 3, 33), row("tenant=acme", 1, 10)]
+    );
+    let shop = SpendFilter { teams: Some(vec!["shop".to_owned()]), ..all.clone() };
+    assert_eq!(
+        sums(SpendBy::Tag, shop.clone()).await,
+        [row("beta", 2, 21), row("tenant=acme", 1, 10)]
+    );
+    let beta = SpendFilter { tag: "beta".to_owned(), ..shop };
+    assert_eq!(sums(SpendBy::Team, beta.clone()).await, [row("shop", 2, 21)]);
+    let points = store.list_spend_points(SpendStep::Day, None, &beta).await.unwrap();
+    assert_eq!((points.len(), points[0].cost.0), (1, 21));
+    let names = ["tenant=acme".to_owned()];
+    let of = Some((SpendBy::Tag, &names[..]));
+    let points = store.list_spend_points(SpendStep::Day, of, &all).await.unwrap();
+    assert_eq!((points[0].name.as_str(), points[0].cost.0), ("tenant=acme", 10));
+    let rows = store.list_calls_of_run(&RunId("7".to_owned()), Default::default(), 9).await;
+    assert_eq!(rows.unwrap()[0].tags, "beta tenant=acme");
+    store.delete_calls(Timestamp(1000), 9).await.unwrap();
+    assert!(sums(SpendBy::Tag, all).await.is_empty());
+}
+
+async fn calls_that_were_answered_say_how_large_a_load_is(store: Store, _: &Database) {
+    let mut calls: Vec<_> = (0..6).map(|it| call(&format!("req_{it}"), "7", 10)).collect();
+    for (call, at) in calls.iter_mut().zip(1..) {
+        call.at = Timestamp(at);
+    }
+    "cache".clone_into(&mut calls[0].origin);
+    calls[1].status = Some(429);
+    calls[2].status = None;
+    calls[3].output_tokens = 0;
+    "gpt".clone_into(&mut calls[4].model);
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let answered = async |filter: SpendFilter| {
+        let rows = store.list_answered_calls(&filter).await.unwrap();
+        rows.iter().map(|it| (it.at.0, it.total_ms, it.input_tokens)).collect::<Vec<_>>()
+    };
+    assert_eq!(answered(all.clone()).await, [(6, 5, 7), (5, 5, 7)]);
+    let gpt = SpendFilter { model: "gpt".to_owned(), ..all.clone() };
+    assert_eq!(answered(gpt).await, [(5, 5, 7)]);
+    assert_eq!(answered(SpendFilter { limit: 1, ..all.clone() }).await, [(6, 5, 7)]);
+    assert!(answered(SpendFilter { teams: Some(Vec::new()), ..all }).await.is_empty());
 }
 
 async fn calls_of_a_run_come_page_by_page_and_old_ones_go(store: Store, _: &Database) {

@@ -53,6 +53,8 @@ pub(super) struct ModelCallBody {
     first_token_ms: Option<i64>,
     /// Until the end.
     total_ms: i64,
+    /// What the app tells it apart by (`x-trunkline-tags`).
+    tags: Vec<String>,
 }
 
 impl From<CallRow> for ModelCallBody {
@@ -76,6 +78,7 @@ impl From<CallRow> for ModelCallBody {
             flags: row.flags.split_whitespace().map(str::to_owned).collect(),
             first_token_ms: row.first_token_ms,
             total_ms: row.total_ms,
+            tags: row.tags.split_whitespace().map(str::to_owned).collect(),
         }
     }
 }

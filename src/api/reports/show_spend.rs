@@ -13,7 +13,7 @@ const LIMIT_MAX: u32 = 1000;
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SpendQuery {
-    /// `team` (unless it is said), `project`, `run`, `stage`, `endpoint`, `model` or `day` (UTC; named by its first
+    /// `team` (unless it is said), `project`, `pipeline`, `run`, `stage`, `endpoint`, `model`, `tag` or `day` (UTC; named by its first
     /// moment, in milliseconds since 1970-01-01).
     by: Option<String>,
     /// From this moment on, in milliseconds since 1970-01-01 UTC; for the last 30 days unless it is said.
@@ -24,6 +24,8 @@ pub(super) struct SpendQuery {
     team: Option<String>,
     /// Only of this project: `team/name`.
     project: Option<String>,
+    /// Only of this pipeline.
+    pipeline: Option<String>,
     /// Only of this run: its id.
     run: Option<String>,
     /// Only of this stage.
@@ -32,6 +34,8 @@ pub(super) struct SpendQuery {
     endpoint: Option<String>,
     /// Only of this model.
     model: Option<String>,
+    /// Only with this tag of apps.
+    tag: Option<String>,
 }
 
 /// Sums up what calls to models have cost, as far as you may know of them
@@ -55,10 +59,12 @@ pub(super) async fn show_spend(
         to: query.to.map(Timestamp),
         team: query.team,
         project: word(query.project),
+        pipeline: word(query.pipeline),
         run: word(query.run),
         stage: word(query.stage),
         endpoint: word(query.endpoint),
         model: word(query.model),
+        tag: word(query.tag),
         limit: LIMIT_MAX,
     };
     let rows = spend::sums(&app, &visitor, wanted).await?;

@@ -1,16 +1,17 @@
 //! `trunkline capacity`: how many replicas of a model a load needs, and what they cost.
 
+mod load;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::capacity::measured::{self, Call, Measured};
+use super::audit::{When, when};
+use crate::capacity::measured::Measured;
 use crate::capacity::{self, LimitedBy, Load, Plan, Replica};
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
-use crate::gateway::budget::scope::{Kind, Subject};
-use crate::gateway::ledger::Origin;
 use crate::gateway::prices::rate::Decimal;
 use crate::gateway::prices::{self, Prices};
 use crate::model::{Timestamp, Usage as Used, UsageClass, UsdNanos};
@@ -23,12 +24,16 @@ const DISAGREEMENT: f64 = 0.2;
 /// Arguments of `trunkline capacity`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is not given is measured from the ledger of a gateway (`ledger` in its file), of the calls that were answered by a provider.
+What is not given is measured of the calls that were answered by a provider: from the ledger of a gateway of its own
+(`--ledger`, the file that its settings name), of the database of this machine (`--from-store`), or of a server
+(`--server`, of the teams that you may see).
 
 Examples:
   trunkline capacity --qps 20 --tokens 350 --throughput 2500
   trunkline capacity --qps 20 --tokens 350 --throughput 2500 --seconds 14 --slots 64 --replica-hour 2.50
-  trunkline capacity --ledger ledger.jsonl --model qwen-7b --throughput 2500 --json")]
+  trunkline capacity --ledger ledger.jsonl --model qwen-7b --throughput 2500 --json
+  trunkline capacity --from-store --model qwen-7b --since 7d --slots 64
+  trunkline capacity --server ci.example.org --team shop --endpoint search --serving 2")]
 pub struct CapacityArgs {
     /// Calls a second, at the busiest [default: the busiest minute of the ledger]
     #[arg(long, value_name = "NUMBER")]
@@ -49,16 +54,28 @@ pub struct CapacityArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = 30.0)]
     headroom: f64,
     /// The ledger of a gateway
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from_store", "team", "since", "until"])]
     ledger: Option<PathBuf>,
+    /// Measure from the database of this machine: the state folder, or `DATABASE_URL`
+    #[arg(long)]
+    from_store: bool,
+    /// From this day or moment on (RFC 3339; UTC), or not older than `30m`, `12h`, `7d` [default: 30d]
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    since: Option<When>,
+    /// Before this day or moment
+    #[arg(long, value_name = "WHEN", value_parser = when)]
+    until: Option<When>,
+    /// Only calls of this team
+    #[arg(long, value_name = "NAME")]
+    team: Option<String>,
     /// Replicas that served the calls of the ledger
-    #[arg(long, value_name = "COUNT", default_value_t = 1, requires = "ledger")]
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
     serving: u32,
     /// Only calls of this model, which is also the one whose price is taken
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
     /// Only calls of this endpoint
-    #[arg(long, value_name = "NAME", requires = "ledger")]
+    #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
     /// What a replica costs an hour, in USD
     #[arg(long, value_name = "USD")]
@@ -92,12 +109,15 @@ struct Answer {
 }
 
 /// Says how many replicas there have to be.
-pub fn execute(session: &Session, args: &CapacityArgs) -> anyhow::Result<Exit> {
-    let measured = match &args.ledger {
-        Some(path) => Some(measure(path, args)?),
-        None => None,
-    };
-    let answer = answer(args, measured, session.clock.now())?;
+pub async fn execute(session: &Session, args: &CapacityArgs) -> anyhow::Result<Exit> {
+    let seen = load::measure(session, args).await?;
+    let (measured, is_cut) = seen.map_or((None, false), |it| (Some(it.0), it.1));
+    let mut answer = answer(args, measured, session.clock.now())?;
+    if is_cut {
+        answer.warnings.push(
+            "there are more calls than are looked at: these are the newest 200,000; `--since` says from when on".to_owned(),
+        );
+    }
     if session.output.json {
         session.output.json(&answer)?;
     } else {
@@ -144,7 +164,9 @@ fn answer(
 
 fn needed(name: &str, given: Option<f64>, measured: Option<f64>) -> Result<f64, Usage> {
     given.or(measured).ok_or_else(|| {
-        let help = format!("give `{name}`, or `--ledger` to have it measured");
+        let help = format!(
+            "give `{name}`; or `--ledger`, `--from-store` or `--server` to have it measured"
+        );
         Usage::new(format!("`{name}` is not known"), help)
     })
 }
@@ -204,52 +226,6 @@ fn read(path: &Path) -> Result<String, Usage> {
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
 fn count(tokens: f64) -> u64 {
     tokens.round() as u64
-}
-
-/// A call as ledgers have it.
-#[derive(Debug, Deserialize)]
-struct Written {
-    at: Timestamp,
-    subject: Subject,
-    model: String,
-    origin: Origin,
-    status: Option<u16>,
-    usage: Used,
-    cost: UsdNanos,
-    total_ms: u64,
-}
-
-/// What the calls of a ledger say that providers have answered.
-fn measure(path: &Path, args: &CapacityArgs) -> Result<Measured, Usage> {
-    #[derive(Deserialize)]
-    struct Line {
-        call: Written,
-    }
-    let text = read(path)?;
-    let is_wanted = |it: &Written| {
-        let model = args.model.as_ref().is_none_or(|wanted| *wanted == it.model);
-        let endpoint = args.endpoint.as_deref();
-        let endpoint = endpoint.is_none_or(|wanted| it.subject.get(Kind::Endpoint) == Some(wanted));
-        let is_answered = it.status.is_some_and(|it| (200..300).contains(&it));
-        model
-            && endpoint
-            && is_answered
-            && it.origin == Origin::Live
-            && it.usage.output_tokens() > 0
-    };
-    let lines = text.lines().filter_map(|it| serde_json::from_str::<Line>(it).ok());
-    let calls = lines.map(|it| it.call).filter(is_wanted).map(|it| Call {
-        at: it.at,
-        total_ms: it.total_ms,
-        input_tokens: it.usage.input_tokens(),
-        output_tokens: it.usage.output_tokens(),
-        cost: it.cost,
-    });
-    let calls: Vec<_> = calls.collect();
-    measured::measure(&calls).ok_or_else(|| {
-        let message = format!("`{}` has no call that a provider has answered", path.display());
-        Usage::new(message, "look at `--model` and `--endpoint`, or name another ledger")
-    })
 }
 
 fn warnings(

@@ -37,11 +37,12 @@ const QUEUE_KEYS: &str = "queue.keys";
 The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
 Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
 
-`trunkline gateway key` is about the gateway of a server, and works on its database.
+`trunkline gateway key` is about the gateway of a server: it works on its database, or with `--server` asks that server.
 
 Examples:
   trunkline gateway --config gateway.toml
   trunkline gateway key create --team search shop --endpoint search --per-minute 600
+  trunkline gateway key rotate --team search shop --overlap-hours 48
   trunkline gateway --config gateway.toml --listen 127.0.0.1:4100"
 )]
 pub struct GatewayArgs {
@@ -54,7 +55,7 @@ pub struct GatewayArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Make, list and end the keys of deployed apps
+    /// Make, list, rotate and end the keys of deployed apps
     #[command(subcommand)]
     Key(key::Action),
 }

@@ -24,7 +24,7 @@ Examples:
   trunkline spend --by day --team shop --server ci.example.org
   trunkline spend --by stage --project shop/web --since 2026-11-01 --json")]
 pub struct SpendArgs {
-    /// What it is summed up for: team, project, run, stage, endpoint, model or day
+    /// What it is summed up for: team, project, pipeline, run, stage, endpoint, model, tag or day
     #[arg(long, value_name = "WHAT", default_value = "model")]
     by: String,
     /// From this day or moment on (RFC 3339; UTC), or not older than `30m`, `12h`, `7d`
@@ -39,6 +39,9 @@ pub struct SpendArgs {
     /// Only of this project
     #[arg(long, value_name = "TEAM/NAME")]
     project: Option<String>,
+    /// Only of this pipeline
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
     /// Only of this run: its id, its number, or `last`
     #[arg(long)]
     run: Option<String>,
@@ -51,6 +54,9 @@ pub struct SpendArgs {
     /// Only of this model
     #[arg(long, value_name = "NAME")]
     model: Option<String>,
+    /// Only with this tag (`x-trunkline-tags`)
+    #[arg(long, value_name = "WORD")]
+    tag: Option<String>,
 }
 
 /// Says it.
@@ -86,10 +92,12 @@ async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<S
         to: args.until.map(|it| it.before(session.now())),
         team: args.team.clone(),
         project: word(&args.project),
+        pipeline: word(&args.pipeline),
         run,
         stage: word(&args.stage),
         endpoint: word(&args.endpoint),
         model: word(&args.model),
+        tag: word(&args.tag),
         limit: SUMS_MAX,
     };
     let wrong = |why: String| Usage::new(why, "`trunkline spend --help` has examples");
@@ -116,10 +124,12 @@ async fn of_server(
         .query("to", moment(args.until))
         .query("team", word(&args.team))
         .query("project", word(&args.project))
+        .query("pipeline", word(&args.pipeline))
         .query("run", run)
         .query("stage", word(&args.stage))
         .query("endpoint", word(&args.endpoint))
-        .query("model", word(&args.model));
+        .query("model", word(&args.model))
+        .query("tag", word(&args.tag));
     Ok(remote.client.fetch(&call).await?)
 }
 

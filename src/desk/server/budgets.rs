@@ -1,6 +1,8 @@
 //! Budgets of the installation and of teams: read, set, removed; and what is used of them.
 
 pub mod view;
+pub mod typed;
+pub mod standing;
 
 use std::collections::BTreeMap;
 
@@ -16,9 +18,12 @@ use crate::store::access::teams::TeamRow;
 use crate::store::audit::AuditRow;
 use crate::store::spend::accounts::AccountRow;
 use crate::store::spend::budgets::BudgetRow;
+pub use standing::Prospect;
 
 /// Accounts of a budget that are shown.
 const ACCOUNTS_MAX: u32 = 500;
+/// Accounts of a budget of which is told what they come to: the most used.
+const PROSPECTS_MAX: usize = 20;
 /// Bytes of a name in a scope.
 const PART_BYTES_MAX: usize = 200;
 
@@ -91,6 +96,8 @@ pub struct Used {
     pub limit: Option<UsdNanos>,
     /// How much of its limits is spent.
     pub percent: u8,
+    /// What it comes to; `None` when too little is known, or nobody has looked.
+    pub prospect: Option<Prospect>,
 }
 
 /// Budgets by name: a team's, or those of the installation and of all teams.
@@ -146,7 +153,11 @@ pub async fn delete(
 pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
     let accounts = app.store.list_accounts(&row.id, ACCOUNTS_MAX).await?;
     let budget = definition::read(row).map_err(|it| Problem::internal(&Unreadable(it)))?;
-    Ok(used(&budget, accounts, app.now()))
+    let mut used = used(&budget, accounts, app.now());
+    for it in used.iter_mut().take(PROSPECTS_MAX) {
+        it.prospect = standing::prospect(app, &budget, &it.row).await?;
+    }
+    Ok(used)
 }
 
 /// The accounts of the present window.
@@ -158,7 +169,7 @@ pub fn used(budget: &Budget, accounts: Vec<AccountRow>, now: Timestamp) -> Vec<U
         let requests = u64::try_from(row.requests).unwrap_or_default();
         let limit = budget.limit.money_after(requests);
         let percent = row.spent().percent_of(limit, budget.limit.tokens);
-        Used { ends_at: budget.window.end(began_at), limit, percent, row }
+        Used { ends_at: budget.window.end(began_at), limit, percent, row, prospect: None }
     });
     used.collect()
 }

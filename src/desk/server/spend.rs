@@ -1,4 +1,10 @@
-//! Where the money of calls to models went.
+//! Where the money of calls to models went, and where it goes.
+
+pub mod forecast;
+pub mod period;
+pub mod trend;
+pub mod view;
+pub mod load;
 
 use super::budgets::view::usd;
 use crate::desk::runs;
@@ -60,6 +66,8 @@ pub struct Wanted {
     pub team: Option<String>,
     /// A project, as `team/name`.
     pub project: String,
+    /// A pipeline.
+    pub pipeline: String,
     /// A run.
     pub run: String,
     /// A stage.
@@ -68,6 +76,8 @@ pub struct Wanted {
     pub endpoint: String,
     /// A model.
     pub model: String,
+    /// A tag of apps.
+    pub tag: String,
     /// Sums at most.
     pub limit: u32,
 }
@@ -83,11 +93,14 @@ impl Wanted {
             to: self.to.unwrap_or(Timestamp(i64::MAX)),
             teams: self.team.map(|it| vec![it]),
             project: self.project,
+            pipeline: self.pipeline,
             run: self.run,
             stage: self.stage,
             endpoint: self.endpoint,
             model: self.model,
+            tag: self.tag,
             limit: self.limit,
+            ..SpendFilter::default()
         };
         Ok((by, filter))
     }
@@ -95,7 +108,17 @@ impl Wanted {
 
 /// Sums over the calls that the caller may know of, the dearest first.
 pub async fn sums(app: &App, visitor: &Visitor, wanted: Wanted) -> Result<Vec<SpendRow>, Problem> {
-    let (by, mut filter) = wanted.filter(app.now()).map_err(Problem::bad_request)?;
+    let (by, filter) = wanted.filter(app.now()).map_err(Problem::bad_request)?;
+    let filter = visible(app, visitor, filter).await?;
+    Ok(app.store.sum_spend(by, &filter).await?)
+}
+
+/// The same filter, but only for the teams that the caller may know of.
+async fn visible(
+    app: &App,
+    visitor: &Visitor,
+    mut filter: SpendFilter,
+) -> Result<SpendFilter, Problem> {
     if let Some(ids) = visitor.0.teams_as(Role::Viewer) {
         let mut names: Vec<_> = app.store.list_teams().await?;
         names.retain(|it| ids.contains(&it.id));
@@ -104,7 +127,7 @@ pub async fn sums(app: &App, visitor: &Visitor, wanted: Wanted) -> Result<Vec<Sp
         let names = names.into_iter().map(|it| it.name).filter(is_asked).collect();
         filter.teams = Some(names);
     }
-    Ok(app.store.sum_spend(by, &filter).await?)
+    Ok(filter)
 }
 
 /// Calls of a run, oldest first, after a place in that order.

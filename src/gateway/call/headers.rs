@@ -45,6 +45,10 @@ const NOT_TO_CLIENT: [&str; 9] = [
     "upgrade",
 ];
 
+/// Tags of a call, and letters of one.
+const TAGS_MAX: usize = 8;
+const TAG_LETTERS: usize = 64;
+
 /// What the gateway says of an answer.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -55,6 +59,25 @@ pub(super) struct Told {
     pub(super) cost: Option<UsdNanos>,
     pub(super) remaining: Option<UsdNanos>,
     pub(super) flags: Vec<&'static str>,
+}
+
+/// What the app tells its call apart by: words of `x-trunkline-tags`, with commas or spaces between. Each is taken
+/// once, the first eight of them; what is longer than 64 letters, or has others than these, is none.
+pub(super) fn tags(headers: &HeaderMap) -> String {
+    let is_letter = |it: char| it.is_ascii_alphanumeric() || "._:=/-".contains(it);
+    let mut tags: Vec<&str> = Vec::new();
+    for value in headers.get_all("x-trunkline-tags") {
+        let words = value.to_str().unwrap_or_default().split([',', ' ']);
+        let words =
+            words.filter(|it| (1..=TAG_LETTERS).contains(&it.len()) && it.chars().all(is_letter));
+        for word in words {
+            if tags.len() < TAGS_MAX && !tags.contains(&word) {
+                tags.push(word);
+            }
+        }
+    }
+    tags.sort_unstable();
+    tags.join(" ")
 }
 
 /// The headers of a request for its provider. Answers come uncompressed, so that they can be read.
@@ -192,4 +215,26 @@ pub(in crate::gateway) fn retry_after(headers: &HeaderMap) -> Option<Millisecond
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: HeaderValue) {
     headers.insert(HeaderName::from_static(name), value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(values: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x-trunkline-tags", HeaderValue::from_str(value).unwrap());
+        }
+        tags(&headers)
+    }
+
+    #[test]
+    fn tags_are_words_each_once_and_few() {
+        assert_eq!(told(&[]), "");
+        assert_eq!(told(&["tenant=acme, beta", "beta"]), "beta tenant=acme");
+        assert_eq!(told(&["<b>,a\"b,ok"]), "ok");
+        assert_eq!(told(&[&"x".repeat(65), "y"]), "y");
+        assert_eq!(told(&["a b c d e f g h i j"]), "a b c d e f g h");
+    }
 }

@@ -211,6 +211,7 @@ impl Call {
             flags: flags.to_vec(),
             first_token_ms: None,
             total_ms: 0,
+            tags: super::headers::tags(&self.headers),
             notes: self.notes.clone(),
             trail: self.trail.clone(),
         }

@@ -84,6 +84,9 @@ pub struct Row {
     pub first_token_ms: Option<u64>,
     /// Until the end.
     pub total_ms: u64,
+    /// What the app tells it apart by: words with spaces between.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tags: String,
     /// Where an attempt of a stage learns of it.
     #[serde(skip)]
     pub notes: Option<Arc<Notes>>,
@@ -123,6 +126,7 @@ impl Row {
             flags: self.flags.join(" "),
             first_token_ms: self.first_token_ms.map(count),
             total_ms: count(self.total_ms),
+            tags: self.tags.clone(),
         }
     }
 }

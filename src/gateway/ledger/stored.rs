@@ -23,6 +23,7 @@ use crate::gateway::budget::scope::Subject;
 use crate::gateway::budget::{Budget, Budgets, Reservation, Reserved};
 use crate::model::{Clock, Milliseconds, Timestamp};
 use crate::store::spend::batches::Batch;
+use crate::store::spend::hours;
 use crate::store::spend::spenders::{Held, Spender};
 use crate::store::{Store, StoreError};
 
@@ -305,6 +306,8 @@ impl Keeper<'_> {
         drop(turn);
         if is_due {
             self.signed = Some(now);
+            // A little at a time, so that no batch waits for long.
+            store.sum_up_spend(hours::settled(now)).await?;
             while let Some(lapsed) = store.lapse_spender(now).await? {
                 let (name, charged) = (lapsed.name, lapsed.charged);
                 tracing::warn!(

@@ -267,6 +267,7 @@ fn words(refusal: &Refusal) -> String {
         | Refusal::TooLarge { .. }
         | Refusal::Budget { .. }
         | Refusal::Rate { .. }
+        | Refusal::Full { .. }
         | Refusal::Guardrail { .. }
         | Refusal::Upstream(_)
         | Refusal::Unavailable { .. }

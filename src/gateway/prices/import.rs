@@ -1,4 +1,10 @@
-//! Reads the public price list `genai-prices` (pydantic, `data_slim.json`) into rows of ours.
+//! Reads public price lists into rows of ours: `genai-prices` (pydantic, `data_slim.json`) here, others in files of
+//! their own. Pure.
+
+pub mod litellm;
+pub mod models_dev;
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -7,6 +13,128 @@ use super::matcher::{Expression, Matcher};
 use super::rate::{Decimal, Rate, Rates};
 use super::{Above, Currency, PriceFile, PriceRow};
 use crate::model::UsageClass as Class;
+
+/// What a list says, and what of it cannot be taken.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listing {
+    /// The prices.
+    pub prices: Vec<Listed>,
+    /// Entries that were not taken, and why.
+    pub skipped: Vec<(String, String)>,
+    /// Prices of something that is not metered, by their names, and of how many models.
+    pub left_out: BTreeMap<String, usize>,
+}
+
+/// A price of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// What the list calls it.
+    pub source: String,
+    /// The price.
+    pub row: PriceRow,
+    /// Whether it is for one model, by its whole name, and has no day yet.
+    pub is_plain: bool,
+}
+
+/// The lists that can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum List {
+    /// `LiteLLM`'s `model_prices_and_context_window.json`.
+    Litellm,
+    /// `api.json` of models.dev.
+    ModelsDev,
+    /// `data_slim.json` of `genai-prices`.
+    GenaiPrices,
+}
+
+impl List {
+    /// All of them, with the words of the command line.
+    pub const ALL: [(Self, &str); 3] = [
+        (Self::Litellm, "litellm"),
+        (Self::ModelsDev, "models.dev"),
+        (Self::GenaiPrices, "genai-prices"),
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|it| it.0 == self).map_or("", |it| it.1)
+    }
+}
+
+/// Reads a list, of this kind or of that which it looks like.
+pub fn read(json: &str, list: Option<List>) -> Result<(List, Listing), String> {
+    let value: Value = serde_json::from_str(json).map_err(|it| it.to_string())?;
+    let looks = match &value {
+        Value::Object(it) if litellm::is_such(it) => Some(List::Litellm),
+        Value::Object(it) if models_dev::is_such(it) => Some(List::ModelsDev),
+        Value::Array(_) => Some(List::GenaiPrices),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            None
+        }
+    };
+    let list = list.or(looks).ok_or("it looks like none of the lists that are known")?;
+    let listing = match (list, &value) {
+        (List::Litellm, Value::Object(it)) => litellm::read(it),
+        (List::ModelsDev, Value::Object(it)) => models_dev::read(it),
+        (List::GenaiPrices, _) => {
+            let rows = genai_prices(json)?.prices.into_iter();
+            let listed = |row: PriceRow| Listed { source: row.id.clone(), row, is_plain: false };
+            Listing { prices: rows.map(listed).collect(), ..Listing::default() }
+        }
+        _ => return Err(format!("it is no list of `{}`", list.as_str())),
+    };
+    Ok((list, listing))
+}
+
+/// A row of one model, by its whole name, that costs nothing yet.
+fn plain_row(provider: &str, model: &str) -> Result<PriceRow, String> {
+    if model.contains('*') {
+        return Err("a name with `*` would be a pattern".to_owned());
+    }
+    Ok(PriceRow {
+        id: format!("{provider}/{model}"),
+        model: Matcher::Glob(model.to_owned()),
+        ..PriceRow::assumed(provider, Rates::default())
+    })
+}
+
+/// The row, unless it says nothing, or that everything is free: of what lists do not know, they say so too.
+fn checked(mut row: PriceRow) -> Result<PriceRow, String> {
+    row.above.sort_by_key(|it| it.input_tokens);
+    let has_input = row.rates.of(Class::Input).is_some() || row.rates.of(Class::Requests).is_some();
+    if !has_input {
+        return Err("it has no price of what goes in".to_owned());
+    }
+    let tokens = row.rates.per_million.values().all(|it| it.0.0 == 0);
+    let calls = row.rates.per_thousand.values().all(|it| it.0.0 == 0);
+    if tokens && calls {
+        return Err(
+            "it says that it costs nothing: write that row yourself, if it is so".to_owned()
+        );
+    }
+    Ok(row)
+}
+
+/// Dollars of one token, rounded to 10^-15: lists have sums of floats.
+fn per_token(value: &Value) -> Result<Rate, String> {
+    rounded::<0>(value, 15)
+}
+
+/// Dollars of a million tokens, rounded to 10^-9.
+fn per_million(value: &Value) -> Result<Rate, String> {
+    rounded::<6>(value, 9)
+}
+
+fn rounded<const POWER: u32>(value: &Value, digits: usize) -> Result<Rate, String> {
+    let number = value.as_f64().ok_or_else(|| format!("`{value}` is not a number"))?;
+    let text = format!("{number:.digits$}");
+    let is_lost = number != 0.0 && text.bytes().all(|it| matches!(it, b'0' | b'.'));
+    if is_lost {
+        return Err(format!("`{value}` is too small"));
+    }
+    Ok(text.parse::<Decimal<POWER>>()?.0)
+}
 
 #[derive(Debug, Deserialize)]
 struct Provider {
@@ -77,7 +205,7 @@ fn rows(provider: &str, source: &str, model: &Model) -> Result<Vec<PriceRow>, St
             hours: hours.map(|it| Ok::<_, String>((time(it.0)?, time(it.1)?))).transpose()?,
             rates,
             above,
-            tier: std::collections::BTreeMap::new(),
+            tier: BTreeMap::new(),
         })
     };
     match &model.prices {
@@ -153,10 +281,7 @@ fn set(rates: &mut Rates, name: &str, value: &Value) -> Result<(), String> {
 
 /// With nine digits after the point: the list has some sums of floats (`0.18000000000000002`).
 fn amount(value: &Value) -> Result<String, String> {
-    let number = value.as_f64().ok_or_else(|| format!("`{value}` is not a number"))?;
-    let text = format!("{number:.9}");
-    let is_lost = number != 0.0 && text.bytes().all(|it| matches!(it, b'0' | b'.'));
-    if is_lost { Err(format!("`{value}` is too small")) } else { Ok(text) }
+    Ok(Decimal::<6>(per_million(value)?).to_string())
 }
 
 /// The list knows only caches of five minutes, at 1.25 times the input where writing costs extra. An

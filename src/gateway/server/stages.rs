@@ -175,7 +175,7 @@ impl Stages {
             created_by: String::new(),
             created_at: now,
             expires_at: Some(admission.expires),
-            revoked_at: None,
+            ..GatewayKeyRow::default()
         };
         self.store.save_gateway_key(&row).await?;
         let key = Key {

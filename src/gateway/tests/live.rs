@@ -165,13 +165,15 @@ async fn an_app_names_its_endpoint_and_a_key_stays_with_its_own() {
     let world = World::new(more).await;
     let body = asks(false, "");
     let call = async |endpoint: &str| {
-        world
-            .post("/v1/chat/completions", &body, &[("x-trunkline-endpoint", endpoint)])
-            .await
-            .status
+        let headers =
+            [("x-trunkline-endpoint", endpoint), ("x-trunkline-tags", "tenant=acme, beta")];
+        world.post("/v1/chat/completions", &body, &headers).await.status
     };
     assert_eq!((call("search").await, call("chat").await), (402, 200));
-    assert_eq!(world.rows()[0]["subject"]["endpoint"], "chat");
+    world.settled().await;
+    let rows = world.rows();
+    assert_eq!(rows[0]["subject"]["endpoint"], "chat");
+    assert_eq!(rows[0]["tags"], "beta tenant=acme");
     world.end().await;
 }
 

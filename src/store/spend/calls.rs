@@ -1,9 +1,10 @@
 //! The table `model_calls`: the ledger, a row for each attempt of a call.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
+use super::sums::{SpendFilter, push_filter};
 use crate::model::{RunId, Timestamp, UsdNanos};
-use crate::store::{Store, StoreError, with_db, with_writer};
+use crate::store::{Store, StoreError, in_transaction, with_db};
 
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.
 pub(super) const CHUNK: usize = 200;
@@ -64,6 +65,8 @@ pub struct CallRow {
     pub first_token_ms: Option<i64>,
     /// Until the end.
     pub total_ms: i64,
+    /// What the app tells it apart by: words, each once.
+    pub tags: String,
 }
 
 /// Whose a call was.
@@ -85,13 +88,32 @@ pub struct Owner {
     pub endpoint: String,
 }
 
+/// A call that a provider has answered, for what it says of a load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct AnsweredCall {
+    /// When it began.
+    pub at: Timestamp,
+    /// How long it took.
+    pub total_ms: i64,
+    /// All tokens of the prompt.
+    pub input_tokens: i64,
+    /// All tokens of the answer.
+    pub output_tokens: i64,
+    /// What it cost.
+    pub cost: UsdNanos,
+}
+
 pub(super) const INSERT: &str = "
     INSERT INTO model_calls (
         request, attempt, at, spender, key_name, organisation, team, project, pipeline, run, stage,
         endpoint, operation, provider, model, answered_by, origin, status, usage, input_tokens,
         output_tokens, cache_read_tokens, tokens, cost, avoided, reserved, overrun, price, price_from,
-        flags, first_token_ms, total_ms
+        flags, first_token_ms, total_ms, tags
     ) ";
+pub(super) const INSERT_TAGS: &str = "INSERT INTO call_tags (request, attempt, tag, at) ";
+/// Rows of one INSERT of tags.
+pub(super) const TAGS_CHUNK: usize = 1_000;
+const ANSWERED: &str = "SELECT at, total_ms, input_tokens, output_tokens, cost FROM model_calls";
 pub(super) const REPLACE: &str = "
     ON CONFLICT (request, attempt) DO UPDATE SET
         answered_by = excluded.answered_by, origin = excluded.origin, status = excluded.status,
@@ -141,9 +163,27 @@ macro_rules! insert_calls {
                         .push_bind(&it.price_from)
                         .push_bind(&it.flags)
                         .push_bind(it.first_token_ms)
-                        .push_bind(it.total_ms);
+                        .push_bind(it.total_ms)
+                        .push_bind(&it.tags);
                 })
                 .push(own::REPLACE)
+                .build()
+                .execute(&mut *$tx)
+                .await?;
+        }
+        let tags: Vec<_> = rows
+            .iter()
+            .flat_map(|it| it.tags.split_whitespace().map(move |tag| (it, tag)))
+            .collect();
+        for chunk in tags.chunks(own::TAGS_CHUNK) {
+            sqlx::QueryBuilder::new(own::INSERT_TAGS)
+                .push_values(chunk, |mut row, (it, tag)| {
+                    row.push_bind(&it.request)
+                        .push_bind(it.attempt)
+                        .push_bind(*tag)
+                        .push_bind(it.at);
+                })
+                .push(" ON CONFLICT DO NOTHING")
                 .build()
                 .execute(&mut *$tx)
                 .await?;
@@ -177,14 +217,35 @@ impl Store {
         }))
     }
 
+    /// Calls that providers have answered with text, the newest first; `limit` of the filter bounds them.
+    pub async fn list_answered_calls(
+        &self,
+        filter: &SpendFilter,
+    ) -> Result<Vec<AnsweredCall>, StoreError> {
+        if filter.teams.as_ref().is_some_and(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        Ok(with_db!(self, db => {
+            let mut sql = QueryBuilder::new(ANSWERED);
+            push_filter!(sql, filter);
+            sql.push(" AND attempt > 0 AND origin = 'live' AND status >= 200 AND status < 300");
+            sql.push(" AND output_tokens > 0 ORDER BY at DESC LIMIT ");
+            sql.push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
+        }))
+    }
+
     /// Removes rows of the ledger that are older than `before`; gives how many.
     pub async fn delete_calls(&self, before: Timestamp, limit: u32) -> Result<u64, StoreError> {
         const SQL: &str = "
             DELETE FROM model_calls WHERE (request, attempt) IN (
                 SELECT request, attempt FROM model_calls WHERE at < $1 ORDER BY at LIMIT $2
             )";
-        Ok(with_writer!(self, db => {
-            sqlx::query(SQL).bind(before).bind(i64::from(limit)).execute(db).await?.rows_affected()
+        const TAGS: &str = "DELETE FROM call_tags WHERE at < $1";
+        Ok(in_transaction!(self, tx => {
+            sqlx::query(TAGS).bind(before).execute(&mut *tx).await?;
+            let gone = sqlx::query(SQL).bind(before).bind(i64::from(limit)).execute(&mut *tx);
+            gone.await?.rows_affected()
         }))
     }
 }

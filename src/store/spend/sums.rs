@@ -12,6 +12,8 @@ pub enum SpendBy {
     Team,
     /// Each project.
     Project,
+    /// Each pipeline, of whatever project.
+    Pipeline,
     /// Each run.
     Run,
     /// Each stage, of whatever run.
@@ -20,14 +22,25 @@ pub enum SpendBy {
     Endpoint,
     /// Each model that was asked for.
     Model,
+    /// Each word that apps tell their calls apart by; a call with several counts for each.
+    Tag,
     /// Each day, UTC: its first millisecond.
     Day,
 }
 
 impl SpendBy {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Team, Self::Project, Self::Run, Self::Stage, Self::Endpoint, Self::Model, Self::Day];
+    pub const ALL: [Self; 9] = [
+        Self::Team,
+        Self::Project,
+        Self::Pipeline,
+        Self::Run,
+        Self::Stage,
+        Self::Endpoint,
+        Self::Model,
+        Self::Tag,
+        Self::Day,
+    ];
 
     /// The word in addresses and commands.
     #[must_use]
@@ -35,10 +48,12 @@ impl SpendBy {
         match self {
             Self::Team => "team",
             Self::Project => "project",
+            Self::Pipeline => "pipeline",
             Self::Run => "run",
             Self::Stage => "stage",
             Self::Endpoint => "endpoint",
             Self::Model => "model",
+            Self::Tag => "tag",
             Self::Day => "day",
         }
     }
@@ -49,12 +64,17 @@ impl SpendBy {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
-    fn sql(self) -> &'static str {
+    pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Day => "CAST(at / 86400000 * 86400000 AS TEXT)",
-            Self::Team | Self::Project | Self::Run | Self::Stage | Self::Endpoint | Self::Model => {
-                self.as_str()
-            }
+            Self::Team
+            | Self::Project
+            | Self::Pipeline
+            | Self::Run
+            | Self::Stage
+            | Self::Endpoint
+            | Self::Model
+            | Self::Tag => self.as_str(),
         }
     }
 }
@@ -66,10 +86,14 @@ pub struct SpendFilter {
     pub from: Timestamp,
     /// Before this moment.
     pub to: Timestamp,
+    /// Of this organisation.
+    pub organisation: String,
     /// Of one of these teams; `None` for all.
     pub teams: Option<Vec<String>>,
     /// Of this project.
     pub project: String,
+    /// Of this pipeline.
+    pub pipeline: String,
     /// Of this run.
     pub run: String,
     /// Of this stage.
@@ -78,6 +102,8 @@ pub struct SpendFilter {
     pub endpoint: String,
     /// Of this model.
     pub model: String,
+    /// With this tag.
+    pub tag: String,
     /// Sums at most: the largest ones.
     pub limit: u32,
 }
@@ -103,6 +129,61 @@ pub struct SpendRow {
     pub lost: UsdNanos,
 }
 
+/// Adds the conditions, of the filter's span or of another. A macro, as the type of the builder differs by database.
+macro_rules! push_filter {
+    ($sql:ident, $filter:ident) => {
+        $crate::store::spend::sums::push_filter!($sql, $filter, $filter.from, $filter.to)
+    };
+    ($sql:ident, $filter:ident, $from:expr, $to:expr) => {
+        $sql.push(" WHERE at >= ").push_bind($from);
+        $sql.push(" AND at < ").push_bind($to);
+        let columns = [
+            (" AND organisation = ", &$filter.organisation),
+            (" AND project = ", &$filter.project),
+            (" AND pipeline = ", &$filter.pipeline),
+            // So that the index is used, which has only these.
+            (" AND run <> '' AND run = ", &$filter.run),
+            (" AND stage = ", &$filter.stage),
+            (" AND endpoint = ", &$filter.endpoint),
+            (" AND model = ", &$filter.model),
+        ];
+        for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
+            $sql.push(column).push_bind(value);
+        }
+        if let Some(teams) = &$filter.teams {
+            $sql.push(" AND team IN (");
+            let mut list = $sql.separated(", ");
+            for team in teams {
+                list.push_bind(team);
+            }
+            $sql.push(")");
+        }
+    };
+}
+pub(super) use push_filter;
+
+/// Adds ` FROM (…) AS spent`: the rows that sums are made of, of hours that are summed up and of the ledger.
+macro_rules! push_source {
+    ($sql:ident, $filter:ident, $by:expr, $summed_until:expr) => {
+        use $crate::store::spend::hours as own;
+        let is_by_tag = $by == Some($crate::store::spend::sums::SpendBy::Tag);
+        let parts = if is_by_tag || !$filter.tag.is_empty() {
+            vec![(own::OF_TAGS, $filter.from, $filter.to)]
+        } else {
+            own::parts($filter.from, $filter.to, $summed_until)
+        };
+        for (number, (source, from, to)) in parts.into_iter().enumerate() {
+            $sql.push(if number == 0 { " FROM (" } else { " UNION ALL " }).push(source);
+            $crate::store::spend::sums::push_filter!($sql, $filter, from, to);
+            if !$filter.tag.is_empty() {
+                $sql.push(" AND tag = ").push_bind(&$filter.tag);
+            }
+        }
+        $sql.push(") AS spent");
+    };
+}
+pub(super) use push_source;
+
 impl Store {
     /// Sums of calls, the dearest first.
     pub async fn sum_spend(
@@ -113,30 +194,11 @@ impl Store {
         if filter.teams.as_ref().is_some_and(Vec::is_empty) {
             return Ok(Vec::new());
         }
+        let summed_until = self.find_summed_until().await?;
         Ok(with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(by.sql()).push(SUMS);
-            sql.push(" WHERE at >= ").push_bind(filter.from);
-            sql.push(" AND at < ").push_bind(filter.to);
-            let columns = [
-                (" AND project = ", &filter.project),
-                // So that the index is used, which has only these.
-                (" AND run <> '' AND run = ", &filter.run),
-                (" AND stage = ", &filter.stage),
-                (" AND endpoint = ", &filter.endpoint),
-                (" AND model = ", &filter.model),
-            ];
-            for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
-                sql.push(column).push_bind(value);
-            }
-            if let Some(teams) = &filter.teams {
-                sql.push(" AND team IN (");
-                let mut list = sql.separated(", ");
-                for team in teams {
-                    list.push_bind(team);
-                }
-                sql.push(")");
-            }
+            push_source!(sql, filter, Some(by), summed_until);
             sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         }))
@@ -144,11 +206,10 @@ impl Store {
 }
 
 const SUMS: &str = " AS name,
-    CAST(SUM(CASE WHEN attempt > 0 THEN 1 ELSE 0 END) AS BIGINT) AS calls,
-    CAST(SUM(CASE WHEN origin <> 'live' THEN 1 ELSE 0 END) AS BIGINT) AS answered_here,
+    CAST(SUM(calls) AS BIGINT) AS calls,
+    CAST(SUM(answered_here) AS BIGINT) AS answered_here,
     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
     CAST(SUM(cost) AS BIGINT) AS cost,
     CAST(SUM(avoided) AS BIGINT) AS avoided,
-    CAST(SUM(CASE WHEN attempt = 0 THEN cost ELSE 0 END) AS BIGINT) AS lost
-    FROM model_calls";
+    CAST(SUM(lost) AS BIGINT) AS lost";

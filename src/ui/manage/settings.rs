@@ -11,6 +11,7 @@ mod delivery;
 mod notifications;
 mod subscription;
 mod team;
+mod keys;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -39,6 +40,9 @@ pub(super) fn routes() -> Router<App> {
             get(secrets::show_of_team).post(secrets::save_of_team),
         )
         .route("/teams/{team}/settings/secrets/remove", post(secrets::remove_of_team))
+        .route("/teams/{team}/settings/keys", get(keys::show).post(keys::create))
+        .route("/teams/{team}/settings/keys/{key}/rotate", post(keys::rotate))
+        .route("/teams/{team}/settings/keys/{key}/revoke", post(keys::revoke))
         .nest("/projects/{team}/{name}/settings", of_projects())
 }
 
@@ -76,6 +80,9 @@ pub(in crate::ui) const OPERATIONS: &[Operation] = &[
     ("POST", "/teams/{team}/settings/members/{login}/remove", "delete_member"),
     ("POST", "/teams/{team}/settings/secrets", "save_team_secret"),
     ("POST", "/teams/{team}/settings/secrets/remove", "delete_team_secret"),
+    ("POST", "/teams/{team}/settings/keys", "create_gateway_key"),
+    ("POST", "/teams/{team}/settings/keys/{key}/rotate", "rotate_gateway_key"),
+    ("POST", "/teams/{team}/settings/keys/{key}/revoke", "revoke_gateway_key"),
     ("POST", SETTINGS, "change_project"),
     ("POST", "/projects/{team}/{name}/settings/retention", "save_retention"),
     ("POST", "/projects/{team}/{name}/settings/badge", "save_badge_settings"),
@@ -161,7 +168,11 @@ impl OfTeam {
             title: format!("Settings of {}", team.title),
             project: None,
             crumbs: vec![(path, team.name.clone())],
-            tabs: tabs(&settings, &[("", "Members"), ("/secrets", "Secrets")], here),
+            tabs: tabs(
+                &settings,
+                &[("", "Members"), ("/secrets", "Secrets"), ("/keys", "Keys")],
+                here,
+            ),
             path: settings,
             may_change: visit.visitor.0.judge(&team.id, Role::Admin) == Verdict::Allowed,
             problem: None,

@@ -2,7 +2,7 @@
 
 mod spend;
 
-pub(in crate::ui) use spend::Spend;
+pub(in crate::ui) use spend::{Spend, grouped, money as price};
 
 use super::list::address;
 use crate::desk::runs::{Deed, DeedKind, RunsQuery, SeenRun};

@@ -60,3 +60,41 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     let audit = terminal.says(&["audit", "--action", "budget."]);
     assert!(audit.contains("budget.delete") && audit.contains("machine:ada"), "{audit}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_capacity_of_a_model_is_measured_from_the_ledger_of_a_server_or_of_its_machine() {
+    let (server, [_, bob, _]) = budgets::server().await;
+    let mut elsewhere = Terminal::new();
+    elsewhere.env = vec![("TRUNKLINE_SERVER", server.url.clone()), ("TRUNKLINE_TOKEN", bob)];
+    let machine = Terminal::new();
+    machine.says(&["team", "add", "shop"]);
+    let own = trunkline::store::Store::open(&format!(
+        "sqlite:{}",
+        machine.path("state/state.db").display()
+    ))
+    .await
+    .unwrap();
+    let now = server.app.now();
+    for store in [&server.app.store, &own] {
+        for number in 1..=120 {
+            let mut call = budgets::call(&format!("req_{number}"), "shop", 1, now);
+            call.at = trunkline::model::Timestamp(now.0 - 600_000 + number * 500);
+            (call.status, call.total_ms, call.output_tokens) = (Some(200), 3000, 100);
+            budgets::spend(store, number, call, "shop/month").await;
+        }
+    }
+    let measured = ["capacity", "--from-store", "--model", "claude", "--throughput", "150"];
+    for terminal in [&elsewhere, &machine] {
+        let answer = terminal.json(&measured);
+        assert_eq!(answer["measured"]["calls"], 120, "{answer}");
+        assert_eq!(answer["plan"]["load"]["tokens_per_response"], 100.0);
+        let said = terminal.says(&measured);
+        assert!(said.contains("measured  120 calls"), "{said}");
+        let none = terminal.complains(2, &[&measured[..], &["--team", "other"]].concat());
+        assert!(none.contains("has no call that a provider has answered"), "{none}");
+    }
+    // A server in the environment is not asked where all is said.
+    let given = ["capacity", "--qps", "20", "--tokens", "350", "--throughput", "2500"];
+    let said = elsewhere.says(&given);
+    assert!(said.starts_with("4 replicas") && !said.contains("measured"), "{said}");
+}

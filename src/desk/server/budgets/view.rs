@@ -82,11 +82,21 @@ pub struct UsageView {
     pub limit_usd: Option<String>,
     /// How much of the limits is spent.
     pub percent: u8,
+    /// Dollars that will be spent when the window ends; absent where money is not limited, or too little is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_usd: Option<String>,
+    /// Tokens that will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast_tokens: Option<i64>,
+    /// When it will be used up, in milliseconds since 1970-01-01 UTC; absent when that is not before the window ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_up_at: Option<i64>,
 }
 
 impl From<Used> for UsageView {
     fn from(used: Used) -> Self {
-        let Used { row, ends_at, limit, percent } = used;
+        let Used { row, ends_at, limit, percent, prospect } = used;
+        let prospect = prospect.unwrap_or_default();
         Self {
             account: row.account,
             began_at: row.began_at.0,
@@ -99,6 +109,9 @@ impl From<Used> for UsageView {
             requests: row.requests,
             limit_usd: limit.map(usd),
             percent,
+            forecast_usd: prospect.money.map(usd),
+            forecast_tokens: prospect.tokens,
+            used_up_at: prospect.used_up_at.map(|it| it.0),
         }
     }
 }

@@ -92,6 +92,7 @@ pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
         flags: Vec::new(),
         first_token_ms: Some(1),
         total_ms: 2,
+        tags: String::new(),
         notes: None,
         trail: super::super::trail::Trail::default(),
     }

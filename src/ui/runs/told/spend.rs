@@ -61,13 +61,14 @@ impl StageSpend {
     }
 }
 
+/// `$12.50`
 #[expect(clippy::cast_precision_loss, reason = "what is shown has fewer digits")]
-fn money(cost: UsdNanos) -> String {
+pub(in crate::ui) fn money(cost: UsdNanos) -> String {
     dollars(cost.0 as f64 / UsdNanos::PER_USD as f64)
 }
 
 /// `12,345`
-fn grouped(count: i64) -> String {
+pub(in crate::ui) fn grouped(count: i64) -> String {
     let digits = count.max(0).to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -1,0 +1,237 @@
+//! What calls to models have cost over a period: by spans, by names, against a budget, and until its end.
+
+use super::forecast::{Forecast, Pace};
+use super::period::{Period, Span};
+use super::{Wanted, visible};
+use crate::desk::server::budgets::{self, Holder};
+use crate::gateway::budget::scope::Kind;
+use crate::gateway::ledger::definition;
+use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::model::{Role, Timestamp, UsdNanos};
+use crate::store::spend::budgets::BudgetRow;
+use crate::store::spend::points::SpendPoint;
+use crate::store::spend::sums::{SpendBy, SpendFilter, SpendRow};
+
+/// Names that are told apart over time; the rest is told together.
+pub const SERIES_MAX: usize = 4;
+/// Rows of points: more than the spans of a period times the names.
+const POINTS_MAX: u32 = 4_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// When.
+    pub period: Period,
+    /// What, and of whom. Its own moments do not count.
+    pub wanted: Wanted,
+}
+
+/// What it was spent on over time.
+#[derive(Debug, Clone)]
+pub struct Trend {
+    /// The period.
+    pub span: Span,
+    /// The present.
+    pub now: Timestamp,
+    /// What sums are made for.
+    pub by: SpendBy,
+    /// The sums, the dearest first.
+    pub sums: Vec<SpendRow>,
+    /// Everything, by span.
+    pub all: Vec<SpendPoint>,
+    /// The money of the dearest names, by span.
+    pub series: Vec<(String, Vec<UsdNanos>)>,
+    /// What it comes to at the end; `None` when it is over, or too little is known.
+    pub outlook: Option<Outlook>,
+    /// Complete spans before now that something was spent in, or after such.
+    pub known: usize,
+    /// The budget that is for just these calls and this period, and its ceiling.
+    pub budget: Option<(BudgetRow, UsdNanos)>,
+}
+
+/// What will have been spent.
+#[derive(Debug, Clone)]
+pub struct Outlook {
+    /// At the end.
+    pub forecast: Forecast,
+    /// At the end of each span from the present one on.
+    pub path: Vec<f64>,
+    /// Spans that it was told from.
+    pub spans: usize,
+    /// When the budget is used up, where it will be.
+    pub used_up_at: Option<Timestamp>,
+}
+
+impl Trend {
+    /// A sum over all spans.
+    #[must_use]
+    pub fn total(&self, of: fn(&SpendPoint) -> i64) -> i64 {
+        self.all.iter().map(of).fold(0, i64::saturating_add)
+    }
+}
+
+/// Loads it, as far as the caller may know.
+pub async fn load(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Trend, Problem> {
+    let now = app.now();
+    let span = asked.period.span(now);
+    let (from, to) = (Some(span.from), Some(span.to));
+    let wanted = Wanted { from, to, ..asked.wanted.clone() };
+    let (by, filter) = wanted.filter(now).map_err(Problem::bad_request)?;
+    if by == SpendBy::Day {
+        return Err(Problem::bad_request("`by` is not `day`: a trend is over time in any case"));
+    }
+    let budget = matching(app, visitor, (asked, &filter)).await?;
+    let filter = visible(app, visitor, filter).await?;
+    let sums = app.store.sum_spend(by, &filter).await?;
+    let (_, kept) = span.habit();
+    let past = Timestamp(span.step.start(now).0 - kept * span.step.milliseconds());
+    let longer = SpendFilter { from: span.from.min(past), limit: POINTS_MAX, ..filter.clone() };
+    let points = app.store.list_spend_points(span.step, None, &longer).await?;
+    let names: Vec<_> = sums.iter().take(SERIES_MAX).map(|it| it.name.clone()).collect();
+    let shorter = SpendFilter { limit: POINTS_MAX, ..filter };
+    let named = app.store.list_spend_points(span.step, Some((by, &names)), &shorter).await?;
+    let series = names.into_iter().map(|name| {
+        let own: Vec<_> = named.iter().filter(|it| it.name == name).cloned().collect();
+        let costs = dense(span, &own).into_iter().map(|it| it.cost).collect();
+        (name, costs)
+    });
+    let all = dense(span, &points);
+    let series = series.collect();
+    let spans = complete(span, (&points, now), |it| it.cost.0);
+    let spent = all.iter().map(|it| it.cost.0).fold(0, i64::saturating_add);
+    let limit = budget.as_ref().map(|it| float(it.1.0));
+    let outlook = outlook((span, now), &spans, (float(spent), limit));
+    let known = spans.iter().skip_while(|it| **it <= 0.0).count();
+    Ok(Trend { span, now, by, sums, all, series, outlook, known, budget })
+}
+
+/// What a period comes to, unless it is over or too little is known. `limit` is what it may come to.
+#[must_use]
+pub fn outlook(
+    (span, now): (Span, Timestamp),
+    complete: &[f64],
+    (spent, limit): (f64, Option<f64>),
+) -> Option<Outlook> {
+    if now >= span.to {
+        return None;
+    }
+    let (cycle, _) = span.habit();
+    let pace = Pace::of(complete, cycle)?;
+    let rest = span.rest(now);
+    let after = limit.and_then(|it| pace.used_up_after(it - spent, rest));
+    Some(Outlook {
+        forecast: pace.forecast(spent, rest),
+        path: pace.path(spent, rest),
+        spans: pace.spans,
+        used_up_at: after.map(|it| span.after(now, it)),
+    })
+}
+
+/// What each complete span before now has brought, oldest first: so many as are looked at.
+pub fn complete(
+    span: Span,
+    (points, now): (&[SpendPoint], Timestamp),
+    of: impl Fn(&SpendPoint) -> i64,
+) -> Vec<f64> {
+    let (_, kept) = span.habit();
+    let length = span.step.milliseconds();
+    let present = span.step.start(now).0;
+    let starts = (0..kept).map(|it| Timestamp(present - (kept - it) * length));
+    starts.map(|at| find(points, at).map_or(0.0, |it| float(of(it)))).collect()
+}
+
+/// A point for each span of a period.
+fn dense(span: Span, points: &[SpendPoint]) -> Vec<SpendPoint> {
+    let nothing = |begun_at| SpendPoint {
+        begun_at,
+        name: String::new(),
+        calls: 0,
+        tokens: 0,
+        cost: UsdNanos(0),
+        avoided: UsdNanos(0),
+    };
+    let starts = span.starts().into_iter();
+    starts.map(|at| find(points, at).cloned().unwrap_or_else(|| nothing(at))).collect()
+}
+
+/// Points are sorted by their beginnings.
+fn find(points: &[SpendPoint], at: Timestamp) -> Option<&SpendPoint> {
+    let place = points.binary_search_by_key(&at, |it| it.begun_at).ok()?;
+    points.get(place)
+}
+
+/// The budget that the caller may know of and that is for these calls and no other, in this period: the one with
+/// the lowest ceiling.
+async fn matching(
+    app: &App,
+    visitor: &Visitor,
+    (asked, filter): (&Asked, &SpendFilter),
+) -> Result<Option<(BudgetRow, UsdNanos)>, Problem> {
+    let Some(window) = asked.period.window() else { return Ok(None) };
+    let holder = match &asked.wanted.team {
+        Some(team) => Holder::team(app, visitor, (team, Role::Viewer)).await,
+        None => Holder::installation(visitor),
+    };
+    let holder = match holder {
+        Err(it) if matches!(it.kind(), ProblemKind::NotFound | ProblemKind::Forbidden) => {
+            return Ok(None);
+        }
+        holder => holder?,
+    };
+    let rows = budgets::list(app, &holder).await?.into_iter();
+    let fitting = rows.filter_map(|row| {
+        let budget = definition::read(&row).ok().filter(|it| it.window == window)?;
+        let is_for = |kind: &Kind| match (budget.scope.get(*kind), part(filter, *kind)) {
+            (None, None) => true,
+            (Some(wanted), Some(name)) => wanted == "*" || wanted == name,
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        let limit = budget.limit.money?;
+        Kind::ALL.iter().all(is_for).then_some((row, limit))
+    });
+    Ok(fitting.min_by_key(|it| it.1))
+}
+
+/// What a filter asks for of a kind.
+fn part(filter: &SpendFilter, kind: Kind) -> Option<&str> {
+    let word = match kind {
+        Kind::Organisation => &filter.organisation,
+        Kind::Team => filter.teams.as_ref()?.first()?,
+        Kind::Project => &filter.project,
+        Kind::Pipeline => &filter.pipeline,
+        Kind::Run => &filter.run,
+        Kind::Stage => &filter.stage,
+        Kind::Endpoint => &filter.endpoint,
+        Kind::Model => &filter.model,
+    };
+    (!word.is_empty()).then_some(word)
+}
+
+/// What the account of a budget is of, as a filter: `team=core run=01k…`.
+#[must_use]
+pub fn filter_of_account(account: &str, span: Span) -> SpendFilter {
+    let mut filter =
+        SpendFilter { from: span.from, to: span.to, limit: POINTS_MAX, ..SpendFilter::default() };
+    for (kind, name) in account.split(' ').filter_map(|it| it.split_once('=')) {
+        let name = name.to_owned();
+        match kind {
+            "organisation" => filter.organisation = name,
+            "team" => filter.teams = Some(vec![name]),
+            "project" => filter.project = name,
+            "pipeline" => filter.pipeline = name,
+            "run" => filter.run = name,
+            "stage" => filter.stage = name,
+            "endpoint" => filter.endpoint = name,
+            "model" => filter.model = name,
+            _ => {}
+        }
+    }
+    filter
+}
+
+/// For what is only estimated.
+#[expect(clippy::cast_precision_loss, reason = "an estimate")]
+#[must_use]
+pub fn float(amount: i64) -> f64 {
+    amount as f64
+}

@@ -1,0 +1,142 @@
+//! `trunkline prices` and `trunkline cassette`: what others have written down becomes ours.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+fn trunkline(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
+    command.env_clear().env("HOME", folder).current_dir(folder);
+    command.args(arguments).output().unwrap()
+}
+
+fn says(folder: &Path, arguments: &[&str]) -> String {
+    let output = trunkline(folder, arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn complains(folder: &Path, code: i32, arguments: &[&str]) -> String {
+    let output = trunkline(folder, arguments);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    text + &String::from_utf8_lossy(&output.stdout)
+}
+
+/// A list as `LiteLLM` has it, in which a model costs so much a token.
+fn list(folder: &Path, input: f64) {
+    let list = json!({
+        "gpt-9": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": input, "output_cost_per_token": 1e-5 },
+        "claude-x": { "litellm_provider": "anthropic", "mode": "chat", "input_cost_per_token": 3e-6 },
+        "painter": { "litellm_provider": "openai", "mode": "image_generation", "output_cost_per_image": 0.1 },
+    });
+    std::fs::write(folder.join("list.json"), list.to_string()).unwrap();
+}
+
+#[test]
+fn a_list_comes_in_as_dated_rows_and_what_is_there_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    list(folder, 2.5e-6);
+    let dry = says(folder, &["prices", "import", "list.json", "--from", "2026-11-01", "--dry-run"]);
+    let said = "`prices.toml` would get 2 rows of the list of litellm from 2026-11-01 on: 2 new, 0 changed; 0 as before\n";
+    assert_eq!(
+        dry,
+        format!("{said}  skipped, calls for `image_generation` are not metered: `painter`\n")
+    );
+    assert!(!folder.join("prices.toml").exists());
+    says(folder, &["prices", "import", "list.json", "--from", "2026-11-01"]);
+    let file = folder.join("prices.toml");
+    let first = std::fs::read_to_string(&file).unwrap() + "\n# ours: not to be touched\n";
+    std::fs::write(&file, &first).unwrap();
+    let import = ["prices", "import", "list.json", "--from", "2026-11-15", "--provider", "openai"];
+    let same = says(folder, &import);
+    assert!(same.contains("has got 0 rows") && same.contains("1 as before"), "{same}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), first, "nothing is written");
+    list(folder, 4e-6);
+    let changed = says(folder, &import);
+    let row = "  changed  openai/gpt-9  from 2026-11-15  input 4, output 10 USD a million tokens\n";
+    assert!(changed.contains("0 new, 1 changed") && changed.ends_with(row), "{changed}");
+    let second = std::fs::read_to_string(&file).unwrap();
+    assert!(second.starts_with(first.trim_end()), "{second}");
+    let shown = says(folder, &["prices", "show", "gpt-9", "--at", "2026-11-20"]);
+    let old = "  openai/gpt-9  from 2026-11-01  input 2.5, output 10 USD a million tokens\n";
+    let new = "* openai/gpt-9  from 2026-11-15  input 4, output 10 USD a million tokens\n";
+    assert_eq!(shown, format!("{old}{new}"));
+    let before = says(folder, &["prices", "show", "gpt-9", "--at", "2026-11-14", "--json"]);
+    let before: Value = serde_json::from_str(&before).unwrap();
+    assert_eq!((&before[0]["holds"], &before[1]["holds"]), (&json!(true), &json!(false)));
+    assert_eq!(says(folder, &["prices", "check"]), "`prices.toml`: 3 rows, nothing is odd\n");
+    let json = says(folder, &["prices", "import", "list.json", "--json", "--from", "2026-11-15"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["added"], &json["unchanged"]), (&json!([]), &json!(2)));
+}
+
+#[test]
+fn a_file_in_json_gets_rows_too_and_mistakes_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    list(folder, 2.5e-6);
+    says(folder, &["prices", "import", "list.json", "--into", "p.json", "--from", "2026-11-01"]);
+    let shown = says(folder, &["prices", "show", "claude-x", "--prices", "p.json"]);
+    assert_eq!(shown, "* anthropic/claude-x  from 2026-11-01  input 3 USD a million tokens\n");
+    let none = complains(folder, 2, &["prices", "show", "gone", "--prices", "p.json"]);
+    assert!(none.contains("`p.json` has no price of `gone`"), "{none}");
+    let none = complains(folder, 2, &["prices", "show", "gpt-9", "--prices", "gone.toml"]);
+    assert!(none.contains("`gone.toml` cannot be read"), "{none}");
+    std::fs::write(folder.join("odd.json"), "{\"a\": 1}").unwrap();
+    let odd = complains(folder, 2, &["prices", "import", "odd.json"]);
+    assert!(odd.contains("it looks like none of the lists that are known"), "{odd}");
+    std::fs::write(folder.join("prices.toml"), "version = 2\n").unwrap();
+    let wrong = complains(folder, 2, &["prices", "import", "list.json"]);
+    assert!(wrong.contains("the prices `prices.toml` are wrong"), "{wrong}");
+    let twice = "version = 1\ncurrency = \"USD\"\n".to_owned()
+        + &"[[price]]\nid = \"a\"\nprovider = \"p\"\nmodel = \"m\"\nper_million = { input = \"1\" }\n".repeat(2);
+    std::fs::write(folder.join("prices.toml"), twice).unwrap();
+    let odd = complains(folder, 2, &["prices", "check"]);
+    assert!(odd.contains("a: it is there twice without a day: the later row counts"), "{odd}");
+}
+
+const RECORDING: &str = r#"
+interactions:
+- request:
+    method: POST
+    uri: https://api.example.com/v1/chat/completions
+    body: '{"model": "m", "messages": [{"role": "user", "content": "write to ada@example.org"}]}'
+    headers:
+      authorization: [Bearer sk-verysecretkeyverysecretkey]
+  response:
+    status: {code: 200, message: OK}
+    headers:
+      content-type: [application/json]
+    body: {string: '{"choices": []}'}
+"#;
+
+#[test]
+fn a_recording_of_another_tool_becomes_a_cassette() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("chat.yaml"), RECORDING).unwrap();
+    let import = ["cassette", "import", "chat.yaml", "--into", "cassettes/chat.jsonl"];
+    assert_eq!(says(folder, &import), "`cassettes/chat.jsonl` has got 1 of 1 calls\n");
+    let cassette = std::fs::read_to_string(folder.join("cassettes/chat.jsonl")).unwrap();
+    let entry: Value = serde_json::from_str(&cassette).unwrap();
+    assert_eq!(
+        (&entry["path"], &entry["response"]["status"]),
+        (&json!("/v1/chat/completions"), &json!(200))
+    );
+    assert!(!cassette.contains("sk-very") && !cassette.contains("ada@example.org"), "{cassette}");
+    assert_eq!(
+        says(folder, &import),
+        "`cassettes/chat.jsonl` has got 0 of 1 calls, 1 were there\n"
+    );
+    std::fs::write(folder.join("chat.yaml"), RECORDING.replace("[]}'}", "[1]}'}")).unwrap();
+    says(folder, &import);
+    let cassette = std::fs::read_to_string(folder.join("cassettes/chat.jsonl")).unwrap();
+    assert_eq!(cassette.lines().count(), 2, "another answer to the same call comes behind it");
+    assert!(cassette.contains("\"repeat\":2"), "{cassette}");
+    std::fs::write(folder.join("bad.yaml"), "a: 1").unwrap();
+    let bad = complains(folder, 2, &["cassette", "import", "bad.yaml", "--into", "c.jsonl"]);
+    assert!(bad.contains("there is no list of `interactions`"), "{bad}");
+}

@@ -115,7 +115,7 @@ fn a_list_of_litellm_is_read_and_what_is_not_taken_is_told() {
     [price.tier.priority]
     per_million = { output = "17" }
     "#);
-    assert_eq!(file(&shown), [gpt.row.clone()], "it is read as it was written");
+    assert_eq!(file(&shown), std::slice::from_ref(&gpt.row), "it is read as it was written");
     let tiered = listing.prices.iter().find(|it| it.row.id == "dashscope/tiered").unwrap();
     assert_eq!(tiered.row.above[0].input_tokens, 128_000);
 }

@@ -233,7 +233,9 @@ fn said(value: &Value) -> String {
         Value::Array(items) if items.iter().all(|it| it.get("text").is_some()) => {
             items.iter().filter_map(|it| it.get("text")?.as_str()).collect::<Vec<_>>().join("\n")
         }
-        _ => value.to_string(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
     }
 }
 

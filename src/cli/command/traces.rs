@@ -77,7 +77,7 @@ pub async fn execute(session: &Session, args: &TracesArgs) -> anyhow::Result<Exi
             Some(remote) => remote.client.fetch(&Call::get(&["traces", id.as_str()])).await?,
             None => of_machine(session, id).await?,
         };
-        return show(&session.output, &tree);
+        return show(session.output, &tree);
     }
     let rows = match &remote {
         Some(remote) => list_of_server(session, remote, args).await?,
@@ -91,12 +91,12 @@ pub async fn execute(session: &Session, args: &TracesArgs) -> anyhow::Result<Exi
         session.output.line("no such call to a model was traced")?;
     }
     for row in &rows {
-        session.output.line(&trail::line(row, &session.output))?;
+        session.output.line(&trail::line(row, session.output))?;
     }
     Ok(Exit::Passed)
 }
 
-fn show(output: &Output, tree: &TreeView) -> anyhow::Result<Exit> {
+fn show(output: Output, tree: &TreeView) -> anyhow::Result<Exit> {
     if output.json {
         output.json(tree)?;
         return Ok(Exit::Passed);

@@ -10,7 +10,7 @@ use crate::model::Timestamp;
 
 /// `2027-03-31 12:03:44  req_…  m1 at test  200  12.3 ms  5+9 tokens  0.000095 USD  cache`
 #[must_use]
-pub fn line(row: &TraceView, output: &Output) -> String {
+pub fn line(row: &TraceView, output: Output) -> String {
     let mut parts = vec![
         output.date_time(Timestamp(row.at)),
         row.id.clone(),
@@ -31,7 +31,7 @@ pub fn line(row: &TraceView, output: &Output) -> String {
     parts.join("  ")
 }
 
-fn ending(error: &str, status: Option<i64>, output: &Output) -> String {
+fn ending(error: &str, status: Option<i64>, output: Output) -> String {
     let status = status.map(|it| it.to_string()).unwrap_or_default();
     match (error, status.as_str()) {
         ("", _) => output.paint.green(&status),
@@ -43,7 +43,7 @@ fn ending(error: &str, status: Option<i64>, output: &Output) -> String {
 
 /// All spans, each below the one that it is part of, with what happened in it.
 #[must_use]
-pub fn tree(tree: &TreeView, output: &Output) -> Vec<String> {
+pub fn tree(tree: &TreeView, output: Output) -> Vec<String> {
     let mut lines = vec![format!("trace {}", tree.trace)];
     if tree.is_cut {
         lines.push(format!("only the newest {} calls are shown", tree.calls.len()));
@@ -59,7 +59,7 @@ fn below(
     tree: &TreeView,
     span: &SpanView,
     depth: usize,
-    (lines, output): (&mut Vec<String>, &Output),
+    (lines, output): (&mut Vec<String>, Output),
 ) {
     let indent = "  ".repeat(depth);
     lines.push(format!("{indent}{}", span_line(tree, span, output)));
@@ -76,32 +76,29 @@ fn below(
     }
 }
 
-fn span_line(tree: &TreeView, span: &SpanView, output: &Output) -> String {
+fn span_line(tree: &TreeView, span: &SpanView, output: Output) -> String {
     let mut parts = vec![span.name.clone()];
     let error = word(span, "error.type");
     let status = span.attributes.get("http.response.status_code").and_then(Value::as_i64);
     let ended = ending(&error, status, output);
     parts.extend((!ended.is_empty()).then_some(ended));
     let id = word(span, "trunkline.request.id");
-    match tree.calls.iter().find(|it| it.id == id) {
-        Some(call) => {
-            parts.insert(0, id);
-            parts.push(milliseconds(call.total_ms));
-            parts.extend(call.first_token_ms.map(|it| format!("first token {}", milliseconds(it))));
-            parts.push(format!("{}+{} tokens", call.input_tokens, call.output_tokens));
-            parts.push(format!("{} USD", call.cost_usd));
-            parts.extend(
-                (call.avoided_usd != "0.00").then(|| format!("avoided {} USD", call.avoided_usd)),
-            );
-        }
-        None => {
-            let provider = word(span, "gen_ai.provider.name");
-            parts.insert(0, format!("#{} {provider}", word(span, "trunkline.attempt")));
-            #[expect(clippy::cast_precision_loss, reason = "a call is far shorter than 2^53 us")]
-            parts.push(milliseconds(span.took_us as f64 / 1000.0));
-            let finish = word(span, "gen_ai.response.finish_reasons");
-            parts.extend((!finish.is_empty()).then(|| format!("finish {finish}")));
-        }
+    if let Some(call) = tree.calls.iter().find(|it| it.id == id) {
+        parts.insert(0, id);
+        parts.push(milliseconds(call.total_ms));
+        parts.extend(call.first_token_ms.map(|it| format!("first token {}", milliseconds(it))));
+        parts.push(format!("{}+{} tokens", call.input_tokens, call.output_tokens));
+        parts.push(format!("{} USD", call.cost_usd));
+        parts.extend(
+            (call.avoided_usd != "0.00").then(|| format!("avoided {} USD", call.avoided_usd)),
+        );
+    } else {
+        let provider = word(span, "gen_ai.provider.name");
+        parts.insert(0, format!("#{} {provider}", word(span, "trunkline.attempt")));
+        #[expect(clippy::cast_precision_loss, reason = "a call is far shorter than 2^53 us")]
+        parts.push(milliseconds(span.took_us as f64 / 1000.0));
+        let finish = word(span, "gen_ai.response.finish_reasons");
+        parts.extend((!finish.is_empty()).then(|| format!("finish {finish}")));
     }
     parts.extend((!span.message.is_empty()).then(|| span.message.clone()));
     parts.join("  ")

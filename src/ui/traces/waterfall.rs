@@ -103,8 +103,10 @@ fn row(tree: &TreeView, scale: &Scale, (place, depth, span): (usize, usize, &Spa
     let took = took(span.took_us);
     let mut bars = vec![scale.bar((span.at_us, end), class, format!("{name}: {took}"))];
     if call.is_none()
-        && let Some(seconds) =
-            span.attributes.get("gen_ai.response.time_to_first_chunk").and_then(|it| it.as_f64())
+        && let Some(seconds) = span
+            .attributes
+            .get("gen_ai.response.time_to_first_chunk")
+            .and_then(serde_json::Value::as_f64)
     {
         #[expect(clippy::cast_possible_truncation, reason = "a call is far shorter than 2^63 us")]
         let first = span.at_us.saturating_add((seconds * 1e6) as i64).min(end);

@@ -12,7 +12,4 @@ pub mod sums;
 pub mod points;
 pub mod hours;
 pub mod alerts;
-pub mod traces;
-pub mod exports;
-pub mod queue;
-pub mod shadow;
+pub mod requests;

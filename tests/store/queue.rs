@@ -3,7 +3,7 @@
 use trunkline::model::{TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
-use trunkline::store::spend::queue::{
+use trunkline::store::spend::requests::queue::{
     Cancelled, EndedItem, Postponed, QueueBounds, QueueItemRow, QueueScope, Submitted, Swept,
 };
 

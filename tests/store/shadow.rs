@@ -2,7 +2,7 @@
 
 use trunkline::model::{Timestamp, UsdNanos};
 use trunkline::store::Store;
-use trunkline::store::spend::shadow::PairRow;
+use trunkline::store::spend::requests::shadow::PairRow;
 
 use crate::databases::{Database, on_each_database};
 

@@ -33,7 +33,7 @@ use crate::metrics;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::Operation;
 use crate::provider::refusal::Refusal;
-use crate::store::spend::shadow::PairRow;
+use crate::store::spend::requests::shadow::PairRow;
 use crate::store::{Store, StoreError};
 use settings::{ShadowSettings, Sticky};
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use trunkline::model::trace::{CacheStep, CallAttempt, Finding, ToolCall};
 use trunkline::model::{CallTrail, Role, Timestamp, Usage, UsageClass, UsdNanos};
 use trunkline::store::spend::calls::Owner;
-use trunkline::store::spend::traces::{TraceContentRow, TraceRow};
+use trunkline::store::spend::requests::traces::{TraceContentRow, TraceRow};
 
 use crate::support::Server;
 

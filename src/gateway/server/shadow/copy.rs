@@ -27,7 +27,7 @@ use crate::metrics;
 use crate::provider::Operation;
 use crate::provider::refusal::Refusal;
 use crate::secrets::new_id;
-use crate::store::spend::shadow::PairRow;
+use crate::store::spend::requests::shadow::PairRow;
 
 /// Makes a copy and keeps what became of the pair.
 pub(super) async fn make(core: &Arc<Core>, job: Job, stop: CancellationToken) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::model::UsdNanos;
-use crate::store::spend::shadow::PairRow;
+use crate::store::spend::requests::shadow::PairRow;
 
 /// A report.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -15,3 +15,4 @@ pub mod alerts;
 pub mod traces;
 pub mod exports;
 pub mod queue;
+pub mod shadow;

@@ -74,7 +74,10 @@ pub async fn find(app: &App, project: &ProjectRow) -> Result<(RemoteState, Optio
 
 fn trouble(look: &Look, trunk: &str, branches: &[String]) -> Option<String> {
     if !look.error.is_empty() {
-        return Some(format!("The repository could not be read: {}", look.error));
+        return Some(format!(
+            "The repository could not be read: {}.",
+            look.error.trim_end_matches('.')
+        ));
     }
     look.looked_at?;
     if branches.is_empty() {

@@ -1,10 +1,12 @@
 //! How a trunk stands where pipelines come, go and break, and where its remote cannot be read.
 
+use reqwest::Method;
 use serde_json::json;
 use trunkline::model::ProjectId;
 
 use super::{Browser, check_page};
 use crate::deliveries::Scene;
+use crate::remote::TOKEN;
 use crate::support::Server;
 
 const CI: &str =
@@ -115,6 +117,10 @@ async fn what_is_wrong_with_a_remote_is_said() {
     let make = async |name: &str, address: &str| {
         let new = json!({ "team": "shop", "name": name, "address": address, "forge": "git" });
         assert_eq!(server.post(token, "/api/v1/projects", new).await.status, 201);
+        let path = format!("/api/v1/projects/shop/{name}/credential");
+        let credential = Some(json!({ "token": TOKEN }));
+        assert_eq!(server.call(token, Method::PUT, (&path, credential)).await.status, 204);
+        server.post(token, &format!("/api/v1/projects/shop/{name}/notify"), json!({})).await;
     };
 
     make("away", "http://127.0.0.1:9/away.git").await;

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 
 use crate::auth::Verdict;
 use crate::desk::approvals::{self, WaitingApproval};
+use crate::desk::projects::remote::BrokenTrunk;
 use crate::http::{App, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunStatus};
 use crate::store::access::projects::ProjectRow;
+use crate::store::intake::looks::Look;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Runs under way, and approvals, that are shown.
@@ -25,13 +27,18 @@ pub struct ProjectState {
     pub trunk: Vec<RunRow>,
     /// The same of what else started runs there, schedules and people; the newest first.
     pub beside: Vec<RunRow>,
+    /// Why the newest commit of its trunk could not be read, if it could not.
+    pub broken: Option<BrokenTrunk>,
 }
 
 impl ProjectState {
     /// Where the trunk stands: of its pipelines' states the one that most wants to be seen. What a push did
-    /// not start does not count.
+    /// not start does not count. A commit that could not be read is a failure.
     #[must_use]
     pub fn status(&self) -> Option<RunStatus> {
+        if self.broken.is_some() {
+            return Some(RunStatus::Failed);
+        }
         self.trunk.first().map(|it| it.status)
     }
 
@@ -115,7 +122,14 @@ pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectS
     let ids: Vec<_> = projects.iter().map(|it| it.id.clone()).collect();
     let runs = app.store.list_trunk_runs(&ids).await?;
     let mut trunks: HashMap<_, Vec<RunRow>> = HashMap::new();
+    let looks = app.store.list_looks(&ids).await?;
+    let looks: HashMap<_, Look> = looks.into_iter().map(|it| (it.project.clone(), it)).collect();
     for run in runs {
+        let reading = looks.get(&run.project).and_then(|it| it.trunk.as_ref());
+        // What was removed from the trunk says no more how it stands.
+        if reading.is_some_and(|it| !it.counts(&run.pipeline, run.event == PUSH)) {
+            continue;
+        }
         trunks.entry(run.project.clone()).or_default().push(run);
     }
     let state = |project: ProjectRow| {
@@ -126,7 +140,8 @@ pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectS
             let key = |it: &RunRow| (Reverse(urgency(it.status)), it.pipeline.clone());
             key(one).cmp(&key(other))
         });
-        ProjectState { project, trunk, beside }
+        let broken = looks.get(&project.id).and_then(BrokenTrunk::of);
+        ProjectState { project, trunk, beside, broken }
     };
     Ok(projects.into_iter().map(state).collect())
 }

@@ -2,11 +2,13 @@
 
 use crate::auth::Verdict;
 use crate::desk::overview::{self, ProjectState};
+use crate::desk::projects::remote::{BrokenTrunk, RemoteState};
 use crate::desk::{projects, teams};
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, RunStatus};
 use crate::store::access::projects::ProjectRow;
 use crate::store::access::teams::{MemberRow, TeamRow};
+use crate::store::intake::looks::TrunkReading;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Pipelines that are shown, and runs of the trunk that are looked at for each.
@@ -23,6 +25,10 @@ pub struct SeenProject {
     pub project: ProjectRow,
     /// Its pipelines with their newest runs of the trunk: what pushes start, then the rest; each by name.
     pub trunk: Vec<PipelineState>,
+    /// What is known of its remote.
+    pub remote: RemoteState,
+    /// Why the newest commit of its trunk could not be read, if it could not.
+    pub broken: Option<BrokenTrunk>,
     /// Its newest runs, of every branch.
     pub newest: Vec<RunRow>,
     /// Whether the one who looks may start runs, and change settings.
@@ -61,15 +67,25 @@ pub struct SeenTeam {
 pub async fn project(app: &App, visitor: &Visitor, slug: &str) -> Result<SeenProject, Problem> {
     let project = projects::find(app, visitor, slug).await?;
     let of_project = RunFilter { project: Some(project.id.clone()), ..RunFilter::default() };
-    let trunk = trunk(app, &project).await?;
+    let (remote, look) = projects::remote::find(app, &project).await?;
+    let broken = look.as_ref().and_then(BrokenTrunk::of);
+    let trunk = trunk(app, &project, look.and_then(|it| it.trunk)).await?;
     let newest = app.store.list_runs(&RunFilter { limit: NEWEST_MAX, ..of_project }).await?;
     let may = |role| visitor.0.judge(&project.team, role) == Verdict::Allowed;
     let (may_run, may_change) = (may(Role::Developer), may(Role::Admin));
-    Ok(SeenProject { project, trunk, newest, may_run, may_change })
+    Ok(SeenProject { project, trunk, remote, broken, newest, may_run, may_change })
 }
 
-/// Runs of requests belong to no trunk, though their branch may be called like it.
-async fn trunk(app: &App, project: &ProjectRow) -> Result<Vec<PipelineState>, Problem> {
+/// Runs of requests belong to no trunk, though their branch may be called like it; and those of pipelines that
+/// the trunk has no more say nothing of it.
+async fn trunk(
+    app: &App,
+    project: &ProjectRow,
+    reading: Option<TrunkReading>,
+) -> Result<Vec<PipelineState>, Problem> {
+    let counts = |pipeline: &str, is_pushed| {
+        reading.as_ref().is_none_or(|it| it.counts(pipeline, is_pushed))
+    };
     let newest = app.store.list_trunk_runs(std::slice::from_ref(&project.id)).await?;
     let mut names: Vec<String> = Vec::new();
     for row in newest {
@@ -92,11 +108,8 @@ async fn trunk(app: &App, project: &ProjectRow) -> Result<Vec<PipelineState>, Pr
             rows.into_iter().partition(|it| it.event == overview::PUSH);
         for (is_pushed, runs) in [(true, pushed), (false, other)] {
             let pipeline = pipeline.clone();
-            states.extend((!runs.is_empty()).then_some(PipelineState {
-                pipeline,
-                is_pushed,
-                runs,
-            }));
+            let is_shown = !runs.is_empty() && counts(&pipeline, is_pushed);
+            states.extend(is_shown.then_some(PipelineState { pipeline, is_pushed, runs }));
         }
     }
     states.sort_by(|one, other| {

@@ -2,6 +2,7 @@
 
 pub mod settings;
 pub mod deliveries;
+pub mod remote;
 pub mod subscriptions;
 
 use crate::http::{App, Problem, Visitor};

@@ -3,6 +3,7 @@
 
 pub mod deliveries;
 pub mod known_refs;
+pub mod looks;
 pub mod schedules;
 pub mod statuses;
 pub mod access;

@@ -242,6 +242,9 @@ impl Triggers {
         }
         let place = (push.r#ref.as_str(), push.after.as_deref());
         self.store().save_known_ref(&project.id, place, &row.id, self.now()).await?;
+        if push.r#ref.strip_prefix("refs/heads/") == Some(&project.default_branch) {
+            self.read_trunk(project).await?;
+        }
         Ok(outcome)
     }
 }

@@ -32,9 +32,9 @@ pub enum ManualError {
     /// Nothing starts runs of this project any more.
     #[error("project `{0}` is archived")]
     Archived(String),
-    /// The repository has no such revision.
+    /// The repository has no such revision; it has these branches.
     #[error("the repository has no branch, tag or commit `{0}`")]
-    NoRevision(String),
+    NoRevision(String, Vec<String>),
     /// The revision has no such pipeline.
     #[error("commit `{commit}` has no pipeline `{pipeline}`")]
     NoPipeline {
@@ -49,7 +49,7 @@ pub enum ManualError {
     #[error("{0}")]
     Refused(String),
     /// The repository cannot be read now.
-    #[error("the repository of `{0}` cannot be read")]
+    #[error("the repository of `{0}` cannot be read: {1}")]
     Remote(String, #[source] Box<ProjectError>),
     /// Something of ours failed.
     #[error(transparent)]
@@ -73,7 +73,15 @@ impl ManualError {
             Self::Archived(_) => {
                 Some("An admin of the team can take it out of the archive.".into())
             }
-            Self::NoRevision(_) => Some("Push it first, or name another.".into()),
+            Self::NoRevision(_, branches) if branches.is_empty() => {
+                Some("The repository has no branch at all: push one first.".into())
+            }
+            Self::NoRevision(_, branches) => {
+                let shown: Vec<_> =
+                    branches.iter().take(SHOWN).map(|it| format!("`{it}`")).collect();
+                let shown = shown.join(", ");
+                Some(format!("Push it first, or name another. Its branches: {shown}."))
+            }
             Self::NoPipeline { known, .. } if known.is_empty() => {
                 Some("Pipelines are `.trunkline.yml` and the files in `pipelines/`.".into())
             }
@@ -82,7 +90,7 @@ impl ManualError {
                 Some(format!("Known are {}.", known.join(", ")))
             }
             Self::Remote(..) => {
-                Some("Look into the log of the server; check address and credential.".into())
+                Some("Check address, credential and trunk in the project's settings.".into())
             }
             Self::Refused(_) | Self::Trigger(_) => None,
         }
@@ -102,9 +110,7 @@ impl Triggers {
         if let Some(row) = self.find_started(project, &order).await? {
             return Ok(row);
         }
-        let remote = |error| ManualError::Remote(project.slug(), Box::new(error));
-        let mirror = self.projects.fetch(project).await.map_err(remote)?;
-        let (commit, r#ref) = resolve(&mirror, project, &order.revision)?;
+        let (mirror, commit, r#ref) = self.fetch_revision(project, &order.revision).await?;
         let happening = Happening {
             cause: order.cause.clone(),
             commit,
@@ -126,6 +132,25 @@ impl Triggers {
         }
         let started = self.find_started(project, &order).await?;
         started.ok_or_else(|| TriggerError::Broken("the run is gone".to_owned()).into())
+    }
+
+    /// Fetches, and finds the commit that is meant and the ref under which its run sees it.
+    async fn fetch_revision(
+        &self,
+        project: &ProjectRow,
+        revision: &str,
+    ) -> Result<(Mirror, String, String), ManualError> {
+        let remote = |error| ManualError::Remote(project.slug(), Box::new(error));
+        let mirror = self.projects.fetch(project).await.map_err(remote)?;
+        match resolve(&mirror, project, revision) {
+            Ok((commit, r#ref)) => Ok((mirror, commit, r#ref)),
+            Err(ManualError::NoRevision(name, _)) => {
+                let refs = self.projects.list_remote(project).await.map_err(remote)?;
+                let branches = refs.keys().filter_map(|it| it.strip_prefix("refs/heads/"));
+                Err(ManualError::NoRevision(name, branches.map(str::to_owned).collect()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The pipelines of the default branch as they were when the remote was last looked at; none before that.
@@ -172,7 +197,7 @@ fn resolve(
 ) -> Result<(String, String), ManualError> {
     let revision = if revision.is_empty() { &project.default_branch } else { revision };
     if !is_plain(revision) {
-        return Err(ManualError::NoRevision(revision.to_owned()));
+        return Err(ManualError::NoRevision(revision.to_owned(), Vec::new()));
     }
     let full = revision.starts_with("refs/heads/") || revision.starts_with("refs/tags/");
     let candidates = if full {
@@ -190,5 +215,5 @@ fn resolve(
             Err(error) => return Err(TriggerError::from(error).into()),
         }
     }
-    Err(ManualError::NoRevision(revision.to_owned()))
+    Err(ManualError::NoRevision(revision.to_owned(), Vec::new()))
 }

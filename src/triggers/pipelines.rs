@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use super::matching::{self, Match};
 use crate::pipeline::check::Checked;
 use crate::pipeline::{IncludeRef, SourceFile, check};
 use crate::source::{Mirror, SourceError};
+use crate::store::intake::looks::{BrokenFile, TrunkReading};
 
 /// The folder of pipelines, and the file that stands for it in a small repository.
 const FOLDER: &str = "pipelines";
@@ -12,6 +14,9 @@ const SINGLE: &str = ".trunkline.yml";
 /// The largest file of a pipeline, and how many a repository may have.
 const FILE_BYTES_MAX: usize = 1 << 20;
 const FILES_MAX: usize = 100;
+/// Broken files of a trunk that are kept, and bytes of what is wrong with each.
+const BROKEN_MAX: usize = 5;
+const PROBLEM_BYTES_MAX: usize = 4 << 10;
 
 /// One pipeline file of a commit.
 pub(super) struct Found {
@@ -35,6 +40,13 @@ impl Found {
         let errors = self.checked.diagnostics.iter().filter(|it| it.is_error());
         let shown = errors.map(|it| it.render(&self.checked.sources));
         shown.collect::<Vec<_>>().join("\n")
+    }
+
+    /// The first of them.
+    fn first_shown(&self) -> Option<String> {
+        let first = self.checked.diagnostics.iter().find(|it| it.is_error())?;
+        let shown = first.render(&self.checked.sources);
+        shown.get(..shown.floor_char_boundary(PROBLEM_BYTES_MAX)).map(str::to_owned)
     }
 
     /// The name of the pipeline: its own, or that of the file when it cannot be read.
@@ -62,6 +74,30 @@ pub(super) fn read_all(mirror: &Mirror, commit: &str) -> Result<Vec<Found>, Sour
         found.push(Found { file, checked });
     }
     Ok(found)
+}
+
+/// What these pipelines of a branch's newest commit say of the branch.
+pub(super) fn reading_of(found: &[Found], branch: &str, commit: &str) -> TrunkReading {
+    let r#ref = format!("refs/heads/{branch}");
+    let mut reading = TrunkReading {
+        branch: branch.to_owned(),
+        commit: commit.to_owned(),
+        ..TrunkReading::default()
+    };
+    for it in found {
+        let Some(pipeline) = &it.checked.pipeline else {
+            reading.pushed.push(it.name());
+            let problem = it.first_shown().unwrap_or_default();
+            reading.broken.push(BrokenFile { file: it.file.clone(), problem });
+            continue;
+        };
+        let is_pushed =
+            matching::push(pipeline.triggers().push.as_ref(), &r#ref, None) != Match::Unconcerned;
+        let names = if is_pushed { &mut reading.pushed } else { &mut reading.others };
+        names.push(pipeline.name().to_owned());
+    }
+    reading.broken.truncate(BROKEN_MAX);
+    reading
 }
 
 fn include(mirror: &Mirror, commit: &str, wanted: &IncludeRef) -> Result<String, String> {

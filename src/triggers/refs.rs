@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 use super::intake::Arrival;
-use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
+use super::{LOOK_EVERY, Lanes, TriggerError, Triggers, pipelines};
 use crate::forge::{OpenRequests, RefChange, describe_change, request_of_ref, request_ref};
 use crate::model::{ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::runs::News;
+use crate::source::SourceError;
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::known_refs::KnownRef;
@@ -20,6 +21,8 @@ const LANES: usize = 4;
 const CHANGES_MAX: usize = 200;
 /// How long a delivery that is under way may take until its news are taken for lost.
 pub(super) const UNDER_WAY: Milliseconds = Milliseconds::from_seconds(60);
+/// Bytes of an error that are kept.
+const ERROR_BYTES_MAX: usize = 2 << 10;
 /// The shortest pace.
 const PACE_SECONDS_MIN: i64 = 5;
 
@@ -60,12 +63,7 @@ impl Triggers {
             let next = now.plus(self.pace(&project));
             if self.store().claim_look(&id, seen, next).await? {
                 let triggers = self.clone();
-                lanes.start(id, async move {
-                    if let Err(error) = triggers.look_at(&project).await {
-                        let project = project.slug();
-                        tracing::warn!(project, %error, "a remote could not be looked at");
-                    }
-                });
+                lanes.start(id, async move { triggers.look(&project).await });
             }
         }
         Ok(())
@@ -77,6 +75,43 @@ impl Triggers {
             seconds => seconds,
         };
         Milliseconds::from_seconds(u64::try_from(seconds.max(PACE_SECONDS_MIN)).unwrap_or(u64::MAX))
+    }
+
+    /// Looks at a remote, and writes down how that went.
+    async fn look(&self, project: &ProjectRow) {
+        let slug = project.slug();
+        let looked = match self.look_at(project).await {
+            Ok(()) => self.read_trunk(project).await,
+            Err(error) => Err(error),
+        };
+        let error = looked.err().map(|it| it.to_string()).unwrap_or_default();
+        if !error.is_empty() {
+            tracing::warn!(project = slug, error, "a remote could not be looked at");
+        }
+        let shown = error.get(..error.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or_default();
+        let saved = self.store().save_look(&project.id, &shown.replace('\0', ""), self.now()).await;
+        if let Err(error) = saved {
+            tracing::warn!(project = slug, %error, "how a look at a remote ended could not be stored");
+        }
+    }
+
+    /// Reads which pipelines the newest commit of the trunk has, unless that is known.
+    pub(super) async fn read_trunk(&self, project: &ProjectRow) -> Result<(), TriggerError> {
+        let looks = self.store().list_looks(std::slice::from_ref(&project.id)).await?;
+        let Some(look) = looks.into_iter().next().filter(|it| !it.revision.is_empty()) else {
+            return Ok(());
+        };
+        if look.trunk.is_some_and(|it| it.commit == look.revision) {
+            return Ok(());
+        }
+        let mirror = self.projects.ensure(project, &look.revision, None).await?;
+        let (branch, commit) = (project.default_branch.clone(), look.revision);
+        let read = tokio::task::spawn_blocking(move || {
+            let found = pipelines::read_all(&mirror, &commit)?;
+            Ok::<_, SourceError>(pipelines::reading_of(&found, &branch, &commit))
+        });
+        let reading = read.await.map_err(|error| TriggerError::Broken(error.to_string()))??;
+        Ok(self.store().save_trunk_reading(&project.id, &reading).await?)
     }
 
     /// Compares a remote with what is known of it, and stores every difference as a delivery.

@@ -144,13 +144,11 @@ impl Triggers {
     ) -> Result<Outcome, TriggerError> {
         let mut told = Vec::new();
         let mut is_broken = false;
-        let mut has_started = false;
         for fate in read.fates {
             match fate {
                 Fate::Starts(planned) => {
                     let revision = (&read.commit, read.height);
                     told.push(self.create(project, happening, revision, *planned).await?);
-                    has_started = true;
                 }
                 Fate::Skipped { pipeline, reason } => {
                     let state = StatusState::Success;
@@ -170,10 +168,7 @@ impl Triggers {
             let reason = "no pipeline of the commit is started by this".to_owned();
             return Ok((DeliveryStatus::Ignored, reason));
         }
-        let status = match (is_broken, has_started) {
-            (true, false) => DeliveryStatus::Failed,
-            _ => DeliveryStatus::Processed,
-        };
+        let status = if is_broken { DeliveryStatus::Failed } else { DeliveryStatus::Processed };
         Ok((status, told.join("\n")))
     }
 

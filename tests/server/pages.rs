@@ -16,6 +16,8 @@ mod stages;
 mod settings;
 #[path = "pages/traces.rs"]
 mod traces;
+#[path = "pages/trunk.rs"]
+mod trunk;
 #[path = "pages/account.rs"]
 mod account;
 #[path = "pages/admin.rs"]

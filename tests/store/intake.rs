@@ -6,6 +6,7 @@ use trunkline::model::{ForgeKind, ProjectId, RunId, RunStatus, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::intake::access::ProjectAccess;
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};
+use trunkline::store::intake::looks::TrunkReading;
 use trunkline::store::intake::schedules::ScheduleRow;
 use trunkline::store::intake::statuses::WantedStatus;
 
@@ -20,6 +21,7 @@ on_each_database![
     refs_are_known_until_they_are_gone,
     a_ref_that_is_gone_is_remembered_until_it_comes_again,
     a_look_at_a_remote_is_taken_by_one,
+    how_a_look_ended_and_what_the_trunk_has_is_kept,
     a_schedule_stays_due_unless_its_words_change,
     a_schedule_is_moved_on_by_one,
     only_the_newest_state_of_a_status_waits,
@@ -172,6 +174,42 @@ fn schedule(name: &str, cron: &str, next_at: i64) -> ScheduleRow {
         last_at: Timestamp(0),
         is_paused: false,
     }
+}
+
+async fn how_a_look_ended_and_what_the_trunk_has_is_kept(store: Store, _: &Database) {
+    let project = insert_shop(&store).await;
+    let look = async || store.list_looks(std::slice::from_ref(&project)).await.unwrap().remove(0);
+    let before = look().await;
+    assert_eq!((before.looked_at, before.error.as_str(), before.trunk), (None, "", None));
+    assert_eq!((before.revision.as_str(), before.failure), ("", None));
+    assert!(store.list_looks(&[]).await.unwrap().is_empty());
+
+    store.save_look(&project, "no such host", NOW).await.unwrap();
+    let new = NewDelivery { project: project.clone(), ..delivery(1, "a", "x") };
+    store.insert_delivery(&new).await.unwrap();
+    let place = ("refs/heads/main", Some("c1"));
+    store.save_known_ref(&project, place, &new.id, NOW).await.unwrap();
+    let reading = TrunkReading {
+        branch: "main".to_owned(),
+        commit: "c1".to_owned(),
+        pushed: vec!["ci".to_owned()],
+        others: vec!["nightly".to_owned()],
+        ..TrunkReading::default()
+    };
+    store.save_trunk_reading(&project, &reading).await.unwrap();
+    let after = look().await;
+    assert_eq!((after.looked_at, after.error.as_str()), (Some(NOW), "no such host"));
+    assert_eq!((after.revision.as_str(), &after.delivery), ("c1", &new.id));
+    assert_eq!((after.trunk.as_ref(), after.failure), (Some(&reading), None));
+    assert!(reading.counts("ci", true) && reading.counts("nightly", false));
+    assert!(!reading.counts("nightly", true) && !reading.counts("gone", false));
+
+    let outcome = (DeliveryStatus::Failed, "`ci` cannot be read");
+    store.save_outcome(&new.id, outcome, NOW, NOW).await.unwrap();
+    assert_eq!(look().await.failure.as_deref(), Some("`ci` cannot be read"));
+    let other = TrunkReading { branch: "trunk".to_owned(), ..reading };
+    store.save_trunk_reading(&project, &other).await.unwrap();
+    assert_eq!(look().await.trunk, None, "it is of another branch");
 }
 
 async fn a_schedule_stays_due_unless_its_words_change(store: Store, _: &Database) {

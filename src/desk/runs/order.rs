@@ -182,7 +182,7 @@ fn problem(error: ManualError) -> Problem {
     let problem = match error {
         ManualError::Trigger(error) => error.into(),
         ManualError::Archived(_)
-        | ManualError::NoRevision(_)
+        | ManualError::NoRevision(..)
         | ManualError::NoPipeline { .. }
         | ManualError::Refused(_)
         | ManualError::Remote(..) => Problem::new(ProblemKind::Refused, error.to_string()),

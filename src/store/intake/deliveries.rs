@@ -15,7 +15,7 @@ pub enum DeliveryStatus {
     Processed,
     /// There was nothing to do.
     Ignored,
-    /// It was given up.
+    /// It was given up, or something of it could not be read.
     Failed,
 }
 

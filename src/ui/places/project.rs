@@ -7,6 +7,7 @@ use axum::response::Response;
 use super::path_of;
 use super::strip::Strip;
 use crate::desk::places::{self, PipelineState, SeenProject};
+use crate::desk::projects::remote::{BrokenTrunk, RemoteState};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::store::access::projects::ProjectRow;
 use crate::store::runs::RunRow;
@@ -30,6 +31,9 @@ struct ProjectPage {
 struct TrunkPart<'a> {
     words: Words,
     project: &'a ProjectRow,
+    path: &'a str,
+    broken: Option<&'a BrokenTrunk>,
+    remote: &'a RemoteState,
     lines: Vec<TrunkLine<'a>>,
 }
 
@@ -88,9 +92,13 @@ pub(super) async fn watch(
 }
 
 fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
+    let path = path_of(&seen.project);
     let trunk = TrunkPart {
         words,
         project: &seen.project,
+        path: &path,
+        broken: seen.broken.as_ref(),
+        remote: &seen.remote,
         lines: seen.trunk.iter().filter_map(|it| TrunkLine::of(it, words)).collect(),
     };
     let newest = NewestPart {
@@ -98,7 +106,7 @@ fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
         rows: &seen.newest,
         shows_project: false,
         may_start: seen.may_run && seen.project.archived_at.is_none(),
-        path: &path_of(&seen.project),
+        path: &path,
     };
     Ok(vec![Part { id: "trunk", html: part(&trunk)? }, Part { id: "newest", html: part(&newest)? }])
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
+use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{self, ProjectChange, settings};
 use crate::http::{App, Path, Problem};
 use crate::model::ForgeKind;
@@ -22,6 +23,7 @@ struct GeneralPage {
     words: Words,
     place: Place,
     project: ProjectRow,
+    remote: RemoteState,
     form: GeneralForm,
     /// Days and count, as typed.
     retention: RetentionForm,
@@ -126,6 +128,7 @@ async fn new_page(
         words: visit.words(),
         form: form.unwrap_or_else(|| GeneralForm::of(&project)),
         retention: RetentionForm { days: typed(days), count: typed(count) },
+        remote: remote::find(app, &project).await?.0,
         badge: settings::show_badge(app, &project).await?,
         origin: app.auth.settings().public_url.clone().unwrap_or_default(),
         place,

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
+use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{deliveries, settings};
 use crate::http::{App, Page, PageQuery, Path, Problem, Query};
 use crate::model::ForgeKind;
@@ -30,6 +31,7 @@ struct WebhooksPage {
     /// The secret that was just made: this page is the only one that has it.
     made: Option<String>,
     deliveries: Page<DeliveryRow>,
+    remote: RemoteState,
 }
 
 impl WebhooksPage {
@@ -65,6 +67,21 @@ impl DeliveryRow {
             DeliveryStatus::Failed => "failed",
         }
     }
+
+    /// Whether what came of it has several lines, which are shown as they are.
+    pub(super) fn is_long(&self) -> bool {
+        self.outcome.contains('\n')
+    }
+
+    /// Numbers of the runs that it has started or changed, as its outcome tells them.
+    pub(super) fn runs(&self) -> Vec<i64> {
+        let is_told = |it: &&str| it.starts_with("run #") || it.starts_with("`/");
+        let number = |it: &str| {
+            let (_, rest) = it.split_once("run #")?;
+            rest.split(|it: char| !it.is_ascii_digit()).next()?.parse().ok()
+        };
+        self.outcome.lines().filter(is_told).filter_map(number).collect()
+    }
 }
 
 /// A secret that the forge has made, or nothing for a new one.
@@ -89,6 +106,7 @@ async fn new_page(
         has_secret: settings::has_hook_secret(app, &project).await?,
         made: None,
         deliveries: deliveries::list(app, &project, query).await?,
+        remote: remote::find(app, &project).await?.0,
         place,
         project,
     })

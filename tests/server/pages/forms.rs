@@ -176,3 +176,44 @@ async fn who_is_signed_out_comes_back_to_the_page_of_the_form() {
     let token = server.token("ada", &["owner"]).await;
     assert_eq!(server.get(&token, path).await.status, 405);
 }
+
+/// What stands in the field `once` of the form that is sent to this address.
+fn once_in(page: &Answer, action: &str) -> String {
+    let (_, rest) = page.text.split_once(&format!("action=\"{action}\"")).unwrap();
+    let (_, rest) = rest.split_once("name=\"once\" value=\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn an_answer_with_a_secret_that_is_loaded_again_makes_no_second_one() {
+    let server = ada().await;
+    server.team("shop").await;
+    let ada = Browser::of(&server, "ada").await;
+    let keys = "/teams/shop/settings/keys";
+    let token = [("days", "30"), ("scopes", "viewer")].as_slice();
+    for (path, action, fields) in [
+        (TOKENS, TOKENS.to_owned(), token),
+        (keys, keys.to_owned(), &[]),
+        (keys, format!("{keys}/app/rotate"), &[("hours", "1")]),
+    ] {
+        let once = once_in(&ada.get(path).await, &action);
+        assert_ne!(once, once_in(&ada.get(path).await, &action));
+        let fields = |name| [&[("once", once.as_str()), ("name", name)], fields].concat();
+        // A mistake uses nothing up.
+        if !action.ends_with("/rotate") {
+            assert_eq!(ada.post(&action, &fields("")).await.status, 422);
+        }
+        let made = ada.post(&action, &fields("app")).await;
+        assert_eq!(made.status, 200, "{action}: {made:?}");
+        assert!(made.text.contains("id=\"once\""), "{made:?}");
+        let count = ada.get(path).await.text.matches("/revoke\"").count();
+        for name in ["app", "other"] {
+            let again = ada.post(&action, &fields(name)).await;
+            assert_eq!(again.status, 422, "{action}: {again:?}");
+            check_page(&again);
+            assert!(again.text.contains("This form was sent before"), "{again:?}");
+            assert!(!again.text.contains("id=\"once\""), "{again:?}");
+        }
+        assert_eq!(ada.get(path).await.text.matches("/revoke\"").count(), count, "{action}");
+    }
+}

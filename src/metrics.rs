@@ -92,6 +92,11 @@ pub fn queue_webhook(outcome: &'static str) {
     METRICS.queue_webhooks.with_label_values(&[outcome]).inc();
 }
 
+/// A copy of a call for a candidate: `answered`, `failed` or `dropped`.
+pub fn shadow_copy(outcome: &'static str) {
+    METRICS.shadow_copies.with_label_values(&[outcome]).inc();
+}
+
 /// A trace was sent, or not.
 pub fn trace_exported(outcome: &'static str) {
     METRICS.traces.with_label_values(&[outcome]).inc();

@@ -21,7 +21,7 @@ use crate::model::{Clock, Milliseconds, Timestamp};
 use crate::outgoing::{Answer, Outgoing, OutgoingError};
 use crate::runs::{Runs, RunsError};
 use crate::store::StoreError;
-use crate::store::spend::exports::ExportRow;
+use crate::store::spend::requests::exports::ExportRow;
 use crate::store::traces::Untraced;
 
 pub use calls::call_spans;

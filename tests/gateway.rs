@@ -7,3 +7,5 @@ mod world;
 mod clients;
 #[path = "gateway/queue.rs"]
 mod queue;
+#[path = "gateway/shadow.rs"]
+mod shadow;

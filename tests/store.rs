@@ -42,6 +42,8 @@ mod results;
 mod retention;
 #[path = "store/runs.rs"]
 mod runs;
+#[path = "store/shadow.rs"]
+mod shadow;
 #[path = "store/sign_in.rs"]
 mod sign_in;
 #[path = "store/spend.rs"]

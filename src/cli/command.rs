@@ -34,6 +34,7 @@ pub mod budget;
 pub mod spend;
 pub mod traces;
 pub mod queue;
+pub mod shadow;
 pub mod capacity;
 pub mod prices;
 pub mod cassette;
@@ -126,6 +127,8 @@ pub enum Subcommand {
     Traces(Box<traces::TracesArgs>),
     /// Submit calls to models that a gateway makes later, and see to them
     Queue(queue::QueueArgs),
+    /// Compare a candidate with the model or prompt whose calls it answers as well
+    Shadow(shadow::ShadowArgs),
     /// Say how many replicas of a model a load needs, and what they cost
     Capacity(Box<capacity::CapacityArgs>),
     /// Take what models cost out of public lists, look it up, and look through a price file
@@ -157,6 +160,7 @@ impl Subcommand {
             Self::Completions(_) => Some("completions"),
             Self::Gateway(args) if !args.is_about_a_server() => Some("gateway"),
             Self::Queue(_) => Some("queue"),
+            Self::Shadow(_) => Some("shadow"),
             Self::Prices(_) => Some("prices"),
             Self::Cassette(_) => Some("cassette"),
             Self::Backup(_) => Some("backup"),
@@ -267,6 +271,7 @@ pub async fn execute(session: &Session, subcommand: Subcommand) -> anyhow::Resul
         Subcommand::Gateway(args) => Box::pin(gateway::execute(session, &args)).await,
         Subcommand::Budget(args) => Box::pin(budget::execute(session, &args)).await,
         Subcommand::Queue(args) => queue::execute(session, &args).await,
+        Subcommand::Shadow(args) => shadow::execute(session, &args).await,
         Subcommand::Spend(args) => Box::pin(spend::execute(session, &args)).await,
         Subcommand::Traces(args) => Box::pin(traces::execute(session, &args)).await,
         Subcommand::Capacity(args) => Box::pin(capacity::execute(session, &args)).await,

@@ -14,7 +14,7 @@ pub mod shelf;
 pub mod guarded;
 pub mod classifier;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -33,7 +33,7 @@ use super::guard::Screen;
 use super::ledger::Origin;
 use super::ledger::notes::Notes;
 use super::ledger::trail::Trail;
-use super::route::{self, Fate, Step};
+use super::route::{self, Breakers, Fate, Step};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
 use crate::model::{Milliseconds, Timestamp};
@@ -85,6 +85,8 @@ pub struct Call {
     pub(super) limits: Limits,
     /// Ends it; what it has used until then is settled.
     pub(super) stop: Option<CancellationToken>,
+    /// Whether a candidate answers it, and nobody waits for it.
+    pub(super) is_copy: bool,
 }
 
 /// What the request asks for, on its own feet.
@@ -124,12 +126,16 @@ impl Failure {
 impl Call {
     /// Answers it: from its cassette, or over the ways that lead to its model.
     pub async fn run(mut self) -> Response<Answer> {
-        let dialect = self.operation.dialect();
+        let (core, dialect) = (self.core.clone(), self.operation.dialect());
+        let mut sample = None;
         let result = match self.guard_request().await {
-            Ok(()) => self.answered().await,
+            Ok(()) => {
+                sample = core.shadows.pick(&mut self);
+                self.answered().await
+            }
             Err(refusal) => Err(refusal),
         };
-        let response = result.unwrap_or_else(|refusal| {
+        let mut response = result.unwrap_or_else(|refusal| {
             self.trail.refused(&refusal);
             if let Some(notes) = &self.notes {
                 notes.refuse(&refusal);
@@ -141,7 +147,15 @@ impl Call {
         });
         self.trail.found(self.findings());
         self.trail.answered(response.status().as_u16(), response.body().whole(), &self.body);
+        if let Some(sample) = sample {
+            core.shadows.follow(sample, &mut response);
+        }
         response
+    }
+
+    /// Those of all calls, or of copies alone: a candidate closes no way for others.
+    fn breakers(&self) -> MutexGuard<'_, Breakers> {
+        if self.is_copy { self.core.shadows.breakers() } else { self.core.breakers() }
     }
 
     async fn answered(&mut self) -> Result<Response<Answer>, Refusal> {
@@ -173,7 +187,7 @@ impl Call {
                 if attempt >= self.limits.attempts {
                     break;
                 }
-                if !self.core.breakers().admits(step.way, self.core.clock.now()) {
+                if !self.breakers().admits(step.way, self.core.clock.now()) {
                     continue;
                 }
                 attempt += 1;
@@ -200,7 +214,7 @@ impl Call {
 
     fn unavailable(&self, steps: &[Step<'_>]) -> Refusal {
         let ways = steps.iter().map(|it| it.way);
-        let retry_after = self.core.breakers().opens_in(ways, self.core.clock.now());
+        let retry_after = self.breakers().opens_in(ways, self.core.clock.now());
         Refusal::Unavailable { retry_after }
     }
 
@@ -208,14 +222,14 @@ impl Call {
         let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                self.core.breakers().release(step.way);
+                self.breakers().release(step.way);
                 return Err(Failure::Final(refusal));
             }
         };
         let request = match self.request(step, prepared.body.clone()) {
             Ok(request) => request,
             Err(refusal) => {
-                self.core.breakers().release(step.way);
+                self.breakers().release(step.way);
                 prepared.settlement.cancel();
                 return Err(Failure::Final(refusal));
             }
@@ -253,7 +267,7 @@ impl Call {
     /// A provider that did not answer. What may have reached it is charged: the prompt, by count.
     fn lost(&self, error: &UpstreamError, prepared: Prepared, step: &Step<'_>) -> Failure {
         if matches!(error, UpstreamError::Stopped) {
-            self.core.breakers().release(step.way);
+            self.breakers().release(step.way);
             prepared.settlement.settle_prompt();
             return Failure::Final(Refusal::Upstream(error.to_string()));
         }
@@ -402,7 +416,7 @@ impl Call {
     }
 
     fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
-        self.core.breakers().note(step.way, fate, retry_after, self.core.clock.now());
+        self.breakers().note(step.way, fate, retry_after, self.core.clock.now());
     }
 
     /// The call as cassettes know it.

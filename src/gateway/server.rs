@@ -8,6 +8,7 @@ pub mod stages;
 pub mod doors;
 pub mod secret;
 pub mod queue;
+pub mod shadow;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -42,6 +43,7 @@ use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
 use queue::Queue;
+use shadow::Shadows;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
@@ -98,6 +100,8 @@ pub struct Core {
     pub trails: Arc<Trails>,
     /// Calls that are made later.
     pub queue: Option<Arc<Queue>>,
+    /// Candidates that answer a share of the calls as well.
+    pub shadows: Shadows,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.
@@ -157,6 +161,7 @@ impl Core {
 pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationToken) {
     core.tasks.spawn(sweep(core.clone(), stop.clone()));
     core.tasks.spawn(queue::serve(core.clone(), stop.clone()));
+    core.tasks.spawn(shadow::serve(core.clone(), stop.clone()));
     accept(core.clone(), listener, stop).await;
     finish(&core, GOODBYE).await;
 }

@@ -12,6 +12,7 @@ use super::prices::matcher::Matcher;
 use super::prices::rate::{Date, Rates};
 use super::route::Route;
 use super::server::queue::settings::QueueSettings;
+use super::server::shadow::settings::ShadowSettings;
 use crate::model::Milliseconds;
 use crate::provider::Dialect;
 
@@ -46,6 +47,9 @@ pub struct Settings {
     pub traces: TrailSettings,
     /// Calls that are made later; there are none, when it is not there.
     pub queue: Option<QueueSettings>,
+    /// Candidates that answer a share of the calls as well.
+    #[serde(rename = "shadow", default)]
+    pub shadows: Vec<ShadowSettings>,
     /// Rules about content.
     #[serde(rename = "guardrail", default)]
     pub guardrails: Vec<Guardrail>,

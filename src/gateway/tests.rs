@@ -12,3 +12,4 @@ mod cuts;
 mod broken;
 mod traced;
 mod queued;
+mod mirrored;

@@ -100,7 +100,8 @@ async fn answer(
     let Ok(asked) = read_request(operation, &body) else {
         return Ok(whole(400, words::error(operation.dialect(), 400)));
     };
-    if orders.status != 200 && charged.fails(&orders) {
+    let is_meant = orders.model.is_empty() || orders.model == asked.model;
+    if orders.status != 200 && is_meant && charged.fails(&orders) {
         let mut response = whole(orders.status, words::error(operation.dialect(), orders.status));
         if let Some(seconds) = orders.retry_after {
             response.headers_mut().insert("retry-after", HeaderValue::from(seconds));

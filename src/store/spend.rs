@@ -12,6 +12,4 @@ pub mod sums;
 pub mod points;
 pub mod hours;
 pub mod alerts;
-pub mod traces;
-pub mod exports;
-pub mod queue;
+pub mod requests;

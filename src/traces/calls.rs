@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::span::{Micros, Span, SpanKind, SpanStatus};
 use crate::model::trace::CallAttempt;
 use crate::model::{CallTrail, SpanId, Usage, UsageClass};
-use crate::store::spend::traces::TraceRow;
+use crate::store::spend::requests::traces::TraceRow;
 
 /// The spans of a call, its own first.
 #[must_use]

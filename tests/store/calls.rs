@@ -3,8 +3,8 @@
 use trunkline::model::{Timestamp, UsdNanos};
 use trunkline::store::Store;
 use trunkline::store::spend::calls::Owner;
-use trunkline::store::spend::exports::ExportRow;
-use trunkline::store::spend::traces::{Ended, TraceContentRow, TraceFilter, TraceRow};
+use trunkline::store::spend::requests::exports::ExportRow;
+use trunkline::store::spend::requests::traces::{Ended, TraceContentRow, TraceFilter, TraceRow};
 
 use crate::databases::{Database, on_each_database};
 

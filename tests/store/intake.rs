@@ -18,6 +18,7 @@ on_each_database![
     a_project_with_many_deliveries_keeps_no_other_waiting,
     deliveries_come_in_pages_newest_first,
     refs_are_known_until_they_are_gone,
+    a_ref_that_is_gone_is_remembered_until_it_comes_again,
     a_look_at_a_remote_is_taken_by_one,
     a_schedule_stays_due_unless_its_words_change,
     a_schedule_is_moved_on_by_one,
@@ -124,16 +125,27 @@ async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {
     assert_eq!((known[0].revision.as_str(), known[0].delivery.as_str()), ("c2", "d1"));
     assert!(store.find_known_ref(&project(), topic).await.unwrap().is_none());
     assert_eq!(store.find_known_ref(&project(), main).await.unwrap().as_ref(), known.first());
+}
 
+async fn a_ref_that_is_gone_is_remembered_until_it_comes_again(store: Store, _: &Database) {
+    insert_shop(&store).await;
+    let topic = "refs/heads/topic";
     let gone = || async { store.list_gone_refs(&project()).await.unwrap() };
+    let save = async |revision: Option<&str>, at| {
+        let place = (topic, revision);
+        store.save_known_ref(&project(), place, "d1", Timestamp(at)).await.unwrap();
+    };
+    save(Some("c1"), 1).await;
+    assert!(gone().await.is_empty());
+    save(None, 2).await;
     assert_eq!(gone().await, BTreeMap::from([(topic.to_owned(), Timestamp(2))]));
     assert_eq!(store.forget_gone_refs(Timestamp(2)).await.unwrap(), 0);
     assert_eq!(store.forget_gone_refs(Timestamp(3)).await.unwrap(), 1);
     assert!(gone().await.is_empty());
-    store.save_known_ref(&project(), (topic, None), "d3", Timestamp(4)).await.unwrap();
-    store.save_known_ref(&project(), (topic, Some("c3")), "d4", Timestamp(5)).await.unwrap();
+    save(None, 4).await;
+    save(Some("c3"), 5).await;
     assert!(gone().await.is_empty(), "it is there again");
-    assert_eq!(store.list_known_refs(&project()).await.unwrap().len(), 2);
+    assert_eq!(store.list_known_refs(&project()).await.unwrap().len(), 1);
 }
 
 async fn a_look_at_a_remote_is_taken_by_one(store: Store, _: &Database) {

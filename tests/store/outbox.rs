@@ -7,7 +7,7 @@ use trunkline::store::access::teams::TeamRow;
 use trunkline::store::intake::badges::BadgeAccess;
 use trunkline::store::intake::outbox::NotificationRow;
 use trunkline::store::intake::subscriptions::SubscriptionRow;
-use trunkline::store::spend::queue::{QueueBounds, QueueItemRow};
+use trunkline::store::spend::requests::queue::{QueueBounds, QueueItemRow};
 
 use crate::databases::{Database, on_each_database};
 

@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::cli::state::{Needed, State};
 use crate::cli::view::trail;
 use crate::desk::server::traces::{self, TraceQuery, TraceView, TreeView};
-use crate::store::spend::traces::TraceFilter;
+use crate::store::spend::requests::traces::TraceFilter;
 
 /// Arguments of `trunkline traces`.
 #[derive(Debug, clap::Args)]

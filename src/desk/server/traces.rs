@@ -4,7 +4,7 @@ mod view;
 
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
-use crate::store::spend::traces::{Ended, TraceFilter, TraceRow};
+use crate::store::spend::requests::traces::{Ended, TraceFilter, TraceRow};
 use crate::store::{Store, StoreError};
 
 pub use view::{Content, ContentView, EventView, Message, Part, SpanView, TraceView, TreeView};

@@ -18,6 +18,7 @@ use crate::gateway::keys::{Held, Key};
 use crate::gateway::ledger::trail::Trail;
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::doors;
+use crate::gateway::server::shadow::doors as candidates;
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
@@ -96,6 +97,9 @@ async fn admit(
             let (method, path) = (&head.method, head.uri.path());
             return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
+        Wanted::Shadow => {
+            return candidates::answer(core, key, &head).await.map(Admitted::Shelf);
+        }
         Wanted::Queue => {
             let body = read(core, body).await?;
             return doors::answer(core, &held.key, (&head, &body)).await.map(Admitted::Shelf);
@@ -152,6 +156,7 @@ pub(in crate::gateway) fn call_of(
         flags: Vec::new(),
         limits: core.limits,
         stop: None,
+        is_copy: false,
         trail: Trail::default(),
     };
     name_endpoint(&mut call);
@@ -167,6 +172,8 @@ enum Wanted {
     Shelf,
     /// Calls that are made later.
     Queue,
+    /// What is known of candidates.
+    Shadow,
 }
 
 /// What is known before the body is read: whose request it is, and what for.
@@ -179,6 +186,7 @@ async fn before_body(
     let wanted = match head.method {
         _ if path.starts_with(shelf::PREFIX) => Some(Wanted::Shelf),
         _ if doors::is_path(path) && core.queue.is_some() => Some(Wanted::Queue),
+        _ if candidates::is_path(path) => Some(Wanted::Shadow),
         Method::POST => Operation::of_path(path).map(Wanted::Call),
         Method::GET => models::of_path(path).map(Wanted::Models),
         _ => None,

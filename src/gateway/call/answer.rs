@@ -3,6 +3,7 @@
 //! leaves, when its time is over.
 
 pub mod meter;
+pub mod tap;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -24,6 +25,7 @@ use crate::gateway::settings::ClientGone;
 use crate::gateway::settlement::Settlement;
 use crate::provider::refusal::Refusal;
 use meter::Meter;
+use tap::Tap;
 
 /// The body of an answer.
 #[derive(Debug)]
@@ -91,6 +93,7 @@ pub struct Live {
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
     tasks: TaskTracker,
+    tap: Option<Tap>,
 }
 
 /// Where the pieces of a stream come from.
@@ -186,6 +189,7 @@ impl Live {
             deadline: Box::pin(parts.deadline),
             client_gone: parts.client_gone,
             tasks: parts.tasks,
+            tap: None,
         };
         match parts.first {
             Some(first) => live.take(&first),
@@ -200,12 +204,29 @@ impl Live {
         self.meter.outcome().is_whole() && self.stopped().is_none()
     }
 
+    /// Has what the client gets noted.
+    pub fn tap(&mut self, tap: Tap) {
+        self.tap = Some(tap);
+    }
+
+    fn untap(&mut self) {
+        if let Some(tap) = self.tap.take() {
+            tap.finish(self.is_whole());
+        }
+    }
+
     fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(piece) = self.ready.pop_front() {
+                if let Some(tap) = &mut self.tap {
+                    tap.piece(&piece);
+                }
                 return Poll::Ready(Some(piece));
             }
-            let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            let Some(upstream) = &mut self.upstream else {
+                self.untap();
+                return Poll::Ready(None);
+            };
             let piece = match upstream.poll_piece(context) {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
@@ -325,6 +346,16 @@ impl Live {
 /// The client has left, or the answer is done.
 impl Drop for Live {
     fn drop(&mut self) {
+        let tap = self.tap.take().map(|it| (it, self.is_whole()));
+        self.settle_rest();
+        if let Some((tap, is_whole)) = tap {
+            tap.finish(is_whole);
+        }
+    }
+}
+
+impl Live {
+    fn settle_rest(&mut self) {
         let Some(mut settlement) = self.settlement.take() else { return };
         settlement.flag("client_gone");
         let Some(upstream) = self.upstream.take().filter(|_| self.client_gone == ClientGone::Drain)
@@ -349,6 +380,7 @@ impl Drop for Live {
             // Whoever drops this one, too, does not start a third.
             client_gone: ClientGone::Stop,
             tasks: self.tasks.clone(),
+            tap: None,
         };
         self.tasks.spawn(rest.drain());
     }

@@ -1,6 +1,8 @@
 //! Takes prices of a list into a file of ours. Rows are only added, each from a day on: what was charged before
 //! stays what it was. Pure.
 
+use std::collections::HashSet;
+
 use super::import::Listed;
 use super::matcher::Matcher;
 use super::rate::Date;
@@ -32,7 +34,13 @@ pub struct Added {
 pub fn merge(present: &[PriceRow], listed: Vec<Listed>, from: Date) -> Merged {
     let mut merged = Merged::default();
     let prices = Prices::new(present.to_vec());
+    let mut seen = HashSet::new();
     for Listed { source, row, is_plain } in listed {
+        // Else the two would take turns, a row at each import.
+        if is_plain && !seen.insert(row.id.clone()) {
+            merged.kept.push((source, "the list has it twice".to_owned()));
+            continue;
+        }
         let verdict = match plain(&row.model).filter(|_| is_plain) {
             Some(name) => of_model((present, &prices), (name, &row), from),
             None => of_pattern(present, &row, from),

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::lanes::{self, Lanes};
 use super::queue::{Queue, QueueParts};
+use super::shadow::Shadows;
 use super::{Core, Provider};
 use crate::gateway::cache::Cache;
 use crate::gateway::cache::remote::Remote;
@@ -81,12 +82,18 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let cassettes = cassettes_of(settings, outside, secrets)?;
     let read = |name: &str| file(name, outside).map_err(|it| it.to_string());
     let guard = Guard::new(&settings.guardrails, &read).map_err(SetUpError)?;
+    let shadows = Shadows::new(&settings.shadows, &read, outside.store.clone());
+    let shadows = shadows.map_err(SetUpError)?;
     let tasks = TaskTracker::new();
     let cache = cache_of(settings, outside, &tasks)?.map(Arc::new);
     let upstream =
         Upstream::new(settings.limits.connect_ms.into(), lanes::count() + 1).map_err(SetUpError)?;
     let queue = settings.queue.clone().zip(outside.queue.clone());
     let queue = queue.map(|(its, parts)| Queue::new(its, parts, outside.clock.clone()));
+    let ledger = outside.ledger.clone().unwrap_or_else(|| {
+        Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some()))
+    });
+    shadows.budgets().for_each(|it| ledger.set_budget(it));
     Ok(Arc::new(Core {
         limits: settings.limits,
         providers,
@@ -95,9 +102,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         keys,
         prices: Arc::new(prices_of(settings, outside)?),
         unknown_price: settings.unknown_price.clone(),
-        ledger: outside.ledger.clone().unwrap_or_else(|| {
-            Arc::new(Ledger::new(settings.budgets.clone(), settings.ledger.is_some()))
-        }),
+        ledger,
         cassettes,
         cassette_mode: settings.cassette_mode,
         trails: Arc::new(Trails::new(settings.traces.clone(), redactor.clone())),
@@ -105,6 +110,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         guard,
         cache,
         queue: queue.map(Arc::new),
+        shadows,
         upstream,
         clock: outside.clock.clone(),
         tasks,

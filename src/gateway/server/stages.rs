@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::doors::Doors;
 use super::secret::Secret;
-use super::{Core, accept, finish, queue, sweep};
+use super::{Core, accept, finish, queue, shadow, sweep};
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::cassette::{Cassette, CassetteError};
@@ -112,6 +112,7 @@ impl Stages {
         let doors = Doors::open(core.clone(), note, settings.port, stop.clone()).await?;
         core.tasks.spawn(sweep(core.clone(), stop.clone()));
         core.tasks.spawn(queue::serve(core.clone(), stop.clone()));
+        core.tasks.spawn(shadow::serve(core.clone(), stop.clone()));
         let (books, over) = (TaskTracker::new(), CancellationToken::new());
         books.spawn(stored::keep(core.ledger.clone(), over.clone()));
         let written = (store.clone(), core.clock.clone());

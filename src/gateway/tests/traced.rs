@@ -11,7 +11,7 @@ use crate::gateway::ledger::trail::writer;
 use crate::model::trace::CallAttempt;
 use crate::model::{CallTrail, TraceParent, UsdNanos};
 use crate::store::Store;
-use crate::store::spend::traces::{TraceFilter, TraceRow};
+use crate::store::spend::requests::traces::{TraceFilter, TraceRow};
 
 const CHAT: &str = "/v1/chat/completions";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

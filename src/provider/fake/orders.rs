@@ -8,6 +8,8 @@ use hyper::header::HeaderMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Orders {
     pub(crate) status: u16,
+    /// The model whose calls fail; all, when it is empty.
+    pub(crate) model: String,
     /// Under which name failures are counted.
     pub(crate) name: String,
     /// How often a call of that name fails; always, when it is not there.
@@ -26,6 +28,7 @@ impl Default for Orders {
     fn default() -> Self {
         Self {
             status: 200,
+            model: String::new(),
             name: String::new(),
             times: None,
             delay: Duration::ZERO,
@@ -55,6 +58,7 @@ impl Orders {
         let number = value.parse::<u64>().unwrap_or_default();
         match name {
             "status" => self.status = value.parse().unwrap_or(200),
+            "model" => value.clone_into(&mut self.model),
             "name" => value.clone_into(&mut self.name),
             "times" => self.times = Some(number),
             "delay_ms" => self.delay = Duration::from_millis(number),

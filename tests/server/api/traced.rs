@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use trunkline::model::trace::{CacheStep, CallAttempt, Finding, ToolCall};
 use trunkline::model::{CallTrail, Role, Timestamp, Usage, UsageClass, UsdNanos};
 use trunkline::store::spend::calls::Owner;
-use trunkline::store::spend::traces::{TraceContentRow, TraceRow};
+use trunkline::store::spend::requests::traces::{TraceContentRow, TraceRow};
 
 use crate::support::Server;
 
@@ -104,7 +104,7 @@ pub(crate) async fn server() -> (Server, [String; 3]) {
     let at = |seconds: i64| Timestamp(now.0 - seconds * 1000);
     let mut rows: Vec<_> =
         (1..=5).map(|it| trace(&format!("req_{it}"), "shop", at(10 * (6 - it)))).collect();
-    rows[4].error = "429".to_owned();
+    "429".clone_into(&mut rows[4].error);
     rows[4].status = Some(429);
     rows[3].cost = UsdNanos(90_000_000);
     rows[2].total_us = 9_000_000;

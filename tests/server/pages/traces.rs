@@ -3,7 +3,7 @@
 use trunkline::model::trace::{Finding, ToolCall};
 use trunkline::model::{CallTrail, Timestamp};
 use trunkline::store::spend::calls::Owner;
-use trunkline::store::spend::traces::TraceRow;
+use trunkline::store::spend::requests::traces::TraceRow;
 
 use super::{Browser, check_page};
 use crate::streams::Stream;

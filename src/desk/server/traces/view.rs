@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::desk::server::budgets::view::usd;
 pub use crate::gateway::ledger::trail::content::{Content, Message, Part};
-use crate::store::spend::traces::{TraceContentRow, TraceRow};
+use crate::store::spend::requests::traces::{TraceContentRow, TraceRow};
 use crate::traces::{Span, SpanKind, SpanStatus, call_spans};
 
 /// One call.

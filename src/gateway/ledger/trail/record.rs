@@ -11,7 +11,7 @@ use crate::gateway::ledger::row::{count, owner};
 use crate::model::trace::{CallAttempt, TraceId};
 use crate::model::{SpanId, Timestamp, UsdNanos};
 use crate::provider::said;
-use crate::store::spend::traces::{TraceContentRow, TraceRow};
+use crate::store::spend::requests::traces::{TraceContentRow, TraceRow};
 
 /// A call that is over.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::trails::Trails;
 use crate::metrics;
 use crate::model::Clock;
-use crate::store::spend::traces::{TraceContentRow, TraceRow};
+use crate::store::spend::requests::traces::{TraceContentRow, TraceRow};
 use crate::store::{Store, StoreError};
 
 /// Between two batches.

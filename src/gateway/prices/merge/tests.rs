@@ -161,6 +161,19 @@ fn a_price_that_did_not_change_gives_no_row_and_one_that_did_gives_one_from_that
 }
 
 #[test]
+fn what_a_list_has_twice_is_taken_once_however_often_it_comes() {
+    let list = r#"{
+        "gpt-9": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2.5e-06 },
+        "openai/gpt-9": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 9e-06 }
+    }"#;
+    let (rows, merged) = after(&[], list, "2026-11-01");
+    let twice = ("openai/gpt-9".to_owned(), "the list has it twice".to_owned());
+    assert_eq!((merged.added.len(), merged.kept), (1, vec![twice]));
+    let (_, again) = after(&rows, list, "2026-11-20");
+    assert_eq!((again.added.len(), again.unchanged), (0, 1));
+}
+
+#[test]
 fn what_people_have_written_for_several_models_is_left_to_them() {
     let own = file(
         r#"

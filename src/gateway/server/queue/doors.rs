@@ -20,7 +20,7 @@ use crate::gateway::server::Core;
 use crate::model::Milliseconds;
 use crate::provider::refusal::Refusal;
 use crate::store::StoreError;
-use crate::store::spend::queue::{Cancelled, QueueItemRow, QueueScope};
+use crate::store::spend::requests::queue::{Cancelled, QueueItemRow, QueueScope};
 
 /// Where all of this is.
 const PATH: &str = "/v1/queue";

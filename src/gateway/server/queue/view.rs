@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::Timestamp;
-use crate::store::spend::queue::QueueItemRow;
+use crate::store::spend::requests::queue::QueueItemRow;
 
 /// What is to be sent, sealed in the store.
 #[derive(Debug, Serialize, Deserialize)]

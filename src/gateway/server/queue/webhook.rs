@@ -15,7 +15,7 @@ use crate::metrics;
 use crate::model::Milliseconds;
 use crate::secrets::signature;
 use crate::store::StoreError;
-use crate::store::spend::queue::WebhookRow;
+use crate::store::spend::requests::queue::WebhookRow;
 
 /// Ends that are told together.
 const BATCH: u32 = 20;

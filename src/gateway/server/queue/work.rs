@@ -14,7 +14,7 @@ use crate::gateway::server::Core;
 use crate::metrics;
 use crate::model::{Milliseconds, Timestamp};
 use crate::store::StoreError;
-use crate::store::spend::queue::QueueItemRow;
+use crate::store::spend::requests::queue::QueueItemRow;
 
 /// For how long what a team has begun counts beside what others have.
 const SHARE_WINDOW_MS: i64 = 10 * 60 * 1000;

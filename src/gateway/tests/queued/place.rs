@@ -12,7 +12,7 @@ use crate::outgoing::Outgoing;
 use crate::secrets::keys::{KeyFile, KeyProvider};
 use crate::secrets::{Keyring, Sealer};
 use crate::store::Store;
-use crate::store::spend::queue::{QueueItemRow, QueueScope};
+use crate::store::spend::requests::queue::{QueueItemRow, QueueScope};
 
 /// One call at a time, and little patience.
 pub(super) const SETTINGS: &str = "

@@ -23,7 +23,7 @@ use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Operation, read_request};
 use crate::secrets::{SealError, new_id};
-use crate::store::spend::queue::{QueueBounds, QueueItemRow, Submitted};
+use crate::store::spend::requests::queue::{QueueBounds, QueueItemRow, Submitted};
 
 /// The furthest deadline.
 const DEADLINE_MAX: Milliseconds = Milliseconds::from_seconds(7 * 24 * 3600);

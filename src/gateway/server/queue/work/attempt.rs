@@ -23,7 +23,7 @@ use crate::gateway::settings::{ClientGone, Limits};
 use crate::metrics;
 use crate::provider::Operation;
 use crate::provider::refusal::Refusal;
-use crate::store::spend::queue::{EndedItem, Postponed, QueueItemRow};
+use crate::store::spend::requests::queue::{EndedItem, Postponed, QueueItemRow};
 
 /// How long a call that is to end may take to do so.
 const LAST_WORDS: Duration = Duration::from_secs(2);

@@ -3,8 +3,8 @@
 
 use sqlx::{FromRow, QueryBuilder};
 
-use super::calls::Owner;
 use crate::model::{Timestamp, UsdNanos};
+use crate::store::spend::calls::Owner;
 use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.

@@ -84,6 +84,10 @@ pub enum AuthError {
     /// What was shown proves nothing: unknown, expired, revoked, or of a person who may not sign in.
     #[error("what was shown does not prove who calls")]
     Unproven,
+    /// A refresh token that was exchanged a moment ago, as a second tab shows it: the browser has the next one, or is
+    /// about to.
+    #[error("the session was refreshed a moment ago")]
+    Raced,
     /// Too many wrong tries; wait.
     #[error("too many wrong tries")]
     Locked {

@@ -21,7 +21,7 @@ pub use caller::{
 pub use etag::{changed_since, check_if_match, tag, tell_packed_apart};
 pub use extract::{Json, Path, Query};
 pub use headers::secure;
-pub use idempotency::{IDEMPOTENCY_KEY, once};
+pub use idempotency::{IDEMPOTENCY_KEY, once, once_of_form};
 pub use problem::{Problem, ProblemBody, ProblemKind};
 pub use query::parameters::{Parameters, refuse_unknown_parameters};
 pub use query::{CursorForm, Page, PageQuery};

@@ -44,7 +44,8 @@ pub struct SignedIn {
     pub refresh: String,
     /// How long that is good, in seconds.
     pub refresh_seconds: i64,
-    /// What unsafe requests repeat in a header.
+    /// What unsafe requests repeat in a header: the same as long as the session goes on, so that a page which was
+    /// loaded before a refresh still sends its forms.
     pub csrf: String,
 }
 
@@ -87,7 +88,7 @@ impl Auth {
     ) -> Result<SignedIn, AuthError> {
         let now = self.clock.now();
         let id = new_id(now);
-        let refresh = refresh_token(&id);
+        let refresh = refresh_token(&id, &tokens::random_text());
         let row = SessionRow {
             person: person.id.clone(),
             refresh_hash: tokens::hash(&refresh),
@@ -106,15 +107,18 @@ impl Auth {
         self.signed_in(person, &row, refresh).await
     }
 
-    /// Exchanges a refresh token. One that was used before ends the session: it was stolen, or the newer one was.
+    /// Exchanges a refresh token. One that was used before ends the session: it was stolen, or the newer one was;
+    /// within a moment it is [`AuthError::Raced`].
     pub async fn refresh_session(&self, shown: &str) -> Result<SignedIn, AuthError> {
         let now = self.clock.now();
-        let (id, _) = shown.split_once('.').ok_or(AuthError::Unproven)?;
+        let (id, rest) = shown.split_once('.').ok_or(AuthError::Unproven)?;
         let row = self.store.find_session(id).await?.filter(|it| is_good(it, now));
         let row = row.ok_or(AuthError::Unproven)?;
         let person = self.store.find_person_by_id(&row.person).await?;
         let person = person.filter(|it| it.disabled_at.is_none()).ok_or(AuthError::Unproven)?;
-        let refresh = refresh_token(id);
+        // Tokens of before this was so have no root: they get one.
+        let root = rest.split_once('.').map(|(root, _)| root.to_owned());
+        let refresh = refresh_token(id, &root.unwrap_or_else(tokens::random_text));
         let expires_at = now.0.saturating_add(IDLE_MILLIS);
         let rotation = Rotation {
             session: id.to_owned(),
@@ -127,10 +131,11 @@ impl Auth {
             let row = SessionRow { expires_at: rotation.expires_at, ..row };
             return self.signed_in(person, &row, refresh).await;
         }
-        if !is_race(&row, &rotation) {
-            tracing::warn!(person = person.login, session = id, "a refresh token was used twice");
-            self.store.revoke_session(&row.person, id, now).await?;
+        if is_race(&row, &rotation) {
+            return Err(AuthError::Raced);
         }
+        tracing::warn!(person = person.login, session = id, "a refresh token was used twice");
+        self.store.revoke_session(&row.person, id, now).await?;
         Err(AuthError::Unproven)
     }
 
@@ -171,7 +176,7 @@ impl Auth {
         refresh: String,
     ) -> Result<SignedIn, AuthError> {
         let now = self.clock.now();
-        let csrf = tokens::random_text();
+        let csrf = csrf_token(&refresh);
         let iat = now.0 / 1000;
         let claims = Claims {
             iss: ISSUER.to_owned(),
@@ -189,9 +194,16 @@ impl Auth {
     }
 }
 
-/// The session's id, so that an old token can be told from one that never was, and 256 random bits.
-fn refresh_token(session: &str) -> String {
-    format!("{session}.{}", tokens::random_text())
+/// The session's id, so that an old token can be told from one that never was; the root of its CSRF token, which
+/// stays while the session goes on; and 256 random bits.
+fn refresh_token(session: &str, root: &str) -> String {
+    format!("{session}.{root}.{}", tokens::random_text())
+}
+
+/// That of all refresh tokens of one session. Nothing else can be told from it: the root is random, too.
+fn csrf_token(refresh: &str) -> String {
+    let root = refresh.rsplit_once('.').map_or(refresh, |(root, _)| root);
+    tokens::hash(&format!("csrf of {root}"))
 }
 
 fn is_good(row: &SessionRow, now: Timestamp) -> bool {

@@ -8,8 +8,8 @@ pub use client::Newcomer;
 pub use cookies::{Cookies, SetCookies, set_theme, theme};
 
 use axum::extract::{FromRequestParts, OptionalFromRequestParts};
-use axum::http::header;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 
 use crate::auth::{AuthError, Caller, Csrf, Proof, Verdict};
 use crate::http::{Actor, App, Problem, ProblemKind};
@@ -105,9 +105,15 @@ fn noted(parts: &Parts, caller: Caller) -> Caller {
 pub struct SameOrigin;
 
 impl SameOrigin {
-    fn check(parts: &Parts, app: &App) -> Result<Self, Problem> {
+    /// Whether these headers prove it.
+    #[must_use]
+    pub fn is_proved(headers: &HeaderMap, app: &App) -> bool {
         let public_url = app.auth.settings().public_url.as_deref();
-        let is_ours = cross_site::is_same_origin(&parts.headers, public_url);
+        cross_site::is_same_origin(headers, public_url)
+    }
+
+    fn check(parts: &Parts, app: &App) -> Result<Self, Problem> {
+        let is_ours = Self::is_proved(&parts.headers, app);
         is_ours.then_some(Self).ok_or_else(|| AuthError::CrossSite.into())
     }
 }

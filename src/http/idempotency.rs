@@ -51,6 +51,51 @@ pub async fn once(State(app): State<App>, request: Request, next: Next) -> Respo
     }
 }
 
+/// Does once what a form of a page asks for whose answer shows a secret. `once` is of the page: the same form sent
+/// again, as browsers do when that answer is loaded again, makes nothing. Without one it is done each time.
+pub async fn once_of_form<T>(
+    app: &App,
+    (visitor, once): (&Visitor, &str),
+    work: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    if once.is_empty() {
+        return work.await;
+    }
+    let person = visitor.0.person.0.as_bytes();
+    let claim = RequestClaim {
+        id: hash(&[b"form", person, once.as_bytes()]),
+        digest: hash(&[b"form"]),
+        at: app.now(),
+        kept: KEPT,
+        patience: PATIENCE,
+    };
+    if app.store.claim_request(&claim).await? != Claimed::New {
+        return Err(sent_before());
+    }
+    let done = work.await;
+    let noted = match &done {
+        Ok(_) => keep_nothing(app, &claim).await,
+        Err(_) => app.store.delete_request(&claim).await.map_err(SealError::from),
+    };
+    if let Err(error) = noted {
+        // It is not known as done, but claimed, which is as good for a while.
+        tracing::error!(error = &error as &dyn std::error::Error, "a form was not noted");
+    }
+    done
+}
+
+/// That it is done is kept, and no secret.
+async fn keep_nothing(app: &App, claim: &RequestClaim) -> Result<(), SealError> {
+    let sealed = app.sealer.seal(&purpose(claim), "").await?;
+    Ok(app.store.save_answer(claim, &sealed).await?)
+}
+
+fn sent_before() -> Problem {
+    let title = "this form was sent before, and what it makes was made then: it is not shown again";
+    Problem::new(ProblemKind::Conflict, title)
+        .with_help("Nothing was made now. Make another one if you have not kept it.")
+}
+
 type Refusal = Box<Response>;
 
 #[expect(clippy::unnecessary_box_returns, reason = "the error of a result is to be small")]

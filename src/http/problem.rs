@@ -284,7 +284,7 @@ impl From<TriggerError> for Problem {
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Unproven => Self::unauthenticated(),
+            AuthError::Unproven | AuthError::Raced => Self::unauthenticated(),
             AuthError::Locked { retry_after_seconds } => Self {
                 retry_after_seconds: Some(retry_after_seconds),
                 ..Self::new(ProblemKind::TooMany, "too many wrong tries")

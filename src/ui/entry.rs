@@ -16,7 +16,7 @@ use super::form::local;
 use super::shell;
 use crate::http::{App, Cookies, Operation, SetCookies};
 
-pub(super) use resume::RESUME;
+pub(super) use resume::{RESUME, by_way, once_more};
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/sign-in", get(sign_in::show).post(sign_in::send))
         .route("/sign-out", post(sign_out::send))
         .route("/look", post(look::send))
-        .route(RESUME, get(resume::go_on))
+        .route(RESUME, get(resume::go_on).post(resume::go_on_with_form))
 }
 
 pub(super) const OPERATIONS: &[Operation] = &[];

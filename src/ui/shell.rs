@@ -98,6 +98,11 @@ impl Shell {
         assets::path(name)
     }
 
+    /// What a form has that makes something which is shown once: sent again, it makes nothing.
+    pub(super) fn once(&self) -> String {
+        crate::secrets::new_id(self.words.now())
+    }
+
     /// The version of this server.
     #[expect(clippy::unused_self, reason = "templates call it so")]
     pub(super) fn version(&self) -> &'static str {

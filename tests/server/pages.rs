@@ -2,6 +2,8 @@
 
 #[path = "pages/entry.rs"]
 mod entry;
+#[path = "pages/forms.rs"]
+mod forms;
 #[path = "pages/home.rs"]
 mod home;
 #[path = "pages/reports.rs"]

@@ -113,7 +113,13 @@ function follow(root) {
 // session has ended, the page says so.
 export async function refresh() {
   try {
-    const answer = await fetch("/api/v1/session/refresh", { method: "POST" });
+    const ask = () => fetch("/api/v1/session/refresh", { method: "POST" });
+    let answer = await ask();
+    if (answer.status === 401) {
+      // Perhaps another tab has done it in this moment, and we have its cookies in the next.
+      await new Promise((done) => setTimeout(done, 1000));
+      answer = await ask();
+    }
     const isOut = answer.status === 401;
     if (signedOut) signedOut.hidden = !isOut;
     if (isOut) connection.hidden = true;

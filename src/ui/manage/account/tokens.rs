@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::desk::account::{self, MadeToken, WantedToken};
 use crate::desk::teams;
-use crate::http::{App, CursorForm, Page, PageQuery, Path, Problem, Query, Subject};
+use crate::http::{App, CursorForm, Page, PageQuery, Path, Problem, Query, Subject, once_of_form};
 use crate::model::Role;
 use crate::store::access::teams::TeamRow;
 use crate::store::access::tokens::TokenRow;
@@ -69,6 +69,7 @@ pub(super) struct TokenForm {
     days: String,
     /// Of each field one word, or nothing.
     scopes: Vec<String>,
+    once: String,
 }
 
 impl TokenForm {
@@ -135,7 +136,10 @@ pub(super) async fn create(
     Sent(visit, form): Sent<TokenForm>,
 ) -> Result<Response, Problem> {
     let made = match wanted(&form) {
-        Ok(wanted) => account::create_token(&app, &visit.visitor, wanted).await,
+        Ok(wanted) => {
+            let work = account::create_token(&app, &visit.visitor, wanted);
+            once_of_form(&app, (&visit.visitor, &form.once), work).await
+        }
         Err(problem) => Err(problem),
     };
     let query = PageQuery::default();

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::OfTeam;
 use crate::desk::server::app_keys::{self, KeyState, MadeKey, OVERLAP_HOURS, WantedKey};
-use crate::http::{App, Path, Problem, Subject};
+use crate::http::{App, Path, Problem, Subject, once_of_form};
 use crate::model::{Role, Timestamp};
 use crate::store::access::gateway_keys::GatewayKeyRow;
 use crate::ui::form::{Posted, Sent, again, listed, mistake, number, onward};
@@ -58,6 +58,7 @@ pub(super) struct KeyForm {
     models: String,
     per_minute: String,
     days: String,
+    once: String,
 }
 
 impl KeyForm {
@@ -79,6 +80,7 @@ impl KeyForm {
 #[serde(default)]
 pub(super) struct RotateForm {
     hours: String,
+    once: String,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -131,7 +133,10 @@ pub(super) async fn create(
     let mut found = OfTeam::find(&app, &visit, (&team, "/keys")).await?;
     visit.visitor.require(&found.team.id, Role::Admin, "this team")?;
     let made = match form.wanted() {
-        Ok(wanted) => app_keys::create(&app, &visit.visitor, (&team, wanted)).await,
+        Ok(wanted) => {
+            let work = app_keys::create(&app, &visit.visitor, (&team, wanted));
+            once_of_form(&app, (&visit.visitor, &form.once), work).await
+        }
         Err(problem) => Err(problem),
     };
     match made {
@@ -153,7 +158,8 @@ pub(super) async fn rotate(
     let made = match number(&form.hours, "the number of hours") {
         Ok(hours) => {
             let hours = hours.unwrap_or(OVERLAP_HOURS);
-            app_keys::rotate(&app, &visit.visitor, ((&team, &key), hours)).await
+            let work = app_keys::rotate(&app, &visit.visitor, ((&team, &key), hours));
+            once_of_form(&app, (&visit.visitor, &form.once), work).await
         }
         Err(problem) => Err(problem),
     };

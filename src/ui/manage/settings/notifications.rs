@@ -6,7 +6,7 @@ use axum::response::Response;
 
 use super::{Names, OfProject};
 use crate::desk::projects::subscriptions::{self, WantedSubscription};
-use crate::http::{App, Path, Problem};
+use crate::http::{App, Path, Problem, once_of_form};
 use crate::notifications::{EventKind, Form};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
@@ -86,6 +86,7 @@ pub(super) struct SubscriptionForm {
     branches: String,
     /// `project`, or `team` for all of its projects.
     whose: String,
+    once: String,
 }
 
 impl SubscriptionForm {
@@ -139,7 +140,8 @@ pub(super) async fn create(
         branches: listed(&form.branches),
     };
     let team = found.project.team_name.clone();
-    match subscriptions::create(&app, &visit.visitor, (&team, wanted)).await {
+    let work = subscriptions::create(&app, &visit.visitor, (&team, wanted));
+    match once_of_form(&app, (&visit.visitor, &form.once), work).await {
         Ok((row, None)) => {
             let path = found.place.path;
             Ok(onward(&format!("{path}/notifications/{}?done=created", row.id)))

@@ -8,7 +8,7 @@ use axum::response::Response;
 use super::notifications::{kinds, told};
 use super::{Names, OfProject};
 use crate::desk::projects::subscriptions::{self, WantedChange};
-use crate::http::{App, Path, Problem};
+use crate::http::{App, Path, Problem, once_of_form};
 use crate::model::Role;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
@@ -71,6 +71,13 @@ pub(super) struct ChangeForm {
 
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct NoForm {}
+
+/// A new secret, once for each page.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(default)]
+pub(super) struct SecretForm {
+    once: String,
+}
 
 async fn new_page(
     app: &App,
@@ -142,10 +149,10 @@ pub(super) async fn test(
 pub(super) async fn rotate(
     State(app): State<App>,
     Path(named): Path<Named>,
-    Sent(visit, _): Sent<NoForm>,
+    Sent(visit, form): Sent<SecretForm>,
 ) -> Result<Response, Problem> {
-    let rotated = subscriptions::rotate_secret(&app, &visit.visitor, (&named.0, &named.2)).await;
-    match rotated {
+    let work = subscriptions::rotate_secret(&app, &visit.visitor, (&named.0, &named.2));
+    match once_of_form(&app, (&visit.visitor, &form.once), work).await {
         Ok(secret) => {
             let shown = new_page(&app, &visit, &named).await?;
             page(&SubscriptionPage { made: Some(secret), ..shown })

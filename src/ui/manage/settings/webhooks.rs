@@ -7,7 +7,7 @@ use axum::response::Response;
 use super::{Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{deliveries, settings};
-use crate::http::{App, Page, PageQuery, Path, Problem, Query};
+use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
 use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus};
@@ -89,6 +89,7 @@ impl DeliveryRow {
 #[serde(default)]
 pub(super) struct SecretForm {
     secret: String,
+    once: String,
 }
 
 async fn new_page(
@@ -131,7 +132,10 @@ pub(super) async fn rotate(
     let mut found = OfProject::find_to_change(&app, &visit, (&names, "/webhooks")).await?;
     let given = Some(form.secret.trim().to_owned()).filter(|it| !it.is_empty());
     let is_given = given.is_some();
-    match settings::rotate_hook_secret(&app, &found.project, given).await {
+    // What the forge has made may be typed again.
+    let once = if is_given { "" } else { form.once.as_str() };
+    let work = settings::rotate_hook_secret(&app, &found.project, given);
+    match once_of_form(&app, (&visit.visitor, once), work).await {
         Ok(secret) => {
             let shown = new_page(&app, &visit, (found, PageQuery::default())).await?;
             let mut shell = shown.shell.clone();

@@ -2,14 +2,9 @@
 
 use crate::auth::Verdict;
 use crate::http::{App, Problem, Visitor};
-use crate::model::access::is_name;
+use crate::model::access::{TITLE_CHARS_MAX, is_name, is_reserved_for_pages};
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
-
-/// The longest name of a team for people.
-const TITLE_CHARS_MAX: usize = 200;
-/// Names that are pages where those of teams would be.
-const RESERVED: [&str; 1] = ["new"];
 
 /// The team of this name, for what takes `needed`.
 pub async fn find(
@@ -41,7 +36,7 @@ pub async fn create(
     if !is_name(&name) {
         return Err(Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`"));
     }
-    if RESERVED.contains(&name.as_str()) {
+    if is_reserved_for_pages(&name) {
         let text = format!("no team can be called `{name}`: it is a page of this server");
         return Err(Problem::bad_request(text).with_help("Choose another name."));
     }

@@ -14,10 +14,12 @@ use crate::store::StoreError;
 use crate::store::runs::{RunFilter, RunRow};
 use content::{Reader, Side};
 
+mod authors;
 mod change;
 mod content;
 mod release;
 
+pub use authors::ChangeAuthor;
 pub use change::{MetricChange, Part, PartKind};
 pub use content::ContentChange;
 pub use release::{PartChange, ReleaseChange, ReleaseDigests};
@@ -56,6 +58,8 @@ pub struct ShownApproval {
     pub answers: Vec<Answer>,
     /// How many more must say yes.
     pub missing: u32,
+    /// Who has made the change, and does not count where the file says `not_author`.
+    pub authors: Vec<ChangeAuthor>,
     /// The run that all is compared with; `None` when there is none yet.
     pub base: Option<ComparedRun>,
     /// What differs in the files, by part of the release; `None` when it cannot be known.
@@ -171,6 +175,7 @@ impl Approvals {
             until: stage.waits_until,
             answers: self.answers(loaded, index).await?,
             missing: loaded.run.missing_approvals(index),
+            authors: self.authors(loaded).await?,
             metrics: change::compared(&before, &change::metrics(&loaded.run)),
             base: compared,
             parts,
@@ -213,10 +218,14 @@ impl Approvals {
         };
         let rows = self.runs.store().list_runs(&filter).await?;
         // A request may come from a branch of the same name in another repository.
-        match rows.into_iter().find(|it| it.event != "pull_request") {
-            Some(row) => Ok(Some(self.runs.load(&row.id).await?)),
-            None => Ok(None),
+        for row in rows.into_iter().filter(|it| it.event != "pull_request") {
+            let loaded = self.runs.load(&row.id).await?;
+            // One whose stages were all skipped has shown nothing.
+            if loaded.run.stages().any(|(_, it)| it.status == StageStatus::Passed) {
+                return Ok(Some(loaded));
+            }
         }
+        Ok(None)
     }
 
     async fn trunk(&self, row: &RunRow) -> Result<String, ApprovalsError> {
@@ -225,6 +234,15 @@ impl Approvals {
             Repositories::Folders(_) => None,
         };
         Ok(project.map_or_else(|| row.branch.clone(), |it| it.default_branch))
+    }
+
+    /// Who has made the change of a run.
+    pub async fn authors(&self, loaded: &LoadedRun) -> Result<Vec<ChangeAuthor>, StoreError> {
+        let people = match &self.repositories {
+            Repositories::Projects(_) => self.runs.store().list_people().await?,
+            Repositories::Folders(_) => Vec::new(),
+        };
+        Ok(authors::of(&loaded.run, &people))
     }
 
     async fn answers(

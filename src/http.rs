@@ -29,5 +29,6 @@ pub use streams::{
     Beat, Looks, Made, Part, Place, StreamLimits, Streams, event, event_stream, last_event_id,
 };
 pub use watched::{
-    Actor, Lifecycle, Operations, RequestId, Subject, health_routes, metrics_routes, observe,
+    Actor, Detail, Lifecycle, Operations, RequestId, Subject, health_routes, metrics_routes,
+    observe,
 };

@@ -21,7 +21,7 @@ mod objects;
 pub use changes::{DiffLine, FileDiff, FileStat, Hunk, LineKind};
 pub use globs::Globs;
 pub use library::{Address, Library, NoAddress, is_commit};
-pub use mirror::{CommitFacts, Credential, Mirror, Remote};
+pub use mirror::{CommitFacts, Credential, Hand, Mirror, Remote};
 
 /// A local repository: a clone, a linked worktree or a bare one. Cheap to clone, and only ever read.
 #[derive(Debug, Clone)]

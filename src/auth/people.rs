@@ -7,6 +7,9 @@ use crate::model::{PersonId, Timestamp};
 use crate::store::StoreError;
 use crate::store::access::people::PersonRow;
 
+/// The longest name and the longest address of a person.
+const TEXT_CHARS_MAX: usize = 200;
+
 /// A person to make.
 #[derive(Clone, Default)]
 pub struct NewPerson {
@@ -49,6 +52,12 @@ pub enum PersonError {
     /// The login cannot be used.
     #[error("a login has 1 to 63 of `a-z`, `0-9`, `-` and `_`")]
     BadLogin,
+    /// The name or the address is too long.
+    #[error("`{what}` has at most {TEXT_CHARS_MAX} characters")]
+    TooLong {
+        /// Which of them.
+        what: &'static str,
+    },
     /// The password cannot be used.
     #[error(transparent)]
     Password(#[from] PasswordError),
@@ -71,6 +80,7 @@ impl Auth {
         if !is_name(&login) {
             return Err(PersonError::BadLogin);
         }
+        check_texts(Some(&new.name), Some(&new.email))?;
         let password_hash = match new.password {
             Some(password) => password::hash(password).await?,
             None => String::new(),
@@ -94,6 +104,7 @@ impl Auth {
         login: &str,
         change: PersonChange,
     ) -> Result<PersonRow, PersonError> {
+        check_texts(change.name.as_deref(), change.email.as_deref())?;
         let unknown = || PersonError::Unknown { login: login.to_owned() };
         let person = self.store.find_person(&login.to_lowercase()).await?.ok_or_else(unknown)?;
         let password_hash = match change.password.clone() {
@@ -110,6 +121,15 @@ impl Auth {
         }
         Ok(person)
     }
+}
+
+fn check_texts(name: Option<&str>, email: Option<&str>) -> Result<(), PersonError> {
+    for (what, text) in [("name", name), ("email", email)] {
+        if text.is_some_and(|it| it.chars().count() > TEXT_CHARS_MAX) {
+            return Err(PersonError::TooLong { what });
+        }
+    }
+    Ok(())
 }
 
 fn changed(

@@ -44,7 +44,8 @@ struct OpenCase {
     is_skipped: bool,
     /// Whether the text that comes belongs to the failure.
     in_failure: bool,
-    has_message: bool,
+    /// How long the message of its attribute is, once there is one: the text that follows is kept below it.
+    message_bytes: Option<usize>,
 }
 
 impl Reading {
@@ -98,10 +99,15 @@ impl Reading {
     }
 
     fn end_case(&mut self) {
-        let Some(OpenCase { mut case, is_skipped, .. }) = self.case.take() else { return };
+        let Some(OpenCase { mut case, is_skipped, message_bytes, .. }) = self.case.take() else {
+            return;
+        };
         if is_skipped && case.outcome == CaseOutcome::Passed {
             self.counts.skipped += 1;
             return;
+        }
+        if let Some(bytes) = message_bytes {
+            case.message = joined(&case.message, bytes);
         }
         case.message.truncate(case.message.trim_end().len());
         if case.outcome.is_failure() {
@@ -119,10 +125,10 @@ impl Reading {
     }
 
     fn text(&mut self, text: &str) {
-        if let Some(open) = self.case.as_mut().filter(|it| it.in_failure && !it.has_message) {
+        if let Some(open) = self.case.as_mut().filter(|it| it.in_failure) {
             // Leading blank lines are no message; the end is trimmed when the case is over.
             let message = &mut open.case.message;
-            let is_begun = !message.is_empty();
+            let is_begun = message.len() > open.message_bytes.unwrap_or_default();
             push_bounded(message, if is_begun { text } else { text.trim_start() });
         }
     }
@@ -153,6 +159,18 @@ fn outcome_of(element: &str) -> Option<CaseOutcome> {
     }
 }
 
+/// The message of an attribute and the text below it, which many writers begin with the message.
+fn joined(both: &str, bytes: usize) -> String {
+    let (message, text) = both.split_at(bytes);
+    let text = text.trim_end();
+    let first = text.lines().next().unwrap_or_default();
+    match () {
+        () if text.is_empty() => message.to_owned(),
+        () if text.starts_with(message) || first.ends_with(message) => text.to_owned(),
+        () => bounded(&format!("{message}\n{text}")),
+    }
+}
+
 impl OpenCase {
     fn of(suite: String, element: &Element<'_>) -> Self {
         let name = element.attribute("name").unwrap_or_else(|| "a test without a name".to_owned());
@@ -169,7 +187,7 @@ impl OpenCase {
             line: element.whole("line"),
             seconds: element.number("time"),
         };
-        Self { case, is_skipped: false, in_failure: false, has_message: false }
+        Self { case, is_skipped: false, in_failure: false, message_bytes: None }
     }
 
     /// The first failure of a case tells; what follows from it, as in a teardown, does not.
@@ -182,10 +200,10 @@ impl OpenCase {
         case.outcome = outcome;
         case.message.clear();
         self.in_failure = true;
-        self.has_message = false;
+        self.message_bytes = None;
         if let Some(message) = element.attribute("message").filter(|it| !it.trim().is_empty()) {
-            case.message = bounded(message.trim_start());
-            self.has_message = true;
+            case.message = bounded(message.trim());
+            self.message_bytes = Some(case.message.len());
         }
     }
 }

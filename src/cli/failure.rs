@@ -151,7 +151,10 @@ fn is_wrong_reference(error: &RunsError) -> bool {
 
 fn is_wrong_name(error: &PersonError) -> bool {
     match error {
-        PersonError::Unknown { .. } | PersonError::BadLogin | PersonError::Password(_) => true,
+        PersonError::Unknown { .. }
+        | PersonError::BadLogin
+        | PersonError::TooLong { .. }
+        | PersonError::Password(_) => true,
         PersonError::Store(error) => matches!(error, StoreError::Taken { .. }),
     }
 }

@@ -1,10 +1,10 @@
 //! Stages that wait for people: which, what they would let through, and what somebody says.
 
-use crate::approvals::{Approvals, ApprovalsError, Repositories, ShownApproval};
+use crate::approvals::{Approvals, ApprovalsError, ChangeAuthor, Repositories, ShownApproval};
 use crate::auth::{Caller, Verdict};
 use crate::desk::runs;
 use crate::engine::Command;
-use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
+use crate::http::{App, CursorForm, Detail, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, StageIndex, StageStatus, TeamId, Timestamp};
 use crate::runs::LoadedRun;
 use crate::runs::view::ApprovalView;
@@ -15,6 +15,8 @@ use crate::store::spend::sums::SpendRow;
 const RUNS_MAX: u32 = 100;
 /// The longest comment that is kept.
 const COMMENT_CHARS_MAX: usize = 10_000;
+/// Authors of a change that the audit log names.
+const NOTED_MAX: usize = 20;
 
 /// A stage that waits for the caller.
 #[derive(Debug)]
@@ -40,8 +42,19 @@ pub struct SeenApproval {
     pub shown: ShownApproval,
     /// Why the caller may not say yes now; `None` when they may.
     pub refusal: Option<String>,
+    /// Why the caller may not say no now; `None` when they may.
+    pub rejection_refusal: Option<String>,
     /// What each stage of the run has spent on models so far.
     pub spend: Vec<SpendRow>,
+}
+
+/// What came of an answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// The run as it is now.
+    pub loaded: LoadedRun,
+    /// What the audit log is to say of it.
+    pub noted: Detail,
 }
 
 /// What somebody says.
@@ -60,6 +73,7 @@ pub async fn list(
     query: PageQuery,
 ) -> Result<Page<WaitingApproval>, Problem> {
     let teams = teams(app, visitor).await?;
+    let names = names(app, &visitor.0).await?;
     let query = query.checked(CursorForm::Id)?;
     let limit = query.limit().min(RUNS_MAX);
     let filter = RunFilter {
@@ -74,7 +88,7 @@ pub async fn list(
     let mut items = Vec::new();
     for row in page.items {
         let loaded = app.runs.load(&row.id).await?;
-        let waiting = loaded.waiting_for(&visitor.0.login, &teams, app.now());
+        let waiting = loaded.waiting_for((&visitor.0.login, &names), &teams, app.now());
         items.extend(waiting.into_iter().filter_map(|stage| waiting_at(&loaded, stage)));
     }
     Ok(Page { items, next: page.next })
@@ -106,32 +120,35 @@ pub async fn show(
         ApprovalsError::Runs(error) => error.into(),
         ApprovalsError::Store(error) => error.into(),
     })?;
-    let refusal = refusal(app, &visitor.0, (&loaded, &shown)).await?;
+    let [refusal, rejection_refusal] = refusals(app, &visitor.0, (&loaded, &shown)).await?;
     let spend = runs::spend(app, &loaded.row).await?;
-    Ok(SeenApproval { loaded, shown, refusal, spend })
+    Ok(SeenApproval { loaded, shown, refusal, rejection_refusal, spend })
 }
 
-/// Why the caller may not say yes now; `None` when they may.
-async fn refusal(
+/// Why the caller may not say yes, and why not no; `None` when they may.
+async fn refusals(
     app: &App,
     caller: &Caller,
     (loaded, shown): (&LoadedRun, &ShownApproval),
-) -> Result<Option<String>, Problem> {
+) -> Result<[Option<String>; 2], Problem> {
+    let both = |reason: String| Ok([Some(reason.clone()), Some(reason)]);
     if shown.status != StageStatus::Waiting {
-        return Ok(Some(format!("the stage is {}", shown.status)));
+        return both(format!("the stage is {}", shown.status));
     }
     let project = app.store.find_project(&loaded.row.project).await?;
     let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
     if caller.judge(&team, Role::Approver) != Verdict::Allowed {
-        return Ok(Some("this takes the role `approver`".to_owned()));
+        return both("this takes the role `approver`".to_owned());
     }
     let memberships = app.store.list_memberships(&caller.person).await?;
-    let teams = memberships.into_iter().map(|it| it.team_name).collect();
+    let teams: Vec<_> = memberships.into_iter().map(|it| it.team_name).collect();
     let place = loaded.run.plan().stages.iter().position(|it| it.key == shown.key);
     let stage = StageIndex(u32::try_from(place.unwrap_or_default()).unwrap_or_default());
-    let command =
-        Command::Approve { stage, by: caller.login.clone(), teams, comment: String::new() };
-    Ok(loaded.run.decide(&command, app.now()).err().map(|it| it.to_string()))
+    let (by, names) = (caller.login.clone(), names(app, caller).await?);
+    let no =
+        Command::Reject { stage, by: by.clone(), teams: teams.clone(), comment: String::new() };
+    let yes = Command::Approve { stage, by, teams, names, comment: String::new() };
+    Ok([yes, no].map(|it| loaded.run.decide(&it, app.now()).err().map(|it| it.to_string())))
 }
 
 /// Records what somebody says to a stage of a run. Who may is decided by the pipeline's rules and the role.
@@ -140,18 +157,45 @@ pub async fn answer(
     visitor: &Visitor,
     (run, stage): (&str, &str),
     (answer, comment): (Answer, &str),
-) -> Result<LoadedRun, Problem> {
+) -> Result<Answered, Problem> {
     let mut loaded = runs::load(app, visitor, run, Role::Approver).await?;
     let stage = loaded.find_stage(stage)?;
     let teams = teams(app, visitor).await?;
     let by = visitor.0.login.clone();
     let comment = comment.chars().take(COMMENT_CHARS_MAX).collect();
     let command = match answer {
-        Answer::Approve => Command::Approve { stage, by, teams, comment },
+        Answer::Approve => {
+            let names = names(app, &visitor.0).await?;
+            Command::Approve { stage, by, teams, names, comment }
+        }
         Answer::Reject => Command::Reject { stage, by, teams, comment },
     };
     app.runs.execute(&mut loaded, &command, app.now()).await?;
-    Ok(loaded)
+    let noted = noted(app, &loaded).await?;
+    Ok(Answered { loaded, noted })
+}
+
+/// Who has made the change that was answered about, for the audit log.
+async fn noted(app: &App, loaded: &LoadedRun) -> Result<Detail, Problem> {
+    let repositories = Repositories::Projects(app.triggers.projects().clone());
+    let authors = Approvals::new(app.runs.clone(), repositories).authors(loaded).await?;
+    let known: Vec<_> = authors.iter().filter_map(|it| it.login.clone()).collect();
+    let unknown: Vec<_> =
+        authors.iter().filter(|it| it.is_unknown()).map(ChangeAuthor::shown).collect();
+    let mut detail = Detail::default();
+    for (key, names) in [("authors", known), ("unknown_authors", unknown)] {
+        let names: Vec<_> = names.into_iter().take(NOTED_MAX).collect();
+        if !names.is_empty() {
+            detail.0.insert(key.to_owned(), names.into());
+        }
+    }
+    Ok(detail)
+}
+
+/// Name and address of a person, by which a commit may know them.
+async fn names(app: &App, caller: &Caller) -> Result<Vec<String>, Problem> {
+    let person = app.store.find_person_by_id(&caller.person).await?;
+    Ok(person.map(|it| vec![it.name, it.email]).unwrap_or_default())
 }
 
 /// Names of the teams that a person is in.

@@ -112,7 +112,10 @@ pub fn changed(
     before: ProjectRow,
     request: ProjectChange,
 ) -> Result<ProjectRow, Problem> {
-    if let Some(address) = &request.address {
+    // Whoever sends back what was shown changes nothing.
+    let shown = before.shown_address();
+    let address = request.address.filter(|it| *it != shown);
+    if let Some(address) = &address {
         check_address(app, address)?;
     }
     let forge = match &request.forge {
@@ -125,7 +128,7 @@ pub fn changed(
         None => before.archived_at,
     };
     Ok(ProjectRow {
-        address: request.address.unwrap_or(before.address),
+        address: address.unwrap_or(before.address),
         forge,
         forge_url: request.forge_url.unwrap_or(before.forge_url),
         forge_path: request.forge_path.unwrap_or(before.forge_path),
@@ -146,7 +149,15 @@ pub async fn archive(app: &App, before: &ProjectRow) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What is said of an address with a password in it. It is not repeated: logs keep what is said.
+const CREDENTIAL: &str = "the address has a user name or password in it, and everybody who sees the project \
+    would see them. Leave them out, and keep a token as the project's credential: under `Settings` of the \
+    project, or with `trunkline project credential`";
+
 fn check_address(app: &App, address: &str) -> Result<(), Problem> {
+    if crate::store::access::projects::has_credential(address) {
+        return Err(Problem::bad_request(CREDENTIAL));
+    }
     let rule = app.triggers.projects().addresses();
     rule.admit_form(address).map_err(|it| Problem::bad_request(it.to_string()))
 }

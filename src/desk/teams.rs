@@ -2,12 +2,9 @@
 
 use crate::auth::Verdict;
 use crate::http::{App, Problem, Visitor};
-use crate::model::access::is_name;
+use crate::model::access::{TITLE_CHARS_MAX, is_name, is_reserved_for_pages};
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
-
-/// The longest name of a team for people.
-const TITLE_CHARS_MAX: usize = 200;
 
 /// The team of this name, for what takes `needed`.
 pub async fn find(
@@ -39,7 +36,12 @@ pub async fn create(
     if !is_name(&name) {
         return Err(Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`"));
     }
-    let title = if title.is_empty() { name.clone() } else { title };
+    if is_reserved_for_pages(&name) {
+        let text = format!("no team can be called `{name}`: it is a page of this server");
+        return Err(Problem::bad_request(text).with_help("Choose another name."));
+    }
+    let title = if title.trim().is_empty() { name.clone() } else { title.trim().to_owned() };
+    check_title(&title)?;
     let id = TeamId(app.new_id());
     let row = TeamRow { id, name, title, weight: 1, created_at: app.now() };
     app.store.insert_team(&row).await?;
@@ -55,14 +57,18 @@ pub async fn change_title(
 ) -> Result<TeamRow, Problem> {
     let team = find(app, visitor, team, Role::Admin).await?;
     let title = title.trim();
-    if !(1..=TITLE_CHARS_MAX).contains(&title.chars().count()) {
-        let text = format!("`title` has 1 to {TITLE_CHARS_MAX} characters");
-        return Err(Problem::bad_request(text));
-    }
+    check_title(title)?;
     if !app.store.save_team_title(&team.id, title).await? {
         return Err(Problem::not_found("this team"));
     }
     Ok(TeamRow { title: title.to_owned(), ..team })
+}
+
+fn check_title(title: &str) -> Result<(), Problem> {
+    if (1..=TITLE_CHARS_MAX).contains(&title.chars().count()) {
+        return Ok(());
+    }
+    Err(Problem::bad_request(format!("`title` has 1 to {TITLE_CHARS_MAX} characters")))
 }
 
 /// Makes somebody a member, or changes their role; gives their login.

@@ -82,6 +82,8 @@ pub enum Command {
         by: String,
         /// The teams that the caller knows this person to be in.
         teams: Vec<String>,
+        /// Their name and address, by which a commit may know them.
+        names: Vec<String>,
         /// Why.
         comment: String,
     },

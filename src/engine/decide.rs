@@ -63,11 +63,13 @@ impl Run {
             Command::Reuse { stage, from, outcome } => {
                 start::reuse(self, *stage, (from, outcome), now)
             }
-            Command::Approve { stage, by, teams, comment } => {
-                approval::approve(self, *stage, approval::Voice { by, teams, comment }, now)
+            Command::Approve { stage, by, teams, names, comment } => {
+                let voice = approval::Voice { by, teams, names, comment };
+                approval::approve(self, *stage, voice, now)
             }
             Command::Reject { stage, by, teams, comment } => {
-                approval::reject(self, *stage, approval::Voice { by, teams, comment }, now)
+                let voice = approval::Voice { by, teams, names: &[], comment };
+                approval::reject(self, *stage, voice, now)
             }
             Command::Cancel { by, reason } => cancel::cancel(self, by, reason, now),
             Command::Supersede { by } => cancel::supersede(self, by, now),

@@ -342,9 +342,9 @@ impl From<PersonError> for Problem {
     fn from(error: PersonError) -> Self {
         match error {
             PersonError::Unknown { .. } => Self::new(ProblemKind::NotFound, error.to_string()),
-            PersonError::BadLogin | PersonError::Password(PasswordError::Length) => {
-                Self::bad_request(error.to_string())
-            }
+            PersonError::BadLogin
+            | PersonError::TooLong { .. }
+            | PersonError::Password(PasswordError::Length) => Self::bad_request(error.to_string()),
             PersonError::Password(PasswordError::Hash) => Self::internal(&error),
             PersonError::Store(error) => error.into(),
         }

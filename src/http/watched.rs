@@ -6,4 +6,4 @@ mod observe;
 
 pub use health::{health_routes, metrics_routes};
 pub use lifecycle::Lifecycle;
-pub use observe::{Actor, Operations, RequestId, Subject, observe};
+pub use observe::{Actor, Detail, Operations, RequestId, Subject, observe};

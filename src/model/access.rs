@@ -126,6 +126,15 @@ pub fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(is_fine)
 }
 
+/// The longest name of a team for people.
+pub const TITLE_CHARS_MAX: usize = 200;
+
+/// Whether a team cannot have this name: pages are where its own would be.
+#[must_use]
+pub fn is_reserved_for_pages(name: &str) -> bool {
+    name == "new"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,77 @@ pub struct Context {
     /// What `baseline` stands for in gates: the last released run's metrics by stage key and
     /// metric, read when the run was created.
     pub baselines: BTreeMap<String, BTreeMap<String, f64>>,
+    /// Who has made the change, as far as it is known; empty in runs of a terminal, and of earlier versions.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub authors: Vec<Author>,
+}
+
+/// Somebody who has made a change, in one of the ways that there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Author {
+    /// What they did.
+    pub part: AuthorPart,
+    /// Name in the commit, or login at the forge.
+    pub name: String,
+    /// Address in the commit, or empty.
+    pub email: String,
+    /// Login of the person here, as it was found when the run was made; empty when nobody was.
+    pub login: String,
+}
+
+/// How somebody has made a change.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthorPart {
+    /// A commit says so.
+    #[default]
+    Author,
+    /// A commit says that they have made it of somebody's change.
+    Committer,
+    /// The forge says that they have pushed it.
+    Pusher,
+    /// They have opened the request.
+    Requester,
+    /// They have started the run by hand.
+    Starter,
+}
+
+impl AuthorPart {
+    /// The word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Author => "author",
+            Self::Committer => "committer",
+            Self::Pusher => "pusher",
+            Self::Requester => "requester",
+            Self::Starter => "starter",
+        }
+    }
+}
+
+impl Author {
+    /// Whether it is the person who goes by one of these logins, names or addresses. Case tells nobody apart.
+    #[must_use]
+    pub fn is_one_of(&self, names: &[String]) -> bool {
+        let own = [&self.login, &self.name, &self.email].map(|it| it.trim().to_lowercase());
+        names
+            .iter()
+            .map(|it| it.trim().to_lowercase())
+            .any(|it| !it.is_empty() && own.contains(&it))
+    }
 }
 
 /// The revision of a run.

@@ -29,14 +29,19 @@ impl LoadedRun {
         }
     }
 
-    /// The stages that wait for this person and their teams, by the rules of the pipeline.
+    /// The stages that wait for this person (by login, and by name and address) and their teams, by the rules of the pipeline.
     #[must_use]
-    pub fn waiting_for(&self, login: &str, teams: &[String], now: Timestamp) -> Vec<StageIndex> {
+    pub fn waiting_for(
+        &self,
+        (login, names): (&str, &[String]),
+        teams: &[String],
+        now: Timestamp,
+    ) -> Vec<StageIndex> {
         let waiting = self.run.stages().filter(|(_, it)| it.status == StageStatus::Waiting);
         let may = |stage: &StageIndex| {
             let (stage, by) = (*stage, login.to_owned());
-            let (teams, comment) = (teams.to_vec(), String::new());
-            self.run.decide(&Command::Approve { stage, by, teams, comment }, now).is_ok()
+            let (teams, names, comment) = (teams.to_vec(), names.to_vec(), String::new());
+            self.run.decide(&Command::Approve { stage, by, teams, names, comment }, now).is_ok()
         };
         waiting.map(|(index, _)| index).filter(may).collect()
     }

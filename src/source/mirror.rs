@@ -12,7 +12,7 @@ use super::{Repository, Snapshot, SourceError};
 mod remote;
 mod history;
 
-pub use history::CommitFacts;
+pub use history::{CommitFacts, Hand};
 pub use remote::{Credential, Remote};
 
 /// Branches and tags, as they are at the remote.
@@ -114,6 +114,11 @@ impl Mirror {
     /// What a commit, tag or branch is, with the commit's tree.
     pub fn find_commit(&self, name: &str) -> Result<CommitFacts, SourceError> {
         history::find_commit(&self.repository()?.place, name)
+    }
+
+    /// Authors and committers of a commit and of all before it that none of the bases has.
+    pub fn hands(&self, commit: &str, bases: &[String]) -> Result<Vec<Hand>, SourceError> {
+        history::hands(&self.repository()?.place, commit, bases)
     }
 
     /// First-parent commits up to and with this one: the order of trunk. 0 where history is cut off.

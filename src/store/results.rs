@@ -124,7 +124,8 @@ impl Store {
         Ok(())
     }
 
-    /// Metrics by stage key of the newest passed run of this pipeline, repository and branch. Requests do not
+    /// Metrics by stage key of the newest passed run of this pipeline, repository and branch that has some: one
+    /// whose stages were all skipped has none. Requests do not
     /// count: a fork may call its branch as it likes.
     pub async fn find_baselines(
         &self,
@@ -137,6 +138,7 @@ impl Store {
                 (SELECT id FROM runs
                  WHERE repository = $1 AND pipeline = $2 AND branch = $3 AND status = 'passed'
                    AND event <> 'pull_request'
+                   AND EXISTS (SELECT 1 FROM metrics AS own WHERE own.run = runs.id)
                  ORDER BY id DESC LIMIT 1)";
         let rows: Vec<(String, String, f64)> = with_db!(self, db => {
             sqlx::query_as(SQL).bind(repository).bind(pipeline).bind(branch).fetch_all(db).await?

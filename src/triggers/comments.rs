@@ -4,6 +4,7 @@
 use crate::engine::{Command, RerunScope};
 use crate::forge::{self, Comment, Reaction, Sender};
 use crate::model::{Milliseconds, Role, RunStatus, StageIndex, StageStatus, TeamId};
+use crate::pipeline::context::{Author, AuthorPart};
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
@@ -18,6 +19,8 @@ use super::{TriggerError, Triggers};
 const RUNS_MAX: u32 = 100;
 /// Commands of one comment.
 const COMMANDS_MAX: usize = 10;
+/// Authors of a change that the audit log names.
+const NOTED_MAX: usize = 20;
 
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +82,8 @@ struct Giver {
     login: String,
     role: Role,
     teams: Vec<String>,
+    /// Name and address.
+    names: Vec<String>,
 }
 
 impl Triggers {
@@ -137,7 +142,12 @@ impl Triggers {
         let own = memberships.iter().find(|it| it.team == project.team).map(|it| it.role);
         let role = if person.is_owner { Some(Role::Admin) } else { own };
         let teams = memberships.into_iter().map(|it| it.team_name).collect();
-        Ok(role.map(|role| Giver { login: person.login, role, teams }))
+        Ok(role.map(|role| Giver {
+            names: vec![person.name, person.email],
+            login: person.login,
+            role,
+            teams,
+        }))
     }
 
     /// The runs of a request's newest revision that the comment can mean: nobody says yes to code that came
@@ -241,10 +251,22 @@ impl Triggers {
             team: team.unwrap_or_else(|| TeamId(String::new())),
             project,
             subject: loaded.row.id.to_string(),
-            detail: r#"{"proof":"comment at the forge"}"#.to_owned(),
+            detail: detail(loaded),
         };
         Ok(self.store().insert_audit_events(&[row]).await?)
     }
+}
+
+/// How it was proved, and whom of the change's authors nobody knows here.
+fn detail(loaded: &LoadedRun) -> String {
+    let is_unknown = |it: &&Author| it.login.is_empty() && it.part != AuthorPart::Committer;
+    let unknown = loaded.run.context().authors.iter().filter(is_unknown).take(NOTED_MAX);
+    let unknown: Vec<_> = unknown.map(|it| format!("{} <{}>", it.name, it.email)).collect();
+    let mut detail = serde_json::json!({ "proof": "comment at the forge" });
+    if let (Some(fields), false) = (detail.as_object_mut(), unknown.is_empty()) {
+        fields.insert("unknown_authors".to_owned(), unknown.into());
+    }
+    detail.to_string()
 }
 
 /// What an order means for one run.
@@ -259,7 +281,8 @@ fn commands(order: &Order, giver: &Giver, loaded: &LoadedRun) -> Vec<Command> {
                 match order {
                     Order::Reject(_) => Command::Reject { stage, by, teams, comment },
                     Order::Approve(_) | Order::Rerun(_) | Order::Cancel(_) => {
-                        Command::Approve { stage, by, teams, comment }
+                        let names = giver.names.clone();
+                        Command::Approve { stage, by, teams, names, comment }
                     }
                 }
             };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{LOOK_EVERY, Lanes, TriggerError, Triggers};
-use crate::forge::{self, Delivery, DeliveryKind, Push};
+use crate::forge::{self, Delivery, DeliveryKind, Push, Sender};
 use crate::metrics;
 use crate::model::{Digest, ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::projects::ProjectError;
@@ -201,9 +201,11 @@ impl Triggers {
         }
         match delivery.kind {
             DeliveryKind::Push(push) | DeliveryKind::Tag(push) => {
-                self.on_push(project, row, &push).await
+                self.on_push(project, row, (&push, &delivery.sender)).await
             }
-            DeliveryKind::PullRequest(request) => self.on_request(project, row, &request).await,
+            DeliveryKind::PullRequest(request) => {
+                self.on_request(project, row, (&request, &delivery.sender)).await
+            }
             DeliveryKind::Comment(comment) => {
                 self.on_comment(project, &delivery.sender, &comment).await
             }
@@ -220,7 +222,7 @@ impl Triggers {
         &self,
         project: &ProjectRow,
         row: &DeliveryRow,
-        push: &Push,
+        (push, sender): (&Push, &Sender),
     ) -> Result<Outcome, TriggerError> {
         let known = self.store().find_known_ref(&project.id, &push.r#ref).await?;
         let brought_by_other = |it: &crate::store::intake::known_refs::KnownRef| {
@@ -231,7 +233,7 @@ impl Triggers {
             return Ok((DeliveryStatus::Ignored, reason));
         }
         let outcome = if let Some(after) = &push.after {
-            self.start_push(project, &row.id, push, after).await?
+            self.start_push(project, (&row.id, sender), push, after).await?
         } else {
             let reason = format!("`{}` was deleted: nothing is left to build", push.r#ref);
             (DeliveryStatus::Ignored, reason)

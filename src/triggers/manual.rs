@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::start::{Fate, Happening, HappeningKind};
 use super::{TriggerError, Triggers, pipelines};
+use crate::pipeline::context::{Author, AuthorPart};
 use crate::pipeline::file::Input;
 use crate::projects::ProjectError;
 use crate::source::{Mirror, SourceError, is_commit};
@@ -22,6 +23,8 @@ pub struct ManualOrder {
     pub revision: String,
     /// Values of its inputs, as text.
     pub inputs: BTreeMap<String, String>,
+    /// Login of who asks.
+    pub by: String,
     /// Who asks and for what, so that asking twice starts one run; unique within the project.
     pub cause: String,
 }
@@ -116,6 +119,12 @@ impl Triggers {
             commit,
             r#ref,
             base: None,
+            hands: vec![Author {
+                part: AuthorPart::Starter,
+                name: order.by.clone(),
+                login: order.by.clone(),
+                ..Author::default()
+            }],
             kind: HappeningKind::Manual(order.pipeline.clone(), order.inputs.clone()),
         };
         let read = self.read(project, mirror, &happening).await?;

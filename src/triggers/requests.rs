@@ -10,9 +10,9 @@ use super::refs::UNDER_WAY;
 use super::start::{Happening, HappeningKind};
 use super::{TriggerError, Triggers};
 use crate::engine::Command;
-use crate::forge::{self, OpenRequests, PullRequest, PullRequestAction, request_of_ref};
+use crate::forge::{self, OpenRequests, PullRequest, PullRequestAction, Sender, request_of_ref};
 use crate::model::{ForgeKind, RunStatus};
-use crate::pipeline::context::PullRequestContext;
+use crate::pipeline::context::{AuthorPart, PullRequestContext};
 use crate::runs::{LoadedRun, RunsError};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus};
@@ -30,7 +30,7 @@ impl Triggers {
         &self,
         project: &ProjectRow,
         row: &DeliveryRow,
-        request: &PullRequest,
+        (request, sender): (&PullRequest, &Sender),
     ) -> Result<Outcome, TriggerError> {
         if request.action == PullRequestAction::Closed {
             return self.on_closed(project, row, request).await;
@@ -50,7 +50,7 @@ impl Triggers {
             let reason = format!("request {number} was known to be at that commit already");
             return Ok((DeliveryStatus::Ignored, reason));
         }
-        let happening = self.happening(project, row, request).await?;
+        let happening = self.happening(project, row, (request, sender)).await?;
         let outcome = self.start(project, happening, head.clone()).await?;
         if let Some(head) = &head {
             let place = (head.as_str(), Some(request.revision.as_str()));
@@ -63,8 +63,13 @@ impl Triggers {
         &self,
         project: &ProjectRow,
         row: &DeliveryRow,
-        request: &PullRequest,
+        (request, sender): (&PullRequest, &Sender),
     ) -> Result<Happening, TriggerError> {
+        let mut hands = self.brought(project, &request.author, AuthorPart::Requester).await?;
+        // Whoever opens a closed one again has brought nothing.
+        if request.action != PullRequestAction::Reopened {
+            hands.extend(self.brought(project, sender, AuthorPart::Pusher).await?);
+        }
         let provider = forge::identity_provider(project.forge, &project.forge_url);
         let linked = self.store().find_person_by_identity(&provider, &request.author.id).await?;
         let pull_request = PullRequestContext {
@@ -84,6 +89,7 @@ impl Triggers {
                 _ => format!("refs/heads/{}", request.head),
             },
             base: Some(format!("refs/heads/{}", request.base)),
+            hands,
             kind: HappeningKind::PullRequest(pull_request),
         })
     }

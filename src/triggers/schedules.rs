@@ -106,6 +106,7 @@ impl Triggers {
             commit,
             r#ref,
             base: None,
+            hands: Vec::new(),
             kind: HappeningKind::Schedule(row.pipeline.clone()),
         };
         let (_, outcome) = self.start(project, happening, None).await?;

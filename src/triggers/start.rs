@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use crate::facts::Revision;
-use crate::forge::{Push, StatusState, skip_word};
+use crate::forge::{Push, Sender, StatusState, skip_word};
 use crate::model::RunId;
-use crate::pipeline::context::PullRequestContext;
+use crate::pipeline::context::{Author, AuthorPart, PullRequestContext};
 use crate::pipeline::file::trigger::ForkPolicy;
 use crate::pipeline::{Context, Pipeline, Plan, Selection};
 use crate::runs::CreateRun;
@@ -23,6 +23,8 @@ use super::matching::{self, Match};
 use super::pipelines::{self, Found};
 use super::{TriggerError, Triggers, forks};
 
+mod authors;
+
 /// Something that may start runs of a commit.
 #[derive(Debug, Clone)]
 pub(super) struct Happening {
@@ -34,6 +36,8 @@ pub(super) struct Happening {
     pub(super) r#ref: String,
     /// What changed paths are compared with, if there is something.
     pub(super) base: Option<String>,
+    /// Who has brought it, besides those whom its commits name.
+    pub(super) hands: Vec<Author>,
     /// What it is.
     pub(super) kind: HappeningKind,
 }
@@ -76,7 +80,7 @@ impl Triggers {
     pub(super) async fn start_push(
         &self,
         project: &ProjectRow,
-        delivery: &str,
+        (delivery, sender): (&str, &Sender),
         push: &Push,
         after: &str,
     ) -> Result<Outcome, TriggerError> {
@@ -89,6 +93,7 @@ impl Triggers {
             commit: after.to_owned(),
             r#ref: push.r#ref.clone(),
             base: push.before.clone().filter(|_| is_branch).or(new_branch),
+            hands: self.brought(project, sender, AuthorPart::Pusher).await?,
             kind: HappeningKind::Push,
         };
         let outcome = self.start(project, happening, None).await?;
@@ -189,6 +194,7 @@ impl Triggers {
         // A request is measured against where it goes.
         let base = context.pull_request.as_ref().map(|it| it.base.clone());
         let (name, branch) = (project.slug(), base.unwrap_or_else(|| context.git.branch.clone()));
+        self.recognise(&mut context.authors).await?;
         context.baselines = self.store().find_baselines(&name, &pipeline, &branch).await?;
         let now = self.now();
         let create = CreateRun {
@@ -405,6 +411,7 @@ impl Reader {
             pull_request,
             changed_paths: changed.map(<[String]>::to_vec),
             hashes: revision.hashes(pipeline)?,
+            authors: authors::of(&self.mirror, (&self.happening, &self.default_branch))?,
             team: pipeline.team().map(str::to_owned),
             ..Context::default()
         })

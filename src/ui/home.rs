@@ -11,7 +11,9 @@ use super::live::{self, Audience, Part, Render};
 use super::shell::{Section, Shell, Visit, page, part};
 use super::words::Words;
 use crate::desk::overview::{self, Now, Trunks};
+use crate::desk::teams;
 use crate::http::{App, PageQuery, Problem, Query, Visitor};
+use crate::model::Role;
 
 pub(super) fn routes() -> Router<App> {
     Router::new().route("/", get(show)).route("/live/home", get(watch))
@@ -28,6 +30,8 @@ struct HomePage {
     /// Path and query of what keeps the page true.
     live: String,
     is_owner: bool,
+    /// Whether there is a team that one may make a project in.
+    may_make: bool,
 }
 
 #[derive(Template)]
@@ -52,6 +56,7 @@ async fn show(
 ) -> Result<Response, Problem> {
     let now = overview::now(&app, &visit.visitor).await?;
     let trunks = overview::trunks(&app, &visit.visitor, &query).await?;
+    let administered = teams::list(&app, &visit.visitor, Role::Admin).await?;
     page(&HomePage {
         shell: visit.shell(Section::Home, "Home"),
         words: visit.words(),
@@ -60,6 +65,7 @@ async fn show(
         shows_project: true,
         live: live_path(&query),
         is_owner: visit.visitor.0.may_own(),
+        may_make: visit.visitor.0.may_own() || !administered.is_empty(),
     })
 }
 

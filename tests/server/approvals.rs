@@ -206,6 +206,7 @@ async fn an_approval_shows_who_has_answered_and_that_nobody_did_in_time() {
         stage,
         by: "boss".to_owned(),
         teams: vec!["shop".to_owned()],
+        names: Vec::new(),
         comment: "reads well".to_owned(),
     };
     app.runs.execute(&mut loaded, &approve, app.now()).await.unwrap();
@@ -247,4 +248,81 @@ async fn a_terminal_shows_what_an_approval_of_a_server_would_let_through() {
     ] {
         assert!(shown.contains(wanted), "`{wanted}` is missing in\n{shown}");
     }
+}
+
+/// Gives a person this address.
+async fn mail(scene: &Scene, login: &str, email: &str) {
+    let store = &scene.server.app.store;
+    let person = store.find_person(login).await.unwrap().unwrap();
+    let person = trunkline::store::access::people::PersonRow { email: email.to_owned(), ..person };
+    store.save_person(&person).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_author_of_a_commit_may_not_approve_it_whatever_their_login_is() {
+    let (scene, _, second) = two_runs().await;
+    let tokens = people(&scene).await;
+    let path = format!("/runs/{second}/stages/approve/approval");
+    let body = shown(&scene, &tokens[1], &second).await;
+    assert_eq!((&body["you_may"], &body["authors"][0]["login"]), (&json!(true), &Value::Null));
+    let page = Browser::of(&scene.server, "boss").await.get(&path).await;
+    check_page(&page);
+    assert!(page.text.contains("is nobody known here"), "{}", page.text);
+
+    // The commit is by `Ada <ada@example.com>`.
+    mail(&scene, "boss", " ADA@Example.com").await;
+    let body = shown(&scene, &tokens[1], &second).await;
+    assert_eq!(body["authors"][0]["login"], "boss", "{body}");
+    assert_eq!(body["authors"][0]["parts"], json!(["author", "committer"]), "{body}");
+    assert!(body["you_may_not"].as_str().unwrap().contains("made this change"), "{body}");
+    let order = format!("/api/v1/runs/{second}/stages/approve/approve");
+    let answer = scene.server.post(&tokens[1], &order, json!({})).await;
+    assert_ne!(answer.status, StatusCode::OK, "{answer:?}");
+    assert_eq!(scene.server.get(&tokens[1], "/api/v1/approvals").await.json()["items"], json!([]));
+    let answer = scene.server.post(&tokens[2], &order, json!({})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let rows = scene.server.app.store.list_audit_events(&trunkline::store::audit::AuditFilter {
+        limit: 100,
+        ..Default::default()
+    });
+    let rows = rows.await.unwrap();
+    let row = rows.iter().find(|it| it.action == "stage.approve").unwrap();
+    assert!(row.detail.contains("\"authors\":[\"boss\"]"), "{row:?}");
+    assert!(row.detail.contains("ada-at-forge"), "who has pushed is nobody known here: {row:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_has_pushed_is_an_author_and_stays_one() {
+    let files = [("pipelines/ci.yml", PIPELINE), ("metrics.json", "{\"f1\": 0.9}\n")];
+    let scene = Scene::start("github", &files).await;
+    let tokens = people(&scene).await;
+    let store = &scene.server.app.store;
+    let project = store.list_projects().await.unwrap().remove(0);
+    let provider = trunkline::forge::identity_provider(project.forge, &project.forge_url);
+    let boss = store.find_person("boss").await.unwrap().unwrap();
+    store.save_identity(&boss.id, &provider, "7").await.unwrap();
+    mail(&scene, "kim", "ada@example.com").await;
+    let run = push(&scene, "d-1", "Sell", &[("README.md", "Shop\n")]).await;
+    drive(&scene, &run).await;
+    // A new address makes nobody another person.
+    mail(&scene, "kim", "kim@example.com").await;
+    for token in &tokens[1..] {
+        let body = shown(&scene, token, &run).await;
+        assert_eq!(body["you_may"], false, "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_is_offered_no_answer() {
+    let (scene, _, second) = two_runs().await;
+    people(&scene).await;
+    let path = format!("/runs/{second}/stages/approve/approval");
+    let page = Browser::of(&scene.server, "dev").await.get(&path).await;
+    assert!(!page.text.contains("formaction"), "{}", page.text);
+    assert!(Browser::of(&scene.server, "kim").await.get(&path).await.text.contains("formaction"));
+    let home = |login: &'static str| {
+        let server = &scene.server;
+        async move { Browser::of(server, login).await.get("/").await.text }
+    };
+    assert!(!home("kim").await.contains("/projects/new"));
 }

@@ -59,6 +59,8 @@ async fn a_baseline_is_the_newest_passed_run_of_its_branch(store: Store, _: &Dat
     let failed = insert(&store, 5).await;
     set_status(&store, &failed, RunStatus::Failed).await;
     store.save_metrics(&failed, "eval", &metrics(&[("f1", 0.5)]), Timestamp(1)).await.unwrap();
+    // Passed, as all its stages were skipped.
+    insert_passed(&store, 7).await;
     let other = NewRun { branch: "idea".into(), ..new_run(6) };
     store.insert_run(&other).await.unwrap();
     set_status(&store, &other.id, RunStatus::Passed).await;

@@ -33,11 +33,12 @@ pub(super) struct ProjectBody {
 
 impl From<ProjectRow> for ProjectBody {
     fn from(row: ProjectRow) -> Self {
+        let address = row.shown_address();
         Self {
             id: row.id.0,
             team: row.team_name,
             name: row.name,
-            address: row.address,
+            address,
             forge: row.forge.to_string(),
             forge_url: row.forge_url,
             forge_path: row.forge_path,

@@ -120,7 +120,7 @@ fn command(session: &Session, args: &AnswerArgs, (answer, stage): (Answer, Stage
     let by = args.by.clone().unwrap_or_else(|| session.settings.user.clone());
     let (teams, comment) = (args.teams.clone(), args.comment.clone());
     match answer {
-        Answer::Approve => Command::Approve { stage, by, teams, comment },
+        Answer::Approve => Command::Approve { stage, by, teams, names: Vec::new(), comment },
         Answer::Reject => Command::Reject { stage, by, teams, comment },
     }
 }

@@ -7,7 +7,7 @@ use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::people::{MemberShown, TeamShown};
-use crate::model::access::is_name;
+use crate::model::access::{TITLE_CHARS_MAX, is_name, is_reserved_for_pages};
 use crate::model::{Role, TeamId};
 use crate::store::access::teams::TeamRow;
 
@@ -135,6 +135,14 @@ async fn add(
     if !is_name(name) {
         let help = "a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`";
         return Err(Usage::new(format!("`{name}` cannot be the name of a team"), help).into());
+    }
+    if is_reserved_for_pages(name) {
+        let message = format!("no team can be called `{name}`: it is a page of the server");
+        return Err(Usage::new(message, "choose another name").into());
+    }
+    if title.is_some_and(|it| it.chars().count() > TITLE_CHARS_MAX) {
+        let message = format!("a title has at most {TITLE_CHARS_MAX} characters");
+        return Err(Usage::new(message, "choose a shorter one").into());
     }
     let now = session.now();
     let team = TeamRow {

@@ -135,6 +135,7 @@ impl Facts<'_> {
             hashes: self.revision().hashes(self.pipeline)?,
             team: self.pipeline.team().map(str::to_owned),
             baselines: BTreeMap::new(),
+            authors: Vec::new(),
         })
     }
 

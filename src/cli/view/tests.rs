@@ -178,6 +178,7 @@ fn at_the_end() -> World {
         stage: approve,
         by: "ada".to_owned(),
         teams: Vec::new(),
+        names: Vec::new(),
         comment: "looks good".to_owned(),
     });
     let artifact = crate::engine::ArtifactRef {

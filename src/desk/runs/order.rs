@@ -135,6 +135,7 @@ pub async fn start(
         pipeline: order.pipeline,
         revision: order.revision,
         inputs: order.inputs,
+        by: visitor.0.login.clone(),
         cause: format!("manual:{}:{key}", visitor.0.person),
     };
     app.triggers.start_manual(&project, order).await.map_err(problem)

@@ -4,6 +4,7 @@ use super::decision::Decision;
 use crate::engine::event::Failure;
 use crate::engine::{Event, Refused, Run};
 use crate::model::{FailureClass, StageIndex, StageStatus, Timestamp};
+use crate::pipeline::context::Author;
 use crate::pipeline::plan::{Approval, Work};
 
 /// How the failure of a stage begins about which nobody decided in time. (It is stored.)
@@ -14,6 +15,8 @@ const UNDECIDED: &str = "nobody decided within";
 pub(super) struct Voice<'a> {
     pub(super) by: &'a str,
     pub(super) teams: &'a [String],
+    /// Name and address, by which a commit may know them.
+    pub(super) names: &'a [String],
     pub(super) comment: &'a str,
 }
 
@@ -25,7 +28,7 @@ pub(super) fn approve(
 ) -> Result<Vec<Event>, Refused> {
     let approval = asked(run, stage, voice, now)?;
     let Voice { by, comment, .. } = voice;
-    if approval.not_author && is_author(run, by) {
+    if approval.not_author && run.is_author(by, voice.names) {
         let message = format!("`{by}` made this change, and `{}` wants others", run.key(stage));
         return Err(Refused::MayNotApprove(message));
     }
@@ -75,6 +78,20 @@ impl Run {
         let count = planned(self, stage).map_or(0, |approval| approval.count.max(1));
         let have = self.stage(stage).map_or(0, |it| it.approvals.len());
         count.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX))
+    }
+
+    /// Whether a person has made the change of this run: by their login, or by one of the names and addresses
+    /// that they go by.
+    #[must_use]
+    pub fn is_author(&self, login: &str, names: &[String]) -> bool {
+        let context = self.context();
+        let request = context.pull_request.as_ref().map(|request| request.author.as_str());
+        let told = request.into_iter().chain([context.git.author.as_str()]);
+        let mut all = names.to_vec();
+        all.push(login.to_owned());
+        let is_told =
+            |author: &str| Author { name: author.to_owned(), ..Author::default() }.is_one_of(&all);
+        told.into_iter().any(is_told) || context.authors.iter().any(|it| it.is_one_of(&all))
     }
 
     /// Whether the time to decide about a stage ran out: it passed or failed as the file says, not as
@@ -133,12 +150,6 @@ fn is_listed(approval: &Approval, voice: Voice<'_>) -> bool {
         None => is_same(entry, voice.by),
     };
     approval.by.is_empty() || approval.by.iter().any(names)
-}
-
-fn is_author(run: &Run, by: &str) -> bool {
-    let context = run.context();
-    let request = context.pull_request.as_ref().map(|request| request.author.as_str());
-    request.into_iter().chain([context.git.author.as_str()]).any(|author| is_same(author, by))
 }
 
 /// Forges tell logins apart without minding case, so nobody becomes two people by writing in capitals.

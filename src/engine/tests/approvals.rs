@@ -46,6 +46,23 @@ fn the_author_does_not_count_but_may_reject() {
 }
 
 #[test]
+fn an_author_is_known_by_address_name_and_login_whatever_their_case() {
+    use crate::pipeline::context::{Author, AuthorPart};
+    let text = str::to_owned;
+    let author = Author {
+        part: AuthorPart::Author,
+        name: text("Ada L"),
+        email: text("Ada@Example.org"),
+        login: text("ada"),
+    };
+    for names in [["ADA L"], ["ada@example.ORG "], ["Ada"]] {
+        assert!(author.is_one_of(&names.map(text)), "{names:?}");
+    }
+    assert!(!author.is_one_of(&["", "bob", "example.org"].map(text)));
+    assert!(!Author::default().is_one_of(&[String::new()]));
+}
+
+#[test]
 fn an_approval_that_never_comes_fails_or_passes_as_the_file_says() {
     insta::assert_snapshot!(story("a; approval 2", "lease 1, approve a bob, wait 59, tick, wait 1,
         approve a eve, tick"), @r"

@@ -155,7 +155,10 @@ impl World {
                 let teams = words[2..].iter().map(|it| (*it).to_owned()).collect();
                 let comment = String::new();
                 if verb == "approve" {
-                    Command::Approve { stage, by, teams, comment }
+                    // `ada@example.org` says of a word that it is no team.
+                    let (names, teams): (Vec<String>, Vec<String>) =
+                        Vec::into_iter(teams).partition(|it| it.contains('@'));
+                    Command::Approve { stage, by, teams, names, comment }
                 } else {
                     Command::Reject { stage, by, teams, comment }
                 }

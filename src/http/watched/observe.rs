@@ -130,6 +130,10 @@ pub struct RequestId(pub String);
 #[derive(Debug, Clone)]
 pub struct Subject(pub String);
 
+/// More of what was done, for the audit log. Never a secret.
+#[derive(Debug, Clone, Default)]
+pub struct Detail(pub serde_json::Map<String, serde_json::Value>);
+
 /// Something that a request wants to do.
 struct Act {
     action: String,
@@ -155,11 +159,16 @@ impl Act {
     async fn write_down(self, app: &App, actor: &Actor, response: Response) -> Response {
         let Some((actor, proof)) = actor.0.get() else { return response };
         let said = response.extensions().get::<Subject>().map(|it| it.0.clone());
+        let more = response.extensions().get::<Detail>().cloned().unwrap_or_default();
         let (made, response) = made(response).await;
         let (team, project) = self.place(app).await;
         let named: Vec<&str> = self.parameters.iter().map(|(_, value)| value.as_str()).collect();
         let known = if named.is_empty() { made } else { named.join("/") };
         let subject = said.unwrap_or(known);
+        let mut detail = serde_json::json!({ "proof": proof });
+        if let Some(fields) = detail.as_object_mut() {
+            fields.extend(more.0);
+        }
         let row = AuditRow {
             id: app.new_id(),
             at: app.now(),
@@ -169,7 +178,7 @@ impl Act {
             team,
             project,
             subject,
-            detail: serde_json::json!({ "proof": proof }).to_string(),
+            detail: detail.to_string(),
         };
         if let Err(error) = app.store.insert_audit_events(&[row]).await {
             tracing::error!(%error, "an entry of the audit log could not be stored");

@@ -1,5 +1,7 @@
 //! Reads commits of a mirror: their facts, their place in trunk, and single files.
 
+use std::collections::BTreeSet;
+
 use git2::ObjectType;
 
 use crate::source::SourceError;
@@ -16,6 +18,61 @@ pub struct CommitFacts {
     pub message: String,
     /// Name of the author.
     pub author: String,
+}
+
+/// Somebody whom a commit names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hand {
+    /// Whether they have made the commit of somebody's change, and are not its author.
+    pub is_committer: bool,
+    /// Their name.
+    pub name: String,
+    /// Their address.
+    pub email: String,
+}
+
+/// Commits that are looked through for their authors, and authors that are told.
+const COMMITS_MAX: usize = 50_000;
+const HANDS_MAX: usize = 500;
+
+/// Authors and committers of a commit and of all before it that no `base` has; of the commit alone when
+/// none of the bases is here.
+pub(super) fn hands(
+    place: &Place,
+    commit: &str,
+    bases: &[String],
+) -> Result<Vec<Hand>, SourceError> {
+    let repository = place.open()?;
+    let head = find(&repository, commit)?;
+    let mut hands = BTreeSet::new();
+    add_hands(&mut hands, &head);
+    let bases: Vec<_> = bases.iter().filter_map(|it| find(&repository, it).ok()).collect();
+    if bases.is_empty() {
+        return Ok(hands.into_iter().collect());
+    }
+    let failed = || SourceError::failed(format!("reading the commits up to `{commit}`"));
+    let mut walk = repository.revwalk().map_err(failed())?;
+    walk.push(head.id()).map_err(failed())?;
+    for base in bases {
+        walk.hide(base.id()).map_err(failed())?;
+    }
+    // Where history is cut off, it ends.
+    for commit in walk.map_while(Result::ok).take(COMMITS_MAX) {
+        let Ok(commit) = repository.find_commit(commit) else { break };
+        add_hands(&mut hands, &commit);
+        if hands.len() >= HANDS_MAX {
+            break;
+        }
+    }
+    Ok(hands.into_iter().collect())
+}
+
+fn add_hands(hands: &mut BTreeSet<Hand>, commit: &git2::Commit<'_>) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    for (is_committer, of) in [(false, commit.author()), (true, commit.committer())] {
+        let (name, email) = (text(of.name_bytes()), text(of.email_bytes()));
+        hands.insert(Hand { is_committer, name, email });
+    }
 }
 
 /// The commit that a name (an id, a ref, an annotated tag) leads to.

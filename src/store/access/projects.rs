@@ -43,11 +43,38 @@ impl ProjectRow {
         format!("{}/{}", self.team_name, self.name)
     }
 
+    /// Its address without the user name and password that one of an earlier version may have.
+    #[must_use]
+    pub fn shown_address(&self) -> String {
+        match credential_of(&self.address) {
+            Some((before, after)) => format!("{before}***@{after}"),
+            None => self.address.clone(),
+        }
+    }
+
     /// Whether there is a forge that takes statuses of its commits.
     #[must_use]
     pub fn has_forge(&self) -> bool {
         self.forge != ForgeKind::Git && !self.forge_path.is_empty()
     }
+}
+
+/// What stands before and after the user name and password of an address, where it has some: a login of SSH
+/// alone is none.
+fn credential_of(address: &str) -> Option<(&str, &str)> {
+    let start = address.find("://")? + "://".len();
+    let (before, rest) = address.split_at(start);
+    let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
+    let at = rest.get(..end)?.rfind('@')?;
+    let (user, after) = (rest.get(..at)?, rest.get(at + 1..)?);
+    let is_login = before.eq_ignore_ascii_case("ssh://") && !user.contains(':');
+    (!is_login).then_some((before, after))
+}
+
+/// Whether a user name or password stands in an address of a repository.
+#[must_use]
+pub fn has_credential(address: &str) -> bool {
+    credential_of(address).is_some()
 }
 
 #[derive(FromRow)]
@@ -192,5 +219,32 @@ impl Store {
         let records: Vec<Record> =
             with_db!(self, db => sqlx::query_as(SQL).bind(person).fetch_all(db).await?);
         records.into_iter().map(ProjectRow::try_from).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_in_an_address_is_told_from_a_login_of_ssh() {
+        let split =
+            |address| credential_of(address).map(|(before, after)| format!("{before}***@{after}"));
+        for address in [
+            "https://user:pass@host/a/b.git",
+            "https://token@host/a/b.git",
+            "https://a@b:c@host/a/b.git",
+        ] {
+            assert_eq!(split(address).as_deref(), Some("https://***@host/a/b.git"), "{address}");
+        }
+        assert_eq!(split("ssh://git:pw@host/a.git").as_deref(), Some("ssh://***@host/a.git"));
+        for address in [
+            "git@host:a/b.git",
+            "ssh://git@host:22/a.git",
+            "https://host/a@b.git",
+            "file:///srv/a@b.git",
+        ] {
+            assert_eq!(split(address), None, "{address}");
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 
+use crate::approvals::ChangeAuthor;
 use crate::desk::approvals::{self, Answer, SeenApproval};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::model::StageStatus;
@@ -16,6 +17,8 @@ use crate::ui::words::Words;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
+/// Authors that are named.
+const AUTHORS_MAX: usize = 20;
 
 #[derive(Template)]
 #[template(path = "approvals/show.html")]
@@ -47,6 +50,32 @@ impl SeenApproval {
         };
         let author = if asked.not_author { ", but not the author of the change" } else { "" };
         format!("{who}{author}")
+    }
+
+    /// Who does not count, in words; `None` where the file does not mind, or nothing is known.
+    fn authors(&self) -> Option<String> {
+        let authors = &self.shown.authors;
+        if !self.shown.asked.not_author || authors.is_empty() {
+            return None;
+        }
+        let one = |it: &ChangeAuthor| {
+            let parts: Vec<_> = it.parts.iter().map(|it| it.as_str()).collect();
+            let who = it.login.clone().unwrap_or_else(|| it.shown());
+            format!("{who} ({})", parts.join(", "))
+        };
+        let shown: Vec<_> = authors.iter().take(AUTHORS_MAX).map(one).collect();
+        let more = authors.len().saturating_sub(AUTHORS_MAX);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        Some(format!("{}{more}", shown.join("; ")))
+    }
+
+    /// Authors who are nobody known here, where the file wants others than them.
+    fn unknown(&self) -> Vec<String> {
+        if !self.shown.asked.not_author {
+            return Vec::new();
+        }
+        let unknown = self.shown.authors.iter().filter(|it| it.is_unknown());
+        unknown.take(AUTHORS_MAX).map(ChangeAuthor::shown).collect()
     }
 
     fn is_waiting(&self) -> bool {
@@ -125,7 +154,8 @@ async fn answer(
     (run, stage): (&str, &str),
     said: (Answer, &str),
 ) -> Result<Response, Problem> {
-    approvals::answer(app, visitor, (run, stage), said).await?;
+    let answered = approvals::answer(app, visitor, (run, stage), said).await?;
     let done = if said.0 == Answer::Approve { "approved" } else { "rejected" };
-    Ok(onward(&format!("{}/approval?done={done}", path(run, stage))))
+    let to = onward(&format!("{}/approval?done={done}", path(run, stage)));
+    Ok((axum::Extension(answered.noted), to).into_response())
 }

@@ -70,3 +70,54 @@ async fn only_admins_change_a_project_and_only_to_what_makes_sense() {
     let unchanged = server.get(&token, PATH).await.json();
     assert_eq!((&unchanged["priority"], &unchanged["forge"]), (&json!(0), &json!("git")));
 }
+
+#[tokio::test]
+async fn an_address_with_a_credential_is_refused_and_never_shown() {
+    let (server, token) = server().await;
+    for address in ["https://ada:pa55@git.example.org/web.git", "https://pa55@git.example.org/a.git"] {
+        let new = json!({ "team": "shop", "name": "two", "address": address });
+        let made = server.post(&token, "/api/v1/projects", new).await;
+        assert_eq!(made.status, StatusCode::BAD_REQUEST, "{made:?}");
+        assert!(made.text.contains("trunkline project credential"), "{made:?}");
+        assert!(!made.text.contains("pa55"), "{made:?}");
+        let changed = change(&server, &token, (json!({ "address": address }), "*")).await;
+        assert_eq!(changed.status, StatusCode::BAD_REQUEST, "{changed:?}");
+    }
+    let ssh = json!({ "team": "shop", "name": "ssh", "address": "git@git.example.org:a/b.git" });
+    let made = server.post(&token, "/api/v1/projects", ssh).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+
+    // One of an earlier version is masked, and stays when what was shown is sent back.
+    let store = &server.app.store;
+    let before = store.find_project_by_name("shop", "web").await.unwrap().unwrap();
+    let secret = "https://ada:pa55@git.example.org/web.git".to_owned();
+    let after = trunkline::store::access::projects::ProjectRow { address: secret, ..before.clone() };
+    store.change_project(&before, &after).await.unwrap();
+    let shown = server.get(&token, PATH).await;
+    assert_eq!(shown.json()["address"], "https://***@git.example.org/web.git");
+    let same = json!({ "address": shown.json()["address"], "priority": 3 });
+    assert_eq!(change(&server, &token, (same, "*")).await.status, StatusCode::OK);
+    let kept = store.find_project_by_name("shop", "web").await.unwrap().unwrap();
+    assert_eq!(kept.address, after.address);
+    let browser = crate::pages::Browser::of(&server, "ada").await;
+    for path in ["/projects/shop/web", "/projects/shop/web/settings"] {
+        let page = browser.get(path).await;
+        assert!(!page.text.contains("pa55"), "{path}: {}", page.text);
+    }
+}
+
+#[tokio::test]
+async fn names_of_teams_and_people_are_bounded_and_no_team_is_a_page() {
+    let (server, token) = server().await;
+    let long = "x".repeat(201);
+    let bad = [
+        ("teams", json!({ "name": "new", "title": "New" }), "cannot"),
+        ("teams", json!({ "name": "web", "title": long }), "1 to 200"),
+        ("people", json!({ "login": "bob", "name": long }), "200"),
+    ];
+    for (path, body, wanted) in bad {
+        let answer = server.post(&token, &format!("/api/v1/{path}"), body).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
+        assert!(answer.text.contains(wanted) || answer.text.contains("can be called"), "{answer:?}");
+    }
+}

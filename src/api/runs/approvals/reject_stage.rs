@@ -1,10 +1,11 @@
 //! `POST /api/v1/runs/{run}/stages/{stage}/reject`: a person says no.
 
+use axum::Extension;
 use axum::extract::State;
 
 use super::AnswerRequest;
 use crate::desk::approvals::{self, Answer};
-use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::http::{App, Detail, Json, Path, Problem, Visitor};
 use crate::runs::view::RunView;
 
 /// Says no to a stage that waits for people.
@@ -23,8 +24,8 @@ pub(super) async fn reject_stage(
     visitor: Visitor,
     Path((run, stage)): Path<(String, String)>,
     Json(request): Json<AnswerRequest>,
-) -> Result<Json<RunView>, Problem> {
+) -> Result<(Extension<Detail>, Json<RunView>), Problem> {
     let said = (Answer::Reject, request.comment.as_str());
-    let loaded = approvals::answer(&app, &visitor, (&run, &stage), said).await?;
-    Ok(Json(RunView::of(&loaded, app.now())))
+    let answered = approvals::answer(&app, &visitor, (&run, &stage), said).await?;
+    Ok((Extension(answered.noted), Json(RunView::of(&answered.loaded, app.now()))))
 }

@@ -3,9 +3,10 @@
 use axum::extract::State;
 
 use super::content::{PromptBody, ReleaseBody, bodies};
-use crate::approvals::{Answer, ComparedRun, MetricChange, Part, ShownApproval};
+use crate::approvals::{Answer, ChangeAuthor, ComparedRun, MetricChange, Part, ShownApproval};
 use crate::desk::approvals;
 use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::pipeline::context::AuthorPart;
 use crate::source::FileStat;
 use crate::store::spend::sums::SpendRow;
 
@@ -27,6 +28,8 @@ pub(super) struct ApprovalBody {
     missing: u32,
     /// Whether the author of the change does not count.
     not_author: bool,
+    /// Who has made the change, and so does not count where `not_author` is true.
+    authors: Vec<AuthorBody>,
     /// Until when people have time, in milliseconds since 1970-01-01 UTC; absent while nobody is asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<i64>,
@@ -57,6 +60,21 @@ pub(super) struct ApprovalBody {
     metrics: Vec<MetricBody>,
     /// What the stages of the run have spent on models so far, the dearest first.
     spend: Vec<SpendBody>,
+}
+
+/// Somebody who has made the change.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct AuthorBody {
+    /// Login here; absent when they are nobody known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<String>,
+    /// As the commit or the forge names them.
+    name: String,
+    /// Address in the commit, or empty.
+    email: String,
+    /// What they did: `author` and `committer` of a commit, `pusher`, `requester` (has opened the request),
+    /// `starter` (has started the run by hand).
+    parts: Vec<&'static str>,
 }
 
 /// What a stage has spent on models.
@@ -172,6 +190,7 @@ impl ApprovalBody {
             count: shown.asked.count,
             missing: shown.missing,
             not_author: shown.asked.not_author,
+            authors: shown.authors.into_iter().map(AuthorBody::from).collect(),
             until: shown.until.map(|it| it.0),
             on_timeout: if shown.asked.approve_on_timeout { "approve" } else { "reject" },
             answers: shown.answers.into_iter().map(AnswerBody::from).collect(),
@@ -185,6 +204,13 @@ impl ApprovalBody {
             metrics: shown.metrics.into_iter().map(MetricBody::from).collect(),
             spend: Vec::new(),
         }
+    }
+}
+
+impl From<ChangeAuthor> for AuthorBody {
+    fn from(author: ChangeAuthor) -> Self {
+        let ChangeAuthor { login, name, email, parts } = author;
+        Self { login, name, email, parts: parts.into_iter().map(AuthorPart::as_str).collect() }
     }
 }
 

@@ -108,6 +108,8 @@ impl From<Shown> for ShownApproval {
             until: shown.until,
             answers: shown.answers.into_iter().map(Answer::from).collect(),
             missing: shown.missing,
+            // The terminal asks who may; the server knows.
+            authors: Vec::new(),
             base: shown.base.map(ComparedRun::from),
             parts: shown.changes.map(parts),
             problem: shown.changes_problem,

@@ -66,7 +66,7 @@ pub(super) struct GeneralForm {
 impl GeneralForm {
     fn of(row: &ProjectRow) -> Self {
         Self {
-            address: row.address.clone(),
+            address: row.shown_address(),
             forge: row.forge.to_string(),
             forge_url: row.forge_url.clone(),
             forge_path: row.forge_path.clone(),

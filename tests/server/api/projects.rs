@@ -74,7 +74,9 @@ async fn only_admins_change_a_project_and_only_to_what_makes_sense() {
 #[tokio::test]
 async fn an_address_with_a_credential_is_refused_and_never_shown() {
     let (server, token) = server().await;
-    for address in ["https://ada:pa55@git.example.org/web.git", "https://pa55@git.example.org/a.git"] {
+    for address in
+        ["https://ada:pa55@git.example.org/web.git", "https://pa55@git.example.org/a.git"]
+    {
         let new = json!({ "team": "shop", "name": "two", "address": address });
         let made = server.post(&token, "/api/v1/projects", new).await;
         assert_eq!(made.status, StatusCode::BAD_REQUEST, "{made:?}");
@@ -91,7 +93,8 @@ async fn an_address_with_a_credential_is_refused_and_never_shown() {
     let store = &server.app.store;
     let before = store.find_project_by_name("shop", "web").await.unwrap().unwrap();
     let secret = "https://ada:pa55@git.example.org/web.git".to_owned();
-    let after = trunkline::store::access::projects::ProjectRow { address: secret, ..before.clone() };
+    let after =
+        trunkline::store::access::projects::ProjectRow { address: secret, ..before.clone() };
     store.change_project(&before, &after).await.unwrap();
     let shown = server.get(&token, PATH).await;
     assert_eq!(shown.json()["address"], "https://***@git.example.org/web.git");
@@ -118,6 +121,9 @@ async fn names_of_teams_and_people_are_bounded_and_no_team_is_a_page() {
     for (path, body, wanted) in bad {
         let answer = server.post(&token, &format!("/api/v1/{path}"), body).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}: {answer:?}");
-        assert!(answer.text.contains(wanted) || answer.text.contains("can be called"), "{answer:?}");
+        assert!(
+            answer.text.contains(wanted) || answer.text.contains("can be called"),
+            "{answer:?}"
+        );
     }
 }

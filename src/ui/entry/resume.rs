@@ -60,8 +60,7 @@ pub(super) async fn go_on(
 /// Back to where the form was sent to, with new cookies; its own proof is judged there.
 pub(super) async fn go_on_with_form(
     State(app): State<App>,
-    _newcomer: Newcomer,
-    _ours: SameOrigin,
+    (_newcomer, _ours): (Newcomer, SameOrigin),
     headers: HeaderMap,
     Query(way): Query<Way>,
     // It is sent again, but a browser wants it to be read.

@@ -40,7 +40,11 @@ E       AssertionError</failure></testcase>
     tests_duration_seconds 0.062, tests_failed 2, tests_passed 1, tests_skipped 1, tests_total 4
     tests.test_app::test_bad[a<b]: AssertionError: assert 1 == 2
       +  where 1 = f()
+    def test_bad():
+    >       assert f() == 2
+    E       AssertionError
     tests.test_app::test_setup: failed on setup with "KeyError: 'x'"
+    trace
     "#);
 }
 
@@ -234,6 +238,7 @@ fn cases_are_told_by_name_with_what_came_of_them() {
     shop cart::bad failed 0.5 3 is not 4
     shop broken error no door
     shop retried flaky late
+    trace
     shop gone failed again
     shop slow passed 1000.5
     shop fine passed 2

@@ -72,7 +72,9 @@ impl Person {
                 let (by, teams, comment) = (format!("p{person}"), Vec::new(), String::new());
                 match opinion {
                     Opinion::Yes => {
-                        self.say(loaded, &Command::Approve { stage, by, teams, comment }).await;
+                        let names = Vec::new();
+                        let yes = Command::Approve { stage, by, teams, names, comment };
+                        self.say(loaded, &yes).await;
                     }
                     Opinion::No => {
                         self.say(loaded, &Command::Reject { stage, by, teams, comment }).await;

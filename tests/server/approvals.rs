@@ -281,11 +281,8 @@ async fn the_author_of_a_commit_may_not_approve_it_whatever_their_login_is() {
     assert_eq!(scene.server.get(&tokens[1], "/api/v1/approvals").await.json()["items"], json!([]));
     let answer = scene.server.post(&tokens[2], &order, json!({})).await;
     assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
-    let rows = scene.server.app.store.list_audit_events(&trunkline::store::audit::AuditFilter {
-        limit: 100,
-        ..Default::default()
-    });
-    let rows = rows.await.unwrap();
+    let newest = trunkline::store::audit::AuditFilter { limit: 100, ..Default::default() };
+    let rows = scene.server.app.store.list_audit_events(&newest).await.unwrap();
     let row = rows.iter().find(|it| it.action == "stage.approve").unwrap();
     assert!(row.detail.contains("\"authors\":[\"boss\"]"), "{row:?}");
     assert!(row.detail.contains("ada-at-forge"), "who has pushed is nobody known here: {row:?}");

@@ -20,7 +20,7 @@ stages:
     run: mkdir dist; echo hello >dist/index.html; echo \"built for $TARGET\"
     env: { TARGET: '${{ inputs.target }}' }
     artifacts: [dist/]
-  release: { needs: [unit], approval: { not_author: true } }
+  release: { needs: [unit], approval: { count: 1 } }
 ";
 
 /// The blocks that are examples, in order.

@@ -72,7 +72,10 @@ fn login(author: &Author, people: &[PersonRow]) -> Option<String> {
     if !author.login.is_empty() {
         return Some(author.login.clone());
     }
-    let is =
-        |it: &&PersonRow| author.is_one_of(&[it.login.clone(), it.name.clone(), it.email.clone()]);
-    people.iter().find(is).map(|it| it.login.clone())
+    let of = |words: fn(&PersonRow) -> [String; 2]| {
+        people.iter().find(|it| author.is_one_of(&words(it))).map(|it| it.login.clone())
+    };
+    // An address says more than a name, which anybody may have.
+    of(|it| [it.email.clone(), String::new()])
+        .or_else(|| of(|it| [it.login.clone(), it.name.clone()]))
 }

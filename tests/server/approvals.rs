@@ -263,6 +263,7 @@ async fn the_author_of_a_commit_may_not_approve_it_whatever_their_login_is() {
     let (scene, _, second) = two_runs().await;
     let tokens = people(&scene).await;
     let path = format!("/runs/{second}/stages/approve/approval");
+    mail(&scene, "ada", "ada@elsewhere.example").await;
     let body = shown(&scene, &tokens[1], &second).await;
     // A name that is a login here counts, until an address says better.
     assert_eq!((&body["you_may"], &body["authors"][0]["login"]), (&json!(true), &json!("ada")));

@@ -45,7 +45,7 @@ impl<'a> Jar<'a> {
             if answer.status != 307 {
                 return answer;
             }
-            path = answer.header("location").to_owned();
+            answer.header("location").clone_into(&mut path);
         }
         panic!("led around in a circle");
     }

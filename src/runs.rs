@@ -12,6 +12,7 @@ use crate::store::runs::{Append, NewRun, RunFilter, RunRow, StoredEvent};
 use crate::store::{Store, StoreError};
 
 pub mod news;
+pub mod people;
 pub mod queue;
 pub mod view;
 mod reports;

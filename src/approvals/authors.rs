@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::engine::Run;
 use crate::pipeline::context::{Author, AuthorPart};
+use crate::runs::people::find_author;
 use crate::store::access::people::PersonRow;
 
 /// Somebody who has made the change.
@@ -72,10 +73,5 @@ fn login(author: &Author, people: &[PersonRow]) -> Option<String> {
     if !author.login.is_empty() {
         return Some(author.login.clone());
     }
-    let of = |words: fn(&PersonRow) -> [String; 2]| {
-        people.iter().find(|it| author.is_one_of(&words(it))).map(|it| it.login.clone())
-    };
-    // An address says more than a name, which anybody may have.
-    of(|it| [it.email.clone(), String::new()])
-        .or_else(|| of(|it| [it.login.clone(), it.name.clone()]))
+    find_author(author, people).map(|it| it.login.clone())
 }

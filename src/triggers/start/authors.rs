@@ -2,9 +2,9 @@
 
 use crate::forge::{self, Sender};
 use crate::pipeline::context::{Author, AuthorPart};
+use crate::runs::people::find_author;
 use crate::source::{Mirror, SourceError};
 use crate::store::StoreError;
-use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
 use crate::triggers::Triggers;
 
@@ -53,22 +53,10 @@ impl Triggers {
         }
         let people = self.store().list_people().await?;
         for author in authors.iter_mut().filter(|it| it.login.is_empty()) {
-            if let Some(person) = find(author, &people) {
+            if let Some(person) = find_author(author, &people) {
                 author.login.clone_from(&person.login);
             }
         }
         Ok(())
     }
-}
-
-/// The person whom a commit or a forge means: by address, or else by login, or else by name.
-fn find<'a>(author: &Author, people: &'a [PersonRow]) -> Option<&'a PersonRow> {
-    let is = |one: &str, other: &str| {
-        let (one, other) = (one.trim().to_lowercase(), other.trim().to_lowercase());
-        !one.is_empty() && one == other
-    };
-    let by = |same: &dyn Fn(&PersonRow) -> bool| people.iter().find(|it| same(it));
-    by(&|it| is(&it.email, &author.email))
-        .or_else(|| by(&|it| is(&it.login, &author.name)))
-        .or_else(|| by(&|it| is(&it.name, &author.name)))
 }

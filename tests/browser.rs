@@ -9,6 +9,8 @@ mod database;
 #[path = "support/docker.rs"]
 #[expect(dead_code, reason = "other tests ask more")]
 mod docker;
+#[path = "support/models.rs"]
+mod models;
 #[path = "support/process.rs"]
 #[expect(dead_code, reason = "other tests ask more")]
 mod started;

@@ -1,11 +1,13 @@
 //! Where a project or a team stands: its trunk, its newest runs, who is in it.
 
+use std::collections::HashMap;
+
 use crate::auth::Verdict;
 use crate::desk::overview::{self, ProjectState};
 use crate::desk::projects::remote::{BrokenTrunk, RemoteState};
 use crate::desk::{projects, teams};
 use crate::http::{App, Problem, Visitor};
-use crate::model::{Role, RunStatus};
+use crate::model::{Role, RunStatus, TeamId};
 use crate::store::access::projects::ProjectRow;
 use crate::store::access::teams::{MemberRow, TeamRow};
 use crate::store::intake::looks::TrunkReading;
@@ -61,6 +63,34 @@ pub struct SeenTeam {
     pub members: Vec<MemberRow>,
     /// Whether the one who looks may change it.
     pub may_change: bool,
+}
+
+/// A team in a list.
+#[derive(Debug)]
+pub struct ListedTeam {
+    /// The team.
+    pub team: TeamRow,
+    /// What the one who looks may do there.
+    pub role: Option<Role>,
+    /// Its projects that are not archived.
+    pub projects: usize,
+}
+
+/// The teams that the caller may see, by name.
+pub async fn teams(app: &App, visitor: &Visitor) -> Result<Vec<ListedTeam>, Problem> {
+    let mut projects: HashMap<TeamId, usize> = HashMap::new();
+    for project in overview::visible(app, visitor).await? {
+        *projects.entry(project.team).or_default() += 1;
+    }
+    let listed = |team: TeamRow| ListedTeam {
+        role: Role::ALL
+            .into_iter()
+            .rfind(|role| visitor.0.judge(&team.id, *role) == Verdict::Allowed),
+        projects: projects.get(&team.id).copied().unwrap_or_default(),
+        team,
+    };
+    let teams = teams::list(app, visitor, Role::Viewer).await?;
+    Ok(teams.into_iter().map(listed).collect())
 }
 
 /// The project `team/name`.

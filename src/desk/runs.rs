@@ -5,7 +5,7 @@ mod order;
 mod seen;
 mod spend;
 
-pub use list::{RunsQuery, filter, list};
+pub use list::{RunsQuery, broken_trunks, filter, list};
 pub use order::{
     CancelOrder, RerunOrder, StartOrder, cancel, rerun, rerun_stages, start, startable,
 };

@@ -296,7 +296,7 @@ impl RunRowView {
             interrupted: is_interrupted,
             created_at: row.created_at,
             finished_at: row.finished_at,
-            started_at: None,
+            started_at: row.started_at,
             undecided: Vec::new(),
         }
     }

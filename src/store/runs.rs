@@ -79,6 +79,8 @@ pub struct RunRow {
     pub lease_until: Timestamp,
     /// When it was asked for.
     pub created_at: Timestamp,
+    /// When its stages could start, the last time; `None` while it waits for that.
+    pub started_at: Option<Timestamp>,
     /// When it ended.
     pub finished_at: Option<Timestamp>,
     /// Whose run it is on a server; empty from a terminal.
@@ -107,6 +109,7 @@ struct Record {
     lease_owner: String,
     lease_until: Timestamp,
     created_at: Timestamp,
+    started_at: Option<Timestamp>,
     finished_at: Option<Timestamp>,
     project: ProjectId,
     cause: String,
@@ -136,6 +139,7 @@ impl TryFrom<Record> for RunRow {
             lease_owner: record.lease_owner,
             lease_until: record.lease_until,
             created_at: record.created_at,
+            started_at: record.started_at,
             finished_at: record.finished_at,
             project: record.project,
             cause: record.cause,

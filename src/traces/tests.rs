@@ -46,6 +46,7 @@ fn row() -> RunRow {
         lease_owner: String::new(),
         lease_until: Timestamp(0),
         created_at: Timestamp(1000),
+        started_at: None,
         finished_at: None,
         project: ProjectId(String::new()),
         cause: String::new(),

@@ -4,6 +4,7 @@ mod project;
 mod strip;
 mod start;
 mod team;
+mod teams;
 
 use axum::Router;
 use axum::routing::get;
@@ -16,6 +17,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/projects/{team}/{name}", get(project::show))
         .route("/live/projects/{team}/{name}", get(project::watch))
         .route("/projects/{team}/{name}/start", get(start::show).post(start::send))
+        .route("/teams", get(teams::show))
         .route("/teams/{team}", get(team::show))
         .route("/live/teams/{team}", get(team::watch))
 }

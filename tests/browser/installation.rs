@@ -14,12 +14,16 @@ use trunkline::store::Store;
 use crate::bench::{block_on, remove_things_of};
 use crate::database::OwnDatabase;
 use crate::docker;
+use crate::models::{PRICES, Provider};
 use crate::node;
 use crate::repository::Repo;
 use crate::started::{Process, trunkline};
 
 /// The password of everybody.
 pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// The file of its gateway.
+const GATEWAY: &str = "gateway.toml";
 
 /// Where rows are kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,6 +36,7 @@ pub(crate) enum Rows {
 pub(crate) struct Installation {
     process: Option<Process>,
     database: Option<OwnDatabase>,
+    models: Provider,
     pub(crate) url: String,
     /// Of the owner; empty until there is one.
     token: String,
@@ -50,8 +55,11 @@ impl Installation {
         };
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("git")).unwrap();
+        let models = Provider::start();
+        std::fs::write(folder.path().join(GATEWAY), models.gateway_file()).unwrap();
+        std::fs::write(folder.path().join("prices.toml"), PRICES).unwrap();
         let (url, token) = (String::new(), String::new());
-        Some(Self { process: None, database, url, token, folder })
+        Some(Self { process: None, database, models, url, token, folder })
     }
 
     /// With the owner ada, and the team shop.
@@ -100,6 +108,8 @@ impl Installation {
         command.current_dir(self.folder.path()).env("TRUNKLINE_EXECUTOR", "docker");
         command.env("TRUNKLINE_REPOSITORIES", self.folder.path().join("git"));
         command.env("TRUNKLINE_DRAIN_SECONDS", "0").env("TRUNKLINE_JOBS", "4");
+        command.env("TRUNKLINE_GATEWAY", self.folder.path().join(GATEWAY));
+        command.env("PROVIDER_KEY", "sk-provider").env("TRUNKLINE_PRIVATE_HOSTS", "127.0.0.1");
         if let Some(database) = &self.database {
             command.env("DATABASE_URL", database.url());
         }

@@ -8,6 +8,7 @@ const CI: &str = include_str!("shop/ci.yml");
 const RELEASE: &str = include_str!("shop/release.yml");
 const SLOW: &str = include_str!("shop/slow.yml");
 const NIGHTLY: &str = include_str!("shop/nightly.yml");
+const EVAL: &str = include_str!("shop/eval.sh");
 const UNIT: &str = include_str!("shop/unit.sh");
 const SCAN: &str = include_str!("shop/scan.sarif");
 
@@ -32,6 +33,7 @@ impl Shop {
                 ("pipelines/slow.yml", SLOW),
                 ("pipelines/nightly.yml", NIGHTLY),
                 ("ci/unit.sh", UNIT),
+                ("ci/eval.sh", EVAL),
                 ("ci/scan.sarif", SCAN),
                 ("metrics.json", "{\"f1\": 0.91, \"cost_usd\": 0.42}\n"),
                 ("prompts/answer.md", "Answer in one sentence.\n"),
@@ -55,6 +57,9 @@ impl Shop {
         );
         it.types("s3cret of all", &["secret", "set", "shop", "MODEL_API_KEY"]);
         it.says(&["project", "hook-secret", "shop/web"]);
+        let limit = ["--team", "shop", "--usd", "0.01", "--window", "month"];
+        it.says(&[&["budget", "set", "month"], &limit[..]].concat());
+        it.says(&["budget", "set", "each-run", "--usd", "2.50", "--scope", "run=*"]);
     }
 
     /// Runs: passed, failed, waiting for people, at work; a release that somebody has let through.
@@ -91,6 +96,8 @@ impl Shop {
         let stages = failed["stages"].as_array().unwrap();
         let failing = stages.iter().find(|it| it["status"] == "failed").unwrap();
         self.facts["failing"] = failing["key"].clone();
+        let traces = self.installation.json(&["traces", "--run", &green]);
+        self.facts["trace"] = traces[0]["trace"].clone();
         for (name, id) in [("green", green), ("red", red), ("waiting", waiting), ("slow", slow)] {
             self.facts[name] = json!(id);
         }

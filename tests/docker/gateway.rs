@@ -1,67 +1,24 @@
 //! Stages that call models: through the gateway of the process that runs them, to a provider on the host.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio_util::sync::CancellationToken;
 use trunkline::model::FailureClass;
-use trunkline::provider::fake::{self, Charged};
 
 use crate::bench::{Bench, place};
 use crate::docker;
+use crate::models::{PRICES, Provider};
 
 /// Asks the model; what is said stays in the log.
 const ASK: &str = r#"wget -q -O answer.json --header "authorization: Bearer $OPENAI_API_KEY" --header "content-type: application/json" --post-data '{"model":"m1","messages":[{"role":"user","content":"Say something."}],"max_tokens":50}' "$OPENAI_BASE_URL/chat/completions""#;
-/// One dollar for a million tokens in, ten for a million out.
-const PRICES: &str = "version = 1\ncurrency = \"USD\"\n[[price]]\nid = \"test\"\nprovider = \"test\"\nmodel = \"m*\"\nper_million = { input = 1, output = 10 }\n";
-
-/// A provider on this machine, in a thread of its own.
-struct Provider {
-    charged: Arc<Charged>,
-    address: String,
-    stop: CancellationToken,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Provider {
-    fn start() -> Self {
-        let (charged, stop) = (Arc::new(Charged::default()), CancellationToken::new());
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let (counted, until) = (charged.clone(), stop.clone());
-        let thread = std::thread::spawn(move || {
-            crate::bench::block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                fake::serve(listener, counted, until).await;
-            });
-        });
-        Self { charged, address, stop, thread: Some(thread) }
-    }
-
-    fn calls(&self) -> u64 {
-        self.charged.calls.load(Ordering::Relaxed)
-    }
-
+trait Benched {
     /// A repository whose stages may call it.
-    fn bench(&self, stages: &str) -> Bench {
-        let file = format!(
-            "prices = [\"prices.toml\"]\n\
-             [[provider]]\nname = \"test\"\ndialect = \"openai\"\nurl = \"{0}\"\nkey_variables = [\"PROVIDER_KEY\"]\n\
-             [[route]]\nmodel = \"m*\"\nto = [{{ provider = \"test\" }}]\n",
-            self.address
-        );
-        let bench = Bench::new().stages(stages);
-        bench.file("trunkline.gateway.toml", &file).file("prices.toml", PRICES)
-    }
+    fn bench(&self, stages: &str) -> Bench;
 }
 
-impl Drop for Provider {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        if let Some(thread) = self.thread.take() {
-            drop(thread.join());
-        }
+impl Benched for Provider {
+    fn bench(&self, stages: &str) -> Bench {
+        let bench = Bench::new().stages(stages);
+        bench.file("trunkline.gateway.toml", &self.gateway_file()).file("prices.toml", PRICES)
     }
 }
 

@@ -5,6 +5,8 @@
 mod bench;
 #[path = "../support/docker.rs"]
 mod docker;
+#[path = "../support/models.rs"]
+mod models;
 #[path = "../support/large.rs"]
 mod large;
 #[path = "../support/witness.rs"]

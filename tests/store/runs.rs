@@ -17,6 +17,7 @@ on_each_database![
     the_number_of_a_deleted_run_is_not_given_again,
     runs_are_listed_newest_first_and_by_page,
     every_filter_narrows_the_list,
+    a_revision_is_named_by_its_first_letters,
     runs_of_a_teams_projects_are_one_list,
     runs_of_very_many_projects_are_one_list_too,
     the_newest_run_of_each_trunk_is_listed,
@@ -47,6 +48,7 @@ async fn a_new_run_is_found_by_id_and_by_number(store: Store, _: &Database) {
         lease_owner: String::new(),
         lease_until: Timestamp(0),
         created_at: Timestamp(1007),
+        started_at: None,
         finished_at: None,
         project: new.project,
         cause: new.cause,
@@ -149,6 +151,30 @@ async fn every_filter_narrows_the_list(store: Store, _: &Database) {
     assert_eq!(list(&store, filter.clone()).await, [run_id(3), run_id(1)]);
     let filter = RunFilter { repository: repository.repository, ..filter };
     assert_eq!(list(&store, filter).await, [run_id(1)]);
+}
+
+async fn a_revision_is_named_by_its_first_letters(store: Store, _: &Database) {
+    let team = insert_team(&store, "shop").await;
+    let web = insert_project(&store, &team, "web").await;
+    let (one, other) = ("abcd1".repeat(8), "abcd2".repeat(8));
+    for (n, revision) in [(1, &one), (2, &other), (3, &one)] {
+        let run = NewRun { revision: revision.clone(), project: web.clone(), ..new_run(n) };
+        store.insert_run(&run).await.unwrap();
+    }
+    let of = |revision: &str, project: Option<&ProjectId>| RunFilter {
+        revision: Some(revision.to_owned()),
+        project: project.cloned(),
+        limit: 10,
+        ..RunFilter::default()
+    };
+    for project in [None, Some(&web)] {
+        assert_eq!(list(&store, of("abcd", project)).await, [run_id(3), run_id(2), run_id(1)]);
+        assert_eq!(list(&store, of("ABCD1", project)).await, [run_id(3), run_id(1)]);
+        assert_eq!(list(&store, of(&other, project)).await, [run_id(2)]);
+        for nothing in ["abc", "abcd3", "abcd%", "", "bcd1a"] {
+            assert_eq!(list(&store, of(nothing, project)).await, [], "{nothing}");
+        }
+    }
 }
 
 async fn runs_of_a_teams_projects_are_one_list(store: Store, _: &Database) {

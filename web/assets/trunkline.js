@@ -182,6 +182,17 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+// What makes something that is shown once is sent once: the answer to a second press would replace the first.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || !form.elements.once) return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+});
+
 // A filter that is chosen is applied.
 document.addEventListener("change", (event) => {
   if (event.target.closest("form[data-apply]")) event.target.form.requestSubmit();

@@ -42,7 +42,7 @@ pub struct RunsArgs {
     /// Only runs that this event started: `push`, `pull_request`, `schedule` or `manual`
     #[arg(long, value_name = "EVENT", value_parser = event)]
     pub event: Option<String>,
-    /// Only runs of this commit (its whole id)
+    /// Only runs of this commit (its id, or 4 or more of its first letters)
     #[arg(long, value_name = "COMMIT")]
     pub revision: Option<String>,
     /// Only runs that stand so (repeatable): queued, running, waiting, cancelling, passed, failed, cancelled

@@ -1,10 +1,15 @@
 //! Lists of runs, by filters that can be combined.
 
-use crate::desk::{projects, teams};
+use crate::desk::projects::remote::BrokenTrunk;
+use crate::desk::{overview, projects, teams};
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, TeamId};
 use crate::pipeline::EVENTS;
+use crate::store::access::projects::ProjectRow;
 use crate::store::runs::{RunFilter, RunRow};
+
+/// Trunks that are told.
+const BROKEN_MAX: usize = 5;
 
 /// Which runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
@@ -20,7 +25,7 @@ pub struct RunsQuery {
     pub branch: Option<String>,
     /// Only this event: `push`, `pull_request`, `schedule` or `manual`.
     pub event: Option<String>,
-    /// Only this commit.
+    /// Only this commit: its id, or the first 4 or more letters of it.
     pub revision: Option<String>,
     /// Only these statuses, separated by commas.
     pub status: Option<String>,
@@ -39,6 +44,31 @@ pub async fn list(
     let before = page.cursor.map(RunId);
     let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
     Ok(Page::new(rows, limit, |it| it.id.0.clone()))
+}
+
+/// What a list of runs cannot show: trunks among its projects whose newest push could not be read, a bounded
+/// number of them. Filters by anything but team and project ask for other things.
+pub async fn broken_trunks(
+    app: &App,
+    visitor: &Visitor,
+    query: &RunsQuery,
+) -> Result<Vec<(ProjectRow, BrokenTrunk)>, Problem> {
+    let is_told = RunsQuery { project: None, team: None, ..query.clone() } == RunsQuery::default();
+    if !is_told {
+        return Ok(Vec::new());
+    }
+    let mut projects = overview::visible(app, visitor).await?;
+    projects.retain(|it| {
+        query.project.as_ref().is_none_or(|slug| it.slug() == *slug)
+            && query.team.as_ref().is_none_or(|team| it.team_name == *team)
+    });
+    let ids: Vec<_> = projects.iter().map(|it| it.id.clone()).collect();
+    let looks = app.store.list_looks(&ids).await?;
+    let broken = projects.into_iter().filter_map(|project| {
+        let look = looks.iter().find(|it| it.project == project.id)?;
+        Some((project, BrokenTrunk::of(look)?))
+    });
+    Ok(broken.take(BROKEN_MAX).collect())
 }
 
 /// What the caller asks for, of what they may see.

@@ -10,6 +10,13 @@ use crate::store::{Store, StoreError, with_db};
 /// is looked for soon, and the list is read from its new end.
 const PROJECTS_MERGED: usize = 64;
 
+/// Letters of a revision that name it at least.
+const REVISION_LETTERS_MIN: usize = 4;
+/// Those of a whole one, by SHA-1.
+const SHA1_LETTERS: usize = 40;
+/// Revisions with the same first letters that are looked for.
+const REVISIONS_MAX: i64 = 20;
+
 /// Which runs to list.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -25,7 +32,7 @@ pub struct RunFilter {
     pub branch: Option<String>,
     /// Only this event.
     pub event: Option<String>,
-    /// Only this revision.
+    /// Only this revision: all of it, or its first letters (4 at least).
     pub revision: Option<String>,
     /// Only these statuses; all when empty.
     pub statuses: Vec<RunStatus>,
@@ -48,14 +55,20 @@ macro_rules! push_equals {
 
 /// Adds the conditions that do not depend on the project. A macro, as the type of the builder differs by database.
 macro_rules! push_conditions {
-    ($sql:ident, $filter:ident) => {
+    ($sql:ident, $filter:ident, $revisions:ident) => {
         push_equals!($sql, {
             pipeline: $filter.pipeline,
             repository: $filter.repository,
             branch: $filter.branch,
             event: $filter.event,
-            revision: $filter.revision,
         });
+        if let Some(revisions) = $revisions {
+            let mut list = $sql.push(" AND revision IN (").separated(", ");
+            for revision in revisions {
+                list.push_bind(revision);
+            }
+            $sql.push(")");
+        }
         if let Some(prefix) = &$filter.id_prefix {
             let length = i32::try_from(prefix.len()).unwrap_or(i32::MAX);
             $sql.push(" AND substr(id, 1, ").push_bind(length);
@@ -78,15 +91,41 @@ macro_rules! push_conditions {
 impl Store {
     /// Runs, newest first.
     pub async fn list_runs(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+        let revisions = match &filter.revision {
+            Some(wanted) => Some(self.revisions_of(wanted).await?),
+            None => None,
+        };
+        let revisions = revisions.as_deref();
+        if revisions.is_some_and(<[_]>::is_empty) {
+            return Ok(Vec::new());
+        }
         let projects = match (&filter.project, &filter.teams) {
-            (None, None) => return self.list_runs_anywhere(filter).await,
+            (None, None) => return self.list_runs_anywhere(filter, revisions).await,
             (Some(project), None) => vec![project.clone()],
             (wanted, Some(teams)) => self.projects_of(teams, wanted.as_ref()).await?,
         };
         if projects.len() > PROJECTS_MERGED {
-            return self.list_runs_anywhere(filter).await;
+            return self.list_runs_anywhere(filter, revisions).await;
         }
-        self.list_runs_of(&projects, filter).await
+        self.list_runs_of(&projects, filter, revisions).await
+    }
+
+    /// Revisions that begin so, a bounded number of them; what is no beginning of one stands for itself.
+    async fn revisions_of(&self, wanted: &str) -> Result<Vec<String>, StoreError> {
+        // Letters of a commit's id come before `g` in every collation.
+        const SQL: &str = "
+            SELECT DISTINCT revision FROM runs WHERE revision >= $1 AND revision < $2
+            ORDER BY revision LIMIT $3";
+        let begin = wanted.to_ascii_lowercase();
+        let is_begin = (REVISION_LETTERS_MIN..SHA1_LETTERS).contains(&begin.len())
+            && begin.bytes().all(|it| it.is_ascii_hexdigit());
+        if !is_begin {
+            return Ok(vec![begin]);
+        }
+        let end = format!("{begin}g");
+        Ok(with_db!(self, db => {
+            sqlx::query_scalar(SQL).bind(&begin).bind(&end).bind(REVISIONS_MAX).fetch_all(db).await?
+        }))
     }
 
     /// How the trunks of these projects stand: of each pipeline the newest run on it by a push, and the newest
@@ -129,7 +168,11 @@ impl Store {
 
     /// From the new end of the table on, or by the index that the database finds best.
     #[expect(clippy::cognitive_complexity, reason = "the body is there twice, once a database")]
-    async fn list_runs_anywhere(&self, filter: &RunFilter) -> Result<Vec<RunRow>, StoreError> {
+    async fn list_runs_anywhere(
+        &self,
+        filter: &RunFilter,
+        revisions: Option<&[String]>,
+    ) -> Result<Vec<RunRow>, StoreError> {
         let records: Vec<Record> = with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT * FROM runs WHERE true");
             push_equals!(sql, { project: filter.project });
@@ -140,7 +183,7 @@ impl Store {
                 }
                 sql.push("))");
             }
-            push_conditions!(sql, filter);
+            push_conditions!(sql, filter, revisions);
             sql.build_query_as().fetch_all(db).await?
         });
         records.into_iter().map(RunRow::try_from).collect()
@@ -152,6 +195,7 @@ impl Store {
         &self,
         projects: &[ProjectId],
         filter: &RunFilter,
+        revisions: Option<&[String]>,
     ) -> Result<Vec<RunRow>, StoreError> {
         if projects.is_empty() {
             return Ok(Vec::new());
@@ -161,7 +205,7 @@ impl Store {
             for (place, project) in projects.iter().enumerate() {
                 sql.push(if place == 0 { "" } else { " UNION ALL " });
                 sql.push("SELECT * FROM (SELECT * FROM runs WHERE project = ").push_bind(project);
-                push_conditions!(sql, filter);
+                push_conditions!(sql, filter, revisions);
                 sql.push(format!(") AS p{place}"));
             }
             sql.push(") AS newest ORDER BY id DESC LIMIT ").push_bind(i64::from(filter.limit));

@@ -4,19 +4,22 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 
-use crate::approvals::ChangeAuthor;
+use crate::approvals::{ChangeAuthor, MetricChange};
 use crate::desk::approvals::{self, Answer, SeenApproval};
 use crate::http::{App, Path, Problem, Visitor};
 use crate::model::StageStatus;
 use crate::source::LineKind;
 use crate::ui::form::{Posted, encoded, onward};
 use crate::ui::live::{self, Part, Render};
+use crate::ui::reports::chart::Unit;
 use crate::ui::runs::Spend;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
 /// Files of one part that are named.
 const FILES_MAX: usize = 200;
+/// Metrics that are shown.
+const METRICS_MAX: usize = 200;
 /// Authors that are named.
 const AUTHORS_MAX: usize = 20;
 
@@ -39,7 +42,45 @@ struct AnswersPart<'a> {
     seen: &'a SeenApproval,
 }
 
+/// A metric then and now, as people read it.
+struct MetricLine<'a> {
+    stage: &'a str,
+    metric: &'a str,
+    before: String,
+    now: String,
+    /// By how much, where both are known: `+12 %`, or what was added to nothing.
+    change: String,
+}
+
+impl<'a> MetricLine<'a> {
+    fn of(it: &'a MetricChange) -> Self {
+        let unit = Unit::of(&it.metric);
+        let text = |it: Option<f64>| it.map_or_else(|| "–".to_owned(), |it| unit.text(it));
+        let change = match (it.before, it.now) {
+            (Some(before), Some(now)) => difference(unit, before, now),
+            (None, Some(_)) => "new".to_owned(),
+            (Some(_), None) => "not published".to_owned(),
+            (None, None) => String::new(),
+        };
+        let (before, now) = (text(it.before), text(it.now));
+        Self { stage: &it.stage, metric: &it.metric, before, now, change }
+    }
+}
+
+fn difference(unit: Unit, before: f64, now: f64) -> String {
+    let sign = if now < before { "−" } else { "+" };
+    let by = (now - before).abs();
+    if before == 0.0 {
+        return format!("{sign}{}", unit.text(by));
+    }
+    format!("{sign}{}", Unit::Share.text(by / before.abs()))
+}
+
 impl SeenApproval {
+    fn metrics(&self) -> Vec<MetricLine<'_>> {
+        self.shown.metrics.iter().take(METRICS_MAX).map(MetricLine::of).collect()
+    }
+
     /// Who may say yes, in words.
     fn asked(&self) -> String {
         let asked = &self.shown.asked;

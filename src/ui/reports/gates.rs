@@ -36,7 +36,7 @@ pub(super) fn of_run(view: &RunView, trends: &[GateTrend]) -> Vec<SeenGate> {
 }
 
 fn seen_gate(key: &str, gate: &GateView, trend: Option<&GateTrend>) -> SeenGate {
-    let unit = unit_of(&gate.metric);
+    let unit = Unit::of(&gate.metric);
     let text = |it: Option<f64>| it.map(|it| unit.text(it));
     SeenGate {
         stage_key: key.to_owned(),
@@ -52,7 +52,7 @@ fn seen_gate(key: &str, gate: &GateView, trend: Option<&GateTrend>) -> SeenGate 
 fn spark_of(trend: &GateTrend) -> String {
     let values: Vec<_> = trend.points.iter().map(|it| it.value).collect();
     let threshold = trend.points.iter().rev().find_map(|it| it.threshold);
-    let unit = unit_of(&trend.metric);
+    let unit = Unit::of(&trend.metric);
     let known = || values.iter().flatten().copied();
     let low = unit.text(known().fold(f64::INFINITY, f64::min));
     let high = unit.text(known().fold(f64::NEG_INFINITY, f64::max));
@@ -82,21 +82,10 @@ pub(super) fn chart(trend: &GateTrend, place: usize) -> Chart {
         title: format!("{}: {} {}", trend.stage_key, trend.metric, trend.comparison),
         summary: format!("{runs} runs, {missed} of them missed the gate"),
         kind: Kind::Detail,
-        unit: unit_of(&trend.metric),
+        unit: Unit::of(&trend.metric),
         over: "Run".to_owned(),
         labels: trend.points.iter().map(|it| format!("#{}", it.number)).collect(),
         series,
         threshold: newest.filter(|_| is_constant).map(|it| ("threshold".to_owned(), it)),
-    }
-}
-
-/// What a metric counts, as its name says.
-fn unit_of(metric: &str) -> Unit {
-    if metric.ends_with("_ms") {
-        Unit::Time
-    } else if metric.ends_with("_usd") {
-        Unit::Usd
-    } else {
-        Unit::Number
     }
 }

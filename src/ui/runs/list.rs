@@ -5,11 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::encoded;
-use crate::desk::projects;
+use crate::desk::projects::remote::BrokenTrunk;
 use crate::desk::runs::{self, RunsQuery};
+use crate::desk::{overview, projects, teams};
 use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
+use crate::model::Role;
 use crate::pipeline::EVENTS;
 use crate::store::access::projects::ProjectRow;
+use crate::store::access::teams::TeamRow;
 use crate::store::runs::RunRow;
 use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::places::path_of;
@@ -26,6 +29,9 @@ const CHOICES: [(&str, &str); 6] = [
     ("cancelled", "Cancelled"),
 ];
 
+/// Projects that are offered.
+const PROJECTS_MAX: usize = 200;
+
 #[derive(Template)]
 #[template(path = "runs/list.html")]
 struct ListPage {
@@ -38,6 +44,9 @@ struct ListPage {
     /// The list itself.
     list: String,
     choices: Vec<Choice>,
+    /// What one can choose from.
+    teams: Vec<TeamRow>,
+    projects: Vec<String>,
     /// Path and query of what keeps the page true.
     live: String,
 }
@@ -54,6 +63,8 @@ struct Choice {
 struct ListPart<'a> {
     words: Words,
     rows: &'a [RunRow],
+    /// Trunks whose newest push could not be read, on the first page.
+    broken: Vec<(ProjectRow, BrokenTrunk)>,
     /// Whether anything is left out by a filter.
     is_filtered: bool,
     /// Whether it begins with the newest.
@@ -67,6 +78,10 @@ struct ListPart<'a> {
 impl ListPage {
     fn is_event(&self, event: &str) -> bool {
         self.query.event.as_deref() == Some(event)
+    }
+
+    fn is_team(&self, team: &str) -> bool {
+        self.query.team.as_deref() == Some(team)
     }
 }
 
@@ -84,6 +99,8 @@ pub(super) async fn show(
         None => None,
     };
     let title = project.as_ref().map_or_else(String::new, |it| format!(" of {}", it.slug()));
+    let teams = teams::list(&app, &visit.visitor, Role::Viewer).await?;
+    let projects = overview::visible(&app, &visit.visitor).await?;
     let choices = CHOICES.into_iter().map(|(status, name)| {
         let with = RunsQuery { status: some(status), ..query.clone() };
         let is_chosen = query.status.as_deref().unwrap_or_default() == status;
@@ -96,6 +113,8 @@ pub(super) async fn show(
         tab: "runs",
         list,
         choices: choices.collect(),
+        teams,
+        projects: projects.iter().take(PROJECTS_MAX).map(ProjectRow::slug).collect(),
         live: address("/live/runs", &query, cursor),
         query,
     })
@@ -129,9 +148,12 @@ async fn render(
     let is_first = page_query.cursor.is_none();
     let found = runs::list(app, visitor, query.clone(), page_query.clone()).await?;
     let Page { items, next } = found;
+    let broken =
+        if is_first { runs::broken_trunks(app, visitor, query).await? } else { Vec::new() };
     part(&ListPart {
         words: Words::at(app.now()),
         rows: &items,
+        broken,
         is_filtered: *query != RunsQuery::default(),
         is_first,
         first: address("/runs", query, None),

@@ -157,8 +157,8 @@ async fn parts(
     let rows = table::rows(seen, &path, critical);
     Ok(vec![
         Part { id: "head", html: head(app, seen, &path).await? },
-        Part { id: "trouble", html: part(&TroublePart { words, trouble })? },
         Part { id: "actions", html: part(&actions(app, seen, &path))? },
+        Part { id: "trouble", html: part(&TroublePart { words, trouble })? },
         Part { id: "graph", html: part(&GraphPart { words, graph: &graph })? },
         Part { id: "stages", html: part(&StagesPart { words, rows })? },
     ])

@@ -1,5 +1,6 @@
 //! Moments, spans, statuses and sentences as pages show them.
 
+mod agents;
 mod prose;
 
 use std::fmt::Write as _;
@@ -8,6 +9,7 @@ use askama::filters::Safe;
 use chrono::DateTime;
 
 use crate::model::{Digest, Milliseconds, Timestamp};
+use crate::store::runs::RunRow;
 
 const SECOND: u64 = 1000;
 const MINUTE: u64 = 60 * SECOND;
@@ -90,6 +92,15 @@ impl Words {
         }
     }
 
+    /// How long a run has worked. Before its first stage could start it says that it waits, and for how long.
+    pub(in crate::ui) fn ran(self, run: &RunRow) -> Safe<String> {
+        match (run.started_at, run.finished_at) {
+            (Some(started_at), finished_at) => self.took(started_at, finished_at),
+            (None, None) => Safe(format!("waits {}", self.since(run.created_at))),
+            (None, Some(_)) => Safe("not begun".to_owned()),
+        }
+    }
+
     /// How long something has gone on that has no end yet.
     pub(in crate::ui) fn since(self, started_at: impl Value<Timestamp>) -> Safe<String> {
         let started_at = started_at.value();
@@ -121,6 +132,11 @@ impl Words {
     /// A text that is ours or somebody else's: what stands between backticks is code.
     pub(in crate::ui) fn prose(self, text: impl AsRef<str>) -> Safe<String> {
         Safe(prose::html(text.as_ref()))
+    }
+
+    /// A program by what it says of itself: `Firefox on Linux`.
+    pub(in crate::ui) fn browser(self, agent: &str) -> String {
+        agents::browser(agent)
     }
 
     /// The beginning of a commit id.

@@ -42,4 +42,11 @@ await journey(async (open) => {
   await go(page, `/runs/${run}/stages/leak`);
   await page.locator("main").getByText("the key is ***.").first().waitFor();
   expectEqual(answers, [], "answers with the value");
+
+  // Who presses twice sees what was made all the same.
+  await go(page, "/account/tokens");
+  await page.fill("input[name=name]", "pressed twice");
+  await page.getByRole("button", { name: "Make the token" }).dblclick();
+  await page.locator("#once").waitFor();
+  expect((await page.inputValue("#once")).length > 20, "no token is shown");
 });

@@ -26,6 +26,23 @@ async fn people_see_who_they_are() {
 }
 
 #[tokio::test]
+async fn people_see_the_teams_that_they_are_in() {
+    let server = bob().await;
+    server.team("hidden").await;
+    server.person("eve", false).await;
+    let page = Browser::of(&server, "bob").await.get("/teams").await;
+    check_page(&page);
+    for wanted in ["href=\"/teams/shop\"", "0 projects", ">developer</span>"] {
+        assert!(page.text.contains(wanted), "{page:?}");
+    }
+    assert!(!page.text.contains("teams/hidden") && !page.text.contains("New team"), "{page:?}");
+    let page = Browser::of(&server, "ada").await.get("/teams").await;
+    assert!(page.text.contains("teams/hidden") && page.text.contains("New team"), "{page:?}");
+    let page = Browser::of(&server, "eve").await.get("/teams").await;
+    assert!(page.text.contains("You are in no team."), "{page:?}");
+}
+
+#[tokio::test]
 async fn a_token_is_shown_once_and_is_good_until_it_is_revoked() {
     let server = bob().await;
     let bob = Browser::of(&server, "bob").await;

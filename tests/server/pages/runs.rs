@@ -186,12 +186,15 @@ async fn lists_keep_their_filters_in_the_address() {
     let (scene, id) = failed().await;
     let browser = Browser::of(&scene.server, "viewer").await;
     let link = format!("href=\"/runs/{id}\"");
+    let head = scene.remote.head();
     for fits in [
         "",
         "?project=shop%2Fweb&team=&pipeline=&branch=",
         "?team=shop",
         "?pipeline=ci&branch=main&event=manual",
         "?status=failed,cancelled",
+        &format!("?revision={}", &head[..7]),
+        &format!("?project=shop/web&revision={}", head.to_uppercase()),
     ] {
         let page = read(&browser, &format!("/runs{fits}")).await;
         assert!(page.contains(&link), "{fits}: {page}");
@@ -201,6 +204,8 @@ async fn lists_keep_their_filters_in_the_address() {
         "?branch=none",
         "?event=push",
         "?status=passed",
+        &format!("?revision={}", &head[..3]),
+        "?revision=0000000",
         "?cursor=00000000000000000000000000",
     ] {
         let page = read(&browser, &format!("/runs{other}")).await;
@@ -271,7 +276,7 @@ async fn a_page_that_is_open_is_told_what_somebody_else_does() {
     while parts.len() < 5 {
         parts.push(stream.next().await.unwrap().data["id"].as_str().unwrap().to_owned());
     }
-    assert_eq!(parts, ["head", "trouble", "actions", "graph", "stages"]);
+    assert_eq!(parts, ["head", "actions", "trouble", "graph", "stages"]);
     let developer = Browser::of(&scene.server, "developer").await;
     let sent = developer.post(&format!("/runs/{id}/rerun"), &[("scope", "failed")]).await;
     assert_eq!(sent.status, 303, "{sent:?}");

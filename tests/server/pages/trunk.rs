@@ -61,6 +61,16 @@ async fn a_push_that_cannot_be_read_is_told_of_until_one_can() {
     }
     assert!(browser.get("/").await.text.contains("the newest push could not be read"));
     assert!(browser.get("/teams/shop").await.text.contains("the newest push could not be read"));
+    let started_nothing = "of <a href=\"/projects/shop/web\">shop/web</a> started nothing";
+    for (list, is_told) in [
+        ("/runs", true),
+        ("/runs?project=shop/web&team=shop", true),
+        ("/runs?status=passed", false),
+        ("/runs?cursor=zz", false),
+    ] {
+        let page = browser.get(list).await.text;
+        assert_eq!(page.contains(started_nothing), is_told, "{list}: {page}");
+    }
 
     let is_red = |it: &str| it.contains("s-failed") && it.contains(MISTAKE);
     let page = wait_for(&browser, HOOKS, is_red).await;

@@ -73,6 +73,12 @@ pub(super) struct TokenForm {
 }
 
 impl TokenForm {
+    /// What it has when nobody has filled it in: the least that is of use.
+    fn fresh() -> Self {
+        let scopes = vec![Role::Viewer.as_str().to_owned()];
+        Self { days: "90".to_owned(), scopes, ..Self::default() }
+    }
+
     /// Whether a field had this word.
     fn has(&self, word: &str) -> bool {
         self.scopes.iter().any(|it| it == word)
@@ -113,8 +119,7 @@ pub(super) async fn show(
     visit: Visit,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let form = TokenForm { days: "90".to_owned(), ..TokenForm::default() };
-    page(&new_page(&app, &visit, (query, form)).await?)
+    page(&new_page(&app, &visit, (query, TokenForm::fresh())).await?)
 }
 
 fn wanted(form: &TokenForm) -> Result<WantedToken, Problem> {
@@ -145,8 +150,7 @@ pub(super) async fn create(
     let query = PageQuery::default();
     match made {
         Ok(made) => {
-            let form = TokenForm { days: "90".to_owned(), ..TokenForm::default() };
-            let shown = new_page(&app, &visit, (query, form)).await?;
+            let shown = new_page(&app, &visit, (query, TokenForm::fresh())).await?;
             let subject = axum::Extension(Subject(made.name.clone()));
             let answer = page(&TokensPage { made: Some(made), ..shown })?;
             Ok((subject, answer).into_response())

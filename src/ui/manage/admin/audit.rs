@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveTime};
+use serde_json::Value;
 
 use crate::desk::server::audit::{self, AuditQuery};
 use crate::http::{App, Page, PageQuery, Problem, Query};
@@ -43,9 +44,42 @@ impl AuditPage {
         row.actor.strip_prefix("person:").unwrap_or(&row.actor)
     }
 
+    /// Each thing that was noted, by its name.
     #[expect(clippy::unused_self, reason = "templates call it so")]
-    fn details<'a>(&self, row: &'a AuditRow) -> &'a str {
-        if row.detail == "{}" { "" } else { &row.detail }
+    fn details(&self, row: &AuditRow) -> Vec<(String, String)> {
+        let mut told = Vec::new();
+        match serde_json::from_str(&row.detail) {
+            Ok(noted) => tell("", &noted, &mut told),
+            Err(_) => told.push((String::new(), row.detail.clone())),
+        }
+        told
+    }
+}
+
+/// What a value says, by the names that lead to it; what is empty says nothing.
+fn tell(name: &str, value: &Value, told: &mut Vec<(String, String)>) {
+    let text = match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                let field = field.replace('_', " ");
+                let name = if name.is_empty() { field } else { format!("{name}, {field}") };
+                tell(&name, value, told);
+            }
+            return;
+        }
+        Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
+        value => plain(value),
+    };
+    if !text.is_empty() {
+        told.push((name.to_owned(), text));
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 
@@ -146,4 +180,22 @@ pub(super) async fn show(
     let teams = app.store.list_teams().await?;
     let shell = place.shell(&visit, Section::Server);
     page(&AuditPage { shell, words: visit.words(), place, filter, teams, found, export })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_is_told_by_name() {
+        let noted = serde_json::json!({
+            "proof": "session", "shared_with": ["a", "b"], "rules": { "events": ["push"], "images": [] },
+            "count": 2, "note": "", "nothing": null,
+        });
+        let mut told = Vec::new();
+        tell("", &noted, &mut told);
+        let words: Vec<_> = told.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        let wanted = ["count: 2", "proof: session", "rules, events: push", "shared with: a, b"];
+        assert_eq!(words, wanted);
+    }
 }

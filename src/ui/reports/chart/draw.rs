@@ -96,7 +96,7 @@ impl Frame<'_> {
         for tick in &self.axis.ticks {
             let y = self.y(*tick);
             let _ = write!(html, "<path d=\"M{LEFT} {y:.1}H{:.1}\"/>", WIDTH - RIGHT);
-            let text = escaped(&self.chart.unit.text(*tick));
+            let text = escaped(&self.chart.unit.short(*tick));
             let _ = write!(
                 html,
                 "<text x=\"{:.1}\" y=\"{y:.1}\" dy=\".32em\" text-anchor=\"end\">{text}</text>",

@@ -27,6 +27,17 @@ pub(in crate::ui) enum Unit {
 }
 
 impl Unit {
+    /// What a metric counts, as its name says.
+    pub(in crate::ui) fn of(metric: &str) -> Self {
+        if metric.ends_with("_ms") {
+            Self::Time
+        } else if metric.ends_with("_usd") {
+            Self::Usd
+        } else {
+            Self::Number
+        }
+    }
+
     /// A number as people read it.
     pub(in crate::ui) fn text(self, value: f64) -> String {
         match self {
@@ -34,6 +45,23 @@ impl Unit {
             Self::Share => format!("{} %", rounded(value * 100.0)),
             Self::Usd => format!("{} USD", rounded(value)),
             Self::Count | Self::Number => rounded(value),
+        }
+    }
+
+    /// The same where there is little room: `$12.5k`, `3M`.
+    pub(super) fn short(self, value: f64) -> String {
+        let scaled = |value: f64| match value.abs() {
+            it if it < 10e3 => rounded(value),
+            it if it < 1e6 => format!("{}k", rounded(value / 1e3)),
+            it if it < 1e9 => format!("{}M", rounded(value / 1e6)),
+            it if it < 1e12 => format!("{}G", rounded(value / 1e9)),
+            _ => format!("{value:.0e}"),
+        };
+        match self {
+            Self::Usd if value < 0.0 => format!("−${}", scaled(-value)),
+            Self::Usd => format!("${}", scaled(value)),
+            Self::Count | Self::Number => scaled(value),
+            Self::Time | Self::Share => self.text(value),
         }
     }
 

@@ -17,6 +17,8 @@ const NAMED_MAX: usize = 5;
 /// Inputs that are shown, and letters of each.
 const INPUTS_MAX: usize = 20;
 const INPUT_CHARS_MAX: usize = 200;
+/// How metrics begin that the gateway has published.
+const GATEWAYS: &str = "llm_";
 
 impl SeenRun {
     /// The list of runs of its branch.
@@ -123,7 +125,9 @@ pub(super) fn money(view: &RunView) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
     for stage in &view.stages {
         let metrics = stage.outcome().map(|it| &it.metrics).into_iter().flatten();
-        for (name, value) in metrics.filter(|(name, _)| is_money(name)) {
+        // What the gateway has counted is told with the calls.
+        let told = |name: &str| is_money(name) && !name.starts_with(GATEWAYS);
+        for (name, value) in metrics.filter(|(name, _)| told(name)) {
             found.push((stage.key.clone(), name.clone(), dollars(*value)));
         }
     }

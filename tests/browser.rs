@@ -9,6 +9,7 @@ mod database;
 #[path = "support/docker.rs"]
 #[expect(dead_code, reason = "other tests ask more")]
 mod docker;
+#[expect(dead_code, reason = "other tests ask more")]
 #[path = "support/models.rs"]
 mod models;
 #[path = "support/process.rs"]

@@ -36,7 +36,7 @@ pub(crate) enum Rows {
 pub(crate) struct Installation {
     process: Option<Process>,
     database: Option<OwnDatabase>,
-    models: Provider,
+    _models: Provider,
     pub(crate) url: String,
     /// Of the owner; empty until there is one.
     token: String,
@@ -59,7 +59,7 @@ impl Installation {
         std::fs::write(folder.path().join(GATEWAY), models.gateway_file()).unwrap();
         std::fs::write(folder.path().join("prices.toml"), PRICES).unwrap();
         let (url, token) = (String::new(), String::new());
-        Some(Self { process: None, database, models, url, token, folder })
+        Some(Self { process: None, database, _models: models, url, token, folder })
     }
 
     /// With the owner ada, and the team shop.

@@ -55,6 +55,9 @@ pub struct PrepareSpec {
 pub trait Door: fmt::Debug + Send + Sync {
     /// Listens on the address that this machine has on their network. They know it as [`DOOR_NAME`].
     fn open(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>>;
+
+    /// The port that is listened on, the same at each address.
+    fn port(&self) -> u16;
 }
 
 /// By what name containers know this machine.

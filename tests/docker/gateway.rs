@@ -190,6 +190,87 @@ fn each_network_reaches_what_it_may_and_a_stage_keeps_its_own_variables() {
 }
 
 #[test]
+fn what_else_listens_on_this_machine_is_reached_from_no_shut_network() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let own = Own::start();
+    let bridge = docker(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]);
+    // The first address of a network is that of its bridge.
+    let reach = format!(
+        "me=$(hostname -i | cut -d' ' -f1); for it in ${{me%.*}}.1 {bridge}; do timeout 3 wget -q -O- http://$it:{}/ && echo reached $it; done",
+        own.port
+    );
+    let service = "{ image: 'busybox:stable', command: [sh, -c, 'echo served >/tmp/index.html; httpd -f -p 80 -h /tmp'], ready: { http: { port: 80, path: / } } }";
+    let bench = provider.bench(&format!(
+        "  full:
+    network: full
+    run: |
+      {reach}; true
+  gateway:
+    network: gateway
+    run: |
+      {reach}; {ASK}
+  served:
+    network: none
+    services: {{ box: {service} }}
+    run: |
+      {reach}; wget -q -O- http://box/
+  both:
+    network: gateway
+    services: {{ box: {service} }}
+    run: |
+      {reach}; wget -q -O- http://box/ && {ASK}
+"
+    ));
+    bench.run(&SECRET).expect_code(0);
+    assert_eq!(bench.story(), "full: passed\ngateway: passed\nserved: passed\nboth: passed");
+    assert!(bench.log("full").contains("reached"), "nobody listens: {}", bench.log("full"));
+    for stage in ["gateway", "served", "both"] {
+        assert!(!bench.log(stage).contains("reached"), "{stage}: {}", bench.log(stage));
+    }
+    assert!(bench.log("both").contains("served"), "{}", bench.log("both"));
+    assert_eq!(provider.calls(), 2);
+    let left = docker::things_of(&bench.instance());
+    assert!(left.is_empty(), "{left:?}");
+}
+
+/// Something that listens on every address of this machine.
+struct Own {
+    port: u16,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl Own {
+    fn start() -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = std::sync::Arc::<std::sync::atomic::AtomicBool>::default();
+        let is_over = stop.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if is_over.load(Ordering::Relaxed) {
+                    return;
+                }
+                let mut stream = stream.unwrap();
+                let _asked = stream.read(&mut [0; 1024]);
+                let _told = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nours\n");
+            }
+        });
+        Self { port, stop }
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        drop(std::net::TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+#[test]
 fn a_container_that_outlives_the_engine_goes_on_calling() {
     if !docker::is_here() {
         return;

@@ -1,7 +1,6 @@
 //! The configuration of containers, and finding or creating them by name.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::path::Path;
 
 use bollard::errors::Error;
@@ -14,6 +13,7 @@ use bollard::query_parameters::{CreateContainerOptions, RemoveContainerOptions};
 
 use crate::executor::control::AttemptFolder;
 use crate::executor::docker::follow::read_time;
+use crate::executor::docker::network::Way;
 use crate::executor::docker::{DockerExecutor, fault, names};
 use crate::executor::layout::Workspace;
 use crate::executor::overlay::Layers;
@@ -49,8 +49,8 @@ pub(super) struct Shape<'a> {
     /// Layers of an overlay workspace.
     pub(super) layers: Option<&'a Layers>,
     pub(super) default_pids: u32,
-    /// The address that this machine has on the attempt's network, if it is to know it.
-    pub(super) engine: Option<IpAddr>,
+    /// How it reaches the gateway.
+    pub(super) way: Way,
 }
 
 impl Shape<'_> {
@@ -96,7 +96,8 @@ impl Shape<'_> {
             host_config: Some(HostConfig {
                 mounts: Some(mounts),
                 network_mode: Some(super::network::mode(spec, self.names)),
-                extra_hosts: super::network::hosts(self.engine),
+                dns: super::network::names(spec),
+                extra_hosts: super::network::hosts(self.way.engine),
                 readonly_rootfs: Some(spec.read_only),
                 tmpfs: spec.read_only.then(scratch),
                 nano_cpus: spec.cpu_millis.map(|it| to_signed(it.saturating_mul(1_000_000))),

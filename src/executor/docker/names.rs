@@ -69,6 +69,11 @@ impl Names {
         format!("{}-{slug}-service-{service}", self.prefix)
     }
 
+    /// The container that passes connections on to the gateway.
+    pub(super) fn relay(&self, slug: &str) -> String {
+        format!("{}-{slug}-relay", self.prefix)
+    }
+
     /// The volume of the workspace.
     pub(super) fn volume(&self, slug: &str) -> String {
         format!("{}-{slug}", self.prefix)

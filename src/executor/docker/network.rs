@@ -1,7 +1,9 @@
 //! What an attempt may reach. A network of its own is made only when the default ones do not do.
 
+pub(super) mod relay;
+
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bollard::models::{
     EndpointSettings, IpamConfig, NetworkCreateRequest, NetworkInspect, NetworkingConfig,
@@ -10,6 +12,24 @@ use bollard::models::{
 use crate::executor::docker::names::Names;
 use crate::executor::docker::{DockerExecutor, fault};
 use crate::executor::{DOOR_NAME, ExecutorError, NetworkSpec, PrepareSpec};
+use relay::Duty;
+
+/// Docker's default network.
+const DEFAULT: &str = "bridge";
+/// The bridge has no address of this machine: nothing that listens here is reached over it.
+const WITHOUT_ADDRESS: &str = "com.docker.network.bridge.inhibit_ipv4";
+/// Nobody has this address (RFC 5737): names of the attempt's own network are found all the same, and others lead
+/// no question out.
+const NO_NAMES: &str = "192.0.2.1";
+
+/// How an attempt reaches the gateway.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Way {
+    /// The address that this machine has on the attempt's network, where it has one.
+    pub(super) engine: Option<IpAddr>,
+    /// What its relay does, where it has one.
+    pub(super) relay: Option<Duty>,
+}
 
 /// Whether the attempt needs a network of its own: services are found by name only on such a one.
 pub(super) fn is_needed(spec: &PrepareSpec) -> bool {
@@ -22,9 +42,29 @@ pub(super) fn mode(spec: &PrepareSpec, names: &Names) -> String {
         return names.network(&spec.name.slug());
     }
     match spec.network {
-        NetworkSpec::Full => "bridge".to_owned(),
+        NetworkSpec::Full => DEFAULT.to_owned(),
         NetworkSpec::Gateway | NetworkSpec::None => "none".to_owned(),
     }
+}
+
+/// Whether a relay is all that leads out of the attempt's network, or asks its services.
+fn has_relay(spec: &PrepareSpec) -> bool {
+    let is_shut = is_needed(spec) && spec.network != NetworkSpec::Full;
+    let has_door = spec.door.is_some() && spec.network == NetworkSpec::Gateway;
+    relay::is_here() && is_shut && (has_door || relay::has_probes(spec))
+}
+
+/// Whether this machine has no address on the attempt's network. Where stages reach the gateway by a name that
+/// somebody has set, it must have one.
+fn is_without_address(spec: &PrepareSpec) -> bool {
+    let is_asked = relay::has_probes(spec) && !relay::is_here();
+    has_relay(spec) || (spec.network == NetworkSpec::None && !is_asked)
+}
+
+/// Whom the attempt's containers ask for names, where that is not the daemon's affair.
+pub(super) fn names(spec: &PrepareSpec) -> Option<Vec<String>> {
+    let is_shut = is_needed(spec) && spec.network != NetworkSpec::Full;
+    is_shut.then(|| vec![NO_NAMES.to_owned()])
 }
 
 /// Puts a service on the attempt's network under its name.
@@ -54,16 +94,14 @@ fn address_of_engine(network: &NetworkInspect) -> Option<IpAddr> {
 }
 
 impl DockerExecutor {
-    /// Opens the engine's gateway to the attempt's network, and gives the address that this machine has
-    /// there; nothing for an attempt that is not to reach it.
-    pub(super) async fn open_door(
-        &self,
-        spec: &PrepareSpec,
-    ) -> Result<Option<IpAddr>, ExecutorError> {
+    /// Opens the engine's gateway to the attempt, if it is to reach it, and starts its relay, if it has one.
+    pub(super) async fn open_way(&self, spec: &PrepareSpec) -> Result<Way, ExecutorError> {
+        let has_relay = has_relay(spec);
         let Some(door) = spec.door.as_ref().filter(|_| spec.network != NetworkSpec::None) else {
-            return Ok(None);
+            let relay = has_relay.then_some(Duty::Hold);
+            return self.begin_way(spec, Way { engine: None, relay }).await;
         };
-        let network = mode(spec, self.names());
+        let network = if has_relay { DEFAULT.to_owned() } else { mode(spec, self.names()) };
         let found = fault::retry(|| self.docker().inspect_network(&network, None)).await;
         let found =
             found.map_err(|it| fault::infra(format!("inspecting network `{network}`"), &it))?;
@@ -79,7 +117,20 @@ impl DockerExecutor {
                  help: where Docker's networks are not this machine's own, set `stages.host` in the gateway's file"
             ),
         })?;
-        Ok(Some(address))
+        let way = if has_relay {
+            let gateway = SocketAddr::new(address, door.port());
+            Way { engine: None, relay: Some(Duty::Pass(gateway)) }
+        } else {
+            Way { engine: Some(address), relay: None }
+        };
+        self.begin_way(spec, way).await
+    }
+
+    async fn begin_way(&self, spec: &PrepareSpec, way: Way) -> Result<Way, ExecutorError> {
+        if let Some(duty) = way.relay {
+            self.start_relay(spec, duty).await?;
+        }
+        Ok(way)
     }
 
     /// Creates the attempt's network, or finds it.
@@ -98,6 +149,8 @@ impl DockerExecutor {
             name: name.clone(),
             driver: Some("bridge".to_owned()),
             internal: Some(spec.network != NetworkSpec::Full),
+            options: is_without_address(spec)
+                .then(|| HashMap::from([(WITHOUT_ADDRESS.to_owned(), "true".to_owned())])),
             labels: Some(self.labels(spec)),
             ..NetworkCreateRequest::default()
         };

@@ -35,7 +35,7 @@ impl DockerExecutor {
         if network::is_needed(spec) {
             self.find_or_create_network(spec).await?;
         }
-        let engine = self.open_door(spec).await?;
+        let way = self.open_way(spec).await?;
         let shape = Shape {
             spec,
             folder: &folder,
@@ -43,7 +43,7 @@ impl DockerExecutor {
             workspace: if layers.is_some() { Workspace::Overlay } else { Workspace::Volume },
             layers: layers.as_ref(),
             default_pids: self.inner.settings.default_pids,
-            engine,
+            way,
         };
         let layout = self.describe(&shape, segments, user)?;
         self.start_services(&shape, progress).await?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bollard::container::LogOutput;
+use bollard::errors::Error;
 use bollard::exec::{CreateExecOptions, StartExecResults};
 use bollard::models::{ContainerCreateBody, ContainerInspectResponse, HostConfig};
 use bollard::query_parameters::LogsOptions;
@@ -12,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::executor::docker::container::{Condition, Shape, condition, limits, no_health_check};
+use crate::executor::docker::network::relay;
 use crate::executor::docker::{DockerExecutor, fault, network};
 use crate::executor::{ExecutorError, ProbeSpec, Pull, ServiceSpec};
 use crate::model::Milliseconds;
@@ -24,6 +26,8 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
 /// Lines of a service's log that are shown when it never gets ready.
 const SHOWN_LINES: &str = "50";
+/// What a question's answer is read of.
+const SAID_BYTES: usize = 1024;
 
 impl DockerExecutor {
     /// Starts the services and waits until all are ready. They start side by side.
@@ -53,14 +57,16 @@ impl DockerExecutor {
             return Ok(());
         };
         progress(format!("waiting for service {}", service.name));
-        let waiting = Waiting { service: &service.name, container: &container, probe };
+        let relay = shape.way.relay.map(|_| self.names().relay(&spec.name.slug()));
+        let relay = relay.as_deref();
+        let waiting = Waiting { service: &service.name, container: &container, probe, relay };
         self.wait_until_ready(&waiting, *limit).await
     }
 
     fn service_config(&self, shape: &Shape<'_>, service: &ServiceSpec) -> ContainerCreateBody {
         let spec = shape.spec;
         let network = self.names().network(&spec.name.slug());
-        let extra_hosts = network::hosts(shape.engine);
+        let extra_hosts = network::hosts(shape.way.engine);
         let env = service.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
         ContainerCreateBody {
             image: Some(service.image.clone()),
@@ -73,6 +79,7 @@ impl DockerExecutor {
             host_config: Some(HostConfig {
                 network_mode: Some(network),
                 extra_hosts,
+                dns: network::names(spec),
                 pids_limit: Some(self.inner.settings.default_pids.into()),
                 ..limits()
             }),
@@ -116,6 +123,14 @@ impl DockerExecutor {
         found: &ContainerInspectResponse,
     ) -> Result<(), String> {
         let address = || address(found).ok_or_else(|| "it has no address yet".to_owned());
+        if let Some(relay) = waiting.relay
+            && !matches!(waiting.probe, ProbeSpec::Exec(_))
+        {
+            let address =
+                address()?.parse().map_err(|_| "its address cannot be read".to_owned())?;
+            let asked = relay::question(waiting.probe, (waiting.service, address));
+            return self.ask_exec(relay, &asked.unwrap_or_default()).await;
+        }
         match waiting.probe {
             ProbeSpec::Tcp(port) => connect(&address()?, *port).await.map(drop),
             ProbeSpec::Http { port, path } => {
@@ -136,13 +151,23 @@ impl DockerExecutor {
         let run = async {
             let exec = self.docker().create_exec(container, options).await?.id;
             let started = self.docker().start_exec(&exec, None).await?;
-            if let StartExecResults::Attached { output, .. } = started {
-                output.for_each(|_| std::future::ready(())).await;
+            let mut said = Vec::new();
+            if let StartExecResults::Attached { mut output, .. } = started {
+                while let Some(piece) = output.next().await {
+                    let room = SAID_BYTES.saturating_sub(said.len());
+                    let piece = piece.map(LogOutput::into_bytes).unwrap_or_default();
+                    said.extend(piece.into_iter().take(room));
+                }
             }
-            self.docker().inspect_exec(&exec).await
+            Ok::<_, Error>((self.docker().inspect_exec(&exec).await?.exit_code, said))
         };
-        match run.await.map_err(|error| fault::message(&error).to_owned())?.exit_code {
+        let (code, said) = run.await.map_err(|error| fault::message(&error).to_owned())?;
+        match code {
             Some(0) => Ok(()),
+            // Our own program says why.
+            Some(_) if command.first().is_some_and(|it| it == relay::PATH) => {
+                Err(String::from_utf8_lossy(&said).trim().to_owned())
+            }
             Some(code) => Err(format!("exit code {code}")),
             None => Err("no exit code".to_owned()),
         }
@@ -179,6 +204,8 @@ struct Waiting<'a> {
     service: &'a str,
     container: &'a str,
     probe: &'a ProbeSpec,
+    /// The container that asks over the network, where this machine is not on it.
+    relay: Option<&'a str>,
 }
 
 impl Waiting<'_> {

@@ -151,6 +151,9 @@ fn expected_containers(
     if matches!(layout.program, crate::executor::layout::Program::Command(_)) {
         containers.push(names.holder(slug));
     }
+    if layout.has_network {
+        containers.push(names.relay(slug));
+    }
     containers.extend(layout.services.iter().map(|it| names.service(slug, it)));
     Ok(containers)
 }

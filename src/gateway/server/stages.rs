@@ -258,6 +258,12 @@ impl Stages {
         self.settings.host.as_deref()
     }
 
+    /// The port at which stages reach it.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.doors.port()
+    }
+
     /// Listens where containers of a network reach this machine.
     pub async fn open_at(&self, address: IpAddr) -> io::Result<()> {
         self.doors.open_at(address).await

@@ -100,6 +100,10 @@ impl Door for GatewayDoor {
     fn open(&self, address: IpAddr) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
         Box::pin(self.0.open_at(address))
     }
+
+    fn port(&self) -> u16 {
+        self.0.port()
+    }
 }
 
 impl<E: Executor> Attempt<E> {

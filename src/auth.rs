@@ -32,7 +32,7 @@ pub use keyring::KeyError;
 pub use oidc::{Begun, OIDC_SECONDS, OidcError, Returned};
 pub use password::{OwnPassword, OwnPasswordError, PasswordError};
 pub use people::{NewPerson, PersonChange, PersonError};
-pub use sessions::{Client, Csrf, SignedIn};
+pub use sessions::{Client, Csrf, SignedIn, Standing};
 pub use setup::{NewOwner, SetupError};
 pub use sign_in::SignIn;
 pub use tokens::{NewToken, Scope, Token};

@@ -26,7 +26,8 @@ pub use problem::{Problem, ProblemBody, ProblemKind};
 pub use query::parameters::{Parameters, refuse_unknown_parameters};
 pub use query::{CursorForm, Page, PageQuery};
 pub use streams::{
-    Beat, Looks, Made, Part, Place, StreamLimits, Streams, event, event_stream, last_event_id,
+    Beat, Looks, Made, Part, Place, StreamLimits, Streams, event, event_stream, guard_streams,
+    last_event_id,
 };
 pub use watched::{
     Actor, Detail, Lifecycle, Operations, RequestId, Subject, health_routes, metrics_routes,

@@ -1,7 +1,11 @@
 //! Sessions of people: a short-lived JWT that each request shows, and a refresh token that is good once.
 
+mod standing;
+
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
+
+pub use standing::Standing;
 
 use crate::auth::keyring::Purpose;
 use crate::auth::{Auth, AuthError, Caller, Proof, tokens};

@@ -2,11 +2,12 @@
 //! and what ends them. One that ends before its subject does says `reconnect` last. Nothing is kept for a reader: what is next is read when it takes it, so a slow one costs
 //! a place and no memory. Who has taken nothing for a while loses that place to the next who comes.
 
+mod guard;
 mod looks;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use futures_util::Stream;
 use serde::Serialize;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+pub use guard::guard_streams;
 pub use looks::{Beat, Looks, Made, Part};
 
+use crate::auth::Caller;
 use crate::http::{App, Problem, ProblemKind};
 use crate::metrics::OpenStream;
-use crate::model::{Clock, Milliseconds, PersonId, Timestamp};
+use crate::model::{Clock, Milliseconds, Timestamp};
 
 /// Between two signs of life on a stream on which nothing happens.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -56,10 +59,20 @@ pub struct Streams {
 
 #[derive(Debug)]
 struct Slot {
-    person: PersonId,
+    caller: Caller,
     /// When its reader last took something.
     taken_at: Timestamp,
     end: CancellationToken,
+    why: Arc<OnceLock<End>>,
+}
+
+/// Why a stream ends before its subject does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its reader may come back, and is then somebody with other rights perhaps.
+    Reconnect,
+    /// Its reader is nobody any more.
+    SignedOut,
 }
 
 /// One open stream; gives its place back when it goes.
@@ -68,6 +81,7 @@ pub struct Place {
     streams: Streams,
     number: u64,
     end: CancellationToken,
+    why: Arc<OnceLock<End>>,
     _counted: OpenStream,
 }
 
@@ -84,10 +98,10 @@ impl Streams {
         &self.looks
     }
 
-    /// A place for one more stream of a person.
-    pub fn open(&self, person: &PersonId, now: Timestamp) -> Result<Place, Problem> {
+    /// A place for one more stream of somebody.
+    pub fn open(&self, caller: &Caller, now: Timestamp) -> Result<Place, Problem> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = |slot: &Slot| slot.person == *person;
+        let own = |slot: &Slot| slot.caller.person == caller.person;
         let is_full = open.values().filter(|it| own(it)).count() >= self.limits.each;
         if is_full && !give_up(&mut open, now, own) {
             return Err(too_many(format!("you have {} streams open", self.limits.each)));
@@ -97,9 +111,24 @@ impl Streams {
         }
         let number = open.last_key_value().map_or(0, |(last, _)| last + 1);
         let end = self.shutdown.child_token();
-        let slot = Slot { person: person.clone(), taken_at: now, end: end.clone() };
-        open.insert(number, slot);
-        Ok(Place { streams: self.clone(), number, end, _counted: OpenStream::new() })
+        let why = Arc::<OnceLock<End>>::default();
+        let (caller, end_too) = (caller.clone(), end.clone());
+        open.insert(number, Slot { caller, taken_at: now, end: end_too, why: why.clone() });
+        Ok(Place { streams: self.clone(), number, end, why, _counted: OpenStream::new() })
+    }
+
+    /// Who reads, by the numbers of their streams.
+    fn callers(&self) -> Vec<(u64, Caller)> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().map(|(number, slot)| (*number, slot.caller.clone())).collect()
+    }
+
+    fn end(&self, number: u64, why: End) {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = open.get(&number) {
+            let _ended_already = slot.why.set(why);
+            slot.end.cancel();
+        }
     }
 }
 
@@ -183,10 +212,13 @@ impl Stream for Body {
         }
         if self.ended.as_mut().poll(cx).is_ready() {
             self.is_over = true;
-            return Poll::Ready(Some(Ok(Event::default()
-                .event("reconnect")
-                .retry(RETRY)
-                .data(""))));
+            let event = match self.place.why.get() {
+                Some(End::SignedOut) => Problem::unauthenticated().into_event(),
+                Some(End::Reconnect) | None => {
+                    Event::default().event("reconnect").retry(RETRY).data("")
+                }
+            };
+            return Poll::Ready(Some(Ok(event)));
         }
         match self.events.as_mut().poll_next(cx) {
             Poll::Ready(Some(Err(problem))) => {
@@ -206,9 +238,17 @@ impl Stream for Body {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::Proof;
+    use crate::model::PersonId;
 
-    fn person(name: &str) -> PersonId {
-        PersonId(name.to_owned())
+    fn person(name: &str) -> Caller {
+        Caller {
+            person: PersonId(name.to_owned()),
+            login: name.to_owned(),
+            is_owner: false,
+            proof: Proof::Session(format!("session of {name}")),
+            roles: BTreeMap::new(),
+        }
     }
 
     #[test]

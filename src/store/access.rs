@@ -5,6 +5,7 @@ pub mod people;
 pub mod projects;
 pub mod tokens;
 pub mod sessions;
+pub mod proofs;
 pub mod sign_in;
 pub mod keys;
 pub mod requests;

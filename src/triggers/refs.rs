@@ -122,7 +122,7 @@ impl Triggers {
         let refs = self.projects.list_remote(project).await?;
         let now = self.now();
         let requests = self.open_requests(project).await;
-        if known.is_empty() {
+        if known.is_empty() && !self.was_found_empty(project).await? {
             return self.first_look(project, refs, requests.as_ref()).await;
         }
         let (of_requests, known): (Vec<_>, Vec<_>) =
@@ -143,6 +143,12 @@ impl Triggers {
             self.store_delivery(&project.id, arrival).await?;
         }
         Ok(())
+    }
+
+    /// Whether an earlier look has found a remote without anything in it: what is there now has come since.
+    async fn was_found_empty(&self, project: &ProjectRow) -> Result<bool, TriggerError> {
+        let looks = self.store().list_looks(std::slice::from_ref(&project.id)).await?;
+        Ok(looks.iter().any(|it| it.looked_at.is_some() && it.error.is_empty()))
     }
 
     /// What was there before the project came is not built; its schedules count from now on.

@@ -196,7 +196,8 @@ fn what_else_listens_on_this_machine_is_reached_from_no_shut_network() {
     }
     let provider = Provider::start();
     let own = Own::start();
-    let bridge = docker(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]);
+    let bridge =
+        docker(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]);
     // The first address of a network is that of its bridge.
     let reach = format!(
         "me=$(hostname -i | cut -d' ' -f1); for it in ${{me%.*}}.1 {bridge}; do timeout 3 wget -q -O- http://$it:{}/ && echo reached $it; done",

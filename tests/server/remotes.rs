@@ -1,6 +1,7 @@
 //! A remote without a forge: what is pushed to it is seen when somebody says so, or by looking.
 
 use serde_json::json;
+use trunkline::model::ProjectId;
 
 use crate::deliveries::{PIPELINE, Scene, push_body};
 
@@ -17,7 +18,7 @@ async fn runs_of(scene: &Scene, count: usize) -> Vec<serde_json::Value> {
 
 /// Waits until the remote has been looked at for the first time.
 async fn first_look(scene: &Scene) {
-    let project = trunkline::model::ProjectId(scene.project.clone());
+    let project = ProjectId(scene.project.clone());
     for _ in 0..600 {
         if !scene.server.app.store.list_known_refs(&project).await.unwrap().is_empty() {
             return;
@@ -38,6 +39,49 @@ async fn a_push_to_a_plain_remote_starts_a_run_when_the_hook_says_so() {
     let runs = runs_of(&scene, 1).await;
     assert_eq!(runs[0]["revision"], json!(after));
     assert!(scene.forge.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_push_to_an_empty_repository_starts_a_run() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let (server, token) = (&scene.server, &scene.token);
+    let root = scene.remote.bare_folder();
+    let root = root.parent().unwrap();
+    let bare = root.join("new.git");
+    scene.remote.git(&["init", "-q", "--bare", "-b", "main", bare.to_str().unwrap()]);
+    let address = scene.remote.address.replace("web.git", "new.git");
+    let new = json!({ "team": "shop", "name": "new", "address": address, "forge": "git" });
+    let made = server.post(token, "/api/v1/projects", new).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let project = ProjectId(made.json()["id"].as_str().unwrap().to_owned());
+    let credential = (
+        "/api/v1/projects/shop/new/credential",
+        Some(json!({ "token": crate::remote::TOKEN })),
+    );
+    server.call(token, reqwest::Method::PUT, credential).await;
+    let notify = "/api/v1/projects/shop/new/notify";
+    let looked = async || {
+        server.post(token, notify, json!({})).await;
+        let looks = server.app.store.list_looks(std::slice::from_ref(&project)).await.unwrap();
+        looks.iter().any(|it| it.looked_at.is_some() && it.error.is_empty())
+    };
+    for _ in 0..600 {
+        if looked().await {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    scene.remote.git(&["push", "-q", bare.to_str().unwrap(), "HEAD:refs/heads/main"]);
+    server.post(token, notify, json!({})).await;
+    for _ in 0..600 {
+        let list = server.get(token, "/api/v1/runs?project=shop/new").await.json();
+        if let Some(run) = list["items"].as_array().unwrap().first() {
+            assert_eq!(run["revision"], json!(scene.remote.head()));
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the first push started nothing");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +141,7 @@ async fn a_schedule_of_the_trunk_starts_once_for_each_moment() {
         PIPELINE.replace("on: {", "on: { schedule: [{ name: nightly, cron: '0 2 * * *' }],");
     let mut scene = Scene::start("git", &[("pipelines/ci.yml", &nightly)]).await;
     first_look(&scene).await;
-    let project = trunkline::model::ProjectId(scene.project.clone());
+    let project = ProjectId(scene.project.clone());
     let schedules = scene.server.app.store.list_schedules(&project).await.unwrap();
     assert_eq!((schedules.len(), schedules[0].name.as_str()), (1, "nightly"));
     scene.server.clock.by_seconds(24 * 60 * 60);

@@ -124,6 +124,7 @@ impl Server {
         let service = api::service_with(app.clone(), beside);
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         let mut tasks = JoinSet::new();
+        tasks.spawn(trunkline::http::guard_streams(app.clone(), CancellationToken::new()));
         tasks.spawn(async move { triggers.serve(&CancellationToken::new()).await });
         tasks.spawn(async move { axum::serve(listener, service).await.unwrap() });
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());

@@ -37,7 +37,7 @@ pub(super) async fn watch_runs(
     Query(query): Query<RunsQuery>,
 ) -> Result<Response, Problem> {
     let filter = runs::filter(&app, &visitor, query).await?;
-    let place = app.streams.open(&visitor.0.person, app.now())?;
+    let place = app.streams.open(&visitor.0, app.now())?;
     let watcher = Watcher {
         changes: app.runs.subscribe(),
         app: app.clone(),

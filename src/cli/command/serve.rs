@@ -25,7 +25,7 @@ use crate::cli::state::State;
 use crate::config::ExecutorKind;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::gateway::server::stages::Stages;
-use crate::http::{self, App, Beside, Lifecycle, StreamLimits, Streams};
+use crate::http::{self, App, Beside, Lifecycle, StreamLimits, Streams, guard_streams};
 use crate::outgoing::Outgoing;
 use crate::secrets::{Sealer, SecretSource, TeamSecrets, random_bytes};
 use crate::traces::Exporter;
@@ -136,7 +136,7 @@ impl Serving<'_> {
             fleet::work_beside(worker, &shutdown),
             state.runs.share_news(&shutdown),
             triggers.serve(&shutdown),
-            self.housekeeping(&life, &shutdown),
+            self.housekeeping(&app, &shutdown),
             stop(session, &life, &shutdown),
         );
         gateway::close(gateway.as_ref()).await;
@@ -146,7 +146,7 @@ impl Serving<'_> {
     }
 
     /// What nobody waits for.
-    async fn housekeeping(&self, life: &Lifecycle, shutdown: &CancellationToken) {
+    async fn housekeeping(&self, app: &App, shutdown: &CancellationToken) {
         let (session, state) = (self.session, self.state);
         let keys = async {
             match keys::sealer(session, state) {
@@ -164,10 +164,11 @@ impl Serving<'_> {
         let retention = gc::retention(session, state, None);
         let probe = async {
             if let Some(docker) = &self.probe {
-                watch_executor(docker, life, shutdown).await;
+                watch_executor(docker, &app.lifecycle, shutdown).await;
             }
         };
-        tokio::join!(keys, traces, retention.serve(shutdown), probe);
+        let guard = guard_streams(app.clone(), shutdown.clone());
+        tokio::join!(keys, traces, retention.serve(shutdown), probe, guard);
     }
 }
 

@@ -139,6 +139,12 @@ impl SeenRun {
         told.take(DEEDS_MAX).collect()
     }
 
+    /// Whether it was run again: its times are those of the last time.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.events.iter().any(|it| matches!(it.event, Event::RerunRequested { .. }))
+    }
+
     fn deed(&self, stored: &StoredEvent) -> Option<Deed> {
         let key = |stage| self.view.key_of(stage).to_owned();
         #[expect(clippy::wildcard_enum_match_arm, reason = "few events are made by people")]

@@ -36,7 +36,7 @@ pub struct MemberRow {
 }
 
 #[derive(FromRow)]
-struct Record {
+pub(super) struct Record {
     team: TeamId,
     team_name: String,
     person: PersonId,

@@ -42,6 +42,14 @@ struct AnswersPart<'a> {
     seen: &'a SeenApproval,
 }
 
+#[derive(Template)]
+#[template(path = "approvals/_answer.html")]
+struct AnswerPart<'a> {
+    words: Words,
+    seen: &'a SeenApproval,
+    path: &'a str,
+}
+
 /// A metric then and now, as people read it.
 struct MetricLine<'a> {
     stage: &'a str,
@@ -119,6 +127,13 @@ impl SeenApproval {
         unknown.take(AUTHORS_MAX).map(ChangeAuthor::shown).collect()
     }
 
+    /// A stage that has failed already: the run does so, too, whatever is said here.
+    fn failed(&self) -> Option<&str> {
+        let run = &self.loaded.run;
+        let failed = run.failed_stages().find(|_| !run.status().is_finished())?;
+        run.plan().stages.get(failed.as_usize()).map(|it| it.key.as_str())
+    }
+
     fn is_waiting(&self) -> bool {
         self.shown.status == StageStatus::Waiting
     }
@@ -166,8 +181,10 @@ pub(super) async fn watch(
         let (run, stage) = (run.clone(), stage.clone());
         Box::pin(async move {
             let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
-            let html = part(&AnswersPart { words: Words::at(app.now()), seen: &seen })?;
-            Ok(vec![Part { id: "answers", html }])
+            let (words, seen, path) = (Words::at(app.now()), &seen, &path(&run, &stage));
+            let answers = part(&AnswersPart { words, seen })?;
+            let answer = part(&AnswerPart { words, seen, path })?;
+            Ok(vec![Part { id: "answers", html: answers }, Part { id: "answer", html: answer }])
         })
     });
     live::stream(&app, &visitor, id, render)

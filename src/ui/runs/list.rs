@@ -8,7 +8,7 @@ use super::encoded;
 use crate::desk::projects::remote::BrokenTrunk;
 use crate::desk::runs::{self, RunsQuery};
 use crate::desk::{overview, projects, teams};
-use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
+use crate::http::{App, Page, PageQuery, Problem, ProblemKind, Query, Visitor};
 use crate::model::Role;
 use crate::pipeline::EVENTS;
 use crate::store::access::projects::ProjectRow;
@@ -146,7 +146,13 @@ async fn render(
     page_query: &PageQuery,
 ) -> Result<String, Problem> {
     let is_first = page_query.cursor.is_none();
-    let found = runs::list(app, visitor, query.clone(), page_query.clone()).await?;
+    let found = match runs::list(app, visitor, query.clone(), page_query.clone()).await {
+        // A project or team that is not there has no runs: who has mistyped it sees their filters.
+        Err(problem) if problem.kind() == ProblemKind::NotFound => {
+            Page { items: Vec::new(), next: None }
+        }
+        found => found?,
+    };
     let Page { items, next } = found;
     let broken =
         if is_first { runs::broken_trunks(app, visitor, query).await? } else { Vec::new() };

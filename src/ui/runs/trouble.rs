@@ -8,6 +8,10 @@ use crate::runs::view::StageView;
 /// Failed stages that are named beside those that are shown.
 const NAMED_MAX: usize = 20;
 
+/// What to do about a stage that has printed nothing.
+const BEFORE: &str = "It says what is missing. Mend the pipeline, or set what it needs in the settings of the project; \
+    then run it again.";
+
 /// A stage that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -62,19 +66,29 @@ impl Failure {
             let to = format!("{href}?attempt={attempt}&line={number}#L{number}");
             (number, to, plain(&text))
         };
+        let step = failed_step(stage);
         let missed = stage.gates.iter().filter(|it| !it.passed).map(|it| {
             let value = it.value.map_or_else(|| "not published".to_owned(), |it| it.to_string());
             (it.metric.clone(), it.comparison.clone(), value)
         });
         Self {
             key: stage.key.clone(),
-            class: class.map_or("failed", name_of),
+            class: match class {
+                // What is not there was told before anything ran.
+                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => {
+                    "it could not run"
+                }
+                class => class.map_or("failed", name_of),
+            },
             message: message.to_owned(),
-            advice: class.map_or("", advice),
+            advice: match class {
+                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => BEFORE,
+                class => class.map_or("", advice),
+            },
             attempts: stage.present_attempts().len(),
             at: stage.attempts.last().and_then(|it| it.finished_at),
             // The message mostly names it.
-            step: failed_step(stage).filter(|it| !message.contains(it.as_str())),
+            step: step.filter(|it| !message.contains(it.as_str())),
             gates: missed.collect(),
             lines: tail.lines.into_iter().map(line).collect(),
             href,
@@ -131,7 +145,10 @@ pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
             "Compare the value with the trend on the project's metrics. Mend what made it worse, or change \
              the gate in the pipeline where that is meant."
         }
-        FailureClass::Budget => "Raise the budget in the pipeline, or spend less.",
+        FailureClass::Budget => {
+            "Raise the budget that is named: `budget` in the pipeline, or under Spend, Budgets. Or spend less: \
+             the calls of this run stand in Traces."
+        }
         FailureClass::Approval => {
             "Read what was said, and push a change; or run the stage again to ask once more."
         }

@@ -92,7 +92,7 @@ fn open(
     watch: Watch,
     (views, again): (Vec<View>, Duration),
 ) -> Result<Response, Problem> {
-    let place = app.streams.open(&visitor.0.person, app.now())?;
+    let place = app.streams.open(&visitor.0, app.now())?;
     let watcher = Watcher {
         changes: app.runs.subscribe(),
         app: app.clone(),

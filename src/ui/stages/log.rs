@@ -75,7 +75,7 @@ pub(super) async fn watch(
     let changes = app.runs.subscribe();
     let log = StageLog::find(&app, &visitor, (&run, &stage)).await?;
     log.attempt(query.attempt)?;
-    let place = app.streams.open(&visitor.0.person, app.now())?;
+    let place = app.streams.open(&visitor.0, app.now())?;
     let outlines = logs::outlines(app.clone(), changes, log, query.attempt);
     let clock = app.clone();
     let events = outlines.map(move |news| {

@@ -13,6 +13,7 @@ use trunkline::http::App;
 use trunkline::model::{Role, RunId};
 use trunkline::runs::Runs;
 use trunkline::store::Store;
+use trunkline::store::access::people::PersonRow;
 
 use crate::deliveries::Scene;
 use crate::driven::worker;
@@ -97,9 +98,10 @@ impl Stream {
 fn parse(event: &str) -> Option<Told> {
     let mut told = Told::default();
     for line in event.lines() {
-        match line.split_once(": ").unwrap() {
+        match line.split_once(": ").or_else(|| line.split_once(':')).unwrap() {
             ("id", id) => id.clone_into(&mut told.id),
             ("event", name) => name.clone_into(&mut told.name),
+            ("data", "") => (),
             ("data", data) => told.data = serde_json::from_str(data).unwrap(),
             ("retry" | "", _) => (),
             other => panic!("{other:?}"),
@@ -337,4 +339,48 @@ async fn a_stream_that_makes_no_sense_is_refused_before_it_begins() {
         let answer = Answer::of(request.send().await.unwrap()).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{path}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_ends_soon_after_its_reader_is_shut_out_and_begins_anew_with_other_rights() {
+    let server = Server::start().await;
+    server.person("ada", true).await;
+    server.person("bob", false).await;
+    let shop = server.team("shop").await;
+    server.member(&shop, "bob", Role::Viewer).await;
+    let path = ("/api/v1/runs/stream", "");
+    let token = server.token("bob", &["viewer"]).await;
+    let mut changed = Stream::open(&server, &token, path).await;
+    let stays = server.token("ada", &["owner"]).await;
+    let mut stays = Stream::open(&server, &stays, path).await;
+    server.member(&shop, "bob", Role::Developer).await;
+    assert_eq!(last(&mut changed).await.name, "reconnect");
+
+    let mut revoked = Stream::open(&server, &token, path).await;
+    let bob = server.app.store.find_person("bob").await.unwrap().unwrap();
+    let row = server.app.store.list_tokens(&bob.id).await.unwrap().remove(0);
+    server.app.store.revoke_token(&bob.id, &row.id, server.clock.now()).await.unwrap();
+    let told = last(&mut revoked).await;
+    assert_eq!((told.name.as_str(), &told.data["status"]), ("problem", &json!(401)));
+
+    let token = server.token("bob", &["viewer"]).await;
+    let mut shut_out = Stream::open(&server, &token, path).await;
+    let disabled = PersonRow { disabled_at: Some(server.clock.now()), ..bob };
+    server.app.store.save_person(&disabled).await.unwrap();
+    let told = last(&mut shut_out).await;
+    assert_eq!((told.name.as_str(), &told.data["status"]), ("problem", &json!(401)));
+    let nothing = tokio::time::timeout(Duration::from_millis(100), stays.next()).await;
+    assert!(nothing.is_err(), "whose rights are the same reads on: {nothing:?}");
+}
+
+/// The last event, which comes within seconds.
+async fn last(stream: &mut Stream) -> Told {
+    let all = async {
+        let mut last = None;
+        while let Some(told) = stream.next().await {
+            last = Some(told);
+        }
+        last.unwrap()
+    };
+    tokio::time::timeout(Duration::from_secs(30), all).await.expect("the stream goes on")
 }

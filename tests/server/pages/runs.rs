@@ -218,7 +218,10 @@ async fn lists_keep_their_filters_in_the_address() {
         "{page}"
     );
     assert_eq!(browser.get("/runs?status=odd").await.status, 400);
-    assert_eq!(browser.get("/runs?project=shop/none").await.status, 404);
+    for mistyped in ["/runs?project=shop/none", "/runs?project=web", "/runs?team=none"] {
+        let page = read(&browser, mistyped).await;
+        assert!(page.contains("No run fits.") && page.contains("name=\"project\""), "{page}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

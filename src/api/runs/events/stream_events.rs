@@ -48,7 +48,7 @@ pub(super) async fn stream_events(
     let changes = app.runs.subscribe();
     let mut loaded = crate::api::runs::load(&app, &visitor, &run, Role::Viewer).await?;
     loaded.seq = super::first(&query, &headers)?;
-    let place = app.streams.open(&visitor.0.person, app.now())?;
+    let place = app.streams.open(&visitor.0, app.now())?;
     let app_of_stream = app.clone();
     let follower =
         Follower { app: app_of_stream, loaded, changes, queue: VecDeque::new(), is_over: false };

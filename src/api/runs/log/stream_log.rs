@@ -60,7 +60,7 @@ pub(super) async fn stream_log(
         Some((_, offset)) => Start::Offset(offset),
         None => Start::Line(query.from_line.unwrap_or(1)),
     };
-    let place = app.streams.open(&visitor.0.person, app.now())?;
+    let place = app.streams.open(&visitor.0, app.now())?;
     let is_only_one = query.attempt.is_some();
     let follower = Follower::new(app.clone(), changes, wanted, (attempt, start)).only(is_only_one);
     let events = stream::unfold(follower, |mut it| async {

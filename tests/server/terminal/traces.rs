@@ -49,10 +49,27 @@ async fn spans_of_an_app_stand_between_its_calls() {
         line,
         "spn_00000000000000000000000000000004  shop-app  agent alone  12 ms  endpoint search\n"
     );
-    insta::assert_snapshot!(terminal.says(&["traces", spans::OWN]), @"");
+    insta::assert_snapshot!(terminal.says(&["traces", spans::OWN]), @r"
+    trace 5bf92f3577b34da6a3ce929d0e0e4736
+    shop-app  agent alone  12 ms
+      - 0.5 ms  retry
+      shop-app  retrieval SELECT more  postgresql  12 ms
+        - 0.5 ms  retry
+    ");
     let tree = terminal.says(&["traces", traced::TRACE]);
-    let head: Vec<_> = tree.lines().take(12).collect();
-    insta::assert_snapshot!(head.join("\n"), @"");
+    let lines = tree.lines().filter(|it| it.contains("shop-app") || it.contains("req_"));
+    let heads: Vec<_> = lines.map(|it| it.split("  chat gpt").next().unwrap()).collect();
+    insta::assert_snapshot!(heads.join("\n"), @r"
+    shop-app  agent plan  12 ms
+      req_1
+      shop-app  tool <b>search  12 ms
+        shop-app  retrieval SELECT docs  postgresql  12 ms
+      req_2
+      req_3
+      req_4
+      req_5
+    ");
+    assert!(tree.contains("> user: <i>Find it</i>"), "{tree}");
 }
 
 #[tokio::test]

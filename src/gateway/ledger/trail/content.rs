@@ -195,7 +195,7 @@ pub fn telemetry_part(part: &Value) -> Option<Part> {
 
 /// Names are shorter than this.
 fn shortened(name: &str) -> String {
-    name.chars().take(NAME_LETTERS).collect()
+    name.chars().filter(|it| !it.is_control()).take(NAME_LETTERS).collect()
 }
 
 /// A message of a list, or an item of one that is no message.

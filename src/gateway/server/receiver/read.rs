@@ -110,11 +110,42 @@ impl Reader<'_> {
         // One that is its own parent has none.
         let parent = span_id(&span.parent_span_id).filter(|it| *it != id);
         let total_us = micros(span.end_time_unix_nano).saturating_sub(at_us).max(0);
+        let (name, kind) = (self.name(&span.name), kind(span.kind).to_owned());
+        let mut heard = Said::new(self.keep);
+        let detail = self.detail(span, maker, &mut heard);
+        let row = SpanRow {
+            id: row_id(&owner(&self.key.subject), &self.key.name, (trace, id)),
+            trace: trace.to_string(),
+            span: id.to_string(),
+            parent: parent.map(|it| it.to_string()).unwrap_or_default(),
+            at: Timestamp(at_us / 1000),
+            at_us,
+            written_at: Timestamp(0),
+            key_name: self.key.name.clone(),
+            owner: owner(&self.key.subject),
+            service: maker.service.clone(),
+            name,
+            kind,
+            operation: operation(&detail.attributes).to_owned(),
+            provider: first_of(
+                &detail.attributes,
+                &["gen_ai.provider.name", "gen_ai.system", "db.system.name", "db.system"],
+            ),
+            model: first_of(&detail.attributes, &["gen_ai.request.model", "llm.model_name"]),
+            status: http_status(&detail.attributes),
+            error: error_of(&detail),
+            total_us,
+            detail: serde_json::to_string(&detail).unwrap_or_default(),
+        };
+        let content = self.content(&row.id, heard);
+        Ok(ReceivedSpan { row, content })
+    }
+
+    fn detail(&self, span: Span, maker: &Maker, heard: &mut Said) -> ReceivedDetail {
         let status = span.status.unwrap_or_default();
         let mut values = self.values(SPAN_BYTES);
-        let mut heard = Said::new(self.keep);
         let (attributes, dropped) =
-            self.gather(span.attributes, (&mut values, OF_SPAN), Some((&mut heard, "")));
+            self.gather(span.attributes, (&mut values, OF_SPAN), Some((&mut *heard, "")));
         let mut detail = ReceivedDetail {
             status: ["", "ok", "error"]
                 .get(usize::try_from(status.code).unwrap_or_default())
@@ -137,39 +168,14 @@ impl Reader<'_> {
             let (attributes, dropped) = self.gather(
                 event.attributes,
                 (&mut values, OF_EVENT),
-                Some((&mut heard, name.as_str())),
+                Some((&mut *heard, name.as_str())),
             );
             detail.dropped = detail.dropped.saturating_add(dropped);
             let at_us = micros(event.time_unix_nano);
             detail.events.push(ReceivedEvent { at_us, name, attributes });
         }
         detail.links = span.links.iter().take(LINKS_AT_MOST).filter_map(link).collect();
-        let row = SpanRow {
-            id: row_id(&owner(&self.key.subject), &self.key.name, (trace, id)),
-            trace: trace.to_string(),
-            span: id.to_string(),
-            parent: parent.map(|it| it.to_string()).unwrap_or_default(),
-            at: Timestamp(at_us / 1000),
-            at_us,
-            written_at: Timestamp(0),
-            key_name: self.key.name.clone(),
-            owner: owner(&self.key.subject),
-            service: maker.service.clone(),
-            name: self.name(&span.name),
-            kind: kind(span.kind).to_owned(),
-            operation: operation(&detail.attributes).to_owned(),
-            provider: first_of(
-                &detail.attributes,
-                &["gen_ai.provider.name", "gen_ai.system", "db.system.name", "db.system"],
-            ),
-            model: first_of(&detail.attributes, &["gen_ai.request.model", "llm.model_name"]),
-            status: http_status(&detail.attributes),
-            error: error_of(&detail),
-            total_us,
-            detail: serde_json::to_string(&detail).unwrap_or_default(),
-        };
-        let content = self.content(&row.id, heard);
-        Ok(ReceivedSpan { row, content })
+        detail
     }
 
     /// What is an attribute, and how many are none or too many. What was said goes to `heard`.
@@ -188,9 +194,10 @@ impl Reader<'_> {
                 }
                 continue;
             }
-            let is_name = !name.is_empty() && name.len() <= NAME_BYTES && !is_ours(&name);
             let has_room = attributes.len() < most && !attributes.contains_key(&name);
-            match values.attribute(&name, value).filter(|_| is_name && has_room) {
+            let is_taken = has_room && values.is_name(&name) && !is_ours(&name);
+            let value = is_taken.then(|| values.attribute(&name, value)).flatten();
+            match value {
                 Some(Value::Null) => {}
                 Some(value) => drop(attributes.insert(name, value)),
                 None => dropped = dropped.saturating_add(1),

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::values;
 use super::wire::{AnyValue, Kind};
 use crate::gateway::ledger::trail::content::{self, Content, Message, Part};
 use crate::gateway::ledger::trail::settings::Keep;
@@ -162,7 +163,7 @@ impl Said {
             messages
         } else {
             let content = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            let role = name.chars().take(100).collect();
+            let role = name.chars().filter(|it| !it.is_control()).take(100).collect();
             vec![Message { role, parts: vec![Part::Text { content }] }]
         };
         let side = if is_output(name) { &mut content.output } else { &mut content.input };
@@ -192,7 +193,7 @@ fn plain(value: AnyValue, depth: usize, is_cut: &mut bool) -> Value {
                 text.truncate(text.floor_char_boundary(READ_BYTES));
                 *is_cut = true;
             }
-            Value::from(text.replace('\0', "\u{fffd}"))
+            Value::from(values::without_controls(&text))
         }
         Some(Kind::Bool(is)) => Value::from(is),
         Some(Kind::Int(number)) => Value::from(number),

@@ -44,6 +44,11 @@ impl<'a> Values<'a> {
         Self { trails, key_text, is_redacted, bounds }
     }
 
+    /// Whether that may be the name of an attribute.
+    pub(super) fn is_name(&self, name: &str) -> bool {
+        !name.is_empty() && name.len() <= self.bounds.name && !name.chars().any(char::is_control)
+    }
+
     /// The value of an attribute; `None` when there is no more room. A value that is not there is null.
     pub(super) fn attribute(&mut self, name: &str, value: Option<AnyValue>) -> Option<Value> {
         if self.bounds.bytes < name.len() {
@@ -104,7 +109,7 @@ impl<'a> Values<'a> {
             }
             Kind::Members(list) => {
                 let members = list.values.into_iter().take(ITEMS_AT_MOST);
-                let members = members.filter(|it| it.key.len() <= self.bounds.name);
+                let members = members.filter(|it| self.is_name(&it.key));
                 let members = members
                     .filter(|it| !said::is_content(&it.key, ""))
                     .map(|it| (self.named(&it.key, it.value, depth + 1), it.key));
@@ -116,7 +121,7 @@ impl<'a> Values<'a> {
 }
 
 /// Lines and tabs stay.
-fn without_controls(text: &str) -> String {
+pub(super) fn without_controls(text: &str) -> String {
     let is_control = |it: char| it.is_control() && !matches!(it, '\n' | '\t');
     text.replace(is_control, "\u{fffd}")
 }

@@ -143,8 +143,8 @@ async fn take(
     };
     let body = read(core, body, BODY_BYTES.min(core.limits.request_bytes)).await;
     let body = body.map_err(|it| match it {
-        Refusal::TooLarge { .. } => too_large(),
-        other => Refused::new(StatusCode::BAD_REQUEST, other.message()),
+        it if matches!(it, Refusal::TooLarge { .. }) => too_large(),
+        it => Refused::new(StatusCode::BAD_REQUEST, it.message()),
     })?;
     let is_packed = is_packed(&head.headers)?;
     let key_text = key_text(&head.headers).unwrap_or_default().to_owned();
@@ -154,11 +154,11 @@ async fn take(
         match signal {
             Signal::Traces => spans(&trails, (&key, &key_text), (format, &body), now),
             Signal::Metrics => {
-                let count = counted::points(format, &body).map_err(unreadable)?;
+                let count = counted::points(format, &body).map_err(|it| unreadable(&it))?;
                 Ok(Rejected::of("rejectedDataPoints", count, ONLY_TRACES))
             }
             Signal::Logs => {
-                let count = counted::records(format, &body).map_err(unreadable)?;
+                let count = counted::records(format, &body).map_err(|it| unreadable(&it))?;
                 Ok(Rejected::of("rejectedLogRecords", count, ONLY_TRACES))
             }
         }
@@ -223,7 +223,7 @@ fn spans(
         Format::Protobuf => ExportRequest::decode(body.clone()).map_err(|it| it.to_string()),
         Format::Json => serde_json::from_slice(body).map_err(|it| it.to_string()),
     };
-    let request: ExportRequest = request.map_err(unreadable)?;
+    let request: ExportRequest = request.map_err(|it| unreadable(&it))?;
     let scopes = request.resource_spans.iter().flat_map(|it| &it.scope_spans);
     let count = scopes.map(|it| it.spans.len()).sum::<usize>();
     let settings = trails.settings();
@@ -248,7 +248,7 @@ fn rate_of(key: &Key) -> String {
     format!("{}/{}/{}", word("team"), word("project"), key.name)
 }
 
-fn unreadable(why: String) -> Refused {
+fn unreadable(why: &str) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, format!("the request is not understood: {why}"))
 }
 
@@ -284,7 +284,7 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Refused> {
 fn unpacked(body: &Bytes) -> Result<Bytes, Refused> {
     let mut unpacked = Vec::new();
     let mut decoder = MultiGzDecoder::new(&**body).take(UNPACKED_BYTES + 1);
-    decoder.read_to_end(&mut unpacked).map_err(|it| unreadable(it.to_string()))?;
+    decoder.read_to_end(&mut unpacked).map_err(|it| unreadable(&it.to_string()))?;
     if unpacked.len() as u64 > UNPACKED_BYTES {
         return Err(too_large());
     }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::traced::Traced;
 use super::world::{KEY, Reply};
-use crate::gateway::ledger::trail::content::Content;
+use crate::gateway::ledger::trail::content::{Content, Message};
 use crate::model::trace::received::ReceivedDetail;
 use crate::store::spend::requests::spans::SpanRow;
 
@@ -65,9 +65,8 @@ fn rejected(reply: &Reply) -> (u64, String) {
     (count, told["errorMessage"].as_str().unwrap_or_default().to_owned())
 }
 
-#[tokio::test]
-async fn a_span_is_a_row_of_whose_key_it_came_with() {
-    let traced = Traced::new("").await;
+/// A tool that was tried again and took too long.
+fn tool() -> Value {
     let mut tool = span(
         7,
         &json!([
@@ -84,11 +83,17 @@ async fn a_span_is_a_row_of_whose_key_it_came_with() {
     tool["events"] = json!([{"timeUnixNano": (BEGAN + 1_000).to_string(), "name": "retry", "attributes": [text("why", "slow")]}]);
     tool["links"] = json!([{"traceId": "1".repeat(32), "spanId": "2".repeat(16)}]);
     tool["status"] = json!({"code": 2, "message": "it took too long"});
-    let reply = send(&traced, KEY, &request(&[tool])).await;
+    tool
+}
+
+#[tokio::test]
+async fn a_span_is_a_row_of_whose_key_it_came_with() {
+    let traced = Traced::new("").await;
+    let reply = send(&traced, KEY, &request(&[tool()])).await;
     assert_eq!((reply.status, reply.body.as_str()), (200, "{}"));
     assert_eq!(reply.header("content-type"), "application/json");
     let rows = rows(traced).await;
-    let [(row, detail, None)] = rows.as_slice() else { panic!("{rows:?}") };
+    let [(row, _, None)] = rows.as_slice() else { panic!("{rows:?}") };
     assert!(row.written_at.0 > 0, "{row:?}");
     let row =
         SpanRow { written_at: crate::model::Timestamp(0), detail: String::new(), ..row.clone() };
@@ -127,6 +132,14 @@ async fn a_span_is_a_row_of_whose_key_it_came_with() {
         detail: "",
     }
     "#);
+}
+
+#[tokio::test]
+async fn all_that_a_span_tells_is_kept_but_passwords_and_what_only_the_gateway_says() {
+    let traced = Traced::new("").await;
+    assert_eq!(rejected(&send(&traced, KEY, &request(&[tool()])).await).0, 0);
+    let rows = rows(traced).await;
+    let [(_, detail, None)] = rows.as_slice() else { panic!("{rows:?}") };
     insta::assert_snapshot!(serde_json::to_string_pretty(detail).unwrap(), @r#"
     {
       "attributes": {
@@ -219,7 +232,14 @@ async fn told_with(content: &str) -> (String, String) {
     assert_eq!(rejected(&send(&traced, KEY, &request(&[span])).await).0, 0);
     let rows = rows(traced).await;
     let [(row, _, said)] = rows.as_slice() else { panic!("{rows:?}") };
-    let said = said.as_ref().map(|it| serde_json::to_string_pretty(it).unwrap());
+    let line = |way: &str, it: &Message| {
+        let parts: Vec<_> = it.parts.iter().map(|it| serde_json::to_string(it).unwrap()).collect();
+        format!("{way} {}: {}\n", it.role, parts.join(" "))
+    };
+    let said = said.as_ref().map(|it| {
+        let input = it.input.iter().map(|it| line(">", it));
+        input.chain(it.output.iter().map(|it| line("<", it))).collect::<String>()
+    });
     (format!("{}\n{}", row.name, row.detail), said.unwrap_or_default())
 }
 
@@ -238,68 +258,12 @@ async fn what_is_kept_of_what_was_said_has_nobodys_address_and_no_secret() {
     let (row, said) = told_with("redacted").await;
     assert!(!row.contains("Ada") && !row.contains("ada@"), "{row}");
     insta::assert_snapshot!(said, @r#"
-    {
-      "input": [
-        {
-          "role": "user",
-          "parts": [
-            {
-              "type": "text",
-              "content": "I am [EMAIL]"
-            }
-          ]
-        },
-        {
-          "role": "db.query.text",
-          "parts": [
-            {
-              "type": "text",
-              "content": "SELECT * FROM people WHERE name = 'Ada'"
-            }
-          ]
-        },
-        {
-          "role": "traceloop.entity.input",
-          "parts": [
-            {
-              "type": "text",
-              "content": "Ada"
-            }
-          ]
-        },
-        {
-          "role": "content",
-          "parts": [
-            {
-              "type": "text",
-              "content": "Ada asks"
-            }
-          ]
-        }
-      ],
-      "output": [
-        {
-          "role": "assistant",
-          "parts": [
-            {
-              "type": "tool_call",
-              "id": "t1",
-              "name": "find",
-              "arguments": "{\"q\":\"[EMAIL]\"}"
-            }
-          ]
-        },
-        {
-          "role": "gen_ai.tool.call.result",
-          "parts": [
-            {
-              "type": "text",
-              "content": "Ada lives there"
-            }
-          ]
-        }
-      ]
-    }
+    > user: {"type":"text","content":"I am [EMAIL]"}
+    > db.query.text: {"type":"text","content":"SELECT * FROM people WHERE name = 'Ada'"}
+    > traceloop.entity.input: {"type":"text","content":"Ada"}
+    > content: {"type":"text","content":"Ada asks"}
+    < assistant: {"type":"tool_call","id":"t1","name":"find","arguments":"{\"q\":\"[EMAIL]\"}"}
+    < gen_ai.tool.call.result: {"type":"text","content":"Ada lives there"}
     "#);
     let (full, said) = told_with("full").await;
     assert!(

@@ -80,7 +80,7 @@ impl Reader<'_> {
         for group in request.resource_spans {
             let mut values = self.values(RESOURCE_BYTES);
             let attributes = group.resource.map(|it| it.attributes).unwrap_or_default();
-            let (resource, _) = self.gather(attributes, (&mut values, OF_RESOURCE), None);
+            let (resource, _) = gather(attributes, (&mut values, OF_RESOURCE), None);
             let service = text_of(&resource, "service.name");
             for scoped in group.scope_spans {
                 let scope = self.name(&scoped.scope.unwrap_or(Scope { name: String::new() }).name);
@@ -102,7 +102,7 @@ impl Reader<'_> {
 
     fn span(&self, span: Span, maker: &Maker) -> Result<ReceivedSpan, &'static str> {
         let trace = trace_id(&span.trace_id).ok_or("a span has no `trace_id` of 16 bytes")?;
-        let id = span_id(&span.span_id).ok_or("a span has no `span_id` of 8 bytes")?;
+        let id = span_id(&span.id).ok_or("a span has no `span_id` of 8 bytes")?;
         let at_us = micros(span.start_time_unix_nano);
         if at_us / 1000 > self.now.0.saturating_add(AHEAD_MS) {
             return Err("a span begins more than an hour from now");
@@ -145,7 +145,7 @@ impl Reader<'_> {
         let status = span.status.unwrap_or_default();
         let mut values = self.values(SPAN_BYTES);
         let (attributes, dropped) =
-            self.gather(span.attributes, (&mut values, OF_SPAN), Some((&mut *heard, "")));
+            gather(span.attributes, (&mut values, OF_SPAN), Some((&mut *heard, "")));
         let mut detail = ReceivedDetail {
             status: ["", "ok", "error"]
                 .get(usize::try_from(status.code).unwrap_or_default())
@@ -165,7 +165,7 @@ impl Reader<'_> {
         detail.dropped = detail.dropped.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
         for event in span.events.into_iter().take(EVENTS_AT_MOST) {
             let name = self.name(&event.name);
-            let (attributes, dropped) = self.gather(
+            let (attributes, dropped) = gather(
                 event.attributes,
                 (&mut values, OF_EVENT),
                 Some((&mut *heard, name.as_str())),
@@ -176,34 +176,6 @@ impl Reader<'_> {
         }
         detail.links = span.links.iter().take(LINKS_AT_MOST).filter_map(link).collect();
         detail
-    }
-
-    /// What is an attribute, and how many are none or too many. What was said goes to `heard`.
-    fn gather(
-        &self,
-        pairs: Vec<KeyValue>,
-        (values, most): (&mut Values<'_>, usize),
-        mut heard: Option<(&mut Said, &str)>,
-    ) -> (Attributes, u32) {
-        let (mut attributes, mut dropped) = (Attributes::new(), 0_u32);
-        for KeyValue { key: name, value } in pairs {
-            let event = heard.as_ref().map_or("", |it| it.1);
-            if said::is_content(&name, event) {
-                if let Some((heard, _)) = &mut heard {
-                    heard.hear(&name, value);
-                }
-                continue;
-            }
-            let has_room = attributes.len() < most && !attributes.contains_key(&name);
-            let is_taken = has_room && values.is_name(&name) && !is_ours(&name);
-            let value = is_taken.then(|| values.attribute(&name, value)).flatten();
-            match value {
-                Some(Value::Null) => {}
-                Some(value) => drop(attributes.insert(name, value)),
-                None => dropped = dropped.saturating_add(1),
-            }
-        }
-        (attributes, dropped)
     }
 
     fn content(&self, id: &str, heard: Said) -> Option<TraceContentRow> {
@@ -230,6 +202,33 @@ impl Reader<'_> {
     fn name(&self, text: &str) -> String {
         self.values(NAME_BYTES).text(text, NAME_BYTES)
     }
+}
+
+/// What is an attribute, and how many are none or too many. What was said goes to `heard`.
+fn gather(
+    pairs: Vec<KeyValue>,
+    (values, most): (&mut Values<'_>, usize),
+    mut heard: Option<(&mut Said, &str)>,
+) -> (Attributes, u32) {
+    let (mut attributes, mut dropped) = (Attributes::new(), 0_u32);
+    for KeyValue { key: name, value } in pairs {
+        let event = heard.as_ref().map_or("", |it| it.1);
+        if said::is_content(&name, event) {
+            if let Some((heard, _)) = &mut heard {
+                heard.hear(&name, value);
+            }
+            continue;
+        }
+        let has_room = attributes.len() < most && !attributes.contains_key(&name);
+        let is_taken = has_room && values.is_name(&name) && !is_ours(&name);
+        let value = is_taken.then(|| values.attribute(&name, value)).flatten();
+        match value {
+            Some(Value::Null) => {}
+            Some(value) => drop(attributes.insert(name, value)),
+            None => dropped = dropped.saturating_add(1),
+        }
+    }
+    (attributes, dropped)
 }
 
 /// Those are what the gateway says, and nobody else.

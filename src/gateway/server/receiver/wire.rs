@@ -55,8 +55,8 @@ pub(super) struct Span {
     #[serde(deserialize_with = "hexadecimal")]
     pub(super) trace_id: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
-    #[serde(deserialize_with = "hexadecimal")]
-    pub(super) span_id: Vec<u8>,
+    #[serde(rename = "spanId", deserialize_with = "hexadecimal")]
+    pub(super) id: Vec<u8>,
     #[prost(bytes = "vec", tag = "4")]
     #[serde(deserialize_with = "hexadecimal")]
     pub(super) parent_span_id: Vec<u8>,
@@ -194,15 +194,22 @@ pub(super) struct RpcStatus {
 
 /// `AnyValue` as JSON has it.
 #[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
+#[serde(default)]
 struct JsonValue {
-    string_value: Option<String>,
-    bool_value: Option<bool>,
-    int_value: Option<Value>,
-    double_value: Option<Value>,
-    array_value: Option<Values>,
-    kvlist_value: Option<Members>,
-    bytes_value: Option<String>,
+    #[serde(rename = "stringValue")]
+    text: Option<String>,
+    #[serde(rename = "boolValue")]
+    bool: Option<bool>,
+    #[serde(rename = "intValue")]
+    int: Option<Value>,
+    #[serde(rename = "doubleValue")]
+    double: Option<Value>,
+    #[serde(rename = "arrayValue")]
+    array: Option<Values>,
+    #[serde(rename = "kvlistValue")]
+    members: Option<Members>,
+    #[serde(rename = "bytesValue")]
+    bytes: Option<String>,
 }
 
 impl From<JsonValue> for AnyValue {
@@ -215,13 +222,13 @@ impl From<JsonValue> for AnyValue {
             Kind::Double(number.unwrap_or(f64::NAN))
         };
         let kinds = [
-            json.string_value.map(Kind::Text),
-            json.bool_value.map(Kind::Bool),
-            json.int_value.map(whole),
-            json.double_value.map(double),
-            json.array_value.map(Kind::Array),
-            json.kvlist_value.map(Kind::Members),
-            json.bytes_value.map(|it| Kind::Bytes(BASE64.decode(it).unwrap_or_default())),
+            json.text.map(Kind::Text),
+            json.bool.map(Kind::Bool),
+            json.int.map(whole),
+            json.double.map(double),
+            json.array.map(Kind::Array),
+            json.members.map(Kind::Members),
+            json.bytes.map(|it| Kind::Bytes(BASE64.decode(it).unwrap_or_default())),
         ];
         Self { kind: kinds.into_iter().flatten().next() }
     }

@@ -8,7 +8,7 @@ mod received;
 mod otlp;
 mod collector;
 mod written;
-mod relay;
+mod live;
 
 #[cfg(test)]
 mod tests;
@@ -26,9 +26,9 @@ use crate::runs::Runs;
 use crate::store::traces::Untraced;
 
 pub use calls::call_spans;
+pub use live::LiveExporter;
 pub use otlp::to_json;
 pub use received::received_span;
-pub use relay::Relay;
 pub use span::{Attributes, Maker, Micros, Span, SpanKind, SpanStatus};
 pub use tree::{Facts, spans};
 

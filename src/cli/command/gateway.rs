@@ -1,7 +1,7 @@
 //! `trunkline gateway`: the LLM gateway alone, with its own file of providers, keys and budgets.
 
 pub mod key;
-mod relay;
+mod export;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
         Some(name) => Some(open_journal(session, name, &core).await?),
         None => None,
     };
-    let traces = relay::Traces::new(session, &settings)?;
+    let traces = export::Traces::new(session, &settings)?;
     session.output.line(&format!("the gateway listens on http://{}", listener.local_addr()?))?;
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     let mut signals = Signals::listen()?;

@@ -142,9 +142,9 @@ async fn take(
         }
     };
     let body = read(core, body, BODY_BYTES.min(core.limits.request_bytes)).await;
-    let body = body.map_err(|it| match it {
-        it if matches!(it, Refusal::TooLarge { .. }) => too_large(),
-        it => Refused::new(StatusCode::BAD_REQUEST, it.message()),
+    let body = body.map_err(|it| {
+        let is_long = matches!(it, Refusal::TooLarge { .. });
+        if is_long { too_large() } else { Refused::new(StatusCode::BAD_REQUEST, it.message()) }
     })?;
     let is_packed = is_packed(&head.headers)?;
     let key_text = key_text(&head.headers).unwrap_or_default().to_owned();

@@ -12,11 +12,11 @@ use crate::gateway::ledger::trail::writer::{self, Destination};
 use crate::gateway::server::Core;
 use crate::gateway::settings::Settings;
 use crate::outgoing::Outgoing;
-use crate::traces::Relay;
+use crate::traces::LiveExporter;
 
 /// Where the traces of a gateway go.
 pub(super) struct Traces {
-    relay: Option<Relay>,
+    exporter: Option<LiveExporter>,
     clock: Arc<dyn crate::model::Clock>,
 }
 
@@ -25,16 +25,16 @@ impl Traces {
     pub(super) fn new(session: &Session, settings: &Settings) -> anyhow::Result<Self> {
         let clock = Arc::clone(&session.clock);
         let Some(collector) = collector(session, settings)? else {
-            return Ok(Self { relay: None, clock });
+            return Ok(Self { exporter: None, clock });
         };
         let outgoing = Outgoing::new(session.settings.forges.private_hosts.clone())?;
-        let relay = Relay::new(&outgoing, collector)?;
-        Ok(Self { relay: Some(relay), clock })
+        let exporter = LiveExporter::new(&outgoing, collector)?;
+        Ok(Self { exporter: Some(exporter), clock })
     }
 
     /// Until the gateway is over. Where nobody takes traces, none are noted.
     pub(super) async fn send(self, core: &Core, over: &CancellationToken) {
-        let Some(relay) = self.relay else { return };
+        let Some(exporter) = self.exporter else { return };
         // What waits does so in the gateway, where it is counted.
         let (sender, receiver) = mpsc::channel(1);
         let noted = writer::keep(
@@ -42,7 +42,7 @@ impl Traces {
             (Destination::Sender(sender), self.clock),
             over.clone(),
         );
-        tokio::join!(noted, relay.serve(receiver, over.clone()));
+        tokio::join!(noted, exporter.serve(receiver, over.clone()));
     }
 }
 

@@ -19,11 +19,11 @@ const TOGETHER: usize = 500;
 
 /// Sends batches to a collector.
 #[derive(Debug)]
-pub struct Relay {
+pub struct LiveExporter {
     collector: Collector,
 }
 
-impl Relay {
+impl LiveExporter {
     /// To the collector of the settings, which may be in a private network.
     pub fn new(outgoing: &Outgoing, settings: TraceSettings) -> Result<Self, OutgoingError> {
         Ok(Self { collector: Collector::new(outgoing, settings)? })
@@ -49,7 +49,7 @@ impl Relay {
         let (body, mut back_off) = (to_json(spans), BACK_OFF);
         loop {
             let error = match self.collector.post(&body).await {
-                Ok(()) => return metrics::trace_exported("relayed"),
+                Ok(()) => return metrics::trace_exported("sent"),
                 Err(error) => error,
             };
             let pause = pause_after(&error, back_off).filter(|_| !over.is_cancelled());

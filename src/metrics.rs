@@ -107,6 +107,11 @@ pub fn calls_traced(outcome: &'static str, count: u64) {
     METRICS.calls_traced.with_label_values(&[outcome]).inc_by(count);
 }
 
+/// So many spans of apps and stages were `written`, could not be (`failed`), or were `refused`.
+pub fn spans_received(outcome: &'static str, count: u64) {
+    METRICS.spans_received.with_label_values(&[outcome]).inc_by(count);
+}
+
 /// The database was used.
 pub fn store_used(access: StoreAccess, took: Duration) {
     let seconds = match access {

@@ -1,4 +1,4 @@
-//! The official clients of OpenAI and Anthropic, unchanged, against the built gateway in front of the fake provider.
+//! The official clients of OpenAI and Anthropic, and OpenTelemetry's SDK, unchanged, against the built gateway in front of the fake provider.
 //! Each script of `tests/gateway/sdks` is one client; what the gateway wrote down is compared with what was charged.
 
 #[path = "gateway/world.rs"]
@@ -9,3 +9,5 @@ mod clients;
 mod queue;
 #[path = "gateway/shadow.rs"]
 mod shadow;
+#[path = "gateway/traced.rs"]
+mod traced;

@@ -41,6 +41,8 @@ mod requests;
 mod answers;
 #[path = "server/api/traced.rs"]
 mod traced;
+#[path = "server/api/spans.rs"]
+mod spans;
 #[path = "server/api/app_keys.rs"]
 mod app_keys;
 #[path = "server/api/budgets.rs"]

@@ -46,6 +46,8 @@ mod runs;
 mod shadow;
 #[path = "store/sign_in.rs"]
 mod sign_in;
+#[path = "store/spans.rs"]
+mod spans;
 #[path = "store/spend.rs"]
 mod spend;
 #[path = "store/times.rs"]

@@ -87,22 +87,30 @@ pub(super) fn read(environment: &Environment) -> Result<ServerSettings, ConfigEr
     })
 }
 
+impl TraceSettings {
+    /// Of an address, and headers as `name=value`, separated by commas; `None` when they are not.
+    #[must_use]
+    pub fn new(endpoint: &str, headers: &str) -> Option<Self> {
+        let headers = headers.split(',').map(str::trim).filter(|it| !it.is_empty());
+        let pair = |it: &str| {
+            let (name, value) = it.split_once('=')?;
+            Some((name.trim().to_owned(), Hidden(value.trim().to_owned())))
+        };
+        let headers = headers.map(pair).collect::<Option<Vec<_>>>()?;
+        Some(Self { endpoint: endpoint.trim_end_matches('/').to_owned(), headers })
+    }
+}
+
 fn traces(environment: &Environment) -> Result<Option<TraceSettings>, ConfigError> {
     let Some(endpoint) = environment.get("TRUNKLINE_OTLP_ENDPOINT") else { return Ok(None) };
     let headers = environment.get("TRUNKLINE_OTLP_HEADERS").unwrap_or_default();
-    let headers = headers.split(',').map(str::trim).filter(|it| !it.is_empty());
-    let pair = |it: &str| {
-        let (name, value) = it.split_once('=')?;
-        Some((name.trim().to_owned(), Hidden(value.trim().to_owned())))
-    };
-    let headers: Option<Vec<_>> = headers.map(pair).collect();
-    let headers = headers.ok_or_else(|| ConfigError::BadValue {
+    let settings = TraceSettings::new(endpoint, headers);
+    let settings = settings.ok_or_else(|| ConfigError::BadValue {
         name: "TRUNKLINE_OTLP_HEADERS",
         value: "…".to_owned(),
         expected: "`name=value`, separated by commas",
     })?;
-    let endpoint = endpoint.trim_end_matches('/').to_owned();
-    Ok(Some(TraceSettings { endpoint, headers }))
+    Ok(Some(settings))
 }
 
 fn retention(environment: &Environment) -> Result<RetentionSettings, ConfigError> {

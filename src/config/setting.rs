@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     row("log.format", "TRUNKLINE_LOG_FORMAT", Kind::Choice(&["text", "json"]), "`text`", "how they are written"),
     row("metrics.listen", "TRUNKLINE_METRICS_LISTEN", Kind::Socket, "beside the rest", "an address of its own for `/metrics`"),
     row("metrics.token", "TRUNKLINE_METRICS_TOKEN", Kind::Hidden, "", "what a scraper has to show as `Authorization: Bearer …`"),
-    row("traces.endpoint", "TRUNKLINE_OTLP_ENDPOINT", Kind::Url, "", "base address of an OTLP/HTTP collector; finished runs and calls to models are sent there"),
+    row("traces.endpoint", "TRUNKLINE_OTLP_ENDPOINT", Kind::Url, "", "base address of an OTLP/HTTP collector; finished runs, calls to models and spans of apps are sent there"),
     row("traces.headers", "TRUNKLINE_OTLP_HEADERS", Kind::Hidden, "", "headers for it: `name=value`, separated by commas"),
     row("retention.runs_days", "TRUNKLINE_KEEP_RUNS_DAYS", DAYS, "`0`", "finished runs go after so many days, with logs and artifacts; 0 for never"),
     row("retention.runs_count", "TRUNKLINE_KEEP_RUNS_COUNT", Kind::Number { min: 1, max: 100_000 }, "`50`", "the newest runs of each project that stay whatever their age"),

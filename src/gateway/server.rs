@@ -9,6 +9,7 @@ pub mod doors;
 pub mod secret;
 pub mod queue;
 pub mod shadow;
+pub mod receiver;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,5 +11,6 @@ mod raw;
 mod cuts;
 mod broken;
 mod traced;
+mod received;
 mod queued;
 mod mirrored;

@@ -1,6 +1,8 @@
 //! Traces: the ids of W3C's trace context, and what happened in one call to a model.
 //! Never what was said in it: that is kept apart, if at all.
 
+pub mod received;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};

@@ -196,7 +196,7 @@ impl Sweep<'_> {
         }
     }
 
-    /// Traces of those calls, and sooner what was said in them.
+    /// Traces of those calls, spans of apps, and sooner what was said in them.
     pub(super) async fn traces(&self) -> Result<u64, RetentionError> {
         let (own, store) = (&self.of.settings, &self.of.store);
         let contents = self.days_ago(i64::from(own.trace_contents_days));
@@ -207,6 +207,9 @@ impl Sweep<'_> {
         }
         let before = self.days_ago(i64::from(own.traces_days));
         let Some(before) = before.filter(|_| self.is_real()) else { return Ok(0) };
+        while store.delete_spans(before, BATCH).await? == u64::from(BATCH) {
+            self.pause().await;
+        }
         let mut removed = 0;
         loop {
             let gone = store.delete_traces(before, BATCH).await?;

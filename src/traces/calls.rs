@@ -75,11 +75,11 @@ impl Call<'_> {
         for finding in &self.trail.findings {
             let at = if finding.way == "in" { span.began } else { span.ended };
             let more = vec![
-                ("trunkline.guardrail.rule", json!(finding.rule)),
-                ("trunkline.guardrail.found", json!(finding.what)),
-                ("trunkline.guardrail.action", json!(finding.action)),
-                ("trunkline.guardrail.way", json!(finding.way)),
-                ("trunkline.guardrail.count", json!(finding.count)),
+                ("trunkline.guardrail.rule".into(), json!(finding.rule)),
+                ("trunkline.guardrail.found".into(), json!(finding.what)),
+                ("trunkline.guardrail.action".into(), json!(finding.action)),
+                ("trunkline.guardrail.way".into(), json!(finding.way)),
+                ("trunkline.guardrail.count".into(), json!(finding.count)),
             ];
             span.events.push((at, "guardrail".to_owned(), more));
         }
@@ -133,9 +133,9 @@ impl Call<'_> {
             span.with("gen_ai.response.finish_reasons", json!(trail.finish));
         }
         for tool in &trail.tools {
-            let mut more = vec![("gen_ai.tool.name", json!(tool.name))];
+            let mut more = vec![("gen_ai.tool.name".into(), json!(tool.name))];
             if !tool.id.is_empty() {
-                more.push(("gen_ai.tool.call.id", json!(tool.id)));
+                more.push(("gen_ai.tool.call.id".into(), json!(tool.id)));
             }
             span.events.push((span.ended, "tool call".to_owned(), more));
         }
@@ -153,6 +153,7 @@ impl Call<'_> {
             status: SpanStatus::Unset,
             attributes: Vec::new(),
             events: Vec::new(),
+            maker: None,
         }
     }
 

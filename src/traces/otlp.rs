@@ -3,21 +3,43 @@
 
 use serde_json::{Value, json};
 
-use super::span::{Micros, Span, SpanStatus};
+use super::span::{Attributes, Maker, Micros, Span, SpanStatus};
 
-/// A request with these spans.
+/// A request with these spans, by who has made them.
 #[must_use]
 pub fn to_json(spans: &[Span]) -> Value {
-    json!({ "resourceSpans": [{
-        "resource": { "attributes": attributes(&[
-            ("service.name", json!("trunkline")),
-            ("service.version", json!(env!("CARGO_PKG_VERSION"))),
-        ]) },
-        "scopeSpans": [{
-            "scope": { "name": "trunkline", "version": env!("CARGO_PKG_VERSION") },
-            "spans": spans.iter().map(span).collect::<Vec<_>>(),
-        }],
-    }] })
+    let mut groups: Vec<(Option<&Maker>, Vec<Value>)> = Vec::new();
+    for it in spans {
+        let maker = it.maker.as_deref();
+        let is_alike = |other: Option<&Maker>| match (maker, other) {
+            (Some(one), Some(other)) => {
+                (&one.resource, &one.scope) == (&other.resource, &other.scope)
+            }
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        // Those of one request come one after the other.
+        match groups.last_mut().filter(|group| is_alike(group.0)) {
+            Some(group) => group.1.push(span(it)),
+            None => groups.push((maker, vec![span(it)])),
+        }
+    }
+    let groups = groups.into_iter().map(|(maker, spans)| match maker {
+        Some(maker) => json!({
+            "resource": { "attributes": attributes(&maker.resource) },
+            "scopeSpans": [{ "scope": { "name": maker.scope }, "spans": spans }],
+        }),
+        None => json!({
+            "resource": { "attributes": attributes(&vec![
+                ("service.name".into(), json!("trunkline")),
+                ("service.version".into(), json!(env!("CARGO_PKG_VERSION"))),
+            ]) },
+            "scopeSpans": [{
+                "scope": { "name": "trunkline", "version": env!("CARGO_PKG_VERSION") },
+                "spans": spans,
+            }],
+        }),
+    });
+    json!({ "resourceSpans": groups.collect::<Vec<_>>() })
 }
 
 fn span(span: &Span) -> Value {
@@ -39,27 +61,40 @@ fn span(span: &Span) -> Value {
             SpanStatus::Error(message) => json!({ "code": 2, "message": message }),
         },
     });
-    if let Some(fields) = body.as_object_mut().filter(|_| !span.parent_id.is_empty()) {
+    let Some(fields) = body.as_object_mut() else { return body };
+    if !span.parent_id.is_empty() {
         fields.insert("parentSpanId".to_owned(), json!(span.parent_id));
+    }
+    let links = span.maker.as_ref().map(|it| it.links.as_slice()).unwrap_or_default();
+    if !links.is_empty() {
+        let links = links.iter().map(|it| json!({ "traceId": it.0, "spanId": it.1 }));
+        fields.insert("links".to_owned(), links.collect());
     }
     body
 }
 
-fn attributes(attributes: &[(&'static str, Value)]) -> Vec<Value> {
-    let value = |value: &Value| match value {
+fn attributes(attributes: &Attributes) -> Vec<Value> {
+    attributes.iter().map(|(name, it)| json!({ "key": name, "value": any_value(it) })).collect()
+}
+
+fn any_value(value: &Value) -> Value {
+    match value {
         Value::Number(number) if number.is_f64() => json!({ "doubleValue": number }),
         Value::Number(number) => json!({ "intValue": number.to_string() }),
         Value::Bool(is) => json!({ "boolValue": is }),
         Value::String(text) => json!({ "stringValue": text }),
-        Value::Array(items) if items.iter().all(Value::is_string) => {
-            let values = items.iter().map(|it| json!({ "stringValue": it }));
-            json!({ "arrayValue": { "values": values.collect::<Vec<_>>() } })
+        Value::Array(items) => {
+            let values: Vec<_> = items.iter().map(any_value).collect();
+            json!({ "arrayValue": { "values": values } })
         }
-        Value::Null | Value::Array(_) | Value::Object(_) => {
-            json!({ "stringValue": value.to_string() })
+        Value::Object(members) => {
+            let member =
+                |(name, it): (&String, &Value)| json!({ "key": name, "value": any_value(it) });
+            let values: Vec<_> = members.iter().map(member).collect();
+            json!({ "kvlistValue": { "values": values } })
         }
-    };
-    attributes.iter().map(|(name, it)| json!({ "key": name, "value": value(it) })).collect()
+        Value::Null => json!({}),
+    }
 }
 
 fn nanoseconds(at: Micros) -> String {

@@ -1,5 +1,7 @@
 //! One span of a trace. Its ids follow from what it stands for, so that one that is sent twice is the same.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::model::{RunId, SpanId, Timestamp, TraceId};
@@ -24,6 +26,10 @@ pub enum SpanKind {
     Server = 2,
     /// The one that calls.
     Client = 3,
+    /// The one that leaves a message.
+    Producer = 4,
+    /// The one that takes it.
+    Consumer = 5,
 }
 
 /// A moment, in microseconds since 1970-01-01 UTC.
@@ -37,9 +43,26 @@ impl From<Timestamp> for Micros {
 }
 
 /// Names and values.
-pub(super) type Attributes = Vec<(&'static str, Value)>;
+pub type Attributes = Vec<(Cow<'static, str>, Value)>;
 /// Something that happens in a span: when, what, and more of it.
 pub(super) type Moment = (Micros, String, Attributes);
+
+/// Who has made a span, when that was not this program.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Maker {
+    /// The span's name here, by which what was said in it is found.
+    pub id: String,
+    /// The name of the service.
+    pub service: String,
+    /// More of it.
+    pub resource: Attributes,
+    /// The library that has made the span.
+    pub scope: String,
+    /// Other spans that the span has to do with: trace and span.
+    pub links: Vec<(String, String)>,
+    /// Name of the team whose it is.
+    pub team: String,
+}
 
 /// One span.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,6 +87,8 @@ pub struct Span {
     pub attributes: Attributes,
     /// What happened in it.
     pub events: Vec<Moment>,
+    /// Who has made it; `None` for what happened here.
+    pub maker: Option<Box<Maker>>,
 }
 
 impl Span {
@@ -81,13 +106,14 @@ impl Span {
             status: SpanStatus::Unset,
             attributes: Vec::new(),
             events: Vec::new(),
+            maker: None,
         }
     }
 
     pub(super) fn with(&mut self, name: &'static str, value: impl Into<Value>) {
         let value = value.into();
         if value != json!("") && !value.is_null() {
-            self.attributes.push((name, value));
+            self.attributes.push((name.into(), value));
         }
     }
 }

@@ -193,7 +193,7 @@ impl<'a> Round<'a> {
     }
 
     fn note(&mut self, stage: StageIndex, at: Timestamp, (what, by): (&str, &str)) {
-        let more = vec![("enduser.id", by.into())];
+        let more = vec![("enduser.id".into(), by.into())];
         self.stage(stage, at).events.push((at.into(), what.to_owned(), more));
     }
 

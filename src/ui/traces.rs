@@ -1,4 +1,4 @@
-//! Calls to models: found by what happened in them, and one of them, or all of a trace, over time.
+//! Calls to models and spans of apps: found by what happened in them, and one of them, or all of a trace, over time.
 
 mod list;
 mod show;

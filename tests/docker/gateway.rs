@@ -106,6 +106,66 @@ fn a_stage_is_metered_and_its_key_ends_with_it() {
 }
 
 #[test]
+fn a_stage_sends_its_spans_with_what_it_finds_in_its_environment() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let bench = provider.bench(
+        r#"  traced:
+    network: gateway
+    services: { box: { image: 'busybox:stable', command: [sh, -c, 'echo $OTEL_SERVICE_NAME >/tmp/index.html; httpd -f -p 80 -h /tmp'], ready: { tcp: 80 } } }
+    run: |
+      wget -q -O- http://box/
+      env | grep -E '^(OTEL_|TRACEPARENT)' | sort
+      trace=$(echo "$TRACEPARENT" | cut -d- -f2) parent=$(echo "$TRACEPARENT" | cut -d- -f3)
+      span='{"traceId":"'$trace'","spanId":"00000000000000aa","parentSpanId":"'$parent'","name":"index","kind":1,"startTimeUnixNano":"'$(date +%s)'000000000","endTimeUnixNano":"'$(date +%s)'000000000","attributes":[{"key":"db.system.name","value":{"stringValue":"qdrant"}},{"key":"key","value":{"stringValue":"'$OPENAI_API_KEY'"}}]}'
+      wget -q -O- --header "$(echo "$OTEL_EXPORTER_OTLP_HEADERS" | sed 's/=/: /')" --header 'content-type: application/json' --post-data '{"resourceSpans":[{"scopeSpans":[{"spans":['"$span"']}]}]}' "$OTEL_EXPORTER_OTLP_ENDPOINT/v1/traces"
+  own:
+    network: gateway
+    env: { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://elsewhere:4318', OTEL_SERVICE_NAME: mine }
+    run: env | grep -E '^(OTEL_|TRACEPARENT)' | sort
+  none:
+    network: none
+    run: env | grep -E '^(OTEL_|TRACEPARENT)' || echo nothing
+"#,
+    );
+    bench.run(&SECRET).expect_code(0);
+    let log = bench.log("traced");
+    let run = bench.last_run().unwrap().row.id;
+    for part in [
+        "box\n",
+        "OTEL_EXPORTER_OTLP_ENDPOINT=http://gateway.trunkline.internal:",
+        "OTEL_EXPORTER_OTLP_HEADERS=x-api-key=***\n",
+        "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf\n",
+        &format!(
+            "cicd.pipeline.run.id={run},cicd.pipeline.task.name=traced,cicd.pipeline.task.run.id={run}-0-1\n"
+        ),
+        "OTEL_SERVICE_NAME=traced\n",
+        "TRACEPARENT=00-",
+    ] {
+        assert!(log.contains(part), "no `{part}` in {log}");
+    }
+    let own = bench.log("own");
+    assert_eq!(own.matches("OTEL_EXPORTER_OTLP_").count(), 1, "{own}");
+    assert!(own.contains("OTEL_SERVICE_NAME=mine\n") && own.contains("TRACEPARENT=00-"), "{own}");
+    assert!(bench.log("none").contains("nothing"), "{}", bench.log("none"));
+
+    let shown = bench.trunkline(&["traces", "--run", "last"]).expect_code(0).stdout;
+    assert!(shown.contains("retrieval index") && shown.contains("stage traced"), "{shown}");
+    let trace = ulid::Ulid::from_string(&run.0).unwrap();
+    let tree = ["traces", &format!("{:032x}", trace.0), "--json"];
+    let tree = bench.trunkline(&tree).expect_code(0).stdout;
+    let tree: serde_json::Value = serde_json::from_str(&tree).unwrap();
+    let span = &tree["spans"][0];
+    assert_eq!(
+        (&span["name"], &span["attributes"]["key"]),
+        (&"index".into(), &"[redacted]".into())
+    );
+    assert_eq!(span["attributes"]["trunkline.stage"], "traced");
+}
+
+#[test]
 fn a_stage_that_its_budget_refuses_is_ended_with_class_budget_and_not_tried_again() {
     if !docker::is_here() {
         return;

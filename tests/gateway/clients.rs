@@ -16,7 +16,7 @@ struct Client {
 
 /// Where the clients are. What is not there is skipped aloud on a laptop and fails in CI.
 #[expect(clippy::disallowed_methods, reason = "tests have no `config`")]
-fn sdks() -> Option<PathBuf> {
+pub(crate) fn sdks() -> Option<PathBuf> {
     let folder = std::env::var("TEST_SDKS").ok().map(PathBuf::from);
     if let Some(folder) = folder.filter(|it| it.join("installed").exists()) {
         return Some(folder);

@@ -12,6 +12,7 @@ use trunkline::store::artifacts::ArtifactRow;
 use trunkline::store::runs::{Append, NewRun};
 
 use crate::support::Server;
+use crate::{spans, traced};
 
 const DAY_SECONDS: i64 = 24 * 3600;
 
@@ -130,6 +131,36 @@ async fn logs_and_artifacts_may_go_before_their_run() {
     assert_eq!((removed.runs, removed.logs, removed.artifacts), (0, 1, 1));
     let found = there(&server, &[&open, &old, &green]).await;
     assert_eq!(found, [ALL, (true, false, false), ALL]);
+}
+
+#[tokio::test]
+async fn traces_and_spans_of_apps_go_after_their_days_and_sooner_what_was_said() {
+    let server = Server::start().await;
+    let (store, now) = (&server.app.store, server.app.now());
+    let call = traced::trace("req_1", "shop", now);
+    store.insert_traces(&[call], &[traced::content("req_1", "Hi", now)]).await.unwrap();
+    let span = spans::span(1, ("shop", spans::OWN), ("tool search", ""), now);
+    let said = traced::content(&span.id, "Hi", now);
+    store.insert_spans(std::slice::from_ref(&span), &[said]).await.unwrap();
+    let ids = ["req_1".to_owned(), span.id.clone()];
+    let there = async || {
+        (
+            store.find_trace("req_1").await.unwrap().is_some(),
+            store.find_span(&span.id).await.unwrap().is_some(),
+            store.list_trace_contents(&ids).await.unwrap().len(),
+        )
+    };
+    let settings = RetentionSettings {
+        traces_days: 30,
+        trace_contents_days: 7,
+        ..RetentionSettings::default()
+    };
+    let retention = retention(&server, settings);
+    for (days, left) in [(6, (true, true, 2)), (2, (true, true, 0)), (23, (false, false, 0))] {
+        server.clock.by_seconds(days * DAY_SECONDS);
+        retention.sweep(Mode::Remove).await.unwrap();
+        assert_eq!(there().await, left, "{days} days later");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use trunkline::outgoing::Outgoing;
 use trunkline::pipeline::Context;
 use trunkline::runs::CreateRun;
 use trunkline::secrets::new_id;
+use trunkline::store::spend::requests::spans::SpanRow;
 use trunkline::traces::Exporter;
 
 use crate::forge::Forge;
@@ -171,4 +172,44 @@ async fn calls_to_models_arrive_once_in_the_order_of_their_writing() {
     collector.answer_once(StatusCode::BAD_REQUEST, Vec::new());
     send(&exporter(&server, &collector), &collector, 4).await;
     assert_eq!(collector.asked().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_of_apps_are_sent_on_once_as_their_apps_named_themselves() {
+    let (server, collector) = (Server::start().await, Forge::start().await);
+    let at = Timestamp(server.app.now().0 - 60_000);
+    let named = ("tool search", "");
+    let row = crate::spans::span(2, ("shop", traced::TRACE), named, at);
+    let mut detail: serde_json::Value = serde_json::from_str(&row.detail).unwrap();
+    detail["resource"] = json!({"service.name": "shop-app", "process.pid": 7});
+    detail["scope"] = json!("agents");
+    detail["attributes"]["list"] = json!(["a", {"b": 1.5}]);
+    detail["links"] = json!([{"trace": "1".repeat(32), "span": "2".repeat(16)}]);
+    let row = SpanRow { detail: detail.to_string(), kind: "producer".to_owned(), ..row };
+    let said = traced::content(&row.id, "Nobody's business.", at);
+    server.app.store.insert_spans(&[row], &[said]).await.unwrap();
+    collector.answer_once(StatusCode::SERVICE_UNAVAILABLE, vec![("retry-after", "1".to_owned())]);
+    send(&exporter(&server, &collector), &collector, 2).await;
+    let asked = collector.asked();
+    assert_eq!(asked.len(), 2, "{asked:#?}");
+    assert_eq!(asked[0].body, asked[1].body, "the same each time");
+    let group = &asked[1].body["resourceSpans"][0];
+    let resource = json!([
+        {"key": "process.pid", "value": {"intValue": "7"}},
+        {"key": "service.name", "value": {"stringValue": "shop-app"}},
+    ]);
+    assert_eq!(group["resource"]["attributes"], resource);
+    assert_eq!(group["scopeSpans"][0]["scope"]["name"], "agents");
+    let span = &group["scopeSpans"][0]["spans"][0];
+    assert_eq!((&span["traceId"], &span["kind"]), (&json!(traced::TRACE), &json!(4)));
+    assert_eq!(span["links"], json!([{"traceId": "1".repeat(32), "spanId": "2".repeat(16)}]));
+    let attributes = span["attributes"].as_array().unwrap();
+    let list = json!({"key": "list", "value": {"arrayValue": {"values": [
+        {"stringValue": "a"},
+        {"kvlistValue": {"values": [{"key": "b", "value": {"doubleValue": 1.5}}]}},
+    ]}}});
+    assert!(attributes.contains(&list), "{attributes:#?}");
+    assert!(!asked[1].body.to_string().contains("business"), "{asked:#?}");
+    send(&exporter(&server, &collector), &collector, 3).await;
+    assert_eq!(collector.asked().len(), 2, "once");
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use crate::desk::server::traces::{self, TraceQuery, TraceView};
 use crate::http::{App, Json, Page, PageQuery, Problem, Query, Visitor};
 
-/// Lists calls to models, newest first, as far as you may know of them
+/// Lists calls to models and first spans of apps, newest first, as far as you may know of them
 ///
 /// Under load not every call is traced: what was spent says the ledger (`/spend`, `/runs/{run}/model-calls`).
 #[utoipa::path(

@@ -1,6 +1,7 @@
 //! `trunkline gateway`: the LLM gateway alone, with its own file of providers, keys and budgets.
 
 pub mod key;
+mod export;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -82,6 +83,7 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
         Some(name) => Some(open_journal(session, name, &core).await?),
         None => None,
     };
+    let traces = export::Traces::new(session, &settings)?;
     session.output.line(&format!("the gateway listens on http://{}", listener.local_addr()?))?;
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     let mut signals = Signals::listen()?;
@@ -101,7 +103,8 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
             None => Ok(()),
         }
     };
-    let ((), (), kept) = tokio::join!(serve, obey, keep);
+    let trace = traces.send(&core, &over);
+    let ((), (), kept, ()) = tokio::join!(serve, obey, keep, trace);
     kept.context("the ledger could not be written to its end")?;
     say_spend(session, &core.ledger)?;
     Ok(Exit::Passed)

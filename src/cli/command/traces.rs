@@ -1,4 +1,4 @@
-//! `trunkline traces`: what happened in calls to models, here or at a server.
+//! `trunkline traces`: what happened in calls to models and in the apps that make them, here or at a server.
 
 use super::audit::{When, when};
 use crate::cli::failure::{Exit, Usage};
@@ -17,13 +17,13 @@ Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or
 server for what you may know of.
 
 Examples:
-  trunkline traces                                       the newest calls
+  trunkline traces                                       the newest calls, and what apps have sent
   trunkline traces --run last --status error
   trunkline traces --endpoint search --min-ms 2000 --since 1h --server ci.example.org
   trunkline traces req_01k9zz0000abcdefghjkmnpqrs        one call as a tree
   trunkline traces 4bf92f3577b34da6a3ce929d0e0e4736 --json")]
 pub struct TracesArgs {
-    /// A request (`req_…`, as `x-request-id` said) or a trace (32 hexadecimal digits)
+    /// A request (`req_…`, as `x-request-id` said), a trace (32 hexadecimal digits) or a span of an app (`spn_…`)
     id: Option<String>,
     /// Only of this trace
     #[arg(long, value_name = "ID")]
@@ -88,7 +88,7 @@ pub async fn execute(session: &Session, args: &TracesArgs) -> anyhow::Result<Exi
         return Ok(Exit::Passed);
     }
     if rows.is_empty() {
-        session.output.line("no such call to a model was traced")?;
+        session.output.line("no such call to a model was traced, and no such span of an app")?;
     }
     for row in &rows {
         session.output.line(&trail::line(row, session.output))?;
@@ -123,8 +123,7 @@ async fn list_of_machine(session: &Session, args: &TracesArgs) -> anyhow::Result
     let wrong = |why: String| Usage::new(why, "`trunkline traces --help` has examples");
     let filter = args.query(session, run).filter().map_err(wrong)?;
     let filter = TraceFilter { limit: args.limit, ..filter };
-    let rows = state.store.list_traces(&filter).await?;
-    Ok(rows.into_iter().map(TraceView::from).collect())
+    Ok(traces::list_here(&state.store, &filter).await?)
 }
 
 async fn list_of_server(

@@ -1,4 +1,4 @@
-//! Calls to models: a line each, and one as a tree.
+//! Calls to models and spans of apps: a line each, and those of a trace as a tree.
 
 use serde_json::Value;
 
@@ -11,6 +11,9 @@ use crate::model::Timestamp;
 /// `2027-03-31 12:03:44  req_…  m1 at test  200  12.3 ms  5+9 tokens  0.000095 USD  cache`
 #[must_use]
 pub fn line(row: &TraceView, output: Output) -> String {
+    if !row.is_call() {
+        return span_of_app(row, output);
+    }
     let mut parts = vec![
         output.date_time(Timestamp(row.at)),
         row.id.clone(),
@@ -31,6 +34,23 @@ pub fn line(row: &TraceView, output: Output) -> String {
     parts.join("  ")
 }
 
+/// `2027-03-31 12:03:44  spn_…  shop  agent plan  ok  12.3 ms`
+fn span_of_app(row: &TraceView, output: Output) -> String {
+    let mut parts = vec![output.date_time(Timestamp(row.at)), row.id.clone()];
+    parts.extend([row.service.clone(), named(&row.operation, &row.name)]);
+    parts.push(ending(&row.error, row.status, output));
+    parts.retain(|it| !it.is_empty());
+    parts.push(milliseconds(row.total_ms));
+    parts.extend((!row.stage.is_empty()).then(|| format!("stage {}", row.stage)));
+    parts.extend((!row.endpoint.is_empty()).then(|| format!("endpoint {}", row.endpoint)));
+    parts.join("  ")
+}
+
+/// `tool search`.
+fn named(operation: &str, name: &str) -> String {
+    format!("{operation} {name}").trim_start().to_owned()
+}
+
 fn ending(error: &str, status: Option<i64>, output: Output) -> String {
     let status = status.map(|it| it.to_string()).unwrap_or_default();
     match (error, status.as_str()) {
@@ -46,10 +66,16 @@ fn ending(error: &str, status: Option<i64>, output: Output) -> String {
 pub fn tree(tree: &TreeView, output: Output) -> Vec<String> {
     let mut lines = vec![format!("trace {}", tree.trace)];
     if tree.is_cut {
-        lines.push(format!("only the newest {} calls are shown", tree.calls.len()));
+        let of_apps = tree.of_apps();
+        lines.push(format!(
+            "there is more: only the newest {} calls and the first {of_apps} spans of apps are shown",
+            tree.calls.len()
+        ));
     }
     let is_top = |it: &&SpanView| !tree.spans.iter().any(|other| other.span == it.parent);
-    for span in tree.spans.iter().filter(is_top) {
+    let mut tops: Vec<_> = tree.spans.iter().filter(is_top).collect();
+    tops.sort_by_key(|it| it.at_us);
+    for span in tops {
         below(tree, span, 0, (&mut lines, output));
     }
     lines
@@ -66,17 +92,22 @@ fn below(
     lines.extend(span.events.iter().map(|it| format!("{indent}  - {}", event(it, span))));
     // A span whose ids go round in a circle is told once.
     if depth < 32 {
-        for child in tree.spans.iter().filter(|it| it.parent == span.span) {
+        let mut children: Vec<_> = tree.spans.iter().filter(|it| it.parent == span.span).collect();
+        children.sort_by_key(|it| it.at_us);
+        for child in children {
             below(tree, child, depth + 1, (lines, output));
         }
     }
-    let id = word(span, "trunkline.request.id");
+    let id = if span.is_of_app() { span.id.clone() } else { word(span, "trunkline.request.id") };
     if let Some(content) = tree.contents.get(&id).filter(|_| !id.is_empty()) {
         lines.extend(said(content).into_iter().map(|it| format!("{indent}  {it}")));
     }
 }
 
 fn span_line(tree: &TreeView, span: &SpanView, output: Output) -> String {
+    if span.is_of_app() {
+        return app_line(span, output);
+    }
     let mut parts = vec![span.name.clone()];
     let error = word(span, "error.type");
     let status = span.attributes.get("http.response.status_code").and_then(Value::as_i64);
@@ -101,6 +132,25 @@ fn span_line(tree: &TreeView, span: &SpanView, output: Output) -> String {
         parts.extend((!finish.is_empty()).then(|| format!("finish {finish}")));
     }
     parts.extend((!span.message.is_empty()).then(|| span.message.clone()));
+    parts.join("  ")
+}
+
+/// `shop  tool search  timeout  12.3 ms  why`.
+fn app_line(span: &SpanView, output: Output) -> String {
+    let error = match (word(span, "error.type"), span.status.as_str()) {
+        (error, "error") if error.is_empty() => "error".to_owned(),
+        (error, _) => error,
+    };
+    let status = span.attributes.get("http.response.status_code").and_then(Value::as_i64);
+    let more = ["db.system.name", "db.system", "gen_ai.request.model"];
+    let more = more.into_iter().map(|it| word(span, it)).find(|it| !it.is_empty());
+    let mut parts = vec![span.service.clone(), named(&span.operation, &span.name)];
+    parts.extend(more);
+    parts.push(ending(&error, status, output));
+    #[expect(clippy::cast_precision_loss, reason = "a span is far shorter than 2^53 us")]
+    parts.push(milliseconds(span.took_us as f64 / 1000.0));
+    parts.push(span.message.clone());
+    parts.retain(|it| !it.is_empty());
     parts.join("  ")
 }
 

@@ -1,9 +1,10 @@
-//! What happened in calls to models: found, listed and shown as trees.
+//! What happened in calls to models, and in the apps that make them: found, listed and shown as trees.
 
 mod view;
 
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
+use crate::store::spend::requests::spans::SpanRow;
 use crate::store::spend::requests::traces::{Ended, TraceFilter, TraceRow};
 use crate::store::{Store, StoreError};
 
@@ -13,8 +14,11 @@ pub use view::{Content, ContentView, EventView, Message, Part, SpanView, TraceVi
 const DIGITS: usize = 13;
 /// Calls of one trace that are shown.
 const CALLS_MAX: u32 = 300;
-/// What every id of a request begins with.
+/// Spans of apps of one trace that are shown.
+const SPANS_MAX: u32 = 1_000;
+/// What every id of a request begins with, and of a span of an app.
 const REQUEST: &str = "req_";
+const SPAN: &str = "spn_";
 /// Digits of a trace's id.
 const TRACE_DIGITS: usize = 32;
 
@@ -132,7 +136,7 @@ fn dollars(text: &str) -> Result<Option<UsdNanos>, String> {
     Ok(Some(UsdNanos(nanos)))
 }
 
-/// Calls that the caller may know of, newest first.
+/// Calls, and the first spans of apps, that the caller may know of, newest first.
 pub async fn list(
     app: &App,
     visitor: &Visitor,
@@ -144,10 +148,18 @@ pub async fn list(
     let before = page.cursor.as_deref().and_then(|it| it.split_once('-'));
     let before = before.and_then(|(at, id)| Some((Timestamp(at.parse().ok()?), id.to_owned())));
     let filter = TraceFilter { before, limit: page.limit() + 1, ..filter };
-    let rows = app.store.list_traces(&filter).await?;
-    let page = Page::new(rows, page.limit(), |it| format!("{:0DIGITS$}-{}", it.at.0, it.id));
-    let items = page.items.into_iter().map(TraceView::from).collect();
-    Ok(Page { items, next: page.next })
+    let rows = list_here(&app.store, &filter).await?;
+    Ok(Page::new(rows, page.limit(), |it| format!("{:0DIGITS$}-{}", it.at, it.id)))
+}
+
+/// The same on the machine of the store.
+pub async fn list_here(store: &Store, filter: &TraceFilter) -> Result<Vec<TraceView>, StoreError> {
+    let calls = store.list_traces(filter).await?.into_iter().map(TraceView::from);
+    let spans = store.list_first_spans(filter).await?.into_iter().map(TraceView::from);
+    let mut rows: Vec<_> = calls.chain(spans).collect();
+    rows.sort_by(|one, other| (other.at, &other.id).cmp(&(one.at, &one.id)));
+    rows.truncate(usize::try_from(filter.limit).unwrap_or(usize::MAX));
+    Ok(rows)
 }
 
 /// The names of the teams whose calls the caller may know of, of those that are asked for; `None` for all, with the
@@ -166,11 +178,11 @@ async fn teams(
     Ok(Some(names.filter(is_asked).collect()))
 }
 
-/// A call by the id of its request, or all calls of a trace.
+/// A call by the id of its request, or all calls and spans of a trace.
 pub async fn show(app: &App, visitor: &Visitor, id: &str) -> Result<TreeView, Problem> {
     let viewed = teams(app, visitor, Role::Viewer, None).await?;
-    let rows = find(&app.store, id, viewed).await?;
-    if rows.is_empty() {
+    let (rows, spans) = find(&app.store, id, viewed).await?;
+    if rows.is_empty() && spans.is_empty() {
         return Err(Problem::not_found("this trace").with_help(
             "A trace is named by the id of a request (`req_…`) or of the trace (32 hexadecimal digits); it is kept \
              for as long as the server says, and under load not every call is traced.",
@@ -178,35 +190,51 @@ pub async fn show(app: &App, visitor: &Visitor, id: &str) -> Result<TreeView, Pr
     }
     // What people said is for those who work on it.
     let read = teams(app, visitor, Role::Developer, None).await?;
-    let may_read = |it: &&TraceRow| read.as_ref().is_none_or(|all| all.contains(&it.owner.team));
-    let readable: Vec<_> = rows.iter().filter(may_read).map(|it| it.id.clone()).collect();
+    let may_read = |it: &Owned| read.as_ref().is_none_or(|all| all.contains(&it.0));
+    let readable: Vec<_> = owned(&rows, &spans).filter(may_read).map(|it| it.1).collect();
     let contents = app.store.list_trace_contents(&readable).await?;
-    Ok(TreeView::of(rows, &contents))
+    Ok(TreeView::of(rows, spans, &contents))
 }
 
 /// The same on the machine of the store; `None` when there is no such trace.
 pub async fn show_here(store: &Store, id: &str) -> Result<Option<TreeView>, StoreError> {
-    let rows = find(store, id, None).await?;
-    let ids: Vec<_> = rows.iter().map(|it| it.id.clone()).collect();
+    let (rows, spans) = find(store, id, None).await?;
+    let ids: Vec<_> = owned(&rows, &spans).map(|it| it.1).collect();
     let contents = store.list_trace_contents(&ids).await?;
-    Ok((!rows.is_empty()).then(|| TreeView::of(rows, &contents)))
+    let is_there = !rows.is_empty() || !spans.is_empty();
+    Ok(is_there.then(|| TreeView::of(rows, spans, &contents)))
+}
+
+/// A team, and the id of what is its.
+type Owned = (String, String);
+
+fn owned(rows: &[TraceRow], spans: &[SpanRow]) -> impl Iterator<Item = Owned> {
+    let calls = rows.iter().map(|it| (it.owner.team.clone(), it.id.clone()));
+    calls.chain(spans.iter().map(|it| (it.owner.team.clone(), it.id.clone())))
 }
 
 async fn find(
     store: &Store,
     id: &str,
     teams: Option<Vec<String>>,
-) -> Result<Vec<TraceRow>, StoreError> {
-    let id = id.to_ascii_lowercase();
+) -> Result<(Vec<TraceRow>, Vec<SpanRow>), StoreError> {
+    let mut id = id.to_ascii_lowercase();
+    let is_seen = |team: &String| teams.as_ref().is_none_or(|all| all.contains(team));
     if id.starts_with(REQUEST) {
-        let is_seen = |it: &TraceRow| teams.as_ref().is_none_or(|all| all.contains(&it.owner.team));
-        return Ok(store.find_trace(&id).await?.filter(is_seen).into_iter().collect());
+        let call = store.find_trace(&id).await?.filter(|it| is_seen(&it.owner.team));
+        return Ok((call.into_iter().collect(), Vec::new()));
+    }
+    if id.starts_with(SPAN) {
+        // A span is shown with all of its trace.
+        let span = store.find_span(&id).await?.filter(|it| is_seen(&it.owner.team));
+        id = span.map(|it| it.trace).unwrap_or_default();
     }
     if id.len() != TRACE_DIGITS {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
+    let spans = store.list_spans(&id, teams.as_deref(), SPANS_MAX + 1).await?;
     let filter = TraceFilter { trace: id, teams, limit: CALLS_MAX + 1, ..TraceFilter::default() };
-    store.list_traces(&filter).await
+    Ok((store.list_traces(&filter).await?, spans))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::gateway::keys::{Held, Key};
 use crate::gateway::ledger::trail::Trail;
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::doors;
+use crate::gateway::server::receiver;
 use crate::gateway::server::shadow::doors as candidates;
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp};
@@ -37,6 +38,11 @@ const KEYS_AGAIN: Milliseconds = Milliseconds(1_000);
 pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Answer> {
     let started = Instant::now();
     let id = core.new_id();
+    if receiver::is_path(request.uri().path()) {
+        let mut response = receiver::answer(&core, request).await;
+        headers::name(&mut response, id);
+        return response;
+    }
     let dialect = dialect_of(&request);
     let mut response = match admit(&core, request, id, started).await {
         Ok(Admitted::Call(call)) => run(&core, *call).await,
@@ -93,7 +99,7 @@ async fn admit(
             return models::answer(core, key, dialect, &which).map(Admitted::Models);
         }
         Wanted::Shelf => {
-            let body = read(core, body).await?;
+            let body = read(core, body, core.limits.request_bytes).await?;
             let (method, path) = (&head.method, head.uri.path());
             return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
@@ -101,11 +107,11 @@ async fn admit(
             return candidates::answer(core, key, &head).await.map(Admitted::Shelf);
         }
         Wanted::Queue => {
-            let body = read(core, body).await?;
+            let body = read(core, body, core.limits.request_bytes).await?;
             return doors::answer(core, &held.key, (&head, &body)).await.map(Admitted::Shelf);
         }
     };
-    let body = read(core, body).await?;
+    let body = read(core, body, core.limits.request_bytes).await?;
     let arrived = Arrived { id, at, started, operation, headers: head.headers, body };
     call_of(core, key, arrived).map(|it| Admitted::Call(Box::new(it)))
 }
@@ -207,8 +213,11 @@ async fn before_body(
 }
 
 /// The whole body, within the limits of size and time.
-async fn read(core: &Core, mut body: Incoming) -> Result<Bytes, Refusal> {
-    let limit_bytes = core.limits.request_bytes;
+pub(in crate::gateway) async fn read(
+    core: &Core,
+    mut body: Incoming,
+    limit_bytes: u64,
+) -> Result<Bytes, Refusal> {
     let limited = Limited::new(&mut body, usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     match tokio::time::timeout(core.limits.request_ms.into(), limited.collect()).await {
         Ok(Ok(all)) => Ok(all.to_bytes()),
@@ -223,7 +232,7 @@ async fn read(core: &Core, mut body: Incoming) -> Result<Bytes, Refusal> {
 
 /// Takes in the rest of a body that nobody wants, up to a limit. A client that is still sending when the
 /// connection is closed sees only that, and not the answer.
-async fn discard(mut body: Incoming) {
+pub(in crate::gateway) async fn discard(mut body: Incoming) {
     let rest = async {
         let mut left = DISCARDED_BYTES;
         while let Some(Ok(frame)) = body.frame().await {

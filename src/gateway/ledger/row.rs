@@ -156,7 +156,7 @@ pub(super) fn expired(
     }
 }
 
-pub(super) fn owner(subject: &Subject) -> Owner {
+pub(in crate::gateway) fn owner(subject: &Subject) -> Owner {
     let part = |kind| subject.get(kind).unwrap_or_default().to_owned();
     Owner {
         organisation: part(Kind::Organisation),

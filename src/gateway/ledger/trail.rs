@@ -2,6 +2,7 @@
 //! its settlement, its stream. Off, or when more calls come than are traced, it notes nothing.
 
 pub mod settings;
+pub mod rates;
 pub mod trails;
 pub mod record;
 pub mod content;

@@ -1,6 +1,8 @@
 //! The gateway as stages of pipelines use it: each attempt has a key of its own that ends with it, an
 //! address, the budgets of its run, and notes on what its calls came to.
 
+pub mod variables;
+
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
@@ -25,6 +27,7 @@ use crate::gateway::settings::{CassetteMode, ForStages};
 use crate::model::{AttemptName, RunId, Timestamp, TraceParent, UsdNanos};
 use crate::store::access::gateway_keys::GatewayKeyRow;
 use crate::store::{Store, StoreError};
+use variables::{Told, Variables};
 
 /// How long calls may go on when the process stops: those of stages that go on are made again.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -75,27 +78,6 @@ pub struct Stages {
 struct Admitted {
     attempts: HashMap<AttemptName, (Arc<Notes>, OwnCassette)>,
     budgets: HashMap<RunId, BTreeMap<String, Budget>>,
-}
-
-/// The variables that a client needs, for each of the two formats.
-#[derive(Debug, Clone)]
-pub struct Variables {
-    /// The key.
-    pub key: String,
-    /// Address and key as clients of `OpenAI` read them, and of Anthropic.
-    pub pairs: [[(&'static str, String); 2]; 2],
-}
-
-impl Variables {
-    /// Puts those pairs in front of an environment of which it sets neither variable itself.
-    pub fn add_to(&self, env: &mut Vec<(String, String)>) {
-        let is_set = |pair: &[(&str, String); 2]| {
-            env.iter().any(|(name, _)| pair.iter().any(|it| it.0 == name))
-        };
-        let missing: Vec<_> = self.pairs.iter().filter(|it| !is_set(it)).flatten().collect();
-        let missing = missing.into_iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
-        env.splice(0..0, missing.collect::<Vec<_>>());
-    }
 }
 
 impl Stages {
@@ -243,13 +225,12 @@ impl Stages {
 
     /// What a client of an attempt needs, at this name or address of this machine.
     #[must_use]
-    pub fn variables(&self, attempt: &AttemptName, host: &str) -> Variables {
+    pub fn variables(&self, attempt: &AttemptName, (host, told): (&str, &Told<'_>)) -> Variables {
         let key = self.secret.key_of(attempt);
         let address = format!("http://{host}:{}", self.doors.port());
-        let openai =
-            [("OPENAI_BASE_URL", format!("{address}/v1")), ("OPENAI_API_KEY", key.clone())];
-        let anthropic = [("ANTHROPIC_BASE_URL", address), ("ANTHROPIC_API_KEY", key.clone())];
-        Variables { key, pairs: [openai, anthropic] }
+        let takes_spans = self.core.trails.settings().spans_per_second > 0;
+        let variables = Variables::new(key, &address);
+        if takes_spans { variables.with_traces(attempt, &address, told) } else { variables }
     }
 
     /// By what containers reach this machine, where Docker's own address is not it.
@@ -326,35 +307,5 @@ async fn save(own: OwnCassette) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a cassette could not be written"),
         Err(error) => tracing::error!(%error, "a cassette could not be written"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn variables() -> Variables {
-        let openai = [("OPENAI_BASE_URL", "u/v1".to_owned()), ("OPENAI_API_KEY", "k".to_owned())];
-        let anthropic =
-            [("ANTHROPIC_BASE_URL", "u".to_owned()), ("ANTHROPIC_API_KEY", "k".to_owned())];
-        Variables { key: "k".to_owned(), pairs: [openai, anthropic] }
-    }
-
-    #[test]
-    fn a_stage_that_sets_one_of_a_pair_keeps_its_own_pair() {
-        let names = |own: &[&str]| {
-            let mut env: Vec<_> =
-                own.iter().map(|it| ((*it).to_owned(), "own".to_owned())).collect();
-            variables().add_to(&mut env);
-            env.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(
-            names(&["A"]),
-            "OPENAI_BASE_URL=u/v1 OPENAI_API_KEY=k ANTHROPIC_BASE_URL=u ANTHROPIC_API_KEY=k A=own"
-        );
-        assert_eq!(
-            names(&["OPENAI_API_KEY"]),
-            "ANTHROPIC_BASE_URL=u ANTHROPIC_API_KEY=k OPENAI_API_KEY=own"
-        );
     }
 }

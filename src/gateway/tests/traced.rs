@@ -19,15 +19,15 @@ const TOOLS: &str = "\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"
     \"parameters\":{\"type\":\"object\"}}}]";
 
 /// A world, and who writes its traces into a store.
-struct Traced {
-    world: World,
-    store: Store,
+pub(super) struct Traced {
+    pub(super) world: World,
+    pub(super) store: Store,
     over: CancellationToken,
     writer: JoinHandle<()>,
 }
 
 impl Traced {
-    async fn new(more: &str) -> Self {
+    pub(super) async fn new(more: &str) -> Self {
         let world = World::new(more).await;
         let url = format!("sqlite:{}", world.folder.path().join("traces.db").display());
         let store = Store::open(&url).await.unwrap();
@@ -47,6 +47,14 @@ impl Traced {
         let reply = self.world.post(path, body, headers).await;
         tokio::time::sleep(Duration::from_millis(3)).await;
         reply
+    }
+
+    /// Writes what waits, and gives the store.
+    pub(super) async fn written(self) -> (Store, tempfile::TempDir) {
+        let folder = self.world.end().await;
+        self.over.cancel();
+        self.writer.await.unwrap();
+        (self.store, folder)
     }
 
     /// Everything that was traced, oldest first, and what was said.

@@ -172,6 +172,16 @@ impl World {
         self.client.request(request).await.unwrap()
     }
 
+    /// A body that is no text, with these headers alone.
+    pub(super) async fn send(&self, path: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
+        let mut request = Request::post(format!("{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body))).unwrap();
+        read(self.client.request(request).await.unwrap()).await
+    }
+
     pub(super) async fn post(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Reply {
         read(self.open(path, body, headers).await).await
     }

@@ -2,5 +2,6 @@
 
 pub mod traces;
 pub mod exports;
+pub mod spans;
 pub mod queue;
 pub mod shadow;

@@ -1,4 +1,4 @@
-//! `/traces`: calls to models, by filters that stand in the address.
+//! `/traces`: calls to models and the first spans of apps, by filters that stand in the address.
 
 use std::time::Duration;
 

@@ -24,6 +24,8 @@ struct TracePage {
     tree: TreeView,
     waterfall: Waterfall,
     calls: Vec<Shown>,
+    /// Places of spans of apps among the spans of the tree, by when they began.
+    of_apps: Vec<usize>,
 }
 
 /// A call and its spans.
@@ -37,7 +39,7 @@ impl TracePage {
     /// The only call, where there is but one.
     fn only(&self) -> Option<&TraceView> {
         match self.tree.calls.as_slice() {
-            [call] => Some(call),
+            [call] if self.of_apps.is_empty() => Some(call),
             _ => None,
         }
     }
@@ -48,6 +50,15 @@ impl TracePage {
 
     fn content(&self, call: &TraceView) -> Option<&ContentView> {
         self.tree.contents.get(&call.id)
+    }
+
+    fn said_in(&self, span: &SpanView) -> Option<&ContentView> {
+        self.tree.contents.get(&span.id)
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call it so")]
+    fn took_span(&self, span: &SpanView) -> String {
+        waterfall::took(span.took_us)
     }
 
     #[expect(clippy::unused_self, reason = "templates call it so")]
@@ -112,17 +123,23 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let tree = traces::show(&app, &visit.visitor, &name).await?;
     let of_call = |call: &TraceView| {
-        let is_its = |it: &SpanView| it.span == call.span || it.parent == call.span;
+        let is_its =
+            |it: &SpanView| !it.is_of_app() && (it.span == call.span || it.parent == call.span);
         let spans = tree.spans.iter().enumerate().filter(|it| is_its(it.1));
         Shown { call: call.clone(), spans: spans.map(|it| it.0).collect() }
     };
     let calls = tree.calls.iter().map(of_call).collect();
+    let places = tree.spans.iter().enumerate().filter(|it| it.1.is_of_app());
+    let mut of_apps: Vec<_> = places.map(|it| (it.1.at_us, it.0)).collect();
+    of_apps.sort_unstable();
+    let of_apps = of_apps.into_iter().map(|it| it.1).collect();
     page(&TracePage {
         shell: visit.shell(Section::Traces, format!("Trace {name}")),
         words: visit.words(),
         waterfall: Waterfall::of(&tree),
         name,
         calls,
+        of_apps,
         tree,
     })
 }

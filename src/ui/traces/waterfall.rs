@@ -36,6 +36,8 @@ pub(super) struct Row {
     pub(super) span: usize,
     pub(super) depth: usize,
     pub(super) name: String,
+    /// What it stands for and who has sent it, of a span of an app.
+    pub(super) of: String,
     pub(super) is_failed: bool,
     pub(super) bars: Vec<Bar>,
     pub(super) took: String,
@@ -95,6 +97,7 @@ fn in_order(spans: &[SpanView]) -> Vec<(usize, usize)> {
 
 fn row(tree: &TreeView, scale: &Scale, (place, depth, span): (usize, usize, &SpanView)) -> Row {
     let is_failed = span.status == "error";
+    let of = format!("{} {}", span.operation, span.service).trim().to_owned();
     let id = word(span, "trunkline.request.id");
     let call = tree.calls.iter().find(|it| !id.is_empty() && it.id == id);
     let end = span.at_us.saturating_add(span.took_us);
@@ -123,13 +126,14 @@ fn row(tree: &TreeView, scale: &Scale, (place, depth, span): (usize, usize, &Spa
         }
     };
     let cost = call.map_or_else(|| word(span, "trunkline.cost_usd"), |it| it.cost_usd.clone());
-    Row { span: place, depth: depth.min(DEPTH_MAX), name, is_failed, bars, took, tokens, cost }
+    let depth = depth.min(DEPTH_MAX);
+    Row { span: place, depth, name, of, is_failed, bars, took, tokens, cost }
 }
 
 /// `#2 openai chat gpt`.
 fn name(span: &SpanView) -> String {
     let (attempt, provider) = (word(span, "trunkline.attempt"), word(span, "gen_ai.provider.name"));
-    if attempt.is_empty() {
+    if attempt.is_empty() || span.is_of_app() {
         return span.name.clone();
     }
     format!("#{attempt} {provider}")
@@ -207,6 +211,10 @@ mod tests {
 
     fn span(id: &str, parent: &str, at_us: i64, took_us: i64) -> SpanView {
         SpanView {
+            id: String::new(),
+            service: String::new(),
+            operation: String::new(),
+            resource: serde_json::Map::new(),
             span: id.to_owned(),
             parent: parent.to_owned(),
             name: id.to_owned(),

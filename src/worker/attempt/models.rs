@@ -15,7 +15,8 @@ use crate::gateway::budget::scope::{Kind, Scope, Subject, Window};
 use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::keys::OwnCassette;
 use crate::gateway::ledger::notes::Notes;
-use crate::gateway::server::stages::{Admission, Stages, Variables};
+use crate::gateway::server::stages::variables::{Told, Variables};
+use crate::gateway::server::stages::{Admission, Stages};
 use crate::gateway::settings::CassetteMode;
 use crate::model::{AttemptName, FailureClass, Milliseconds, ProjectId, StageIndex, UsdNanos};
 use crate::pipeline::plan;
@@ -161,8 +162,12 @@ impl<E: Executor> Attempt<E> {
         let notes = gateway.admit(&admission).await;
         let notes = notes.map_err(|error| Failure::infra("giving the stage its key", &error))?;
         let own = self.worker.parts.executor.host_of_engine();
-        let variables = gateway.variables(&self.name, gateway.host().unwrap_or(own));
-        setup.services.iter_mut().for_each(|it| variables.add_to(&mut it.env));
+        let told = Told { pipeline: &models.pipeline, stage: &setup.stage };
+        let host = gateway.host().unwrap_or(own);
+        let variables = gateway.variables(&self.name, (host, &told));
+        for service in &mut setup.services {
+            variables.of_service(&service.name).add_to(&mut service.env);
+        }
         let masked = masked.iter().chain([&variables.key]);
         setup.masker = Masker::new(masked.map(String::as_str));
         Ok(Some((variables, notes)))

@@ -6,6 +6,7 @@ use trunkline::store::spend::calls::Owner;
 use trunkline::store::spend::requests::traces::TraceRow;
 
 use super::{Browser, check_page};
+use crate::spans;
 use crate::streams::Stream;
 use crate::traced::{self, TRACE, content, trail};
 
@@ -82,6 +83,40 @@ async fn a_call_is_drawn_over_time_with_all_that_is_known_of_it() {
     let hidden = eve.get("/traces/req_6").await;
     assert_eq!(hidden.status, 404, "{hidden:?}");
     assert!(hidden.text.contains("this trace does not exist"), "{hidden:?}");
+}
+
+#[tokio::test]
+async fn spans_of_an_app_are_drawn_between_its_calls() {
+    let (server, _) = spans::server().await;
+    let (dev, eve) = (Browser::of(&server, "dev").await, Browser::of(&server, "eve").await);
+    let page = read(&dev, &format!("/traces/{TRACE}")).await;
+    assert!(page.contains("5 calls, 3 spans of apps"), "{page}");
+    let places = ["plan", "&#60;b&#62;search", "SELECT docs", "#1 openai"];
+    let rows = page.split("<th scope=\"row\" class=\"depth-").skip(1);
+    let rows: Vec<_> = rows.map(|it| it.split("</th>").next().unwrap()).collect();
+    let place = |what: &str| {
+        rows.iter().position(|it| it.contains(what)).unwrap_or_else(|| panic!("{what}: {rows:#?}"))
+    };
+    let found = places.map(place);
+    assert!(rows[found[0]].starts_with('0') && rows[found[1]].starts_with('1'), "{rows:#?}");
+    assert!(rows[found[2]].starts_with('2') && rows[found[3]].starts_with('2'), "{rows:#?}");
+    for text in
+        ["agent shop-app", "tool shop-app", "retrieval shop-app", "app.tries", "&#60;i&#62;Find it"]
+    {
+        assert!(page.contains(text), "`{text}` is not in {page}");
+    }
+    assert!(!page.contains("<b>search") && !page.contains("forged"), "{page}");
+    let page = read(&eve, &format!("/traces/{TRACE}")).await;
+    assert!(page.contains("SELECT docs") && !page.contains("Find it"), "{page}");
+
+    let list = read(&eve, "/traces").await;
+    let row = list.split("<tr>").find(|it| it.contains("agent alone")).unwrap();
+    assert!(
+        row.contains("/traces/spn_") && row.contains("shop-app") && row.contains("12 ms"),
+        "{row}"
+    );
+    let page = read(&eve, &format!("/traces/{}", spans::OWN)).await;
+    assert!(page.contains("0 calls, 2 spans of apps") && page.contains("SELECT more"), "{page}");
 }
 
 #[tokio::test]

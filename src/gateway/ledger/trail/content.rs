@@ -6,6 +6,8 @@ use serde_json::Value;
 
 /// What each part counts besides its text.
 const PART_BYTES: usize = 32;
+/// Letters of a role, or of a tool's name, that somebody else has told.
+const NAME_LETTERS: usize = 100;
 
 /// What was said in a call.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +156,46 @@ pub fn of_answer(answer: &Value) -> Vec<Message> {
         return items.iter().filter_map(of_item).collect();
     }
     answer.get("content").and_then(|it| message("assistant", it)).into_iter().collect()
+}
+
+/// Messages as OpenTelemetry has them, which is how they are kept here; other forms are told as they are.
+#[must_use]
+pub fn of_telemetry(messages: &Value) -> Vec<Message> {
+    let of_message = |it: &Value| {
+        let Some(parts) = it.get("parts").and_then(Value::as_array) else { return of_item(it) };
+        let role = it.get("role").and_then(Value::as_str).unwrap_or("user");
+        let parts: Vec<_> = parts.iter().filter_map(telemetry_part).collect();
+        (!parts.is_empty()).then(|| Message { role: shortened(role), parts })
+    };
+    messages.as_array().into_iter().flatten().filter_map(of_message).collect()
+}
+
+/// A part of such a message, or of instructions.
+#[must_use]
+pub fn telemetry_part(part: &Value) -> Option<Part> {
+    let get = |name: &str| part.get(name).map(said).unwrap_or_default();
+    let kind = part.get("type")?.as_str()?;
+    Some(match kind {
+        "text" | "reasoning" => Part::Text { content: get("content") },
+        "tool_call" => Part::ToolCall {
+            id: shortened(&get("id")),
+            name: shortened(&get("name")),
+            arguments: get("arguments"),
+        },
+        "tool_call_response" => {
+            let response = part.get("response").or_else(|| part.get("result"));
+            Part::ToolCallResponse {
+                id: shortened(&get("id")),
+                response: response.map(said).unwrap_or_default(),
+            }
+        }
+        other => Part::Other { kind: shortened(other) },
+    })
+}
+
+/// Names are shorter than this.
+fn shortened(name: &str) -> String {
+    name.chars().filter(|it| !it.is_control()).take(NAME_LETTERS).collect()
 }
 
 /// A message of a list, or an item of one that is no message.

@@ -10,6 +10,12 @@ use crate::gateway::budget::scope::{Scope, Subject};
 pub struct TrailSettings {
     /// Calls a second that are traced; of those beyond, none is.
     pub per_second: u32,
+    /// Spans a second that each key may send, on the average of ten seconds.
+    pub spans_per_second: u32,
+    /// Base address of the collector that a gateway without a server sends to.
+    pub endpoint: Option<String>,
+    /// The environment variable with headers for it: `name=value`, separated by commas.
+    pub headers_variable: Option<String>,
     /// What is kept of prompts and answers, where no rule says.
     pub content: Keep,
     /// Bytes that are kept of a prompt, and of an answer.
@@ -21,8 +27,15 @@ pub struct TrailSettings {
 
 impl Default for TrailSettings {
     fn default() -> Self {
-        let (per_second, content_bytes) = (1_000, 16 << 10);
-        Self { per_second, content: Keep::Off, content_bytes, rules: Vec::new() }
+        Self {
+            per_second: 1_000,
+            spans_per_second: 1_000,
+            endpoint: None,
+            headers_variable: None,
+            content: Keep::Off,
+            content_bytes: 16 << 10,
+            rules: Vec::new(),
+        }
     }
 }
 

@@ -1,19 +1,25 @@
-//! The trails of a gateway that wait to be written. There is room for so many, and so many a second: what is
-//! beyond is lost, counted and told.
+//! The trails of a gateway that wait to be written, and the spans that apps have sent. There is room for so many, and
+//! so many a second: calls beyond are lost, counted and told; spans beyond are refused.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::rates::Rates;
 use super::record::Record;
 use super::settings::TrailSettings;
 use crate::gateway::cassette::redact::Redactor;
 use crate::gateway::guard::pii::{Finder, Kind};
+use crate::store::spend::requests::spans::SpanRow;
+use crate::store::spend::requests::traces::TraceContentRow;
 
 /// Records that may wait.
 const RECORDS_AT_MOST: usize = 8_192;
 /// Bytes of requests and answers that may wait with them.
 const BYTES_AT_MOST: usize = 32 << 20;
+/// Spans of apps that may wait, and their bytes.
+const SPANS_AT_MOST: usize = 16_384;
+const SPAN_BYTES_AT_MOST: usize = 32 << 20;
 
 /// The trails of a gateway.
 #[derive(Debug)]
@@ -26,7 +32,31 @@ pub struct Trails {
     /// Whether somebody writes them.
     is_on: AtomicBool,
     waiting: Mutex<Waiting>,
+    spans: Mutex<WaitingSpans>,
+    rates: Rates,
     lost: AtomicU64,
+}
+
+/// A span that an app has sent, and what was said in it.
+#[derive(Debug, Clone)]
+pub struct ReceivedSpan {
+    /// It, without when it was written.
+    pub row: SpanRow,
+    /// What was said, where that is kept.
+    pub content: Option<TraceContentRow>,
+}
+
+impl ReceivedSpan {
+    fn bytes(&self) -> usize {
+        let said = self.content.as_ref().map_or(0, |it| it.content.len());
+        self.row.detail.len() + self.row.name.len() + said
+    }
+}
+
+#[derive(Debug, Default)]
+struct WaitingSpans {
+    spans: Vec<ReceivedSpan>,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -65,6 +95,8 @@ impl Trails {
             calls: Rate::default(),
             is_on: AtomicBool::new(false),
             waiting: Mutex::default(),
+            spans: Mutex::default(),
+            rates: Rates::default(),
             lost: AtomicU64::new(0),
         }
     }
@@ -109,6 +141,30 @@ impl Trails {
         }
     }
 
+    /// How many spans each key may send.
+    pub(in crate::gateway) fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// Takes in spans, all or none; whether there was room.
+    pub(in crate::gateway) fn take_spans(&self, spans: Vec<ReceivedSpan>) -> bool {
+        let bytes = spans.iter().map(ReceivedSpan::bytes).sum::<usize>();
+        let mut waiting = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_room = waiting.spans.len().saturating_add(spans.len()) <= SPANS_AT_MOST
+            && waiting.bytes.saturating_add(bytes) <= SPAN_BYTES_AT_MOST;
+        if has_room {
+            waiting.bytes += bytes;
+            waiting.spans.extend(spans);
+        }
+        has_room
+    }
+
+    /// The spans that wait.
+    pub(super) fn take_waiting_spans(&self) -> Vec<ReceivedSpan> {
+        let mut waiting = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting).spans
+    }
+
     /// From now on somebody writes them, or nobody does any more.
     pub(super) fn turn(&self, is_on: bool) {
         self.is_on.store(is_on, Ordering::Relaxed);
@@ -127,7 +183,7 @@ impl Trails {
     }
 
     /// A text without the secrets that are known; with `is_redacted`, without what tells who somebody is.
-    pub(super) fn scrubbed(&self, text: &str, is_redacted: bool) -> String {
+    pub(in crate::gateway) fn scrubbed(&self, text: &str, is_redacted: bool) -> String {
         let Some(finder) = self.finder.as_ref().filter(|_| is_redacted) else {
             return self.redactor.known(text);
         };

@@ -8,7 +8,7 @@ use crate::store::spend::calls::Owner;
 use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.
-const CHUNK: usize = 200;
+pub(super) const CHUNK: usize = 200;
 
 /// One row of `traces`. Texts are empty where there is nothing to say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
@@ -201,6 +201,7 @@ macro_rules! insert_contents {
         }
     };
 }
+pub(super) use insert_contents;
 
 impl Store {
     /// Writes traces, and what was said in some of them: all or none. One that is there stays as it is.

@@ -59,6 +59,7 @@ struct Open {
     subject: Subject,
     estimate: Amount,
     deadline: Timestamp,
+    requests: u64,
 }
 
 #[derive(Debug)]
@@ -116,7 +117,7 @@ impl Budgets {
         call: &Reservation,
         now: Timestamp,
     ) -> Result<Reserved, Box<Refused>> {
-        if self.open.contains_key(&call.id) || self.closed.contains_key(&call.id) {
+        if self.knows(call.id) {
             return Ok(Reserved::default());
         }
         let keys = self.all.keys(&call.subject, now);
@@ -126,6 +127,12 @@ impl Budgets {
         }
         self.hold(call, keys);
         Ok(reserved)
+    }
+
+    /// Whether a call was reserved, or closed not long ago.
+    #[must_use]
+    pub fn knows(&self, id: CallId) -> bool {
+        self.open.contains_key(&id) || self.closed.contains_key(&id)
     }
 
     /// Takes what was written down before a restart, in its order, whether it fits or not.
@@ -249,11 +256,12 @@ impl Budgets {
             account.held = account.held.plus(call.estimate);
         }
         let (subject, estimate, deadline) = (call.subject.clone(), call.estimate, call.deadline);
-        self.open.insert(call.id, Open { accounts, subject, estimate, deadline });
+        let requests = call.requests;
+        self.open.insert(call.id, Open { accounts, subject, estimate, deadline, requests });
     }
 
     fn close(&mut self, id: CallId, open: Open, cost: Amount, close: Close) -> Settled {
-        let Open { accounts, estimate, .. } = open;
+        let Open { accounts, estimate, requests, .. } = open;
         let overrun = cost.beyond(estimate);
         let mut alerts = Vec::new();
         for key in &accounts {
@@ -261,11 +269,13 @@ impl Budgets {
             account.held = account.held.minus(estimate);
             account.overrun = account.overrun.plus(overrun);
             if close != Close::Cancelled {
-                account.requests = account.requests.saturating_add(1);
+                account.requests = account.requests.saturating_add(requests);
             }
             account.spent = account.spent.plus(cost);
             match &mut self.grants {
-                Some(grants) if close != Close::Cancelled => grants.spend(key, cost, estimate),
+                Some(grants) if close != Close::Cancelled => {
+                    grants.spend(key, cost, (estimate, requests));
+                }
                 Some(_) => {}
                 None => alerts.extend(alert(&self.all, key, account)),
             }

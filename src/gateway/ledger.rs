@@ -20,7 +20,7 @@ use super::budget::scope::Subject;
 use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::CallRow;
-pub use row::{Origin, Row};
+pub use row::{Origin, Row, What};
 use stored::Books;
 
 /// How often lines are handed over.
@@ -45,11 +45,20 @@ pub struct Sum {
     pub cost: UsdNanos,
     /// Money that caches and cassettes saved.
     pub avoided: UsdNanos,
+    /// Reports of what was used elsewhere: no calls, and not in what they came to.
+    pub reports: u64,
+    /// Money of those.
+    pub reported: UsdNanos,
 }
 
 impl Sum {
     /// Counts a call in.
     pub fn add(&mut self, row: &Row) {
+        if row.operation == What::Usage {
+            self.reports += 1;
+            self.reported = UsdNanos(self.reported.0.saturating_add(row.cost.0));
+            return;
+        }
         self.calls += 1;
         self.input_tokens = self.input_tokens.saturating_add(row.usage.input_tokens());
         self.output_tokens = self.output_tokens.saturating_add(row.usage.output_tokens());
@@ -181,6 +190,45 @@ impl Ledger {
         }
         let reserved = state.budgets.reserve(call, now);
         reserved.map_err(|it| NotAtOnce::Not(NotReserved::Refused(it)))
+    }
+
+    /// Charges what was spent already, whether it fits or not: what does not is overrun. Says which budget it did
+    /// not fit into.
+    pub async fn charge(
+        &self,
+        call: Reservation,
+        now: Timestamp,
+        row: &mut Row,
+    ) -> Result<Option<Box<Refused>>, NotReserved> {
+        let (id, cost) = (call.id, call.estimate);
+        let refused = match self.reserve(call.clone(), now).await {
+            Ok(_) => {
+                row.reserved = cost.money;
+                None
+            }
+            Err(NotReserved::Refused(why)) => {
+                let reservation = Reservation { estimate: Amount::default(), ..call };
+                let entry = Entry::Reserved { reservation, at: now };
+                self.lock().budgets.replay(&entry);
+                self.write(&Line::Entry(&entry));
+                Some(why)
+            }
+            Err(NotReserved::Behind) => return Err(NotReserved::Behind),
+        };
+        self.settle(id, cost, row);
+        Ok(refused)
+    }
+
+    /// Whether a call was reserved, or closed not long ago.
+    #[must_use]
+    pub fn knows(&self, id: CallId) -> bool {
+        self.lock().budgets.knows(id)
+    }
+
+    /// Lets go what was reserved only to know whether it could be.
+    pub fn release(&self, id: CallId) {
+        let settled = self.lock().budgets.cancel(id);
+        self.closed(id, Amount::default(), &settled);
     }
 
     /// Charges a call. The row gets its overrun.
@@ -346,6 +394,7 @@ mod tests {
             subject: Subject::default(),
             estimate: Amount { money: UsdNanos(money), tokens: 1 },
             deadline: Timestamp(1000),
+            requests: 1,
         }
     }
 

@@ -169,6 +169,12 @@ impl PriceRow {
         cost
     }
 
+    /// Whether a class has a price, if only as what it is a kind of.
+    #[must_use]
+    pub fn has_rate(&self, class: UsageClass) -> bool {
+        self.rate(class, 0, None).is_some()
+    }
+
     /// The most that a call can cost: everything at the dearest rate that it may be charged at.
     #[must_use]
     pub fn most(&self, most: &Most, service_tier: Option<&str>) -> UsdNanos {
@@ -242,7 +248,12 @@ fn parent(class: UsageClass) -> Option<UsageClass> {
         | UsageClass::Requests
         | UsageClass::WebSearches
         | UsageClass::FileSearches
-        | UsageClass::CodeSessions => None,
+        | UsageClass::CodeSessions
+        | UsageClass::Queries
+        | UsageClass::ReadUnits
+        | UsageClass::WriteUnits
+        | UsageClass::SearchUnits
+        | UsageClass::Pages => None,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod secret;
 pub mod queue;
 pub mod shadow;
 pub mod receiver;
+pub mod usage;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +46,7 @@ use lanes::{Lanes, Taken};
 use patience::Patient;
 use queue::Queue;
 use shadow::Shadows;
+use usage::Usage;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
@@ -103,6 +105,8 @@ pub struct Core {
     pub queue: Option<Arc<Queue>>,
     /// Candidates that answer a share of the calls as well.
     pub shadows: Shadows,
+    /// What apps report of use elsewhere.
+    pub usage: Usage,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.

@@ -13,6 +13,7 @@ use super::prices::rate::{Date, Rates};
 use super::route::Route;
 use super::server::queue::settings::QueueSettings;
 use super::server::shadow::settings::ShadowSettings;
+use super::server::usage::settings::IndexSettings;
 use crate::model::Milliseconds;
 use crate::provider::Dialect;
 
@@ -50,6 +51,9 @@ pub struct Settings {
     /// Candidates that answer a share of the calls as well.
     #[serde(rename = "shadow", default)]
     pub shadows: Vec<ShadowSettings>,
+    /// Who serves the indexes whose use apps report.
+    #[serde(rename = "index", default)]
+    pub indexes: Vec<IndexSettings>,
     /// Rules about content.
     #[serde(rename = "guardrail", default)]
     pub guardrails: Vec<Guardrail>,

@@ -14,3 +14,4 @@ mod traced;
 mod received;
 mod queued;
 mod mirrored;
+mod reported;

@@ -41,11 +41,21 @@ pub enum UsageClass {
     FileSearches,
     /// Sandboxes that the provider ran code in.
     CodeSessions,
+    /// Queries of an index, as an app reports them.
+    Queries,
+    /// What an index has read, in its vendor's units.
+    ReadUnits,
+    /// What was written into an index, in its vendor's units.
+    WriteUnits,
+    /// Searches of a reranker, in its vendor's units.
+    SearchUnits,
+    /// Pages that were read by OCR.
+    Pages,
 }
 
 impl UsageClass {
     /// All classes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Input,
         Self::InputAudio,
         Self::InputImage,
@@ -62,6 +72,11 @@ impl UsageClass {
         Self::WebSearches,
         Self::FileSearches,
         Self::CodeSessions,
+        Self::Queries,
+        Self::ReadUnits,
+        Self::WriteUnits,
+        Self::SearchUnits,
+        Self::Pages,
     ];
 
     /// Whether it counts tokens of a prompt.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::span::{Micros, Span, SpanKind, SpanStatus};
 use crate::model::trace::CallAttempt;
 use crate::model::{CallTrail, SpanId, Usage, UsageClass};
+use crate::store::spend::calls::OF_REPORTS;
 use crate::store::spend::requests::traces::TraceRow;
 
 /// The spans of a call, its own first.
@@ -158,6 +159,11 @@ impl Call<'_> {
     }
 
     fn name(&self, span: &mut Span, model: &str) {
+        if self.row.operation == OF_REPORTS {
+            span.name = format!("use {model}");
+            span.with("trunkline.index", model);
+            return;
+        }
         let operation = operation(&self.row.operation);
         span.name = format!("{operation} {model}");
         span.with("gen_ai.operation.name", operation);
@@ -188,6 +194,11 @@ fn use_of(span: &mut Span, usage: &Usage) {
         ("gen_ai.usage.cache_creation.input_tokens", usage.cache_write_tokens()),
         ("gen_ai.usage.output_tokens", usage.output_tokens()),
         ("gen_ai.usage.reasoning.output_tokens", usage.get(UsageClass::Reasoning)),
+        ("trunkline.usage.queries", usage.get(UsageClass::Queries)),
+        ("trunkline.usage.read_units", usage.get(UsageClass::ReadUnits)),
+        ("trunkline.usage.write_units", usage.get(UsageClass::WriteUnits)),
+        ("trunkline.usage.search_units", usage.get(UsageClass::SearchUnits)),
+        ("trunkline.usage.pages", usage.get(UsageClass::Pages)),
     ] {
         if tokens > 0 {
             span.with(name, tokens);

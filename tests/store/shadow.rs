@@ -24,6 +24,7 @@ fn pair(id: &str, shadow: &str, at: i64) -> PairRow {
         fits: Some(true),
         copy_fits: None,
         similarity: Some(0.25),
+        overlap: Some(0.75),
         ..PairRow::default()
     }
 }
@@ -31,6 +32,8 @@ fn pair(id: &str, shadow: &str, at: i64) -> PairRow {
 async fn pairs_are_kept_by_shadow_and_go_with_time(store: Store, _: &Database) {
     let rows = [pair("p1", "a", 10), pair("p2", "b", 20), pair("p3", "a", 30)];
     for row in &rows {
+        store.insert_shadow_pair(row).await.unwrap();
+        // One that is told twice is one.
         store.insert_shadow_pair(row).await.unwrap();
     }
     let list = async |shadow: &str, since, limit| {

@@ -9,6 +9,7 @@ use trunkline::store::spend::batches::{AccountChange, Batch, Written};
 use trunkline::store::spend::budgets::BudgetRow;
 use trunkline::store::spend::calls::{CallRow, Owner};
 use trunkline::store::spend::points::{SpendPoint, SpendStep};
+use trunkline::store::spend::requests::usage::{Claim, Claimed};
 use trunkline::store::spend::spenders::{Ask, Grant, Spender};
 use trunkline::store::spend::sums::{SpendBy, SpendFilter};
 use trunkline::store::{Store, StoreError};
@@ -28,6 +29,9 @@ on_each_database!(
     what_is_summed_up_is_read_from_there,
     two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
     a_call_counts_for_each_of_its_tags,
+    a_report_is_no_call_and_its_money_counts,
+    a_report_is_charged_by_one_process_and_by_another_when_that_one_is_dead,
+    a_report_that_is_written_is_known_until_it_is_old,
     calls_of_a_run_come_page_by_page_and_old_ones_go,
     two_stores_that_grant_at_the_same_time_never_grant_too_much,
 );
@@ -529,4 +533,68 @@ async fn two_stores_that_grant_at_the_same_time_never_grant_too_much(
     }
     assert_eq!((given, account(&store, "all").await.granted.0), (10, 100));
     other.close().await;
+}
+
+async fn a_report_is_no_call_and_its_money_counts(store: Store, _: &Database) {
+    let report = CallRow { operation: "usage".to_owned(), ..call("r1", "run", 7) };
+    let calls = vec![call("r0", "run", 5), CallRow { tags: "beta".to_owned(), ..report }];
+    let batch = Batch { number: 1, calls, ..Batch::default() };
+    store.write_batch(&spender("p1", 10), &batch).await.unwrap();
+    let check = async |tag: &str, expected: (i64, i64, i64, i64)| {
+        let filter = SpendFilter {
+            to: Timestamp(i64::MAX),
+            tag: tag.to_owned(),
+            limit: 9,
+            ..SpendFilter::default()
+        };
+        let sum = store.sum_spend(SpendBy::Run, &filter).await.unwrap().remove(0);
+        assert_eq!((sum.calls, sum.reports, sum.cost.0, sum.reported.0), expected);
+    };
+    check("", (1, 1, 12, 7)).await;
+    check("beta", (0, 1, 7, 7)).await;
+    while store.sum_up_spend(Timestamp(3_600_000)).await.unwrap() {}
+    check("", (1, 1, 12, 7)).await;
+}
+
+fn claim(spender: &str, at: i64) -> Claim {
+    Claim {
+        owner: "shop/app".to_owned(),
+        id: "q-1".to_owned(),
+        digest: "d".to_owned(),
+        request: "r1".to_owned(),
+        spender: spender.to_owned(),
+        at: Timestamp(at),
+    }
+}
+
+async fn a_report_is_charged_by_one_process_and_by_another_when_that_one_is_dead(
+    store: Store,
+    _: &Database,
+) {
+    let take = async |claim: Claim| store.claim_usage(&claim).await.unwrap();
+    store.beat_spender(&spender("p1", 0)).await.unwrap();
+    assert_eq!(take(claim("p1", 1)).await, Claimed::Now);
+    assert_eq!(take(claim("p1", 2)).await, Claimed::UnderWay);
+    assert_eq!(take(claim("p2", 2)).await, Claimed::UnderWay);
+    let other = Claim { digest: "e".to_owned(), ..claim("p2", 2) };
+    assert_eq!(take(other).await, Claimed::Other);
+    assert_eq!(take(Claim { owner: "rest/app".to_owned(), ..claim("p2", 2) }).await, Claimed::Now);
+    // It gives no sign any more.
+    assert_eq!(take(claim("p2", 61)).await, Claimed::Now);
+}
+
+async fn a_report_that_is_written_is_known_until_it_is_old(store: Store, _: &Database) {
+    let take = async |claim: Claim| store.claim_usage(&claim).await.unwrap();
+    assert_eq!(take(claim("p2", 2)).await, Claimed::Now);
+    assert!(!store.has_call("r1").await.unwrap());
+    let row = CallRow { overrun: UsdNanos(2), ..call("r1", "run", 7) };
+    let batch = Batch { number: 1, calls: vec![row], ..Batch::default() };
+    store.write_batch(&spender("p2", 62), &batch).await.unwrap();
+    assert!(store.has_call("r1").await.unwrap());
+    let written = Claimed::Written { cost: UsdNanos(7), overrun: UsdNanos(2) };
+    assert_eq!(take(claim("p3", 63)).await, written);
+    store.release_usage(&claim("p3", 63)).await.unwrap();
+    assert_eq!(take(claim("p3", 64)).await, written, "it is not that one's");
+    assert_eq!(store.delete_usage_reports(Timestamp(2), 9).await.unwrap(), 0);
+    assert_eq!(store.delete_usage_reports(Timestamp(3), 9).await.unwrap(), 1);
 }

@@ -22,7 +22,7 @@ pub(super) struct ModelCallBody {
     at: i64,
     /// Key of the stage.
     stage: String,
-    /// What it was, such as `chat/completions`.
+    /// What it was, such as `chat/completions`; `usage` for what an app has reported, which is no call.
     operation: String,
     /// Who served it.
     provider: String,

@@ -176,6 +176,16 @@ async fn open_journal(session: &Session, name: &str, core: &Core) -> anyhow::Res
     Ok(journal)
 }
 
+fn told(sum: &Sum) -> String {
+    if sum.calls == 0 && sum.reports > 0 {
+        return format!("{} reports of use, {}", sum.reports, sum.reported);
+    }
+    format!(
+        "{} calls, {} tokens in, {} out, {}, avoided {}",
+        sum.calls, sum.input_tokens, sum.output_tokens, sum.cost, sum.avoided
+    )
+}
+
 fn say_spend(session: &Session, ledger: &Ledger) -> anyhow::Result<()> {
     let sums = ledger.sums();
     if session.output.json {
@@ -187,10 +197,7 @@ fn say_spend(session: &Session, ledger: &Ledger) -> anyhow::Result<()> {
         return Ok(());
     }
     for ((key, provider, model), sum) in sums {
-        session.output.line(&format!(
-            "{key}  {model} at {provider}: {} calls, {} tokens in, {} out, {}, avoided {}",
-            sum.calls, sum.input_tokens, sum.output_tokens, sum.cost, sum.avoided
-        ))?;
+        session.output.line(&format!("{key}  {model} at {provider}: {}", told(&sum)))?;
     }
     Ok(())
 }

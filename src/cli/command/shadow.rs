@@ -84,6 +84,7 @@ fn line(shadow: &Value) -> String {
     let text = |name: &str| shadow.get(name).and_then(Value::as_str).unwrap_or_default();
     let number = |name: &str| shadow.get(name).cloned().unwrap_or_default();
     let what = match (text("model"), text("prompt")) {
+        ("", "") => format!("the index {} in place of {}", text("index"), text("of")),
         (model, "") => model.to_owned(),
         ("", prompt) => prompt.to_owned(),
         (model, prompt) => format!("{model} with {prompt}"),
@@ -111,10 +112,14 @@ fn tell(session: &Session, shadow: &Value) -> anyhow::Result<()> {
         let (primary, candidate) = (side("primary"), side("candidate"));
         output.line(&format!("{shown:32} {primary:>12} {candidate:>12}"))?;
     }
-    let similarity = figure(&at("/similarity/mean"));
-    let p10 = figure(&at("/similarity/p10"));
-    output
-        .line(&format!("similarity of texts: {similarity} on average, 9 in 10 at least {p10}"))?;
+    for (name, shown) in [("similarity", "similarity of texts"), ("overlap", "overlap of hits")] {
+        let mean = at(&format!("/{name}/mean"));
+        if mean.is_null() && name == "overlap" {
+            continue;
+        }
+        let (mean, p10) = (figure(&mean), figure(&at(&format!("/{name}/p10"))));
+        output.line(&format!("{shown}: {mean} on average, 9 in 10 at least {p10}"))?;
+    }
     Ok(())
 }
 

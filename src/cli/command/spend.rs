@@ -152,6 +152,10 @@ fn line(name: &str, width: usize, sum: &SpendView) -> String {
     if sum.answered_here > 0 {
         line += &format!("; {} answered here, {} USD avoided", sum.answered_here, sum.avoided_usd);
     }
+    if sum.reports > 0 {
+        line +=
+            &format!("; {} USD of it for {} reports of other use", sum.reported_usd, sum.reports);
+    }
     if sum.lost_usd != "0.00" {
         line += &format!("; {} USD of processes that died", sum.lost_usd);
     }

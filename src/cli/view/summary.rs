@@ -142,7 +142,16 @@ fn calls_line(it: ModelCallsView) -> String {
         some => format!(", {some} USD avoided"),
     };
     let (calls, cost) = (format::count(it.calls, "call"), format::number(it.cost_usd));
-    format!("{calls}, {} tokens in, {} out, {cost} USD{avoided}", it.input_tokens, it.output_tokens)
+    let mut line = format!(
+        "{calls}, {} tokens in, {} out, {cost} USD{avoided}",
+        it.input_tokens, it.output_tokens
+    );
+    if it.reports > 0 {
+        let (reports, cost) =
+            (format::count(it.reports, "report"), format::number(it.reported_usd));
+        line += &format!("; {reports} of other use, {cost} USD");
+    }
+    line
 }
 
 /// What stages that did not fail for it should look at.

@@ -36,6 +36,12 @@ pub struct SpendView {
     pub avoided_usd: String,
     /// Dollars, among `cost_usd`, that processes may have spent which died before they could say.
     pub lost_usd: String,
+    /// Reports of apps on what they have used elsewhere, such as queries of an index: no calls.
+    #[serde(default)]
+    pub reports: i64,
+    /// Dollars of those, among `cost_usd`.
+    #[serde(default)]
+    pub reported_usd: String,
 }
 
 impl From<SpendRow> for SpendView {
@@ -49,6 +55,8 @@ impl From<SpendRow> for SpendView {
             cost_usd: usd(row.cost),
             avoided_usd: usd(row.avoided),
             lost_usd: usd(row.lost),
+            reports: row.reports,
+            reported_usd: usd(row.reported),
         }
     }
 }

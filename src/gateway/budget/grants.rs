@@ -93,10 +93,16 @@ impl Grants {
     }
 
     /// A call was charged. What it cost beyond its estimate was not granted.
-    pub(super) fn spend(&mut self, key: &AccountKey, cost: Amount, estimate: Amount) {
+    pub(super) fn spend(
+        &mut self,
+        key: &AccountKey,
+        cost: Amount,
+        (estimate, requests): (Amount, u64),
+    ) {
         let own = self.all.entry(key.clone()).or_default();
         own.waiting.spent = own.waiting.spent.plus(cost);
-        own.waiting.requests += 1;
+        let requests = i64::try_from(requests).unwrap_or(i64::MAX);
+        own.waiting.requests = own.waiting.requests.saturating_add(requests);
         own.waiting.overrun = own.waiting.overrun.plus(cost.beyond(estimate));
         own.release(cost.least(estimate));
     }

@@ -29,6 +29,18 @@ pub struct Reservation {
     pub estimate: Amount,
     /// When it counts as lost.
     pub deadline: Timestamp,
+    /// For how many requests it counts: one, and none where an app only reports what it has spent elsewhere.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub requests: u64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it in like this")]
+fn is_one(requests: &u64) -> bool {
+    *requests == 1
 }
 
 /// What is written down, so that a restart forgets nothing.

@@ -26,7 +26,7 @@ fn id(number: u128) -> CallId {
 
 fn call(number: u128, estimate: Amount) -> Reservation {
     let subject = Subject::default().with(Kind::Team, "core").with(Kind::Run, "r1");
-    Reservation { id: id(number), subject, estimate, deadline: Timestamp(60_000) }
+    Reservation { id: id(number), subject, estimate, deadline: Timestamp(60_000), requests: 1 }
 }
 
 fn one(limit: Limit) -> Budgets {
@@ -284,7 +284,8 @@ impl World {
                     .with(Kind::Run, ["1", "2", "3"][run]);
                 let deadline = self.now.plus(crate::model::Milliseconds(60_000));
                 let estimate = amount(money, tokens);
-                let reservation = Reservation { id: id(self.next), subject, estimate, deadline };
+                let reservation =
+                    Reservation { id: id(self.next), subject, estimate, deadline, requests: 1 };
                 let before = self.budgets.standing().iter().map(|it| it.2).collect::<Vec<_>>();
                 if self.budgets.reserve(&reservation, self.now).is_ok() {
                     let at = self.now;

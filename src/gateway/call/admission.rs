@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, EXPECT};
+use hyper::header::{AUTHORIZATION, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 
@@ -20,8 +20,9 @@ use crate::gateway::server::Core;
 use crate::gateway::server::queue::doors;
 use crate::gateway::server::receiver;
 use crate::gateway::server::shadow::doors as candidates;
+use crate::gateway::server::usage::doors as reports;
 use crate::gateway::settings::CassetteMode;
-use crate::model::{Milliseconds, Timestamp};
+use crate::model::{Milliseconds, Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, Operation};
 
@@ -44,13 +45,18 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
         return response;
     }
     let dialect = dialect_of(&request);
-    let mut response = match admit(&core, request, id, started).await {
+    let mut reported = None;
+    let admitted = admit(&core, request, (id, started), &mut reported).await;
+    let mut response = match admitted {
         Ok(Admitted::Call(call)) => run(&core, *call).await,
         Ok(Admitted::Models(list)) => headers::json(list),
         Ok(Admitted::Shelf(response)) => response,
         Err(refusal) => headers::refused(&refusal, dialect),
     };
     headers::name(&mut response, id);
+    if let Some(cost) = reported.and_then(|it| HeaderValue::from_str(&reports::usd(it)).ok()) {
+        response.headers_mut().insert("x-trunkline-usage-cost-usd", cost);
+    }
     response
 }
 
@@ -76,13 +82,24 @@ enum Admitted {
 async fn admit(
     core: &Arc<Core>,
     request: Request<Incoming>,
-    id: u128,
-    started: Instant,
+    (id, started): (u128, Instant),
+    reported: &mut Option<UsdNanos>,
 ) -> Result<Admitted, Refusal> {
     let at = core.clock.now();
     let (head, body) = request.into_parts();
-    let (held, wanted) = match before_body(core, &head, at).await {
-        Ok(known) => known,
+    let known = match before_body(core, &head, at).await {
+        Ok((held, wanted)) => {
+            // What it reports is spent, whatever becomes of the rest.
+            let cost = reports::of_header(core, &held.key, (&head, id)).await;
+            cost.map(|it| (held, wanted, it))
+        }
+        Err(refusal) => Err(refusal),
+    };
+    let (held, wanted) = match known {
+        Ok((held, wanted, cost)) => {
+            *reported = cost;
+            (held, wanted)
+        }
         Err(refusal) => {
             // Whoever asks before it sends is told before it sends.
             if !head.headers.contains_key(EXPECT) {
@@ -104,7 +121,12 @@ async fn admit(
             return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
         Wanted::Shadow => {
-            return candidates::answer(core, key, &head).await.map(Admitted::Shelf);
+            let body = read(core, body, core.limits.request_bytes).await?;
+            return candidates::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
+        }
+        Wanted::Usage => {
+            let body = read(core, body, core.limits.request_bytes).await?;
+            return reports::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
         }
         Wanted::Queue => {
             let body = read(core, body, core.limits.request_bytes).await?;
@@ -180,6 +202,8 @@ enum Wanted {
     Queue,
     /// What is known of candidates.
     Shadow,
+    /// What an app reports.
+    Usage,
 }
 
 /// What is known before the body is read: whose request it is, and what for.
@@ -193,6 +217,7 @@ async fn before_body(
         _ if path.starts_with(shelf::PREFIX) => Some(Wanted::Shelf),
         _ if doors::is_path(path) && core.queue.is_some() => Some(Wanted::Queue),
         _ if candidates::is_path(path) => Some(Wanted::Shadow),
+        _ if reports::is_path(path) => Some(Wanted::Usage),
         Method::POST => Operation::of_path(path).map(Wanted::Call),
         Method::GET => models::of_path(path).map(Wanted::Models),
         _ => None,
@@ -206,7 +231,7 @@ async fn before_body(
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
     let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;
-    if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf) {
+    if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf | Wanted::Usage) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
     }
     Ok((held, wanted))

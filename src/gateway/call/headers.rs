@@ -63,7 +63,7 @@ pub(super) struct Told {
 
 /// What the app tells its call apart by: words of `x-trunkline-tags`, with commas or spaces between. Each is taken
 /// once, the first eight of them; what is longer than 64 letters, or has others than these, is none.
-pub(super) fn tags(headers: &HeaderMap) -> String {
+pub(in crate::gateway) fn tags(headers: &HeaderMap) -> String {
     let is_letter = |it: char| it.is_ascii_alphanumeric() || "._:=/-".contains(it);
     let mut tags: Vec<&str> = Vec::new();
     for value in headers.get_all("x-trunkline-tags") {
@@ -156,7 +156,7 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
 }
 
 /// JSON of the gateway's own.
-pub(super) fn json(body: String) -> Response<Answer> {
+pub(in crate::gateway) fn json(body: String) -> Response<Answer> {
     let mut response = Response::new(Answer::full(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

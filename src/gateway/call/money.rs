@@ -8,7 +8,7 @@ use super::Call;
 use crate::gateway::budget::account::Amount;
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Reservation, Reserved};
-use crate::gateway::ledger::{NotReserved, Origin, Row};
+use crate::gateway::ledger::{NotReserved, Origin, Row, What};
 use crate::gateway::prices::{Most, PriceRow};
 use crate::gateway::route::Step;
 use crate::gateway::server::{Core, Provider};
@@ -85,7 +85,7 @@ impl Call {
     ) -> Result<Reserved, Refusal> {
         let now = self.core.clock.now();
         let deadline = now.plus(self.limits.total_ms).plus(GRACE);
-        let call = Reservation { id, subject, estimate, deadline };
+        let call = Reservation { id, subject, estimate, deadline, requests: 1 };
         self.core.ledger.reserve(call, now).await.map_err(|it| match it {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
@@ -196,7 +196,7 @@ impl Call {
             at: self.at,
             key: self.key.clone(),
             subject: self.subject.clone(),
-            operation: self.operation,
+            operation: What::Call(self.operation),
             provider: provider.to_owned(),
             model: model.to_owned(),
             answered_by: None,

@@ -14,7 +14,7 @@ use crate::gateway::call::headers;
 use crate::gateway::prices::PriceRef;
 use crate::model::{Timestamp, Usage, UsdNanos};
 use crate::provider::Operation;
-use crate::store::spend::calls::{CallRow, Owner};
+use crate::store::spend::calls::{CallRow, OF_REPORTS, Owner};
 
 /// Where an answer came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,44 @@ impl Origin {
     }
 }
 
+/// What a row is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum What {
+    /// A call to a model.
+    Call(Operation),
+    /// Something else that was used, as an app reports it.
+    Usage,
+}
+
+impl What {
+    /// The word in the store.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Call(operation) => operation.path().trim_start_matches("/v1/"),
+            Self::Usage => OF_REPORTS,
+        }
+    }
+
+    /// The kind of call, if it is one.
+    #[must_use]
+    pub fn operation(self) -> Option<Operation> {
+        match self {
+            Self::Call(operation) => Some(operation),
+            Self::Usage => None,
+        }
+    }
+}
+
+impl Serialize for What {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Call(operation) => operation.serialize(serializer),
+            Self::Usage => serializer.serialize_str(OF_REPORTS),
+        }
+    }
+}
+
 /// One call, as it is written down for good.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
@@ -55,7 +93,7 @@ pub struct Row {
     /// Whose it was.
     pub subject: Subject,
     /// What it was.
-    pub operation: Operation,
+    pub operation: What,
     /// Who served it.
     pub provider: String,
     /// The model that was asked for.
@@ -106,7 +144,7 @@ impl Row {
             spender: spender.to_owned(),
             key_name: self.key.clone(),
             owner: owner(&self.subject),
-            operation: self.operation.path().trim_start_matches("/v1/").to_owned(),
+            operation: self.operation.word().to_owned(),
             provider: self.provider.clone(),
             model: self.model.clone(),
             answered_by: self.answered_by.clone().unwrap_or_default(),

@@ -94,6 +94,12 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Where it is written, and the name of this process there; none where it is in memory.
+    #[must_use]
+    pub fn place(&self) -> Option<(&Store, &str)> {
+        self.books.as_ref().map(|it| (&it.parts.store, it.id()))
+    }
+
     /// Asks the store for what a call needs, and reserves with it. Where others have set aside what is left, it
     /// waits a while for them to give it back.
     pub(super) async fn ask_for(

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Row;
+use super::{Row, What};
 use crate::gateway::budget::scope::Subject;
 use crate::gateway::call::Call;
 use crate::model::Timestamp;
@@ -49,7 +49,7 @@ pub struct Facts {
     /// Whose it is.
     pub subject: Subject,
     /// What it is.
-    pub operation: Operation,
+    pub operation: What,
     /// The model that was asked for.
     pub model: String,
 }
@@ -97,7 +97,7 @@ impl Trail {
             parent: said.and_then(TraceParent::parse).or(parent),
             key: call.key.clone(),
             subject: call.subject.clone(),
-            operation: call.operation,
+            operation: What::Call(call.operation),
             model: call.asked.model.clone(),
         };
         let trail = CallTrail {
@@ -109,6 +109,25 @@ impl Trail {
         let state = Mutex::new(Noted { trail, ..Noted::default() });
         let trails = trails.clone();
         Self(Some(Arc::new(Open { trails, facts, started: call.started, keep, state })))
+    }
+
+    /// Notes what an app reports of something that it has used elsewhere, and that took so long.
+    pub fn report(trails: &Trails, facts: Facts, row: &Row) {
+        if !trails.takes_one() {
+            return;
+        }
+        let took_us = row.total_ms.saturating_mul(1000);
+        let attempt = CallAttempt {
+            number: row.attempt,
+            provider: row.provider.clone(),
+            model: row.model.clone(),
+            origin: row.origin.as_str().to_owned(),
+            ended_us: took_us,
+            ..CallAttempt::default()
+        };
+        let trail = CallTrail { attempts: vec![told(attempt, row)], ..CallTrail::default() };
+        let noted = Noted { trail, status: Some(200), ended_us: took_us, ..Noted::default() };
+        trails.take(record::Record { facts, noted, keep: Keep::Off, now_us: took_us });
     }
 
     /// An attempt goes out, or is answered from here.
@@ -149,13 +168,8 @@ impl Trail {
         let Some((open, mut noted)) = self.noted() else { return };
         let now = open.elapsed();
         let Some(it) = open_attempt(&mut noted, row.attempt) else { return };
+        *it = told(std::mem::take(it), row);
         it.ended_us = now;
-        it.status = row.status;
-        it.answered_by = row.answered_by.clone().unwrap_or_default();
-        it.usage = row.usage;
-        (it.cost, it.avoided, it.reserved) = (row.cost, row.avoided, row.reserved);
-        it.price = row.price.as_ref().map(|it| it.id.clone()).unwrap_or_default();
-        it.flags = row.flags.iter().map(|it| (*it).to_owned()).collect();
         let is_error = |it: &u16| !(200..400).contains(it);
         if let Some(status) = row.status.filter(is_error).filter(|_| it.error.is_empty()) {
             it.error = status.to_string();
@@ -201,7 +215,8 @@ impl Trail {
         let Some((open, mut noted)) = self.noted() else { return };
         noted.status = Some(status);
         noted.ended_us = open.elapsed();
-        let is_held = open.facts.operation.has_output() || open.keep != Keep::Off;
+        let has_output = open.facts.operation.operation().is_some_and(Operation::has_output);
+        let is_held = has_output || open.keep != Keep::Off;
         noted.answer = answer.filter(|it| is_held && it.len() <= ANSWER_BYTES).cloned();
         noted.request = (open.keep != Keep::Off).then(|| request.clone());
     }
@@ -219,7 +234,7 @@ impl Trail {
     }
 
     fn operation(&self) -> Option<Operation> {
-        self.0.as_ref().map(|it| it.facts.operation)
+        self.0.as_ref()?.facts.operation.operation()
     }
 
     fn noted(&self) -> Option<(&Open, MutexGuard<'_, Noted>)> {
@@ -242,6 +257,21 @@ impl Drop for Open {
         let noted = std::mem::take(noted);
         let facts = self.facts.clone();
         self.trails.take(record::Record { facts, noted, keep: self.keep, now_us: now });
+    }
+}
+
+/// An attempt with what the ledger says of it.
+fn told(attempt: CallAttempt, row: &Row) -> CallAttempt {
+    CallAttempt {
+        status: row.status,
+        answered_by: row.answered_by.clone().unwrap_or_default(),
+        usage: row.usage,
+        cost: row.cost,
+        avoided: row.avoided,
+        reserved: row.reserved,
+        price: row.price.as_ref().map(|it| it.id.clone()).unwrap_or_default(),
+        flags: row.flags.iter().map(|it| (*it).to_owned()).collect(),
+        ..attempt
     }
 }
 

@@ -92,7 +92,13 @@ mod tests {
     fn call(request: u128) -> Reservation {
         let estimate = Amount { money: UsdNanos(5), tokens: 1 };
         let id = CallId { request, attempt: 1 };
-        Reservation { id, subject: Subject::default(), estimate, deadline: Timestamp(9) }
+        Reservation {
+            id,
+            subject: Subject::default(),
+            estimate,
+            deadline: Timestamp(9),
+            requests: 1,
+        }
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use super::lanes::{self, Lanes};
 use super::queue::{Queue, QueueParts};
 use super::shadow::Shadows;
+use super::usage::Usage;
 use super::{Core, Provider};
 use crate::gateway::cache::Cache;
 use crate::gateway::cache::remote::Remote;
@@ -111,6 +112,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         cache,
         queue: queue.map(Arc::new),
         shadows,
+        usage: Usage::new(settings.indexes.clone()),
         upstream,
         clock: outside.clock.clone(),
         tasks,

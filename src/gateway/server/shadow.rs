@@ -8,6 +8,7 @@ mod share;
 mod said;
 mod copy;
 mod report;
+mod index;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -218,6 +219,9 @@ impl Shadows {
             Kept::Store(store) => store.insert_shadow_pair(&row).await,
             Kept::Memory(pairs) => {
                 let mut pairs = lock(pairs);
+                if pairs.iter().any(|it| it.id == row.id) {
+                    return Ok(());
+                }
                 if pairs.len() >= PAIRS_IN_MEMORY {
                     pairs.pop_front();
                 }
@@ -255,7 +259,8 @@ impl Shadow {
 
     fn wants(&self, call: &Call) -> bool {
         let its = &self.settings;
-        let is_meant = its.scope.account_of(&call.subject).is_some()
+        let is_meant = its.index.is_none()
+            && its.scope.account_of(&call.subject).is_some()
             && its.models.as_ref().is_none_or(|it| it.matches(&call.asked.model));
         is_meant && share::has(&its.name, &self.who(call), its.percent)
     }

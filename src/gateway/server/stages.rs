@@ -26,6 +26,7 @@ use crate::gateway::ledger::{BATCH_EVERY, Sum, stored, trail};
 use crate::gateway::settings::{CassetteMode, ForStages};
 use crate::model::{AttemptName, RunId, Timestamp, TraceParent, UsdNanos};
 use crate::store::access::gateway_keys::GatewayKeyRow;
+use crate::store::spend::calls::OF_REPORTS;
 use crate::store::{Store, StoreError};
 use variables::{Told, Variables};
 
@@ -278,6 +279,11 @@ impl Stages {
             let place = (after.0, after.1.as_str(), after.2);
             let calls = self.store.list_calls_of_run(&attempt.run, place, EARLIER_PAGE).await?;
             for call in calls.iter().filter(|it| it.key_name == name) {
+                if call.operation == OF_REPORTS {
+                    sum.reports += 1;
+                    sum.reported = UsdNanos(sum.reported.0.saturating_add(call.cost.0));
+                    continue;
+                }
                 sum.calls += 1;
                 let count = |it: i64| u64::try_from(it).unwrap_or_default();
                 sum.input_tokens = sum.input_tokens.saturating_add(count(call.input_tokens));

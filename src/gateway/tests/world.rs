@@ -33,6 +33,12 @@ id = "test"
 provider = "test"
 model = "m*"
 per_million = { input = 1, output = 10 }
+[[price]]
+id = "docs"
+provider = "vectors"
+model = "docs*"
+per_million = { read_units = 16 }
+per_thousand = { queries = 2 }
 "#;
 
 /// The text of the client's key.
@@ -98,6 +104,15 @@ impl World {
         more: &str,
         queue: Option<QueueParts>,
     ) -> Self {
+        Self::with_parts(folder, more, (queue, None)).await
+    }
+
+    /// With a ledger that is made elsewhere, too.
+    pub(super) async fn with_parts(
+        folder: tempfile::TempDir,
+        more: &str,
+        (queue, ledger): (Option<QueueParts>, Option<Arc<Ledger>>),
+    ) -> Self {
         let (stop, provider_stop) = (CancellationToken::new(), CancellationToken::new());
         let (charged, tasks) = (Arc::new(Charged::default()), TaskTracker::new());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,7 +155,7 @@ impl World {
             clock: Arc::new(Now),
             store: None,
             missing_keys: MissingKeys::Refuse,
-            ledger: None,
+            ledger,
             queue,
         };
         let core = set_up::core(&settings, &outside).unwrap();

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{AttemptView, RunView, StageView};
 
-/// Calls of models that went through the gateway.
+/// Calls of models that went through the gateway, and what was reported to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelCallsView {
     /// Calls.
@@ -18,6 +18,12 @@ pub struct ModelCallsView {
     pub cost_usd: f64,
     /// What replays and caches saved.
     pub avoided_usd: f64,
+    /// Reports of what was used elsewhere, such as queries of an index: no calls.
+    #[serde(default)]
+    pub reports: u64,
+    /// What those cost, beside `cost_usd`.
+    #[serde(default)]
+    pub reported_usd: f64,
 }
 
 impl ModelCallsView {
@@ -30,6 +36,8 @@ impl ModelCallsView {
             output_tokens: self.output_tokens + other.output_tokens,
             cost_usd: self.cost_usd + other.cost_usd,
             avoided_usd: self.avoided_usd + other.avoided_usd,
+            reports: self.reports + other.reports,
+            reported_usd: self.reported_usd + other.reported_usd,
         }
     }
 
@@ -44,6 +52,8 @@ impl ModelCallsView {
             output_tokens: count("llm_output_tokens"),
             cost_usd: value("llm_cost_usd"),
             avoided_usd: value("llm_avoided_usd"),
+            reports: count("usage_reports"),
+            reported_usd: value("usage_cost_usd"),
         }
     }
 
@@ -51,7 +61,7 @@ impl ModelCallsView {
     #[must_use]
     pub fn of_all(attempts: &[AttemptView]) -> Option<Self> {
         let all = attempts.iter().map(Self::of).fold(Self::default(), Self::plus);
-        (all.calls > 0).then_some(all)
+        (all.calls > 0 || all.reports > 0).then_some(all)
     }
 }
 

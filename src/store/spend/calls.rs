@@ -6,6 +6,8 @@ use super::sums::{SpendFilter, push_filter};
 use crate::model::{RunId, Timestamp, UsdNanos};
 use crate::store::{Store, StoreError, in_transaction, with_db};
 
+/// The `operation` of what was not called through the gateway, and is reported by an app. No call.
+pub const OF_REPORTS: &str = "usage";
 /// Rows of one INSERT; keeps its parameters below the limits of both databases.
 pub(super) const CHUNK: usize = 200;
 

@@ -14,24 +14,28 @@ const AT_ONCE: i64 = 6 * HOUR;
 /// Columns that sums are made of, from the sums of hours.
 pub(super) const OF_HOURS: &str = "
     SELECT at, organisation, team, project, pipeline, run, stage, endpoint, model,
-        calls, answered_here, input_tokens, output_tokens, tokens, cost, avoided, lost
+        calls, answered_here, input_tokens, output_tokens, tokens, cost, avoided, lost, reports, reported
     FROM spend_hours";
 /// The same from the ledger.
 pub(super) const OF_CALLS: &str = "
     SELECT at, organisation, team, project, pipeline, run, stage, endpoint, model,
-        CASE WHEN attempt > 0 THEN 1 ELSE 0 END AS calls,
+        CASE WHEN attempt > 0 AND operation <> 'usage' THEN 1 ELSE 0 END AS calls,
         CASE WHEN origin <> 'live' THEN 1 ELSE 0 END AS answered_here,
         input_tokens, output_tokens, tokens, cost, avoided,
-        CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost
+        CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost,
+        CASE WHEN operation = 'usage' THEN 1 ELSE 0 END AS reports,
+        CASE WHEN operation = 'usage' THEN cost ELSE 0 END AS reported
     FROM model_calls";
 
 /// The same with a row for each tag of a call.
 pub(super) const OF_TAGS: &str = "
     SELECT at, organisation, team, project, pipeline, run, stage, endpoint, model, tag,
-        CASE WHEN attempt > 0 THEN 1 ELSE 0 END AS calls,
+        CASE WHEN attempt > 0 AND operation <> 'usage' THEN 1 ELSE 0 END AS calls,
         CASE WHEN origin <> 'live' THEN 1 ELSE 0 END AS answered_here,
         input_tokens, output_tokens, tokens, cost, avoided,
-        CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost
+        CASE WHEN attempt = 0 THEN cost ELSE 0 END AS lost,
+        CASE WHEN operation = 'usage' THEN 1 ELSE 0 END AS reports,
+        CASE WHEN operation = 'usage' THEN cost ELSE 0 END AS reported
     FROM (
         SELECT model_calls.*, call_tags.tag FROM model_calls JOIN call_tags
             ON call_tags.request = model_calls.request AND call_tags.attempt = model_calls.attempt
@@ -69,15 +73,17 @@ impl Store {
         const SUM: &str = "
             INSERT INTO spend_hours (
                 at, organisation, team, project, pipeline, run, stage, endpoint, model, calls,
-                answered_here, input_tokens, output_tokens, tokens, cost, avoided, lost
+                answered_here, input_tokens, output_tokens, tokens, cost, avoided, lost, reports, reported
             )
             SELECT CAST(at / 3600000 * 3600000 AS BIGINT), organisation, team, project, pipeline, run,
                 stage, endpoint, model,
-                CAST(SUM(CASE WHEN attempt > 0 THEN 1 ELSE 0 END) AS BIGINT),
+                CAST(SUM(CASE WHEN attempt > 0 AND operation <> 'usage' THEN 1 ELSE 0 END) AS BIGINT),
                 CAST(SUM(CASE WHEN origin <> 'live' THEN 1 ELSE 0 END) AS BIGINT),
                 CAST(SUM(input_tokens) AS BIGINT), CAST(SUM(output_tokens) AS BIGINT),
                 CAST(SUM(tokens) AS BIGINT), CAST(SUM(cost) AS BIGINT), CAST(SUM(avoided) AS BIGINT),
-                CAST(SUM(CASE WHEN attempt = 0 THEN cost ELSE 0 END) AS BIGINT)
+                CAST(SUM(CASE WHEN attempt = 0 THEN cost ELSE 0 END) AS BIGINT),
+                CAST(SUM(CASE WHEN operation = 'usage' THEN 1 ELSE 0 END) AS BIGINT),
+                CAST(SUM(CASE WHEN operation = 'usage' THEN cost ELSE 0 END) AS BIGINT)
             FROM model_calls WHERE at >= $1 AND at < $2
             GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9";
         const DONE: &str = "UPDATE spend_summed SET until_at = $1 WHERE id = 1";

@@ -5,3 +5,4 @@ pub mod exports;
 pub mod spans;
 pub mod queue;
 pub mod shadow;
+pub mod usage;

@@ -127,6 +127,10 @@ pub struct SpendRow {
     pub avoided: UsdNanos,
     /// Money of what may have been spent by processes that died.
     pub lost: UsdNanos,
+    /// Reports of apps on what they have used elsewhere; no calls.
+    pub reports: i64,
+    /// Money of those, among `cost`.
+    pub reported: UsdNanos,
 }
 
 /// Adds the conditions, of the filter's span or of another. A macro, as the type of the builder differs by database.
@@ -212,4 +216,6 @@ const SUMS: &str = " AS name,
     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,
     CAST(SUM(cost) AS BIGINT) AS cost,
     CAST(SUM(avoided) AS BIGINT) AS avoided,
-    CAST(SUM(lost) AS BIGINT) AS lost";
+    CAST(SUM(lost) AS BIGINT) AS lost,
+    CAST(SUM(reports) AS BIGINT) AS reports,
+    CAST(SUM(reported) AS BIGINT) AS reported";

@@ -149,6 +149,8 @@ pub(super) struct Row {
     pub(super) share: i64,
     /// What caches and recordings saved, where that is something.
     pub(super) avoided: Option<String>,
+    /// Reports of use elsewhere, and what they cost, where there are any.
+    pub(super) reported: Option<(i64, String)>,
     /// What dead processes may have spent, where that is something.
     pub(super) lost: Option<String>,
 }
@@ -179,6 +181,7 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
             cost: price(it.cost),
             share: i64::try_from(i128::from(it.cost.0) * 100 / i128::from(all)).unwrap_or(100),
             avoided: some(it.avoided),
+            reported: (it.reports > 0).then(|| (it.reports, price(it.reported))),
             lost: some(it.lost),
         }
     };

@@ -277,9 +277,13 @@ fn file_name(key: &str) -> String {
 
 fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
     let sum = notes.sum();
+    let usd = |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
+    if sum.reports > 0 {
+        let metrics =
+            [("usage_reports", number(sum.reports)), ("usage_cost_usd", usd(sum.reported))];
+        outcome.metrics.extend(metrics.map(|(name, value)| (name.to_owned(), value)));
+    }
     if sum.calls > 0 {
-        let usd =
-            |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
         let metrics = [
             ("llm_calls", number(sum.calls)),
             ("llm_input_tokens", number(sum.input_tokens)),

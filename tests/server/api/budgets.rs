@@ -151,7 +151,8 @@ async fn use_and_spend_are_told_to_who_may_know() {
     assert_eq!(
         own,
         json!([{ "name": "shop/web", "calls": 1, "answered_here": 0, "input_tokens": 70,
-        "output_tokens": 30, "cost_usd": "90.00", "avoided_usd": "0.00", "lost_usd": "0.00" }])
+        "output_tokens": 30, "cost_usd": "90.00", "avoided_usd": "0.00", "lost_usd": "0.00",
+        "reports": 0, "reported_usd": "0.00" }])
     );
     assert_eq!(server.get(&eve, "/api/v1/spend?team=other").await.json(), json!([]));
     let later = format!("/api/v1/spend?from={}", now.0 + 1);

@@ -129,7 +129,7 @@ fn budgets() -> Vec<Budget> {
 fn call(number: u128, estimate: Amount, team: &str, run: &str) -> Reservation {
     let subject = Subject::default().with(Kind::Team, team).with(Kind::Run, run);
     let id = CallId { request: number, attempt: 1 };
-    Reservation { id, subject, estimate, deadline: Timestamp(i64::MAX) }
+    Reservation { id, subject, estimate, deadline: Timestamp(i64::MAX), requests: 1 }
 }
 
 /// Asks and reserves as the ledger does.

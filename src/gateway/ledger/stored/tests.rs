@@ -67,7 +67,7 @@ pub(super) fn call(number: u128, estimate: Amount, team: &str, run: &str) -> Res
         .with(Kind::Run, run)
         .with(Kind::Stage, "eval");
     let id = CallId { request: number, attempt: 1 };
-    Reservation { id, subject, estimate, deadline: Timestamp(i64::MAX) }
+    Reservation { id, subject, estimate, deadline: Timestamp(i64::MAX), requests: 1 }
 }
 
 pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
@@ -77,7 +77,7 @@ pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
         at,
         key: "ci".to_owned(),
         subject: call.subject.clone(),
-        operation: Operation::ChatCompletions,
+        operation: crate::gateway::ledger::What::Call(Operation::ChatCompletions),
         provider: "fake".to_owned(),
         model: "m1".to_owned(),
         answered_by: None,

@@ -40,8 +40,8 @@ impl Record {
         let answer = self.noted.answer.take();
         let answer = answer.and_then(|it| serde_json::from_slice::<Value>(&it).ok());
         if let Some(answer) = &answer {
-            let said = said::of_answer(self.facts.operation, answer);
-            take_said(&mut self.noted.trail, said);
+            let said = self.facts.operation.operation().map(|it| said::of_answer(it, answer));
+            take_said(&mut self.noted.trail, said.unwrap_or_default());
         }
         let content = (self.keep != Keep::Off).then(|| self.content(trails, answer.as_ref()));
         let row = self.row(now);
@@ -83,7 +83,7 @@ impl Record {
             written_at: now,
             key_name: facts.key.clone(),
             owner: owner(&facts.subject),
-            operation: facts.operation.path().trim_start_matches("/v1/").to_owned(),
+            operation: facts.operation.word().to_owned(),
             provider: text(|it| &it.provider),
             model: facts.model.clone(),
             answered_by: text(|it| &it.answered_by),
@@ -142,7 +142,7 @@ impl Record {
 }
 
 /// The span of a request: the random part of its id.
-fn span_of(id: u128) -> SpanId {
+pub(in crate::gateway) fn span_of(id: u128) -> SpanId {
     let low = u64::try_from(id & u128::from(u64::MAX)).unwrap_or_default();
     SpanId(low.max(1))
 }

@@ -1,5 +1,6 @@
 //! What is known of candidates over HTTP: for keys whose calls they copy. Reports, and metrics for the gate of a pipeline.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -7,7 +8,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response};
 use serde_json::{Value, json};
 
-use super::{Shadow, report};
+use super::{Shadow, index, report};
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::call::answer::Answer;
 use crate::gateway::keys::Key;
@@ -29,16 +30,22 @@ pub(in crate::gateway) fn is_path(path: &str) -> bool {
 
 /// Answers one request.
 pub(in crate::gateway) async fn answer(
-    core: &Core,
+    core: &Arc<Core>,
     key: &Key,
-    head: &Parts,
+    (head, body): (&Parts, &[u8]),
 ) -> Result<Response<Answer>, Refusal> {
     let path = head.uri.path();
     let nowhere = || Refusal::NotFound(format!("`{} {path}` leads nowhere here", head.method));
-    if head.method != Method::GET {
+    let name = path.strip_prefix(PATH).unwrap_or_default().trim_start_matches('/');
+    let (name, action) = name.split_once('/').unwrap_or((name, ""));
+    let is_known = match action {
+        "" | "pick" => head.method == Method::GET,
+        "pairs" => head.method == Method::POST,
+        _ => false,
+    };
+    if !is_known {
         return Err(nowhere());
     }
-    let name = path.strip_prefix(PATH).unwrap_or_default().trim_start_matches('/');
     let mut seen = core.shadows.all.iter().filter(|it| may_see(key, it));
     if name.is_empty() {
         let list: Vec<_> = seen.map(|it| view(it)).collect();
@@ -47,12 +54,21 @@ pub(in crate::gateway) async fn answer(
     let missing =
         || Refusal::NotFound(format!("there is no shadow `{name}` that this key may see"));
     let shadow = seen.find(|it| it.settings.name == name).ok_or_else(missing)?;
+    match action {
+        "pick" => index::pick(core, key, (shadow, head)).await,
+        "pairs" => index::pairs(core, key, (shadow, head, body)).await,
+        _ => told(core, shadow, head).await,
+    }
+}
+
+/// The report of one.
+async fn told(core: &Core, shadow: &Shadow, head: &Parts) -> Result<Response<Answer>, Refusal> {
     let query = head.uri.query().unwrap_or_default();
     let value = |name: &str| {
         query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1)
     };
     let since = since(core.clock.now(), value("since").unwrap_or(SINCE))?;
-    let rows = core.shadows.pairs(name, since).await.map_err(|error| {
+    let rows = core.shadows.pairs(&shadow.settings.name, since).await.map_err(|error| {
         tracing::error!(%error, "pairs of a shadow cannot be read");
         Refusal::Unavailable { retry_after: STORE_AGAIN }
     })?;
@@ -97,6 +113,8 @@ fn view(shadow: &Shadow) -> Value {
         "percent": its.percent,
         "model": its.model,
         "prompt": its.prompt,
+        "index": its.index,
+        "of": its.of,
         "budget": shadow.endpoint(),
         // Of the process that answers.
         "made": shadow.made.load(Ordering::Relaxed),

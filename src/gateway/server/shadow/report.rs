@@ -20,6 +20,8 @@ pub(super) struct Report {
     pub(super) candidate: Side,
     /// How much their texts have in common.
     pub(super) similarity: Option<Similarity>,
+    /// How many hits of two indexes are the same.
+    pub(super) overlap: Option<Similarity>,
     /// Why copies have no answer, and how many.
     pub(super) missing: BTreeMap<String, usize>,
 }
@@ -91,13 +93,14 @@ pub(super) fn of(rows: &[PairRow]) -> Report {
         compared: compared.len(),
         primary: Side { error_rate: failed(|it| it.status), ..primary.side() },
         candidate: Side { error_rate: failed(|it| it.copy_status), ..candidate.side() },
-        similarity: similarity(&compared),
+        similarity: similarity(&compared, |it| it.similarity),
+        overlap: similarity(&compared, |it| it.overlap),
         missing,
     }
 }
 
-fn similarity(compared: &[&PairRow]) -> Option<Similarity> {
-    let mut all: Vec<f64> = compared.iter().filter_map(|it| it.similarity).collect();
+fn similarity(compared: &[&PairRow], of: impl Fn(&PairRow) -> Option<f64>) -> Option<Similarity> {
+    let mut all: Vec<f64> = compared.iter().filter_map(|it| of(it)).collect();
     all.sort_unstable_by(f64::total_cmp);
     let p10 = *all.get(all.len() / 10)?;
     Some(Similarity { mean: all.iter().sum::<f64>() / float(all.len()), p10 })
@@ -155,13 +158,18 @@ impl Report {
         }
         let (primary, candidate) = (&self.primary, &self.candidate);
         metrics.extend([
-            ("shadow_refusal_rate", candidate.refusal_rate),
-            ("shadow_refusal_rate_delta", candidate.refusal_rate - primary.refusal_rate),
             ("shadow_p50_ms", number(candidate.p50_ms)),
             ("shadow_p95_ms", number(candidate.p95_ms)),
-            ("shadow_ttft_p95_ms", number(candidate.first_p95_ms)),
             ("shadow_cost_per_1k_requests_usd", candidate.cost_per_1k_requests_usd),
         ]);
+        // An index does not refuse, and its hits come at once.
+        if self.overlap.is_none() {
+            metrics.extend([
+                ("shadow_refusal_rate", candidate.refusal_rate),
+                ("shadow_refusal_rate_delta", candidate.refusal_rate - primary.refusal_rate),
+                ("shadow_ttft_p95_ms", number(candidate.first_p95_ms)),
+            ]);
+        }
         let maybe = [
             ("shadow_p95_ratio", ratio(number(candidate.p95_ms), number(primary.p95_ms))),
             (
@@ -171,6 +179,8 @@ impl Report {
             ("shadow_schema_valid_rate", candidate.schema_valid_rate),
             ("shadow_similarity", self.similarity.map(|it| it.mean)),
             ("shadow_similarity_p10", self.similarity.map(|it| it.p10)),
+            ("shadow_overlap", self.overlap.map(|it| it.mean)),
+            ("shadow_overlap_p10", self.overlap.map(|it| it.p10)),
         ];
         metrics.extend(maybe.into_iter().filter_map(|it| Some((it.0, it.1?))));
         metrics
@@ -262,6 +272,9 @@ mod tests {
         assert_eq!(names(&[]), "shadow_pairs shadow_compared");
         let lost = PairRow { copy_status: 0, ..pair(1) };
         assert_eq!(names(&[lost]), "shadow_pairs shadow_compared shadow_error_rate");
+        let hits = PairRow { similarity: None, overlap: Some(0.7), ..pair(1) };
+        let told = names(&[hits]);
+        assert!(told.contains("shadow_overlap") && !told.contains("refusal"), "{told}");
         let plain = PairRow { fits: None, copy_fits: None, ..pair(1) };
         assert!(!names(&[plain]).contains("schema"));
     }

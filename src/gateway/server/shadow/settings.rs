@@ -28,8 +28,19 @@ pub struct ShadowSettings {
     pub prompt: Option<String>,
     /// A file with the schema that answers are held against; that of the request, when it is not there.
     pub schema: Option<String>,
+    /// In place of a model or a prompt: another index, which answers queries as well that apps make themselves.
+    pub index: Option<String>,
+    /// The index that it is a candidate for.
+    pub of: Option<String>,
+    /// How many hits of a query are compared.
+    #[serde(default = "ten")]
+    pub hits: u32,
     /// What the copies may cost.
     pub budget: OwnBudget,
+}
+
+fn ten() -> u32 {
+    10
 }
 
 /// A budget of copies alone.
@@ -68,12 +79,28 @@ pub(super) fn check(all: &[ShadowSettings]) -> Result<(), String> {
         if !(it.percent > 0.0 && it.percent <= 100.0) {
             return Err(format!("`{name}`: `percent` is more than 0 and at most 100"));
         }
-        if it.model.is_none() && it.prompt.is_none() {
-            return Err(format!("`{name}`: a shadow has a `model`, a `prompt` or both"));
-        }
+        candidate(it).map_err(|why| format!("`{name}`: {why}"))?;
         if it.budget.limit.money.is_none() && it.budget.limit.tokens.is_none() {
             return Err(format!("`{name}`: the `budget` of a shadow has `usd` or `tokens`"));
         }
     }
     Ok(())
+}
+
+/// What is wrong with what a shadow is for.
+fn candidate(it: &ShadowSettings) -> Result<(), &'static str> {
+    let is_of_calls =
+        it.model.is_some() || it.prompt.is_some() || it.schema.is_some() || it.models.is_some();
+    match (&it.index, &it.of) {
+        (Some(_), Some(_)) if is_of_calls => {
+            Err("a shadow of an index has no `model`, `prompt`, `schema` or `models`")
+        }
+        (Some(_), Some(_)) if !(1..=100).contains(&it.hits) => Err("`hits` is 1 to 100"),
+        (Some(_), Some(_)) => Ok(()),
+        (None, None) if it.model.is_some() || it.prompt.is_some() => Ok(()),
+        (None, None) => Err("a shadow has a `model`, a `prompt` or both, or an `index`"),
+        (Some(_), None) | (None, Some(_)) => {
+            Err("`index` and `of` go together: the candidate, and the index that is used")
+        }
+    }
 }

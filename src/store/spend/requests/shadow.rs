@@ -56,21 +56,23 @@ pub struct PairRow {
     pub copy_fits: Option<bool>,
     /// How much the texts have in common, from 0 to 1; no value where one has no answer.
     pub similarity: Option<f64>,
+    /// How many of the first hits of two indexes are the same, from 0 to 1.
+    pub overlap: Option<f64>,
 }
 
 impl Store {
-    /// Writes a pair down.
+    /// Writes a pair down, unless it is.
     pub async fn insert_shadow_pair(&self, row: &PairRow) -> Result<(), StoreError> {
         const SQL: &str = "
             INSERT INTO shadow_pairs (
                 id, shadow, at, request, copy, endpoint, model, candidate, status, copy_status, reason, total_ms,
                 copy_total_ms, first_ms, copy_first_ms, cost, copy_cost, output_tokens, copy_output_tokens, refused,
-                copy_refused, fits, copy_fits, similarity
+                copy_refused, fits, copy_fits, similarity, overlap
             )
             VALUES (
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24
-            )";
+                $23, $24, $25
+            ) ON CONFLICT (id) DO NOTHING";
         with_writer!(self, db => {
             sqlx::query(SQL)
                 .bind(&row.id)
@@ -97,6 +99,7 @@ impl Store {
                 .bind(row.fits)
                 .bind(row.copy_fits)
                 .bind(row.similarity)
+                .bind(row.overlap)
                 .execute(db)
                 .await?;
         });

@@ -16,6 +16,8 @@ pub(in crate::ui) struct Spend {
     pub(in crate::ui) output: String,
     /// What caches and recordings have saved, where that is something.
     pub(in crate::ui) saved: Option<String>,
+    /// What was reported of use elsewhere, and what that cost, where it is something.
+    pub(in crate::ui) reported: Option<(usize, String)>,
     pub(in crate::ui) stages: Vec<StageSpend>,
 }
 
@@ -36,6 +38,8 @@ impl Spend {
             return None;
         }
         let sum = |of: fn(&SpendRow) -> i64| rows.iter().map(of).sum::<i64>();
+        let reports = usize::try_from(sum(|it| it.reports)).unwrap_or_default();
+        let reported = money(UsdNanos(sum(|it| it.reported.0)));
         let saved = UsdNanos(sum(|it| it.avoided.0));
         Some(Self {
             traces: format!("/traces?run={}", encoded(run)),
@@ -44,6 +48,7 @@ impl Spend {
             input: grouped(sum(|it| it.input_tokens)),
             output: grouped(sum(|it| it.output_tokens)),
             saved: (saved.0 > 0).then(|| money(saved)),
+            reported: (reports > 0).then_some((reports, reported)),
             stages: rows.iter().map(StageSpend::of).collect(),
         })
     }
@@ -94,6 +99,8 @@ mod tests {
             cost: UsdNanos(cost),
             avoided: UsdNanos(avoided),
             lost: UsdNanos(0),
+            reports: 3,
+            reported: UsdNanos(250_000),
         }
     }
 
@@ -106,6 +113,7 @@ mod tests {
         assert_eq!((spend.cost.as_str(), spend.calls), ("$0.013", 4));
         assert_eq!((spend.input.as_str(), spend.output.as_str()), ("2,469,134", "178"));
         assert_eq!(spend.saved.as_deref(), Some("$0.0020"));
+        assert_eq!(spend.reported, Some((6, "$0.00050".to_owned())));
         assert_eq!(spend.stages[1].cost, "$0.00050");
         assert_eq!(Spend::of(&[], "01k"), None);
     }

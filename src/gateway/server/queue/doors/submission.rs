@@ -19,6 +19,7 @@ use crate::gateway::route;
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::purpose;
 use crate::gateway::server::queue::view::{Request, Target};
+use crate::gateway::server::usage::header::NAME as USAGE;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Operation, read_request};
@@ -244,7 +245,8 @@ fn headers(
     let mut headers = BTreeMap::new();
     for (name, value) in given {
         let name = name.as_str();
-        let counts = name.starts_with("x-trunkline-")
+        // What is reported with a submission is charged with it, and not again with its call.
+        let counts = (name.starts_with("x-trunkline-") && name != USAGE)
             || name.starts_with("anthropic-")
             || name == "traceparent";
         if let (true, Ok(value)) = (counts, value.to_str()) {
@@ -252,6 +254,11 @@ fn headers(
         }
     }
     headers.extend(named.iter().map(|(name, value)| (name.to_lowercase(), value.clone())));
+    if headers.contains_key(USAGE) {
+        return Err(unreadable(&format!(
+            "`{USAGE}` is a header of the submission, not of its call"
+        )));
+    }
     if headers.len() > HEADERS_MAX {
         return Err(unreadable(&format!("a call has at most {HEADERS_MAX} headers")));
     }

@@ -323,7 +323,10 @@ impl Call {
         let mut screened = Ok(body.clone());
         let cost = if head.status.is_success() {
             let Prepared { settlement, flags, .. } = &mut prepared;
-            screened = self.screened(&body, settlement, flags);
+            screened = self.screened(&body, flags);
+            for flag in &*flags {
+                settlement.flag(flag);
+            }
             self.keep_whole(step, &head, &body);
             self.settle_whole(prepared.settlement, &body)
         } else {

@@ -33,6 +33,9 @@ pub struct Target {
     pub provider: String,
     /// The provider's name of the model; the client's, when it is not there.
     pub model: Option<String>,
+    /// Whether items of the queue may go there as batches.
+    #[serde(default)]
+    pub batch: bool,
 }
 
 /// One way to a model: a key of a provider.
@@ -51,6 +54,8 @@ pub struct Step<'a> {
     pub way: Way,
     /// The name; the client's, when it is not there.
     pub model: Option<&'a str>,
+    /// Whether batches may go there.
+    pub batch: bool,
 }
 
 /// What routes know of a provider.
@@ -85,7 +90,7 @@ pub fn steps<'a>(
         let Some((index, known)) = provider(providers, &target.provider, dialect) else { continue };
         for key in 0..known.keys {
             let way = Way { provider: index, key: (key + turn) % known.keys };
-            steps.push(Step { way, model: target.model.as_deref() });
+            steps.push(Step { way, model: target.model.as_deref(), batch: target.batch });
         }
     }
     steps

@@ -141,38 +141,43 @@ impl Settlement {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// At the price of the model that answered, or the one that was reserved with.
     fn cost(&mut self, metered: &Metered) -> UsdNanos {
-        let Some(reserved) = self.charge.price.clone() else { return UsdNanos(0) };
-        let (provider, at) = (self.charge.price_provider.clone(), self.row.at);
-        let prices = self.charge.prices.clone();
-        let tier = metered.service_tier.as_deref();
-        let of = |model: Option<&str>| {
-            let found = model.and_then(|it| prices.find(&provider, it, at));
-            found.unwrap_or(&*reserved)
-        };
-        let price = of(metered.model.as_deref());
-        self.row.price = Some(price.reference());
-        let mut total = self.part(price, &metered.usage, tier);
-        for (model, usage) in &metered.besides {
-            let price = model.as_deref().map_or(price, |it| of(Some(it)));
-            total = total.saturating_add(self.part(price, usage, tier));
-        }
-        UsdNanos(total)
+        self.charge.cost(&mut self.row, metered)
     }
 
     fn avoided(&mut self, metered: &Metered, usage: &Usage) -> i64 {
         let Some(price) = self.charge.price.clone() else { return 0 };
-        self.part(&price, usage, metered.service_tier.as_deref())
+        part(&mut self.row, &price, (usage, metered.service_tier.as_deref()))
     }
+}
 
-    fn part(&mut self, price: &PriceRow, usage: &Usage, tier: Option<&str>) -> i64 {
-        let cost = price.cost(usage, tier);
-        if !cost.unpriced.is_empty() {
-            self.flag("unpriced");
+impl Charge {
+    /// What a call has cost: at the price of the model that answered, or the one that was reserved with. It is noted in
+    /// the row which price that was.
+    pub fn cost(&self, row: &mut Row, metered: &Metered) -> UsdNanos {
+        let Some(reserved) = self.price.as_deref() else { return UsdNanos(0) };
+        let (tier, at) = (metered.service_tier.as_deref(), row.at);
+        let of = |model: Option<&str>| {
+            let found = model.and_then(|it| self.prices.find(&self.price_provider, it, at));
+            found.unwrap_or(reserved)
+        };
+        let price = of(metered.model.as_deref());
+        row.price = Some(price.reference());
+        let mut total = part(row, price, (&metered.usage, tier));
+        for (model, usage) in &metered.besides {
+            let price = model.as_deref().map_or(price, |it| of(Some(it)));
+            total = total.saturating_add(part(row, price, (usage, tier)));
         }
-        cost.total().0
+        UsdNanos(total)
     }
+}
+
+fn part(row: &mut Row, price: &PriceRow, (usage, tier): (&Usage, Option<&str>)) -> i64 {
+    let cost = price.cost(usage, tier);
+    if !cost.unpriced.is_empty() && !row.flags.contains(&"unpriced") {
+        row.flags.push("unpriced");
+    }
+    cost.total().0
 }
 
 impl Drop for Settlement {

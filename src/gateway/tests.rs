@@ -14,4 +14,5 @@ mod traced;
 mod received;
 mod queued;
 mod mirrored;
+mod batched;
 mod reported;

@@ -4,7 +4,8 @@ use trunkline::model::{TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
 use trunkline::store::spend::requests::queue::{
-    Cancelled, EndedItem, Postponed, QueueBounds, QueueItemRow, QueueScope, Submitted, Swept,
+    Cancelled, EndedItem, Postponed, QueueBatchRow, QueueBounds, QueueItemRow, QueueScope,
+    Submitted, Swept,
 };
 
 use crate::databases::{Database, on_each_database};
@@ -18,6 +19,10 @@ on_each_database![
     an_item_is_cancelled_at_once_or_by_its_process,
     an_item_is_seen_by_its_line_and_project_alone,
     an_end_is_told_once_and_then_kept_for_a_while,
+    items_of_a_batch_are_taken_with_it_and_by_nobody_else,
+    an_item_leaves_its_batch_to_be_called_or_to_wait_for_another,
+    a_batch_is_looked_after_by_one_process_at_a_time,
+    a_batch_that_nobody_wants_is_looked_at_at_once,
 ];
 
 const NOW: Timestamp = Timestamp(1000);
@@ -265,4 +270,118 @@ async fn an_end_is_told_once_and_then_kept_for_a_while(store: Store, _: &Databas
     let row = find(&store, "q1").await;
     assert_eq!((row.webhook_state.as_str(), row.webhook_attempts), ("sent", 1));
     assert_eq!((delete(1100).await, delete(1101).await), (0, 1));
+}
+
+fn batched(id: &str) -> QueueItemRow {
+    QueueItemRow { batch: "live".to_owned(), ..item(id, "shop", 0) }
+}
+
+fn batch(id: &str) -> QueueBatchRow {
+    QueueBatchRow {
+        id: id.to_owned(),
+        provider: "openai".to_owned(),
+        path: "/v1/messages".to_owned(),
+        model: "m1".to_owned(),
+        created_at: NOW,
+        ..QueueBatchRow::default()
+    }
+}
+
+async fn items_of_a_batch_are_taken_with_it_and_by_nobody_else(store: Store, _: &Database) {
+    for row in [batched("a"), batched("b"), batched("c"), item("d", "shop", 0)] {
+        submit(&store, &row).await;
+    }
+    let takeable = store.list_takeable_queue_items(NOW, NOW, 9).await.unwrap();
+    assert_eq!(takeable.len(), 1, "those for batches are called by nobody: {takeable:?}");
+    let waiting = store.list_batchable_queue_items(NOW, 9).await.unwrap();
+    assert_eq!(waiting.len(), 3);
+    assert!(matches!(
+        store.cancel_queue_item(&scope("shop"), "c", NOW).await.unwrap(),
+        Cancelled::AtOnce(_)
+    ));
+    assert_eq!(store.begin_queue_batch(&batch("b1"), &waiting, LATER).await.unwrap(), 2);
+    // Nothing is left for another one.
+    assert_eq!(store.begin_queue_batch(&batch("b2"), &waiting, LATER).await.unwrap(), 0);
+    let items = store.list_queue_items_of_batch("b1").await.unwrap();
+    let told: Vec<_> = items.iter().map(|it| (it.id.as_str(), it.lease_epoch)).collect();
+    assert_eq!(told, [("a", 1), ("b", 1)]);
+    assert_eq!(items[0].batch_id, "b1");
+    assert!(store.save_queue_item_terms(("a", 1), ("{}", "req_1")).await.unwrap());
+    assert!(!store.save_queue_item_terms(("a", 0), ("{}", "req_2")).await.unwrap());
+    assert_eq!(find(&store, "a").await.terms, "{}");
+}
+
+async fn an_item_leaves_its_batch_to_be_called_or_to_wait_for_another(store: Store, _: &Database) {
+    for row in [batched("a"), batched("b")] {
+        submit(&store, &row).await;
+    }
+    let waiting = store.list_batchable_queue_items(NOW, 9).await.unwrap();
+    store.begin_queue_batch(&batch("b1"), &waiting, LATER).await.unwrap();
+    store.save_queue_item_terms(("a", 1), ("{}", "req_1")).await.unwrap();
+    let live = Postponed { next_at: NOW, is_live: true, ..Postponed::default() };
+    assert!(store.postpone_queue_item(("a", 1), &live).await.unwrap());
+    let row = find(&store, "a").await;
+    assert_eq!((row.batch.as_str(), row.terms.as_str(), row.state.as_str()), ("", "", "queued"));
+    let takeable = store.list_takeable_queue_items(NOW, NOW, 9).await.unwrap();
+    assert_eq!(takeable.len(), 1, "it is called now");
+    store.claim_queue_item(&takeable[0], "p1", (NOW, LATER)).await.unwrap().unwrap();
+    let items = store.list_queue_items_of_batch("b1").await.unwrap();
+    assert_eq!(items.len(), 1, "what is called is in no batch");
+    let later = Postponed { next_at: NOW, ..Postponed::default() };
+    assert!(store.postpone_queue_item(("b", 1), &later).await.unwrap());
+    let waiting = store.list_batchable_queue_items(NOW, 9).await.unwrap();
+    assert_eq!((waiting.len(), waiting[0].lease_epoch), (1, 1), "it waits for the next batch");
+    assert!(store.unbatch_queue_item(&waiting[0]).await.unwrap());
+    assert_eq!(store.list_batchable_queue_items(NOW, 9).await.unwrap(), []);
+}
+
+/// A batch of one item.
+async fn small_batch(store: &Store) {
+    submit(store, &batched("a")).await;
+    let waiting = store.list_batchable_queue_items(NOW, 9).await.unwrap();
+    store.begin_queue_batch(&batch("b1"), &waiting, LATER).await.unwrap();
+}
+
+async fn claim_batch(store: &Store, owner: &str, now: i64) -> Option<QueueBatchRow> {
+    let times = (Timestamp(now), Timestamp(now + 30));
+    store.claim_queue_batch(owner, times).await.unwrap()
+}
+
+async fn a_batch_is_looked_after_by_one_process_at_a_time(store: Store, _: &Database) {
+    small_batch(&store).await;
+    let claim = async |owner: &str, now: i64| claim_batch(&store, owner, now).await;
+    let first = claim("p1", 1000).await.unwrap();
+    assert_eq!((first.state.as_str(), first.items, first.lease_epoch), ("gathered", 1, 1));
+    assert_eq!(claim("p2", 1000).await, None);
+    store.renew_queue_batch(("b1", 1), Timestamp(1100)).await.unwrap();
+    assert_eq!(claim("p2", 1050).await, None);
+    let second = claim("p2", 1101).await.unwrap();
+    let state = "running".to_owned();
+    assert!(
+        !store.save_queue_batch(&QueueBatchRow { state: state.clone(), ..first }).await.unwrap()
+    );
+    let remote = "r1".to_owned();
+    let running = QueueBatchRow { state, remote, lease_until: Timestamp(0), ..second };
+    assert!(store.save_queue_batch(&running).await.unwrap());
+    assert_eq!(store.list_known_remotes("openai").await.unwrap(), ["r1"]);
+}
+
+async fn a_batch_that_nobody_wants_is_looked_at_at_once(store: Store, _: &Database) {
+    small_batch(&store).await;
+    let claim = async |owner: &str, now: i64| claim_batch(&store, owner, now).await;
+    let first = claim("p1", 1000).await.unwrap();
+    let (next_at, lease_until) = (Timestamp(5000), Timestamp(0));
+    store.save_queue_batch(&QueueBatchRow { next_at, lease_until, ..first }).await.unwrap();
+    assert_eq!(claim("p1", 2000).await, None, "not yet");
+    assert_eq!(store.hurry_queue_batches(Timestamp(2000)).await.unwrap(), 0);
+    let asked = store.cancel_queue_item(&scope("shop"), "a", Timestamp(2000)).await.unwrap();
+    assert!(matches!(asked, Cancelled::Asked(_)));
+    assert_eq!(store.hurry_queue_batches(Timestamp(2000)).await.unwrap(), 1);
+    let third = claim("p1", 2000).await.unwrap();
+    let ended =
+        QueueBatchRow { ended_at: Some(Timestamp(2001)), lease_until: Timestamp(0), ..third };
+    assert!(store.save_queue_batch(&ended).await.unwrap());
+    assert_eq!(claim("p1", 9000).await, None);
+    assert_eq!(store.delete_queue_batches(Timestamp(2001)).await.unwrap(), 0);
+    assert_eq!(store.delete_queue_batches(Timestamp(2002)).await.unwrap(), 1);
 }

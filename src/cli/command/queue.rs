@@ -30,6 +30,7 @@ TRUNKLINE_GATEWAY_URL or OPENAI_BASE_URL; the key is in `--key-file`, TRUNKLINE_
 Examples:
   trunkline queue submit report.json --priority 10 --within 2h
   trunkline queue submit report.json --wait > answer.json
+  trunkline queue submit report.json --batch --on-batch fail
   trunkline queue show 01kb… --wait
   trunkline queue list --state queued
   trunkline queue cancel 01kb…")]
@@ -43,7 +44,7 @@ pub struct QueueArgs {
 #[derive(Debug, clap::Subcommand)]
 enum Action {
     /// Submit a call: its body is a file, or `-` for standard input
-    Submit(SubmitArgs),
+    Submit(Box<SubmitArgs>),
     /// Show an item, and its answer once it has one
     Show {
         /// Its id
@@ -81,6 +82,12 @@ struct SubmitArgs {
     /// When a budget refuses it: wait or fail
     #[arg(long, default_value = "wait")]
     on_budget: String,
+    /// Make it part of a batch of the provider, at its price for those, within a day
+    #[arg(long)]
+    batch: bool,
+    /// When its batch has no answer for it: live (it is called) or fail
+    #[arg(long, value_name = "WHAT", requires = "batch")]
+    on_batch: Option<String>,
     /// Give it up after this long, such as `30m` or `2h` [default: the gateway's, a day]
     #[arg(long, value_name = "SPAN")]
     within: Option<String>,
@@ -145,6 +152,12 @@ impl Gateway<'_> {
         };
         put("headers", Value::Object(headers.collect()));
         put("body", body);
+        if args.batch {
+            put("batch", Value::Bool(true));
+        }
+        if let Some(word) = &args.on_batch {
+            put("on_batch", Value::String(word.clone()));
+        }
         if let Some(span) = &args.within {
             put("deadline", Value::String(deadline(span, self.session.now())?));
         }

@@ -136,6 +136,48 @@ impl Budgets {
         needs
     }
 
+    /// All that a call needs, whatever was granted to this process: it is held for the call alone.
+    #[must_use]
+    pub fn whole_needs(&self, call: &Reservation, now: Timestamp) -> Vec<Need> {
+        let keys = self.all.keys(&call.subject, now).into_iter();
+        let need = |key: AccountKey| {
+            let limit = self.hard(&key)?.limit;
+            let (least, requests) = (limited(&limit, call.estimate), self.account(&key).requests);
+            let is_needed = least != Amount::default();
+            is_needed.then_some(Need { key, least, wish: Amount::default(), limit, requests })
+        };
+        keys.filter_map(need).collect()
+    }
+
+    /// What changes in accounts when a call that was held has cost so much, but for what was set aside.
+    #[must_use]
+    pub fn whole_changes(
+        &self,
+        call: &Reservation,
+        cost: Amount,
+        held_at: Timestamp,
+    ) -> BTreeMap<AccountName, AccountChange> {
+        let keys = self.all.keys(&call.subject, held_at).into_iter();
+        let change = |key: AccountKey| {
+            let limit = self.all.get(&key.budget)?.limit;
+            let change = AccountChange {
+                ceiling: ceiling(&limit, self.account(&key).requests),
+                spent: cost,
+                requests: i64::try_from(call.requests).unwrap_or(i64::MAX),
+                overrun: cost.beyond(call.estimate),
+                released: Amount::default(),
+            };
+            Some((name(&key), change))
+        };
+        keys.filter_map(change).collect()
+    }
+
+    /// Why a call does not fit into an account that stands so.
+    #[must_use]
+    pub fn refusal_by(&self, need: &Need, row: &AccountRow, call: &Reservation) -> Refused {
+        Refused { used: row.spent().plus(row.granted()), ..self.refusal(need, call) }
+    }
+
     /// The accounts of a subject that the store was never asked about, to learn how they stand.
     #[must_use]
     pub fn unknown(&self, subject: &Subject, now: Timestamp) -> Vec<Need> {
@@ -374,6 +416,19 @@ pub fn decide(needs: &[Need], rows: &[AccountRow]) -> Grant {
         given.push(need.least.most(more).least(left.most(need.least)));
     }
     Grant::Given(given)
+}
+
+/// The same without anything more.
+#[must_use]
+pub fn decide_exactly(needs: &[Need], rows: &[AccountRow]) -> Grant {
+    let is_short = |(need, row): (&Need, &AccountRow)| {
+        let left = left(&need.limit, row.spent().plus(row.granted()), requests(row));
+        need.least.beyond(left) != Amount::default()
+    };
+    match needs.iter().zip(rows).position(is_short) {
+        Some(index) => Grant::Short(index),
+        None => Grant::Given(needs.iter().map(|it| it.least).collect()),
+    }
 }
 
 /// A little of what is left, so that the next calls need not ask. Calls of one run come from one process.

@@ -15,7 +15,6 @@ use crate::gateway::guard::settings::{Action, OnFailure};
 use crate::gateway::guard::stream::{Filter, Judge};
 use crate::gateway::guard::{Check, Rule, Screen, Stopped, Way, injection};
 use crate::gateway::ledger::Row;
-use crate::gateway::settlement::Settlement;
 use crate::model::trace::Finding;
 use crate::provider::refusal::Refusal;
 
@@ -32,7 +31,7 @@ pub struct Violation {
 
 impl Call {
     /// Looks at the request. What goes on is the request with placeholders.
-    pub(super) async fn guard_request(&mut self) -> Result<(), Refusal> {
+    pub(in crate::gateway) async fn guard_request(&mut self) -> Result<(), Refusal> {
         let screen = self.core.guard.screen(&self.key, &self.subject, &self.asked.model);
         let Some(mut screen) = screen else { return Ok(()) };
         let text = std::str::from_utf8(&self.body);
@@ -90,7 +89,6 @@ impl Call {
     pub(super) fn screened(
         &self,
         body: &Bytes,
-        settlement: &mut Settlement,
         flags: &mut Vec<&'static str>,
     ) -> Result<Bytes, Refusal> {
         let mut slot = self.screen();
@@ -103,7 +101,6 @@ impl Call {
         let looked = screen.answer(text);
         self.hold_against_schemas(screen, &value);
         for flag in screen.flags() {
-            settlement.flag(flag);
             if !flags.contains(flag) {
                 flags.push(flag);
             }
@@ -112,6 +109,21 @@ impl Call {
             Ok(None) => Ok(body.clone()),
             Ok(Some(changed)) => Ok(Bytes::from(changed)),
             Err(Stopped { rule }) => Err(Refusal::Guardrail { rule }),
+        }
+    }
+
+    /// A whole answer of which nobody waits for a second try.
+    pub(in crate::gateway) fn screened_later(
+        &self,
+        body: &Bytes,
+        flags: &mut Vec<&'static str>,
+    ) -> Result<Bytes, Refusal> {
+        let screened = self.screened(body, flags)?;
+        match self.violation().take() {
+            Some(it) if it.rule.action == Action::Block => {
+                Err(Refusal::Guardrail { rule: it.rule.name.clone() })
+            }
+            Some(_) | None => Ok(screened),
         }
     }
 

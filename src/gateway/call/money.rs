@@ -21,6 +21,19 @@ use crate::provider::{self, Changes, Metered, estimate};
 /// How long after its own time a call counts as lost.
 const GRACE: Milliseconds = Milliseconds(30_000);
 
+/// The service tier of batches, in price files and in the flags of the ledger.
+pub(in crate::gateway) const BATCH: &str = "batch";
+
+/// A call that may become part of a batch.
+#[derive(Debug)]
+pub(in crate::gateway) struct Batched {
+    pub(in crate::gateway) body: Bytes,
+    pub(in crate::gateway) subject: Subject,
+    /// The most that it may cost, at the price of batches.
+    pub(in crate::gateway) estimate: Amount,
+    pub(in crate::gateway) flags: Vec<&'static str>,
+}
+
 /// A call that may be sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
@@ -75,6 +88,29 @@ impl Call {
         }
         let remaining = reserved.remaining;
         Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
+    }
+
+    /// Prices it as a part of a batch, and gives the bytes to send.
+    pub(in crate::gateway) fn batched(
+        &self,
+        provider: &Provider,
+        model: &str,
+    ) -> Result<Batched, Refusal> {
+        if let Some(missing) = &provider.missing_key {
+            let what = format!("the gateway has no key for `{}`: `{missing}`", provider.name);
+            return Err(Refusal::Forbidden(what));
+        }
+        let mut flags = self.flags.clone();
+        let price = self.price(&self.core, provider, model, &mut flags)?;
+        let subject = self.subject.clone().with(Kind::Model, model);
+        let wanted = self.asked.max_output.unwrap_or(self.core.limits.default_max_output);
+        let most = self.most(if self.operation.has_output() { wanted } else { 0 });
+        let money = price.as_ref().map_or(UsdNanos(0), |it| it.most(&most, Some(BATCH)));
+        let tokens = most.input_tokens.saturating_add(most.output_tokens);
+        let tokens = if self.operation.is_free() { 0 } else { tokens };
+        let estimate = Amount { money, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
+        let (body, _) = self.final_body(Some(model), None)?;
+        Ok(Batched { body, subject, estimate, flags })
     }
 
     async fn reserve(

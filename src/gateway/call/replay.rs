@@ -108,7 +108,10 @@ impl Call {
             settlement.cancel();
             return Ok(Answer::full(body.clone()));
         }
-        let screened = self.screened(body, &mut settlement, flags);
+        let screened = self.screened(body, flags);
+        for flag in &*flags {
+            settlement.flag(flag);
+        }
         self.settle_whole(settlement, body);
         screened.map(Answer::full)
     }

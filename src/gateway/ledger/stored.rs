@@ -56,7 +56,7 @@ pub struct BookParts {
 /// The side of a ledger that knows the store.
 #[derive(Debug)]
 pub(super) struct Books {
-    parts: BookParts,
+    pub(super) parts: BookParts,
     id: String,
     /// One asks, or looks, at a time: what it gets is often enough for those behind it.
     turn: Semaphore,

@@ -80,6 +80,8 @@ pub struct Noted {
     pub answer: Option<Bytes>,
     /// The texts of a stream, where they are kept.
     pub heard: Heard,
+    /// It is told otherwise.
+    pub is_forgotten: bool,
 }
 
 impl Trail {
@@ -128,6 +130,12 @@ impl Trail {
         let trail = CallTrail { attempts: vec![told(attempt, row)], ..CallTrail::default() };
         let noted = Noted { trail, status: Some(200), ended_us: took_us, ..Noted::default() };
         trails.take(record::Record { facts, noted, keep: Keep::Off, now_us: took_us });
+    }
+
+    /// Tells nothing of it after all.
+    pub fn forget(&self) {
+        let Some((_, mut noted)) = self.noted() else { return };
+        noted.is_forgotten = true;
     }
 
     /// An attempt goes out, or is answered from here.
@@ -255,6 +263,9 @@ impl Drop for Open {
         let now = self.elapsed();
         let noted = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let noted = std::mem::take(noted);
+        if noted.is_forgotten {
+            return;
+        }
         let facts = self.facts.clone();
         self.trails.take(record::Record { facts, noted, keep: self.keep, now_us: now });
     }

@@ -121,5 +121,9 @@ fn purpose(id: &str, what: &str) -> String {
 /// Carries items out and tells of their ends until `stop`, where this process has a part in the queue.
 pub async fn serve(core: Arc<Core>, stop: CancellationToken) {
     let Some(queue) = core.queue.clone() else { return };
-    tokio::join!(work::serve(&core, &queue, &stop), webhook::serve(&queue, &stop));
+    tokio::join!(
+        work::serve(&core, &queue, &stop),
+        work::batch::serve(&core, &queue, &stop),
+        webhook::serve(&queue, &stop)
+    );
 }

@@ -1,6 +1,6 @@
 //! Calls that are made later: submitted over HTTP, kept in a database, carried out by whichever process is there.
 
-mod place;
+pub(super) mod place;
 mod told;
 
 use std::sync::atomic::Ordering;

@@ -33,6 +33,9 @@ id = "test"
 provider = "test"
 model = "m*"
 per_million = { input = 1, output = 10 }
+[price.tier.batch.per_million]
+input = "0.5"
+output = "5"
 [[price]]
 id = "docs"
 provider = "vectors"

@@ -231,6 +231,8 @@ impl Store {
             let mut sql = QueryBuilder::new(ANSWERED);
             push_filter!(sql, filter);
             sql.push(" AND attempt > 0 AND origin = 'live' AND status >= 200 AND status < 300");
+            // One of a batch takes as long as the batch.
+            sql.push(" AND ' ' || flags || ' ' NOT LIKE '% batch %'");
             sql.push(" AND output_tokens > 0 ORDER BY at DESC LIMIT ");
             sql.push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?

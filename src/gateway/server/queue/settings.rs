@@ -36,6 +36,16 @@ pub struct QueueSettings {
     pub look_ms: Milliseconds,
     /// After how long without a sign of its process an item is taken by another.
     pub lease_ms: Milliseconds,
+    /// Whether items go into batches of providers whose submitters do not say, where a route takes batches.
+    pub batch: bool,
+    /// Items of one batch.
+    pub batch_items: u32,
+    /// Bytes of their requests.
+    pub batch_bytes: u64,
+    /// How long the first waits for others.
+    pub batch_wait_ms: Milliseconds,
+    /// How often a provider is asked how a batch stands, at first.
+    pub batch_poll_ms: Milliseconds,
 }
 
 impl Default for QueueSettings {
@@ -55,6 +65,11 @@ impl Default for QueueSettings {
             budget_ms: Milliseconds::from_seconds(60),
             look_ms: Milliseconds::from_seconds(1),
             lease_ms: Milliseconds::from_seconds(30),
+            batch: false,
+            batch_items: 1000,
+            batch_bytes: 32 << 20,
+            batch_wait_ms: Milliseconds::from_seconds(60),
+            batch_poll_ms: Milliseconds::from_seconds(30),
         }
     }
 }

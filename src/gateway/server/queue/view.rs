@@ -59,6 +59,12 @@ pub(super) struct ItemView {
     started_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ended_at: Option<String>,
+    /// What becomes of it when its batch has no answer: `live` or `fail`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    on_batch: String,
+    /// The batch that it is in, or was in last.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    batch_id: String,
     /// Of its last try, in the ledger.
     #[serde(skip_serializing_if = "String::is_empty")]
     request_id: String,
@@ -138,6 +144,8 @@ impl ItemView {
             on_budget: row.on_budget,
             attempts: row.attempts,
             failures: row.failures,
+            on_batch: row.batch,
+            batch_id: row.batch_id,
             request_id: row.request_id,
         }
     }

@@ -2,6 +2,7 @@
 //! process dies is taken by another when its lease is over; what the dead one had reserved is charged by the ledger.
 
 mod attempt;
+pub(super) mod batch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,8 @@ const SHARE_WINDOW_MS: i64 = 10 * 60 * 1000;
 /// Between two removals of old items, and how many go at once.
 const PURGE_EVERY: Milliseconds = Milliseconds::from_seconds(60);
 const PURGED: u32 = 500;
+/// How long batches are remembered after their end, so that none of the provider's is taken for another.
+const BATCHES_KEPT_MS: i64 = 30 * 24 * 3600 * 1000;
 /// Between two signs of life, as a part of the lease; between two looks for dead processes, too.
 const SIGNS_IN_A_LEASE: u64 = 3;
 
@@ -64,6 +67,8 @@ impl Rounds<'_> {
             let kept = i64::try_from(self.queue.settings.kept_ms.0).unwrap_or(i64::MAX);
             let before = Timestamp(now.0.saturating_sub(kept));
             self.queue.store().delete_queue_items(before, PURGED).await?;
+            let before = Timestamp(now.0.saturating_sub(BATCHES_KEPT_MS));
+            self.queue.store().delete_queue_batches(before).await?;
         }
         take(core, self.queue, slots).await
     }

@@ -1,5 +1,6 @@
 //! The table `queue_items`: calls that are made later, by whichever process takes them.
 
+mod batches;
 mod claims;
 mod ends;
 mod webhooks;
@@ -9,6 +10,7 @@ use sqlx::FromRow;
 use crate::model::Timestamp;
 use crate::store::{Store, StoreError, with_db, with_writer};
 
+pub use batches::{BatchableItem, QueueBatchRow};
 pub use claims::{HeldItem, Postponed, Swept, TakeableItem};
 pub use ends::{Cancelled, EndedItem};
 pub use webhooks::WebhookRow;
@@ -92,6 +94,12 @@ pub struct QueueItemRow {
     pub webhook_at: Timestamp,
     /// Why the last try to tell failed, or empty.
     pub webhook_error: String,
+    /// `live` or `fail`: what becomes of it when its batch has no answer; empty for calls.
+    pub batch: String,
+    /// The batch that it is in, or was in last, or empty.
+    pub batch_id: String,
+    /// JSON of what was agreed when it went into a batch, or empty.
+    pub terms: String,
 }
 
 /// Whose items somebody may see: a line, and of a team's perhaps only those of one project.
@@ -130,10 +138,10 @@ const FULL_ROW: &str = "
         id, line, team, project, key_name, key_digest, path, model, endpoint, priority, on_budget, state, request,
         request_bytes, idempotency, request_digest, created_at, next_at, deadline_at, webhook,
         answer, answer_bytes, request_id, attempts, failures, waits, reason, error, lease_owner, lease_epoch,
-        lease_until, webhook_state, webhook_attempts, webhook_at, webhook_error
+        lease_until, webhook_state, webhook_attempts, webhook_at, webhook_error, batch
     )
     SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'queued', $12, $13, $14, $15, $16, $17, $18, $19,
-        '', 0, '', 0, 0, 0, '', '', '', 0, 0, '', 0, 0, ''
+        '', 0, '', 0, 0, 0, '', '', '', 0, 0, '', 0, 0, '', $22
     WHERE (SELECT COUNT(*) FROM queue_items WHERE line = $2 AND state IN ('queued', 'running')) < $20
       AND (SELECT COALESCE(SUM(request_bytes + answer_bytes), 0) FROM queue_items) + $13 <= $21
     ON CONFLICT DO NOTHING";
@@ -171,6 +179,7 @@ impl Store {
                 .bind(&row.webhook)
                 .bind(bounds.items_of_line)
                 .bind(bounds.bytes)
+                .bind(&row.batch)
                 .execute(db)
                 .await?
                 .rows_affected()
@@ -232,7 +241,7 @@ impl Store {
                 '' AS request, request_bytes, '' AS answer, answer_bytes, request_id, idempotency, request_digest,
                 attempts, failures, waits, reason, error, created_at, next_at, deadline_at, started_at, ended_at,
                 cancelled_at, lease_owner, lease_epoch, lease_until, '' AS webhook, webhook_state,
-                webhook_attempts, webhook_at, webhook_error
+                webhook_attempts, webhook_at, webhook_error, batch, batch_id, '' AS terms
             FROM queue_items
             WHERE line = $1 AND ($2 = '' OR project = $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR id < $4)
             ORDER BY id DESC LIMIT $5";

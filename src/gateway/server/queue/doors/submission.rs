@@ -19,6 +19,7 @@ use crate::gateway::route;
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::purpose;
 use crate::gateway::server::queue::view::{Request, Target};
+use crate::gateway::server::queue::work::batch::wire::takes;
 use crate::gateway::server::usage::header::NAME as USAGE;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::Refusal;
@@ -28,6 +29,8 @@ use crate::store::spend::requests::queue::{QueueBounds, QueueItemRow, Submitted}
 
 /// The furthest deadline.
 const DEADLINE_MAX: Milliseconds = Milliseconds::from_seconds(7 * 24 * 3600);
+/// How long a provider may take for a batch; so much longer has an item that goes into one.
+const BATCH_TAKES: Milliseconds = Milliseconds::from_seconds(24 * 3600);
 /// Priorities.
 const PRIORITIES: std::ops::RangeInclusive<i64> = -100..=100;
 /// Letters of a webhook's secret.
@@ -57,6 +60,9 @@ struct Submission<'a> {
     on_budget: OnBudget,
     webhook: Option<Webhook>,
     deadline: Option<String>,
+    batch: Option<bool>,
+    #[serde(default)]
+    on_batch: OnBatch,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -64,6 +70,15 @@ struct Submission<'a> {
 enum OnBudget {
     #[default]
     Wait,
+    Fail,
+}
+
+/// What becomes of an item that its batch has no answer for.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum OnBatch {
+    #[default]
+    Live,
     Fail,
 }
 
@@ -127,7 +142,8 @@ impl Door<'_> {
         (head, submission, text): (&Parts, &Submission<'_>, &str),
     ) -> Result<QueueItemRow, Refusal> {
         let now = self.queue.clock.now();
-        let model = self.model(core, key, submission)?;
+        let (model, may_batch) = self.model(core, key, submission)?;
+        let batch = self.batch(submission, may_batch)?;
         let endpoint = key.subject.get(Kind::Endpoint);
         let own = submission.headers.get("x-trunkline-endpoint").map(String::as_str);
         let asked = head.headers.get("x-trunkline-endpoint").and_then(|it| it.to_str().ok());
@@ -153,18 +169,34 @@ impl Door<'_> {
             key_digest,
             created_at: now,
             next_at: now,
-            deadline_at: self.deadline(submission, now)?,
+            deadline_at: self.deadline((submission, !batch.is_empty()), now)?,
+            batch,
             ..QueueItemRow::default()
         })
     }
 
-    /// The model, once it is known that this key may call it and that a route leads to it.
+    /// What becomes of an item that goes into a batch and has no answer of it; empty for one that is called.
+    fn batch(&self, submission: &Submission<'_>, may_batch: bool) -> Result<String, Refusal> {
+        let asked = submission.batch.unwrap_or(self.queue.settings.batch && may_batch);
+        match (asked, may_batch, submission.on_batch) {
+            (false, _, _) => Ok(String::new()),
+            (true, true, OnBatch::Live) => Ok("live".to_owned()),
+            (true, true, OnBatch::Fail) => Ok("fail".to_owned()),
+            (true, false, _) => Err(unreadable(
+                "this cannot be part of a batch: no route of its model has `batch = true`, it is a stream, or it is of a \
+                 kind that no provider takes in batches",
+            )),
+        }
+    }
+
+    /// The model, once it is known that this key may call it and that a route leads to it; and whether it may be part of a
+    /// batch.
     fn model(
         &self,
         core: &Core,
         key: &Key,
         submission: &Submission<'_>,
-    ) -> Result<String, Refusal> {
+    ) -> Result<(String, bool), Refusal> {
         let path = &submission.path;
         let nowhere = || unreadable(&format!("`{path}` is no call to a model"));
         let operation = Operation::of_path(path).ok_or_else(nowhere)?;
@@ -174,20 +206,29 @@ impl Door<'_> {
             return Err(Refusal::TooLarge { limit_bytes });
         }
         let asked = read_request(operation, body.as_bytes());
-        let model = asked.map_err(|it| unreadable(&it.to_string()))?.model.into_owned();
+        let asked = asked.map_err(|it| unreadable(&it.to_string()))?;
+        let is_stream = asked.is_stream;
+        let model = asked.model.into_owned();
         if key.models.as_ref().is_some_and(|it| !it.matches(&model)) {
             return Err(Refusal::Forbidden(format!("this key may not call the model `{model}`")));
         }
         let dialect = operation.dialect();
-        if route::steps(&core.routes, &core.known, &model, dialect, 0).is_empty() {
+        let steps = route::steps(&core.routes, &core.known, &model, dialect, 0);
+        if steps.is_empty() {
             return Err(Refusal::NotFound(format!("no route leads to the model `{model}`")));
         }
-        Ok(model)
+        let may_batch = !is_stream && takes(operation) && steps.iter().any(|it| it.batch);
+        Ok((model, may_batch))
     }
 
-    fn deadline(&self, submission: &Submission<'_>, now: Timestamp) -> Result<Timestamp, Refusal> {
+    fn deadline(
+        &self,
+        (submission, has_batch): (&Submission<'_>, bool),
+        now: Timestamp,
+    ) -> Result<Timestamp, Refusal> {
         let Some(text) = &submission.deadline else {
-            return Ok(now.plus(self.queue.settings.deadline_ms));
+            let batch = if has_batch { BATCH_TAKES } else { Milliseconds(0) };
+            return Ok(now.plus(self.queue.settings.deadline_ms).plus(batch));
         };
         let wrong = || unreadable("`deadline` is a moment such as `2027-01-31T18:00:00Z`");
         let at = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?;

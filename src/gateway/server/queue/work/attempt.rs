@@ -42,7 +42,7 @@ struct Tried {
 }
 
 /// What becomes of the item.
-enum Outcome {
+pub(super) enum Outcome {
     Ended(EndedItem, Option<Kept>),
     Postponed(Postponed),
 }
@@ -78,7 +78,7 @@ pub(super) async fn carry_out(
 }
 
 /// The call, as if it had just come in.
-async fn call(
+pub(super) async fn call(
     core: &Arc<Core>,
     queue: &Queue,
     (row, running): (&QueueItemRow, &Running),
@@ -221,10 +221,16 @@ fn before(row: &QueueItemRow) -> Before {
 }
 
 /// What a provider says of its own error, in either format.
-fn said(text: &str) -> Option<String> {
+pub(super) fn said(text: &str) -> Option<String> {
     let json: Value = serde_json::from_str(text).ok()?;
     let message = json.get("error")?.get("message")?.as_str()?;
     Some(message.chars().take(ERROR_LETTERS).collect())
+}
+
+/// What becomes of an item that may not be called.
+pub(super) fn outcome_of_refusal(queue: &Queue, row: &QueueItemRow, refusal: &Refusal) -> Outcome {
+    let tried = Tried { request_id: row.request_id.clone(), ..refused(queue, row, refusal) };
+    outcome_of(queue, row, tried)
 }
 
 fn outcome_of(queue: &Queue, row: &QueueItemRow, tried: Tried) -> Outcome {
@@ -246,6 +252,7 @@ fn outcome_of(queue: &Queue, row: &QueueItemRow, tried: Tried) -> Outcome {
             reason: reason.to_owned(),
             error: message.clone(),
             request_id: request_id.clone(),
+            is_live: false,
         })
     };
     match verdict {
@@ -266,7 +273,7 @@ fn outcome_of(queue: &Queue, row: &QueueItemRow, tried: Tried) -> Outcome {
     }
 }
 
-fn cancelled(queue: &Queue, row: &QueueItemRow, request_id: String) -> Outcome {
+pub(super) fn cancelled(queue: &Queue, row: &QueueItemRow, request_id: String) -> Outcome {
     let ended = EndedItem {
         state: "cancelled".to_owned(),
         failures: row.failures,
@@ -279,7 +286,7 @@ fn cancelled(queue: &Queue, row: &QueueItemRow, request_id: String) -> Outcome {
 
 /// Writes it down, and again while the store or the holder of the keys does not answer. If they do not for long,
 /// the lease ends and the item is taken again.
-async fn write(queue: &Queue, row: &QueueItemRow, outcome: Outcome) {
+pub(super) async fn write(queue: &Queue, row: &QueueItemRow, outcome: Outcome) {
     for _ in 0..WRITES {
         match write_once(queue, row, &outcome).await {
             Ok(()) => return,

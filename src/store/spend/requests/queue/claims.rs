@@ -41,6 +41,8 @@ pub struct Postponed {
     pub error: String,
     /// Name of the try in the ledger.
     pub request_id: String,
+    /// It is no longer for a batch: it is called.
+    pub is_live: bool,
 }
 
 /// What a sweep found.
@@ -69,9 +71,10 @@ impl Store {
                 LEFT JOIN teams t ON t.name = q.team
                 LEFT JOIN (
                     SELECT line, COUNT(*) AS busy FROM queue_items
-                    WHERE state = 'running' OR started_at > $2 GROUP BY line
+                    WHERE (state = 'running' AND lease_owner <> 'batch') OR (started_at > $2 AND batch_id = '')
+                    GROUP BY line
                 ) b ON b.line = q.line
-                WHERE q.state = 'queued' AND q.next_at <= $1 AND q.deadline_at > $1
+                WHERE q.state = 'queued' AND q.batch = '' AND q.next_at <= $1 AND q.deadline_at > $1
             ) AS ranked
             WHERE place <= $3
             ORDER BY (busy + place) * 1000 / weight, id LIMIT $3";
@@ -140,7 +143,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         const SQL: &str = "
             UPDATE queue_items SET state = 'queued', lease_owner = '', lease_until = 0, next_at = $3,
-                failures = $4, waits = $5, reason = $6, error = $7, request_id = $8
+                failures = $4, waits = $5, reason = $6, error = $7, request_id = $8, terms = '',
+                batch = CASE WHEN $9 THEN '' ELSE batch END
             WHERE id = $1 AND lease_epoch = $2 AND state = 'running' AND cancelled_at IS NULL";
         let changed = with_writer!(self, db => {
             sqlx::query(SQL)
@@ -152,6 +156,7 @@ impl Store {
                 .bind(&postponed.reason)
                 .bind(&postponed.error)
                 .bind(&postponed.request_id)
+                .bind(postponed.is_live)
                 .execute(db)
                 .await?
                 .rows_affected()

@@ -48,7 +48,7 @@ impl Store {
         const SQL: &str = "
             UPDATE queue_items SET state = $3, answer = $4, answer_bytes = $5, reason = $6, error = $7,
                 failures = $8, request_id = $9, ended_at = $10, next_at = 0, request = '', request_bytes = 0,
-                lease_owner = '', lease_until = 0,
+                lease_owner = '', lease_until = 0, terms = '',
                 webhook_state = CASE WHEN webhook = '' THEN '' ELSE 'waiting' END, webhook_at = $10
             WHERE id = $1 AND lease_epoch = $2 AND state = 'running'";
         let changed = with_writer!(self, db => {

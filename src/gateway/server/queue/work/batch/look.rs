@@ -1,0 +1,158 @@
+//! Looks after a batch that is with its provider, until it is over and every answer is where it belongs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::remote::{Side, Trouble, results};
+use super::submit::custom_id;
+use super::wire::{Remote, Standing, told};
+use super::{answers, end, later};
+use crate::gateway::server::Core;
+use crate::gateway::server::queue::Queue;
+use crate::gateway::server::queue::verdict::pause;
+use crate::model::Milliseconds;
+use crate::provider::Dialect;
+use crate::store::StoreError;
+use crate::store::spend::requests::queue::{QueueBatchRow, QueueItemRow};
+
+/// Bytes of a line besides an answer.
+const LINE_BYTES: u64 = 64 << 10;
+/// How much longer the pauses become: a twentieth of a batch's age, at most so many times the first.
+const AGE: u64 = 20;
+const LONGEST: u64 = 10;
+/// After how long a batch is given up that its provider does not end: no provider takes more than a day.
+pub(super) const GIVEN_UP: Milliseconds = Milliseconds::from_seconds(7 * 24 * 3600);
+
+/// Looks how a batch stands, and takes its answers when it is over.
+pub(super) async fn look(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    batch: QueueBatchRow,
+) -> Result<(), StoreError> {
+    let now = queue.clock.now();
+    let Some(side) = Side::of(core, &batch) else {
+        let why = "its provider or key is no longer in the gateway's file";
+        // Its answers may be paid for, so that it is waited for the key for as long as money is held.
+        if now.since(batch.created_at) < GIVEN_UP {
+            let after = queue.settings.budget_ms;
+            return later(queue, batch, (why, after)).await.map(drop);
+        }
+        return end(core, queue, batch, why).await;
+    };
+    let remote = match side.find(&batch.remote).await {
+        Ok(remote) => remote,
+        Err(Trouble::Gone) => return end(core, queue, batch, "the provider has lost it").await,
+        Err(trouble) => return troubled(queue, batch, &trouble).await,
+    };
+    let batch = QueueBatchRow { outcome: remote.word.clone(), ..batch };
+    match remote.standing {
+        Standing::UnderWay if now.since(batch.created_at) >= GIVEN_UP => {
+            end(core, queue, batch, "the provider does not end it").await
+        }
+        Standing::UnderWay => wait(queue, &side, batch).await,
+        Standing::Failed => {
+            let why = format!("the provider has refused it: {}", remote.error);
+            end(core, queue, batch, &why).await
+        }
+        Standing::Ended => take(core, queue, (&side, &remote), batch).await,
+    }
+}
+
+/// Nothing to do yet, unless nobody wants any of its answers.
+async fn wait(queue: &Queue, side: &Side<'_>, batch: QueueBatchRow) -> Result<(), StoreError> {
+    let now = queue.clock.now();
+    let items = queue.store().list_queue_items_of_batch(&batch.id).await?;
+    let mut batch = batch;
+    if batch.cancelled_at.is_none() && items.iter().all(|it| it.cancelled_at.is_some()) {
+        match side.cancel(&batch.remote).await {
+            Ok(_) => batch.cancelled_at = Some(now),
+            Err(trouble) => return troubled(queue, batch, &trouble).await,
+        }
+    }
+    let first = queue.settings.batch_poll_ms.0;
+    let age = now.since(batch.created_at).0 / AGE;
+    let after = Milliseconds(age.clamp(first, first.saturating_mul(LONGEST)));
+    let next_at = now.plus(after);
+    let waiting = QueueBatchRow { next_at, failures: 0, error: String::new(), ..batch };
+    queue.store().save_queue_batch(&waiting).await.map(drop)
+}
+
+/// The provider does not say. Its answers may be paid for, so it is asked again for as long as they may come.
+async fn troubled(
+    queue: &Queue,
+    batch: QueueBatchRow,
+    trouble: &Trouble,
+) -> Result<(), StoreError> {
+    let number = u32::try_from(batch.failures).unwrap_or(u32::MAX).saturating_add(1);
+    let after = pause(queue.settings.retry_ms, number);
+    later(queue, batch, (&trouble.message(), after)).await.map(drop)
+}
+
+/// Takes every answer. Broken off, it is done again from the beginning: what has ended has ended.
+async fn take(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    (side, remote): (&Side<'_>, &Remote),
+    batch: QueueBatchRow,
+) -> Result<(), StoreError> {
+    let items = queue.store().list_queue_items_of_batch(&batch.id).await?;
+    let mut left: HashMap<String, QueueItemRow> =
+        items.into_iter().map(|it| (custom_id(&it), it)).collect();
+    let before = left.len();
+    let (mut lines_read, mut taken, mut is_partial) = (0_u64, 0_u64, false);
+    for path in results(side.dialect, remote) {
+        let most = queue.settings.answer_bytes.saturating_add(LINE_BYTES);
+        let mut lines = match side.lines(&path, most).await {
+            Ok(lines) => lines,
+            Err(Trouble::Gone) => continue,
+            Err(trouble) => return troubled(queue, batch, &trouble).await,
+        };
+        loop {
+            let line = match lines.next().await {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(Trouble::Never(why)) => {
+                    tracing::error!(batch = batch.id, why, "answers of a batch cannot be read");
+                    break;
+                }
+                Err(trouble) => return troubled(queue, batch, &trouble).await,
+            };
+            lines_read += 1;
+            let Some(told) = told(&line) else { continue };
+            if let Some(item) = left.remove(&told.custom_id) {
+                taken += 1;
+                is_partial |=
+                    !Box::pin(answers::take(core, queue, (&batch, &item), told.end)).await?;
+            }
+        }
+    }
+    // Found by its size alone, it may be somebody else's.
+    let is_strange = side.dialect == Dialect::Anthropic && before > 0 && lines_read > 0;
+    if is_strange && taken == 0 {
+        return mistaken(queue, batch).await;
+    }
+    if is_partial {
+        let trouble = Trouble::Later("not all answers could be taken".to_owned());
+        return troubled(queue, batch, &trouble).await;
+    }
+    let why = format!("its batch has ended without an answer for it ({})", remote.word);
+    let file = batch.file.clone();
+    end(core, queue, batch, &why).await?;
+    for file in remote.files.iter().chain(Some(&file)).filter(|it| !it.is_empty()) {
+        side.remove(file).await;
+    }
+    Ok(())
+}
+
+/// What was found was another batch: it is looked for again, and else handed over.
+async fn mistaken(queue: &Queue, batch: QueueBatchRow) -> Result<(), StoreError> {
+    let strangers = format!("{} {}", batch.strangers, batch.remote).trim().to_owned();
+    let row = QueueBatchRow {
+        state: "submitting".to_owned(),
+        remote: String::new(),
+        strangers,
+        next_at: queue.clock.now(),
+        ..batch
+    };
+    queue.store().save_queue_batch(&row).await.map(drop)
+}

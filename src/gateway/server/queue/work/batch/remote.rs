@@ -1,0 +1,272 @@
+//! A provider's batch interface over HTTP, with the key that a batch belongs to.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+use serde_json::Value;
+
+use super::gather::key_digest;
+use super::wire::{self, Remote};
+use crate::gateway::call::upstream::{UpstreamError, read_all};
+use crate::gateway::server::{Core, Provider};
+use crate::provider::{Dialect, Operation};
+use crate::store::spend::requests::queue::QueueBatchRow;
+
+/// Until the head of an answer.
+const HEAD_WITHIN: Duration = Duration::from_mins(2);
+/// Until its end.
+const BODY_WITHIN: Duration = Duration::from_mins(2);
+/// The largest answer that is not a file of answers.
+const BODY_BYTES: u64 = 8 << 20;
+/// How long what was uploaded is kept there.
+const FILE_SECONDS: u64 = 8 * 24 * 3600;
+/// Pages of all batches that are looked through for one.
+const PAGES: u32 = 20;
+/// How far the clocks of a provider and of this machine may differ, in seconds.
+const CLOCKS: i64 = 600;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// It may pass.
+    Later(String),
+    /// It will not.
+    Never(String),
+    /// There is no such thing.
+    Gone,
+}
+
+impl Trouble {
+    pub(super) fn message(&self) -> String {
+        match self {
+            Self::Later(why) | Self::Never(why) => why.clone(),
+            Self::Gone => "the provider does not know the batch".to_owned(),
+        }
+    }
+}
+
+/// The provider of a batch.
+pub(super) struct Side<'a> {
+    core: &'a Core,
+    pub(super) provider: &'a Provider,
+    pub(super) dialect: Dialect,
+    key: Option<&'a (HeaderName, HeaderValue)>,
+}
+
+impl<'a> Side<'a> {
+    /// The provider, with the key; none when one of them is no longer in the file.
+    pub(super) fn of(core: &'a Core, row: &QueueBatchRow) -> Option<Self> {
+        let place = core.providers.iter().position(|it| it.name == row.provider)?;
+        let (provider, known) = (core.providers.get(place)?, core.known.get(place)?);
+        let turn =
+            (0..provider.keys.len()).find(|it| key_digest(provider, *it) == row.key_digest)?;
+        let key = provider.keys.get(turn)?.as_ref();
+        Some(Self { core, provider, dialect: known.dialect, key })
+    }
+
+    /// Uploads what is to be done; gives its id.
+    pub(super) async fn upload(&self, name: &str, content: &str) -> Result<String, Trouble> {
+        let (kind, body) = wire::form(name, FILE_SECONDS, content);
+        let value = self.send((Method::POST, "/v1/files"), Some((&kind, body))).await?;
+        let id = value.get("id").and_then(Value::as_str).map(str::to_owned);
+        id.ok_or_else(|| Trouble::Later("the provider gives its file no id".to_owned()))
+    }
+
+    /// Hands a batch over.
+    pub(super) async fn create(&self, body: String) -> Result<Remote, Trouble> {
+        let value =
+            self.send((Method::POST, self.path()), Some(("application/json", body))).await?;
+        self.read(&value)
+    }
+
+    /// How a batch stands.
+    pub(super) async fn find(&self, id: &str) -> Result<Remote, Trouble> {
+        let value = self.send((Method::GET, &format!("{}/{id}", self.path())), None).await?;
+        self.read(&value)
+    }
+
+    /// Asks for the end of a batch.
+    pub(super) async fn cancel(&self, id: &str) -> Result<Remote, Trouble> {
+        let path = format!("{}/{id}/cancel", self.path());
+        let value = self.send((Method::POST, &path), Some(("application/json", "{}".to_owned())));
+        self.read(&value.await?)
+    }
+
+    /// Removes a file; that this fails is no matter.
+    pub(super) async fn remove(&self, file: &str) {
+        let removed = self.send((Method::DELETE, &format!("/v1/files/{file}")), None).await;
+        if let Err(trouble) = removed {
+            tracing::debug!(file, why = trouble.message(), "a file of a batch is left");
+        }
+    }
+
+    /// Looks for a batch that may have been handed over: by its name, or where the provider keeps none by its size and
+    /// age, among those that nobody here knows.
+    pub(super) async fn search(
+        &self,
+        row: &QueueBatchRow,
+        known: &[String],
+    ) -> Result<Option<Remote>, Trouble> {
+        let since = row.submitted_at.map_or(0, |it| it.0.div_euclid(1000)) - CLOCKS;
+        let after = match self.dialect {
+            Dialect::OpenAi => "after",
+            Dialect::Anthropic => "after_id",
+        };
+        let (mut cursor, mut found) = (String::new(), None);
+        for _ in 0..PAGES {
+            let value = self
+                .send((Method::GET, &format!("{}?limit=100{cursor}", self.path())), None)
+                .await?;
+            let page = value.get("data").and_then(Value::as_array).cloned().unwrap_or_default();
+            let page: Vec<_> =
+                page.iter().filter_map(|it| wire::remote(self.dialect, it)).collect();
+            let is_new = |it: &&Remote| it.created_at.is_none_or(|it| it >= since);
+            let is_it = |it: &&Remote| match self.dialect {
+                Dialect::OpenAi => it.name == row.id,
+                Dialect::Anthropic => {
+                    i64::try_from(it.requests).is_ok_and(|it| it == row.sent)
+                        && !known.contains(&it.id)
+                        && !row.strangers.split(' ').any(|other| other == it.id)
+                }
+            };
+            // The newest come first: the one that came next after the try is the likeliest.
+            found = page.iter().filter(is_new).rfind(is_it).cloned().or(found);
+            let has_more = value.get("has_more").and_then(Value::as_bool).unwrap_or_default();
+            let last = page.last().filter(|it| has_more && is_new(it));
+            match last {
+                Some(last) => cursor = format!("&{after}={}", last.id),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
+    /// Answers, a line each, as they come.
+    pub(super) async fn lines(&self, path: &str, line_bytes: u64) -> Result<Lines, Trouble> {
+        let request = self.request((Method::GET, path), None)?;
+        let response = self.core.upstream.send(request, HEAD_WITHIN).await;
+        let response = response.map_err(|it| Trouble::Later(it.to_string()))?;
+        match response.status().as_u16() {
+            200 => {
+                let most = usize::try_from(line_bytes).unwrap_or(usize::MAX);
+                Ok(Lines { body: response.into_body(), held: Vec::new(), most, is_over: false })
+            }
+            404 => Err(Trouble::Gone),
+            status => Err(Trouble::Later(format!("the provider answers {status}"))),
+        }
+    }
+
+    fn path(&self) -> &'static str {
+        wire::path(self.dialect)
+    }
+
+    fn read(&self, value: &Value) -> Result<Remote, Trouble> {
+        wire::remote(self.dialect, value)
+            .ok_or_else(|| Trouble::Later("the provider's batch has no id".to_owned()))
+    }
+
+    fn request(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<(&str, String)>,
+    ) -> Result<Request<Full<Bytes>>, Trouble> {
+        let wrong = || Trouble::Never("the provider's address is wrong".to_owned());
+        let mut request = Request::builder().method(method);
+        request = request.uri(format!("{}{path}", self.provider.url));
+        if let Some((kind, _)) = &body {
+            request = request.header(CONTENT_TYPE, *kind);
+        }
+        if self.dialect == Dialect::Anthropic {
+            request = request.header("anthropic-version", "2023-06-01");
+        }
+        if let Some((name, value)) = self.key {
+            request = request.header(name, value);
+        }
+        let body = body.map(|it| Bytes::from(it.1)).unwrap_or_default();
+        request.body(Full::new(body)).map_err(|_| wrong())
+    }
+
+    async fn send(
+        &self,
+        what: (Method, &str),
+        body: Option<(&str, String)>,
+    ) -> Result<Value, Trouble> {
+        let later = |it: UpstreamError| Trouble::Later(it.to_string());
+        let request = self.request(what, body)?;
+        let response = self.core.upstream.send(request, HEAD_WITHIN).await.map_err(later)?;
+        let status = response.status().as_u16();
+        let body = read_all(response.into_body(), BODY_BYTES, BODY_WITHIN).await.map_err(later)?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let said = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
+        let said: String = said.chars().take(300).collect();
+        match status {
+            200..=299 => Ok(value),
+            404 => Err(Trouble::Gone),
+            // A key that is refused now may be mended.
+            401 | 403 | 408 | 409 | 429 | 500.. => {
+                Err(Trouble::Later(format!("the provider answers {status}: {said}")))
+            }
+            _ => Err(Trouble::Never(format!("the provider answers {status}: {said}"))),
+        }
+    }
+}
+
+/// What a batch is handed over with.
+pub(super) fn order(operation: Operation, row: &QueueBatchRow, input: String) -> String {
+    match operation.dialect() {
+        Dialect::OpenAi => wire::order(operation, &row.file, &row.id),
+        Dialect::Anthropic => input,
+    }
+}
+
+/// Where the answers of a batch are.
+pub(super) fn results(dialect: Dialect, remote: &Remote) -> Vec<String> {
+    match dialect {
+        Dialect::OpenAi => {
+            remote.files.iter().map(|it| format!("/v1/files/{it}/content")).collect()
+        }
+        Dialect::Anthropic => vec![format!("{}/{}/results", wire::path(dialect), remote.id)],
+    }
+}
+
+/// Lines of a body.
+pub(super) struct Lines {
+    body: Incoming,
+    held: Vec<u8>,
+    most: usize,
+    is_over: bool,
+}
+
+impl Lines {
+    /// The next line that is not empty; none at the end. One that is too long is an error.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, Trouble> {
+        loop {
+            let end = self.held.iter().position(|it| *it == b'\n');
+            if let Some(end) = end.or_else(|| self.is_over.then_some(self.held.len())) {
+                let rest = self.held.split_off((end + 1).min(self.held.len()));
+                let line = std::mem::replace(&mut self.held, rest);
+                let line = String::from_utf8_lossy(&line).trim().to_owned();
+                match (line.is_empty(), self.is_over && self.held.is_empty()) {
+                    (false, _) => return Ok(Some(line)),
+                    (true, true) => return Ok(None),
+                    (true, false) => continue,
+                }
+            }
+            if self.held.len() > self.most {
+                return Err(Trouble::Never(format!("a line has more than {} bytes", self.most)));
+            }
+            match tokio::time::timeout(BODY_WITHIN, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => {
+                    self.held.extend_from_slice(&frame.into_data().unwrap_or_default());
+                }
+                Ok(None) => self.is_over = true,
+                Ok(Some(Err(error))) => return Err(Trouble::Later(error.to_string())),
+                Err(_) => return Err(Trouble::Later("the answers do not come".to_owned())),
+            }
+        }
+    }
+}

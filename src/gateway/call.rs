@@ -325,7 +325,7 @@ impl Call {
             let Prepared { settlement, flags, .. } = &mut prepared;
             screened = self.screened(&body, settlement, flags);
             self.keep_whole(step, &head, &body);
-            self.settle_whole(prepared.settlement, &body)
+            self.settle_whole(prepared.settlement, &body).cost().await
         } else {
             prepared.settlement.cancel();
             crate::model::UsdNanos(0)
@@ -403,7 +403,8 @@ impl Call {
         let live = Live::new(Parts {
             upstream: Source::Wire(body),
             first,
-            meter: Meter::new(self.operation, prepared.cuts_usage),
+            meter: Meter::new(self.operation, prepared.cuts_usage)
+                .hearing(prepared.settlement.counts()),
             settlement: prepared.settlement,
             recorder: self.recorder(&prepared.body, &head),
             keeper: self.stream_keeper(step, &head),

@@ -40,6 +40,7 @@ use super::ledger::trail::trails::Trails;
 use super::prices::{PriceRow, Prices};
 use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
+use super::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
@@ -103,6 +104,8 @@ pub struct Core {
     pub queue: Option<Arc<Queue>>,
     /// Candidates that answer a share of the calls as well.
     pub shadows: Shadows,
+    /// Counts what no answer tells.
+    pub counting: Counting,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.

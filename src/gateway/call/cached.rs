@@ -83,7 +83,7 @@ impl Call {
             return Ok(None);
         }
         let steps = self.steps(0);
-        let Some(Step { way, model }) = steps.first() else { return Ok(None) };
+        let Some(Step { way, model, .. }) = steps.first() else { return Ok(None) };
         let namespace = header(&self.headers, "x-trunkline-cache-namespace")?.unwrap_or(DEFAULT);
         let tenant = cache.settings().share.tenant(&self.subject, &self.key);
         let version = match header(&self.headers, "x-trunkline-cache-version")? {

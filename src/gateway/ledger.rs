@@ -20,7 +20,7 @@ use super::budget::scope::Subject;
 use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::CallRow;
-pub use row::{Origin, Row};
+pub use row::{Origin, Row, Similar};
 use stored::Books;
 
 /// How often lines are handed over.

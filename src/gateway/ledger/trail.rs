@@ -155,7 +155,7 @@ impl Trail {
         it.usage = row.usage;
         (it.cost, it.avoided, it.reserved) = (row.cost, row.avoided, row.reserved);
         it.price = row.price.as_ref().map(|it| it.id.clone()).unwrap_or_default();
-        it.flags = row.flags.iter().map(|it| (*it).to_owned()).collect();
+        it.flags = row.words();
         let is_error = |it: &u16| !(200..400).contains(it);
         if let Some(status) = row.status.filter(is_error).filter(|_| it.error.is_empty()) {
             it.error = status.to_string();

@@ -9,6 +9,8 @@ mod shelf;
 mod guarded;
 mod raw;
 mod cuts;
+mod counted;
+mod meant;
 mod broken;
 mod traced;
 mod received;

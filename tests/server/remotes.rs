@@ -54,10 +54,8 @@ async fn the_first_push_to_an_empty_repository_starts_a_run() {
     let made = server.post(token, "/api/v1/projects", new).await;
     assert_eq!(made.status, 201, "{made:?}");
     let project = ProjectId(made.json()["id"].as_str().unwrap().to_owned());
-    let credential = (
-        "/api/v1/projects/shop/new/credential",
-        Some(json!({ "token": crate::remote::TOKEN })),
-    );
+    let credential =
+        ("/api/v1/projects/shop/new/credential", Some(json!({ "token": crate::remote::TOKEN })));
     server.call(token, reqwest::Method::PUT, credential).await;
     let notify = "/api/v1/projects/shop/new/notify";
     let looked = async || {

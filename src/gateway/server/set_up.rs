@@ -25,6 +25,7 @@ use crate::gateway::ledger::trail::trails::Trails;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
+use crate::gateway::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use crate::provider::Dialect;
 use crate::store::Store;
@@ -108,6 +109,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         cassette_mode: settings.cassette_mode,
         trails: Arc::new(Trails::new(settings.traces.clone(), redactor.clone())),
         redactor,
+        counting: Counting::new(tasks.clone()),
         guard,
         cache,
         queue: queue.map(Arc::new),
@@ -230,6 +232,14 @@ fn cache_of(
     tasks: &TaskTracker,
 ) -> Result<Option<Cache>, SetUpError> {
     let Some(cache) = settings.cache.clone() else { return Ok(None) };
+    for table in &cache.semantic {
+        let problem = table.problem().map(ToOwned::to_owned);
+        let leads = settings.routes.iter().any(|it| it.model.matches(&table.embedding));
+        let nowhere = || format!("no route leads to its `embedding`, `{}`", table.embedding);
+        if let Some(problem) = problem.or_else(|| (!leads).then(nowhere)) {
+            return Err(wrong("cache.semantic", &problem));
+        }
+    }
     let address = match (&cache.redis, &cache.redis_variable) {
         (Some(address), None) => Some(address.0.clone()),
         (None, Some(name)) => Some(variable(name, outside)?),

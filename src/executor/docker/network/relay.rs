@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, EndpointSettings, HostConfig, Mount, MountType, NetworkConnectRequest,
@@ -79,19 +79,14 @@ impl DockerExecutor {
         let slug = spec.name.slug();
         let name = self.names().relay(&slug);
         let program = self.relay_program(&slug)?;
-        self.find_or_create(&name, &self.relay_config(spec, duty, program)).await?;
+        self.find_or_create(&name, &self.relay_config(spec, duty, &program)).await?;
         if let Duty::Pass(_) = duty {
             self.lead_out(&name).await?;
         }
         self.start(&name).await
     }
 
-    fn relay_config(
-        &self,
-        spec: &PrepareSpec,
-        duty: Duty,
-        program: PathBuf,
-    ) -> ContainerCreateBody {
+    fn relay_config(&self, spec: &PrepareSpec, duty: Duty, program: &Path) -> ContainerCreateBody {
         let network = self.names().network(&spec.name.slug());
         let words = match duty {
             Duty::Hold => vec!["hold".to_owned()],
@@ -161,7 +156,7 @@ impl DockerExecutor {
     }
 }
 
-fn write_program(to: &PathBuf) -> io::Result<()> {
+fn write_program(to: &Path) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     let mut file = options.create(true).write(true).truncate(true).mode(0o755).open(to)?;
     io::Write::write_all(&mut file, PROGRAM)

@@ -68,7 +68,7 @@ fn tell(name: &str, value: &Value, told: &mut Vec<(String, String)>) {
             return;
         }
         Value::Array(all) => all.iter().map(plain).collect::<Vec<_>>().join(", "),
-        value => plain(value),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => plain(value),
     };
     if !text.is_empty() {
         told.push((name.to_owned(), text));
@@ -79,7 +79,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

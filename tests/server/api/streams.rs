@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use trunkline::api;
 use trunkline::blobs::Logs;
 use trunkline::http::App;
-use trunkline::model::{Role, RunId};
+use trunkline::model::{Clock as _, Role, RunId};
 use trunkline::runs::Runs;
 use trunkline::store::Store;
 use trunkline::store::access::people::PersonRow;

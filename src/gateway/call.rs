@@ -328,7 +328,7 @@ impl Call {
                 settlement.flag(flag);
             }
             self.keep_whole(step, &head, &body);
-            self.settle_whole(prepared.settlement, &body)
+            self.settle_whole(prepared.settlement, &body).cost().await
         } else {
             prepared.settlement.cancel();
             crate::model::UsdNanos(0)
@@ -406,7 +406,8 @@ impl Call {
         let live = Live::new(Parts {
             upstream: Source::Wire(body),
             first,
-            meter: Meter::new(self.operation, prepared.cuts_usage),
+            meter: Meter::new(self.operation, prepared.cuts_usage)
+                .hearing(prepared.settlement.counts()),
             settlement: prepared.settlement,
             recorder: self.recorder(&prepared.body, &head),
             keeper: self.stream_keeper(step, &head),

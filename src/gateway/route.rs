@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::prices::matcher::Matcher;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::Dialect;
+use crate::provider::estimate::tokenizer::Tokenizer;
 
 /// Failures in a row after which a way is closed.
 const FAILURES_TO_CLOSE: u32 = 5;
@@ -36,6 +37,8 @@ pub struct Target {
     /// Whether items of the queue may go there as batches.
     #[serde(default)]
     pub batch: bool,
+    /// How its tokens are counted when no answer tells them; as the model's name says, when it is not there.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 /// One way to a model: a key of a provider.
@@ -56,6 +59,8 @@ pub struct Step<'a> {
     pub model: Option<&'a str>,
     /// Whether batches may go there.
     pub batch: bool,
+    /// How its tokens are counted; as its name says, when it is not there.
+    pub tokenizer: Option<Tokenizer>,
 }
 
 /// What routes know of a provider.
@@ -90,7 +95,8 @@ pub fn steps<'a>(
         let Some((index, known)) = provider(providers, &target.provider, dialect) else { continue };
         for key in 0..known.keys {
             let way = Way { provider: index, key: (key + turn) % known.keys };
-            steps.push(Step { way, model: target.model.as_deref(), batch: target.batch });
+            let (model, tokenizer) = (target.model.as_deref(), target.tokenizer);
+            steps.push(Step { way, model, batch: target.batch, tokenizer });
         }
     }
     steps

@@ -41,6 +41,7 @@ use super::ledger::trail::trails::Trails;
 use super::prices::{PriceRow, Prices};
 use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
+use super::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
@@ -107,6 +108,8 @@ pub struct Core {
     pub shadows: Shadows,
     /// What apps report of use elsewhere.
     pub usage: Usage,
+    /// Counts what no answer tells.
+    pub counting: Counting,
     /// Takes secrets out of what is recorded.
     pub redactor: Redactor,
     /// Calls providers.

@@ -1,17 +1,24 @@
 //! What one call owes: made when it is let through, and settled exactly once, whatever happens. One that
 //! is dropped unsettled is charged its estimate.
 
+pub mod counting;
+
 use std::sync::Arc;
 use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::budget::CallId;
 use super::budget::account::Amount;
 use super::ledger::trail::Trail;
 use super::ledger::{Ledger, Origin, Row};
 use super::prices::{PriceRow, Prices};
-use crate::model::{Usage, UsageClass, UsdNanos};
+use crate::model::{Usage, UsdNanos};
 use crate::provider::Metered;
+use crate::provider::estimate::heard::Heard;
+use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::stream::Outcome;
+use counting::{Counted, Counter, Untold};
 
 /// What a call is charged with.
 #[derive(Debug, Clone)]
@@ -38,6 +45,8 @@ pub struct Settlement {
     estimate: Amount,
     /// What the cache knew of it.
     known: Option<Usage>,
+    /// Counts what no answer tells; the rule does, where it is not there.
+    counter: Option<Counter>,
     is_settled: bool,
 }
 
@@ -48,7 +57,8 @@ impl Settlement {
         let (input_tokens, estimate) = counted;
         let started = Instant::now();
         row.trail.begin(&row);
-        Self { charge, id, row, started, input_tokens, estimate, known: None, is_settled: false }
+        let (known, counter, is_settled) = (None, None, false);
+        Self { charge, id, row, started, input_tokens, estimate, known, counter, is_settled }
     }
 
     /// Marks the call.
@@ -56,6 +66,17 @@ impl Settlement {
         if !self.row.flags.contains(&flag) {
             self.row.flags.push(flag);
         }
+    }
+
+    /// How its tokens are counted when no answer tells them.
+    pub fn counts_with(&mut self, counter: Option<Counter>) {
+        self.counter = counter;
+    }
+
+    /// Whether a tokenizer may have to count them.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        self.counter.is_some()
     }
 
     /// The status of the answer.
@@ -87,25 +108,41 @@ impl Settlement {
     }
 
     /// With what was seen of a stream.
-    pub fn settle_stream(mut self, outcome: &Outcome, flags: &[&'static str]) {
-        let (metered, is_estimated) = outcome.usage(self.input_tokens);
+    pub fn settle_stream(mut self, outcome: Outcome, heard: Option<Heard>, flags: &[&'static str]) {
         self.row.trail.said(&outcome.said);
-        if is_estimated {
-            self.flag("estimated");
-        }
         for it in flags {
             self.flag(it);
         }
-        self.close(&metered);
+        if outcome.is_final {
+            self.close(&outcome.usage(self.input_tokens).0);
+        } else {
+            drop(self.estimated(Untold::Stream(Box::new(outcome), heard)));
+        }
     }
 
     /// With the prompt alone: it went out, and nothing came back.
-    pub fn settle_prompt(mut self) -> UsdNanos {
+    pub fn settle_prompt(self) {
+        drop(self.estimated(Untold::Prompt));
+    }
+
+    /// With an answer that does not say what it used; `None` where answers have no tokens of their own.
+    pub fn settle_answer(self, answer: Option<Bytes>) -> Counted {
+        self.estimated(Untold::Answer(answer))
+    }
+
+    /// By count.
+    fn estimated(mut self, untold: Untold) -> Counted {
         self.flag("estimated");
-        let usage = Usage::default()
-            .with(UsageClass::Input, self.input_tokens)
-            .with(UsageClass::Requests, 1);
-        self.close(&Metered { usage, ..Metered::default() })
+        match self.counter.take() {
+            Some(counter) => counter.count(self, untold),
+            None => Counted::Now(self.close_by_rule(&untold)),
+        }
+    }
+
+    fn close_by_rule(mut self, untold: &Untold) -> UsdNanos {
+        self.flag(Tokenizer::Rule.flag());
+        let metered = untold.metered(Tokenizer::Rule, self.input_tokens);
+        self.close(&metered)
     }
 
     /// With nothing: it never went out, or the provider takes nothing for its answer.

@@ -9,6 +9,7 @@ mod shelf;
 mod guarded;
 mod raw;
 mod cuts;
+mod counted;
 mod broken;
 mod traced;
 mod received;

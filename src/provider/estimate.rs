@@ -1,5 +1,9 @@
 //! Tokens that are counted without the model's own tokenizer: rather too many than too few.
-//! Reservations are made with it, and what a cut stream used when its provider cannot say it.
+//! Reservations are made with it, and what a cut stream used when its provider cannot say it. Where the tokenizer of a
+//! model is public, what is settled is counted with that.
+
+pub mod heard;
+pub mod tokenizer;
 
 /// Tokens that are around every prompt.
 const CALL_TOKENS: u64 = 8;
@@ -23,7 +27,7 @@ pub fn of_request(body: &[u8]) -> u64 {
 /// Strings that are files (`data:` addresses, and the values of `data`) count as files.
 #[must_use]
 pub fn of_json(document: &[u8]) -> u64 {
-    let mut scan = Scan { rest: document, key: &[], key_tokens: 1, tokens: 0 };
+    let mut scan = Scan { rest: document, key: &[], key_tokens: 1, tokens: 0, texts: None };
     scan.run();
     scan.tokens
 }
@@ -31,9 +35,14 @@ pub fn of_json(document: &[u8]) -> u64 {
 /// The same without the names of members: for the pieces of a streamed answer.
 #[must_use]
 pub fn of_values(document: &[u8]) -> u64 {
-    let mut scan = Scan { rest: document, key: &[], key_tokens: 0, tokens: 0 };
+    let mut scan = Scan { rest: document, key: &[], key_tokens: 0, tokens: 0, texts: None };
     scan.run();
     scan.tokens
+}
+
+/// Puts the texts of a JSON document one after the other, escaped as they are: what [`of_values`] counts.
+fn texts(document: &[u8], texts: &mut Vec<u8>) {
+    Scan { rest: document, key: &[], key_tokens: 0, tokens: 0, texts: Some(texts) }.run();
 }
 
 /// What a text means in tokens.
@@ -90,6 +99,7 @@ struct Scan<'a> {
     key: &'a [u8],
     key_tokens: u64,
     tokens: u64,
+    texts: Option<&'a mut Vec<u8>>,
 }
 
 impl<'a> Scan<'a> {
@@ -123,6 +133,13 @@ impl<'a> Scan<'a> {
         if self.rest.first() == Some(&b':') {
             self.key = text;
             self.tokens += self.key_tokens;
+            return;
+        }
+        if let Some(texts) = &mut self.texts {
+            if !matches!(self.key, b"id" | b"type" | b"role" | b"signature" | b"encrypted_content")
+            {
+                texts.extend_from_slice(text);
+            }
             return;
         }
         self.tokens += match self.key {

@@ -1,10 +1,13 @@
 //! What a streamed answer used: fed with its events, it knows the usage, whether the stream came to
 //! its end, and how many tokens were seen in case that the provider never says it.
 
+use serde_json::value::RawValue;
+
 use super::anthropic::usage::Running;
+use super::estimate::heard::Heard;
 use super::said::Said;
 use super::sse::Event;
-use super::{Dialect, Metered, Operation, anthropic, openai};
+use super::{Dialect, Metered, Operation, anthropic, estimate, openai};
 use crate::model::{Usage, UsageClass as Class};
 
 /// What one event does to the stream.
@@ -38,6 +41,25 @@ impl Seen {
     }
 }
 
+/// What is noted of events besides their use.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) said: Said,
+    heard: Option<Heard>,
+}
+
+impl Notes {
+    /// A piece of the answer: gives its tokens by the rule, and has it for who counts better.
+    pub(super) fn hear(&mut self, piece: &RawValue) -> u64 {
+        let piece = piece.get().as_bytes();
+        let tokens = estimate::of_values(piece);
+        if let Some(heard) = &mut self.heard {
+            heard.take(piece, tokens);
+        }
+        tokens
+    }
+}
+
 /// Whether the client shall have an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,6 +75,7 @@ pub struct Reader {
     operation: Operation,
     drops_usage: bool,
     running: Running,
+    notes: Notes,
     outcome: Outcome,
     has_finished: bool,
     has_content: bool,
@@ -83,10 +106,21 @@ impl Reader {
             operation,
             drops_usage,
             running: Running::default(),
+            notes: Notes::default(),
             outcome: Outcome::default(),
             has_finished: false,
             has_content: false,
         }
+    }
+
+    /// Has the texts of the answer kept, for who counts them.
+    pub fn hear(&mut self) {
+        self.notes.heard = Some(Heard::default());
+    }
+
+    /// The texts that were kept.
+    pub fn take_heard(&mut self) -> Option<Heard> {
+        self.notes.heard.take()
     }
 
     /// Reads one event.
@@ -94,13 +128,13 @@ impl Reader {
         if event.is_oversized || event.data.is_empty() {
             return Verdict::Forward;
         }
-        let said = &mut self.outcome.said;
+        let notes = &mut self.notes;
         let seen = if self.operation == Operation::Responses {
-            openai::stream::read_response_event(&event.data, said)
+            openai::stream::read_response_event(&event.data, notes)
         } else if self.operation.dialect() == Dialect::Anthropic {
-            anthropic::stream::read_event(&event.data, (&mut self.running, said))
+            anthropic::stream::read_event(&event.data, (&mut self.running, notes))
         } else {
-            openai::stream::read_chunk(&event.data, said)
+            openai::stream::read_chunk(&event.data, notes)
         };
         let drop = self.drops_usage && seen.is_usage_alone;
         self.note(seen);
@@ -140,6 +174,7 @@ impl Reader {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
+        outcome.said.clone_from(&self.notes.said);
         outcome.has_ended |= self.has_finished && outcome.is_final;
         // A message may stop without a second word on its use: the first one holds, unless more was seen.
         let said = outcome.metered.as_ref().map(|it| it.usage.output_tokens());

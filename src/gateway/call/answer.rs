@@ -321,7 +321,8 @@ impl Live {
             if let Some(filter) = &mut self.filter {
                 settlement.trail().found(filter.take_findings());
             }
-            settlement.settle_stream(&self.meter.outcome(), flags);
+            let heard = self.meter.take_heard();
+            settlement.settle_stream(self.meter.outcome(), heard, flags);
         }
     }
 
@@ -361,7 +362,8 @@ impl Live {
         let Some(upstream) = self.upstream.take().filter(|_| self.client_gone == ClientGone::Drain)
         else {
             drop(self.meter.finish());
-            settlement.settle_stream(&self.meter.outcome(), &[]);
+            let heard = self.meter.take_heard();
+            settlement.settle_stream(self.meter.outcome(), heard, &[]);
             return;
         };
         let rest = Self {

@@ -13,10 +13,12 @@ use crate::gateway::prices::{Most, PriceRow};
 use crate::gateway::route::Step;
 use crate::gateway::server::{Core, Provider};
 use crate::gateway::settings::UnknownPrice;
+use crate::gateway::settlement::counting::{Counted, Counter};
 use crate::gateway::settlement::{Charge, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
+use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::Refusal;
-use crate::provider::{self, Changes, Metered, estimate};
+use crate::provider::{self, Changes, Dialect};
 
 /// How long after its own time a call counts as lost.
 const GRACE: Milliseconds = Milliseconds(30_000);
@@ -83,6 +85,7 @@ impl Call {
         let charge = self.charge(provider, price);
         let counted = (self.asked.input_tokens, estimate);
         let mut settlement = Settlement::new(charge, id, row, counted);
+        settlement.counts_with(self.counter(step, model, &body));
         if self.known_tokens > 0 {
             settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
         }
@@ -253,18 +256,21 @@ impl Call {
         }
     }
 
+    /// How the tokens of this attempt are counted if no answer tells them; `None` for the rule.
+    fn counter(&self, step: &Step<'_>, model: &str, body: &Bytes) -> Option<Counter> {
+        let is_openai = self.operation.dialect() == Dialect::OpenAi && !self.operation.is_free();
+        let tokenizer = step.tokenizer.unwrap_or_else(|| Tokenizer::of_model(model));
+        let counter =
+            is_openai.then(|| self.core.counting.counter(tokenizer, self.operation, body));
+        counter.flatten()
+    }
+
     /// Charges a whole answer: by its own word, or by count when it has none.
-    pub(super) fn settle_whole(&self, mut settlement: Settlement, body: &[u8]) -> UsdNanos {
-        let metered = provider::read_answer(self.operation, body).unwrap_or_else(|| {
-            settlement.flag("estimated");
-            let said = if self.operation.has_output() { estimate::of_values(body) } else { 0 };
-            let usage = Usage::default()
-                .with(UsageClass::Input, self.asked.input_tokens)
-                .with(UsageClass::Output, said)
-                .with(UsageClass::Requests, 1);
-            Metered { usage, ..Metered::default() }
-        });
-        settlement.settle(&metered)
+    pub(super) fn settle_whole(&self, settlement: Settlement, body: &Bytes) -> Counted {
+        match provider::read_answer(self.operation, body) {
+            Some(metered) => Counted::Now(settlement.settle(&metered)),
+            None => settlement.settle_answer(self.operation.has_output().then(|| body.clone())),
+        }
     }
 }
 

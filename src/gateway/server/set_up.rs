@@ -25,6 +25,7 @@ use crate::gateway::ledger::trail::trails::Trails;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
+use crate::gateway::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use crate::provider::Dialect;
 use crate::store::Store;
@@ -108,6 +109,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         cassette_mode: settings.cassette_mode,
         trails: Arc::new(Trails::new(settings.traces.clone(), redactor.clone())),
         redactor,
+        counting: Counting::new(tasks.clone()),
         guard,
         cache,
         queue: queue.map(Arc::new),

@@ -119,7 +119,7 @@ async fn a_provider_that_is_too_slow_is_charged_its_prompt() {
     let reply = world.post(CHAT, &asks(true, ""), &[("x-fake", "delay_ms=400")]).await;
     assert_eq!(reply.status, 504, "{reply:?}");
     let rows = world.rows();
-    assert_eq!(flags(&rows[0]), ["estimated"]);
+    assert_eq!(flags(&rows[0]), ["estimated", "counted_by_rule"]);
     assert!(rows[0]["cost"].as_i64().unwrap() > 0 && rows[0]["usage"]["output"].is_null());
     world.end().await;
 }
@@ -177,7 +177,7 @@ async fn leaves(policy: &str) -> (World, Vec<serde_json::Value>) {
 #[tokio::test]
 async fn a_client_that_leaves_is_charged_what_was_seen() {
     let (world, rows) = leaves("stop").await;
-    assert_eq!(flags(&rows[0]), ["client_gone", "estimated"]);
+    assert_eq!(flags(&rows[0]), ["client_gone", "estimated", "counted_by_rule"]);
     let output = rows[0]["usage"]["output"].as_u64().unwrap();
     assert!((1..100).contains(&output), "{output}");
     world.end().await;

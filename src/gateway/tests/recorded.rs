@@ -29,7 +29,7 @@ fn shared(name: &str) -> Option<PathBuf> {
     found
 }
 
-fn files(folder: &str) -> Vec<(String, String)> {
+pub(super) fn files(folder: &str) -> Vec<(String, String)> {
     let Some(folder) = shared(folder) else { return Vec::new() };
     let mut files: Vec<_> =
         std::fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
@@ -38,7 +38,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
     files.iter().map(|it| (name(it), std::fs::read_to_string(it).unwrap())).collect()
 }
 
-fn json(text: &str) -> Value {
+pub(super) fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
@@ -186,7 +186,7 @@ fn every_recorded_usage_has_the_tokens_and_the_cost_that_its_recording_says() {
 }
 
 /// The events of a recorded stream, one stream for each terminal event.
-fn streams(text: &str) -> Vec<Vec<Value>> {
+pub(super) fn streams(text: &str) -> Vec<Vec<Value>> {
     let mut streams = vec![Vec::new()];
     for line in text.lines().filter(|it| !it.trim().is_empty()) {
         let event = json(line);
@@ -243,7 +243,7 @@ fn ours(usage: &Usage, is_anthropic: bool) -> BTreeMap<&'static str, u64> {
     ])
 }
 
-fn as_text(operation: Operation, events: &[Value]) -> String {
+pub(super) fn as_text(operation: Operation, events: &[Value]) -> String {
     let mut text = String::new();
     for event in events {
         if let Some(kind) = event["type"].as_str() {

@@ -5,9 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::estimate;
-use super::super::said::Said;
-use super::super::stream::{Fate, Seen};
+use super::super::stream::{Fate, Notes, Seen};
 use super::usage::{RawUsage, Running};
 
 #[derive(Debug, Deserialize)]
@@ -35,14 +33,14 @@ struct Message<'a> {
 /// Reads one event into the running use of its stream.
 pub(in super::super) fn read_event(
     data: &[u8],
-    (running, said): (&mut Running, &mut Said),
+    (running, notes): (&mut Running, &mut Notes),
 ) -> Seen {
     let Ok(event) = serde_json::from_slice::<Event<'_>>(data) else { return Seen::malformed() };
     let mut seen = Seen::default();
     match &*event.kind {
         "message_start" => {
             let message = event.message.unwrap_or(Message { id: None, model: None, usage: None });
-            said.named(message.id);
+            notes.said.named(message.id);
             let model = message.model.map(Cow::into_owned);
             running.start(model, message.usage.unwrap_or_default());
             seen.metered = Some(running.metered());
@@ -50,18 +48,18 @@ pub(in super::super) fn read_event(
         "message_delta" => {
             running.replace(event.usage.unwrap_or_default());
             if let Some(why) = event.delta.and_then(stop_reason) {
-                said.finished(&why);
+                notes.said.finished(&why);
             }
             seen.metered = Some(running.metered());
         }
         "content_block_start" => {
             if let Some(block) = event.content_block {
-                said.read_block(block);
+                notes.said.read_block(block);
             }
         }
         "content_block_delta" => {
             seen.has_content = true;
-            seen.tokens = event.delta.map_or(0, |it| estimate::of_values(it.get().as_bytes()));
+            seen.tokens = event.delta.map_or(0, |it| notes.hear(it));
         }
         "message_stop" => {
             running.stop();

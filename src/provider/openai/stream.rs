@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::super::said::{Said, word};
-use super::super::stream::{Fate, Seen};
-use super::super::{Metered, estimate};
+use super::super::Metered;
+use super::super::said::word;
+use super::super::stream::{Fate, Notes, Seen};
 use super::usage::{Answer, RawUsage};
 use crate::model::UsageClass as Class;
 
@@ -38,20 +38,21 @@ struct Choice<'a> {
 }
 
 impl Choice<'_> {
-    fn tokens(&self) -> u64 {
+    fn tokens(&self, notes: &mut Notes) -> u64 {
         let said = [self.delta, self.text].into_iter().flatten();
-        said.map(|it| estimate::of_values(it.get().as_bytes())).sum()
+        said.map(|it| notes.hear(it)).sum()
     }
 }
 
 /// Reads a chunk of a chat completion or a completion: the last usage that is not null counts.
-pub(in super::super) fn read_chunk(data: &[u8], said: &mut Said) -> Seen {
+pub(in super::super) fn read_chunk(data: &[u8], notes: &mut Notes) -> Seen {
     if data == b"[DONE]" {
         return Seen { fate: Fate::Ended, ..Seen::default() };
     }
     let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Seen::malformed() };
     let choices = chunk.choices.unwrap_or_default();
     let finished = |it: &Choice<'_>| it.finish_reason.is_some_and(|it| it.get() != "null");
+    let said = &mut notes.said;
     said.named(chunk.id);
     for choice in &choices {
         if let Some(delta) = choice.delta {
@@ -70,7 +71,7 @@ pub(in super::super) fn read_chunk(data: &[u8], said: &mut Said) -> Seen {
     Seen {
         is_usage_alone: metered.is_some() && choices.is_empty(),
         has_content: !choices.is_empty(),
-        tokens: choices.iter().map(Choice::tokens).sum(),
+        tokens: choices.iter().map(|it| it.tokens(notes)).sum(),
         fate: match chunk.error {
             Some(error) if error.get() != "null" => Fate::Failed,
             _ if choices.iter().any(finished) => Fate::Finished,
@@ -94,7 +95,7 @@ struct ResponseEvent<'a> {
 }
 
 /// Reads an event of a response: the usage is in the last one.
-pub(in super::super) fn read_response_event(data: &[u8], said: &mut Said) -> Seen {
+pub(in super::super) fn read_response_event(data: &[u8], notes: &mut Notes) -> Seen {
     let Ok(event) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
         return Seen::malformed();
     };
@@ -105,16 +106,16 @@ pub(in super::super) fn read_response_event(data: &[u8], said: &mut Said) -> See
     };
     let item = event.item.filter(|_| &*event.kind == "response.output_item.done");
     if let Some(item) = item {
-        said.read_block(item);
+        notes.said.read_block(item);
     }
     if let Some(response) = event.response.as_ref() {
-        response.tell(said, fate == Fate::Ended);
+        response.tell(&mut notes.said, fate == Fate::Ended);
     }
     Seen {
         metered: event.response.and_then(Answer::metered),
         is_usage_alone: false,
         has_content: event.delta.is_some(),
-        tokens: event.delta.map_or(0, |it| estimate::of_values(it.get().as_bytes())),
+        tokens: event.delta.map_or(0, |it| notes.hear(it)),
         fate,
     }
 }

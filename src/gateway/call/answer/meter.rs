@@ -5,6 +5,7 @@
 use bytes::{Bytes, BytesMut};
 
 use crate::provider::Operation;
+use crate::provider::estimate::heard::Heard;
 use crate::provider::sse::Parser;
 use crate::provider::stream::{Outcome, Reader, Verdict};
 
@@ -46,6 +47,20 @@ impl Meter {
             reader: Reader::new(operation, cuts_usage),
             gate: Gate::default(),
         }
+    }
+
+    /// Has the texts of the answer kept, for who counts them.
+    #[must_use]
+    pub fn hearing(mut self, is_heard: bool) -> Self {
+        if is_heard {
+            self.reader.hear();
+        }
+        self
+    }
+
+    /// The texts that were kept.
+    pub fn take_heard(&mut self) -> Option<Heard> {
+        self.reader.take_heard()
     }
 
     /// What the stream is an answer to.

@@ -32,6 +32,7 @@ fn write_vocabularies(folder: &Path) {
 }
 
 /// A program of its own, linked statically: it runs beside the files of any image.
+#[expect(clippy::disallowed_methods, reason = "Cargo says it to build scripts alone")]
 fn build_relay(to: &Path) -> Result<(), String> {
     let target = std::env::var("TARGET").map_err(|it| it.to_string())?;
     if !target.contains("linux") {

@@ -8,6 +8,7 @@ pub mod embedding;
 pub mod flight;
 pub mod remote;
 pub mod keeper;
+pub mod semantic;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,6 +22,7 @@ use crate::model::{Clock, Milliseconds};
 use flight::Flights;
 use kept::Kept;
 use remote::Remote;
+use semantic::Index;
 use settings::CacheSettings;
 use wish::key;
 
@@ -37,6 +39,7 @@ pub struct Cache {
     memory: moka::sync::Cache<String, Held>,
     remote: Option<Remote>,
     flights: Arc<Flights>,
+    index: Index,
     versions: Mutex<HashMap<(String, String), String>>,
     writes: Arc<Semaphore>,
     tasks: TaskTracker,
@@ -99,7 +102,8 @@ impl Cache {
         let flights = Arc::new(Flights::new(settings.waiters));
         let writes = Arc::new(Semaphore::new(WRITES_AT_MOST));
         let versions = Mutex::default();
-        Self { settings, memory, remote, flights, versions, writes, tasks, clock }
+        let index = Index::new(settings.semantic_bytes);
+        Self { settings, memory, remote, flights, index, versions, writes, tasks, clock }
     }
 
     /// What it may keep and share.
@@ -112,6 +116,12 @@ impl Cache {
     #[must_use]
     pub fn flights(&self) -> &Arc<Flights> {
         &self.flights
+    }
+
+    /// Questions whose answers are kept.
+    #[must_use]
+    pub fn index(&self) -> &Index {
+        &self.index
     }
 
     /// What is kept in this process.

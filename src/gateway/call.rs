@@ -30,9 +30,9 @@ use super::cassette::entry::{self, Content};
 use super::cassette::recorder::Recorder;
 use super::cassette::redact::chosen_headers;
 use super::guard::Screen;
-use super::ledger::Origin;
 use super::ledger::notes::Notes;
 use super::ledger::trail::Trail;
+use super::ledger::{Origin, Similar};
 use super::route::{self, Breakers, Fate, Step};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
@@ -69,6 +69,8 @@ pub struct Call {
     pub(super) notes: Option<Arc<Notes>>,
     /// Keeps the answer in the cache.
     pub(super) keeping: Mutex<Option<Keeper>>,
+    /// Another question whose answer is, or would have been, given.
+    pub(super) similar: Option<Similar>,
     /// Tokens of texts that need not go out.
     pub(super) known_tokens: u64,
     /// Attempts that another round of the same call has made.
@@ -326,6 +328,9 @@ impl Call {
             screened = self.screened(&body, flags);
             for flag in &*flags {
                 settlement.flag(flag);
+            }
+            if screened.is_err() {
+                self.means_nothing();
             }
             self.keep_whole(step, &head, &body);
             self.settle_whole(prepared.settlement, &body).cost().await

@@ -21,7 +21,7 @@ use super::budget::scope::Subject;
 use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::CallRow;
-pub use row::{Origin, Row, What};
+pub use row::{Origin, Row, Similar, What};
 use stored::Books;
 
 /// How often lines are handed over.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::Cache;
 use super::flight::Turn;
 use super::kept::{Content, Kept};
+use super::semantic::{Known, Meant};
 use crate::gateway::ledger::trail::Trail;
 use crate::gateway::route::Way;
 use crate::model::{Milliseconds, Timestamp};
@@ -45,6 +46,8 @@ pub struct Keeper {
     pub turn: Option<Turn>,
     /// Where it is noted that it was kept.
     pub trail: Trail,
+    /// The question whose answer it is, for who asks the same in other words.
+    pub meant: Option<Meant>,
 }
 
 impl Keeper {
@@ -68,6 +71,9 @@ impl Keeper {
         let until = Timestamp(0);
         let kept = Kept { until, content_type, model: None, tokens: 0, content };
         self.cache.keep(&self.key, kept, self.ttl);
+        if let Some(Meant { scope, known, entries }) = self.meant {
+            self.cache.index().insert(&scope, Known { key: self.key, ..known }, entries);
+        }
         self.trail.cache("kept");
     }
 }

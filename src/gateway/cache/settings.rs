@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::semantic::settings::SemanticSettings;
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::model::Milliseconds;
 
@@ -32,6 +33,10 @@ pub struct CacheSettings {
     pub waiters: usize,
     /// How long each of them waits before it goes out itself.
     pub wait_ms: Milliseconds,
+    /// The most memory for the vectors of questions.
+    pub semantic_bytes: u64,
+    /// Calls that share answers by meaning, the first that matches counting.
+    pub semantic: Vec<SemanticSettings>,
     /// Namespaces with a version or a time of their own.
     #[serde(rename = "namespace")]
     pub namespaces: Vec<Namespace>,
@@ -89,6 +94,8 @@ impl Default for CacheSettings {
             share: Share::default(),
             waiters: 1000,
             wait_ms: Milliseconds(30_000),
+            semantic_bytes: 32 << 20,
+            semantic: Vec::new(),
             namespaces: Vec::new(),
         }
     }

@@ -177,6 +177,7 @@ pub(in crate::gateway) fn call_of(
         body,
         asked,
         keeping: Mutex::default(),
+        similar: None,
         known_tokens: 0,
         attempts_before: 0,
         screen: Mutex::default(),

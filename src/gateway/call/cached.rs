@@ -1,6 +1,8 @@
 //! Calls through the cache: answered from it, or kept when they come back. Of equal calls at the same
 //! time one goes out.
 
+pub mod meaning;
+
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use super::{Call, headers};
 use crate::gateway::cache::Cache;
 use crate::gateway::cache::keeper::{Expected, Keeper, StreamKeeper};
 use crate::gateway::cache::kept::{Content, Kept};
+use crate::gateway::cache::semantic::settings::Mode;
 use crate::gateway::cache::settings::DEFAULT;
 use crate::gateway::cache::wish::{Wish, key};
 use crate::gateway::call::answer::Answer;
@@ -39,6 +42,14 @@ pub(super) struct Plan {
 impl Call {
     /// From the cache or over the ways that lead to the model.
     pub(super) async fn cached(&mut self) -> Result<Response<Answer>, Refusal> {
+        let mut response = self.looked_up().await?;
+        if let Some(similar) = &self.similar {
+            headers::similar(&mut response, similar);
+        }
+        Ok(response)
+    }
+
+    async fn looked_up(&mut self) -> Result<Response<Answer>, Refusal> {
         let Some(plan) = self.plan().await? else { return self.live().await };
         if self.operation == Operation::Embeddings {
             return self.embedded(plan).await;
@@ -50,8 +61,18 @@ impl Call {
         {
             return self.hit(&kept, &plan, cuts_usage);
         }
+        let mut meaning = None;
         if plan.wish.reads {
             self.trail.cache("miss");
+            meaning = self.meaning(&plan, &body).await?;
+        }
+        if let Some(meaning) = &meaning
+            && let Some((kept, found)) = self.similar(&plan, meaning).await
+        {
+            self.notes_similar(&found, meaning.mode);
+            if meaning.mode == Mode::Answer {
+                return self.hit(&kept, &plan, cuts_usage);
+            }
         }
         if !plan.wish.writes {
             return self.live().await;
@@ -64,9 +85,10 @@ impl Call {
         if let (Some(_), Some(kept)) = (&turn, plan.cache.at_hand(&key)) {
             return self.hit(&kept, &plan, cuts_usage);
         }
+        let meant = meaning.map(|it| self.meant(&plan, it));
         let Plan { cache, ttl, expected, .. } = plan;
         let trail = self.trail.clone();
-        self.keeps(Keeper { cache, key, ttl, expected, turn, trail });
+        self.keeps(Keeper { cache, key, ttl, expected, turn, trail, meant });
         self.live().await
     }
 
@@ -133,6 +155,14 @@ impl Call {
         let keeper = self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         let came = Expected::new(step.way, step.model);
         (came == keeper.expected && head.status == StatusCode::OK).then_some(keeper)
+    }
+
+    /// An answer that a rule about content has stopped is given for no other question.
+    pub(super) fn means_nothing(&self) {
+        let mut keeping = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(keeper) = keeping.as_mut() {
+            keeper.meant = None;
+        }
     }
 
     /// Keeps a whole answer, if it is to be kept.

@@ -8,7 +8,7 @@ use hyper::{Response, StatusCode};
 use ulid::Ulid;
 
 use crate::gateway::call::answer::Answer;
-use crate::gateway::ledger::Origin;
+use crate::gateway::ledger::{Origin, Similar};
 use crate::model::{Milliseconds, UsdNanos};
 use crate::provider::Dialect;
 use crate::provider::refusal::Refusal;
@@ -160,6 +160,19 @@ pub(in crate::gateway) fn json(body: String) -> Response<Answer> {
     let mut response = Response::new(Answer::full(body));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Says how like another question this one is, and whose answer it is.
+pub(super) fn similar(response: &mut Response<Answer>, similar: &Similar) {
+    let said = [
+        ("x-trunkline-similarity", similar.likeness.to_string()),
+        ("x-trunkline-similar-to", similar.to.clone()),
+    ];
+    for (name, text) in said {
+        if let Ok(value) = HeaderValue::from_str(&text) {
+            set(response.headers_mut(), name, value);
+        }
+    }
 }
 
 /// Says that an answer was kept here.

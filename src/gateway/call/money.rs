@@ -251,6 +251,7 @@ impl Call {
             first_token_ms: None,
             total_ms: 0,
             tags: super::headers::tags(&self.headers),
+            similar: self.similar.clone(),
             notes: self.notes.clone(),
             trail: self.trail.clone(),
         }

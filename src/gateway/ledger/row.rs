@@ -10,6 +10,7 @@ use super::trail::Trail;
 use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
 use crate::gateway::budget::scope::{Kind, Subject};
+use crate::gateway::cache::semantic::Likeness;
 use crate::gateway::call::headers;
 use crate::gateway::prices::PriceRef;
 use crate::model::{Timestamp, Usage, UsdNanos};
@@ -79,6 +80,29 @@ impl Serialize for What {
     }
 }
 
+/// Another question that means the same, and how like it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Similar {
+    /// The cosine of their embeddings.
+    pub likeness: Likeness,
+    /// The request that brought its answer.
+    pub to: String,
+}
+
+impl Similar {
+    /// As words among the flags.
+    #[must_use]
+    pub fn words(&self) -> [String; 2] {
+        [format!("similarity={}", self.likeness), format!("similar_to={}", self.to)]
+    }
+}
+
+impl Serialize for Similar {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.words())
+    }
+}
+
 /// One call, as it is written down for good.
 #[derive(Debug, Clone, Serialize)]
 pub struct Row {
@@ -125,6 +149,9 @@ pub struct Row {
     /// What the app tells it apart by: words with spaces between.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub tags: String,
+    /// Another question whose answer was, or would have been, given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub similar: Option<Similar>,
     /// Where an attempt of a stage learns of it.
     #[serde(skip)]
     pub notes: Option<Arc<Notes>>,
@@ -134,6 +161,13 @@ pub struct Row {
 }
 
 impl Row {
+    /// What was not as usual, as it is stored and shown.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let flags = self.flags.iter().map(|it| (*it).to_owned());
+        flags.chain(self.similar.iter().flat_map(Similar::words)).collect()
+    }
+
     /// As a row of the store.
     pub(super) fn stored(&self, spender: &str, tokens: i64) -> CallRow {
         let price = self.price.as_ref();
@@ -161,7 +195,7 @@ impl Row {
             overrun: self.overrun,
             price: price.map(|it| it.id.clone()).unwrap_or_default(),
             price_from: price.and_then(|it| it.from).map(|it| it.to_string()).unwrap_or_default(),
-            flags: self.flags.join(" "),
+            flags: self.words().join(" "),
             first_token_ms: self.first_token_ms.map(count),
             total_ms: count(self.total_ms),
             tags: self.tags.clone(),

@@ -281,7 +281,7 @@ fn told(attempt: CallAttempt, row: &Row) -> CallAttempt {
         avoided: row.avoided,
         reserved: row.reserved,
         price: row.price.as_ref().map(|it| it.id.clone()).unwrap_or_default(),
-        flags: row.flags.iter().map(|it| (*it).to_owned()).collect(),
+        flags: row.words(),
         ..attempt
     }
 }

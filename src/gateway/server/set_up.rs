@@ -232,6 +232,14 @@ fn cache_of(
     tasks: &TaskTracker,
 ) -> Result<Option<Cache>, SetUpError> {
     let Some(cache) = settings.cache.clone() else { return Ok(None) };
+    for table in &cache.semantic {
+        let problem = table.problem().map(ToOwned::to_owned);
+        let leads = settings.routes.iter().any(|it| it.model.matches(&table.embedding));
+        let nowhere = || format!("no route leads to its `embedding`, `{}`", table.embedding);
+        if let Some(problem) = problem.or_else(|| (!leads).then(nowhere)) {
+            return Err(wrong("cache.semantic", &problem));
+        }
+    }
     let address = match (&cache.redis, &cache.redis_variable) {
         (Some(address), None) => Some(address.0.clone()),
         (None, Some(name)) => Some(variable(name, outside)?),

@@ -310,7 +310,7 @@ fn the_examples_of_the_pages_are_settings() {
         [include_str!("../../../docs/guardrails.md"), include_str!("../../../docs/cache.md")];
     let blocks = pages.iter().flat_map(|it| it.split("```toml\n").skip(1));
     let blocks: Vec<_> = blocks.filter_map(|it| Some(it.split_once("```")?.0)).collect();
-    assert_eq!(blocks.len(), 6);
+    assert_eq!(blocks.len(), 7);
     for block in blocks {
         let settings =
             crate::gateway::settings::read(block).unwrap_or_else(|it| panic!("{it}: {block}"));

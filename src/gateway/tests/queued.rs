@@ -179,7 +179,7 @@ async fn a_call_under_way_is_stopped_and_what_was_seen_is_settled() {
     world.settled().await;
     let rows = world.rows();
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert_eq!(rows[0]["flags"], json!(["estimated"]), "the prompt, by count");
+    assert_eq!(rows[0]["flags"], json!(["estimated", "counted_by_rule"]), "the prompt, by count");
     assert_eq!(rows[0]["usage"].get("output"), None, "{rows:?}");
 
     let body: Value = serde_json::from_str(&asks(true, "")).unwrap();

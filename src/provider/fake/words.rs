@@ -76,7 +76,7 @@ impl<'a> Said<'a> {
             }
             Operation::Embeddings => json!({
                 "object": "list", "model": self.model,
-                "data": self.inputs.iter().enumerate().map(|it| embedding(it, self.is_base64)).collect::<Vec<_>>(),
+                "data": self.inputs.iter().enumerate().map(|it| self.embedding(it)).collect::<Vec<_>>(),
             }),
             Operation::Moderations => json!({
                 "id": "modr-fake", "model": self.model, "results": [{"flagged": false, "categories": {}, "category_scores": {}}],
@@ -92,6 +92,17 @@ impl<'a> Said<'a> {
             members.insert("usage".to_owned(), self.usage());
         }
         answer.to_string()
+    }
+
+    fn embedding(&self, (index, text): (usize, &Value)) -> Value {
+        let numbers = if self.model.ends_with("meaning") { meaning(text) } else { digest(text) };
+        let embedding = if self.is_base64 {
+            let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
+            Value::from(BASE64_STANDARD.encode(bytes))
+        } else {
+            Value::from(numbers.into_iter().map(f64::from).collect::<Vec<_>>())
+        };
+        json!({"object": "embedding", "index": index, "embedding": embedding})
     }
 
     pub(super) fn usage(&self) -> Value {
@@ -172,17 +183,25 @@ pub(super) fn part(text: &str) -> Value {
 }
 
 /// Numbers, of which the last one follows from the text, or their bytes as `OpenAI` has them in base64: little-endian, four each.
-fn embedding((index, text): (usize, &Value), is_base64: bool) -> Value {
+/// The words of a text, whatever their order, as a model would have it that knows nothing else: near is what has most
+/// words in common.
+fn meaning(text: &Value) -> Vec<f32> {
+    let mut counts = [0_u8; 64];
+    let text = text.as_str().unwrap_or_default().to_lowercase();
+    for word in text.split(|it: char| !it.is_alphanumeric()).filter(|it| !it.is_empty()) {
+        let hash = word.bytes().fold(7_usize, |sum, it| sum.wrapping_mul(31) ^ usize::from(it));
+        if let Some(count) = counts.get_mut(hash % 64) {
+            *count = count.saturating_add(1);
+        }
+    }
+    counts.into_iter().map(f32::from).collect()
+}
+
+/// Numbers that tell texts apart, and nothing else.
+fn digest(text: &Value) -> Vec<f32> {
     let last = text.to_string().bytes().fold(7_u16, |sum, it| sum.wrapping_mul(31) ^ u16::from(it));
     let numbers = (1..DIMENSIONS).map(|it| f32::from(it - 1) / 8.0);
-    let numbers = numbers.chain(std::iter::once(f32::from(last) / 1024.0));
-    let embedding = if is_base64 {
-        let bytes: Vec<u8> = numbers.flat_map(f32::to_le_bytes).collect();
-        Value::from(BASE64_STANDARD.encode(bytes))
-    } else {
-        Value::from(numbers.map(f64::from).collect::<Vec<_>>())
-    };
-    json!({"object": "embedding", "index": index, "embedding": embedding})
+    numbers.chain(std::iter::once(f32::from(last) / 1024.0)).collect()
 }
 
 /// An error in the vendor's own words.

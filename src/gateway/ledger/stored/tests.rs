@@ -94,6 +94,7 @@ pub(super) fn row(call: &Reservation, cost: Amount, at: Timestamp) -> Row {
         total_ms: 2,
         tags: String::new(),
         notes: None,
+        similar: None,
         trail: super::super::trail::Trail::default(),
     }
 }

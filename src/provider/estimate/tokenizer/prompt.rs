@@ -49,9 +49,10 @@ pub fn of_request(tokenizer: Tokenizer, operation: Operation, body: &[u8]) -> Op
         Operation::Responses => {
             let instructions = body.get("instructions").filter(|it| it.is_string());
             let instructions = instructions.map_or(0, |it| MESSAGE + 1 + prompt.value(it));
-            let input = match body.get("input")? {
-                Value::Array(items) => items.iter().map(|it| prompt.message(it)).sum(),
-                text => MESSAGE + 1 + prompt.value(text),
+            let input = body.get("input")?;
+            let input = match input.as_array() {
+                Some(items) => items.iter().map(|it| prompt.message(it)).sum(),
+                None => MESSAGE + 1 + prompt.value(input),
             };
             instructions
                 + input
@@ -133,11 +134,14 @@ impl Prompt {
 
     /// A text, or parts of which some are no text.
     fn value(&self, value: &Value) -> u64 {
-        match value {
-            Value::String(text) => self.text(text),
-            Value::Array(parts) => parts.iter().map(|it| self.part(it)).sum(),
-            Value::Null => 0,
-            other => estimate::of_json(other.to_string().as_bytes()),
+        if let Some(text) = value.as_str() {
+            self.text(text)
+        } else if let Some(parts) = value.as_array() {
+            parts.iter().map(|it| self.part(it)).sum()
+        } else if value.is_null() {
+            0
+        } else {
+            estimate::of_json(value.to_string().as_bytes())
         }
     }
 
@@ -151,11 +155,10 @@ impl Prompt {
 
     /// Texts that nothing is put around, or what they are in tokens already.
     fn texts(&self, value: &Value) -> u64 {
-        match value {
-            Value::Array(list) => {
-                list.iter().map(|it| if it.is_number() { 1 } else { self.texts(it) }).sum()
-            }
-            other => self.value(other),
+        let part = |it: &Value| if it.is_number() { 1 } else { self.texts(it) };
+        match value.as_array() {
+            Some(list) => list.iter().map(part).sum(),
+            None => self.value(value),
         }
     }
 

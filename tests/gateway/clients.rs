@@ -48,7 +48,7 @@ fn check(program: &'static str, script: &'static str) {
     let (calls, _) = play(&client, &sdks, "errors");
     let flags = calls.iter().flat_map(|it| it["flags"].as_array().unwrap());
     let flags: BTreeSet<_> = flags.filter_map(Value::as_str).collect();
-    assert_eq!(Vec::from_iter(flags), ["client_gone", "cut", "estimated"]);
+    assert_eq!(Vec::from_iter(flags), ["client_gone", "counted_by_rule", "cut", "estimated"]);
     let poor = calls.iter().find(|it| it["key"] == "poor");
     assert_eq!(poor, None, "a call that was refused costs nothing");
 }

@@ -290,6 +290,7 @@ fn row(origin: &Origin, (id, priced): (CallId, &Priced), subject: Subject) -> Ro
         flags: priced.flags.clone(),
         first_token_ms: None,
         total_ms: report.took_ms,
+        similar: None,
         tags: origin.tags.clone(),
         notes: origin.notes.clone(),
         trail: Trail::default(),

@@ -23,6 +23,7 @@ use crate::gateway::server::queue::{Queue, Running};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::Charge;
 use crate::model::{TraceParent, Usage, UsageClass, UsdNanos};
+use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::Refusal;
 use crate::provider::{Metered, Operation, estimate, read_answer};
 use crate::store::StoreError;
@@ -225,6 +226,7 @@ fn row(
         flags,
         first_token_ms: None,
         total_ms: now.since(terms.held_at).0,
+        similar: None,
         tags: terms.tags.clone(),
         notes: None,
         trail: Trail::default(),
@@ -239,7 +241,7 @@ fn charge(
     row: &mut Row,
 ) -> (UsdNanos, i64) {
     let metered = read_answer(operation, body).unwrap_or_else(|| {
-        row.flags.push("estimated");
+        row.flags.extend(["estimated", Tokenizer::Rule.flag()]);
         let said = if operation.has_output() { estimate::of_values(body) } else { 0 };
         let usage = Usage::default()
             .with(UsageClass::Input, terms.input_tokens)

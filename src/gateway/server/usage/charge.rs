@@ -269,7 +269,6 @@ async fn now(
 fn row(origin: &Origin, (id, priced): (CallId, &Priced), subject: Subject) -> Row {
     let report = &priced.report;
     Row {
-        similar: None,
         request: request_id(id.request),
         attempt: id.attempt,
         at: Timestamp(0),

@@ -205,7 +205,6 @@ fn row(
         flags.push("assumed_price");
     }
     Row {
-        similar: None,
         request: request_id(terms.call.id.request),
         attempt: terms.call.id.attempt,
         at: terms.held_at,

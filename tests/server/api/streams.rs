@@ -101,9 +101,8 @@ fn parse(event: &str) -> Option<Told> {
         match line.split_once(": ").or_else(|| line.split_once(':')).unwrap() {
             ("id", id) => id.clone_into(&mut told.id),
             ("event", name) => name.clone_into(&mut told.name),
-            ("data", "") => (),
+            ("retry" | "", _) | ("data", "") => (),
             ("data", data) => told.data = serde_json::from_str(data).unwrap(),
-            ("retry" | "", _) => (),
             other => panic!("{other:?}"),
         }
     }

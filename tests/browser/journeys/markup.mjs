@@ -39,7 +39,8 @@ await journey(async (open, browser) => {
     const text = await page.evaluate(() => {
       for (const it of document.querySelectorAll("details")) it.open = true;
       const fields = [...document.querySelectorAll("input, textarea, option")].map((it) => it.value);
-      return [document.body.innerText, document.title, ...fields].join("\n");
+      const titles = [...document.querySelectorAll("[title]")].map((it) => it.title);
+      return [document.body.innerText, document.title, ...fields, ...titles].join("\n");
     });
     for (const field of missing) if (text.includes(`__fired('${field}')`)) missing.delete(field);
     // What is inside of an artifact has pages of its own.

@@ -1,18 +1,20 @@
 //! Sessions, wrong tries, set-up and keys.
 
-use trunkline::model::{PersonId, TeamId, Timestamp};
+use trunkline::model::{PersonId, Role, TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::access::keys::KeyRow;
 use trunkline::store::access::people::{PasswordChange, PersonRow};
 use trunkline::store::access::sessions::{Rotation, SessionRow};
 use trunkline::store::access::sign_in::{Failures, SignInState};
 use trunkline::store::access::teams::TeamRow;
+use trunkline::store::access::tokens::TokenRow;
 
 use crate::databases::{Database, on_each_database};
 
 on_each_database!(
     a_session_is_rotated_by_its_newest_token_only,
     sessions_are_revoked_alone_and_together,
+    good_proofs_are_those_of_who_may_sign_in,
     a_wrong_try_is_counted_on_what_was_seen,
     a_sign_in_under_way_is_claimed_once,
     only_one_of_many_sets_up,
@@ -99,6 +101,54 @@ async fn sessions_are_revoked_alone_and_together(store: Store, _: &Database) {
     assert_eq!(revoked_at, Some(Timestamp(20)), "the first time counts");
     assert_eq!(store.delete_sessions_before(Timestamp(100)).await.unwrap(), 0);
     assert_eq!(store.delete_sessions_before(Timestamp(101)).await.unwrap(), 4);
+}
+
+async fn good_proofs_are_those_of_who_may_sign_in(store: Store, _: &Database) {
+    insert_sessions(&store).await;
+    let (ada, eve) = (PersonId("ada".to_owned()), PersonId("eve".to_owned()));
+    let token = TokenRow {
+        id: "t1".to_owned(),
+        person: eve.clone(),
+        name: "script".to_owned(),
+        hash: "of the token".to_owned(),
+        scopes: vec!["viewer".to_owned()],
+        created_at: Timestamp(1),
+        expires_at: Timestamp(60),
+        used_at: None,
+        revoked_at: None,
+    };
+    store.insert_token(&token).await.unwrap();
+    let ids: Vec<_> = ["s1", "s2", "s3", "t1", "s9"].map(str::to_owned).to_vec();
+    let good = async |now: i64| {
+        let rows = store.list_good_proofs(&ids, Timestamp(now)).await.unwrap();
+        let mut told: Vec<_> = rows.into_iter().map(|it| (it.id, it.person.0)).collect();
+        told.sort();
+        told.into_iter().map(|(id, person)| format!("{id} {person}")).collect::<Vec<_>>()
+    };
+    assert_eq!(good(50).await, ["s1 ada", "s2 ada", "s3 eve", "t1 eve"]);
+    assert_eq!(good(60).await, ["s1 ada", "s2 ada", "s3 eve"], "the token has ended");
+    store.revoke_session(&ada, "s1", Timestamp(20)).await.unwrap();
+    store
+        .save_person(&PersonRow { disabled_at: Some(Timestamp(20)), ..person("eve") })
+        .await
+        .unwrap();
+    assert_eq!(good(50).await, ["s2 ada"]);
+    assert!(store.list_good_proofs(&[], Timestamp(50)).await.unwrap().is_empty());
+
+    let team = TeamId("shop".to_owned());
+    let row = TeamRow {
+        id: team.clone(),
+        name: "shop".to_owned(),
+        title: "Shop".to_owned(),
+        weight: 1,
+        created_at: Timestamp(1),
+    };
+    store.insert_team(&row).await.unwrap();
+    store.save_member(&team, &eve, Role::Developer, Timestamp(1)).await.unwrap();
+    let members = store.list_memberships_of(&[ada, eve.clone()]).await.unwrap();
+    assert_eq!(members.len(), 1);
+    assert_eq!((&members[0].person, members[0].role), (&eve, Role::Developer));
+    assert!(store.list_memberships_of(&[]).await.unwrap().is_empty());
 }
 
 async fn a_password_is_changed_from_what_it_was_and_ends_other_sessions(

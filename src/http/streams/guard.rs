@@ -25,7 +25,7 @@ pub async fn guard_streams(app: App, end: CancellationToken) {
                 end_streams(&app.streams, all);
             }
             // They stay as they are until it is known again.
-            Err(error) => tracing::debug!(%error, "nobody knows who may still read streams"),
+            Err(error) => tracing::warn!(%error, "nobody knows who may still read streams"),
         }
     }
 }

@@ -29,7 +29,7 @@ impl Store {
         }
         Ok(with_db!(self, db => {
             let mut found = Vec::new();
-            for table in ["sessions", "tokens"] {
+            for table in ["sessions", "api_tokens"] {
                 let mut sql = QueryBuilder::new(format!(
                     "SELECT {table}.id, {table}.person, people.is_owner
                      FROM {table} JOIN people ON people.id = {table}.person

@@ -38,7 +38,8 @@ function begin() {
     return `${base}/log?${new URLSearchParams(query)}`;
   };
   const told = () => {
-    const isFar = !list.isAtEnd;
+    // What has the focus does not vanish from under it.
+    const isFar = !list.isAtEnd || document.activeElement === toEnd;
     if (toEnd.hidden === isFar) toEnd.hidden = !isFar;
     const lines = outline.lines.toLocaleString("en");
     const words = `${lines} ${outline.lines === 1 ? "line" : "lines"}${list.isFollowing ? ", following" : ""}`;
@@ -101,6 +102,7 @@ function begin() {
     event.clipboardData.setData("text/plain", text);
     event.preventDefault();
   });
+  toEnd.addEventListener("blur", () => requestAnimationFrame(told));
   toEnd.addEventListener("click", () => {
     list.isFollowing = !outline.isComplete;
     list.moveToEnd();

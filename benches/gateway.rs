@@ -1,5 +1,5 @@
 //! What the gateway adds to a call, beside its floors in one run: the upstream alone, nginx's `proxy_pass`, ours with
-//! everything on (keys, rates, prices, budgets, the ledger on disk), `LiteLLM`'s proxy. `deploy/gateway-floors` installs the
+//! everything on (keys, rates, prices, budgets, the ledger on disk; then with traces, too), `LiteLLM`'s proxy. `deploy/gateway-floors` installs the
 //! others and starts this; `cargo bench --bench gateway` measures what is there.
 //!
 //! `BENCH_SECONDS` (5) of each figure, `BENCH_STREAMS` (9,500) open at once, `BENCH_ONLY` names parts: `calls`, `chunks`, `open`.
@@ -32,7 +32,11 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn main() {
     // The upstream of streams is a process of its own: this program again.
     if let Some(address) = setting("BENCH_UPSTREAM") {
-        upstream::serve(&address);
+        upstream::serve(&address, upstream::Does::Stream);
+        return;
+    }
+    if let Some(address) = setting("BENCH_COLLECTOR") {
+        upstream::serve(&address, upstream::Does::Take);
         return;
     }
     let place = Place::new();

@@ -263,6 +263,7 @@ impl Runs {
             at: now,
             status: loaded.run.status(),
             finished_at: loaded.run.times().1,
+            failed_stages: loaded.run.failed_stages().count(),
         };
         self.store.append_events(&append).await?;
         count(loaded.row.created_at, events, now);

@@ -36,14 +36,18 @@ pub(crate) fn measure(place: &Place, time: Duration) {
     let gateway = place.gateway(&upstream.address);
     let made = row(place, &gateway, 1000, time);
     gateway.end();
-    if let Some(litellm) = place.litellm(&upstream.address) {
-        // More than it can do would measure its queue.
-        row(place, &litellm, 50, time);
-    }
     println!(
         "ours: {made} calls made by this program and more by wrk, {} in the ledger",
         place.calls_in_ledger()
     );
+    let collector = Place::collector();
+    let traced = place.traced_gateway(&upstream.address, &collector.address);
+    row(place, &traced, 1000, time);
+    traced.end();
+    if let Some(litellm) = place.litellm(&upstream.address) {
+        // More than it can do would measure its queue.
+        row(place, &litellm, 50, time);
+    }
 }
 
 /// Gives how many calls were made here.

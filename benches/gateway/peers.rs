@@ -125,21 +125,39 @@ impl Place {
         )
     }
 
-    /// Ours, with everything on.
+    /// A collector of traces.
+    pub(crate) fn collector() -> Peer {
+        let address = free();
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new(program);
+        started("collector", address.clone(), command.env("BENCH_COLLECTOR", address), 10)
+    }
+
+    /// Ours, with everything on but traces.
     pub(crate) fn gateway(&self, upstream: &str) -> Peer {
+        self.ours("trunkline gateway", upstream, "")
+    }
+
+    /// Ours, which sends its traces to a collector, too.
+    pub(crate) fn traced_gateway(&self, upstream: &str, collector: &str) -> Peer {
+        let traces = format!("[traces]\nendpoint = \"http://{collector}\"\nper_second = 1000\n");
+        self.ours("the same, with traces", upstream, &traces)
+    }
+
+    fn ours(&self, name: &'static str, upstream: &str, more: &str) -> Peer {
         let address = free();
         let folder = self.folder.path();
         self.file("prices.toml", PRICES);
         let _of_an_earlier_part = std::fs::remove_file(folder.join("ledger.jsonl"));
         let text = GATEWAY.replace("{upstream}", upstream).replace("{address}", &address);
-        let file = self.file("gateway.toml", &text);
+        let file = self.file("gateway.toml", &(text + more));
         let mut command = Command::new(env!("CARGO_BIN_EXE_trunkline"));
         command
             .env("PROVIDER_KEY", "sk-bench")
             .env("CLIENT_KEY", KEY)
             .env("TRUNKLINE_LOG", "error");
         command.arg("gateway").arg("--config").arg(file);
-        started("trunkline gateway", address, &mut command, 10)
+        started(name, address, &mut command, 10)
     }
 
     /// Lines of calls that ours has written down.

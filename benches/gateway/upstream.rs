@@ -10,6 +10,8 @@ use super::http::find;
 
 /// Between two pieces.
 const EVERY: Duration = Duration::from_millis(5);
+const TAKEN: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}";
 const HEAD: &[u8] =
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
 
@@ -20,21 +22,30 @@ pub(crate) fn now() -> u128 {
     now.duration_since(UNIX_EPOCH).unwrap().as_nanos()
 }
 
+/// What it does with what it is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Does {
+    /// Answers with a stream.
+    Stream,
+    /// Takes it, as a collector of traces does.
+    Take,
+}
+
 /// Serves until the process ends.
-pub(crate) fn serve(address: &str) {
+pub(crate) fn serve(address: &str, does: Does) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind(address).await.unwrap();
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             #[expect(clippy::disallowed_methods, reason = "ends with the process")]
-            tokio::spawn(async move { connection(stream).await.unwrap_or_default() });
+            tokio::spawn(async move { connection(stream, does).await.unwrap_or_default() });
         }
     });
 }
 
 /// Calls on one connection, one after the other.
-async fn connection(mut stream: TcpStream) -> std::io::Result<()> {
+async fn connection(mut stream: TcpStream, does: Does) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut text = Vec::new();
     loop {
@@ -44,19 +55,27 @@ async fn connection(mut stream: TcpStream) -> std::io::Result<()> {
                 return Ok(());
             }
         }
-        let pieces = header(&text, "x-pieces").unwrap_or(1);
-        stream.write_all(HEAD).await?;
-        for _ in 0..pieces {
-            piece(&mut stream, &said()).await?;
-            tokio::time::sleep(EVERY).await;
+        match does {
+            Does::Stream => answer(&mut stream, &text).await?,
+            Does::Take => stream.write_all(TAKEN).await?,
         }
-        if let Some(seconds) = header(&text, "x-hold") {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-        }
-        let usage = r#"{"id":"b","object":"chat.completion.chunk","created":1,"model":"bench","choices":[],"usage":{"prompt_tokens":31,"completion_tokens":9,"total_tokens":40}}"#;
-        piece(&mut stream, &format!("data: {usage}\n\ndata: [DONE]\n\n")).await?;
-        stream.write_all(b"0\r\n\r\n").await?;
     }
+}
+
+/// A stream, as its request has asked for it.
+async fn answer(stream: &mut TcpStream, text: &[u8]) -> std::io::Result<()> {
+    let pieces = header(text, "x-pieces").unwrap_or(1);
+    stream.write_all(HEAD).await?;
+    for _ in 0..pieces {
+        piece(stream, &said()).await?;
+        tokio::time::sleep(EVERY).await;
+    }
+    if let Some(seconds) = header(text, "x-hold") {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+    let usage = r#"{"id":"b","object":"chat.completion.chunk","created":1,"model":"bench","choices":[],"usage":{"prompt_tokens":31,"completion_tokens":9,"total_tokens":40}}"#;
+    piece(stream, &format!("data: {usage}\n\ndata: [DONE]\n\n")).await?;
+    stream.write_all(b"0\r\n\r\n").await
 }
 
 fn said() -> String {

@@ -49,8 +49,11 @@ impl ProjectState {
     }
 }
 
-fn urgency(status: RunStatus) -> u8 {
-    match status {
+fn urgency(run: &RunRow) -> u8 {
+    if run.is_failing() {
+        return 6;
+    }
+    match run.status {
         RunStatus::Failed => 6,
         RunStatus::Cancelled => 5,
         RunStatus::Waiting => 4,
@@ -137,7 +140,7 @@ pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectS
         let (mut trunk, beside): (Vec<_>, Vec<_>) =
             runs.into_iter().partition(|it| it.event == PUSH);
         trunk.sort_by(|one, other| {
-            let key = |it: &RunRow| (Reverse(urgency(it.status)), it.pipeline.clone());
+            let key = |it: &RunRow| (Reverse(urgency(it)), it.pipeline.clone());
             key(one).cmp(&key(other))
         });
         let broken = looks.get(&project.id).and_then(BrokenTrunk::of);

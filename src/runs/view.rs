@@ -71,6 +71,9 @@ pub struct RunRowView {
     /// Stages about which nobody decided in time, where that was looked up.
     #[serde(default)]
     pub undecided: Vec<String>,
+    /// Stages that have failed and were not allowed to; of a run that goes on, too.
+    #[serde(default)]
+    pub failed_stages: i64,
 }
 
 /// A run with its stages and their attempts.
@@ -298,6 +301,7 @@ impl RunRowView {
             finished_at: row.finished_at,
             started_at: row.started_at,
             undecided: Vec::new(),
+            failed_stages: row.failed_stages,
         }
     }
 }

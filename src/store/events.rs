@@ -39,6 +39,8 @@ pub struct Append<'a> {
     pub status: RunStatus,
     /// When it ended, if it has.
     pub finished_at: Option<Timestamp>,
+    /// Stages that have failed by then and were not allowed to.
+    pub failed_stages: usize,
 }
 
 /// An event as the table has it.
@@ -88,11 +90,12 @@ impl Store {
         const SQL: &str = "
             UPDATE runs SET events = events + $3, status = $4, finished_at = $5,
                 started_at = COALESCE($6, started_at),
-                first_started_at = COALESCE(first_started_at, $6)
+                first_started_at = COALESCE(first_started_at, $6), failed_stages = $7
             WHERE id = $1 AND events = $2";
         let has_started = append.events.iter().any(|it| matches!(it, Event::RunStarted));
         let rows = event_rows(append)?;
         let count = i64::try_from(rows.len()).unwrap_or(i64::MAX);
+        let failed_stages = i64::try_from(append.failed_stages).unwrap_or(i64::MAX);
         in_transaction!(self, tx => {
             let updated = sqlx::query(SQL)
                 .bind(append.run)
@@ -101,6 +104,7 @@ impl Store {
                 .bind(append.status.as_str())
                 .bind(append.finished_at)
                 .bind(has_started.then_some(append.at))
+                .bind(failed_stages)
                 .execute(&mut *tx)
                 .await?;
             if updated.rows_affected() == 0 {

@@ -89,6 +89,8 @@ pub struct RunRow {
     pub cause: String,
     /// First-parent commits up to the revision; 0 when not known.
     pub height: i64,
+    /// Stages that have failed and were not allowed to; of a run that goes on, too.
+    pub failed_stages: i64,
 }
 
 /// A run as the table has it.
@@ -114,6 +116,7 @@ struct Record {
     project: ProjectId,
     cause: String,
     height: i64,
+    failed_stages: i64,
 }
 
 impl TryFrom<Record> for RunRow {
@@ -144,7 +147,16 @@ impl TryFrom<Record> for RunRow {
             project: record.project,
             cause: record.cause,
             height: record.height,
+            failed_stages: record.failed_stages,
         })
+    }
+}
+
+impl RunRow {
+    /// Whether it has failed though it goes on: what is under way is ended, or people are asked.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failed_stages > 0 && !self.status.is_finished()
     }
 }
 

@@ -51,6 +51,7 @@ fn row() -> RunRow {
         project: ProjectId(String::new()),
         cause: String::new(),
         height: 0,
+        failed_stages: 0,
     }
 }
 

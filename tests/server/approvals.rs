@@ -323,3 +323,28 @@ async fn a_viewer_is_offered_no_answer() {
     };
     assert!(!home("kim").await.contains("/projects/new"));
 }
+
+const FAILING: &str = "\
+version: 1
+name: ci
+on: push
+stages:
+  lint: { image: none, run: 'exit 1' }
+  approve: { approval: { by: [team/shop] } }
+";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_waits_and_has_failed_already_says_both_wherever_it_is_listed() {
+    let scene = Scene::start("github", &[("pipelines/ci.yml", FAILING)]).await;
+    let run = push(&scene, "d-1", "Break it", &[("README.md", "Shop\n")]).await;
+    drive(&scene, &run).await;
+    let listed = &scene.runs().await[0];
+    assert_eq!((&listed["status"], &listed["failed_stages"]), (&json!("waiting"), &json!(1)));
+    let browser = Browser::of(&scene.server, "ada").await;
+    let pages = ["/", "/runs", "/projects/shop/web", "/teams/shop"];
+    for path in pages {
+        let page = browser.get(path).await;
+        check_page(&page);
+        assert!(page.text.contains("waiting, 1 failed</span>"), "{path}: {}", page.text);
+    }
+}

@@ -72,6 +72,7 @@ async fn run(server: &Server, status: Option<RunStatus>) -> RunId {
             at: now,
             status,
             finished_at: Some(now),
+            failed_stages: 0,
         };
         store.append_events(&append).await.unwrap();
     }

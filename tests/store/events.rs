@@ -169,5 +169,6 @@ async fn an_event_of_an_unknown_type_is_reported(store: Store, database: &Databa
 
 async fn append(store: &Store, run: &RunId, seq: i64, events: &[Event]) -> Result<(), StoreError> {
     let (at, status) = (Timestamp(2000), RunStatus::Running);
-    store.append_events(&Append { run, seq, events, at, status, finished_at: None }).await
+    let append = Append { run, seq, events, at, status, finished_at: None, failed_stages: 0 };
+    store.append_events(&append).await
 }

@@ -53,6 +53,7 @@ async fn a_new_run_is_found_by_id_and_by_number(store: Store, _: &Database) {
         project: new.project,
         cause: new.cause,
         height: 0,
+        failed_stages: 0,
     };
     assert_eq!(number, 1);
     assert_eq!(store.find_run(&run_id(7)).await.unwrap(), Some(expected.clone()));

@@ -49,6 +49,7 @@ pub(crate) async fn set_status(store: &Store, run: &RunId, status: RunStatus) {
         at: Timestamp(5000),
         status,
         finished_at: status.is_finished().then_some(Timestamp(5000)),
+        failed_stages: 0,
     };
     store.append_events(&append).await.unwrap();
 }

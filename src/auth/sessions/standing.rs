@@ -29,10 +29,12 @@ impl Auth {
             roles.entry(it.person).or_default().insert(it.team, it.role);
         }
         let none = BTreeMap::new();
+        let good: HashMap<_, _> =
+            good.iter().map(|it| ((it.id.as_str(), &it.person), it)).collect();
         let standing = |caller: &Caller| {
-            let proof =
-                good.iter().find(|it| it.id == id(&caller.proof) && it.person == caller.person);
-            let Some(proof) = proof else { return Standing::Gone };
+            let Some(proof) = good.get(&(id(&caller.proof), &caller.person)) else {
+                return Standing::Gone;
+            };
             let roles = roles.get(&caller.person).unwrap_or(&none);
             let is_same = proof.is_owner == caller.is_owner && *roles == caller.roles;
             if is_same { Standing::Same } else { Standing::Changed }

@@ -200,6 +200,11 @@ impl Table {
             let number = it.number;
             format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
         }));
+        let failing = rows.iter().filter(|it| it.failed_stages > 0 && !it.status.is_finished());
+        lines.extend(failing.map(|RunRowView { number, failed_stages, .. }| {
+            let stages = if *failed_stages == 1 { "stage has" } else { "stages have" };
+            format!("run #{number} goes on, and will fail: {failed_stages} {stages} failed already")
+        }));
         for RunRowView { number, status, undecided, .. } in rows {
             let passed = *status == RunStatus::Passed;
             let then = if passed { ", and it went on without approval" } else { "" };

@@ -1,7 +1,9 @@
 //! Lists of runs, by filters that can be combined.
 
+use std::collections::HashMap;
+
 use crate::desk::projects::remote::BrokenTrunk;
-use crate::desk::{overview, projects, teams};
+use crate::desk::{projects, teams};
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, TeamId};
 use crate::pipeline::EVENTS;
@@ -46,29 +48,31 @@ pub async fn list(
     Ok(Page::new(rows, limit, |it| it.id.0.clone()))
 }
 
-/// What a list of runs cannot show: trunks among its projects whose newest push could not be read, a bounded
+/// What a list of runs cannot show: trunks among the `visible` projects that it is about whose newest push could not be read, a bounded
 /// number of them. Filters by anything but team and project ask for other things.
 pub async fn broken_trunks(
     app: &App,
-    visitor: &Visitor,
+    visible: &[ProjectRow],
     query: &RunsQuery,
 ) -> Result<Vec<(ProjectRow, BrokenTrunk)>, Problem> {
     let is_told = RunsQuery { project: None, team: None, ..query.clone() } == RunsQuery::default();
     if !is_told {
         return Ok(Vec::new());
     }
-    let mut projects = overview::visible(app, visitor).await?;
-    projects.retain(|it| {
+    let is_meant = |it: &&ProjectRow| {
         query.project.as_ref().is_none_or(|slug| it.slug() == *slug)
             && query.team.as_ref().is_none_or(|team| it.team_name == *team)
-    });
-    let ids: Vec<_> = projects.iter().map(|it| it.id.clone()).collect();
+    };
+    let meant: HashMap<_, _> = visible.iter().filter(is_meant).map(|it| (&it.id, it)).collect();
+    let ids: Vec<_> = meant.keys().map(|&it| it.clone()).collect();
     let looks = app.store.list_looks(&ids).await?;
-    let broken = projects.into_iter().filter_map(|project| {
-        let look = looks.iter().find(|it| it.project == project.id)?;
-        Some((project, BrokenTrunk::of(look)?))
-    });
-    Ok(broken.take(BROKEN_MAX).collect())
+    let mut broken: Vec<_> = looks
+        .iter()
+        .filter_map(|look| Some(((*meant.get(&look.project)?).clone(), BrokenTrunk::of(look)?)))
+        .collect();
+    broken.sort_by_key(|(project, _)| project.slug());
+    broken.truncate(BROKEN_MAX);
+    Ok(broken)
 }
 
 /// What the caller asks for, of what they may see.

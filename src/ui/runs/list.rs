@@ -92,15 +92,15 @@ pub(super) async fn show(
     Query(page_query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let query = cleaned(query);
-    let list = render(&app, &visit.visitor, &query, &page_query).await?;
+    let projects = overview::visible(&app, &visit.visitor).await?;
+    let list = render(&app, &visit.visitor, (&query, &page_query), &projects).await?;
     let cursor = page_query.cursor.as_deref().map(|it| ("cursor", it));
-    let project = match &query.project {
+    let only = match &query.project {
         Some(slug) => projects::find(&app, &visit.visitor, slug).await.ok(),
         None => None,
     };
-    let title = project.as_ref().map_or_else(String::new, |it| format!(" of {}", it.slug()));
+    let title = only.as_ref().map_or_else(String::new, |it| format!(" of {}", it.slug()));
     let teams = teams::list(&app, &visit.visitor, Role::Viewer).await?;
-    let projects = overview::visible(&app, &visit.visitor).await?;
     let choices = CHOICES.into_iter().map(|(status, name)| {
         let with = RunsQuery { status: some(status), ..query.clone() };
         let is_chosen = query.status.as_deref().unwrap_or_default() == status;
@@ -108,8 +108,8 @@ pub(super) async fn show(
     });
     page(&ListPage {
         shell: visit.shell(Section::Runs, format!("Runs{title}")),
-        path: project.as_ref().map(path_of).unwrap_or_default(),
-        project,
+        path: only.as_ref().map(path_of).unwrap_or_default(),
+        project: only,
         tab: "runs",
         list,
         choices: choices.collect(),
@@ -132,7 +132,8 @@ pub(super) async fn watch(
         let (app, visitor) = (of_parts.clone(), who.clone());
         let (query, page_query) = (query.clone(), page_query.clone());
         Box::pin(async move {
-            let html = render(&app, &visitor, &query, &page_query).await?;
+            let projects = overview::visible(&app, &visitor).await?;
+            let html = render(&app, &visitor, (&query, &page_query), &projects).await?;
             Ok(vec![Part { id: "list", html }])
         })
     });
@@ -142,8 +143,8 @@ pub(super) async fn watch(
 async fn render(
     app: &App,
     visitor: &Visitor,
-    query: &RunsQuery,
-    page_query: &PageQuery,
+    (query, page_query): (&RunsQuery, &PageQuery),
+    projects: &[ProjectRow],
 ) -> Result<String, Problem> {
     let is_first = page_query.cursor.is_none();
     let found = match runs::list(app, visitor, query.clone(), page_query.clone()).await {
@@ -155,7 +156,7 @@ async fn render(
     };
     let Page { items, next } = found;
     let broken =
-        if is_first { runs::broken_trunks(app, visitor, query).await? } else { Vec::new() };
+        if is_first { runs::broken_trunks(app, projects, query).await? } else { Vec::new() };
     part(&ListPart {
         words: Words::at(app.now()),
         rows: &items,

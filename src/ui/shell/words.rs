@@ -122,6 +122,17 @@ impl Words {
         Safe(html)
     }
 
+    /// Where a run stands; and that it has failed, where it goes on all the same.
+    pub(in crate::ui) fn run_status(self, run: &RunRow) -> Safe<String> {
+        if !run.is_failing() {
+            return self.status(run.status.as_str());
+        }
+        let mut html = r#"<span class="status s-failed failing">"#.to_owned();
+        push_icon(&mut html, "failed");
+        let _ = write!(html, "{}, {} failed</span>", run.status.as_str(), run.failed_stages);
+        Safe(html)
+    }
+
     /// An icon of `base.html` that says nothing by itself.
     pub(in crate::ui) fn icon(self, name: &str) -> Safe<String> {
         let mut html = String::new();

@@ -104,6 +104,14 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
+    /// Nobody would be left who can do what this person can.
+    #[error("`{login}` is the last {role}")]
+    Last {
+        /// The login.
+        login: String,
+        /// What they are, as a person would name it.
+        role: String,
+    },
     /// Only a finished run can be deleted.
     #[error("run `{run}` has not finished")]
     Unfinished {
@@ -185,6 +193,7 @@ impl StoreError {
                 Some("Write `sqlite:<file>` or `postgres://<user>@<host>/<database>`.")
             }
             Self::Taken { .. } => Some("Choose another name."),
+            Self::Last { .. } => Some("Make somebody else one first."),
             Self::NotADatabase { .. } => Some("Name another file, or move this one away."),
             Self::NewerSchema { .. } => {
                 Some("Use the newest version that has worked with this database.")

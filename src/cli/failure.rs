@@ -126,8 +126,9 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         Some(SourceError::NotARepository(_) | SourceError::NotFound(_))
     );
     let is_wrong_person = error.downcast_ref::<PersonError>().is_some_and(is_wrong_name);
-    let is_taken = matches!(error.downcast_ref(), Some(StoreError::Taken { .. }));
-    let is_usage = is_usage || is_wrong_person || is_taken;
+    let is_refused =
+        matches!(error.downcast_ref(), Some(StoreError::Taken { .. } | StoreError::Last { .. }));
+    let is_usage = is_usage || is_wrong_person || is_refused;
     let is_wrong_run = is_elsewhere(error) || runs_error(error).is_some_and(is_wrong_reference);
     if is_usage || is_wrong_source || is_wrong_run { Exit::Usage } else { Exit::Broken }
 }
@@ -155,7 +156,9 @@ fn is_wrong_name(error: &PersonError) -> bool {
         | PersonError::BadLogin
         | PersonError::TooLong { .. }
         | PersonError::Password(_) => true,
-        PersonError::Store(error) => matches!(error, StoreError::Taken { .. }),
+        PersonError::Store(error) => {
+            matches!(error, StoreError::Taken { .. } | StoreError::Last { .. })
+        }
     }
 }
 
@@ -207,6 +210,9 @@ fn help_of(error: &anyhow::Error) -> String {
     }
     if let Some(key) = error.downcast_ref::<KeyError>() {
         return key.help().unwrap_or_default().to_owned();
+    }
+    if let Some(PersonError::Store(store)) = error.downcast_ref() {
+        return store.help().unwrap_or_default().to_owned();
     }
     if let Some(store) = error.downcast_ref::<StoreError>() {
         return store.help().unwrap_or_default().to_owned();

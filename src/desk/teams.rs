@@ -82,7 +82,8 @@ pub async fn save_member(
     let role = Role::parse(role).ok_or_else(unknown)?;
     let person = app.store.find_person(&login.to_lowercase()).await?;
     let person = person.ok_or_else(|| Problem::not_found("this person"))?;
-    app.store.save_member(&team.id, &person.id, role, app.now()).await?;
+    let who = (&person.id, person.login.as_str());
+    app.store.change_member(&team, who, Some(role), app.now()).await?;
     Ok((person.login, role))
 }
 
@@ -97,6 +98,6 @@ pub async fn delete_member(
     let members = app.store.list_members(&team.id).await?;
     let member = members.into_iter().find(|it| it.login == login);
     let member = member.ok_or_else(|| Problem::not_found("this member"))?;
-    app.store.delete_member(&team.id, &member.person).await?;
+    app.store.change_member(&team, (&member.person, &login), None, app.now()).await?;
     Ok(())
 }

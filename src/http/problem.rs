@@ -123,17 +123,25 @@ impl Problem {
         Self::new(ProblemKind::BadRequest, title)
     }
 
+    /// A parameter has a word that is not among those it can have.
+    #[must_use]
+    pub fn unknown_word(parameter: &str, word: &str, known: &[&str]) -> Self {
+        let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
+        Self::bad_request(format!("`{parameter}`: `{word}` is not known"))
+            .with_help(format!("Known are {}.", known.join(", ")))
+    }
+
     /// There is no such thing. Says the same of what the caller may not see.
     #[must_use]
     pub fn not_found(what: &str) -> Self {
         Self::new(ProblemKind::NotFound, format!("{what} does not exist"))
     }
 
-    /// The caller's role is not enough.
+    /// The caller's role in the team is not enough.
     #[must_use]
     pub fn forbidden(needed: Role) -> Self {
         Self::new(ProblemKind::Forbidden, format!("this takes the role `{needed}` in the team"))
-            .with_help("Ask an admin of the team, or use a token with that scope.")
+            .with_help("Ask an admin of the team to give it to you.")
     }
 
     /// Nobody is signed in.
@@ -218,6 +226,8 @@ impl From<StoreError> for Problem {
                 .with_help("Load it again, and decide anew."),
             StoreError::Taken { .. } => Self::new(ProblemKind::Conflict, error.to_string())
                 .with_help("Choose another name."),
+            StoreError::Last { .. } => Self::new(ProblemKind::Refused, error.to_string())
+                .with_help(error.help().unwrap_or_default()),
             StoreError::Unfinished { .. } => Self::new(ProblemKind::Refused, error.to_string()),
             StoreError::Unreachable { .. } | StoreError::Database(_) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the database failed");

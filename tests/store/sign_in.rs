@@ -1,13 +1,13 @@
 //! Sessions, wrong tries, set-up and keys.
 
 use trunkline::model::{PersonId, Role, TeamId, Timestamp};
-use trunkline::store::Store;
 use trunkline::store::access::keys::KeyRow;
 use trunkline::store::access::people::{PasswordChange, PersonRow};
 use trunkline::store::access::sessions::{Rotation, SessionRow};
 use trunkline::store::access::sign_in::{Failures, SignInState};
 use trunkline::store::access::teams::TeamRow;
 use trunkline::store::access::tokens::TokenRow;
+use trunkline::store::{Store, StoreError};
 
 use crate::databases::{Database, on_each_database};
 
@@ -21,6 +21,8 @@ on_each_database!(
     keys_are_listed_while_they_serve,
     a_password_is_changed_from_what_it_was_and_ends_other_sessions,
     a_team_gets_another_title,
+    the_last_owner_who_may_sign_in_stays_one,
+    the_last_admin_of_a_team_stays_one,
 );
 
 fn person(id: &str) -> PersonRow {
@@ -195,6 +197,67 @@ async fn a_team_gets_another_title(store: Store, _: &Database) {
     assert!(!store.save_team_title(&TeamId("none".to_owned()), "x").await.unwrap());
     assert_eq!(store.find_team("shop").await.unwrap().unwrap().title, "The shop");
     assert_eq!(store.find_team("bank").await.unwrap(), Some(team("bank")));
+}
+
+async fn the_last_owner_who_may_sign_in_stays_one(store: Store, _: &Database) {
+    for login in ["ada", "ben", "eve"] {
+        store.insert_person(&person(login)).await.unwrap();
+    }
+    let ended = |login| PersonRow { is_owner: false, ..person(login) };
+    let shut_out = |login| PersonRow { disabled_at: Some(Timestamp(5)), ..person(login) };
+    store.save_person(&shut_out("eve")).await.unwrap();
+    // Of two who end each other in one moment, one stays.
+    let (ada, ben) = (ended("ada"), shut_out("ben"));
+    let (one, other) = tokio::join!(store.save_person(&ada), store.save_person(&ben));
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
+    let refused = one.err().or(other.err()).unwrap();
+    assert!(
+        refused.to_string().ends_with("is the last owner of this installation who may sign in")
+    );
+    let able = |it: &PersonRow| it.is_owner && it.disabled_at.is_none();
+    let left: Vec<_> = store.list_people().await.unwrap().into_iter().filter(able).collect();
+    let [left] = left.as_slice() else { panic!("{left:?}") };
+    for change in [ended(&left.login), shut_out(&left.login)] {
+        assert!(matches!(store.save_person(&change).await, Err(StoreError::Last { .. })));
+    }
+    let renamed = PersonRow { name: "Still here".to_owned(), ..person(&left.login) };
+    store.save_person(&renamed).await.unwrap();
+    store.save_person(&person("eve")).await.unwrap();
+    store.save_person(&shut_out(&left.login)).await.unwrap();
+}
+
+async fn the_last_admin_of_a_team_stays_one(store: Store, _: &Database) {
+    let team = TeamRow {
+        id: TeamId("shop".to_owned()),
+        name: "shop".to_owned(),
+        title: "Shop".to_owned(),
+        weight: 1,
+        created_at: Timestamp(1),
+    };
+    store.insert_team(&team).await.unwrap();
+    let ids = ["ada", "ben", "eve"].map(|it| PersonId(it.to_owned()));
+    for id in &ids {
+        store.insert_person(&person(&id.0)).await.unwrap();
+        let role = Some(Role::Admin);
+        store.change_member(&team, (id, &id.0), role, Timestamp(1)).await.unwrap();
+    }
+    let shut_out = PersonRow { disabled_at: Some(Timestamp(2)), ..person("eve") };
+    store.save_person(&shut_out).await.unwrap();
+    let change = |id: usize, role| {
+        let (store, team, id) = (&store, &team, &ids[id]);
+        async move { store.change_member(team, (id, &id.0), role, Timestamp(3)).await }
+    };
+    let (one, other) = tokio::join!(change(0, None), change(1, Some(Role::Viewer)));
+    assert_eq!(u8::from(one.is_ok()) + u8::from(other.is_ok()), 1, "{one:?} {other:?}");
+    let left = usize::from(one.is_ok());
+    for role in [None, Some(Role::Developer)] {
+        let refused = change(left, role).await.unwrap_err().to_string();
+        assert_eq!(refused, format!("`{}` is the last admin of the team `shop`", ids[left].0));
+    }
+    change(left, Some(Role::Admin)).await.unwrap();
+    change(2, None).await.unwrap();
+    change(1 - left, Some(Role::Admin)).await.unwrap();
+    change(left, None).await.unwrap();
 }
 
 async fn a_wrong_try_is_counted_on_what_was_seen(store: Store, _: &Database) {

@@ -81,7 +81,8 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
         Action::Member { team, login, role } => {
             let found = find(state, team).await?;
             let person = access::find_person(state, login).await?;
-            state.store.save_member(&found.id, &person.id, *role, session.now()).await?;
+            let who = (&person.id, person.login.as_str());
+            state.store.change_member(&found, who, Some(*role), session.now()).await?;
             let subject = format!("{team}/{login} {role}");
             access::note(session, state, ("member.save", &subject)).await?;
             Ok(session.output.told(&format!("`{login}` is `{role}` in `{team}`"))?)
@@ -89,7 +90,8 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
         Action::Remove { team, login } => {
             let found = find(state, team).await?;
             let person = access::find_person(state, login).await?;
-            state.store.delete_member(&found.id, &person.id).await?;
+            let who = (&person.id, person.login.as_str());
+            state.store.change_member(&found, who, None, session.now()).await?;
             access::note(session, state, ("member.delete", &format!("{team}/{login}"))).await?;
             Ok(session.output.told(&format!("`{login}` is not in `{team}` any more"))?)
         }

@@ -5,6 +5,10 @@ use sqlx::FromRow;
 use crate::model::{PersonId, Timestamp};
 use crate::store::{Store, StoreError, in_transaction, with_db, with_writer};
 
+/// Whether somebody is an owner who may sign in, and nobody else is.
+const IS_LAST_OWNER: &str = "
+    SELECT COUNT(*) = 1 AND MIN(id) = $1 FROM people WHERE is_owner AND disabled_at IS NULL";
+
 /// One row of `people`.
 #[derive(Clone, PartialEq, Eq, FromRow)]
 pub struct PersonRow {
@@ -105,11 +109,23 @@ impl Store {
     }
 
     /// Changes what a person may change: name, address, password, ownership, whether they may sign in.
+    /// [`StoreError::Last`], and nothing is done, when no owner would be left who may sign in.
     pub async fn save_person(&self, person: &PersonRow) -> Result<(), StoreError> {
+        // One row that is never removed, so that two owners do not end each other at once.
+        const LOCK: &str =
+            "UPDATE people SET login = login WHERE id = (SELECT MIN(id) FROM people)";
         const SQL: &str = "
             UPDATE people SET name = $2, email = $3, password_hash = $4, is_owner = $5, disabled_at = $6
             WHERE id = $1";
-        with_writer!(self, db => {
+        let is_able = person.is_owner && person.disabled_at.is_none();
+        in_transaction!(self, tx => {
+            sqlx::query(LOCK).execute(&mut *tx).await?;
+            let last: bool =
+                sqlx::query_scalar(IS_LAST_OWNER).bind(&person.id).fetch_one(&mut *tx).await?;
+            if last && !is_able {
+                let role = "owner of this installation who may sign in".to_owned();
+                return Err(StoreError::Last { login: person.login.clone(), role });
+            }
             sqlx::query(SQL)
                 .bind(&person.id)
                 .bind(&person.name)
@@ -117,7 +133,7 @@ impl Store {
                 .bind(&person.password_hash)
                 .bind(person.is_owner)
                 .bind(person.disabled_at)
-                .execute(db)
+                .execute(&mut *tx)
                 .await?;
         });
         Ok(())

@@ -3,7 +3,17 @@
 use sqlx::FromRow;
 
 use crate::model::{PersonId, Role, TeamId, Timestamp};
-use crate::store::{Store, StoreError, read_word, with_db, with_writer};
+use crate::store::{Store, StoreError, in_transaction, read_word, with_db, with_writer};
+
+const SAVE: &str = "
+    INSERT INTO members (team, person, role, added_at) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (team, person) DO UPDATE SET role = excluded.role";
+const DELETE: &str = "DELETE FROM members WHERE team = $1 AND person = $2";
+/// Whether somebody is an admin of a team who may sign in, and nobody else is.
+const IS_LAST_ADMIN: &str = "
+    SELECT COUNT(*) = 1 AND MIN(members.person) = $2
+    FROM members JOIN people ON people.id = members.person
+    WHERE members.team = $1 AND members.role = 'admin' AND people.disabled_at IS NULL";
 
 /// One row of `teams`.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -106,7 +116,37 @@ impl Store {
         Ok(changed > 0)
     }
 
-    /// Makes a person a member, or changes their role.
+    /// Gives a person another role in a team, or none. [`StoreError::Last`], and nothing is done, when no admin would be
+    /// left who may sign in.
+    pub async fn change_member(
+        &self,
+        team: &TeamRow,
+        (person, login): (&PersonId, &str),
+        role: Option<Role>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // The row of the team, so that two admins do not end each other at once.
+        const LOCK: &str = "UPDATE teams SET weight = weight WHERE id = $1";
+        in_transaction!(self, tx => {
+            sqlx::query(LOCK).bind(&team.id).execute(&mut *tx).await?;
+            let sql = sqlx::query_scalar(IS_LAST_ADMIN).bind(&team.id).bind(person);
+            let last: bool = sql.fetch_one(&mut *tx).await?;
+            if last && role != Some(Role::Admin) {
+                let role = format!("admin of the team `{}`", team.name);
+                return Err(StoreError::Last { login: login.to_owned(), role });
+            }
+            match role {
+                Some(role) => {
+                    let sql = sqlx::query(SAVE).bind(&team.id).bind(person).bind(role.as_str());
+                    sql.bind(now).execute(&mut *tx).await?
+                }
+                None => sqlx::query(DELETE).bind(&team.id).bind(person).execute(&mut *tx).await?,
+            };
+        });
+        Ok(())
+    }
+
+    /// Makes a person a member, or changes their role, as somebody above the team has decided.
     pub async fn save_member(
         &self,
         team: &TeamId,
@@ -114,21 +154,17 @@ impl Store {
         role: Role,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        const SQL: &str = "
-            INSERT INTO members (team, person, role, added_at) VALUES ($1, $2, $3, $4)
-            ON CONFLICT (team, person) DO UPDATE SET role = excluded.role";
         with_writer!(self, db => {
-            let sql = sqlx::query(SQL).bind(team).bind(person);
+            let sql = sqlx::query(SAVE).bind(team).bind(person);
             sql.bind(role.as_str()).bind(now).execute(db).await?;
         });
         Ok(())
     }
 
-    /// Ends a membership; no error if there is none.
+    /// Ends a membership, as somebody above the team has decided; no error if there is none.
     pub async fn delete_member(&self, team: &TeamId, person: &PersonId) -> Result<(), StoreError> {
-        const SQL: &str = "DELETE FROM members WHERE team = $1 AND person = $2";
         with_writer!(self, db => {
-            sqlx::query(SQL).bind(team).bind(person).execute(db).await?;
+            sqlx::query(DELETE).bind(team).bind(person).execute(db).await?;
         });
         Ok(())
     }

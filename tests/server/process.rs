@@ -72,6 +72,19 @@ async fn a_server_says_that_it_stops_then_stops_and_leaves_a_log() {
     assert!(actor.starts_with("machine:") && actor != "machine:somebody", "{actor}");
 }
 
+#[test]
+fn a_server_with_a_bad_file_offers_itself_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let gateway = file(folder.path(), "gateway.toml", "[[routes]]\nmodel = \n");
+    let mut command = trunkline(&state, &["serve", "--listen", "127.0.0.1:0"]);
+    let output = command.env("TRUNKLINE_GATEWAY", &gateway).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(2) && said.contains("gateway.toml"), "{said}");
+    assert!(!said.contains("set-up token"), "{said}");
+    assert_eq!(says(trunkline(&state, &["audit", "--json"])), "", "it has not started");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_that_is_being_answered_is_answered() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -121,14 +121,15 @@ impl Serving<'_> {
         let listen = args.listen.unwrap_or(session.settings.server.listen);
         let listeners = Listeners::bind(session, listen).await?;
         lock.sign(&listeners.address)?;
-        announce_setup(session, &app).await?;
-        access::note(session, state, ("server.start", &listeners.address)).await?;
         let source = SecretSource::Team(app.secrets.clone());
         let gateway = start_gateway(session, state).await?;
         let worker = executor
             .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
         let worker =
             worker.map(|it| it.with_identity(app.auth.clone()).with_gateway(gateway.clone()));
+        // Only who really serves has started, and tells how to own it.
+        access::note(session, state, ("server.start", &listeners.address)).await?;
+        announce_setup(session, &app).await?;
         session.announce(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
         let (served, worked, (), (), (), stopped) = tokio::join!(

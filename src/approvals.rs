@@ -18,11 +18,13 @@ mod authors;
 mod change;
 mod content;
 mod release;
+mod stuck;
 
 pub use authors::ChangeAuthor;
 pub use change::{MetricChange, Part, PartKind};
 pub use content::ContentChange;
 pub use release::{PartChange, ReleaseChange, ReleaseDigests};
+pub use stuck::{Candidate, Circle, Stuck};
 
 /// Passed runs that are looked through for one that a request has not made.
 const BASES_MAX: u32 = 20;

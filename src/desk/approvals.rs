@@ -1,6 +1,10 @@
 //! Stages that wait for people: which, what they would let through, and what somebody says.
 
-use crate::approvals::{Approvals, ApprovalsError, ChangeAuthor, Repositories, ShownApproval};
+pub mod stuck;
+
+use crate::approvals::{
+    Approvals, ApprovalsError, ChangeAuthor, Repositories, ShownApproval, Stuck,
+};
 use crate::auth::{Caller, Verdict};
 use crate::desk::runs;
 use crate::engine::Command;
@@ -44,6 +48,8 @@ pub struct SeenApproval {
     pub refusal: Option<String>,
     /// Why the caller may not say no now; `None` when they may.
     pub rejection_refusal: Option<String>,
+    /// Why nobody can give it as things stand; `None` when enough people may.
+    pub stuck: Option<Stuck>,
     /// What each stage of the run has spent on models so far.
     pub spend: Vec<SpendRow>,
 }
@@ -122,7 +128,9 @@ pub async fn show(
     })?;
     let [refusal, rejection_refusal] = refusals(app, &visitor.0, (&loaded, &shown)).await?;
     let spend = runs::spend(app, &loaded.row).await?;
-    Ok(SeenApproval { loaded, shown, refusal, rejection_refusal, spend })
+    let mut stuck = stuck::of_run(app, &loaded).await?;
+    stuck.retain(|it| it.stage == shown.key);
+    Ok(SeenApproval { loaded, shown, refusal, rejection_refusal, stuck: stuck.pop(), spend })
 }
 
 /// Why the caller may not say yes, and why not no; `None` when they may.

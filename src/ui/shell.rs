@@ -109,6 +109,12 @@ impl Shell {
         env!("CARGO_PKG_VERSION")
     }
 
+    /// The same without what was just done, where that is over: the page tells what came of it.
+    pub(super) fn unless_over(self, is_over: bool) -> Self {
+        let done = self.done.filter(|_| !is_over);
+        Self { done, ..self }
+    }
+
     /// Around a page for who is not signed in.
     pub(super) fn of_nobody(title: &str, words: Words) -> Self {
         Self {
@@ -174,17 +180,28 @@ impl FromRequestParts<App> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let visitor = <Visitor as FromRequestParts<App>>::from_request_parts(parts, app).await?;
         let cookies = Cookies::new(app.auth.settings().is_https());
-        let here = parts.uri.path_and_query().map_or("/", |it| it.as_str());
         Ok(Self {
             visitor,
             csrf: cookies.csrf(&parts.headers).unwrap_or_default().to_owned(),
-            here: here.to_owned(),
+            here: here(&parts.uri),
             theme: theme(&parts.headers),
             done: parts.uri.query().and_then(done),
             words: Words::at(app.now()),
         })
     }
 }
+
+/// Path and query, without what was just done: who comes back does so later.
+fn here(uri: &Uri) -> String {
+    let query = uri.query().unwrap_or_default();
+    let kept: Vec<_> =
+        query.split('&').filter(|it| !it.is_empty() && !it.starts_with("done=")).collect();
+    let path = uri.path();
+    if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) }
+}
+
+/// Parameters that every page knows.
+pub(super) const EVERYWHERE: &[&str] = &["done"];
 
 /// What `?done=` says was done. Only sentences of ours are shown.
 fn done(query: &str) -> Option<&'static str> {
@@ -193,9 +210,9 @@ fn done(query: &str) -> Option<&'static str> {
         ("set-up", "This server is yours. Next: a team and a project."),
         ("approved", "Your approval is recorded."),
         ("rejected", "Your rejection is recorded."),
-        ("cancelled", "The run is being stopped."),
-        ("rerun", "The stages run again."),
-        ("started", "The run has been asked for."),
+        ("cancelled", "You cancelled the run."),
+        ("rerun", "You asked for the stages to run again."),
+        ("started", "You asked for this run."),
         ("created", "Created."),
         ("saved", "Saved."),
         (
@@ -205,12 +222,12 @@ fn done(query: &str) -> Option<&'static str> {
         ("removed", "Removed."),
         ("archived", "Archived: what was run stays, and nothing new starts."),
         ("restored", "It is back: new changes start runs again."),
-        ("replayed", "The delivery is being processed once more."),
+        ("replayed", "You asked for the delivery to be processed once more."),
         ("revoked", "Revoked."),
         ("sent", "A test is on its way."),
-        ("draining", "It takes nothing new from now on: what runs there ends."),
-        ("undrained", "It takes runs again."),
-        ("looked", "The remote is being looked at."),
+        ("draining", "You asked it to take nothing new: what runs there ends."),
+        ("undrained", "You asked it to take runs again."),
+        ("looked", "You asked for a look at the remote."),
     ];
     known.iter().find(|(name, _)| *name == word).map(|(_, sentence)| *sentence)
 }

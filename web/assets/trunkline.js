@@ -61,8 +61,33 @@ function show({ id, html }) {
   template.innerHTML = html;
   const wanted = element.cloneNode(false);
   wanted.append(template.content);
+  if (!timeless(element).isEqualNode(timeless(wanted))) passNotice();
   morph(element, wanted);
   tellTimes();
+}
+
+// What an element shows but for its times, which change by themselves.
+function timeless(element) {
+  const copy = element.cloneNode(true);
+  for (const time of copy.querySelectorAll("time")) time.textContent = "";
+  return copy;
+}
+
+// --- what was just done --------------------------------------------------------------------------------
+
+// A notice belongs to its moment: the address does not keep it, and what changes on the page afterwards ends it. Its
+// place stays, so that nothing moves below a pointer.
+const notice = document.getElementById("notice");
+const isRead = performance.now() + 5000;
+
+function passNotice() {
+  if (notice) setTimeout(() => notice.classList.add("past"), Math.max(0, isRead - performance.now()));
+}
+
+if (notice) {
+  const address = new URL(location.href);
+  address.searchParams.delete("done");
+  history.replaceState(history.state, "", address);
 }
 
 const connection = document.getElementById("connection");

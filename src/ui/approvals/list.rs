@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
+use crate::desk::approvals::stuck::{self, StuckApproval};
 use crate::desk::approvals::{self, WaitingApproval};
 use crate::http::{App, Page, PageQuery, Problem, Query, Visitor};
 use crate::ui::live::{self, Audience, Part, Render};
@@ -16,6 +17,7 @@ struct ListPage {
     shell: Shell,
     words: Words,
     page: Page<WaitingApproval>,
+    stuck: Vec<StuckApproval>,
 }
 
 #[derive(Template)]
@@ -23,6 +25,7 @@ struct ListPage {
 struct WaitingPart<'a> {
     words: Words,
     page: &'a Page<WaitingApproval>,
+    stuck: &'a [StuckApproval],
 }
 
 pub(super) async fn show(
@@ -30,9 +33,11 @@ pub(super) async fn show(
     visit: Visit,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
+    let is_first = query.cursor.is_none();
     let waiting = approvals::list(&app, &visit.visitor, query).await?;
+    let stuck = if is_first { stuck::list(&app, &visit.visitor).await? } else { Vec::new() };
     let shell = visit.shell(Section::Approvals, "Approvals");
-    page(&ListPage { shell, words: visit.words(), page: waiting })
+    page(&ListPage { shell, words: visit.words(), page: waiting, stuck })
 }
 
 pub(super) async fn watch(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
@@ -41,7 +46,9 @@ pub(super) async fn watch(State(app): State<App>, visitor: Visitor) -> Result<Re
         let (app, visitor) = (of_parts.clone(), who.clone());
         Box::pin(async move {
             let page = approvals::list(&app, &visitor, PageQuery::default()).await?;
-            let html = part(&WaitingPart { words: Words::at(app.now()), page: &page })?;
+            let stuck = stuck::list(&app, &visitor).await?;
+            let words = Words::at(app.now());
+            let html = part(&WaitingPart { words, page: &page, stuck: &stuck })?;
             Ok(vec![Part { id: "waiting", html }])
         })
     });

@@ -14,6 +14,7 @@ use super::trouble::Trouble;
 use super::waits::{self, Wait};
 use super::{encoded, path_of, told};
 use crate::approvals::Changes;
+use crate::desk::approvals::stuck;
 use crate::desk::runs::{self, Deed, SeenRun};
 use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query, Visitor};
@@ -109,7 +110,7 @@ pub(super) async fn show(
     let path = path_of(&seen.view.id);
     let title = format!("{} #{}: {}", seen.view.pipeline, seen.view.number, seen.view.status);
     page(&RunPage {
-        shell: visit.shell(Section::Runs, title),
+        shell: visit.shell(Section::Runs, title).unless_over(seen.view.status.is_finished()),
         live: format!("/live{path}?unfold={}", encoded(&query.unfold)),
         tab: "overview",
         above: AboveRun::of(&seen.loaded.row),
@@ -166,6 +167,7 @@ async fn parts(
 
 async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> {
     let queued = seen.waits(app).await?;
+    let stuck = stuck::of_run(app, &seen.loaded).await?;
     let starter = seen.starter(app).await?;
     let spent = runs::spend(app, &seen.loaded.row).await?;
     let deeds = seen.deeds().into_iter().map(|it| {
@@ -181,7 +183,7 @@ async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> 
         money: told::money(&seen.view),
         spend: Spend::of(&spent, &seen.view.id.0),
         is_finished: seen.view.status.is_finished(),
-        waits: waits::of(&queued, path),
+        waits: waits::of(&queued, path, &stuck),
         position: queued.position,
     })
 }

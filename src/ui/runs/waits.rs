@@ -1,6 +1,7 @@
 //! What a run waits for, in sentences, and what people can do about it.
 
 use super::path_of_stage;
+use crate::approvals::Stuck;
 use crate::engine::WaitsFor;
 use crate::model::Timestamp;
 use crate::runs::queue::{Queued, Reason};
@@ -14,23 +15,32 @@ pub(super) struct Wait {
     pub(super) text: String,
     pub(super) until: Option<Timestamp>,
     /// What to do about it.
-    pub(super) advice: &'static str,
+    pub(super) advice: String,
     /// Where people answer, when they are asked.
     pub(super) approval: Option<String>,
 }
 
-/// What is waited for.
-pub(super) fn of(queued: &Queued, path: &str) -> Vec<Wait> {
-    queued.reasons.iter().map(|it| Wait::of(it, path)).collect()
+/// What is waited for; what nobody can give says so.
+pub(super) fn of(queued: &Queued, path: &str, stuck: &[Stuck]) -> Vec<Wait> {
+    let wait = |reason| {
+        let wait = Wait::of(reason, path);
+        match stuck.iter().find(|it| wait.stage.as_ref() == Some(&it.stage)) {
+            Some(Stuck { why, help, .. }) => {
+                Wait { text: format!("{}, but {why}", wait.text), advice: help.clone(), ..wait }
+            }
+            None => wait,
+        }
+    };
+    queued.reasons.iter().map(wait).collect()
 }
 
 impl Wait {
     fn of(reason: &Reason, path: &str) -> Self {
-        let text = |text: &str, advice| Self {
+        let text = |text: &str, advice: &str| Self {
             stage: None,
             text: text.to_owned(),
             until: None,
-            advice,
+            advice: advice.to_owned(),
             approval: None,
         };
         match reason {
@@ -79,6 +89,6 @@ impl Wait {
                 ("room on a worker".to_owned(), None, "")
             }
         };
-        Self { stage: None, text, until, advice, approval: None }
+        Self { stage: None, text, until, advice: advice.to_owned(), approval: None }
     }
 }

@@ -33,7 +33,7 @@ await journey(async (open) => {
   await ben.locator(`main a[href^='${path}']`).first().click();
   await ben.fill("textarea[name=comment]", "The numbers are better");
   await ben.getByRole("button", { name: "Approve" }).click();
-  await ben.waitForURL((url) => url.search.includes("done=approved"));
+  await ben.locator("#notice").getByText("Your approval is recorded.").waitFor();
 
   // The author's page of the run has gone on by itself.
   await go(ada, `/runs/${facts.run}`);

@@ -30,11 +30,14 @@ await journey(async (open) => {
   // Again, what failed and no more.
   await go(page, run);
   await page.getByRole("button", { name: /failed/i }).first().click();
-  await page.waitForURL((url) => url.search.includes("done="));
+  await page.locator("#notice").getByText("You asked for the stages to run again.").waitFor();
   await markPage(page);
   await page.locator("main").getByText("passed").first().waitFor();
   await page.waitForFunction(() => !/running|queued/.test(document.querySelector("main").innerText));
   await expectSamePage(page, "run");
+  // What was asked for has been done: neither the page nor its address goes on telling of it.
+  await page.locator("#notice").waitFor({ state: "hidden" });
+  expect(new URL(page.url()).search === "", `the address is ${page.url()}`);
   const shown = await page.evaluate(async (path) => (await fetch(`/api/v1${path}`)).json(), new URL(page.url()).pathname);
   expect(shown.status === "passed", `the run is ${shown.status}`);
 });

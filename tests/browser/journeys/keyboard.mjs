@@ -29,7 +29,7 @@ await journey(async (open) => {
   await page.keyboard.type("By keyboard alone");
   await tabTo(page, /^button Approve/);
   await page.keyboard.press("Enter");
-  await page.waitForURL((url) => url.search.includes("done=approved"));
+  await page.locator("#notice").getByText("Your approval is recorded.").waitFor();
   expect((await page.locator("main").innerText()).includes("By keyboard alone"), "the comment is not shown");
 
   // A menu opens and closes.

@@ -14,7 +14,7 @@ await journey(async (open, browser) => {
   await go(page, `${stage("approve")}/approval`);
   await page.fill("textarea[name=comment]", facts.comment);
   await page.getByRole("button", { name: "Approve" }).click();
-  await page.waitForURL((url) => url.search.includes("done=approved"));
+  await page.locator("#notice").getByText("Your approval is recorded.").waitFor();
 
   const keys = await page.evaluate(async (run) => {
     const answer = await fetch(`/api/v1/runs/${run}`);

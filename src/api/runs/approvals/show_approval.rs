@@ -42,6 +42,9 @@ pub(super) struct ApprovalBody {
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     you_may_not: Option<String>,
+    /// Why nobody can give it as things stand, and what to do; absent when enough people may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stuck: Option<StuckBody>,
     /// The run that all is compared with: the last green one of the trunk. Absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     base: Option<BaseBody>,
@@ -75,6 +78,15 @@ struct AuthorBody {
     /// What they did: `author` and `committer` of a commit, `pusher`, `requester` (has opened the request),
     /// `starter` (has started the run by hand).
     parts: Vec<&'static str>,
+}
+
+/// Why an approval cannot be given.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+struct StuckBody {
+    /// The end of a sentence.
+    why: String,
+    /// A sentence.
+    help: String,
 }
 
 /// What a stage has spent on models.
@@ -176,7 +188,8 @@ pub(super) async fn show_approval(
 ) -> Result<Json<ApprovalBody>, Problem> {
     let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
     let spend = seen.spend.into_iter().map(SpendBody::from).collect();
-    Ok(Json(ApprovalBody { spend, ..ApprovalBody::new(seen.shown, seen.refusal) }))
+    let stuck = seen.stuck.map(|it| StuckBody { why: it.why, help: it.help });
+    Ok(Json(ApprovalBody { spend, stuck, ..ApprovalBody::new(seen.shown, seen.refusal) }))
 }
 
 impl ApprovalBody {
@@ -196,6 +209,7 @@ impl ApprovalBody {
             answers: shown.answers.into_iter().map(AnswerBody::from).collect(),
             you_may: refusal.is_none(),
             you_may_not: refusal,
+            stuck: None,
             base: shown.base.map(BaseBody::from),
             changes: shown.parts.map(parts),
             changes_problem: shown.problem,

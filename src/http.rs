@@ -23,7 +23,7 @@ pub use extract::{Json, Path, Query};
 pub use headers::secure;
 pub use idempotency::{IDEMPOTENCY_KEY, once, once_of_form};
 pub use problem::{Problem, ProblemBody, ProblemKind};
-pub use query::parameters::{Parameters, refuse_unknown_parameters};
+pub use query::parameters::{Parameters, refuse_unknown_parameters, refuse_unread_parameters};
 pub use query::{CursorForm, Page, PageQuery};
 pub use streams::{
     Beat, Looks, Made, Part, Place, StreamLimits, Streams, event, event_stream, guard_streams,

@@ -16,13 +16,12 @@ mod manage;
 use axum::Router;
 use axum::middleware;
 
-use crate::http::{App, Operation};
+use crate::http::{App, Operation, refuse_unread_parameters};
 use shell::{above, assets, fault, form, live, words};
 
 /// All pages and what belongs to them.
 pub fn routes() -> Router<App> {
-    Router::new()
-        .merge(assets::routes())
+    let pages = Router::new()
         .merge(entry::routes())
         .merge(home::routes())
         .merge(approvals::routes())
@@ -33,6 +32,8 @@ pub fn routes() -> Router<App> {
         .merge(stages::routes())
         .merge(traces::routes())
         .merge(manage::routes())
+        .layer(middleware::from_fn_with_state(shell::EVERYWHERE, refuse_unread_parameters));
+    pages.merge(assets::routes())
 }
 
 /// What people do on pages, in the words of the audit log.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::query::parameters::note;
 use crate::http::{Problem, ProblemKind};
 
 /// A body as JSON, read or written.
@@ -62,6 +63,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         check_uri(&parts.uri)?;
+        note::<T>(&parts.extensions);
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|it| Self(it.0))
             .map_err(|rejection: QueryRejection| refused_query(&rejection.body_text()))

@@ -1,11 +1,15 @@
 //! Pages, as a browser without JavaScript asks for them.
 
+#[path = "pages/asked.rs"]
+mod asked;
 #[path = "pages/entry.rs"]
 mod entry;
 #[path = "pages/forms.rs"]
 mod forms;
 #[path = "pages/home.rs"]
 mod home;
+#[path = "pages/last.rs"]
+mod last;
 #[path = "pages/reports.rs"]
 mod reports;
 #[path = "pages/runs.rs"]

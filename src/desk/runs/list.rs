@@ -105,7 +105,9 @@ async fn teams(
 
 fn event(word: Option<String>) -> Result<Option<String>, Problem> {
     match word {
-        Some(word) if !EVENTS.contains(&word.as_str()) => Err(unknown("event", &word, EVENTS)),
+        Some(word) if !EVENTS.contains(&word.as_str()) => {
+            Err(Problem::unknown_word("event", &word, EVENTS))
+        }
         word => Ok(word),
     }
 }
@@ -114,12 +116,8 @@ fn statuses(words: &str) -> Result<Vec<RunStatus>, Problem> {
     let known = || RunStatus::ALL.map(RunStatus::as_str);
     let words = words.split(',').map(str::trim).filter(|it| !it.is_empty());
     words
-        .map(|word| RunStatus::parse(word).ok_or_else(|| unknown("status", word, &known())))
+        .map(|word| {
+            RunStatus::parse(word).ok_or_else(|| Problem::unknown_word("status", word, &known()))
+        })
         .collect()
-}
-
-fn unknown(parameter: &str, word: &str, known: &[&str]) -> Problem {
-    let known: Vec<_> = known.iter().map(|it| format!("`{it}`")).collect();
-    Problem::bad_request(format!("`{parameter}`: `{word}` is not known"))
-        .with_help(format!("Known are {}.", known.join(", ")))
 }

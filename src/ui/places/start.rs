@@ -86,6 +86,10 @@ pub(super) async fn show(
     let slug = format!("{team}/{name}");
     let (project, startable) = runs::startable(&app, &visit.visitor, &slug).await?;
     let chosen = startable.iter().find(|it| it.pipeline == query.pipeline);
+    if chosen.is_none() && !query.pipeline.is_empty() && !startable.is_empty() {
+        let known: Vec<_> = startable.iter().map(|it| it.pipeline.as_str()).collect();
+        return Err(Problem::unknown_word("pipeline", &query.pipeline, &known));
+    }
     let chosen = chosen.or(startable.first());
     page(&StartPage {
         shell: visit.shell(Section::Home, format!("Start a run of {slug}")),

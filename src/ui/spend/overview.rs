@@ -104,7 +104,7 @@ pub(super) async fn show(
     visit: Visit,
     Query(query): Query<SpendQuery>,
 ) -> Result<Response, Problem> {
-    let query = query.cleaned();
+    let query = query.checked()?;
     let parts = parts(&app, &visit.visitor, &query).await?;
     let teams = teams::list(&app, &visit.visitor, Role::Viewer).await?;
     let periods = Period::ALL.map(|it| {
@@ -132,7 +132,7 @@ pub(super) async fn watch(
     visitor: Visitor,
     Query(query): Query<SpendQuery>,
 ) -> Result<Response, Problem> {
-    let (of_parts, who, query) = (app.clone(), visitor.clone(), query.cleaned());
+    let (of_parts, who, query) = (app.clone(), visitor.clone(), query.checked()?);
     let name = format!("spend {query:?}");
     let render: Render = Box::new(move || {
         let (app, visitor, query) = (of_parts.clone(), who.clone(), query.clone());

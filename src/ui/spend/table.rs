@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::desk::server::spend::Wanted;
 use crate::desk::server::spend::period::Period;
 use crate::desk::server::spend::trend::{Asked, Trend};
+use crate::http::Problem;
 use crate::model::UsdNanos;
 use crate::store::runs::RunRow;
 use crate::store::spend::sums::{SpendBy, SpendRow};
@@ -42,7 +43,20 @@ pub(super) struct SpendQuery {
 }
 
 impl SpendQuery {
-    /// The same with what it may be: what is not known is as if it were not there.
+    /// The same, trimmed, with what is left out; refuses words that are not known.
+    pub(super) fn checked(self) -> Result<Self, Problem> {
+        if !self.period.is_empty() && Period::parse(&self.period).is_none() {
+            let known = Period::ALL.map(Period::as_str);
+            return Err(Problem::unknown_word("period", &self.period, &known));
+        }
+        if !self.by.is_empty() && !GROUPS.iter().any(|it| it.0.as_str() == self.by) {
+            let known = GROUPS.map(|it| it.0.as_str());
+            return Err(Problem::unknown_word("by", &self.by, &known));
+        }
+        Ok(self.cleaned())
+    }
+
+    /// The same, trimmed, with what is left out.
     pub(super) fn cleaned(self) -> Self {
         let clean = |it: String| it.trim().to_owned();
         Self {
@@ -200,9 +214,11 @@ mod tests {
     fn the_address_has_what_is_set_and_nothing_unknown() {
         assert_eq!(query(" ").address("/spend"), "/spend?period=month&by=team");
         assert_eq!(query("a&b").address("/spend"), "/spend?period=month&by=project&team=a%26b");
-        let odd =
-            SpendQuery { period: "ever".to_owned(), by: "day".to_owned(), ..SpendQuery::default() };
-        assert_eq!(odd.cleaned(), query(""));
+        let period = SpendQuery { period: "ever".to_owned(), ..SpendQuery::default() };
+        let by = SpendQuery { by: "day".to_owned(), ..SpendQuery::default() };
+        for odd in [period, by] {
+            assert!(odd.checked().unwrap_err().title().ends_with("is not known"));
+        }
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub(super) struct WindowQuery {
     from: u64,
     #[serde(default)]
     count: usize,
+    /// The version of the server: browsers keep answers, and each version makes its own.
+    #[serde(default, rename = "v")]
+    _version: String,
 }
 
 pub(super) async fn window(

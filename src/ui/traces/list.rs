@@ -162,7 +162,7 @@ struct Asked {
 impl Asked {
     async fn render(&self, app: &App, visitor: &Visitor) -> Result<String, Problem> {
         let is_first = self.page.cursor.as_deref().unwrap_or_default().is_empty();
-        let span = SPANS.iter().find(|it| it.0 == self.within);
+        let span = self.span()?;
         let since = span.map(|it| app.now().0.saturating_sub_unsigned(it.1 * 1000).to_string());
         let query = TraceQuery { since: self.query.since.clone().or(since), ..self.query.clone() };
         let found = traces::list(app, visitor, (query, self.page.clone())).await?;
@@ -179,6 +179,15 @@ impl Asked {
             first: at(None),
             next: next.map(|it| at(Some(it))),
         })
+    }
+
+    /// How far back it looks, where that is said.
+    fn span(&self) -> Result<Option<&(&str, u64)>, Problem> {
+        let span = SPANS.iter().find(|it| it.0 == self.within);
+        if span.is_none() && !self.within.is_empty() {
+            return Err(Problem::unknown_word("within", &self.within, &SPANS.map(|it| it.0)));
+        }
+        Ok(span)
     }
 
     fn address(&self, path: &str) -> String {

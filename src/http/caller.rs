@@ -41,11 +41,23 @@ impl Visitor {
         self.0.is_whole().then_some(()).ok_or_else(refused)
     }
 
+    /// That the caller's role is not enough, and what they can do about it as they come here.
+    #[must_use]
+    pub fn forbidden(&self, needed: Role) -> Problem {
+        let problem = Problem::forbidden(needed);
+        match self.0.proof {
+            Proof::Session(_) => problem,
+            Proof::Token(..) => problem.with_help(
+                "Ask an admin of the team to give it to you, or use a token with that scope.",
+            ),
+        }
+    }
+
     /// Refuses what the caller may not do in a team; what they may not know of is "not there".
     pub fn require(&self, team: &TeamId, needed: Role, what: &str) -> Result<(), Problem> {
         match self.0.judge(team, needed) {
             Verdict::Allowed => Ok(()),
-            Verdict::Forbidden => Err(Problem::forbidden(needed)),
+            Verdict::Forbidden => Err(self.forbidden(needed)),
             Verdict::Hidden => Err(Problem::not_found(what)),
         }
     }

@@ -74,7 +74,7 @@ impl ManualError {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Archived(_) => {
-                Some("An admin of the team can take it out of the archive.".into())
+                Some("An admin of the team can restore it, in the settings of the project.".into())
             }
             Self::NoRevision(_, branches) if branches.is_empty() => {
                 Some("The repository has no branch at all: push one first.".into())

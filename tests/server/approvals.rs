@@ -1,6 +1,6 @@
 //! An approval is shown with what it would let through.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use trunkline::engine::Command;
@@ -248,6 +248,88 @@ async fn a_terminal_shows_what_an_approval_of_a_server_would_let_through() {
     ] {
         assert!(shown.contains(wanted), "`{wanted}` is missing in\n{shown}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_that_nobody_can_give_says_why_and_what_to_do() {
+    let (scene, _, second) = two_runs().await;
+    let path = format!("/runs/{second}/stages/approve/approval");
+    let pages = [format!("/runs/{second}"), path, "/approvals".to_owned()];
+    let ada = Browser::of(&scene.server, "ada").await;
+    for path in &pages {
+        let page = ada.get(path).await;
+        check_page(&page);
+        for told in ["there is no person <code>zoe</code>", "<code>approval.by</code>"] {
+            assert!(page.text.contains(told), "{path}: `{told}` is not in {}", page.text);
+        }
+    }
+    let stuck = shown(&scene, &scene.token, &second).await["stuck"].clone();
+    assert_eq!(
+        stuck["why"],
+        "nobody may approve it: the team `shop` has no members; there is no person `zoe`"
+    );
+    assert!(stuck["help"].as_str().unwrap().contains("under Members of the team"), "{stuck}");
+
+    // Two are asked, and two may now.
+    let tokens = people(&scene).await;
+    for path in &pages {
+        assert!(!ada.get(path).await.text.contains("there is no person"), "{path}");
+    }
+    assert_eq!(shown(&scene, &scene.token, &second).await["stuck"], Value::Null);
+    // One has left before she has answered.
+    let store = &scene.server.app.store;
+    let kim = store.find_person("kim").await.unwrap().unwrap();
+    let gone = Some(trunkline::model::Timestamp(1));
+    let kim = trunkline::store::access::people::PersonRow { disabled_at: gone, ..kim };
+    store.save_person(&kim).await.unwrap();
+    let stuck = shown(&scene, &tokens[1], &second).await["stuck"].clone();
+    let why = stuck["why"].as_str().unwrap();
+    assert!(why.starts_with("2 are missing and only `boss` may approve it: "), "{why}");
+    assert!(why.contains("`kim` is shut out"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_archived_project_offers_works_or_says_that_it_is_archived() {
+    let (scene, first, second) = two_runs().await;
+    let tokens = people(&scene).await;
+    let (server, token) = (&scene.server, scene.token.as_str());
+    let answer = server.call(token, Method::DELETE, ("/api/v1/projects/shop/web", None)).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    let ada = Browser::of(server, "ada").await;
+    let told = "shop/web is archived";
+    let read = async |path: &str| {
+        let page = ada.get(path).await;
+        check_page(&page);
+        page.text
+    };
+    // What ended is not run again, from nowhere.
+    let page = read(&format!("/runs/{first}")).await;
+    assert!(page.contains(told) && page.contains("/projects/shop/web/settings\""), "{page}");
+    assert!(!page.contains("Run everything again") && !page.contains("/rerun?stage="), "{page}");
+    let page = read(&format!("/runs/{first}/stages/eval")).await;
+    assert!(!page.contains("Run this stage again"), "{page}");
+    let page = read(&format!("/runs/{first}/rerun")).await;
+    assert!(page.contains("is archived") && !page.contains("<button class=\"first\""), "{page}");
+    let sent = ada.post(&format!("/runs/{first}/rerun"), &[("scope", "all")]).await;
+    assert!(sent.status == 422 && sent.text.contains("restore it"), "{sent:?}");
+    let sent = server.post(token, &format!("/api/v1/runs/{first}/rerun"), json!({})).await;
+    assert_eq!(sent.status, StatusCode::UNPROCESSABLE_ENTITY, "{sent:?}");
+    assert_eq!(sent.json()["title"], "project `shop/web` is archived");
+    let page = read("/projects/shop/web/start").await;
+    assert!(page.contains(told) && !page.contains("name=\"pipeline\""), "{page}");
+
+    // What has begun goes on, and is answered about.
+    let page = read(&format!("/runs/{second}")).await;
+    assert!(page.contains("this run goes on to its end, with its approvals"), "{page}");
+    for (login, token) in [("boss", &tokens[1]), ("kim", &tokens[2])] {
+        let list = Browser::of(server, login).await.get("/approvals").await.text;
+        assert!(list.contains(&format!("/runs/{second}/stages/approve")), "{list}");
+        let order = format!("/api/v1/runs/{second}/stages/approve/approve");
+        assert_eq!(server.post(token, &order, json!({})).await.status, StatusCode::OK);
+    }
+    drive(&scene, &second).await;
+    let run = server.get(token, &format!("/api/v1/runs/{second}")).await.json();
+    assert_eq!(run["status"], "passed", "{run}");
 }
 
 /// Gives a person this address.

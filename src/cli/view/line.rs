@@ -201,7 +201,7 @@ fn finished(
     let time = span.map(|it| format!(" in {}", format::duration(it))).unwrap_or_default();
     match outcome.class {
         None => paint.green(&format!("passed{time}")),
-        Some(FailureClass::Cancelled) => paint.yellow(&format!("stopped{time}")),
+        Some(FailureClass::Cancelled) => paint.yellow(&format!("cancelled{time}")),
         Some(class) => {
             let first = outcome.message.lines().next().unwrap_or_default();
             paint.red(&with_comment(format!("failed{time} ({class})"), first))

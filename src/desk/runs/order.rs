@@ -59,7 +59,7 @@ pub struct RerunOrder {
     pub no_reuse: bool,
 }
 
-/// Runs stages of a finished run again.
+/// Runs stages of a finished run again; of an archived project nothing begins anew.
 pub async fn rerun(
     app: &App,
     visitor: &Visitor,
@@ -67,6 +67,10 @@ pub async fn rerun(
     order: &RerunOrder,
 ) -> Result<LoadedRun, Problem> {
     let mut loaded = load(app, visitor, run, Role::Developer).await?;
+    let project = app.store.find_project(&loaded.row.project).await?;
+    if let Some(project) = project.filter(|it| it.archived_at.is_some()) {
+        return Err(problem(ManualError::Archived(project.slug())));
+    }
     let command = order.command(&loaded, &visitor.0.login)?;
     app.runs.execute(&mut loaded, &command, app.now()).await?;
     Ok(loaded)

@@ -30,7 +30,7 @@ pub struct SeenRun {
     pub events: Vec<StoredEvent>,
     /// Its project; `None` for runs from a terminal.
     pub project: Option<ProjectRow>,
-    /// Whether the one who looks may stop it and run it again.
+    /// Whether the one who looks may stop it, and run it again where its project is not archived.
     pub may_run: bool,
 }
 
@@ -186,6 +186,18 @@ impl SeenRun {
             ApprovalsError::Runs(error) => error.into(),
             ApprovalsError::Store(error) => error.into(),
         })
+    }
+
+    /// Its project as `team/name`, where that is archived: what has begun goes on, and nothing begins anew.
+    #[must_use]
+    pub fn archived(&self) -> Option<String> {
+        self.project.as_ref().filter(|it| it.archived_at.is_some()).map(ProjectRow::slug)
+    }
+
+    /// Whether the one who looks may run it again.
+    #[must_use]
+    pub fn may_rerun(&self) -> bool {
+        self.may_run && self.view.status.is_finished() && self.archived().is_none()
     }
 
     /// Whether it is being stopped.

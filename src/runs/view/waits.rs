@@ -61,7 +61,7 @@ impl WaitView {
                 };
                 Self { until: Some(until), missing: Some(missing), ..of("people", people) }
             }
-            WaitsFor::Attempt => of("attempt", "the end of its attempt".to_owned()),
+            WaitsFor::Attempt => of("attempt", "what runs in it to end".to_owned()),
         })
     }
 }

@@ -63,13 +63,16 @@ pub(super) async fn show(
         Ok(stages) => (told::rerun(&seen.view, &stages), None),
         Err(refused) => (String::new(), Some(refused.to_string())),
     };
+    let archived = seen.archived().map(|it| {
+        format!("project `{it}` is archived; an admin of the team can restore it in its settings")
+    });
     page(&RerunPage {
         shell: visit.shell(Section::Runs, format!("Run #{} again", row.number)),
         path: path_of(&row.id),
         stage: query.stage,
         above: AboveRun::of(&row),
         told,
-        refusal,
+        refusal: archived.or(refusal),
     })
 }
 

@@ -35,7 +35,7 @@ pub(super) struct StageRow {
 
 /// All stages, in the order of the plan. Those on the critical path have their keys in `critical`.
 pub(super) fn rows(seen: &SeenRun, path: &str, critical: &[String]) -> Vec<StageRow> {
-    let may_rerun = seen.may_run && seen.view.status.is_finished();
+    let may_rerun = seen.may_rerun();
     let row = |stage: &StageView| {
         let href = path_of_stage(path, &stage.key);
         let is_waiting = stage.status == StageStatus::Waiting;

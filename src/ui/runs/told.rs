@@ -80,8 +80,8 @@ pub(super) fn inputs(context: &Context) -> Vec<(String, String)> {
 /// What somebody did, as a sentence without its end and without who.
 pub(super) fn deed(deed: &Deed, view: &RunView) -> String {
     match &deed.kind {
-        DeedKind::Cancelled => "asked it to stop".to_owned(),
-        DeedKind::CancelledAtOnce => "asked it to stop at once".to_owned(),
+        DeedKind::Cancelled => "cancelled it".to_owned(),
+        DeedKind::CancelledAtOnce => "cancelled it at once".to_owned(),
         DeedKind::Approved(stage) => format!("approved {stage}"),
         DeedKind::Rejected(stage) => format!("rejected {stage}"),
         DeedKind::Reran { scope, stages } => {

@@ -112,7 +112,7 @@ pub(in crate::ui) fn name_of(class: FailureClass) -> &'static str {
         FailureClass::LostWorker => "its worker is gone",
         FailureClass::Timeout => "it took too long",
         FailureClass::OutOfMemory => "it used too much memory",
-        FailureClass::Cancelled => "it was stopped",
+        FailureClass::Cancelled => "it was cancelled",
         FailureClass::Gate => "a gate was missed",
         FailureClass::Budget => "a budget ran out",
         FailureClass::Approval => "it was not approved",

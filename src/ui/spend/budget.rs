@@ -100,7 +100,7 @@ async fn new_page(app: &App, visit: &Visit, form: BudgetForm) -> Result<BudgetPa
         holders.insert(0, String::new());
     }
     if holders.is_empty() {
-        return Err(Problem::forbidden(Role::Admin));
+        return Err(visit.visitor.forbidden(Role::Admin));
     }
     let mut form = BudgetForm { holders, ..form };
     if !form.holders.contains(&form.typed.team)

@@ -10,8 +10,8 @@ use super::log::started_at;
 use crate::desk::logs::{self, Outline, SearchQuery, SearchResult, StageLog};
 use crate::desk::runs;
 use crate::http::{App, Path, Problem, Query, Visitor};
-use crate::model::{FailureClass, Role};
-use crate::runs::view::{AttemptView, GateView, OutcomeView, StageView, StepView};
+use crate::model::{FailureClass, Role, StageStatus};
+use crate::runs::view::{AttemptView, GateView, OutcomeView, StageView, StepView, WaitView};
 use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render};
 use crate::ui::runs::{advice, name_of};
@@ -210,7 +210,9 @@ impl Head {
     ) -> Result<Self, Problem> {
         let row = &log.loaded.row;
         let developer = runs::find(app, visitor, &row.id.0, Role::Developer).await;
-        let may_rerun = developer.is_ok() && row.status.is_finished();
+        let project = app.store.find_project(&row.project).await?;
+        let is_archived = project.is_some_and(|it| it.archived_at.is_some());
+        let may_rerun = developer.is_ok() && row.status.is_finished() && !is_archived;
         let number = log.attempt(wanted)?;
         let stage = log.view(app.now())?;
         let attempt = lines::attempt_of(&stage, number).cloned();
@@ -228,6 +230,11 @@ impl Head {
     fn outcome(&self) -> Option<&OutcomeView> {
         let own = self.attempt.as_ref().and_then(|it| it.outcome.as_ref());
         own.or_else(|| self.stage.reused_outcome.as_ref().filter(|_| self.number == 0))
+    }
+
+    /// What it waits for, where it does not just run.
+    fn waits(&self) -> Option<&WaitView> {
+        self.stage.waits_for.as_ref().filter(|_| self.stage.status != StageStatus::Running)
     }
 
     fn attempts(&self) -> &[AttemptView] {

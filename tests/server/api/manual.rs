@@ -32,7 +32,7 @@ stages:
 
 pub(crate) const PATH: &str = "/api/v1/projects/shop/web/runs";
 
-async fn start(scene: &Scene, body: Value) -> Answer {
+pub(crate) async fn start(scene: &Scene, body: Value) -> Answer {
     scene.server.post(&scene.token, PATH, body).await
 }
 

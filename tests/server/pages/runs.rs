@@ -134,7 +134,11 @@ async fn every_page_is_for_members_and_hidden_from_others() {
     // Starting and trying again takes a developer.
     let viewer = Browser::of(&scene.server, "viewer").await;
     for path in [format!("/runs/{id}/rerun"), "/projects/shop/web/start".to_owned()] {
-        assert_eq!(viewer.get(&path).await.status, 403, "{path}");
+        let refused = viewer.get(&path).await;
+        assert_eq!(refused.status, 403, "{path}");
+        assert!(refused.text.contains("the role <code>developer</code>"), "{refused:?}");
+        let told = "Ask an admin of the team to give it to you.";
+        assert!(refused.text.contains(told) && !refused.text.contains("token"), "{refused:?}");
         assert_eq!(viewer.post(&path, &[("scope", "all"), ("pipeline", "ci")]).await.status, 403);
         assert_eq!(outsider.get(&path).await.status, 404, "{path}");
     }
@@ -152,6 +156,7 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
         "{page}"
     );
     assert!(page.contains("runs 4 stages again: build, unit (one), unit (two) and deploy."));
+    assert!(!read(&browser, &format!("{path}?done=rerun")).await.contains("id=\"notice\""), "over");
     let asked = read(&browser, &format!("{path}/rerun?stage=build")).await;
     assert!(asked.contains("This runs 4 stages again"), "{asked}");
 
@@ -163,9 +168,10 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
         (303, format!("{path}?done=rerun").as_str())
     );
     let page = read(&browser, &format!("{path}?done=rerun")).await;
-    assert!(page.contains("The stages run again."), "{page}");
+    assert!(page.contains("You asked for the stages to run again."), "{page}");
+    assert!(page.contains(&format!("name=\"return_to\" value=\"{path}\"")), "{page}");
     assert!(page.contains("<b>developer</b> ran what had failed again (2 stages)"), "{page}");
-    assert!(page.contains("Stop this run"), "{page}");
+    assert!(page.contains("Cancel this run") && !page.contains("Stop"), "{page}");
     let again = browser.post(&format!("{path}/rerun"), &[("scope", "all")]).await;
     assert_eq!(again.status, 422, "it has not ended");
 
@@ -173,7 +179,7 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
     let sent = browser.post(&format!("{path}/cancel"), &reason).await;
     assert_eq!(sent.status, 303, "{sent:?}");
     let page = read(&browser, &path).await;
-    assert!(page.contains("<b>developer</b> asked it to stop"), "{page}");
+    assert!(page.contains("<b>developer</b> cancelled it"), "{page}");
     assert!(page.contains("wrong &#60;branch&#62;"), "{page}");
     // Each round has a timeline of its own.
     let timeline = read(&browser, &format!("{path}/timeline")).await;

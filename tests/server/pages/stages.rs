@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 use trunkline::model::{AttemptName, RunId, StageIndex, Timestamp};
 
 use super::{Browser, check_page};
@@ -151,6 +152,35 @@ async fn a_text_is_looked_for_with_and_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stage_that_runs_waits_for_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = folder.path().join("go");
+    let pipeline = format!(
+        "version: 1\nname: ci\non: {{ manual: {{}} }}\nstages:\n  slow:\n    image: none\n    run: until test -e \
+         {}; do sleep 0.05; done\n",
+        go.display()
+    );
+    let scene = Scene::start("git", &[("pipelines/ci.yml", &pipeline)]).await;
+    let started = crate::manual::start(&scene, json!({ "pipeline": "ci" })).await.json();
+    let id = RunId(started["id"].as_str().unwrap().to_owned());
+    let ada = Browser::of(&scene.server, "ada").await;
+    let look = async {
+        loop {
+            let page = ada.get(&format!("/runs/{id}/stages/slow")).await.text;
+            if page.contains("Began ") {
+                std::fs::write(&go, "").unwrap();
+                return page;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let (worker, shutdown) = (crate::driven::worker(&scene), CancellationToken::new());
+    let (page, driven) = tokio::join!(look, worker.drive(&id, &shutdown));
+    driven.unwrap();
+    assert!(page.contains(">running<") && !page.contains("It waits for"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_is_no_longer_kept_says_so() {
     let (scene, id) = failed().await;
     let name = AttemptName { run: RunId(id.clone()), stage: StageIndex(0), attempt: 2 };
@@ -159,7 +189,7 @@ async fn a_log_that_is_no_longer_kept_says_so() {
     let page = ada.get(&format!("/runs/{id}/stages/unit")).await;
     check_page(&page);
     assert!(page.text.contains("This log is no longer kept"), "{}", page.text);
-    let window = ada.get(&format!("/runs/{id}/stages/unit/log?attempt=2&from=1&count=9")).await;
+    let window = ada.get(&format!("/runs/{id}/stages/unit/log?attempt=2&from=1&count=9&v=0.1.0")).await;
     assert_eq!((window.status, window.text.as_str()), (StatusCode::OK, ""));
     assert_eq!(window.header("cache-control"), "no-store");
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::installation::Rows;
+use crate::installation::{Installation, PASSWORD, Rows};
 use crate::node::{asks_nothing, travel};
 use crate::shop::Shop;
 
@@ -10,6 +10,34 @@ use crate::shop::Shop;
 fn every_page_fits_on_a_telephone() {
     let Some(shop) = Shop::open(Rows::Sqlite) else { return };
     travel("phone", &shop.facts, asks_nothing);
+}
+
+/// Every name as long as it may be, or longer than anybody writes.
+#[test]
+fn the_longest_names_fit_on_a_small_telephone() {
+    let Some(installation) = Installation::start(Rows::Sqlite) else { return };
+    let long = |letter: &str, length: usize| letter.repeat(length);
+    let (project, stage) = (long("p", 63), long("s", 63));
+    let (branch, title, person) = (long("b", 120), long("T", 180), long("u", 63));
+    let pipeline = format!(
+        "version: 1\nname: {name}\non: {{ push: {{ branches: ['**'] }} }}\n\
+         defaults: {{ image: \"busybox:stable\", network: none }}\nstages:\n  \
+         {stage}: {{ run: 'echo {word}; exit 3', allow_failure: {{ until: 2099-12-31, reason: long }} }}\n  \
+         approve: {{ approval: {{ by: [{person}] }} }}\n",
+        name = long("n", 63),
+        word = long("w", 200),
+    );
+    installation.member(&person, "approver");
+    let web = installation.project(&project, &[("pipelines/ci.yml", &pipeline)]);
+    let slug = format!("shop/{project}");
+    installation.types("never seen", &["secret", "set", &slug, &long("S", 100)]);
+    web.push(&branch, &title, &[("README.md", "Shop\n")]);
+    let shown = installation.wait_until("last", |it| it["status"] == "waiting");
+    let facts = json!({
+        "url": installation.url, "password": PASSWORD, "project": project, "run": shown["id"],
+        "stage": stage,
+    });
+    travel("long", &facts, asks_nothing);
 }
 
 #[test]

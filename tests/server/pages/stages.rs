@@ -189,7 +189,8 @@ async fn a_log_that_is_no_longer_kept_says_so() {
     let page = ada.get(&format!("/runs/{id}/stages/unit")).await;
     check_page(&page);
     assert!(page.text.contains("This log is no longer kept"), "{}", page.text);
-    let window = ada.get(&format!("/runs/{id}/stages/unit/log?attempt=2&from=1&count=9&v=0.1.0")).await;
+    let window =
+        ada.get(&format!("/runs/{id}/stages/unit/log?attempt=2&from=1&count=9&v=0.1.0")).await;
     assert_eq!((window.status, window.text.as_str()), (StatusCode::OK, ""));
     assert_eq!(window.header("cache-control"), "no-store");
 }

@@ -53,7 +53,7 @@ pub async fn refuse_unread_parameters(
     }
     let known: Vec<_> =
         read.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
-    refusal(&given, &known).map_or(response, |it| it.into_response())
+    refusal(&given, &known).map_or(response, Problem::into_response)
 }
 
 /// Tells the layer what is read of the parameters of a request.

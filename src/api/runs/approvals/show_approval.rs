@@ -189,7 +189,7 @@ pub(super) async fn show_approval(
     let seen = approvals::show(&app, &visitor, (&run, &stage)).await?;
     let spend = seen.spend.into_iter().map(SpendBody::from).collect();
     let stuck = seen.stuck.map(|it| StuckBody { why: it.why, help: it.help });
-    Ok(Json(ApprovalBody { spend, stuck, ..ApprovalBody::new(seen.shown, seen.refusal) }))
+    Ok(Json(ApprovalBody { stuck, spend, ..ApprovalBody::new(seen.shown, seen.refusal) }))
 }
 
 impl ApprovalBody {

@@ -26,8 +26,8 @@ use stored::Books;
 
 /// How often lines are handed over.
 pub const BATCH_EVERY: Duration = Duration::from_millis(20);
-/// Lines that may wait. When there are more, no call is let through until they are gone.
-const LINES_AT_MOST: usize = 200_000;
+/// Bytes of lines that may wait. When there are more, no call is let through until they are gone.
+const LINE_BYTES_AT_MOST: usize = 64 << 20;
 /// Rows of the store that may wait; the same holds.
 const ROWS_AT_MOST: usize = 50_000;
 /// Sums that are kept apart for people.
@@ -74,7 +74,8 @@ pub type SumName = (String, String, String);
 #[derive(Debug, Default)]
 struct State {
     budgets: Budgets,
-    lines: Vec<String>,
+    /// Each with its end.
+    lines: String,
     lost_lines: u64,
     rows: Vec<CallRow>,
     sums: BTreeMap<SumName, Sum>,
@@ -178,7 +179,7 @@ impl Ledger {
         call: &Reservation,
         now: Timestamp,
     ) -> Result<Reserved, NotAtOnce> {
-        if state.lines.len() >= LINES_AT_MOST || state.rows.len() >= ROWS_AT_MOST {
+        if state.lines.len() >= LINE_BYTES_AT_MOST || state.rows.len() >= ROWS_AT_MOST {
             return Err(NotAtOnce::Not(NotReserved::Behind));
         }
         let needs = state.budgets.needs(call, now);
@@ -311,10 +312,12 @@ impl Ledger {
         self.lock().budgets.headroom(subject, now)
     }
 
-    /// The lines since the last time.
+    /// The lines since the last time, each with its end. `room` is filled from now on: one that was used before
+    /// need not grow again.
     #[must_use]
-    pub fn take_lines(&self) -> Vec<String> {
-        std::mem::take(&mut self.lock().lines)
+    pub fn take_lines(&self, mut room: String) -> String {
+        room.clear();
+        std::mem::replace(&mut self.lock().lines, room)
     }
 
     /// All sums, by name.
@@ -364,8 +367,9 @@ impl Ledger {
         let Ok(line) = serde_json::to_string(line) else { return };
         let mut state = self.lock();
         // Settlements must not be lost where new calls are already refused: there is room for those.
-        if state.lines.len() < 2 * LINES_AT_MOST {
-            state.lines.push(line);
+        if state.lines.len() < 2 * LINE_BYTES_AT_MOST {
+            state.lines.push_str(&line);
+            state.lines.push('\n');
         } else {
             state.lose();
         }
@@ -406,14 +410,14 @@ mod tests {
         ledger.reserve(call(u128::MAX, 30), Timestamp(0)).await.unwrap();
         let refused = ledger.reserve(call(3, 30), Timestamp(0)).await;
         assert!(matches!(refused, Err(NotReserved::Refused(_))));
-        let lines = ledger.take_lines().join("\n");
+        let lines = ledger.take_lines(String::new());
 
         let again = Ledger::new(budgets(), true);
-        assert_eq!(again.replay(&format!("{lines}\nhalf a li")), 2);
+        assert_eq!(again.replay(&format!("{lines}half a li")), 2);
         assert_eq!(again.open_calls(), 2);
         assert_eq!(again.sweep(Timestamp(1000)), 2);
         assert_eq!(again.accounts()[0].2.spent.money, UsdNanos(90));
-        let lines = format!("{lines}\n{}", again.take_lines().join("\n"));
+        let lines = lines + &again.take_lines(String::new());
 
         let third = Ledger::new(budgets(), false);
         assert_eq!(third.replay(&lines), 4);

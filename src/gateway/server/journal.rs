@@ -1,84 +1,133 @@
 //! Keeps the lines of the ledger in a file: appended in batches, taken up again at the next start.
 
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::fs::{File, OpenOptions};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _, SeekFrom};
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::ledger::{BATCH_EVERY, Ledger};
+
+/// The largest text that is kept for the next batch to be written into.
+const ROOM_BYTES: usize = 1 << 20;
 
 /// The file of one ledger.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
-    file: File,
     ledger: Arc<Ledger>,
+    pages: Pages,
+}
+
+/// What a thread that may wait for the disk works with.
+#[derive(Debug)]
+struct Pages {
+    file: File,
     /// What is not in the file yet.
     text: String,
 }
 
 impl Journal {
-    /// Opens the file, and has the ledger take up what is in it. A last line that is not whole is what
-    /// a killed process left of a batch: it is cut off.
-    pub async fn open(path: &Path, ledger: Arc<Ledger>) -> std::io::Result<(Self, usize)> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .await?;
-        let mut text = String::new();
-        file.read_to_string(&mut text).await?;
-        let whole = text.rfind('\n').map_or(0, |it| it + 1);
-        let entries = ledger.replay(text.get(..whole).unwrap_or_default());
-        file.set_len(whole as u64).await?;
-        file.seek(SeekFrom::End(0)).await?;
-        let (path, text) = (path.to_owned(), String::new());
-        Ok((Self { path, file, ledger, text }, entries))
+    /// Opens the file, and has the ledger take up what is in it, line by line. A last line that is not whole is
+    /// what a killed process left of a batch: it is cut off.
+    pub async fn open(path: &Path, ledger: Arc<Ledger>) -> io::Result<(Self, usize)> {
+        let (path, of_ledger) = (path.to_owned(), ledger.clone());
+        let (file, entries, path) = blocking(move || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            let mut file = options.open(&path)?;
+            let (entries, whole) = read(&file, &of_ledger)?;
+            file.set_len(whole)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok((file, entries, path))
+        })
+        .await?;
+        let pages = Pages { file, text: String::new() };
+        Ok((Self { path, ledger, pages }, entries))
     }
 
     /// Writes batches until `over`, and then what is left. While the disk refuses, lines wait, and the
     /// ledger lets no call through once too many do.
-    pub async fn keep(mut self, over: CancellationToken) -> std::io::Result<()> {
+    pub async fn keep(self, over: CancellationToken) -> io::Result<()> {
+        let Self { path, ledger, mut pages } = self;
+        let mut room = String::new();
         loop {
             let is_over = tokio::time::timeout(BATCH_EVERY, over.cancelled()).await.is_ok();
-            for line in self.ledger.take_lines() {
-                self.text.push_str(&line);
-                self.text.push('\n');
+            let lines = ledger.take_lines(room);
+            if lines.is_empty() && pages.text.is_empty() && !is_over {
+                room = lines;
+                continue;
             }
-            let written = self.write().await;
+            let written;
+            (pages, room, written) = blocking(move || Ok(pages.write(lines))).await?;
             if is_over {
                 written?;
-                return self.file.sync_data().await;
+                return blocking(move || pages.file.sync_data()).await;
             }
             if let Err(error) = written {
-                tracing::error!(file = %self.path.display(), %error, "the ledger cannot be written");
+                tracing::error!(file = %path.display(), %error, "the ledger cannot be written");
                 tokio::time::sleep(10 * BATCH_EVERY).await;
             }
         }
     }
+}
 
-    /// All that waits, or nothing: what was half written is cut off again.
-    async fn write(&mut self) -> std::io::Result<()> {
+impl Pages {
+    /// All that waits, or nothing: what was half written is cut off again. Gives back room for the next lines.
+    fn write(mut self, lines: String) -> (Self, String, io::Result<()>) {
+        let mut room = if self.text.is_empty() {
+            std::mem::replace(&mut self.text, lines)
+        } else {
+            self.text.push_str(&lines);
+            lines
+        };
+        let written = self.append();
+        if written.is_ok() {
+            self.text.clear();
+        }
+        for text in [&mut self.text, &mut room] {
+            if text.capacity() > ROOM_BYTES && text.len() < ROOM_BYTES {
+                text.shrink_to(ROOM_BYTES);
+            }
+        }
+        (self, room, written)
+    }
+
+    fn append(&mut self) -> io::Result<()> {
         if self.text.is_empty() {
             return Ok(());
         }
-        let before = self.file.metadata().await?.len();
-        let mut written = self.file.write_all(self.text.as_bytes()).await;
-        if written.is_ok() {
-            written = self.file.flush().await;
-        }
+        let before = self.file.metadata()?.len();
+        let written = self.file.write_all(self.text.as_bytes());
         if written.is_err() {
-            self.file.set_len(before).await?;
-            self.file.seek(SeekFrom::End(0)).await?;
-        } else {
-            self.text.clear();
+            self.file.set_len(before)?;
+            self.file.seek(SeekFrom::End(0))?;
         }
         written
     }
+}
+
+/// Has the ledger take up the whole lines of a file: how many entries there were, and where the last line ends.
+fn read(file: &File, ledger: &Ledger) -> io::Result<(usize, u64)> {
+    let (mut lines, mut line) = (BufReader::new(file), Vec::new());
+    let (mut entries, mut whole) = (0, 0);
+    loop {
+        line.clear();
+        let length = lines.read_until(b'\n', &mut line)?;
+        if line.last() != Some(&b'\n') {
+            return Ok((entries, whole));
+        }
+        entries += ledger.replay(&String::from_utf8_lossy(&line));
+        whole += length as u64;
+    }
+}
+
+/// On a thread that may wait for the disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
 #[cfg(test)]

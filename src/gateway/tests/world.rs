@@ -265,8 +265,8 @@ impl World {
 
     /// The calls that were written down, as JSON.
     pub(super) fn rows(&self) -> Vec<Value> {
-        let lines = self.ledger().take_lines();
-        let lines = lines.iter().map(|it| serde_json::from_str::<Value>(it).unwrap());
+        let lines = self.ledger().take_lines(String::new());
+        let lines = lines.lines().map(|it| serde_json::from_str::<Value>(it).unwrap());
         lines.filter_map(|it| it.get("call").cloned()).collect()
     }
 

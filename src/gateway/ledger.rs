@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::budget::account::{Account, Alert, Amount};
 use super::budget::grants::Need;
@@ -75,6 +76,8 @@ pub type SumName = (String, String, String);
 struct State {
     budgets: Budgets,
     lines: Vec<String>,
+    /// Lines that there were so far.
+    lines_ever: u64,
     lost_lines: u64,
     rows: Vec<CallRow>,
     sums: BTreeMap<SumName, Sum>,
@@ -97,6 +100,8 @@ impl State {
 pub struct Ledger {
     state: Mutex<State>,
     keeps_lines: bool,
+    /// Lines that are written; none where nobody writes them.
+    written: watch::Sender<Option<u64>>,
     books: Option<Books>,
 }
 
@@ -129,7 +134,7 @@ impl Ledger {
     #[must_use]
     pub fn new(budgets: Vec<Budget>, keeps_lines: bool) -> Self {
         let state = State { budgets: Budgets::new(budgets), ..State::default() };
-        Self { state: Mutex::new(state), keeps_lines, books: None }
+        Self { state: Mutex::new(state), keeps_lines, ..Self::default() }
     }
 
     /// Takes up the entries of lines that were written before. Gives how many there were.
@@ -317,6 +322,19 @@ impl Ledger {
         std::mem::take(&mut self.lock().lines)
     }
 
+    /// So many more lines are written; who has taken them says so, and with 0 that it will.
+    pub fn lines_are_written(&self, count: u64) {
+        self.written.send_modify(|it| *it = Some(it.unwrap_or(0).saturating_add(count)));
+    }
+
+    /// Waits until what there is by now is written, where somebody writes it.
+    pub async fn until_written(&self) {
+        let ever = self.lock().lines_ever;
+        let is_written = |it: &Option<u64>| it.is_none_or(|it| it >= ever);
+        // The sender lives as long as this.
+        drop(self.written.subscribe().wait_for(is_written).await);
+    }
+
     /// All sums, by name.
     #[must_use]
     pub fn sums(&self) -> Vec<(SumName, Sum)> {
@@ -366,6 +384,7 @@ impl Ledger {
         // Settlements must not be lost where new calls are already refused: there is room for those.
         if state.lines.len() < 2 * LINES_AT_MOST {
             state.lines.push(line);
+            state.lines_ever += 1;
         } else {
             state.lose();
         }

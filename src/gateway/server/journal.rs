@@ -17,6 +17,8 @@ pub struct Journal {
     ledger: Arc<Ledger>,
     /// What is not in the file yet.
     text: String,
+    /// Its lines.
+    lines: u64,
 }
 
 impl Journal {
@@ -37,7 +39,8 @@ impl Journal {
         file.set_len(whole as u64).await?;
         file.seek(SeekFrom::End(0)).await?;
         let (path, text) = (path.to_owned(), String::new());
-        Ok((Self { path, file, ledger, text }, entries))
+        ledger.lines_are_written(0);
+        Ok((Self { path, file, ledger, text, lines: 0 }, entries))
     }
 
     /// Writes batches until `over`, and then what is left. While the disk refuses, lines wait, and the
@@ -48,6 +51,7 @@ impl Journal {
             for line in self.ledger.take_lines() {
                 self.text.push_str(&line);
                 self.text.push('\n');
+                self.lines += 1;
             }
             let written = self.write().await;
             if is_over {
@@ -76,6 +80,7 @@ impl Journal {
             self.file.seek(SeekFrom::End(0)).await?;
         } else {
             self.text.clear();
+            self.ledger.lines_are_written(std::mem::take(&mut self.lines));
         }
         written
     }

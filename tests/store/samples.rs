@@ -67,7 +67,8 @@ pub(crate) async fn pass(store: &Store, run: &RunId) {
     let (status, at) = (RunStatus::Running, Timestamp(4000));
     let (stage, passed) = (StageIndex(0), StageStatus::Passed);
     let finished = Event::StageFinished { stage, status: passed, allowed: false, failure: None };
-    let append = Append { run, seq, events: &[finished], at, status, finished_at: None };
+    let append =
+        Append { run, seq, events: &[finished], at, status, finished_at: None, failed_stages: 0 };
     store.append_events(&append).await.unwrap();
     set_status(store, run, RunStatus::Passed).await;
 }

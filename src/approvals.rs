@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::{Event, Stage};
 use crate::forge::request_ref;
-use crate::model::{RunId, RunStatus, StageIndex, StageStatus, Timestamp};
+use crate::model::{RunId, StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
 use crate::projects::{ProjectError, Projects};
 use crate::runs::{LoadedRun, Runs, RunsError};
@@ -25,9 +25,6 @@ pub use change::{MetricChange, Part, PartKind};
 pub use content::ContentChange;
 pub use release::{PartChange, ReleaseChange, ReleaseDigests};
 pub use stuck::{Candidate, Circle, Stuck};
-
-/// Passed runs that are looked through for one that a request has not made.
-const BASES_MAX: u32 = 20;
 
 /// Where revisions are read from.
 #[derive(Debug, Clone)]
@@ -206,28 +203,22 @@ impl Approvals {
         }
     }
 
-    /// The newest passed run of the same pipeline before this one, on the branch that it is on or goes into.
+    /// The newest green run of the same pipeline before this one, on the branch that it is on or goes into.
     async fn base(&self, row: &RunRow) -> Result<Option<LoadedRun>, ApprovalsError> {
         let branch = self.trunk(row).await?;
         let filter = RunFilter {
             pipeline: Some(row.pipeline.clone()),
             repository: Some(row.repository.clone()),
             branch: Some(branch),
-            statuses: vec![RunStatus::Passed],
+            is_green: true,
             before: Some(row.id.clone()),
-            limit: BASES_MAX,
+            limit: 1,
             ..RunFilter::default()
         };
-        let rows = self.runs.store().list_runs(&filter).await?;
-        // A request may come from a branch of the same name in another repository.
-        for row in rows.into_iter().filter(|it| it.event != "pull_request") {
-            let loaded = self.runs.load(&row.id).await?;
-            // One whose stages were all skipped has shown nothing.
-            if loaded.run.stages().any(|(_, it)| it.status == StageStatus::Passed) {
-                return Ok(Some(loaded));
-            }
+        match self.runs.store().list_runs(&filter).await?.first() {
+            Some(base) => Ok(Some(self.runs.load(&base.id).await?)),
+            None => Ok(None),
         }
-        Ok(None)
     }
 
     async fn trunk(&self, row: &RunRow) -> Result<String, ApprovalsError> {

@@ -33,8 +33,9 @@ pub use error::ExecutorError;
 pub use fake::FakeExecutor;
 pub use host::{HostExecutor, HostSettings};
 pub use spec::{
-    BeginSpec, BuildSpec, BuiltImage, CommandSpec, DOOR_NAME, Door, Found, GivenFile, Label,
-    NetworkSpec, PrepareSpec, ProbeSpec, ProgramSpec, Pull, ServiceSpec, StepSpec, WorkspaceSpec,
+    BeginSpec, BuildSpec, BuiltImage, CommandSpec, DOOR_NAME, Door, Found, GatewaySpec, GivenFile,
+    Label, NetworkSpec, PrepareSpec, ProbeSpec, ProgramSpec, Pull, ServiceSpec, StepSpec,
+    WorkspaceSpec,
 };
 
 /// A stream of what an attempt's containers print, from their first byte on.

@@ -5,6 +5,8 @@
 mod world;
 #[path = "gateway/clients.rs"]
 mod clients;
+#[path = "gateway/batches.rs"]
+mod batches;
 #[path = "gateway/queue.rs"]
 mod queue;
 #[path = "gateway/shadow.rs"]

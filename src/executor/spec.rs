@@ -47,8 +47,20 @@ pub struct PrepareSpec {
     pub services: Vec<ServiceSpec>,
     /// Its files.
     pub workspace: WorkspaceSpec,
-    /// How it reaches the engine's gateway, unless it does not.
-    pub door: Option<Arc<dyn Door>>,
+    /// How it reaches the engine's gateway.
+    pub gateway: GatewaySpec,
+}
+
+/// How containers reach the engine's gateway, where they may.
+#[derive(Debug, Clone, Default)]
+pub enum GatewaySpec {
+    /// There is none: nothing leads out of a network that leads to it alone.
+    #[default]
+    Missing,
+    /// It is opened to them.
+    Opened(Arc<dyn Door>),
+    /// By a name that somebody has set, which is this machine's or another's; nothing is opened.
+    Named,
 }
 
 /// What opens the engine's gateway to the containers of a network.

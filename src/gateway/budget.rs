@@ -135,6 +135,16 @@ impl Budgets {
         self.open.contains_key(&id) || self.closed.contains_key(&id)
     }
 
+    /// Whether a call is reserved.
+    pub(super) fn is_open(&self, id: CallId) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// How a call was closed, not long ago.
+    pub(super) fn closed_as(&self, id: CallId) -> Option<Close> {
+        self.closed.get(&id).map(|it| it.close)
+    }
+
     /// Takes what was written down before a restart, in its order, whether it fits or not.
     pub fn replay(&mut self, entry: &Entry) {
         match entry {

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::budget::account::{Account, Alert, Amount};
 use super::budget::grants::Need;
@@ -76,6 +77,8 @@ struct State {
     budgets: Budgets,
     /// Each with its end.
     lines: String,
+    /// Bytes of lines that there were so far.
+    line_bytes_ever: u64,
     lost_lines: u64,
     rows: Vec<CallRow>,
     sums: BTreeMap<SumName, Sum>,
@@ -98,6 +101,8 @@ impl State {
 pub struct Ledger {
     state: Mutex<State>,
     keeps_lines: bool,
+    /// Bytes of lines that are written; none where nobody writes them.
+    written: watch::Sender<Option<u64>>,
     books: Option<Books>,
 }
 
@@ -130,7 +135,7 @@ impl Ledger {
     #[must_use]
     pub fn new(budgets: Vec<Budget>, keeps_lines: bool) -> Self {
         let state = State { budgets: Budgets::new(budgets), ..State::default() };
-        Self { state: Mutex::new(state), keeps_lines, books: None }
+        Self { state: Mutex::new(state), keeps_lines, ..Self::default() }
     }
 
     /// Takes up the entries of lines that were written before. Gives how many there were.
@@ -320,6 +325,19 @@ impl Ledger {
         std::mem::replace(&mut self.lock().lines, room)
     }
 
+    /// So many more bytes of lines are written; who has taken them says so, and with 0 that it will.
+    pub fn lines_are_written(&self, bytes: u64) {
+        self.written.send_modify(|it| *it = Some(it.unwrap_or(0).saturating_add(bytes)));
+    }
+
+    /// Waits until what there is by now is written, where somebody writes it.
+    pub async fn until_written(&self) {
+        let ever = self.lock().line_bytes_ever;
+        let is_written = |it: &Option<u64>| it.is_none_or(|it| it >= ever);
+        // The sender lives as long as this.
+        drop(self.written.subscribe().wait_for(is_written).await);
+    }
+
     /// All sums, by name.
     #[must_use]
     pub fn sums(&self) -> Vec<(SumName, Sum)> {
@@ -370,6 +388,7 @@ impl Ledger {
         if state.lines.len() < 2 * LINE_BYTES_AT_MOST {
             state.lines.push_str(&line);
             state.lines.push('\n');
+            state.line_bytes_ever += line.len() as u64 + 1;
         } else {
             state.lose();
         }

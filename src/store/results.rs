@@ -8,6 +8,7 @@ pub mod trends;
 
 use super::artifacts::attempt_name;
 use super::events::drop_missing_numbers;
+use super::runs::green::green;
 use super::{Store, StoreError, in_transaction, read_json, with_db, with_writer};
 use crate::engine::AttemptOutcome;
 use crate::model::{AttemptName, Digest, RunId, Timestamp};
@@ -124,22 +125,21 @@ impl Store {
         Ok(())
     }
 
-    /// Metrics by stage key of the newest passed run of this pipeline, repository and branch that has some: one
-    /// whose stages were all skipped has none. Requests do not
-    /// count: a fork may call its branch as it likes.
+    /// Metrics by stage key of the newest green run of this pipeline, repository and branch that has some.
     pub async fn find_baselines(
         &self,
         repository: &str,
         pipeline: &str,
         branch: &str,
     ) -> Result<BTreeMap<String, BTreeMap<String, f64>>, StoreError> {
-        const SQL: &str = "
-            SELECT stage_key, name, value FROM metrics WHERE run =
+        const SQL: &str = concat!(
+            "SELECT stage_key, name, value FROM metrics WHERE run =
                 (SELECT id FROM runs
-                 WHERE repository = $1 AND pipeline = $2 AND branch = $3 AND status = 'passed'
-                   AND event <> 'pull_request'
-                   AND EXISTS (SELECT 1 FROM metrics AS own WHERE own.run = runs.id)
-                 ORDER BY id DESC LIMIT 1)";
+                 WHERE repository = $1 AND pipeline = $2 AND branch = $3
+                   AND EXISTS (SELECT 1 FROM metrics AS own WHERE own.run = runs.id) AND",
+            green!("runs"),
+            "ORDER BY id DESC LIMIT 1)"
+        );
         let rows: Vec<(String, String, f64)> = with_db!(self, db => {
             sqlx::query_as(SQL).bind(repository).bind(pipeline).bind(branch).fetch_all(db).await?
         });

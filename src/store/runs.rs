@@ -2,6 +2,7 @@
 
 use sqlx::FromRow;
 
+pub(super) mod green;
 mod list;
 mod times;
 

@@ -278,7 +278,7 @@ impl<E: Executor> Attempt<E> {
             pids: resources.pids,
             services: setup.services.clone(),
             workspace: WorkspaceSpec { checkout: Some(checkout.folder), mounts: checkout.objects },
-            door: self.door(setup),
+            gateway: self.way_to_gateway(setup),
         })
     }
 

@@ -297,6 +297,46 @@ fn what_else_listens_on_this_machine_is_reached_from_no_shut_network() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+#[test]
+fn without_a_gateway_nothing_is_reached_from_a_network_that_leads_to_it() {
+    if !docker::is_here() {
+        return;
+    }
+    let own = Own::start();
+    let reach = format!(
+        "for it in $(hostname -i) {bridge}; do timeout 3 wget -q -O- http://${{it%.*}}.1:{port}/ && echo reached $it; done",
+        bridge =
+            docker(&["network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge"]),
+        port = own.port,
+    );
+    let service = "{ image: 'busybox:stable', command: [sh, -c, 'echo served >/tmp/index.html; httpd -f -p 80 -h /tmp'], ready: { http: { port: 80, path: / } } }";
+    let bench = Bench::new().stages(&format!(
+        "  full:
+    network: full
+    run: |
+      {reach}; true
+  alone:
+    network: gateway
+    run: |
+      {reach}; ! ip route | grep .
+  served:
+    network: gateway
+    services: {{ box: {service}, told: {{ image: 'busybox:stable', command: [sleep, '60'] }} }}
+    run: |
+      {reach}; wget -q -O- http://box/
+"
+    ));
+    bench.run(&[]).expect_code(0);
+    assert_eq!(bench.story(), "full: passed\nalone: passed\nserved: passed");
+    assert!(bench.log("full").contains("reached"), "nobody listens: {}", bench.log("full"));
+    for stage in ["alone", "served"] {
+        assert!(!bench.log(stage).contains("reached"), "{stage}: {}", bench.log(stage));
+    }
+    assert!(bench.log("served").contains("served"), "{}", bench.log("served"));
+    let left = docker::things_of(&bench.instance());
+    assert!(left.is_empty(), "{left:?}");
+}
+
 /// Something that listens on every address of this machine.
 struct Own {
     port: u16,

@@ -5,8 +5,8 @@ use std::path::Path;
 use futures_util::StreamExt as _;
 use tokio::io::AsyncReadExt as _;
 use trunkline::executor::{
-    BeginSpec, CommandSpec, Executor, ExecutorError, Exit, LogItem, NetworkSpec, PrepareSpec,
-    ProgramSpec, Pull, StepSpec, TarStream, WorkspaceSpec,
+    BeginSpec, CommandSpec, Executor, ExecutorError, Exit, GatewaySpec, LogItem, NetworkSpec,
+    PrepareSpec, ProgramSpec, Pull, StepSpec, TarStream, WorkspaceSpec,
 };
 use trunkline::model::AttemptName;
 
@@ -35,7 +35,7 @@ impl Attempt {
             pids: None,
             services: Vec::new(),
             workspace: WorkspaceSpec { checkout: None, mounts: Vec::new() },
-            door: None,
+            gateway: GatewaySpec::Missing,
         };
         let steps = steps.iter().map(|run| step(run)).collect();
         let begin =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trunkline::blobs::Hold;
 use trunkline::config::RetentionSettings;
 use trunkline::engine::Event;
-use trunkline::model::{AttemptName, ProjectId, RunId, RunStatus, StageIndex};
+use trunkline::model::{AttemptName, ProjectId, RunId, RunStatus, StageIndex, StageStatus};
 use trunkline::retention::{Mode, Retention, RetentionError};
 use trunkline::secrets::new_id;
 use trunkline::store::artifacts::ArtifactRow;
@@ -28,8 +28,19 @@ fn retention(server: &Server, settings: RetentionSettings) -> Retention {
     }
 }
 
-/// A run with a log and an artifact, which has ended with this status, or goes on.
+/// A run with a log and an artifact, which has ended with this status, or goes on; its stage has passed where it has.
 async fn run(server: &Server, status: Option<RunStatus>) -> RunId {
+    let passed = Event::StageFinished {
+        stage: StageIndex(0),
+        status: StageStatus::Passed,
+        allowed: false,
+        failure: None,
+    };
+    let is_passed = status == Some(RunStatus::Passed);
+    run_of(server, status, is_passed.then_some(passed)).await
+}
+
+async fn run_of(server: &Server, status: Option<RunStatus>, stage: Option<Event>) -> RunId {
     let (store, now) = (&server.app.store, server.app.now());
     let id = RunId(new_id(now));
     let text = String::new;
@@ -65,10 +76,11 @@ async fn run(server: &Server, status: Option<RunStatus>) -> RunId {
     };
     store.insert_artifacts(&[row]).await.unwrap();
     if let Some(status) = status {
+        let events: Vec<_> = stage.into_iter().chain([Event::RunFinished { status }]).collect();
         let append = Append {
             run: &id,
             seq: 0,
-            events: &[Event::RunFinished { status }],
+            events: &events,
             at: now,
             status,
             finished_at: Some(now),
@@ -99,6 +111,8 @@ async fn old_runs_go_but_not_the_newest_the_last_green_and_those_under_way() {
     let server = Server::start().await;
     let open = run(&server, None).await;
     let green = run(&server, Some(RunStatus::Passed)).await;
+    // All its stages were skipped.
+    let skipped = run_of(&server, Some(RunStatus::Passed), None).await;
     let old = run(&server, Some(RunStatus::Failed)).await;
     let older = run(&server, Some(RunStatus::Cancelled)).await;
     let new = run(&server, Some(RunStatus::Failed)).await;
@@ -111,11 +125,11 @@ async fn old_runs_go_but_not_the_newest_the_last_green_and_those_under_way() {
     let counted = retention.sweep(Mode::Count).await.unwrap();
     let blobs = server.app.blobs.list().await.unwrap().len();
     let removed = retention.sweep(Mode::Remove).await.unwrap();
-    assert_eq!((counted.runs, removed.runs), (2, 2));
-    let found = there(&server, &[&open, &green, &old, &older, &new]).await;
-    assert_eq!(found, [ALL, ALL, NOTHING, NOTHING, ALL]);
+    assert_eq!((counted.runs, removed.runs), (3, 3));
+    let found = there(&server, &[&open, &green, &skipped, &old, &older, &new]).await;
+    assert_eq!(found, [ALL, ALL, NOTHING, NOTHING, NOTHING, ALL]);
     // Their files are older than the hour that a new one is left alone.
-    assert_eq!(server.app.blobs.list().await.unwrap().len(), blobs - 2, "{removed:?}");
+    assert_eq!(server.app.blobs.list().await.unwrap().len(), blobs - 3, "{removed:?}");
     assert_eq!(retention.sweep(Mode::Remove).await.unwrap().runs, 0);
 }
 

@@ -67,6 +67,20 @@ impl Database {
         }
     }
 
+    /// How SQLite would answer a question; none of Postgres, whose plans go by what is in its tables.
+    pub(crate) async fn plan(&self, sql: &str) -> Option<String> {
+        use sqlx::{Connection, Row};
+        if !self.url.starts_with("sqlite:") {
+            return None;
+        }
+        let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let lines: Vec<String> = rows.iter().map(|it| it.get("detail")).collect();
+        Some(lines.join("\n"))
+    }
+
     /// Runs SQL of the test's own, past the store.
     pub(crate) async fn execute(&self, sql: &str) {
         execute(&self.url, sql.to_owned()).await;

@@ -4,8 +4,8 @@ use trunkline::model::{TeamId, Timestamp};
 use trunkline::store::Store;
 use trunkline::store::access::teams::TeamRow;
 use trunkline::store::spend::requests::queue::{
-    Cancelled, EndedItem, Postponed, QueueBatchRow, QueueBounds, QueueItemRow, QueueScope,
-    Submitted, Swept,
+    Cancelled, EndedItem, KnownRemote, Postponed, QueueBatchRow, QueueBounds, QueueItemRow,
+    QueueScope, Submitted, Swept,
 };
 
 use crate::databases::{Database, on_each_database};
@@ -363,7 +363,17 @@ async fn a_batch_is_looked_after_by_one_process_at_a_time(store: Store, _: &Data
     let remote = "r1".to_owned();
     let running = QueueBatchRow { state, remote, lease_until: Timestamp(0), ..second };
     assert!(store.save_queue_batch(&running).await.unwrap());
-    assert_eq!(store.list_known_remotes("openai").await.unwrap(), ["r1"]);
+    let known = async |but: &str| store.list_known_remotes(("openai", but)).await.unwrap();
+    let told = |is_guessed| [KnownRemote { remote: "r1".to_owned(), is_guessed }];
+    assert_eq!(known("b2").await, told(false));
+    assert_eq!(known("b1").await, [], "it knows its own");
+    let third = claim("p1", 1101).await.unwrap();
+    let guessed = QueueBatchRow { is_guessed: true, ..third };
+    assert!(store.save_queue_batch(&guessed).await.unwrap());
+    assert_eq!(known("b2").await, told(true));
+    let ended = QueueBatchRow { ended_at: Some(NOW), ..guessed };
+    assert!(store.save_queue_batch(&ended).await.unwrap());
+    assert_eq!(known("b2").await, told(false), "nobody else will get it");
 }
 
 async fn a_batch_that_nobody_wants_is_looked_at_at_once(store: Store, _: &Database) {

@@ -6,10 +6,12 @@ use trunkline::store::Store;
 use trunkline::store::audit::{AuditFilter, AuditRow};
 use trunkline::store::intake::deliveries::{DeliveryStatus, NewDelivery};
 use trunkline::store::retention::{RunAge, RunFamily};
-use trunkline::store::runs::Append;
+use trunkline::store::runs::{Append, RunFilter};
 
 use crate::databases::{Database, on_each_database};
-use crate::samples::{attempt, insert, insert_passed, insert_shop, new_run, run_id, set_status};
+use crate::samples::{
+    attempt, insert, insert_passed, insert_shop, new_run, pass, run_id, set_status,
+};
 
 on_each_database![
     families_are_projects_and_repositories,
@@ -65,20 +67,33 @@ async fn old_runs_of_a_family_are_found_page_by_page(store: Store, _: &Database)
 
 async fn the_last_green_runs_of_trunk_are_known(store: Store, _: &Database) {
     let project = insert_shop(&store).await;
-    for (n, pipeline, branch) in
-        [(1, "ci", "main"), (2, "ci", "main"), (3, "ci", "topic"), (4, "nightly", "main")]
-    {
+    for (n, pipeline, branch, event) in [
+        (1, "ci", "main", "push"),
+        (2, "ci", "main", "push"),
+        (3, "ci", "topic", "push"),
+        (4, "nightly", "main", "push"),
+        (5, "ci", "main", "skipped"),
+        (6, "ci", "main", "pull_request"),
+    ] {
         let mut new = new_run(n);
-        (new.project, new.pipeline, new.branch) =
-            (project.clone(), pipeline.to_owned(), branch.to_owned());
+        (new.project, new.pipeline, new.branch, new.event) =
+            (project.clone(), pipeline.to_owned(), branch.to_owned(), event.to_owned());
         store.insert_run(&new).await.unwrap();
-        set_status(&store, &run_id(n), RunStatus::Passed).await;
+        if event == "skipped" {
+            set_status(&store, &run_id(n), RunStatus::Passed).await;
+        } else {
+            pass(&store, &run_id(n)).await;
+        }
     }
     let family = family(&store, "p-web").await;
     let mut green = store.list_last_green_runs(&family).await.unwrap();
     green.sort();
     assert_eq!(green, [run_id(2), run_id(4)]);
-    for (n, is_last) in [(1, false), (2, true), (3, false), (4, true)] {
+    let filter = RunFilter { is_green: true, limit: 9, ..RunFilter::default() };
+    let listed = store.list_runs(&filter).await.unwrap();
+    let listed: Vec<_> = listed.into_iter().map(|it| it.id).collect();
+    assert_eq!(listed, [4, 3, 2, 1].map(run_id), "what approvals compare with");
+    for (n, is_last) in [(1, false), (2, true), (3, false), (4, true), (5, false), (6, false)] {
         assert_eq!(store.is_last_green(&run_id(n)).await.unwrap(), is_last, "{n}");
     }
 }

@@ -2,7 +2,7 @@
 
 use trunkline::engine::{AttemptOutcome, Event};
 use trunkline::model::{
-    AttemptName, ForgeKind, ProjectId, RunId, RunStatus, StageIndex, TeamId, Timestamp,
+    AttemptName, ForgeKind, ProjectId, RunId, RunStatus, StageIndex, StageStatus, TeamId, Timestamp,
 };
 use trunkline::store::Store;
 use trunkline::store::access::projects::ProjectRow;
@@ -57,8 +57,20 @@ pub(crate) async fn set_status(store: &Store, run: &RunId, status: RunStatus) {
 /// Inserts a run that has passed and gives its id.
 pub(crate) async fn insert_passed(store: &Store, n: u32) -> RunId {
     let run = insert(store, n).await;
-    set_status(store, &run, RunStatus::Passed).await;
+    pass(store, &run).await;
     run
+}
+
+/// A run passes, and a stage of it does.
+pub(crate) async fn pass(store: &Store, run: &RunId) {
+    let seq = store.find_run(run).await.unwrap().unwrap().events;
+    let (status, at) = (RunStatus::Running, Timestamp(4000));
+    let (stage, passed) = (StageIndex(0), StageStatus::Passed);
+    let finished = Event::StageFinished { stage, status: passed, allowed: false, failure: None };
+    let append =
+        Append { run, seq, events: &[finished], at, status, finished_at: None, failed_stages: 0 };
+    store.append_events(&append).await.unwrap();
+    set_status(store, run, RunStatus::Passed).await;
 }
 
 pub(crate) fn attempt(run: &RunId, stage: u32, attempt: u32) -> AttemptName {

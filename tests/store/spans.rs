@@ -13,6 +13,7 @@ on_each_database!(
     a_span_stays_as_it_was_written_first,
     a_trace_is_found_by_the_first_spans_of_each_owner,
     first_spans_come_page_by_page_newest_first,
+    the_span_above_another_is_found_by_its_name_and_owner,
     spans_go_with_what_was_said_in_them,
     spans_are_sent_on_in_the_order_of_their_writing,
 );
@@ -147,6 +148,14 @@ async fn first_spans_come_page_by_page_newest_first(store: Store, _: &Database) 
     }
     let expected: Vec<_> = (1..=6).rev().map(|it| format!("spn_{it:04}")).collect();
     assert_eq!(seen, expected);
+}
+
+async fn the_span_above_another_is_found_by_its_name_and_owner(_: Store, database: &Database) {
+    let above = "SELECT 1 FROM spans, spans above WHERE above.trace = spans.trace AND above.span = spans.parent
+        AND above.team = spans.team AND above.project = spans.project AND spans.id = 'x'";
+    let Some(plan) = database.plan(above).await else { return };
+    // By the project alone it would look through all of its spans, for each span of a list.
+    assert!(plan.contains("(trace=? AND span=? AND team=? AND project=?)"), "{plan}");
 }
 
 async fn spans_go_with_what_was_said_in_them(store: Store, _: &Database) {

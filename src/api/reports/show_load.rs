@@ -6,6 +6,7 @@ use crate::desk::server::spend::Wanted;
 use crate::desk::server::spend::load::{self, LoadView};
 use crate::http::{App, Json, Problem, Query, Visitor};
 use crate::model::Timestamp;
+use crate::store::spend::sums::SpendFilter;
 
 /// Which calls.
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
@@ -42,9 +43,11 @@ pub(super) async fn show_load(
         from: query.from.map(Timestamp),
         to: query.to.map(Timestamp),
         team: query.team,
-        endpoint: query.endpoint.unwrap_or_default(),
-        model: query.model.unwrap_or_default(),
-        ..Wanted::default()
+        of: SpendFilter {
+            endpoint: query.endpoint.unwrap_or_default(),
+            model: query.model.unwrap_or_default(),
+            ..SpendFilter::default()
+        },
     };
     Ok(Json(load::measure(&app, &visitor, wanted).await?))
 }

@@ -5,11 +5,12 @@ use axum::extract::State;
 use crate::desk::server::spend::{self, SpendView, Wanted};
 use crate::http::{App, Json, Problem, Query, Visitor};
 use crate::model::Timestamp;
+use crate::store::spend::sums::SpendFilter;
 
 /// Sums at most.
 const LIMIT_MAX: u32 = 1000;
 
-/// Which calls, and what sums are made for.
+/// When, and what sums are made for.
 #[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct SpendQuery {
@@ -20,6 +21,12 @@ pub(super) struct SpendQuery {
     from: Option<i64>,
     /// Before this moment.
     to: Option<i64>,
+}
+
+/// Whose calls; what is left out does not count.
+#[derive(Debug, Default, serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfQuery {
     /// Only of this team.
     team: Option<String>,
     /// Only of this project: `team/name`.
@@ -44,29 +51,42 @@ pub(super) struct SpendQuery {
 #[utoipa::path(
     get, path = "/spend", tag = "budgets",
     extensions(("x-access" = json!("signed-in"))),
-    params(SpendQuery),
+    params(SpendQuery, OfQuery),
     responses((status = 200, body = Vec<SpendView>)),
 )]
 pub(super) async fn show_spend(
     State(app): State<App>,
     visitor: Visitor,
     Query(query): Query<SpendQuery>,
+    Query(of): Query<OfQuery>,
 ) -> Result<Json<Vec<SpendView>>, Problem> {
-    let word = |it: Option<String>| it.unwrap_or_default();
+    let (team, of) = of.read(LIMIT_MAX);
     let wanted = Wanted {
         by: query.by.unwrap_or_else(|| "team".to_owned()),
         from: query.from.map(Timestamp),
         to: query.to.map(Timestamp),
-        team: query.team,
-        project: word(query.project),
-        pipeline: word(query.pipeline),
-        run: word(query.run),
-        stage: word(query.stage),
-        endpoint: word(query.endpoint),
-        model: word(query.model),
-        tag: word(query.tag),
-        limit: LIMIT_MAX,
+        team,
+        of,
     };
     let rows = spend::sums(&app, &visitor, wanted).await?;
     Ok(Json(rows.into_iter().map(SpendView::from).collect()))
+}
+
+impl OfQuery {
+    /// The team, and everything else, with so many sums at most.
+    pub(super) fn read(self, limit: u32) -> (Option<String>, SpendFilter) {
+        let word = |it: Option<String>| it.unwrap_or_default();
+        let of = SpendFilter {
+            project: word(self.project),
+            pipeline: word(self.pipeline),
+            run: word(self.run),
+            stage: word(self.stage),
+            endpoint: word(self.endpoint),
+            model: word(self.model),
+            tag: word(self.tag),
+            limit,
+            ..SpendFilter::default()
+        };
+        (self.team, of)
+    }
 }

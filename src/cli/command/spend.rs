@@ -8,6 +8,7 @@ use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::{Needed, State};
 use crate::desk::server::spend::{SpendView, Wanted};
+use crate::store::spend::sums::SpendFilter;
 
 /// Sums at most.
 const SUMS_MAX: u32 = 1000;
@@ -91,14 +92,17 @@ async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<S
         from: args.since.map(|it| it.before(session.now())),
         to: args.until.map(|it| it.before(session.now())),
         team: args.team.clone(),
-        project: word(&args.project),
-        pipeline: word(&args.pipeline),
-        run,
-        stage: word(&args.stage),
-        endpoint: word(&args.endpoint),
-        model: word(&args.model),
-        tag: word(&args.tag),
-        limit: SUMS_MAX,
+        of: SpendFilter {
+            project: word(&args.project),
+            pipeline: word(&args.pipeline),
+            run,
+            stage: word(&args.stage),
+            endpoint: word(&args.endpoint),
+            model: word(&args.model),
+            tag: word(&args.tag),
+            limit: SUMS_MAX,
+            ..SpendFilter::default()
+        },
     };
     let wrong = |why: String| Usage::new(why, "`trunkline spend --help` has examples");
     let (by, filter) = wanted.filter(session.now()).map_err(wrong)?;

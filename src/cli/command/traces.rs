@@ -34,6 +34,9 @@ pub struct TracesArgs {
     /// Only of this project
     #[arg(long, value_name = "TEAM/NAME")]
     project: Option<String>,
+    /// Only of this pipeline, of whatever project
+    #[arg(long, value_name = "NAME")]
+    pipeline: Option<String>,
     /// Only of this run: its id, its number, or `last`
     #[arg(long)]
     run: Option<String>,
@@ -151,6 +154,7 @@ impl TracesArgs {
             trace: self.trace.clone(),
             team: self.team.clone(),
             project: self.project.clone(),
+            pipeline: self.pipeline.clone(),
             run,
             stage: self.stage.clone(),
             endpoint: self.endpoint.clone(),

@@ -72,22 +72,8 @@ pub struct Wanted {
     pub to: Option<Timestamp>,
     /// Name of a team.
     pub team: Option<String>,
-    /// A project, as `team/name`.
-    pub project: String,
-    /// A pipeline.
-    pub pipeline: String,
-    /// A run.
-    pub run: String,
-    /// A stage.
-    pub stage: String,
-    /// An endpoint.
-    pub endpoint: String,
-    /// A model.
-    pub model: String,
-    /// A tag of apps.
-    pub tag: String,
-    /// Sums at most.
-    pub limit: u32,
+    /// Whose; its own moments and teams do not count.
+    pub of: SpendFilter,
 }
 
 impl Wanted {
@@ -100,15 +86,7 @@ impl Wanted {
             from: self.from.unwrap_or(usual),
             to: self.to.unwrap_or(Timestamp(i64::MAX)),
             teams: self.team.map(|it| vec![it]),
-            project: self.project,
-            pipeline: self.pipeline,
-            run: self.run,
-            stage: self.stage,
-            endpoint: self.endpoint,
-            model: self.model,
-            tag: self.tag,
-            limit: self.limit,
-            ..SpendFilter::default()
+            ..self.of
         };
         Ok((by, filter))
     }

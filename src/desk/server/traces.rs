@@ -32,6 +32,8 @@ pub struct TraceQuery {
     pub team: Option<String>,
     /// Only of this project: `team/name`.
     pub project: Option<String>,
+    /// Only of this pipeline, of whatever project.
+    pub pipeline: Option<String>,
     /// Only of this run: its id.
     pub run: Option<String>,
     /// Only of this stage.
@@ -65,6 +67,7 @@ impl TraceQuery {
             ("trace", &self.trace),
             ("team", &self.team),
             ("project", &self.project),
+            ("pipeline", &self.pipeline),
             ("run", &self.run),
             ("stage", &self.stage),
             ("endpoint", &self.endpoint),
@@ -86,6 +89,7 @@ impl TraceQuery {
             teams: self.team.clone().filter(|it| !it.is_empty()).map(|it| vec![it]),
             trace: word(self.trace.as_deref()).to_ascii_lowercase(),
             project: word(self.project.as_deref()),
+            pipeline: word(self.pipeline.as_deref()),
             run: word(self.run.as_deref()),
             stage: word(self.stage.as_deref()),
             endpoint: word(self.endpoint.as_deref()),

@@ -11,7 +11,7 @@ use bollard::models::{
 
 use crate::executor::docker::names::Names;
 use crate::executor::docker::{DockerExecutor, fault};
-use crate::executor::{DOOR_NAME, ExecutorError, NetworkSpec, PrepareSpec};
+use crate::executor::{DOOR_NAME, ExecutorError, GatewaySpec, NetworkSpec, PrepareSpec};
 use relay::Duty;
 
 /// Docker's default network.
@@ -33,7 +33,13 @@ pub(super) struct Way {
 
 /// Whether the attempt needs a network of its own: services are found by name only on such a one.
 pub(super) fn is_needed(spec: &PrepareSpec) -> bool {
-    !spec.services.is_empty() || spec.network == NetworkSpec::Gateway
+    !spec.services.is_empty() || leads_to_gateway(spec)
+}
+
+/// Whether the gateway, and nothing else, may be reached.
+fn leads_to_gateway(spec: &PrepareSpec) -> bool {
+    let has_gateway = !matches!(spec.gateway, GatewaySpec::Missing);
+    spec.network == NetworkSpec::Gateway && has_gateway
 }
 
 /// The network mode of the attempt's containers.
@@ -50,15 +56,18 @@ pub(super) fn mode(spec: &PrepareSpec, names: &Names) -> String {
 /// Whether a relay is all that leads out of the attempt's network, or asks its services.
 fn has_relay(spec: &PrepareSpec) -> bool {
     let is_shut = is_needed(spec) && spec.network != NetworkSpec::Full;
-    let has_door = spec.door.is_some() && spec.network == NetworkSpec::Gateway;
-    relay::is_here() && is_shut && (has_door || relay::has_probes(spec))
+    let is_opened = matches!(spec.gateway, GatewaySpec::Opened(_)) && leads_to_gateway(spec);
+    relay::is_here() && is_shut && (is_opened || relay::has_probes(spec))
 }
 
 /// Whether this machine has no address on the attempt's network. Where stages reach the gateway by a name that
 /// somebody has set, it must have one.
 fn is_without_address(spec: &PrepareSpec) -> bool {
+    if spec.network == NetworkSpec::Full {
+        return false;
+    }
     let is_asked = relay::has_probes(spec) && !relay::is_here();
-    has_relay(spec) || (spec.network == NetworkSpec::None && !is_asked)
+    has_relay(spec) || (!leads_to_gateway(spec) && !is_asked)
 }
 
 /// Whom the attempt's containers ask for names, where that is not the daemon's affair.
@@ -97,9 +106,12 @@ impl DockerExecutor {
     /// Opens the engine's gateway to the attempt, if it is to reach it, and starts its relay, if it has one.
     pub(super) async fn open_way(&self, spec: &PrepareSpec) -> Result<Way, ExecutorError> {
         let has_relay = has_relay(spec);
-        let Some(door) = spec.door.as_ref().filter(|_| spec.network != NetworkSpec::None) else {
-            let relay = has_relay.then_some(Duty::Hold);
-            return self.begin_way(spec, Way { engine: None, relay }).await;
+        let door = match &spec.gateway {
+            GatewaySpec::Opened(door) if spec.network != NetworkSpec::None => door,
+            GatewaySpec::Opened(_) | GatewaySpec::Missing | GatewaySpec::Named => {
+                let relay = has_relay.then_some(Duty::Hold);
+                return self.begin_way(spec, Way { engine: None, relay }).await;
+            }
         };
         let network = if has_relay { DEFAULT.to_owned() } else { mode(spec, self.names()) };
         let found = fault::retry(|| self.docker().inspect_network(&network, None)).await;

@@ -21,6 +21,7 @@ use crate::gateway::server::queue::doors;
 use crate::gateway::server::receiver;
 use crate::gateway::server::shadow::doors as candidates;
 use crate::gateway::server::usage::doors as reports;
+use crate::gateway::server::usage::retries::{self, Reported};
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
@@ -88,18 +89,14 @@ async fn admit(
     let at = core.clock.now();
     let (head, body) = request.into_parts();
     let known = match before_body(core, &head, at).await {
-        Ok((held, wanted)) => {
-            // What it reports is spent, whatever becomes of the rest.
-            let cost = reports::of_header(core, &held.key, (&head, id)).await;
-            cost.map(|it| (held, wanted, it))
-        }
+        Ok((held, wanted)) => match before_charge(core, (&held.key, &head, id), reported).await {
+            Ok(left) => Ok((held, wanted, left)),
+            Err(refusal) => Err(refusal),
+        },
         Err(refusal) => Err(refusal),
     };
-    let (held, wanted) = match known {
-        Ok((held, wanted, cost)) => {
-            *reported = cost;
-            (held, wanted)
-        }
+    let (held, wanted, left) = match known {
+        Ok(known) => known,
         Err(refusal) => {
             // Whoever asks before it sends is told before it sends.
             if !head.headers.contains_key(EXPECT) {
@@ -109,6 +106,40 @@ async fn admit(
         }
     };
     let key = &held.key;
+    let body = match &wanted {
+        Wanted::Models(_) => Ok(Bytes::new()),
+        _ => read(core, body, core.limits.request_bytes).await,
+    };
+    if let Some(left) = left {
+        let cost = left.charge(core, key, (&head, body.as_ref().ok(), id)).await?;
+        *reported = Some(cost);
+    }
+    serve(core, key, (wanted, head, body?), (id, at, started)).await
+}
+
+/// Charges what a request reports, which is spent whatever becomes of the rest; or gives it back where only the body
+/// tells whether it was charged before.
+async fn before_charge(
+    core: &Arc<Core>,
+    (key, head, id): (&Key, &Parts, u128),
+    reported: &mut Option<UsdNanos>,
+) -> Result<Option<Reported>, Refusal> {
+    match retries::of_header(core, head)? {
+        Some(it) if it.waits_for_body() => Ok(Some(it)),
+        Some(it) => {
+            *reported = Some(it.charge(core, key, (head, None, id)).await?);
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+async fn serve(
+    core: &Arc<Core>,
+    key: &Key,
+    (wanted, head, body): (Wanted, Parts, Bytes),
+    (id, at, started): (u128, Timestamp, Instant),
+) -> Result<Admitted, Refusal> {
     let operation = match wanted {
         Wanted::Call(operation) => operation,
         Wanted::Models(which) => {
@@ -116,24 +147,19 @@ async fn admit(
             return models::answer(core, key, dialect, &which).map(Admitted::Models);
         }
         Wanted::Shelf => {
-            let body = read(core, body, core.limits.request_bytes).await?;
             let (method, path) = (&head.method, head.uri.path());
             return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
         }
         Wanted::Shadow => {
-            let body = read(core, body, core.limits.request_bytes).await?;
             return candidates::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
         }
         Wanted::Usage => {
-            let body = read(core, body, core.limits.request_bytes).await?;
             return reports::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
         }
         Wanted::Queue => {
-            let body = read(core, body, core.limits.request_bytes).await?;
-            return doors::answer(core, &held.key, (&head, &body)).await.map(Admitted::Shelf);
+            return doors::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
         }
     };
-    let body = read(core, body, core.limits.request_bytes).await?;
     let arrived = Arrived { id, at, started, operation, headers: head.headers, body };
     call_of(core, key, arrived).map(|it| Admitted::Call(Box::new(it)))
 }

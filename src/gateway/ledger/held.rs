@@ -4,7 +4,7 @@
 
 use super::{Amount, Entry, Ledger, Line, NotReserved, Row};
 use crate::gateway::budget::grants;
-use crate::gateway::budget::{Refused, Reservation};
+use crate::gateway::budget::{Close, Refused, Reservation};
 use crate::model::Timestamp;
 use crate::store::StoreError;
 use crate::store::spend::batches::Batch;
@@ -33,6 +33,8 @@ impl Ledger {
         if needs.is_empty() {
             return Ok(());
         }
+        // One that was let go, and not forgotten: what comes now would count as written.
+        store.delete_spender(name).await.map_err(silent)?;
         let asks = grants::asks(&needs);
         let spender = Spender { id: name, name, now, expires_at: call.deadline };
         let decide = |rows: &[_]| grants::decide_exactly(&needs, rows);
@@ -54,17 +56,17 @@ impl Ledger {
         cost: Amount,
         (row, held_at): (&mut Row, Timestamp),
     ) -> Result<(), StoreError> {
-        if self.books.is_none() {
-            if !self.knows(call.id) {
-                // A ledger that forgets has forgotten it.
-                let entry = Entry::Reserved { reservation: call.clone(), at: held_at };
-                self.lock().budgets.replay(&entry);
-                self.write(&Line::Entry(&entry));
-            }
-            self.settle(call.id, cost, row);
+        let Some(books) = &self.books else {
+            self.settle_held_here(call, cost, (row, held_at));
+            // Only what is written down may be forgotten elsewhere.
+            self.until_written().await;
             return Ok(());
-        }
+        };
         row.overrun = cost.beyond(call.estimate).money;
+        if books.parts.store.has_call(&row.request).await? {
+            // Who wrote it may be dead for so long that nobody remembers its name.
+            return self.write_held(name, Batch { number: 1, ..Batch::default() }).await.map(drop);
+        }
         let stored = row.stored(name, cost.tokens);
         let changes = self.lock().budgets.whole_changes(call, cost, held_at);
         let is_first =
@@ -73,6 +75,27 @@ impl Ledger {
             self.tell(row);
         }
         Ok(())
+    }
+
+    fn settle_held_here(
+        &self,
+        call: &Reservation,
+        cost: Amount,
+        (row, held_at): (&mut Row, Timestamp),
+    ) {
+        let former = self.lock().budgets.closed_as(call.id);
+        match former {
+            Some(Close::Settled | Close::Corrected) => return,
+            Some(Close::Expired) => {}
+            // A ledger that forgets has forgotten it.
+            Some(Close::Cancelled) | None if !self.lock().budgets.is_open(call.id) => {
+                let entry = Entry::Reserved { reservation: call.clone(), at: held_at };
+                self.lock().budgets.replay(&entry);
+                self.write(&Line::Entry(&entry));
+            }
+            Some(Close::Cancelled) | None => {}
+        }
+        self.settle(call.id, cost, row);
     }
 
     /// Lets a call go that was held and cost nothing.

@@ -89,7 +89,7 @@ impl Ledger {
             batches: AtomicI64::new(0),
         };
         let state = State { budgets: Budgets::shared(budgets), ..State::default() };
-        let ledger = Self { state: Mutex::new(state), keeps_lines: false, books: Some(books) };
+        let ledger = Self { state: Mutex::new(state), books: Some(books), ..Self::default() };
         ledger.read_budgets().await?;
         Ok(ledger)
     }

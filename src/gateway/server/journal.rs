@@ -43,6 +43,7 @@ impl Journal {
             Ok((file, entries, path))
         })
         .await?;
+        ledger.lines_are_written(0);
         let pages = Pages { file, text: String::new() };
         Ok((Self { path, ledger, pages }, entries))
     }
@@ -61,6 +62,9 @@ impl Journal {
             }
             let written;
             (pages, room, written) = blocking(move || Ok(pages.write(lines))).await?;
+            if let Ok(bytes) = written {
+                ledger.lines_are_written(bytes);
+            }
             if is_over {
                 written?;
                 return blocking(move || pages.file.sync_data()).await;
@@ -74,8 +78,9 @@ impl Journal {
 }
 
 impl Pages {
-    /// All that waits, or nothing: what was half written is cut off again. Gives back room for the next lines.
-    fn write(mut self, lines: String) -> (Self, String, io::Result<()>) {
+    /// All that waits, or nothing: what was half written is cut off again. Gives back room for the next lines, and how
+    /// many bytes were written.
+    fn write(mut self, lines: String) -> (Self, String, io::Result<u64>) {
         let mut room = if self.text.is_empty() {
             std::mem::replace(&mut self.text, lines)
         } else {
@@ -94,9 +99,9 @@ impl Pages {
         (self, room, written)
     }
 
-    fn append(&mut self) -> io::Result<()> {
+    fn append(&mut self) -> io::Result<u64> {
         if self.text.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let before = self.file.metadata()?.len();
         let written = self.file.write_all(self.text.as_bytes());
@@ -104,7 +109,7 @@ impl Pages {
             self.file.set_len(before)?;
             self.file.seek(SeekFrom::End(0))?;
         }
-        written
+        written.map(|()| self.text.len() as u64)
     }
 }
 

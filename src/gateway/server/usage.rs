@@ -5,6 +5,7 @@ pub mod settings;
 pub mod report;
 pub mod header;
 pub mod doors;
+pub mod retries;
 mod price;
 mod charge;
 
@@ -12,6 +13,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::{Timestamp, UsdNanos};
+use crate::store::spend::requests::usage::FirstTry;
 pub(in crate::gateway) use charge::{Charged, Origin, charge, number};
 pub(in crate::gateway) use price::{Priced, priced};
 use settings::IndexSettings;
@@ -34,6 +36,9 @@ pub struct Usage {
 struct Seen {
     all: HashMap<(String, String), (String, UsdNanos)>,
     order: VecDeque<(String, String)>,
+    /// First tries of requests, by whose they are and what they are.
+    tries: HashMap<(String, String), FirstTry>,
+    tries_order: VecDeque<(String, String)>,
 }
 
 impl Usage {
@@ -60,6 +65,25 @@ impl Seen {
         {
             self.all.remove(&oldest);
         }
+    }
+
+    /// The id of the first try of a request: a former one's since then where this is none itself, or this one's.
+    fn first_try(&mut self, tried: FirstTry, since: Timestamp, is_first: bool) -> String {
+        let name = (tried.owner.clone(), tried.content.clone());
+        let former = self.tries.get(&name).filter(|it| !is_first && it.at >= since);
+        if let Some(former) = former {
+            return former.id.clone();
+        }
+        let id = tried.id.clone();
+        if self.tries.insert(name.clone(), tried).is_none() {
+            self.tries_order.push_back(name);
+        }
+        if self.tries_order.len() > REMEMBERED
+            && let Some(oldest) = self.tries_order.pop_front()
+        {
+            self.tries.remove(&oldest);
+        }
+        id
     }
 }
 

@@ -1,11 +1,12 @@
 //! Items of the queue that go to a provider as a batch: at its price for that, once, whatever dies in between.
 
+mod found;
 mod provider;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use provider::{Fate, Provider};
+use provider::{Fate, Provider, Stop};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -291,11 +292,15 @@ struct Process {
 impl Process {
     async fn new(place: &Place, provider: &Provider, store: &Store) -> Self {
         let settings = format!("{SETTINGS}{}", provider.settings());
-        let budgets = settings::read(&settings).unwrap().budgets;
+        Self::with(place, &settings, store).await
+    }
+
+    async fn with(place: &Place, settings: &str, store: &Store) -> Self {
+        let budgets = settings::read(settings).unwrap().budgets;
         let parts = BookParts { store: store.clone(), name: "p".to_owned(), clock: Arc::new(Now) };
         let ledger = Arc::new(Ledger::stored(parts, budgets).await.unwrap());
         let over = CancellationToken::new();
-        let world = place.world_with(&settings, Some(ledger.clone())).await;
+        let world = place.world_with(settings, Some(ledger.clone())).await;
         #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
         let _task = tokio::spawn(stored::keep(ledger, over.clone()));
         Self { world, over }
@@ -328,7 +333,7 @@ async fn a_batch_of_a_dead_process_is_found_again_and_not_handed_over_twice() {
         if path == "/v1/messages" {
             item["body"]["model"] = json!("m-lot");
         }
-        provider.lock().hangs = true;
+        provider.lock().stop = Some(Stop::Taken);
         let id = submit(&first.world, &item).await;
         until("it is handed over", || !provider.lock().batches.is_empty()).await;
         // The provider has it, and the process never hears of that.
@@ -396,7 +401,7 @@ async fn a_batch_of_somebody_else_that_looks_the_same_is_not_taken_for_ours() {
     let first = Process::new(&place, &provider, &store).await;
     let mut item = ask(&json!({"path": "/v1/messages"}));
     item["body"]["model"] = json!("m-lot");
-    provider.lock().hangs = true;
+    provider.lock().stop = Some(Stop::Taken);
     let id = submit(&first.world, &item).await;
     until("it is handed over", || provider.lock().batches.len() == 2).await;
     first.end().await;

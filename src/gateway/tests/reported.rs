@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -118,6 +119,68 @@ async fn a_header_of_a_call_is_charged_before_it_and_a_malformed_one_is_told() {
     assert_eq!(world.charged.calls.load(Ordering::Relaxed), 4, "those were not made");
     assert_eq!(world.rows().len(), 0);
     world.end().await;
+}
+
+/// A call that reports something, as an SDK sends it for the so manyth time.
+async fn calls(world: &World, what: &str, more: &[(&str, &str)]) -> String {
+    let body = asks(false, &format!("\"user\":\"{what}\""));
+    let line = "docs;queries=3;read_units=12, docs;queries=3;read_units=12";
+    let headers: Vec<_> = more.iter().copied().chain([("x-trunkline-usage", line)]).collect();
+    let reply = world.post(CHAT, &body, &headers).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.header("x-trunkline-usage-cost-usd").to_owned()
+}
+
+#[tokio::test]
+async fn a_header_without_an_id_counts_once_when_its_request_is_sent_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", folder.path().join("state.db").display());
+    let store = Store::open(&url).await.unwrap();
+    let (one, other) = (Stored::new(&store, INDEX).await, Stored::new(&store, INDEX).await);
+    let alone = World::new(INDEX).await;
+    let first = [("x-stainless-retry-count", "0")];
+    let again = [("x-stainless-retry-count", "1")];
+    let told = async |want: i64, why: &str| {
+        alone.settled().await;
+        let sums = alone.ledger().sums();
+        let reports: u64 = sums.iter().map(|it| it.1.reports).sum();
+        assert_eq!(i64::try_from(reports).unwrap(), want, "{why}");
+        for _ in 0..500 {
+            if total(&store).await.1 == want {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(total(&store).await.1, want, "{why}");
+    };
+    let both = async |world: &World, what: &str, more: &[(&str, &str)]| {
+        assert_eq!(calls(world, what, more).await, "0.012384", "what the request reports");
+        calls(&alone, what, more).await;
+    };
+    both(&one.world, "a", &first).await;
+    told(2, "two reports").await;
+    both(&other.world, "a", &again).await;
+    both(&one.world, "a", &[("x-stainless-retry-count", "2")]).await;
+    told(2, "a retry, at another process").await;
+    both(&one.world, "a", &first).await;
+    both(&one.world, "a", &again).await;
+    told(4, "the same call once more, and its retry").await;
+    both(&one.world, "b", &again).await;
+    both(&one.world, "b", &again).await;
+    told(6, "one whose first try never came").await;
+    for name in ["idempotency-key", "x-client-request-id"] {
+        both(&one.world, "c", &[(name, "k"), first[0]]).await;
+        both(&other.world, "c", &[(name, "k"), again[0]]).await;
+    }
+    told(10, "each name once").await;
+    both(&one.world, "d", &[]).await;
+    both(&one.world, "d", &[]).await;
+    told(14, "nothing says that it is the same").await;
+    alone.end().await;
+    for it in [one, other] {
+        it.world.end().await;
+        it.over.cancel();
+    }
 }
 
 const POOR: &str = r#"

@@ -3,6 +3,7 @@
 use sqlx::FromRow;
 
 use crate::model::{AttemptName, ProjectId, RunId, Timestamp};
+use crate::store::runs::green::green;
 use crate::store::{Store, StoreError, read_word, with_db, with_writer};
 
 /// Runs that are counted together: those of a project, or from a repository where there is no project.
@@ -104,13 +105,14 @@ impl Store {
         }))
     }
 
-    /// The last green run of each pipeline of a family on its trunk.
+    /// The last green run of each pipeline of a family on its trunk, which later ones are compared with.
     pub async fn list_last_green_runs(&self, family: &RunFamily) -> Result<Vec<RunId>, StoreError> {
-        const SQL: &str = "
-            SELECT max(id) FROM runs
-            WHERE project = $1 AND ($2 = '' OR repository = $2) AND status = 'passed'
-                AND ($3 = '' OR branch = $3)
-            GROUP BY pipeline";
+        const SQL: &str = concat!(
+            "SELECT max(id) FROM runs
+            WHERE project = $1 AND ($2 = '' OR repository = $2) AND ($3 = '' OR branch = $3) AND",
+            green!("runs"),
+            "GROUP BY pipeline"
+        );
         Ok(with_db!(self, db => {
             sqlx::query_scalar(SQL)
                 .bind(&family.project)
@@ -205,17 +207,20 @@ impl Store {
 
     /// Whether a run is the last green one of its pipeline on trunk.
     pub async fn is_last_green(&self, run: &RunId) -> Result<bool, StoreError> {
-        const SQL: &str = "
-            SELECT count(*) FROM runs AS it
+        const SQL: &str = concat!(
+            "SELECT count(*) FROM runs AS it
             LEFT JOIN projects ON projects.id = it.project
-            WHERE it.id = $1 AND it.status = 'passed'
-                AND (projects.id IS NULL OR it.branch = projects.default_branch)
+            WHERE it.id = $1 AND",
+            green!("it"),
+            "AND (projects.id IS NULL OR it.branch = projects.default_branch)
                 AND NOT EXISTS (
                     SELECT 1 FROM runs AS newer
                     WHERE newer.project = it.project AND newer.pipeline = it.pipeline
-                        AND newer.repository = it.repository AND newer.status = 'passed'
-                        AND (projects.id IS NULL OR newer.branch = it.branch) AND newer.id > it.id
-                )";
+                        AND newer.repository = it.repository
+                        AND (projects.id IS NULL OR newer.branch = it.branch) AND newer.id > it.id AND",
+            green!("newer"),
+            ")"
+        );
         let count: i64 =
             with_db!(self, db => sqlx::query_scalar(SQL).bind(run).fetch_one(db).await?);
         Ok(count > 0)

@@ -36,6 +36,8 @@ pub struct RunFilter {
     pub revision: Option<String>,
     /// Only these statuses; all when empty.
     pub statuses: Vec<RunStatus>,
+    /// Only green ones, which others are compared with.
+    pub is_green: bool,
     /// Only runs whose id begins so.
     pub id_prefix: Option<String>,
     /// Only runs created before this one (its id), for paging.
@@ -83,6 +85,9 @@ macro_rules! push_conditions {
                 words.push_bind(status.as_str());
             }
             $sql.push(")");
+        }
+        if $filter.is_green {
+            $sql.push(concat!(" AND", $crate::store::runs::green::green!("runs")));
         }
         $sql.push(" ORDER BY id DESC LIMIT ").push_bind(i64::from($filter.limit));
     };

@@ -205,10 +205,10 @@ impl Store {
         Ok(with_db!(self, db => sqlx::query_as(HELD).bind(spender).fetch_all(db).await?))
     }
 
-    /// A process has ended as it should, and given back what it had; if it has not, it will lapse.
+    /// A process has ended as it should, and given back what it had; if it has not, it will lapse, or has.
     pub async fn delete_spender(&self, id: &str) -> Result<(), StoreError> {
         const SQL: &str = "
-            DELETE FROM spenders WHERE id = $1 AND NOT lapsed AND NOT EXISTS (
+            DELETE FROM spenders WHERE id = $1 AND NOT EXISTS (
                 SELECT 1 FROM budget_grants WHERE spender = $1 AND (granted <> 0 OR tokens <> 0)
             )";
         with_writer!(self, db => { sqlx::query(SQL).bind(id).execute(db).await?; });

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use crate::desk::server::spend::Wanted;
-use crate::desk::server::spend::period::Period;
+use crate::desk::server::spend::period::{Period, Span};
 use crate::desk::server::spend::trend::{Asked, Trend};
+use crate::desk::server::traces::TraceQuery;
 use crate::http::Problem;
 use crate::model::UsdNanos;
 use crate::store::runs::RunRow;
-use crate::store::spend::sums::{SpendBy, SpendRow};
+use crate::store::spend::sums::{SpendBy, SpendFilter, SpendRow};
 use crate::ui::form::encoded;
 use crate::ui::runs::{grouped, price};
 
@@ -57,20 +58,13 @@ impl SpendQuery {
     }
 
     /// The same, trimmed, with what is left out.
-    pub(super) fn cleaned(self) -> Self {
-        let clean = |it: String| it.trim().to_owned();
-        Self {
-            period: self.period().as_str().to_owned(),
-            by: self.by().as_str().to_owned(),
-            team: clean(self.team),
-            project: clean(self.project),
-            pipeline: clean(self.pipeline),
-            stage: clean(self.stage),
-            run: clean(self.run),
-            endpoint: clean(self.endpoint),
-            model: clean(self.model),
-            tag: clean(self.tag),
+    pub(super) fn cleaned(mut self) -> Self {
+        self.period = self.period().as_str().to_owned();
+        self.by = self.by().as_str().to_owned();
+        for it in self.filters_mut() {
+            *it = it.trim().to_owned();
         }
+        self
     }
 
     pub(super) fn period(&self) -> Period {
@@ -96,6 +90,12 @@ impl SpendQuery {
         ]
     }
 
+    fn filters_mut(&mut self) -> [&mut String; 8] {
+        let Self { period: _, by: _, team, project, pipeline, stage, run, endpoint, model, tag } =
+            self;
+        [team, project, pipeline, stage, run, endpoint, model, tag]
+    }
+
     pub(super) fn is_filtered(&self) -> bool {
         self.filters().iter().any(|it| !it.1.is_empty())
     }
@@ -105,25 +105,48 @@ impl SpendQuery {
         let wanted = Wanted {
             by: self.by().as_str().to_owned(),
             team: Some(self.team.clone()).filter(|it| !it.is_empty()),
-            project: self.project.clone(),
-            pipeline: self.pipeline.clone(),
-            run: self.run.clone(),
-            stage: self.stage.clone(),
-            endpoint: self.endpoint.clone(),
-            model: self.model.clone(),
-            tag: self.tag.clone(),
-            limit: ROWS_MAX + 1,
+            of: SpendFilter {
+                project: self.project.clone(),
+                pipeline: self.pipeline.clone(),
+                run: self.run.clone(),
+                stage: self.stage.clone(),
+                endpoint: self.endpoint.clone(),
+                model: self.model.clone(),
+                tag: self.tag.clone(),
+                limit: ROWS_MAX + 1,
+                ..SpendFilter::default()
+            },
             ..Wanted::default()
         };
         Asked { period: self.period(), wanted }
     }
 
+    /// The traces of the same calls, for one name of what is told apart; none where traces do not know it.
+    fn traces(&self, name: &str, span: Span) -> Option<String> {
+        let inner = self.within(name);
+        if name.is_empty() || !inner.tag.is_empty() {
+            return None;
+        }
+        let some = |it: &str| Some(it.to_owned());
+        let query = TraceQuery {
+            team: some(&inner.team),
+            project: some(&inner.project),
+            pipeline: some(&inner.pipeline),
+            run: some(&inner.run),
+            stage: some(&inner.stage),
+            endpoint: some(&inner.endpoint),
+            model: some(&inner.model),
+            since: some(&span.from.0.to_string()),
+            until: some(&span.to.0.to_string()),
+            ..TraceQuery::default()
+        };
+        Some(address("/traces", query.pairs()))
+    }
+
     /// The address of the page, below `path`.
     pub(super) fn address(&self, path: &str) -> String {
         let own = [("period", self.period.as_str()), ("by", self.by.as_str())];
-        let set = own.into_iter().chain(self.filters()).filter(|it| !it.1.is_empty());
-        let pairs: Vec<_> = set.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+        address(path, own.into_iter().chain(self.filters()))
     }
 
     /// The same for one name of what is told apart, by what that consists of.
@@ -145,6 +168,13 @@ impl SpendQuery {
     }
 }
 
+/// An address with what is not empty.
+fn address<'a>(path: &str, pairs: impl IntoIterator<Item = (&'static str, &'a str)>) -> String {
+    let set = pairs.into_iter().filter(|it| !it.1.is_empty());
+    let pairs: Vec<_> = set.map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
+}
+
 /// One row.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -154,6 +184,8 @@ pub(super) struct Row {
     pub(super) inner: String,
     /// The run itself, where it is one that is still there.
     pub(super) run: Option<String>,
+    /// The traces of its calls, where they can be told apart like this.
+    pub(super) traces: Option<String>,
     pub(super) calls: String,
     pub(super) answered_here: i64,
     pub(super) input: String,
@@ -188,6 +220,7 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
                 query.within(&it.name).address("/spend")
             },
             run: run.map(|it| format!("/runs/{}", encoded(&it.id.0))),
+            traces: query.traces(&it.name, trend.span).filter(|_| it.calls > 0),
             calls: grouped(it.calls),
             answered_here: it.answered_here,
             input: grouped(it.input_tokens),
@@ -205,6 +238,7 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Timestamp;
 
     fn query(team: &str) -> SpendQuery {
         SpendQuery { team: team.to_owned(), ..SpendQuery::default() }.cleaned()
@@ -228,5 +262,19 @@ mod tests {
         let inner = inner.within("shop/web");
         assert!(inner.address("").ends_with("by=pipeline&team=shop&project=shop%2Fweb"));
         assert!(inner.is_filtered() && !query("").is_filtered());
+    }
+
+    #[test]
+    fn calls_lead_to_their_traces_where_those_can_be_told_apart() {
+        let now = Timestamp(1_795_000_000_000);
+        let span = Period::Today.span(now);
+        let told = format!("since={}&until={}", span.from.0, span.to.0);
+        let by = |by: &str| SpendQuery { by: by.to_owned(), ..query("a&b") }.cleaned();
+        let traces = by("model").traces("gpt 5", span).unwrap();
+        assert_eq!(traces, format!("/traces?team=a%26b&model=gpt%205&{told}"));
+        assert_eq!(by("model").traces("", span), None, "calls of none");
+        assert_eq!(by("tag").traces("beta", span), None, "traces have no tags");
+        let tagged = SpendQuery { tag: "beta".to_owned(), ..by("model") };
+        assert_eq!(tagged.traces("gpt 5", span), None);
     }
 }

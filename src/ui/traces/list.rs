@@ -208,6 +208,7 @@ fn cleaned(query: TraceQuery) -> TraceQuery {
         trace: clean(query.trace),
         team: clean(query.team),
         project: clean(query.project),
+        pipeline: clean(query.pipeline),
         run: clean(query.run),
         stage: clean(query.stage),
         endpoint: clean(query.endpoint),

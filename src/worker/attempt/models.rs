@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::AttemptOutcome;
-use crate::executor::{Door, Executor, ExecutorError, NetworkSpec, ProgramSpec, Signal};
+use crate::executor::{
+    Door, Executor, ExecutorError, GatewaySpec, NetworkSpec, ProgramSpec, Signal,
+};
 use crate::gateway::budget::account::Limit;
 use crate::gateway::budget::scope::{Kind, Scope, Subject, Window};
 use crate::gateway::budget::{Budget, Mode};
@@ -108,11 +110,15 @@ impl Door for GatewayDoor {
 }
 
 impl<E: Executor> Attempt<E> {
-    /// What containers of the attempt need to find the gateway.
-    pub(in crate::worker) fn door(&self, setup: &Setup) -> Option<Arc<dyn Door>> {
-        let gateway = self.worker.gateway.as_ref()?;
-        let needs_door = setup.models.is_some() && gateway.host().is_none();
-        needs_door.then(|| Arc::new(GatewayDoor(gateway.clone())) as Arc<dyn Door>)
+    /// How containers of the attempt find the gateway.
+    pub(in crate::worker) fn way_to_gateway(&self, setup: &Setup) -> GatewaySpec {
+        match &self.worker.gateway {
+            Some(gateway) if setup.models.is_some() => match gateway.host() {
+                Some(_) => GatewaySpec::Named,
+                None => GatewaySpec::Opened(Arc::new(GatewayDoor(gateway.clone()))),
+            },
+            Some(_) | None => GatewaySpec::Missing,
+        }
     }
 
     /// Lets the attempt's containers call models: services have the variables from now on, and logs do not

@@ -337,3 +337,76 @@ async fn a_budget_of_the_server_keeps_the_team_that_it_is_for() {
     // It is the installation's, and not the team's.
     assert!(!ada.get("/budgets?team=shop").await.text.contains("for-shop"));
 }
+
+/// Calls that stand in the ledger and among the traces: by request what they are of.
+async fn traced_calls(server: &Server) -> Vec<(String, [String; 7])> {
+    let now = server.app.now();
+    let mut told = Vec::new();
+    for n in 1..=6_i64 {
+        let request = format!("req_{n}");
+        let mut row = call(&request, if n == 6 { "elsewhere" } else { "shop" }, n, now);
+        row.owner.project = format!("shop/web{}", n % 2);
+        row.owner.pipeline = format!("ci {}", n % 3);
+        row.owner.run = format!("01k0000000000000000000000{}", n % 2);
+        row.owner.stage = format!("eval ({}, a&b)", n % 3);
+        row.owner.endpoint = if n == 3 { String::new() } else { format!("e{}", n % 2) };
+        row.model = format!("m/{}", n % 3);
+        let mut trace = crate::traced::trace(&request, &row.owner.team, now);
+        trace.owner = row.owner.clone();
+        trace.model.clone_from(&row.model);
+        server.app.store.insert_traces(&[trace], &[]).await.unwrap();
+        let it = &row.owner;
+        let words = [&it.team, &it.project, &it.pipeline, &it.run, &it.stage, &it.endpoint];
+        let words = words.into_iter().chain([&row.model]).cloned().collect::<Vec<_>>();
+        told.push((request, words.try_into().unwrap()));
+        spend(&server.app.store, n, row, "x").await;
+    }
+    // A month ago, and so in none of the links.
+    let old = Timestamp(now.0 - 62 * DAY);
+    let old = crate::traced::trace("req_old", "shop", old);
+    server.app.store.insert_traces(&[old], &[]).await.unwrap();
+    told
+}
+
+#[tokio::test]
+async fn a_row_leads_to_the_traces_of_the_same_calls() {
+    let (server, _) = shop().await;
+    let calls = traced_calls(&server).await;
+    let ada = Browser::of(&server, "ada").await;
+    let requests = |page: &str| {
+        let found = page.split("href=\"/traces/").skip(1);
+        let mut ids: Vec<_> = found.map(|it| it.split('"').next().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    for (place, by) in
+        ["team", "project", "pipeline", "run", "stage", "endpoint", "model"].into_iter().enumerate()
+    {
+        let page = ada.get(&format!("/spend?by={by}")).await;
+        check_page(&page);
+        let mut wanted: Vec<_> = calls.iter().map(|it| it.1[place].clone()).collect();
+        wanted.sort();
+        wanted.dedup();
+        wanted.retain(|it| !it.is_empty());
+        let links: Vec<_> = page.text.split("href=\"/traces?").skip(1).collect();
+        assert_eq!(links.len(), wanted.len(), "{by}: {}", page.text);
+        let mut found = Vec::new();
+        for link in links {
+            let link = link.split('"').next().unwrap().replace("&#38;", "&");
+            found.push(requests(&ada.get(&format!("/traces?{link}")).await.text));
+        }
+        let of = |name: &String| {
+            let own = calls.iter().filter(|it| it.1[place] == *name);
+            own.map(|it| it.0.clone()).collect::<Vec<_>>()
+        };
+        let mut wanted: Vec<_> = wanted.iter().map(of).collect();
+        wanted.sort();
+        found.sort();
+        assert_eq!(found, wanted, "{by}");
+    }
+    // Filters of the page hold there, too.
+    let page = ada.get("/spend?by=model&stage=eval+(1%2C+a%26b)&team=shop").await;
+    let link = page.text.split("href=\"/traces?").nth(1).unwrap().split('"').next().unwrap();
+    let page = ada.get(&format!("/traces?{}", link.replace("&#38;", "&"))).await;
+    assert_eq!(requests(&page.text), ["req_1", "req_4"]);
+}

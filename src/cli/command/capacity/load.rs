@@ -15,6 +15,7 @@ use crate::desk::server::spend::load::{CALLS_MAX, LoadView};
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::ledger::Origin;
 use crate::model::{Timestamp, Usage as Used, UsdNanos};
+use crate::store::spend::sums::SpendFilter;
 
 /// What is measured, and whether of a part only; nothing when all is given, or nobody says where to look.
 pub(super) async fn measure(
@@ -48,10 +49,12 @@ fn wanted(session: &Session, args: &CapacityArgs) -> Wanted {
         from: args.since.map(|it| it.before(session.now())),
         to: args.until.map(|it| it.before(session.now())),
         team: args.team.clone(),
-        endpoint: args.endpoint.clone().unwrap_or_default(),
-        model: args.model.clone().unwrap_or_default(),
-        limit: CALLS_MAX + 1,
-        ..Wanted::default()
+        of: SpendFilter {
+            endpoint: args.endpoint.clone().unwrap_or_default(),
+            model: args.model.clone().unwrap_or_default(),
+            limit: CALLS_MAX + 1,
+            ..SpendFilter::default()
+        },
     }
 }
 
@@ -67,14 +70,14 @@ async fn of_server(
     remote: &Remote,
     args: &CapacityArgs,
 ) -> anyhow::Result<LoadView> {
-    let Wanted { from, to, team, endpoint, model, .. } = wanted(session, args);
+    let Wanted { from, to, team, of, .. } = wanted(session, args);
     let moment = |it: Option<Timestamp>| it.map(|it| it.0.to_string()).unwrap_or_default();
     let call = Request::get(&["spend", "load"])
         .query("from", moment(from))
         .query("to", moment(to))
         .query("team", team.unwrap_or_default())
-        .query("endpoint", endpoint)
-        .query("model", model);
+        .query("endpoint", of.endpoint)
+        .query("model", of.model);
     Ok(remote.client.fetch(&call).await?)
 }
 

@@ -4,6 +4,7 @@ use super::{Wanted, visible};
 use crate::capacity::measured::{self, Call, Measured};
 use crate::http::{App, Problem, Visitor};
 use crate::store::spend::calls::AnsweredCall;
+use crate::store::spend::sums::SpendFilter;
 
 /// Calls that are looked at: the newest.
 pub const CALLS_MAX: u32 = 200_000;
@@ -39,8 +40,8 @@ impl LoadView {
 
 /// The load of the calls that the caller may know of.
 pub async fn measure(app: &App, visitor: &Visitor, wanted: Wanted) -> Result<LoadView, Problem> {
-    let wanted = Wanted { limit: CALLS_MAX + 1, ..wanted };
     let (_, filter) = wanted.filter(app.now()).map_err(Problem::bad_request)?;
+    let filter = SpendFilter { limit: CALLS_MAX + 1, ..filter };
     let filter = visible(app, visitor, filter).await?;
     Ok(LoadView::of(&app.store.list_answered_calls(&filter).await?))
 }

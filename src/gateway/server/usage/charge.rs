@@ -214,7 +214,7 @@ fn other(id: &str) -> Refusal {
     Refusal::Unreadable(format!("another report has the id `{id}` already; nothing was charged"))
 }
 
-fn silent(error: &StoreError) -> Refusal {
+pub(super) fn silent(error: &StoreError) -> Refusal {
     tracing::error!(%error, "reports of use cannot be read or written");
     Refusal::Unavailable { retry_after: AGAIN }
 }
@@ -370,7 +370,7 @@ pub(in crate::gateway) fn number(owner: &str, id: &str) -> u128 {
 }
 
 /// Of what a report says, but for how long it took and where it is traced.
-fn digest(priced: &Priced) -> String {
+pub(super) fn digest(priced: &Priced) -> String {
     let report = &priced.report;
     let usage = serde_json::to_string(&report.usage).unwrap_or_default();
     let endpoint = report.endpoint.as_deref().unwrap_or_default();

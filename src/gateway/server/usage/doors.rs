@@ -9,7 +9,7 @@ use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 use super::charge::{would_fit, written};
-use super::{Charged, Origin, Priced, charge, header, priced, report};
+use super::{Charged, Origin, Priced, charge, priced, report};
 use crate::gateway::call::answer::Answer;
 use crate::gateway::call::headers;
 use crate::gateway::keys::Key;
@@ -92,25 +92,6 @@ async fn check(core: &Core, origin: &Origin, all: &[Priced]) -> Result<Response<
         }
         Err(other) => Err(other),
     }
-}
-
-/// Charges the reports in the header of a request, which are spent whatever becomes of it. Gives what they cost.
-pub(in crate::gateway) async fn of_header(
-    core: &Arc<Core>,
-    key: &Key,
-    (head, id): (&Parts, u128),
-) -> Result<Option<UsdNanos>, Refusal> {
-    let reports = header::read(&head.headers).map_err(Refusal::Unreadable)?;
-    if reports.is_empty() {
-        return Ok(None);
-    }
-    let at = core.clock.now();
-    let all: Result<Vec<_>, _> = reports.into_iter().map(|it| priced(core, it, at)).collect();
-    let all = all?;
-    let origin = Origin::of(key, &head.headers).within(id);
-    let sum = sum(&all);
-    charge(core, origin, all).await?;
-    Ok(Some(sum))
 }
 
 fn view(it: &Priced, charged: &Charged) -> Value {

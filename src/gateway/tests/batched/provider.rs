@@ -1,14 +1,16 @@
 //! A provider with both batch interfaces, which ends batches when it is told to.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -31,17 +33,38 @@ pub(super) struct Bank {
     pub(super) files: HashMap<String, String>,
     pub(super) batches: Vec<Batch>,
     pub(super) live: usize,
-    /// Takes the next batch, and says so to nobody.
-    pub(super) hangs: bool,
+    /// Where it stops answering, once.
+    pub(super) stop: Option<Stop>,
+    /// It has.
+    pub(super) is_stopped: bool,
     /// Answers so many creations with 500 before it takes one.
     pub(super) fails: usize,
     pub(super) uploads: usize,
+    /// So often it was asked which batches there are.
+    pub(super) lists: usize,
+    /// There is always one page more, of others.
+    pub(super) is_endless: bool,
 }
 
 #[derive(Clone, Default)]
 pub(super) struct Provider {
     bank: Arc<Mutex<Bank>>,
     pub(super) url: String,
+}
+
+/// Where a provider stops answering.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It has a file, and says so to nobody.
+    Uploaded,
+    /// It is asked to take a batch, and has not.
+    Asked,
+    /// It has taken one, and says so to nobody.
+    Taken,
+    /// It is asked how one stands.
+    Looked,
+    /// After so many answers.
+    Answers(usize),
 }
 
 /// What becomes of a request.
@@ -75,6 +98,32 @@ impl Provider {
         #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
         tokio::spawn(async move { axum::serve(listener, router).await });
         provider
+    }
+
+    /// Stops there if it is to.
+    async fn may_stop(&self, at: Stop) {
+        {
+            let mut bank = self.lock();
+            if bank.stop != Some(at) {
+                return;
+            }
+            (bank.stop, bank.is_stopped) = (None, true);
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Answers, line by line.
+    fn answers(&self, text: String) -> Response {
+        let stop = self.lock().stop;
+        let Some(Stop::Answers(count)) = stop else { return text.into_response() };
+        let lines: Vec<_> = text.lines().take(count).map(|it| format!("{it}\n")).collect();
+        let own = self.clone();
+        let rest = async move {
+            own.may_stop(Stop::Answers(count)).await;
+            Ok::<_, Infallible>(String::new())
+        };
+        let lines = stream::iter(lines.into_iter().map(Ok)).chain(stream::once(rest));
+        Body::from_stream(lines).into_response()
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Bank> {
@@ -172,10 +221,14 @@ async fn upload(State(it): State<Provider>, headers: HeaderMap, body: String) ->
     let border = format!("\r\n--{}--\r\n", kind.split_once("boundary=").unwrap().1);
     let content = body.split_once("application/jsonl\r\n\r\n").unwrap().1;
     let content = content.strip_suffix(&border).unwrap().to_owned();
-    let mut bank = it.lock();
-    bank.uploads += 1;
-    let id = format!("file-{}", bank.uploads);
-    bank.files.insert(id.clone(), content);
+    let id = {
+        let mut bank = it.lock();
+        bank.uploads += 1;
+        let id = format!("file-{}", bank.uploads);
+        bank.files.insert(id.clone(), content);
+        id
+    };
+    it.may_stop(Stop::Uploaded).await;
     axum::Json(json!({"id": id})).into_response()
 }
 
@@ -193,7 +246,8 @@ async fn content(State(it): State<Provider>, Path(id): Path<String>) -> Response
             _ => Some(lines[1].clone()),
         }
     });
-    found.map_or(StatusCode::NOT_FOUND.into_response(), axum::response::IntoResponse::into_response)
+    drop(bank);
+    found.map_or(StatusCode::NOT_FOUND.into_response(), |text| it.answers(text))
 }
 
 /// Takes a batch; then it may fail to say so.
@@ -202,7 +256,8 @@ async fn taken(
     path: &str,
     (name, requests): (String, Vec<(String, Value)>),
 ) -> Response {
-    let (id, hangs) = {
+    it.may_stop(Stop::Asked).await;
+    let id = {
         let mut bank = it.lock();
         if bank.fails > 0 {
             bank.fails -= 1;
@@ -213,11 +268,9 @@ async fn taken(
         let batch =
             Batch { id: id.clone(), name, path, requests, is_cancelled: false, lines: None };
         bank.batches.push(batch);
-        (id, std::mem::take(&mut bank.hangs))
+        id
     };
-    if hangs {
-        std::future::pending::<()>().await;
-    }
+    it.may_stop(Stop::Taken).await;
     let bank = it.lock();
     axum::Json(view(bank.batches.iter().find(|it| it.id == id).unwrap())).into_response()
 }
@@ -269,11 +322,18 @@ fn view(batch: &Batch) -> Value {
 }
 
 async fn list(State(it): State<Provider>) -> Response {
-    let data: Vec<_> = it.lock().batches.iter().rev().map(view).collect();
+    let mut bank = it.lock();
+    bank.lists += 1;
+    if bank.is_endless {
+        let id = format!("other-{}", bank.lists);
+        return axum::Json(json!({"data": [{"id": id}], "has_more": true})).into_response();
+    }
+    let data: Vec<_> = bank.batches.iter().rev().map(view).collect();
     axum::Json(json!({"data": data, "has_more": false})).into_response()
 }
 
 async fn show(State(it): State<Provider>, Path(id): Path<String>) -> Response {
+    it.may_stop(Stop::Looked).await;
     let bank = it.lock();
     match bank.batches.iter().find(|it| it.id == id) {
         Some(batch) => axum::Json(view(batch)).into_response(),
@@ -293,9 +353,12 @@ async fn cancel(State(it): State<Provider>, Path(id): Path<String>) -> Response 
 }
 
 async fn results(State(it): State<Provider>, Path(id): Path<String>) -> Response {
-    let bank = it.lock();
-    let batch = bank.batches.iter().find(|it| it.id == id).unwrap();
-    batch.lines.as_ref().unwrap()[0].clone().into_response()
+    let text = {
+        let bank = it.lock();
+        let batch = bank.batches.iter().find(|it| it.id == id).unwrap();
+        batch.lines.as_ref().unwrap()[0].clone()
+    };
+    it.answers(text)
 }
 
 async fn live(State(it): State<Provider>) -> Response {

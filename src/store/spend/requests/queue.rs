@@ -10,7 +10,7 @@ use sqlx::FromRow;
 use crate::model::Timestamp;
 use crate::store::{Store, StoreError, with_db, with_writer};
 
-pub use batches::{BatchableItem, QueueBatchRow};
+pub use batches::{BatchableItem, KnownRemote, QueueBatchRow};
 pub use claims::{HeldItem, Postponed, Swept, TakeableItem};
 pub use ends::{Cancelled, EndedItem};
 pub use webhooks::WebhookRow;

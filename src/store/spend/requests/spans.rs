@@ -4,7 +4,9 @@
 use sqlx::{FromRow, QueryBuilder};
 
 use super::exports::ExportRow;
-use super::traces::{CHUNK, Ended, TraceContentRow, TraceFilter, insert_contents};
+use super::traces::{
+    CHUNK, TraceContentRow, TraceFilter, insert_contents, push_filter, push_teams,
+};
 use crate::model::Timestamp;
 use crate::store::spend::calls::Owner;
 use crate::store::{Store, StoreError, in_transaction, with_db};
@@ -98,6 +100,15 @@ macro_rules! insert_spans {
     };
 }
 
+/// The span above one. A value and no `NOT EXISTS`: that Postgres makes a join of all spans, where the newest are enough.
+const ABOVE: &str = "
+    AND (
+        SELECT 1 FROM spans above
+        WHERE above.trace = spans.trace AND above.span = spans.parent
+            AND above.team = spans.team AND above.project = spans.project
+        LIMIT 1
+    )";
+
 impl Store {
     /// Writes spans, and what was said in some of them: all or none. One that is there stays as it is.
     pub async fn insert_spans(
@@ -132,12 +143,7 @@ impl Store {
             let mut sql = QueryBuilder::new("SELECT * FROM spans WHERE trace = ");
             sql.push_bind(trace);
             if let Some(teams) = teams {
-                sql.push(" AND team IN (");
-                let mut list = sql.separated(", ");
-                for team in teams {
-                    list.push_bind(team);
-                }
-                sql.push(")");
+                push_teams!(sql, teams);
             }
             sql.push(" ORDER BY at_us, id LIMIT ").push_bind(i64::from(limit));
             sql.build_query_as().fetch_all(db).await?
@@ -152,47 +158,9 @@ impl Store {
             return Ok(Vec::new());
         }
         Ok(with_db!(self, db => {
-            let mut sql = QueryBuilder::new("
-                SELECT * FROM spans WHERE NOT EXISTS (
-                    SELECT 1 FROM spans above
-                    WHERE above.trace = spans.trace AND above.span = spans.parent
-                        AND above.team = spans.team AND above.project = spans.project
-                ) AND at >= ");
-            sql.push_bind(filter.since.unwrap_or(Timestamp(i64::MIN)));
-            sql.push(" AND at < ").push_bind(filter.until.unwrap_or(Timestamp(i64::MAX)));
-            let columns = [
-                (" AND trace = ", &filter.trace),
-                (" AND project = ", &filter.project),
-                (" AND run <> '' AND run = ", &filter.run),
-                (" AND stage = ", &filter.stage),
-                (" AND endpoint = ", &filter.endpoint),
-                (" AND model = ", &filter.model),
-                (" AND provider = ", &filter.provider),
-            ];
-            for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
-                sql.push(column).push_bind(value);
-            }
-            match &filter.ended {
-                Ended::Anyhow => {}
-                Ended::Well => { sql.push(" AND error = ''"); }
-                Ended::Badly => { sql.push(" AND error <> ''"); }
-                Ended::Status(status) => { sql.push(" AND status = ").push_bind(*status); }
-                Ended::With(error) => { sql.push(" AND error = ").push_bind(error); }
-            }
-            if let Some(least) = filter.min_us {
-                sql.push(" AND total_us >= ").push_bind(least);
-            }
-            if let Some((at, id)) = &filter.before {
-                sql.push(" AND (at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
-            }
-            if let Some(teams) = &filter.teams {
-                sql.push(" AND team IN (");
-                let mut list = sql.separated(", ");
-                for team in teams {
-                    list.push_bind(team);
-                }
-                sql.push(")");
-            }
+            let mut sql = QueryBuilder::new("SELECT * FROM spans WHERE ");
+            push_filter!(sql, filter);
+            sql.push(ABOVE).push(" IS NULL");
             sql.push(" ORDER BY at DESC, id DESC LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
         }))

@@ -88,6 +88,8 @@ pub struct TraceFilter {
     pub trace: String,
     /// Of this project.
     pub project: String,
+    /// Of this pipeline, of whatever project.
+    pub pipeline: String,
     /// Of this run.
     pub run: String,
     /// Of this stage.
@@ -203,6 +205,60 @@ macro_rules! insert_contents {
 }
 pub(super) use insert_contents;
 
+/// Adds the conditions that rows of calls and of spans have in common. A macro, as the type of the builder differs by
+/// database.
+macro_rules! push_filter {
+    ($sql:ident, $filter:ident) => {
+        use $crate::store::spend::requests::traces::Ended;
+        $sql.push("at >= ").push_bind($filter.since.unwrap_or(Timestamp(i64::MIN)));
+        $sql.push(" AND at < ").push_bind($filter.until.unwrap_or(Timestamp(i64::MAX)));
+        let columns = [
+            (" AND trace = ", &$filter.trace),
+            (" AND project = ", &$filter.project),
+            (" AND pipeline = ", &$filter.pipeline),
+            // So that the index is used, which has only these.
+            (" AND run <> '' AND run = ", &$filter.run),
+            (" AND stage = ", &$filter.stage),
+            (" AND endpoint = ", &$filter.endpoint),
+            (" AND model = ", &$filter.model),
+            (" AND provider = ", &$filter.provider),
+        ];
+        for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
+            $sql.push(column).push_bind(value);
+        }
+        match &$filter.ended {
+            Ended::Anyhow => &mut $sql,
+            Ended::Well => $sql.push(" AND error = ''"),
+            Ended::Badly => $sql.push(" AND error <> ''"),
+            Ended::Status(status) => $sql.push(" AND status = ").push_bind(*status),
+            Ended::With(error) => $sql.push(" AND error = ").push_bind(error),
+        };
+        if let Some(least) = $filter.min_us {
+            $sql.push(" AND total_us >= ").push_bind(least);
+        }
+        if let Some((at, id)) = &$filter.before {
+            $sql.push(" AND (at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
+        }
+        if let Some(teams) = &$filter.teams {
+            $crate::store::spend::requests::traces::push_teams!($sql, teams);
+        }
+    };
+}
+pub(super) use push_filter;
+
+/// Adds that rows are of one of these teams.
+macro_rules! push_teams {
+    ($sql:ident, $teams:ident) => {
+        $sql.push(" AND team IN (");
+        let mut list = $sql.separated(", ");
+        for team in $teams {
+            list.push_bind(team);
+        }
+        $sql.push(")");
+    };
+}
+pub(super) use push_teams;
+
 impl Store {
     /// Writes traces, and what was said in some of them: all or none. One that is there stays as it is.
     pub async fn insert_traces(
@@ -248,45 +304,10 @@ impl Store {
             return Ok(Vec::new());
         }
         Ok(with_db!(self, db => {
-            let mut sql = QueryBuilder::new("SELECT * FROM traces WHERE at >= ");
-            sql.push_bind(filter.since.unwrap_or(Timestamp(i64::MIN)));
-            sql.push(" AND at < ").push_bind(filter.until.unwrap_or(Timestamp(i64::MAX)));
-            let columns = [
-                (" AND trace = ", &filter.trace),
-                (" AND project = ", &filter.project),
-                // So that the index is used, which has only these.
-                (" AND run <> '' AND run = ", &filter.run),
-                (" AND stage = ", &filter.stage),
-                (" AND endpoint = ", &filter.endpoint),
-                (" AND model = ", &filter.model),
-                (" AND provider = ", &filter.provider),
-            ];
-            for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
-                sql.push(column).push_bind(value);
-            }
-            match &filter.ended {
-                Ended::Anyhow => {}
-                Ended::Well => { sql.push(" AND error = ''"); }
-                Ended::Badly => { sql.push(" AND error <> ''"); }
-                Ended::Status(status) => { sql.push(" AND status = ").push_bind(*status); }
-                Ended::With(error) => { sql.push(" AND error = ").push_bind(error); }
-            }
-            if let Some(least) = filter.min_us {
-                sql.push(" AND total_us >= ").push_bind(least);
-            }
+            let mut sql = QueryBuilder::new("SELECT * FROM traces WHERE ");
+            push_filter!(sql, filter);
             if let Some(least) = filter.min_cost {
                 sql.push(" AND cost >= ").push_bind(least);
-            }
-            if let Some((at, id)) = &filter.before {
-                sql.push(" AND (at, id) < (").push_bind(*at).push(", ").push_bind(id).push(")");
-            }
-            if let Some(teams) = &filter.teams {
-                sql.push(" AND team IN (");
-                let mut list = sql.separated(", ");
-                for team in teams {
-                    list.push_bind(team);
-                }
-                sql.push(")");
             }
             sql.push(" ORDER BY at DESC, id DESC LIMIT ").push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?

@@ -22,6 +22,19 @@ pub struct Claim {
     pub at: Timestamp,
 }
 
+/// The first try of a request that reports something, so that its retries are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstTry {
+    /// Whose it is.
+    pub owner: String,
+    /// What it is: the same for the same report of the same request.
+    pub content: String,
+    /// The id of its report.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Whose turn it is to charge a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
@@ -49,6 +62,10 @@ const IS_ALIVE: &str =
     "SELECT COUNT(*) FROM spenders WHERE id = $1 AND NOT lapsed AND expires_at > $2";
 const TAKE_OVER: &str = "
     UPDATE usage_reports SET spender = $4, at = $5 WHERE owner = $1 AND id = $2 AND spender = $3";
+
+fn first_try_id(content: &str) -> String {
+    format!("first try of {content}")
+}
 
 impl Store {
     /// Claims a report for a process. One that a dead process has claimed and not written down is free again.
@@ -91,6 +108,37 @@ impl Store {
                     if taken > 0 { Claimed::Now } else { Claimed::UnderWay }
                 }
             }
+        }))
+    }
+
+    /// Notes the first try of a request; it replaces an earlier one that looked the same. It is a row beside those of
+    /// reports, and goes with them.
+    pub async fn save_first_try(&self, tried: &FirstTry) -> Result<(), StoreError> {
+        const SQL: &str = "
+            INSERT INTO usage_reports (owner, id, digest, request, spender, at) VALUES ($1, $2, '', $3, '', $4)
+            ON CONFLICT (owner, id) DO UPDATE SET request = excluded.request, at = excluded.at";
+        with_writer!(self, db => {
+            sqlx::query(SQL)
+                .bind(&tried.owner)
+                .bind(first_try_id(&tried.content))
+                .bind(&tried.id)
+                .bind(tried.at)
+                .execute(db)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// The id of the report of a request's first try, when that was not before `since`.
+    pub async fn find_first_try(
+        &self,
+        (owner, content): (&str, &str),
+        since: Timestamp,
+    ) -> Result<Option<String>, StoreError> {
+        const SQL: &str = "SELECT request FROM usage_reports WHERE owner = $1 AND id = $2 AND digest = '' AND at >= $3";
+        let id = first_try_id(content);
+        Ok(with_db!(self, db => {
+            sqlx::query_scalar(SQL).bind(owner).bind(&id).bind(since).fetch_optional(db).await?
         }))
     }
 

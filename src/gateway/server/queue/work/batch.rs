@@ -26,6 +26,8 @@ use terms::Terms;
 
 /// Why an item leaves a batch without an answer.
 const REASON: &str = "batch";
+/// Why a batch cannot be asked for.
+const NO_KEY: &str = "its provider or key is no longer in the gateway's file";
 
 /// Gathers items and looks after batches until `stop`. What is under way then goes on elsewhere, or at the next start.
 pub(in crate::gateway::server::queue) async fn serve(
@@ -101,6 +103,36 @@ async fn later(
     let error = why.chars().take(500).collect();
     let failures = batch.failures.saturating_add(1);
     queue.store().save_queue_batch(&QueueBatchRow { error, failures, next_at, ..batch }).await
+}
+
+/// A batch that may be with its provider cannot be asked for: its answers may be paid for, so that its key is waited for,
+/// for as long as money is held.
+async fn wait_for_key(
+    core: &Arc<Core>,
+    queue: &Queue,
+    batch: QueueBatchRow,
+) -> Result<(), StoreError> {
+    if queue.clock.now().since(batch.created_at) >= look::GIVEN_UP {
+        return lost(core, queue, batch, NO_KEY).await;
+    }
+    if batch.error != NO_KEY {
+        let (id, provider) = (&batch.id, &batch.provider);
+        tracing::error!(batch = id, provider, "{NO_KEY}: a batch that it may have waits for it");
+    }
+    let after = queue.settings.budget_ms;
+    later(queue, batch, (NO_KEY, after)).await.map(drop)
+}
+
+/// The end of a batch that its provider may have answered, or may yet.
+async fn lost(
+    core: &Arc<Core>,
+    queue: &Queue,
+    batch: QueueBatchRow,
+    why: &str,
+) -> Result<(), StoreError> {
+    let (id, provider, remote) = (&batch.id, &batch.provider, &batch.remote);
+    tracing::error!(batch = id, provider, remote, why, "a batch may be paid for without answers");
+    end(core, queue, batch, why).await
 }
 
 /// The end of a batch. Items that are still in it leave it without an answer.

@@ -30,6 +30,8 @@ pub struct QueueBatchRow {
     pub file: String,
     /// The provider's id of the batch, or empty.
     pub remote: String,
+    /// `remote` was found by its size alone, and may be another's.
+    pub is_guessed: bool,
     /// Batches of the provider that looked like this one and are others: ids with spaces between.
     pub strangers: String,
     /// The provider's last word on it.
@@ -73,6 +75,15 @@ pub struct BatchableItem {
     pub created_at: Timestamp,
     /// When it may be tried (again).
     pub next_at: Timestamp,
+}
+
+/// A provider's batch that some batch here has.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct KnownRemote {
+    /// The provider's id of it.
+    pub remote: String,
+    /// It was found by its size alone, and may be another's.
+    pub is_guessed: bool,
 }
 
 impl Store {
@@ -162,7 +173,7 @@ impl Store {
         const SQL: &str = "
             UPDATE queue_batches SET state = $3, sent = $4, file = $5, remote = $6, strangers = $7, outcome = $8,
                 error = $9, failures = $10, submitted_at = $11, cancelled_at = $12, next_at = $13, ended_at = $14,
-                lease_until = $15
+                lease_until = $15, is_guessed = $16
             WHERE id = $1 AND lease_epoch = $2";
         let saved = with_writer!(self, db => {
             sqlx::query(SQL)
@@ -181,6 +192,7 @@ impl Store {
                 .bind(row.next_at)
                 .bind(row.ended_at)
                 .bind(row.lease_until)
+                .bind(row.is_guessed)
                 .execute(db)
                 .await?
                 .rows_affected()
@@ -250,7 +262,8 @@ impl Store {
     pub async fn hurry_queue_batches(&self, now: Timestamp) -> Result<u64, StoreError> {
         const SQL: &str = "
             UPDATE queue_batches SET next_at = $1
-            WHERE ended_at IS NULL AND cancelled_at IS NULL AND next_at > $1 AND NOT EXISTS (
+            WHERE ended_at IS NULL AND cancelled_at IS NULL AND next_at > $1 AND state <> 'submitting'
+                AND NOT is_guessed AND NOT EXISTS (
                 SELECT 1 FROM queue_items
                 WHERE batch_id = queue_batches.id AND state = 'running' AND lease_owner = 'batch'
                     AND cancelled_at IS NULL
@@ -258,12 +271,18 @@ impl Store {
         Ok(with_writer!(self, db => sqlx::query(SQL).bind(now).execute(db).await?.rows_affected()))
     }
 
-    /// Which of these ids of a provider are of batches that are known here.
-    pub async fn list_known_remotes(&self, provider: &str) -> Result<Vec<String>, StoreError> {
+    /// Which batches of a provider are known here, to others than this batch.
+    pub async fn list_known_remotes(
+        &self,
+        (provider, batch): (&str, &str),
+    ) -> Result<Vec<KnownRemote>, StoreError> {
         const SQL: &str = "
-            SELECT remote FROM queue_batches WHERE provider = $1 AND remote <> ''
+            SELECT remote, is_guessed AND ended_at IS NULL AS is_guessed FROM queue_batches
+            WHERE provider = $1 AND remote <> '' AND id <> $2
             ORDER BY id DESC LIMIT 10000";
-        Ok(with_db!(self, db => sqlx::query_scalar(SQL).bind(provider).fetch_all(db).await?))
+        Ok(with_db!(self, db => {
+            sqlx::query_as(SQL).bind(provider).bind(batch).fetch_all(db).await?
+        }))
     }
 
     /// Forgets batches that ended before a moment; gives how many.

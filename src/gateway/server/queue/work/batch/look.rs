@@ -6,12 +6,11 @@ use std::sync::Arc;
 use super::remote::{Side, Trouble, results};
 use super::submit::custom_id;
 use super::wire::{Remote, Standing, told};
-use super::{answers, end, later};
+use super::{answers, end, later, lost, wait_for_key};
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::Queue;
 use crate::gateway::server::queue::verdict::pause;
 use crate::model::Milliseconds;
-use crate::provider::Dialect;
 use crate::store::StoreError;
 use crate::store::spend::requests::queue::{QueueBatchRow, QueueItemRow};
 
@@ -31,23 +30,17 @@ pub(super) async fn look(
 ) -> Result<(), StoreError> {
     let now = queue.clock.now();
     let Some(side) = Side::of(core, &batch) else {
-        let why = "its provider or key is no longer in the gateway's file";
-        // Its answers may be paid for, so that it is waited for the key for as long as money is held.
-        if now.since(batch.created_at) < GIVEN_UP {
-            let after = queue.settings.budget_ms;
-            return later(queue, batch, (why, after)).await.map(drop);
-        }
-        return end(core, queue, batch, why).await;
+        return wait_for_key(core, queue, batch).await;
     };
     let remote = match side.find(&batch.remote).await {
         Ok(remote) => remote,
-        Err(Trouble::Gone) => return end(core, queue, batch, "the provider has lost it").await,
+        Err(Trouble::Gone) => return lost(core, queue, batch, "the provider has lost it").await,
         Err(trouble) => return troubled(queue, batch, &trouble).await,
     };
     let batch = QueueBatchRow { outcome: remote.word.clone(), ..batch };
     match remote.standing {
         Standing::UnderWay if now.since(batch.created_at) >= GIVEN_UP => {
-            end(core, queue, batch, "the provider does not end it").await
+            lost(core, queue, batch, "the provider does not end it").await
         }
         Standing::UnderWay => wait(queue, &side, batch).await,
         Standing::Failed => {
@@ -63,7 +56,9 @@ async fn wait(queue: &Queue, side: &Side<'_>, batch: QueueBatchRow) -> Result<()
     let now = queue.clock.now();
     let items = queue.store().list_queue_items_of_batch(&batch.id).await?;
     let mut batch = batch;
-    if batch.cancelled_at.is_none() && items.iter().all(|it| it.cancelled_at.is_some()) {
+    // One that was found by its size alone may be somebody else's.
+    let may_cancel = batch.cancelled_at.is_none() && !batch.is_guessed;
+    if may_cancel && items.iter().all(|it| it.cancelled_at.is_some()) {
         match side.cancel(&batch.remote).await {
             Ok(_) => batch.cancelled_at = Some(now),
             Err(trouble) => return troubled(queue, batch, &trouble).await,
@@ -127,8 +122,7 @@ async fn take(
         }
     }
     // Found by its size alone, it may be somebody else's.
-    let is_strange = side.dialect == Dialect::Anthropic && before > 0 && lines_read > 0;
-    if is_strange && taken == 0 {
+    if batch.is_guessed && before > 0 && lines_read > 0 && taken == 0 {
         return mistaken(queue, batch).await;
     }
     if is_partial {
@@ -150,6 +144,7 @@ async fn mistaken(queue: &Queue, batch: QueueBatchRow) -> Result<(), StoreError>
     let row = QueueBatchRow {
         state: "submitting".to_owned(),
         remote: String::new(),
+        is_guessed: false,
         strangers,
         next_at: queue.clock.now(),
         ..batch

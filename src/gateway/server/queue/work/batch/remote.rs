@@ -14,7 +14,7 @@ use super::wire::{self, Remote};
 use crate::gateway::call::upstream::{UpstreamError, read_all};
 use crate::gateway::server::{Core, Provider};
 use crate::provider::{Dialect, Operation};
-use crate::store::spend::requests::queue::QueueBatchRow;
+use crate::store::spend::requests::queue::{KnownRemote, QueueBatchRow};
 
 /// Until the head of an answer.
 const HEAD_WITHIN: Duration = Duration::from_mins(2);
@@ -25,7 +25,7 @@ const BODY_BYTES: u64 = 8 << 20;
 /// How long what was uploaded is kept there.
 const FILE_SECONDS: u64 = 8 * 24 * 3600;
 /// Pages of all batches that are looked through for one.
-const PAGES: u32 = 20;
+const PAGES: u32 = 100;
 /// How far the clocks of a provider and of this machine may differ, in seconds.
 const CLOCKS: i64 = 600;
 
@@ -105,18 +105,18 @@ impl<'a> Side<'a> {
     }
 
     /// Looks for a batch that may have been handed over: by its name, or where the provider keeps none by its size and
-    /// age, among those that nobody here knows.
+    /// age, among those that nobody here knows. None when it is certain that it is not there.
     pub(super) async fn search(
         &self,
         row: &QueueBatchRow,
-        known: &[String],
+        known: &[KnownRemote],
     ) -> Result<Option<Remote>, Trouble> {
         let since = row.submitted_at.map_or(0, |it| it.0.div_euclid(1000)) - CLOCKS;
         let after = match self.dialect {
             Dialect::OpenAi => "after",
             Dialect::Anthropic => "after_id",
         };
-        let (mut cursor, mut found) = (String::new(), None);
+        let (mut cursor, mut found, mut is_disputed) = (String::new(), None, false);
         for _ in 0..PAGES {
             let value = self
                 .send((Method::GET, &format!("{}?limit=100{cursor}", self.path())), None)
@@ -129,20 +129,29 @@ impl<'a> Side<'a> {
                 Dialect::OpenAi => it.name == row.id,
                 Dialect::Anthropic => {
                     i64::try_from(it.requests).is_ok_and(|it| it == row.sent)
-                        && !known.contains(&it.id)
                         && !row.strangers.split(' ').any(|other| other == it.id)
                 }
             };
+            let owner = |it: &&Remote| known.iter().find(|known| known.remote == it.id);
+            // One that another batch has found by its size may yet turn out to be this one.
+            let is_guessed = |it: &Remote| owner(&it).is_some_and(|it| it.is_guessed);
+            is_disputed |= page.iter().filter(is_new).filter(is_it).any(is_guessed);
+            let is_it = |it: &&Remote| is_it(it) && owner(it).is_none();
             // The newest come first: the one that came next after the try is the likeliest.
             found = page.iter().filter(is_new).rfind(is_it).cloned().or(found);
             let has_more = value.get("has_more").and_then(Value::as_bool).unwrap_or_default();
             let last = page.last().filter(|it| has_more && is_new(it));
-            match last {
-                Some(last) => cursor = format!("&{after}={}", last.id),
-                None => break,
+            if let Some(last) = last {
+                cursor = format!("&{after}={}", last.id);
+                continue;
             }
+            if found.is_none() && is_disputed {
+                let why = "a batch of its size is believed to be another until its answers come";
+                return Err(Trouble::Later(why.to_owned()));
+            }
+            return Ok(found);
         }
-        Ok(found)
+        Err(Trouble::Later("the provider has too many batches to look through".to_owned()))
     }
 
     /// Answers, a line each, as they come.

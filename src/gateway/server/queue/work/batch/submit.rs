@@ -8,7 +8,7 @@ use super::look::GIVEN_UP;
 use super::remote::{Side, Trouble, order};
 use super::terms::Terms;
 use super::wire::{Remote, input, request};
-use super::{end, gather, later};
+use super::{NO_KEY, end, gather, later, lost, wait_for_key};
 use crate::gateway::budget::account::Amount;
 use crate::gateway::budget::{CallId, Reservation};
 use crate::gateway::call::headers::{request_id, tags};
@@ -26,6 +26,8 @@ use crate::store::spend::requests::queue::{QueueBatchRow, QueueItemRow};
 
 /// When the ledger is asked again that does not answer.
 const AGAIN: Milliseconds = Milliseconds(1_000);
+/// For so many leases a provider may take to show a batch that it has taken: only then it is handed over again.
+const SHOWN_AFTER_LEASES: u64 = 2;
 
 /// Hands a batch over, unless it is already.
 pub(super) async fn submit(
@@ -33,27 +35,20 @@ pub(super) async fn submit(
     queue: &Arc<Queue>,
     batch: QueueBatchRow,
 ) -> Result<(), StoreError> {
+    let is_perhaps_there = batch.state == "submitting";
     let Some(side) = Side::of(core, &batch) else {
-        return end(core, queue, batch, "its provider or key is no longer in the gateway's file")
-            .await;
+        if is_perhaps_there {
+            return wait_for_key(core, queue, batch).await;
+        }
+        return end(core, queue, batch, NO_KEY).await;
     };
-    if batch.state == "submitting" {
-        // Somebody was about to: it may be there.
-        let known = queue.store().list_known_remotes(&batch.provider).await?;
-        match side.search(&batch, &known).await {
-            Ok(Some(remote)) => return adopt(queue, batch, remote).await,
-            Ok(None) => {}
-            Err(_) if queue.clock.now().since(batch.created_at) >= GIVEN_UP => {
-                return end(core, queue, batch, "the provider does not say whether it has it")
-                    .await;
-            }
-            Err(trouble) => return again(queue, batch, &trouble).await,
-        }
-        if batch.failures >= i64::from(queue.settings.tries) {
-            let why = batch.error.clone();
-            return end(core, queue, batch, &why).await;
-        }
-    }
+    let batch = match is_perhaps_there {
+        true => match missing(core, queue, (&side, batch)).await? {
+            Some(batch) => batch,
+            None => return Ok(()),
+        },
+        false => batch,
+    };
     let Some(operation) = Operation::of_path(&batch.path) else {
         return end(core, queue, batch, "its path is not known").await;
     };
@@ -76,7 +71,53 @@ pub(super) async fn submit(
         }
         input.clear();
     }
+    // What is held is written down before the provider has anything.
+    core.ledger.until_written().await;
     hand_over(queue, &side, (batch, operation), input).await
+}
+
+/// Somebody was about to hand it over, so that it may be there: it is looked for, and adopted. It is given back only
+/// when it is certain that the provider has not got it, and may be handed over again.
+async fn missing(
+    core: &Arc<Core>,
+    queue: &Queue,
+    (side, batch): (&Side<'_>, QueueBatchRow),
+) -> Result<Option<QueueBatchRow>, StoreError> {
+    let now = queue.clock.now();
+    let known = queue.store().list_known_remotes((&batch.provider, &batch.id)).await?;
+    match side.search(&batch, &known).await {
+        Ok(Some(remote)) => {
+            let is_guessed = remote.name != batch.id;
+            adopt(queue, QueueBatchRow { is_guessed, ..batch }, remote).await?;
+            return Ok(None);
+        }
+        Ok(None) => {}
+        Err(_) if now.since(batch.created_at) >= GIVEN_UP => {
+            let why = "the provider does not say whether it has it";
+            lost(core, queue, batch, why).await?;
+            return Ok(None);
+        }
+        Err(trouble) => {
+            again(queue, batch, &trouble).await?;
+            return Ok(None);
+        }
+    }
+    if batch.failures >= i64::from(queue.settings.tries) {
+        let why = batch.error.clone();
+        end(core, queue, batch, &why).await?;
+        return Ok(None);
+    }
+    let after = shown_after(queue);
+    let shown_at = batch.submitted_at.unwrap_or(batch.created_at).plus(after);
+    if now >= shown_at {
+        return Ok(Some(batch));
+    }
+    queue.store().save_queue_batch(&QueueBatchRow { next_at: shown_at, ..batch }).await?;
+    Ok(None)
+}
+
+fn shown_after(queue: &Queue) -> Milliseconds {
+    Milliseconds(queue.settings.lease_ms.0.saturating_mul(SHOWN_AFTER_LEASES))
 }
 
 async fn hand_over(
@@ -137,6 +178,10 @@ async fn again(queue: &Queue, batch: QueueBatchRow, trouble: &Trouble) -> Result
     };
     let number = u32::try_from(failures).unwrap_or(u32::MAX).saturating_add(1);
     let after = match trouble {
+        // It may have taken it all the same.
+        Trouble::Later(_) if batch.state == "submitting" => {
+            pause(queue.settings.retry_ms, number).max(shown_after(queue))
+        }
         Trouble::Later(_) => pause(queue.settings.retry_ms, number),
         Trouble::Never(_) | Trouble::Gone => Milliseconds(0),
     };
@@ -160,13 +205,10 @@ async fn ready(
         return Ok(None);
     }
     let refusal = match let_through(core, queue, (batch, item)).await {
-        Ok((body, terms)) => {
-            let text = serde_json::to_string(&terms).unwrap_or_default();
-            let name = request_id(terms.call.id.request);
-            let place = (item.id.as_str(), item.lease_epoch);
-            let is_noted = queue.store().save_queue_item_terms(place, (&text, &name)).await?;
-            return Ok(is_noted.then_some(body));
-        }
+        Ok((body, terms)) => match held(core, queue, (item, &terms)).await? {
+            Ok(is_held) => return Ok(is_held.then_some(body)),
+            Err(refusal) => refusal,
+        },
         Err(refusal) => refusal,
     };
     super::release(core, item).await?;
@@ -174,6 +216,32 @@ async fn ready(
     attempt::write(queue, item, outcome).await;
     queue.tell_ended();
     Ok(None)
+}
+
+/// Sets the money of an item aside; false when it is no longer in the batch. Its terms are written down first, so that
+/// whoever takes over knows what may be held.
+async fn held(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    (item, terms): (&QueueItemRow, &Terms),
+) -> Result<Result<bool, Refusal>, StoreError> {
+    let text = serde_json::to_string(terms).unwrap_or_default();
+    let request = request_id(terms.call.id.request);
+    let place = (item.id.as_str(), item.lease_epoch);
+    if !queue.store().save_queue_item_terms(place, (&text, &request)).await? {
+        return Ok(Ok(false));
+    }
+    let name = Ledger::held_name(&item.id, item.lease_epoch);
+    let held = core.ledger.hold(&name, &terms.call, terms.held_at).await;
+    if held.is_err() {
+        core.ledger.release_held(&name, &terms.call).await?;
+    }
+    Ok(held.map(|()| true).map_err(|it| match it {
+        NotReserved::Refused(it) => {
+            Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
+        }
+        NotReserved::Behind => Refusal::Unavailable { retry_after: AGAIN },
+    }))
 }
 
 /// What goes out for an item, and on which terms.
@@ -216,13 +284,6 @@ async fn let_through(
     };
     // One that a dead process has held is held.
     let terms = Terms::read(item).filter(|it| it.call.id == terms.call.id).unwrap_or(terms);
-    let name = Ledger::held_name(&item.id, item.lease_epoch);
-    core.ledger.hold(&name, &terms.call, terms.held_at).await.map_err(|it| match it {
-        NotReserved::Refused(it) => {
-            Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
-        }
-        NotReserved::Behind => Refusal::Unavailable { retry_after: AGAIN },
-    })?;
     let body = String::from_utf8(batched.body.to_vec());
     let body = body.map_err(|it| Refusal::Unreadable(it.to_string()))?;
     Ok((body, terms))

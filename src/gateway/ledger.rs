@@ -78,7 +78,7 @@ struct State {
     /// Each with its end.
     lines: String,
     /// Bytes of lines that there were so far.
-    line_bytes_ever: u64,
+    bytes_ever: u64,
     lost_lines: u64,
     rows: Vec<CallRow>,
     sums: BTreeMap<SumName, Sum>,
@@ -332,7 +332,7 @@ impl Ledger {
 
     /// Waits until what there is by now is written, where somebody writes it.
     pub async fn until_written(&self) {
-        let ever = self.lock().line_bytes_ever;
+        let ever = self.lock().bytes_ever;
         let is_written = |it: &Option<u64>| it.is_none_or(|it| it >= ever);
         // The sender lives as long as this.
         drop(self.written.subscribe().wait_for(is_written).await);
@@ -388,7 +388,7 @@ impl Ledger {
         if state.lines.len() < 2 * LINE_BYTES_AT_MOST {
             state.lines.push_str(&line);
             state.lines.push('\n');
-            state.line_bytes_ever += line.len() as u64 + 1;
+            state.bytes_ever += line.len() as u64 + 1;
         } else {
             state.lose();
         }

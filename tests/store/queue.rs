@@ -22,6 +22,7 @@ on_each_database![
     items_of_a_batch_are_taken_with_it_and_by_nobody_else,
     an_item_leaves_its_batch_to_be_called_or_to_wait_for_another,
     a_batch_is_looked_after_by_one_process_at_a_time,
+    a_batch_that_was_guessed_may_be_another_s_until_it_ends,
     a_batch_that_nobody_wants_is_looked_at_at_once,
 ];
 
@@ -363,12 +364,19 @@ async fn a_batch_is_looked_after_by_one_process_at_a_time(store: Store, _: &Data
     let remote = "r1".to_owned();
     let running = QueueBatchRow { state, remote, lease_until: Timestamp(0), ..second };
     assert!(store.save_queue_batch(&running).await.unwrap());
+}
+
+async fn a_batch_that_was_guessed_may_be_another_s_until_it_ends(store: Store, _: &Database) {
+    small_batch(&store).await;
+    let first = claim_batch(&store, "p1", 1000).await.unwrap();
+    let (state, remote, lease_until) = ("running".to_owned(), "r1".to_owned(), Timestamp(0));
+    let running = QueueBatchRow { state, remote, lease_until, ..first };
+    assert!(store.save_queue_batch(&running).await.unwrap());
     let known = async |but: &str| store.list_known_remotes(("openai", but)).await.unwrap();
     let told = |is_guessed| [KnownRemote { remote: "r1".to_owned(), is_guessed }];
     assert_eq!(known("b2").await, told(false));
     assert_eq!(known("b1").await, [], "it knows its own");
-    let third = claim("p1", 1101).await.unwrap();
-    let guessed = QueueBatchRow { is_guessed: true, ..third };
+    let guessed = QueueBatchRow { is_guessed: true, ..running };
     assert!(store.save_queue_batch(&guessed).await.unwrap());
     assert_eq!(known("b2").await, told(true));
     let ended = QueueBatchRow { ended_at: Some(NOW), ..guessed };

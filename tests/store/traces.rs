@@ -21,7 +21,7 @@ async fn a_finished_run_is_sent_once_and_by_one(store: Store, _: &Database) {
     assert!(!store.claim_trace(&due[0], Timestamp(7000)).await.unwrap(), "somebody was faster");
     assert_eq!(list(0, Timestamp(6999)).await, []);
     assert_eq!(list(0, Timestamp(7000)).await.len(), 1, "whoever had it is gone");
-    store.save_traced(&run_id(2), 1).await.unwrap();
+    store.save_traced(&run_id(2), 2).await.unwrap();
     assert_eq!(list(0, Timestamp(9000)).await, []);
 }
 

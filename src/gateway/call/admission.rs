@@ -106,9 +106,10 @@ async fn admit(
         }
     };
     let key = &held.key;
-    let body = match &wanted {
-        Wanted::Models(_) => Ok(Bytes::new()),
-        _ => read(core, body, core.limits.request_bytes).await,
+    let body = if matches!(wanted, Wanted::Models(_)) {
+        Ok(Bytes::new())
+    } else {
+        read(core, body, core.limits.request_bytes).await
     };
     if let Some(left) = left {
         let cost = left.charge(core, key, (&head, body.as_ref().ok(), id)).await?;

@@ -84,16 +84,14 @@ impl Ledger {
         (row, held_at): (&mut Row, Timestamp),
     ) {
         let former = self.lock().budgets.closed_as(call.id);
-        match former {
-            Some(Close::Settled | Close::Corrected) => return,
-            Some(Close::Expired) => {}
+        if matches!(former, Some(Close::Settled | Close::Corrected)) {
+            return;
+        }
+        if former != Some(Close::Expired) && !self.lock().budgets.is_open(call.id) {
             // A ledger that forgets has forgotten it.
-            Some(Close::Cancelled) | None if !self.lock().budgets.is_open(call.id) => {
-                let entry = Entry::Reserved { reservation: call.clone(), at: held_at };
-                self.lock().budgets.replay(&entry);
-                self.write(&Line::Entry(&entry));
-            }
-            Some(Close::Cancelled) | None => {}
+            let entry = Entry::Reserved { reservation: call.clone(), at: held_at };
+            self.lock().budgets.replay(&entry);
+            self.write(&Line::Entry(&entry));
         }
         self.settle(call.id, cost, row);
     }

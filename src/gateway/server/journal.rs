@@ -43,8 +43,8 @@ impl Journal {
             Ok((file, entries, path))
         })
         .await?;
-        ledger.lines_are_written(0);
         let pages = Pages { file, text: String::new() };
+        ledger.lines_are_written(0);
         Ok((Self { path, ledger, pages }, entries))
     }
 
@@ -62,16 +62,16 @@ impl Journal {
             }
             let written;
             (pages, room, written) = blocking(move || Ok(pages.write(lines))).await?;
-            if let Ok(bytes) = written {
-                ledger.lines_are_written(bytes);
-            }
             if is_over {
-                written?;
+                ledger.lines_are_written(written?);
                 return blocking(move || pages.file.sync_data()).await;
             }
-            if let Err(error) = written {
-                tracing::error!(file = %path.display(), %error, "the ledger cannot be written");
-                tokio::time::sleep(10 * BATCH_EVERY).await;
+            match written {
+                Ok(bytes) => ledger.lines_are_written(bytes),
+                Err(error) => {
+                    tracing::error!(file = %path.display(), %error, "the ledger cannot be written");
+                    tokio::time::sleep(10 * BATCH_EVERY).await;
+                }
             }
         }
     }
@@ -87,7 +87,7 @@ impl Pages {
             self.text.push_str(&lines);
             lines
         };
-        let written = self.append();
+        let written = self.append().map(|()| self.text.len() as u64);
         if written.is_ok() {
             self.text.clear();
         }
@@ -99,9 +99,9 @@ impl Pages {
         (self, room, written)
     }
 
-    fn append(&mut self) -> io::Result<u64> {
+    fn append(&mut self) -> io::Result<()> {
         if self.text.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let before = self.file.metadata()?.len();
         let written = self.file.write_all(self.text.as_bytes());
@@ -109,7 +109,7 @@ impl Pages {
             self.file.set_len(before)?;
             self.file.seek(SeekFrom::End(0))?;
         }
-        written.map(|()| self.text.len() as u64)
+        written
     }
 }
 

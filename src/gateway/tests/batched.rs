@@ -358,7 +358,10 @@ async fn a_batch_of_a_dead_process_is_found_again_and_not_handed_over_twice() {
 async fn a_process_that_dies_between_answers_charges_none_of_them_twice() {
     let (provider, place) = (Provider::new().await, Place::new());
     let store = place.store().await;
-    let first = Process::new(&place, &provider, &store).await;
+    let settings =
+        SETTINGS.replace("batch_wait_ms = 150", "batch_wait_ms = 60000\nbatch_items = 20");
+    let settings = format!("{settings}{}", provider.settings());
+    let first = Process::with(&place, &settings, &store).await;
     let mut ids = Vec::new();
     for _ in 0..20 {
         ids.push(submit(&first.world, &ask(&json!({}))).await);

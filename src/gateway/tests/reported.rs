@@ -168,11 +168,12 @@ async fn a_header_without_an_id_counts_once_when_its_request_is_sent_again() {
     both(&one.world, "b", &again).await;
     both(&one.world, "b", &again).await;
     told(6, "one whose first try never came").await;
-    for name in ["idempotency-key", "x-client-request-id"] {
+    for (name, want) in [("idempotency-key", 8), ("x-client-request-id", 10)] {
         both(&one.world, "c", &[(name, "k"), first[0]]).await;
+        told(want, name).await;
         both(&other.world, "c", &[(name, "k"), again[0]]).await;
+        told(want, "each name once").await;
     }
-    told(10, "each name once").await;
     both(&one.world, "d", &[]).await;
     both(&one.world, "d", &[]).await;
     told(14, "nothing says that it is the same").await;

@@ -59,8 +59,8 @@ impl SpendQuery {
 
     /// The same, trimmed, with what is left out.
     pub(super) fn cleaned(mut self) -> Self {
-        self.period = self.period().as_str().to_owned();
-        self.by = self.by().as_str().to_owned();
+        self.period().as_str().clone_into(&mut self.period);
+        self.by().as_str().clone_into(&mut self.by);
         for it in self.filters_mut() {
             *it = it.trim().to_owned();
         }

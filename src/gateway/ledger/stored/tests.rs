@@ -1,5 +1,6 @@
 #[cfg(unix)]
 mod killed;
+mod held;
 
 use std::collections::BTreeMap;
 use std::path::Path;

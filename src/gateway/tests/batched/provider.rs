@@ -156,46 +156,52 @@ impl Provider {
         )
     }
 
-    /// Ends the newest batch.
+    /// Ends the batches that are open.
     pub(super) fn finish(&self, fate: impl Fn(&str, &Value) -> Fate) {
         let mut bank = self.lock();
-        let batch = bank.batches.last_mut().unwrap();
-        let is_chat = batch.path == "/v1/chat/completions";
-        let mut lines = [String::new(), String::new()];
-        // Providers keep no order.
-        for (id, body) in batch.requests.iter().rev() {
-            let (line, is_error) = match (fate(id, body), is_chat) {
-                (Fate::Answered, true) => (chat_line(id, 200, &chat("fine")), false),
-                (Fate::Says(text), true) => (chat_line(id, 200, &chat(text)), false),
-                (Fate::Echoes, true) => {
-                    let text = body["messages"][0]["content"].as_str().unwrap();
-                    (chat_line(id, 200, &chat(text)), false)
-                }
-                (Fate::Status(status), true) => {
-                    (chat_line(id, status, &json!({"error": {"message": "no"}})), true)
-                }
-                (Fate::Expired, true) => {
-                    let error = json!({"code": "batch_expired", "message": "late"});
-                    (json!({"custom_id": id, "response": null, "error": error}), true)
-                }
-                (Fate::Answered | Fate::Says(_) | Fate::Echoes, false) => {
-                    let result = json!({"type": "succeeded", "message": message()});
-                    (json!({"custom_id": id, "result": result}), false)
-                }
-                (Fate::Status(_), false) => {
-                    let error =
-                        json!({"type": "error", "error": {"type": "api_error", "message": "no"}});
-                    (json!({"custom_id": id, "result": {"type": "errored", "error": error}}), false)
-                }
-                (Fate::Expired, false) => {
-                    (json!({"custom_id": id, "result": {"type": "expired"}}), false)
-                }
-            };
-            let lines = &mut lines[usize::from(is_error)];
-            lines.push_str(&format!("{line}\n"));
+        for batch in bank.batches.iter_mut().filter(|it| it.lines.is_none()) {
+            batch.lines = Some(lines(batch, &fate));
         }
-        batch.lines = Some(lines);
     }
+}
+
+/// Lines of answers and of errors.
+fn lines(batch: &Batch, fate: &impl Fn(&str, &Value) -> Fate) -> [String; 2] {
+    let is_chat = batch.path == "/v1/chat/completions";
+    let mut lines = [String::new(), String::new()];
+    // Providers keep no order.
+    for (id, body) in batch.requests.iter().rev() {
+        let (line, is_error) = match (fate(id, body), is_chat) {
+            (Fate::Answered, true) => (chat_line(id, 200, &chat("fine")), false),
+            (Fate::Says(text), true) => (chat_line(id, 200, &chat(text)), false),
+            (Fate::Echoes, true) => {
+                let text = body["messages"][0]["content"].as_str().unwrap();
+                (chat_line(id, 200, &chat(text)), false)
+            }
+            (Fate::Status(status), true) => {
+                (chat_line(id, status, &json!({"error": {"message": "no"}})), true)
+            }
+            (Fate::Expired, true) => {
+                let error = json!({"code": "batch_expired", "message": "late"});
+                (json!({"custom_id": id, "response": null, "error": error}), true)
+            }
+            (Fate::Answered | Fate::Says(_) | Fate::Echoes, false) => {
+                let result = json!({"type": "succeeded", "message": message()});
+                (json!({"custom_id": id, "result": result}), false)
+            }
+            (Fate::Status(_), false) => {
+                let error =
+                    json!({"type": "error", "error": {"type": "api_error", "message": "no"}});
+                (json!({"custom_id": id, "result": {"type": "errored", "error": error}}), false)
+            }
+            (Fate::Expired, false) => {
+                (json!({"custom_id": id, "result": {"type": "expired"}}), false)
+            }
+        };
+        let lines = &mut lines[usize::from(is_error)];
+        lines.push_str(&format!("{line}\n"));
+    }
+    lines
 }
 
 fn chat(text: &str) -> Value {

@@ -42,12 +42,11 @@ pub(super) async fn submit(
         }
         return end(core, queue, batch, NO_KEY).await;
     };
-    let batch = match is_perhaps_there {
-        true => match missing(core, queue, (&side, batch)).await? {
-            Some(batch) => batch,
-            None => return Ok(()),
-        },
-        false => batch,
+    let batch = if is_perhaps_there {
+        let Some(batch) = missing(core, queue, (&side, batch)).await? else { return Ok(()) };
+        batch
+    } else {
+        batch
     };
     let Some(operation) = Operation::of_path(&batch.path) else {
         return end(core, queue, batch, "its path is not known").await;

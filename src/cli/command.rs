@@ -67,7 +67,7 @@ pub enum Subcommand {
     Show(show::ShowArgs),
     /// Show (or follow) the log of a stage
     Logs(logs::LogsArgs),
-    /// Stop a run
+    /// Cancel a run
     Cancel(cancel::CancelArgs),
     /// Run a finished run's stages again
     Rerun(rerun::RerunArgs),

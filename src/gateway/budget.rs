@@ -62,11 +62,18 @@ struct Open {
     requests: u64,
 }
 
+/// So many are remembered that each must be small.
 #[derive(Debug)]
 struct Closed {
+    close: Close,
+    /// What a call that nobody settled in time was charged to, until it is known what it has cost.
+    charged: Option<Box<Charged>>,
+}
+
+#[derive(Debug)]
+struct Charged {
     accounts: Vec<AccountKey>,
     estimate: Amount,
-    close: Close,
 }
 
 /// All budgets and what is used of them.
@@ -166,11 +173,10 @@ impl Budgets {
         if let Some(open) = self.open.remove(&id) {
             return self.close(id, open, cost, Close::Settled);
         }
-        let late = self.closed.get_mut(&id).filter(|it| it.close == Close::Expired);
-        let Some(closed) = late else { return Settled::default() };
+        let Some(closed) = self.closed.get_mut(&id) else { return Settled::default() };
+        let Some(charged) = closed.charged.take() else { return Settled::default() };
         closed.close = Close::Corrected;
-        let (keys, estimate) = (closed.accounts.clone(), closed.estimate);
-        self.correct(&keys, estimate, cost)
+        self.correct(&charged.accounts, charged.estimate, cost)
     }
 
     /// Lets a call go that was never sent.
@@ -290,7 +296,9 @@ impl Budgets {
                 None => alerts.extend(alert(&self.all, key, account)),
             }
         }
-        self.remember(id, Closed { accounts, estimate, close });
+        let is_late = close == Close::Expired;
+        let charged = is_late.then(|| Box::new(Charged { accounts, estimate }));
+        self.remember(id, Closed { close, charged });
         Settled { charged: cost, overrun, alerts, close: Some(close) }
     }
 

@@ -1,4 +1,4 @@
-//! `POST /api/v1/runs/{run}/cancel`: stops a run; a second time, or with `force`, at once.
+//! `POST /api/v1/runs/{run}/cancel`: cancels a run; a second time, or with `force`, at once.
 
 use axum::extract::State;
 
@@ -19,7 +19,7 @@ pub(super) struct CancelRequest {
     force: bool,
 }
 
-/// Stops a run.
+/// Cancels a run.
 #[utoipa::path(
     post, path = "/runs/{run}/cancel", tag = "runs",
     extensions(("x-access" = json!("developer"))),

@@ -1,4 +1,4 @@
-//! `trunkline cancel`: stops a run, politely or by force.
+//! `trunkline cancel`: cancels a run, politely or by force.
 
 use crate::cli::drive::{self, DriveArgs};
 use crate::cli::failure::Exit;

@@ -27,7 +27,7 @@ pub struct CancelOrder<'a> {
     pub is_forced: bool,
 }
 
-/// Stops a run; a second time, or by force, at once.
+/// Cancels a run; a second time, or by force, at once.
 pub async fn cancel(
     app: &App,
     visitor: &Visitor,

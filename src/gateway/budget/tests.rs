@@ -34,6 +34,30 @@ fn one(limit: Limit) -> Budgets {
 }
 
 #[test]
+fn what_is_remembered_of_each_closed_call_is_small() {
+    assert!(size_of::<(CallId, Closed)>() <= 48);
+    let mut budgets = Budgets::default();
+    for request in 0..3 {
+        let id = CallId { request, attempt: 1 };
+        let reservation = Reservation {
+            id,
+            subject: Subject::default(),
+            estimate: Amount::default(),
+            deadline: Timestamp(i64::from(request == 2)),
+            requests: 1,
+        };
+        budgets.reserve(&reservation, Timestamp(0)).unwrap();
+        if request == 0 {
+            budgets.settle(id, Amount::default());
+        }
+    }
+    assert_eq!(budgets.expire(Timestamp(0)).len(), 1);
+    // Only what nobody has settled in time may still be corrected.
+    let is_charged = |request| budgets.closed[&CallId { request, attempt: 1 }].charged.is_some();
+    assert_eq!((is_charged(0), is_charged(1)), (false, true));
+}
+
+#[test]
 fn calls_that_together_do_not_fit_are_not_all_let_through() {
     let mut budgets = one(money(100));
     for number in 0..4 {

@@ -1,4 +1,4 @@
-//! `POST /runs/{run}/cancel`: stops a run; a second time, at once.
+//! `POST /runs/{run}/cancel`: cancels a run; a second time, at once.
 
 use axum::extract::State;
 use axum::response::Response;

@@ -6,6 +6,8 @@ mod asked;
 mod entry;
 #[path = "pages/forms.rs"]
 mod forms;
+#[path = "pages/links.rs"]
+mod links;
 #[path = "pages/home.rs"]
 mod home;
 #[path = "pages/last.rs"]

@@ -36,7 +36,7 @@ stages:
 ";
 
 /// A run that has failed, in a team with one person of each role, beside a team that may not know of it.
-async fn failed() -> (Scene, String) {
+pub(super) async fn failed() -> (Scene, String) {
     let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
     let team = scene.server.app.store.find_team("shop").await.unwrap().unwrap().id;
     for role in Role::ALL {

@@ -587,6 +587,7 @@ async fn what_a_state_folder_that_is_gone_has_left_is_removed() {
         let gone = world.place().folder().join("gone");
         let mut attempt = Attempt::program(world, &["true"]);
         attempt.prepare.network = NetworkSpec::Gateway;
+        attempt.prepare.gateway = trunkline::executor::GatewaySpec::Named;
         let settings = trunkline::executor::DockerSettings {
             overlays: false,
             ..trunkline::executor::DockerSettings::new(gone.clone(), world.place().instance.clone())

@@ -423,7 +423,8 @@ async fn a_run_that_waits_and_has_failed_already_says_both_wherever_it_is_listed
     let listed = &scene.runs().await[0];
     assert_eq!((&listed["status"], &listed["failed_stages"]), (&json!("waiting"), &json!(1)));
     let browser = Browser::of(&scene.server, "ada").await;
-    let pages = ["/", "/runs", "/projects/shop/web", "/teams/shop"];
+    let itself = format!("/runs/{run}");
+    let pages = ["/", "/runs", "/projects/shop/web", "/teams/shop", &itself];
     for path in pages {
         let page = browser.get(path).await;
         check_page(&page);

@@ -23,7 +23,7 @@ use crate::store::runs::RunRow;
 use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render};
 use crate::ui::shell::{Section, Shell, Visit, page, part};
-use crate::ui::words::Words;
+use crate::ui::words::{self, Words};
 
 /// So long the page waits for what a run brings; behind its link there is time for it.
 const CHANGES_WAIT: Duration = Duration::from_millis(20);
@@ -108,7 +108,8 @@ pub(super) async fn show(
     let parts = parts(&app, &seen, &unfolded).await?;
     let changes = tokio::time::timeout(CHANGES_WAIT, seen.changes(&app)).await;
     let path = path_of(&seen.view.id);
-    let title = format!("{} #{}: {}", seen.view.pipeline, seen.view.number, seen.view.status);
+    let stands = words::stand(seen.view.status, seen.loaded.run.failed_stages().count());
+    let title = format!("{} #{}: {stands}", seen.view.pipeline, seen.view.number);
     page(&RunPage {
         shell: visit.shell(Section::Runs, title).unless_over(seen.view.status.is_finished()),
         live: format!("/live{path}?unfold={}", encoded(&query.unfold)),
@@ -220,6 +221,10 @@ impl StagesPart {
 impl HeadPart<'_> {
     fn row(&self) -> &RunRow {
         &self.seen.loaded.row
+    }
+
+    fn failed_stages(&self) -> usize {
+        self.seen.loaded.run.failed_stages().count()
     }
 
     fn author(&self) -> &str {

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use askama::filters::Safe;
 use chrono::DateTime;
 
-use crate::model::{Digest, Milliseconds, Timestamp};
+use crate::model::{Digest, Milliseconds, RunStatus, Timestamp};
 use crate::store::runs::RunRow;
 
 const SECOND: u64 = 1000;
@@ -40,7 +40,7 @@ macro_rules! values {
         })*
     };
 }
-values!(Timestamp, Option<Timestamp>, Milliseconds, u64, usize);
+values!(Timestamp, Option<Timestamp>, Milliseconds, RunStatus, u64, usize);
 
 /// How a page words things, at the moment when it is made.
 #[derive(Debug, Clone, Copy)]
@@ -124,12 +124,23 @@ impl Words {
 
     /// Where a run stands; and that it has failed, where it goes on all the same.
     pub(in crate::ui) fn run_status(self, run: &RunRow) -> Safe<String> {
-        if !run.is_failing() {
-            return self.status(run.status.as_str());
+        self.stand(run.status, usize::try_from(run.failed_stages).unwrap_or_default())
+    }
+
+    /// The same of a run with so many failed stages.
+    pub(in crate::ui) fn stand(
+        self,
+        status: impl Value<RunStatus>,
+        failed_stages: impl Value<usize>,
+    ) -> Safe<String> {
+        let (status, failed_stages) = (status.value(), failed_stages.value());
+        if status.is_finished() || failed_stages == 0 {
+            return self.status(status.as_str());
         }
         let mut html = r#"<span class="status s-failed failing">"#.to_owned();
         push_icon(&mut html, "failed");
-        let _ = write!(html, "{}, {} failed</span>", run.status.as_str(), run.failed_stages);
+        html.push_str(&stand(status, failed_stages));
+        html.push_str("</span>");
         Safe(html)
     }
 
@@ -184,6 +195,14 @@ impl Words {
         let number = number.value();
         if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
     }
+}
+
+/// Where a run with so many failed stages stands, in words: `waiting, 1 failed`.
+pub(in crate::ui) fn stand(status: RunStatus, failed_stages: usize) -> String {
+    if status.is_finished() || failed_stages == 0 {
+        return status.to_string();
+    }
+    format!("{status}, {failed_stages} failed")
 }
 
 fn push_icon(html: &mut String, name: &str) {

@@ -11,8 +11,10 @@ pub mod report;
 pub mod time;
 pub mod usage;
 pub mod trace;
+pub mod bidi;
 
 pub use access::{ForgeKind, PersonId, ProjectId, Role, TeamId};
+pub use bidi::is_turning;
 pub use digest::Digest;
 pub use failure::FailureClass;
 pub use id::{AttemptName, RunId, StageIndex};

@@ -26,6 +26,9 @@ const COMMIT_TRIES: u32 = 20;
 /// Runs that are named when the beginning of an id means several.
 const CANDIDATES_SHOWN: u32 = 5;
 
+/// Letters of a commit's subject by which a run is called: nobody reads more of it in a list.
+const TITLE_LETTERS_MAX: usize = 250;
+
 /// Everything that can be done with runs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Runs {
@@ -133,7 +136,7 @@ impl Runs {
             branch: create.context.git.branch.clone(),
             revision: create.context.git.sha.clone(),
             tree: create.tree.clone(),
-            title: create.context.git.message.clone(),
+            title: title_of(&create.context.git.message),
             project: create.project.clone(),
             cause: create.cause.clone(),
             height: create.height,
@@ -350,6 +353,14 @@ fn decide_all(run: &mut Run, commands: &[Command], now: Timestamp) -> (Vec<Event
         }
     }
     (events, refused)
+}
+
+/// What a run is called: the subject of its commit, cut where it goes on and on.
+fn title_of(subject: &str) -> String {
+    match subject.char_indices().nth(TITLE_LETTERS_MAX) {
+        Some((end, _)) => format!("{}…", subject.get(..end).unwrap_or_default().trim_end()),
+        None => subject.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
 
 use super::notice::{EventKind, Notice, RunFacts};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, is_turning};
 
 /// The body of a webhook, as Standard Webhooks wants it: `type`, `timestamp` and `data`.
 pub(super) fn webhook(notice: &Notice) -> Value {
@@ -48,7 +48,8 @@ pub(super) fn mail(notice: &Notice) -> (String, String) {
         lines.push(String::new());
     }
     lines.extend(details(notice));
-    let subject: String = subject(notice).chars().filter(|it| !it.is_control()).collect();
+    let subject: String =
+        subject(notice).chars().filter(|it| !it.is_control() && !is_turning(*it)).collect();
     (subject, lines.join("\n").trim_end().to_owned() + "\n")
 }
 

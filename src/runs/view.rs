@@ -13,7 +13,7 @@ use crate::model::{
 };
 use crate::pipeline::PlannedStage;
 use crate::pipeline::plan::{Program, Work};
-use crate::runs::LoadedRun;
+use crate::runs::{LoadedRun, title_of};
 use crate::store::runs::{RunRow, StoredEvent};
 
 mod attempt;
@@ -329,7 +329,7 @@ impl RunView {
             event: context.event.clone(),
             branch: context.git.branch.clone(),
             revision: context.git.sha.clone(),
-            title: context.git.message.clone(),
+            title: title_of(&context.git.message),
             dirty: context.git.dirty,
             status: run.status(),
             interrupted: around.is_interrupted,

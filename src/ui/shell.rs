@@ -1,6 +1,7 @@
 //! What surrounds every page: who is signed in, where one is, and where one can go.
 
 pub(super) mod assets;
+pub(super) mod markup;
 pub(super) mod words;
 pub(super) mod above;
 pub(super) mod form;

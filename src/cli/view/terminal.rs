@@ -1,30 +1,40 @@
 //! What text from elsewhere may do to a terminal: show colours, and nothing else. A log, a commit or a
-//! comment must not move the cursor, set titles or write over what is said about it.
+//! comment must not move the cursor, set titles, write over what is said about it or turn it around.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::cli::output::Paint;
+use crate::model::is_turning;
 
 const RESET: &str = "\x1b[0m";
 const DELETE: u8 = 0x7f;
 /// First byte of the control characters beyond ASCII (C1) in UTF-8.
 const C1_LEAD: u8 = 0xc2;
+/// First byte of the characters in UTF-8 that turn text around.
+const TURNING_LEAD: u8 = 0xe2;
 
 /// The text without control sequences and control characters, but for tabs and line feeds and, where
-/// there are colours, those (SGR sequences). A colour ends with its line.
+/// there are colours, those (SGR sequences). A colour ends with its line. What would turn text around is named.
 #[must_use]
 pub fn safe(text: &str, paint: Paint) -> Cow<'_, str> {
-    let may_control =
-        |it: u8| (it < b' ' && it != b'\t' && it != b'\n') || it == DELETE || it == C1_LEAD;
+    let may_control = |it: u8| {
+        (it < b' ' && it != b'\t' && it != b'\n') || [DELETE, C1_LEAD, TURNING_LEAD].contains(&it)
+    };
     if !text.bytes().any(may_control) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len());
     let mut is_colored = false;
     let mut rest = text;
-    while let Some(at) = rest.find(|it: char| it.is_control() && it != '\t') {
+    while let Some(at) = rest.find(|it: char| (it.is_control() && it != '\t') || is_turning(it)) {
         let (before, control) = rest.split_at(at);
         safe.push_str(before);
+        if let Some(turning) = control.chars().next().filter(|it| is_turning(*it)) {
+            let _ = write!(safe, "[U+{:04X}]", u32::from(turning));
+            rest = control.get(turning.len_utf8()..).unwrap_or_default();
+            continue;
+        }
         let sequence = Sequence::at_start_of(control);
         rest = control.get(sequence.length..).unwrap_or_default();
         if control.starts_with('\n') {
@@ -167,6 +177,12 @@ mod tests {
     #[test]
     fn a_sequence_without_an_end_hides_no_other_line() {
         assert_eq!(colored("a\x1b]0;title\nb\x1b[12\nc\x1b"), "a\nb\nc");
+    }
+
+    #[test]
+    fn what_turns_text_around_is_named() {
+        assert_eq!(plain("safe \u{202e}egnahc\u{202c} – ü\n"), "safe [U+202E]egnahc[U+202C] – ü\n");
+        assert_eq!(colored("\x1b[31ma\u{2066}b\x1b[m"), "\x1b[31ma[U+2066]b\x1b[m");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Diagnostic, SourceFile};
+use crate::model::is_turning;
 
 /// Characters of a source line that are shown; longer lines are cut around the problem.
 const WIDTH: usize = 110;
@@ -72,11 +73,8 @@ impl Excerpt {
 /// so that the marks stay in line.
 fn plain(c: char) -> char {
     match c {
-        '\u{feff}'
-        | '\u{200e}'
-        | '\u{200f}'
-        | '\u{202a}'..='\u{202e}'
-        | '\u{2066}'..='\u{2069}' => '·',
+        '\u{feff}' | '\u{200e}' | '\u{200f}' => '·',
+        c if is_turning(c) => '·',
         c if c.is_control() => ' ',
         c => c,
     }

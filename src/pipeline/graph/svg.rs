@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::most_urgent;
 use super::picture::{Measures, Picture, PictureBox};
 use super::text::counted;
-use crate::model::{StageIndex, StageStatus};
+use crate::model::{StageIndex, StageStatus, is_turning};
 
 const STYLE: &str = include_str!("svg/style.css");
 
@@ -182,7 +182,7 @@ fn escaped(text: &str) -> String {
             '\'' => safe.push_str("&#39;"),
             '\n' | '\t' => safe.push(sign),
             '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            _ if sign.is_control() => safe.push('\u{fffd}'),
+            _ if sign.is_control() || is_turning(sign) => safe.push('\u{fffd}'),
             _ => safe.push(sign),
         }
     }

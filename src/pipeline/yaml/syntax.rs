@@ -1,5 +1,6 @@
 //! Text that is not YAML, in words for people.
 
+use crate::model::is_turning;
 use crate::pipeline::diagnostic::Place;
 use crate::pipeline::reading::Reading;
 
@@ -31,10 +32,9 @@ pub(super) fn can_be_read(text: &str, source: usize, reading: &Reading) -> bool 
     is_fine
 }
 
-/// Byte order marks and characters that change the direction of text, so that a reader sees
-/// something else than runs (CVE-2021-42574).
+/// Byte order marks, and characters with which a reader sees something else than runs.
 fn is_hidden(c: char) -> bool {
-    matches!(c, '\u{feff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c == '\u{feff}' || is_turning(c)
 }
 
 /// Records what the YAML parser said about the byte `at`, translated. `open` is the innermost

@@ -10,6 +10,8 @@ mod tests;
 
 use std::fmt::Write as _;
 
+use crate::ui::shell::markup::escape_html;
+
 pub(in crate::ui) use scale::Unit;
 pub(in crate::ui) use spark::sparkline;
 
@@ -183,17 +185,7 @@ fn push_entry(html: &mut String, class: &str, name: &str) {
 /// Text as HTML and SVG take it.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for it in text.chars() {
-        match it {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            it if it.is_control() => safe.push(' '),
-            it => safe.push(it),
-        }
-    }
+    escape_html(&mut safe, text);
     safe
 }
 

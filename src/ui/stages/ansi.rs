@@ -2,6 +2,7 @@
 //! terminal would show last, and every other control is left out. Pure; what comes out is escaped.
 
 use crate::blobs::{ESCAPE, escape_length};
+use crate::ui::shell::markup::escape_html;
 
 mod cells;
 mod style;
@@ -97,25 +98,6 @@ impl Printer {
 #[cfg(test)]
 fn plain(line: &str) -> String {
     if is_plain(line) { line.to_owned() } else { Printer::default().draw(line).text() }
-}
-
-/// Text as it stands in HTML, in elements and in quoted attributes.
-pub(super) fn escape_html(html: &mut String, text: &str) {
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
-        let (before, behind) = rest.split_at(at);
-        html.push_str(before);
-        let mut letters = behind.chars();
-        html.push_str(match letters.next() {
-            Some('&') => "&amp;",
-            Some('<') => "&lt;",
-            Some('>') => "&gt;",
-            Some('"') => "&quot;",
-            Some(_) | None => "&#39;",
-        });
-        rest = letters.as_str();
-    }
-    html.push_str(rest);
 }
 
 fn is_plain(line: &str) -> bool {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::address::Address;
-use super::ansi::{Printer, escape_html};
+use super::ansi::Printer;
 use crate::blobs::OUTPUT_SECTION;
 use crate::desk::logs::{LogWindow, Outline, OutlineSection, WindowLine};
 use crate::model::Timestamp;
 use crate::runs::view::{AttemptView, StageView};
+use crate::ui::shell::markup::escape_html;
 use crate::ui::words::Words;
 
 /// A log as the script knows it.
@@ -248,7 +249,7 @@ mod tests {
         let html = row(&line, "<b>", (&Address::new("7", "a\"b"), 2), Timestamp(0));
         assert!(html.contains("12 more bytes"), "{html}");
         assert!(
-            html.contains("/api/v1/runs/7/stages/a%22b/log?attempt=2&amp;format=text"),
+            html.contains("/api/v1/runs/7/stages/a%22b/log?attempt=2&#38;format=text"),
             "{html}"
         );
     }

@@ -188,6 +188,23 @@ async fn a_developer_tries_again_stops_and_is_named_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_title_reads_as_it_is_written_and_ends_somewhere() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", PIPELINE)]).await;
+    // Between the two characters a reader sees the letters in the other order.
+    let title = format!("Do not \u{202e}esaeler\u{202c} {}", "very ".repeat(600));
+    scene.remote.commit(&title, &[("bikes.txt", "4\n")]);
+    scene.remote.push("main").await;
+    let id = driven(&scene, json!({ "pipeline": "ci", "inputs": { "target": "eu" } })).await;
+    let browser = Browser::of(&scene.server, "ada").await;
+    for path in ["/runs", "/projects/shop/web", &format!("/runs/{id}")] {
+        let page = read(&browser, path).await;
+        assert!(!page.contains('\u{202e}') && !page.contains('\u{202c}'), "{path}: {page}");
+        assert!(page.contains("Do not [U+202E]esaeler[U+202C] very very"), "{path}: {page}");
+        assert!(!page.contains(&"very ".repeat(60)) && page.contains('…'), "{path}: {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lists_keep_their_filters_in_the_address() {
     let (scene, id) = failed().await;
     let browser = Browser::of(&scene.server, "viewer").await;

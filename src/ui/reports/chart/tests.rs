@@ -137,9 +137,9 @@ fn the_numbers_stand_behind_the_picture_and_text_is_only_text() {
     let mut chart = chart(Kind::Lines, Unit::Time, rows);
     chart.labels = vec!["<i>".to_owned(), "\"'&".to_owned()];
     let html = chart.figure();
-    assert!(html.contains("<title id=\"duration-title\">Duration &lt;b&gt;</title>"), "{html}");
+    assert!(html.contains("<title id=\"duration-title\">Duration &#60;b&#62;</title>"), "{html}");
     assert!(
-        html.contains("<th scope=\"row\">&lt;i&gt;</th><td class=\"number\">1.5 s</td>"),
+        html.contains("<th scope=\"row\">&#60;i&#62;</th><td class=\"number\">1.5 s</td>"),
         "{html}"
     );
     assert!(html.contains("<td class=\"number\">–</td><td class=\"number\">0.2 ms</td>"), "{html}");

@@ -1,16 +1,18 @@
 //! Texts with backticks as HTML. Pure.
 
+use crate::ui::shell::markup::escape_html;
+
 /// The text with everything escaped that means something in HTML, and with pairs of backticks on one line as
 /// `<code>`.
 pub(super) fn html(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('`') {
-        escape(before, &mut html);
+        escape_html(&mut html, before);
         let code = behind.split_once('`').filter(|(code, _)| is_code(code));
         if let Some((code, after)) = code {
             html.push_str("<code>");
-            escape(code, &mut html);
+            escape_html(&mut html, code);
             html.push_str("</code>");
             rest = after;
         } else {
@@ -18,25 +20,12 @@ pub(super) fn html(text: &str) -> String {
             rest = behind;
         }
     }
-    escape(rest, &mut html);
+    escape_html(&mut html, rest);
     html
 }
 
 fn is_code(text: &str) -> bool {
     !text.is_empty() && !text.contains('\n')
-}
-
-fn escape(text: &str, html: &mut String) {
-    for sign in text.chars() {
-        match sign {
-            '&' => html.push_str("&#38;"),
-            '<' => html.push_str("&#60;"),
-            '>' => html.push_str("&#62;"),
-            '"' => html.push_str("&#34;"),
-            '\'' => html.push_str("&#39;"),
-            _ => html.push(sign),
-        }
-    }
 }
 
 #[cfg(test)]

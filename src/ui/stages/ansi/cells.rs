@@ -1,7 +1,7 @@
 //! One row of a terminal: what stands in each column, and where the next letter goes.
 
-use super::escape_html;
 use super::style::{self, Style};
+use crate::ui::shell::markup::escape_html;
 
 /// Columns at most; what would go behind them is left out.
 const COLUMNS_MAX: usize = 32 * 1024;

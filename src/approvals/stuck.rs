@@ -1,5 +1,9 @@
 //! Whether those who may approve are enough, and else why and what can be done. Pure.
 
+mod way_out;
+#[cfg(test)]
+mod tests;
+
 use crate::engine::{Command, Run};
 use crate::model::{StageIndex, StageStatus, Timestamp};
 use crate::pipeline::plan::{Approval, Work};
@@ -27,9 +31,9 @@ pub struct Candidate {
 pub struct Circle {
     /// Name of the team whose run it is.
     pub team: String,
-    /// Names of all teams.
+    /// Those of the teams in `approval.by` that there are.
     pub teams: Vec<String>,
-    /// Everybody.
+    /// Whom `approval.by` names, themselves or by a team; without it, everybody who is an approver.
     pub people: Vec<Candidate>,
 }
 
@@ -70,8 +74,8 @@ impl Stuck {
         let mut reasons = look.reasons();
         reasons.truncate(REASONS_MAX);
         let why = if reasons.is_empty() { who } else { format!("{who}: {}", reasons.join("; ")) };
-        let (stage, team) = (planned.key.clone(), circle.team.clone());
-        Some(Self { stage, team, why, help: look.help() })
+        let help = look.way_out(missing - able.len());
+        Some(Self { stage: planned.key.clone(), team: circle.team.clone(), why, help })
     }
 }
 
@@ -151,22 +155,5 @@ impl Look<'_> {
             return vec![nobody()];
         }
         people.into_iter().filter_map(|it| self.refusal(it)).collect()
-    }
-
-    fn help(&self) -> String {
-        let others = if self.asked.not_author { " who has not made this change" } else { "" };
-        let team = &self.circle.team;
-        if self.asked.by.is_empty() {
-            return format!(
-                "An admin of the team `{team}` can give the role `approver` to somebody{others}, under Members of \
-                 the team."
-            );
-        }
-        format!(
-            "An admin of the team `{team}` can give the role `approver` to one of `{}`{others}, under Members of the \
-             team; an owner of this server makes people and teams. Or cancel the run, name others in `approval.by` of \
-             the pipeline, and push: this run keeps what it began with.",
-            self.asked.by.join("`, `")
-        )
     }
 }

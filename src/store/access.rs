@@ -2,6 +2,7 @@
 
 pub mod teams;
 pub mod people;
+pub mod candidates;
 pub mod projects;
 pub mod tokens;
 pub mod sessions;

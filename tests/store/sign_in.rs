@@ -1,6 +1,7 @@
 //! Sessions, wrong tries, set-up and keys.
 
 use trunkline::model::{PersonId, Role, TeamId, Timestamp};
+use trunkline::store::access::candidates::Candidates;
 use trunkline::store::access::keys::KeyRow;
 use trunkline::store::access::people::{PasswordChange, PersonRow};
 use trunkline::store::access::sessions::{Rotation, SessionRow};
@@ -23,6 +24,7 @@ on_each_database!(
     a_team_gets_another_title,
     the_last_owner_who_may_sign_in_stays_one,
     the_last_admin_of_a_team_stays_one,
+    candidates_are_whom_an_approval_concerns,
 );
 
 fn person(id: &str) -> PersonRow {
@@ -254,10 +256,56 @@ async fn the_last_admin_of_a_team_stays_one(store: Store, _: &Database) {
         let refused = change(left, role).await.unwrap_err().to_string();
         assert_eq!(refused, format!("`{}` is the last admin of the team `shop`", ids[left].0));
     }
+    // Who may not sign in is no other admin.
+    let alone = async |id: usize| store.list_teams_led_alone(&ids[id]).await.unwrap();
+    assert_eq!(alone(left).await, ["shop"]);
+    assert_eq!(alone(1 - left).await, Vec::<String>::new());
     change(left, Some(Role::Admin)).await.unwrap();
     change(2, None).await.unwrap();
     change(1 - left, Some(Role::Admin)).await.unwrap();
     change(left, None).await.unwrap();
+}
+
+async fn candidates_are_whom_an_approval_concerns(store: Store, _: &Database) {
+    let roles = [
+        ("shop", "bob", Role::Approver),
+        ("shop", "dan", Role::Developer),
+        ("ops", "eve", Role::Admin),
+    ];
+    for name in ["shop", "ops"] {
+        let team = TeamRow {
+            id: TeamId(format!("id-{name}")),
+            name: name.to_owned(),
+            title: String::new(),
+            weight: 1,
+            created_at: Timestamp(1),
+        };
+        store.insert_team(&team).await.unwrap();
+    }
+    for login in ["ada", "bob", "dan", "eve"] {
+        let row = PersonRow { is_owner: login == "ada", ..person(login) };
+        store.insert_person(&row).await.unwrap();
+    }
+    for (team, login, role) in roles {
+        let (team, login) = (TeamId(format!("id-{team}")), PersonId(login.to_owned()));
+        store.save_member(&team, &login, role, Timestamp(1)).await.unwrap();
+    }
+    let found = async |wanted: Candidates, limit| -> Vec<String> {
+        let people = store.list_candidates(&wanted, limit).await.unwrap();
+        people.into_iter().map(|it| it.login).collect()
+    };
+    let of_shop = Candidates::ApproversOf(TeamId("id-shop".to_owned()));
+    assert_eq!(found(of_shop.clone(), 9).await, ["ada", "bob"]);
+    assert_eq!(found(of_shop, 1).await, ["ada"]);
+    let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+    for (logins, teams, wanted) in [
+        (&["dan", "none", "team/ops"][..], &["ops", "none"][..], &["dan", "eve"][..]),
+        (&["bob"], &["shop"], &["bob", "dan"]),
+        (&[], &[], &[]),
+    ] {
+        let named = Candidates::Named { logins: names(logins), teams: names(teams) };
+        assert_eq!(found(named, 9).await, names(wanted));
+    }
 }
 
 async fn a_wrong_try_is_counted_on_what_was_seen(store: Store, _: &Database) {

@@ -1,11 +1,11 @@
 //! Approvals that nobody can give as things stand, for those who see their runs.
 
-use std::collections::HashMap;
-
 use crate::approvals::{Candidate, Circle, Stuck};
 use crate::http::{App, Problem, Visitor};
-use crate::model::{PersonId, Role, RunStatus, StageStatus};
+use crate::model::{Role, RunStatus, StageIndex, StageStatus};
+use crate::pipeline::plan::{Approval, Work};
 use crate::runs::LoadedRun;
+use crate::store::access::candidates::Candidates;
 use crate::store::access::people::PersonRow;
 use crate::store::access::projects::ProjectRow;
 use crate::store::access::teams::MemberRow;
@@ -13,6 +13,8 @@ use crate::store::runs::{RunFilter, RunRow};
 
 /// Unfinished runs that are looked through.
 const RUNS_MAX: u32 = 50;
+/// People who are asked about for one approval: where there are more, it is not called stuck.
+const PEOPLE_MAX: u32 = 500;
 
 /// An approval that cannot be given, and its run.
 #[derive(Debug)]
@@ -25,13 +27,20 @@ pub struct StuckApproval {
 
 /// Those of a run.
 pub async fn of_run(app: &App, loaded: &LoadedRun) -> Result<Vec<Stuck>, Problem> {
-    if !is_waiting(loaded) {
+    let waiting: Vec<_> = waiting(loaded).collect();
+    if waiting.is_empty() {
         return Ok(Vec::new());
     }
     let Some(project) = app.store.find_project(&loaded.row.project).await? else {
         return Ok(Vec::new());
     };
-    Ok(of(app, loaded, &Everybody::load(app).await?.circle(&project)))
+    let mut stuck = Vec::new();
+    for (index, asked) in waiting {
+        if let Some(circle) = circle(app, &project, asked).await? {
+            stuck.extend(Stuck::of(&loaded.run, index, &circle, app.now()));
+        }
+    }
+    Ok(stuck)
 }
 
 /// Those of the newest runs that the caller sees.
@@ -42,66 +51,58 @@ pub async fn list(app: &App, visitor: &Visitor) -> Result<Vec<StuckApproval>, Pr
         limit: RUNS_MAX,
         ..RunFilter::default()
     };
-    let mut everybody = None;
     let mut all = Vec::new();
     for row in app.store.list_runs(&filter).await? {
-        let loaded = app.runs.load(&row.id).await?;
-        let project = app.store.find_project(&row.project).await?;
-        let Some(project) = project.filter(|_| is_waiting(&loaded)) else { continue };
-        let known = match everybody.take() {
-            Some(known) => known,
-            None => Everybody::load(app).await?,
-        };
-        let stuck = of(app, &loaded, &known.circle(&project));
+        let stuck = of_run(app, &app.runs.load(&row.id).await?).await?;
         all.extend(stuck.into_iter().map(|stuck| StuckApproval { row: row.clone(), stuck }));
-        everybody = Some(known);
     }
     Ok(all)
 }
 
-fn is_waiting(loaded: &LoadedRun) -> bool {
-    loaded.run.stages().any(|(_, it)| it.status == StageStatus::Waiting)
+/// Stages that wait for people now, and what each asks for.
+fn waiting(loaded: &LoadedRun) -> impl Iterator<Item = (StageIndex, &Approval)> {
+    let stages = loaded.run.stages().filter(|(_, it)| it.status == StageStatus::Waiting);
+    stages.filter_map(|(index, _)| match &loaded.run.plan().stages.get(index.as_usize())?.work {
+        Work::Approval(asked) => Some((index, asked)),
+        Work::Container(_) | Work::Image(_) | Work::Builtin { .. } => None,
+    })
 }
 
-fn of(app: &App, loaded: &LoadedRun, circle: &Circle) -> Vec<Stuck> {
-    let (run, now) = (&loaded.run, app.now());
-    run.stages().filter_map(|(index, _)| Stuck::of(run, index, circle, now)).collect()
-}
-
-/// People and teams of this server.
-struct Everybody {
-    people: Vec<PersonRow>,
-    memberships: HashMap<PersonId, Vec<MemberRow>>,
-    teams: Vec<String>,
-}
-
-impl Everybody {
-    async fn load(app: &App) -> Result<Self, Problem> {
-        let people = app.store.list_people().await?;
-        let ids: Vec<_> = people.iter().map(|it| it.id.clone()).collect();
-        let mut memberships: HashMap<_, Vec<_>> = HashMap::new();
-        for member in app.store.list_memberships_of(&ids).await? {
-            memberships.entry(member.person.clone()).or_default().push(member);
-        }
-        let teams = app.store.list_teams().await?.into_iter().map(|it| it.name).collect();
-        Ok(Self { people, memberships, teams })
+/// Who can be asked, and how they stand to the project; `None` for more people than are looked through.
+async fn circle(
+    app: &App,
+    project: &ProjectRow,
+    asked: &Approval,
+) -> Result<Option<Circle>, Problem> {
+    let named = |it: &String| it.strip_prefix("team/").map(str::to_owned);
+    let wanted = if asked.by.is_empty() {
+        Candidates::ApproversOf(project.team.clone())
+    } else {
+        let logins = asked.by.iter().map(|it| it.to_ascii_lowercase()).collect();
+        Candidates::Named { logins, teams: asked.by.iter().filter_map(named).collect() }
+    };
+    let people = app.store.list_candidates(&wanted, PEOPLE_MAX).await?;
+    if people.len() >= PEOPLE_MAX as usize {
+        return Ok(None);
     }
-
-    /// Them, as they stand to a project.
-    fn circle(&self, project: &ProjectRow) -> Circle {
-        let people = self.people.iter().map(|it| self.candidate(it, project)).collect();
-        Circle { team: project.team_name.clone(), teams: self.teams.clone(), people }
+    let ids: Vec<_> = people.iter().map(|it| it.id.clone()).collect();
+    let members = app.store.list_memberships_of(&ids).await?;
+    let mut teams = Vec::new();
+    for name in asked.by.iter().filter_map(named) {
+        teams.extend(app.store.find_team(&name).await?.map(|it| it.name));
     }
+    let people = people.iter().map(|it| candidate(it, &members, project)).collect();
+    Ok(Some(Circle { team: project.team_name.clone(), teams, people }))
+}
 
-    fn candidate(&self, person: &PersonRow, project: &ProjectRow) -> Candidate {
-        let own = self.memberships.get(&person.id).map(Vec::as_slice).unwrap_or_default();
-        let has_role = |it: &MemberRow| it.team == project.team && it.role >= Role::Approver;
-        Candidate {
-            login: person.login.clone(),
-            names: vec![person.name.clone(), person.email.clone()],
-            teams: own.iter().map(|it| it.team_name.clone()).collect(),
-            is_approver: person.is_owner || own.iter().any(has_role),
-            is_shut_out: person.disabled_at.is_some(),
-        }
+fn candidate(person: &PersonRow, members: &[MemberRow], project: &ProjectRow) -> Candidate {
+    let own = || members.iter().filter(|it| it.person == person.id);
+    Candidate {
+        login: person.login.clone(),
+        names: vec![person.name.clone(), person.email.clone()],
+        teams: own().map(|it| it.team_name.clone()).collect(),
+        is_approver: person.is_owner
+            || own().any(|it| it.team == project.team && it.role >= Role::Approver),
+        is_shut_out: person.disabled_at.is_some(),
     }
 }

@@ -169,6 +169,20 @@ impl Store {
         Ok(())
     }
 
+    /// Names of the teams whose only admin who may sign in somebody is, in order.
+    pub async fn list_teams_led_alone(&self, person: &PersonId) -> Result<Vec<String>, StoreError> {
+        const SQL: &str = "
+            SELECT teams.name FROM members JOIN teams ON teams.id = members.team
+            WHERE members.person = $1 AND members.role = 'admin' AND NOT EXISTS (
+                SELECT 1 FROM members AS others JOIN people ON people.id = others.person
+                WHERE others.team = members.team AND others.person <> $1 AND others.role = 'admin'
+                    AND people.disabled_at IS NULL)
+            ORDER BY teams.name";
+        let names: Vec<(String,)> =
+            with_db!(self, db => sqlx::query_as(SQL).bind(person).fetch_all(db).await?);
+        Ok(names.into_iter().map(|(name,)| name).collect())
+    }
+
     /// The members of a team by login.
     pub async fn list_members(&self, team: &TeamId) -> Result<Vec<MemberRow>, StoreError> {
         const SQL: &str = "

@@ -33,8 +33,16 @@ async fn the_last_admin_of_a_team_is_neither_removed_nor_made_less() {
     let members = server.get(&token, "/api/v1/teams/shop/members").await.json();
     assert_eq!(members["items"], json!([{ "login": "ada", "role": "admin" }]));
 
+    // Who is shut out stays the last one: that is said to the owner who does it.
+    server.person("kim", true).await;
+    let is_warned = async || {
+        let page = Browser::of(&server, "kim").await.get("/admin/people/ada").await;
+        page.text.contains("Nobody else is an admin of <a href=\"/teams/shop/settings\">shop</a>")
+    };
+    assert!(is_warned().await);
     let form = [("login", "ben"), ("role", "admin")];
     assert_eq!(ada.post("/teams/shop/settings/members", &form).await.status, 303);
+    assert!(!is_warned().await);
     let gone = server.call(&token, Method::DELETE, (path, None)).await;
     assert_eq!(gone.status, 204, "{gone:?}");
 }

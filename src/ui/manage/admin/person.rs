@@ -22,6 +22,8 @@ struct PersonPage {
     place: Place,
     person: PersonRow,
     memberships: Vec<MemberRow>,
+    /// Names of the teams that have no other admin.
+    alone: Vec<String>,
     /// Whether it is the one who looks: owners do not shut themselves out.
     is_me: bool,
 }
@@ -50,11 +52,12 @@ async fn new_page(app: &App, visit: &Visit, login: &str) -> Result<PersonPage, P
     let person = app.store.find_person(&login.to_lowercase()).await?;
     let person = person.ok_or_else(|| Problem::not_found("this person"))?;
     let memberships = app.store.list_memberships(&person.id).await?;
+    let alone = app.store.list_teams_led_alone(&person.id).await?;
     let shell = place.shell(visit, Section::Server);
     place.title.clone_from(&person.login);
     place.path = format!("/admin/people/{}", person.login);
     let is_me = person.id == visit.visitor.0.person;
-    Ok(PersonPage { shell, words: visit.words(), place, person, memberships, is_me })
+    Ok(PersonPage { shell, words: visit.words(), place, person, memberships, alone, is_me })
 }
 
 pub(super) async fn show(

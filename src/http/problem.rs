@@ -164,6 +164,12 @@ impl Problem {
         Self { help: Some(help.into()), ..self }
     }
 
+    /// After how many seconds the request may be sent again, where that helps.
+    #[must_use]
+    pub fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
     /// It as the last event of a stream.
     pub(super) fn into_event(self) -> axum::response::sse::Event {
         let event = axum::response::sse::Event::default().event("problem");
@@ -298,6 +304,7 @@ impl From<AuthError> for Problem {
             AuthError::Locked { retry_after_seconds } => Self {
                 retry_after_seconds: Some(retry_after_seconds),
                 ..Self::new(ProblemKind::TooMany, "too many wrong tries")
+                    .with_help(format!("Try again in {retry_after_seconds} s."))
             },
             AuthError::CrossSite => Self::new(ProblemKind::Forbidden, error.to_string())
                 .with_help("Load the page again, and send it once more. Programs repeat the cookie `trunkline-csrf` in the header `X-CSRF-Token`."),

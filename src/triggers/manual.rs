@@ -151,6 +151,7 @@ impl Triggers {
     ) -> Result<(Mirror, String, String), ManualError> {
         let remote = |error| ManualError::Remote(project.slug(), Box::new(error));
         let mirror = self.projects.fetch(project).await.map_err(remote)?;
+        self.notice_mended(project, &mirror).await?;
         match resolve(&mirror, project, revision) {
             Ok((commit, r#ref)) => Ok((mirror, commit, r#ref)),
             Err(ManualError::NoRevision(name, _)) => {

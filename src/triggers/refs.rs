@@ -10,10 +10,11 @@ use super::{LOOK_EVERY, Lanes, TriggerError, Triggers, pipelines};
 use crate::forge::{OpenRequests, RefChange, describe_change, request_of_ref, request_ref};
 use crate::model::{ForgeKind, Milliseconds, ProjectId, Timestamp};
 use crate::runs::News;
-use crate::source::SourceError;
+use crate::source::{Mirror, SourceError};
 use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::known_refs::KnownRef;
+use crate::store::intake::looks::Look;
 
 /// Remotes that are asked at the same time.
 const LANES: usize = 4;
@@ -32,6 +33,25 @@ impl Triggers {
         self.store().request_look(project).await?;
         self.new_look.notify_one();
         self.runs.announce_elsewhere(News::Look);
+        Ok(())
+    }
+
+    /// Has a remote looked at when its trunk is known as one that cannot be read, and its mirror, just fetched, has
+    /// another commit: where nobody tells of pushes, who starts a run is the first to see it mended.
+    pub(super) async fn notice_mended(
+        &self,
+        project: &ProjectRow,
+        mirror: &Mirror,
+    ) -> Result<(), TriggerError> {
+        let looks = self.store().list_looks(std::slice::from_ref(&project.id)).await?;
+        let is_broken = |it: &Look| {
+            it.failure.is_some() || it.trunk.as_ref().is_some_and(|it| !it.broken.is_empty())
+        };
+        let Some(look) = looks.into_iter().find(is_broken) else { return Ok(()) };
+        let trunk = format!("refs/heads/{}", project.default_branch);
+        if mirror.find_commit(&trunk).is_ok_and(|it| it.id != look.revision) {
+            self.notify(&project.id).await?;
+        }
         Ok(())
     }
 

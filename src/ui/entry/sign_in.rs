@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 
 use super::ReturnTo;
 use crate::auth::{AuthError, SignIn};
 use crate::http::{App, Newcomer, Problem, Query};
+use crate::model::Milliseconds;
 use crate::ui::form::{Plain, encoded, onward};
 use crate::ui::shell::{self, Shell, page};
 use crate::ui::words::Words;
@@ -71,6 +72,14 @@ pub(super) async fn send(
         Err(AuthError::Unproven) => {
             let problem = "The login or the password is wrong.".to_owned();
             show_form(&app, &login, to.path(), Some(problem))
+        }
+        Err(AuthError::Locked { retry_after_seconds }) => {
+            let span = Words::at(app.now()).span(Milliseconds::from_seconds(retry_after_seconds));
+            let problem = format!("Too many wrong tries: try again in {span}.");
+            let mut response = show_form(&app, &login, to.path(), Some(problem))?;
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            response.headers_mut().insert(header::RETRY_AFTER, retry_after_seconds.into());
+            Ok(response)
         }
         Err(error) => Err(error.into()),
     }

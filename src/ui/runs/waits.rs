@@ -83,7 +83,8 @@ impl Wait {
             }
             WaitsFor::People { missing, until } => {
                 let people = if *missing == 1 { "person" } else { "people" };
-                (format!("{missing} {people} to approve it"), Some(*until), "")
+                let text = format!("{missing} {people} to approve it before its time is over");
+                (text, Some(*until), "")
             }
             WaitsFor::Driver | WaitsFor::Room | WaitsFor::Needs(_) | WaitsFor::Attempt => {
                 ("room on a worker".to_owned(), None, "")

@@ -170,6 +170,9 @@ fn page(
     };
     let mut response = shell::page(&page).ok()?;
     *response.status_mut() = status;
+    if let Some(seconds) = problem.retry_after_seconds() {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     Some(response)
 }
 

@@ -59,6 +59,25 @@ async fn who_signs_in_goes_on_where_they_wanted_to() {
 }
 
 #[tokio::test]
+async fn who_is_wrong_too_often_is_told_when_to_try_again() {
+    let server = Server::start().await;
+    server.person("ada", true).await;
+    for _ in 0..5 {
+        let fields = [("login", "ada"), ("password", "wrong horse battery")];
+        post(&server, "/sign-in", &fields).await;
+    }
+    let fields = [("login", "ada"), ("password", PASSWORD)];
+    let locked = post(&server, "/sign-in", &fields).await;
+    check_page(&locked);
+    assert_eq!((locked.status.as_u16(), locked.header("retry-after")), (429, "1"));
+    for wanted in ["Too many wrong tries: try again in 1.0 s.", "name=\"login\" value=\"ada\""] {
+        assert!(locked.text.contains(wanted), "`{wanted}` is not in {locked:?}");
+    }
+    server.clock.by_seconds(2);
+    assert_eq!(post(&server, "/sign-in", &fields).await.status, 303);
+}
+
+#[tokio::test]
 async fn a_session_goes_on_behind_a_link_and_after_ten_minutes() {
     let server = Server::start().await;
     server.person("ada", true).await;

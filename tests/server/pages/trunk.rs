@@ -92,6 +92,25 @@ async fn a_push_that_cannot_be_read_is_told_of_until_one_can() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trunk_that_was_mended_unheard_is_noticed_by_who_starts_a_run() {
+    let scene = Scene::start("git", &[("pipelines/ci.yml", CI)]).await;
+    let browser = Browser::of(&scene.server, "ada").await;
+    push(&scene, &[("pipelines/ci.yml", &CI.replace("run:", "rum:"))]).await;
+    wait_for(&browser, PROJECT, |it| it.contains("could not be read")).await;
+
+    // Nothing tells of this push, and the next look is a quarter of an hour away.
+    scene.remote.commit("Mend", &[("pipelines/ci.yml", CI)]);
+    scene.remote.push("main").await;
+    let order = json!({ "pipeline": "ci" });
+    let started = scene.server.post(&scene.token, "/api/v1/projects/shop/web/runs", order).await;
+    assert_eq!(started.status, 201, "{started:?}");
+    for path in [PROJECT, "/", "/teams/shop"] {
+        wait_for(&browser, path, |it| !it.contains("could not be read")).await;
+    }
+    wait_for(&browser, "/runs", |it| !it.contains("it starts nothing until")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_trunk_starts_no_more_does_not_count() {
     let other = CI.replace("name: ci", "name: gate");
     let third = CI.replace("name: ci", "name: pull");

@@ -53,6 +53,11 @@ pub async fn create_token(
         let help = "Sign in, or use a token that has this scope itself.";
         return Err(Problem::new(ProblemKind::Forbidden, title).with_help(help));
     }
+    if scopes.contains(&Scope::Owner) && !visitor.0.is_owner {
+        let title = "the scope `owner` is for owners of this server";
+        let help = "Take `admin`: it is all that you may do yourself.";
+        return Err(Problem::new(ProblemKind::Forbidden, title).with_help(help));
+    }
     make_token(app, visitor.0.person.clone(), (wanted.name, scopes), wanted.days).await
 }
 

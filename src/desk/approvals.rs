@@ -17,8 +17,6 @@ use crate::store::spend::sums::SpendRow;
 
 /// Unfinished runs that are looked through for a page.
 const RUNS_MAX: u32 = 100;
-/// The longest comment that is kept.
-const COMMENT_CHARS_MAX: usize = 10_000;
 /// Authors of a change that the audit log names.
 const NOTED_MAX: usize = 20;
 
@@ -170,7 +168,7 @@ pub async fn answer(
     let stage = loaded.find_stage(stage)?;
     let teams = teams(app, visitor).await?;
     let by = visitor.0.login.clone();
-    let comment = comment.chars().take(COMMENT_CHARS_MAX).collect();
+    let comment = runs::text_of(comment, "a comment")?;
     let command = match answer {
         Answer::Approve => {
             let names = names(app, &visitor.0).await?;

@@ -20,6 +20,8 @@ use crate::store::runs::{RunFilter, RunRow};
 /// Characters of an id, and the fewest of its beginning that stand for it.
 const ID_CHARS: usize = 26;
 const PREFIX_CHARS_MIN: usize = 4;
+/// The longest text that a person may leave with what they do.
+const TEXT_CHARS_MAX: usize = 10_000;
 
 /// A run that the caller may use for what takes `needed`.
 pub async fn load(
@@ -30,6 +32,18 @@ pub async fn load(
 ) -> Result<LoadedRun, Problem> {
     let row = find(app, visitor, id, needed).await?;
     Ok(app.runs.load(&row.id).await?)
+}
+
+/// A text that a person leaves, called `what`: never cut, for somebody will read it as theirs. A browser sends two
+/// characters for the end of a line.
+pub(in crate::desk) fn text_of(text: &str, what: &str) -> Result<String, Problem> {
+    let text = text.replace("\r\n", "\n");
+    match text.chars().count() {
+        0..=TEXT_CHARS_MAX => Ok(text),
+        count => Err(Problem::bad_request(format!(
+            "{what} has at most {TEXT_CHARS_MAX} characters, and this one {count}"
+        ))),
+    }
 }
 
 /// Its row. A run from a terminal belongs to nobody but the owners of the installation.

@@ -288,6 +288,9 @@ fn check(place: &SecretPlace, value: &str, rules: &Rules) -> Result<(), String> 
     if !(1..=NAME_BYTES_MAX).contains(&name.len()) || !name.bytes().all(is_known) {
         return Err("a name has 1 to 200 letters, digits, `_`, `-`, `.` and `/`".to_owned());
     }
+    if name.split('/').any(|it| ["", ".", ".."].contains(&it)) {
+        return Err("between `/` a name has more than nothing, `.` or `..`".to_owned());
+    }
     let environment = &place.environment;
     if !environment.is_empty() && !crate::model::access::is_name(environment) {
         return Err("an environment has 1 to 63 of `a-z`, `0-9`, `-` and `_`".to_owned());

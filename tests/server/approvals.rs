@@ -158,6 +158,25 @@ async fn an_approval_shows_files_by_part_metrics_and_who_may() {
 
     let developer = shown(&scene, &tokens[0], &second).await;
     assert_eq!(developer["you_may_not"], "this takes the role `approver`");
+
+    // What somebody says is kept whole or not at all; a browser ends lines with two characters.
+    for (what, text) in [("approve", "comment"), ("reject", "comment"), ("", "reason")] {
+        let path = match what {
+            "" => format!("/api/v1/runs/{second}/cancel"),
+            what => format!("/api/v1/runs/{second}/stages/approve/{what}"),
+        };
+        let mut order = json!({});
+        order[text] = "x".repeat(10_001).into();
+        let answer = scene.server.post(&tokens[1], &path, order).await;
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        assert!(answer.text.contains("has at most 10000 characters"), "{answer:?}");
+    }
+    let lines = "x\r\n".repeat(5000);
+    let path = format!("/api/v1/runs/{second}/stages/approve/approve");
+    let answer = scene.server.post(&tokens[1], &path, json!({ "comment": lines })).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let said = shown(&scene, &tokens[1], &second).await["answers"][0]["comment"].clone();
+    assert_eq!(said, lines.replace('\r', ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

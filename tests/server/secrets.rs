@@ -87,6 +87,8 @@ async fn what_is_refused_does_not_show_the_value_either() {
     let place = place().await;
     for body in [
         json!({ "name": "a b", "value": "hunter22" }),
+        json!({ "name": "../a", "value": "hunter22" }),
+        json!({ "name": "a//b", "value": "hunter22" }),
         json!({ "name": "a", "value": "hunter22", "rules": { "events": ["hum"] } }),
         json!({ "name": "a", "value": "hunter22", "environment": "A/B" }),
         json!({ "name": "a", "value": "" }),

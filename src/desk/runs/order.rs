@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::desk::projects;
-use crate::desk::runs::load;
+use crate::desk::runs::{load, text_of};
 use crate::engine::{Command, Event, Refused, RerunScope};
 use crate::http::{App, Problem, ProblemKind, Visitor};
 use crate::model::{Digest, Role, RunStatus, StageIndex};
@@ -12,8 +12,6 @@ use crate::store::access::projects::ProjectRow;
 use crate::store::runs::RunRow;
 use crate::triggers::{ManualError, ManualOrder, Startable};
 
-/// The longest text that a person may leave.
-const TEXT_CHARS_MAX: usize = 10_000;
 /// Inputs that a run may be started with, and the longest of them.
 const INPUTS_MAX: usize = 100;
 const INPUT_CHARS_MAX: usize = 64 * 1024;
@@ -35,10 +33,8 @@ pub async fn cancel(
     order: CancelOrder<'_>,
 ) -> Result<LoadedRun, Problem> {
     let mut loaded = load(app, visitor, run, Role::Developer).await?;
-    let cancel = Command::Cancel {
-        by: visitor.0.login.clone(),
-        reason: order.reason.chars().take(TEXT_CHARS_MAX).collect(),
-    };
+    let cancel =
+        Command::Cancel { by: visitor.0.login.clone(), reason: text_of(order.reason, "a reason")? };
     let is_first = loaded.run.status() != RunStatus::Cancelling;
     app.runs.execute(&mut loaded, &cancel, app.now()).await?;
     // A run of which nothing was under way has ended by the first.

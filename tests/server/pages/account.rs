@@ -59,6 +59,9 @@ async fn a_token_is_shown_once_and_is_good_until_it_is_revoked() {
         assert!(answer.text.contains(sentence), "`{sentence}` is not in {answer:?}");
         assert!(!answer.text.contains("<b>") || !fields.contains(&("name", "<b>")), "{answer:?}");
     }
+    // The form does not offer it.
+    let forged = bob.post(path, &[("name", "x"), ("days", "9"), ("scopes", "owner")]).await;
+    assert!(forged.status == 403 && forged.text.contains("is for owners"), "{forged:?}");
     let fields = [("name", "deploys"), ("days", "30"), ("scopes", "developer"), ("scopes", "")];
     let made = bob.post(path, &fields).await;
     assert_eq!(made.status, 200, "{made:?}");

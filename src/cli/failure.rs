@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use super::drive::is_elsewhere;
-use super::output::Paint;
 use super::remote::RemoteError;
+use super::view::paint::Paint;
 use super::view::terminal;
 use crate::auth::PersonError;
 use crate::config::{ConfigError, Unreadable};

@@ -1,6 +1,7 @@
 //! Text and JSON from the state of a run. Pure: no clock, no terminal, no disk, so every picture can
 //! be a test.
 
+pub mod paint;
 pub mod terminal;
 pub mod format;
 pub mod tree;
@@ -13,9 +14,9 @@ pub mod trail;
 
 use std::collections::BTreeMap;
 
-use super::output::Paint;
 use crate::model::{Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::runs::view::{RunView, StageView};
+use paint::Paint;
 
 /// What a picture of a run is made from.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,9 @@ use crate::cli::failure::Exit;
 use crate::cli::local::files::Files;
 use crate::cli::local::include::Freshness;
 use crate::cli::local::pipeline_file;
-use crate::cli::output::Paint;
 use crate::cli::session::Session;
 use crate::cli::view::format;
+use crate::cli::view::paint::Paint;
 use crate::pipeline::diagnostic::{Diagnostic, SourceFile};
 use crate::pipeline::{Checked, Pipeline};
 

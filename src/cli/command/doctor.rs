@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::cli::drive::executor;
 use crate::cli::failure::Exit;
-use crate::cli::output::Paint;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::format;
+use crate::cli::view::paint::Paint;
 use crate::source::Repository;
 
 /// The oldest Docker API that we speak (Docker 20.10).

@@ -15,7 +15,7 @@ use crate::runs::view::RunRowView;
 use crate::store::runs::{RunFilter, RunRow};
 
 /// Columns of a status.
-const STATUS_COLUMNS: usize = line::INTERRUPTED.len();
+const STATUS_COLUMNS: usize = format::INTERRUPTED.len();
 
 /// Arguments of `trunkline runs`.
 #[derive(Debug, clap::Args)]
@@ -223,7 +223,7 @@ impl Table {
         let revision = [row.branch.as_str(), short, row.title.as_str()];
         let revision: Vec<_> = revision.into_iter().filter(|it| !it.is_empty()).collect();
         let status = if row.interrupted {
-            self.output.paint.yellow(line::INTERRUPTED)
+            self.output.paint.yellow(format::INTERRUPTED)
         } else {
             line::status_word(row.status, self.output.paint)
         };

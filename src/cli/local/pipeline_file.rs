@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::files::{Files, tidy};
 use super::include::{Freshness, Includes};
 use crate::cli::failure::{AlreadyShown, Usage};
-use crate::cli::output::Paint;
 use crate::cli::session::Session;
+use crate::cli::view::paint::Paint;
 use crate::cli::view::terminal;
 use crate::pipeline::{Checked, check_bytes, file::Pipeline, name_of, unreadable};
 

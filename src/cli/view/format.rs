@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 
 use super::terminal;
-use crate::cli::output::Paint;
+use crate::cli::view::paint::Paint;
 use crate::model::{Milliseconds, Timestamp};
+
+/// What a run is called that has not ended and that nobody goes on with.
+pub const INTERRUPTED: &str = "interrupted";
 
 /// `0.3s`, `12.3s`, `2m05s`, `1h02m`.
 #[must_use]

@@ -1,14 +1,13 @@
 //! Events as plain lines, for logs of another system and for files.
 
 use super::{command, format, shell_word, tree};
-use crate::cli::output::{Output, Paint};
+use crate::cli::output::Output;
+use crate::cli::view::paint::Paint;
 use crate::engine::event::Failure;
 use crate::engine::{AttemptOutcome, Event};
 use crate::model::{FailureClass, RunStatus, StageIndex, StageStatus, Timestamp};
 use crate::runs::view::RunView;
 
-/// What a run is called that has not ended and that nobody goes on with.
-pub const INTERRUPTED: &str = "interrupted";
 /// Columns that a stage's key takes at most before its lines go out of step.
 const KEY_LIMIT: usize = 24;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{View, format, line, shell_word};
+use super::{View, format, shell_word};
 use crate::model::{CaseOutcome, FailureClass, RunStatus, StageIndex, StageStatus};
 use crate::runs::view::{CaseView, GateView, ModelCallsView, StageView};
 
@@ -53,7 +53,7 @@ fn verdict(view: View<'_>) -> String {
     let (name, time) = (&view.run.pipeline, format::duration(view.time_of_run()));
     if view.run.interrupted {
         let number = view.run.number;
-        return view.paint.yellow(&format!("■ {name} #{number} was {}", line::INTERRUPTED));
+        return view.paint.yellow(&format!("■ {name} #{number} was {}", format::INTERRUPTED));
     }
     let ended = if status.is_finished() { "in" } else { "for" };
     paint(view.paint, &format!("{glyph} {name} #{} {status} {ended} {time}", view.run.number))

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use crate::cli::output::Paint;
+use crate::cli::view::paint::Paint;
 use crate::model::is_turning;
 
 const RESET: &str = "\x1b[0m";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{View, format, line};
+use super::{View, format};
 use crate::model::StageStatus;
 use crate::runs::view::{StageView, WaitView};
 
@@ -60,7 +60,7 @@ fn foot(view: View<'_>) -> String {
     }
     let mut parts = vec![format!("{done} of {total} done")];
     if view.run.interrupted {
-        parts.push(line::INTERRUPTED.to_owned());
+        parts.push(format::INTERRUPTED.to_owned());
     }
     for (statuses, word) in [
         (&[StageStatus::Running][..], "running"),

@@ -150,7 +150,7 @@ impl Exporter {
         let spans = spans(&facts, &events);
         let count = i64::try_from(events.len()).unwrap_or(i64::MAX);
         let posted =
-            if spans.is_empty() { Ok(()) } else { self.collector.post(&to_json(&spans)).await };
+            if spans.is_empty() { Ok(()) } else { self.collector.post(to_json(&spans)).await };
         if !matches!(posted, Err(ExportError::Away { .. })) {
             store.save_traced(&untraced.id, count).await?;
         }

@@ -1,5 +1,5 @@
 //! One call from its first byte to the answer's head: admitted, priced, reserved, sent, tried again.
-//! Once admitted it runs in a task of its own, so that a client that leaves cancels nothing half-way.
+//! Once admitted it goes on to its end: a client that leaves cancels nothing half-way.
 
 pub mod answer;
 pub mod upstream;
@@ -127,7 +127,7 @@ impl Failure {
 
 impl Call {
     /// Answers it: from its cassette, or over the ways that lead to its model.
-    pub async fn run(mut self) -> Response<Answer> {
+    pub async fn run(mut self: Box<Self>) -> Response<Answer> {
         let (core, dialect) = (self.core.clone(), self.operation.dialect());
         let mut sample = None;
         let result = match self.guard_request().await {
@@ -305,7 +305,8 @@ impl Call {
         prepared.settlement.status(status);
         let fate = route::fate_of_status(status);
         if fate != Fate::Answered {
-            return Err(self.refused_by_provider(response, prepared, step, fate).await);
+            let refused = self.refused_by_provider(response, prepared, step, fate);
+            return Err(Box::pin(refused).await);
         }
         if self.asked.is_stream && response.status().is_success() && headers::is_stream(&response) {
             return self.stream(response, prepared, step, sent).await;
@@ -333,7 +334,7 @@ impl Call {
                 self.means_nothing();
             }
             self.keep_whole(step, &head, &body);
-            self.settle_whole(prepared.settlement, &body).cost().await
+            self.settle_whole(*prepared.settlement, &body).cost().await
         } else {
             prepared.settlement.cancel();
             crate::model::UsdNanos(0)

@@ -133,6 +133,15 @@ impl Keys {
             return Ok(held.if_valid(now));
         }
         let Some(store) = &self.store else { return Ok(None) };
+        Box::pin(self.look_up(store, digest, now)).await
+    }
+
+    async fn look_up(
+        &self,
+        store: &Store,
+        digest: KeyDigest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Held>>, StoreError> {
         let known = {
             let looked_up = self.looked_up.lock().unwrap_or_else(PoisonError::into_inner);
             looked_up.get(&digest).cloned()

@@ -29,6 +29,8 @@ use stored::Books;
 pub const BATCH_EVERY: Duration = Duration::from_millis(20);
 /// Bytes of lines that may wait. When there are more, no call is let through until they are gone.
 const LINE_BYTES_AT_MOST: usize = 64 << 20;
+/// Room for a line, so that it need not grow.
+const LINE_ROOM: usize = 1 << 10;
 /// Rows of the store that may wait; the same holds.
 const ROWS_AT_MOST: usize = 50_000;
 /// Sums that are kept apart for people.
@@ -171,7 +173,7 @@ impl Ledger {
             (Ok(reserved), _) => reserved,
             (Err(NotAtOnce::Not(why)), _) => return Err(why),
             (Err(NotAtOnce::Short(needs)), Some(books)) => {
-                self.ask_for(books, &call, needs).await?
+                Box::pin(self.ask_for(books, &call, needs)).await?
             }
             (Err(NotAtOnce::Short(_)), None) => return Err(NotReserved::Behind),
         };
@@ -382,13 +384,17 @@ impl Ledger {
         if !self.keeps_lines {
             return;
         }
-        let Ok(line) = serde_json::to_string(line) else { return };
+        let mut text = Vec::with_capacity(LINE_ROOM);
+        if serde_json::to_writer(&mut text, line).is_err() {
+            return;
+        }
+        text.push(b'\n');
+        let Ok(text) = std::str::from_utf8(&text) else { return };
         let mut state = self.lock();
         // Settlements must not be lost where new calls are already refused: there is room for those.
         if state.lines.len() < 2 * LINE_BYTES_AT_MOST {
-            state.lines.push_str(&line);
-            state.lines.push('\n');
-            state.bytes_ever += line.len() as u64 + 1;
+            state.lines.push_str(text);
+            state.bytes_ever += text.len() as u64;
         } else {
             state.lose();
         }

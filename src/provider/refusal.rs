@@ -58,6 +58,11 @@ pub enum Refusal {
         /// When to come again.
         retry_after: Milliseconds,
     },
+    /// A report of use is not charged yet, as far as is known.
+    Unreported {
+        /// When to come again.
+        retry_after: Milliseconds,
+    },
     /// The provider took too long.
     Timeout(String),
 }
@@ -91,7 +96,8 @@ impl Refusal {
         }
         if let Self::Rate { retry_after, .. }
         | Self::Full { retry_after, .. }
-        | Self::Unavailable { retry_after } = self
+        | Self::Unavailable { retry_after }
+        | Self::Unreported { retry_after } = self
         {
             headers.push(("retry-after", retry_after.0.div_ceil(1000).max(1).to_string()));
             headers.push(("retry-after-ms", retry_after.0.max(1).to_string()));
@@ -138,6 +144,7 @@ impl Refusal {
                 | Self::Full { .. }
                 | Self::Upstream(_)
                 | Self::Unavailable { .. }
+                | Self::Unreported { .. }
                 | Self::Timeout(_)
         )
     }
@@ -156,6 +163,7 @@ impl Refusal {
             | Self::CassetteMiss { .. }
             | Self::Upstream(_)
             | Self::Unavailable { .. }
+            | Self::Unreported { .. }
             | Self::Timeout(_) => None,
         }
     }
@@ -189,6 +197,11 @@ impl Refusal {
             Self::Unavailable { retry_after } => {
                 format!("no provider of the model answers; tried again in {} ms", retry_after.0)
             }
+            Self::Unreported { retry_after } => format!(
+                "what is reported is not charged yet, as far as is known; send it again in {} ms with the same `id`: it is \
+                 not counted twice",
+                retry_after.0
+            ),
         }
     }
 
@@ -215,7 +228,9 @@ impl Refusal {
                 (424, "invalid_request_error", "cassette_miss", "invalid_request_error")
             }
             Self::Upstream(_) => (502, "server_error", "upstream_failed", "api_error"),
-            Self::Unavailable { .. } => (503, "server_error", "unavailable", "overloaded_error"),
+            Self::Unavailable { .. } | Self::Unreported { .. } => {
+                (503, "server_error", "unavailable", "overloaded_error")
+            }
             Self::Timeout(_) => (504, "server_error", "upstream_timeout", "timeout_error"),
         };
         Words { status, openai_type, openai_code, anthropic_type }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Method, StatusCode, header};
 
 use crate::config::TraceSettings;
@@ -43,14 +44,16 @@ impl Collector {
         &self.settings.endpoint
     }
 
-    pub(super) async fn post(&self, body: &serde_json::Value) -> Result<(), ExportError> {
+    /// Sends a request that [`to_json`](super::to_json) has written.
+    pub(super) async fn post(&self, body: impl Into<Bytes>) -> Result<(), ExportError> {
         let address = format!("{}/v1/traces", self.settings.endpoint);
         let refused = |it: OutgoingError| ExportError::Refused(it.to_string());
         let mut request = self.outgoing.request(Method::POST, &address).map_err(refused)?;
         for (name, value) in &self.settings.headers {
             request = request.header(name, &value.0);
         }
-        let answer = self.outgoing.send(request.json(body)).await;
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body.into());
+        let answer = self.outgoing.send(request).await;
         let away =
             |it: OutgoingError| ExportError::Away { reason: it.to_string(), retry_after: None };
         judge(&answer.map_err(away)?)

@@ -3,19 +3,20 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::collector::{Collector, ExportError};
-use super::{BACK_OFF, BACK_OFF_MAX, Span, call_spans, received_span, to_json};
+use super::{BACK_OFF, BACK_OFF_MAX, call_spans, received_span, to_json};
 use crate::config::TraceSettings;
 use crate::metrics;
 use crate::outgoing::{Outgoing, OutgoingError};
 use crate::store::spend::requests::spans::SpanRow;
 use crate::store::spend::requests::traces::TraceRow;
 
-/// Spans that are sent together.
-const TOGETHER: usize = 500;
+/// Spans that are sent together: a batch stands in memory as spans and as the text of its request.
+const TOGETHER: usize = 100;
 
 /// Sends batches to a collector.
 #[derive(Debug)]
@@ -36,26 +37,32 @@ impl LiveExporter {
         over: CancellationToken,
     ) {
         while let Some((calls, spans)) = batches.recv().await {
-            let calls = calls.iter().flat_map(call_spans);
-            let spans: Vec<_> = calls.chain(spans.iter().map(received_span)).collect();
-            for spans in spans.chunks(TOGETHER) {
-                self.send(spans, &over).await;
+            let calls = calls.into_iter().flat_map(|it| call_spans(&it));
+            let mut spans = calls.chain(spans.into_iter().map(|it| received_span(&it)));
+            loop {
+                let together: Vec<_> = spans.by_ref().take(TOGETHER).collect();
+                if together.is_empty() {
+                    break;
+                }
+                let (count, body) = (together.len(), to_json(&together));
+                drop(together);
+                self.send((count, body.into()), &over).await;
             }
         }
     }
 
     /// Until the collector has taken or refused them, or the process ends.
-    async fn send(&self, spans: &[Span], over: &CancellationToken) {
-        let (body, mut back_off) = (to_json(spans), BACK_OFF);
+    async fn send(&self, (spans, body): (usize, Bytes), over: &CancellationToken) {
+        let mut back_off = BACK_OFF;
         loop {
-            let error = match self.collector.post(&body).await {
+            let error = match self.collector.post(body.clone()).await {
                 Ok(()) => return metrics::trace_exported("sent"),
                 Err(error) => error,
             };
             let pause = pause_after(&error, back_off).filter(|_| !over.is_cancelled());
             let Some(pause) = pause else {
                 metrics::trace_exported("lost");
-                tracing::warn!(%error, spans = spans.len(), "traces are not sent");
+                tracing::warn!(%error, spans, "traces are not sent");
                 return;
             };
             tracing::warn!(%error, "traces are sent later");

@@ -165,8 +165,8 @@ fn the_ids_lead_from_a_run_to_its_trace_and_nothing_secret_is_told() {
     let spans = told(0, &story(failing()));
     let id = ulid::Ulid::from_string(ID).unwrap();
     assert_eq!(spans[0].trace_id, format!("{:032x}", id.0));
-    let json = to_json(&spans);
-    let text = json.to_string();
+    let text = to_json(&spans);
+    let json: Value = serde_json::from_str(&text).unwrap();
     assert!(
         !text.contains("secret") && text.contains("https://ada@forge.example/shop.git"),
         "{text}"
@@ -185,4 +185,53 @@ fn the_ids_lead_from_a_run_to_its_trace_and_nothing_secret_is_told() {
     assert_eq!(attribute(root, "trunkline.run.number").unwrap()["intValue"], "7");
     let classes: Vec<_> = spans.iter().filter_map(|it| attribute(it, "error.type")).collect();
     assert_eq!(classes.len(), 1, "{classes:?}");
+}
+
+#[test]
+fn each_value_has_its_word_and_spans_stand_with_their_maker() {
+    let span = |id: &str, maker: Option<Maker>| Span {
+        trace_id: "0a".repeat(16),
+        span_id: id.to_owned(),
+        parent_id: String::new(),
+        name: "read \"docs\"".to_owned(),
+        kind: SpanKind::Client,
+        began: Micros(-5),
+        ended: Micros(7),
+        status: SpanStatus::Unset,
+        attributes: Vec::new(),
+        events: Vec::new(),
+        maker: maker.map(Box::new),
+    };
+    let app = |id: &str| Maker {
+        id: id.to_owned(),
+        resource: vec![("service.name".into(), "shop".into())],
+        scope: "lib".to_owned(),
+        links: vec![("t".to_owned(), "s".to_owned())],
+        ..Maker::default()
+    };
+    let mut first = span("1", None);
+    let value = serde_json::json!({"a": [1, 2.5, true, null], "b": {"c": "d"}});
+    first.attributes =
+        value.as_object().unwrap().clone().into_iter().map(|it| (it.0.into(), it.1)).collect();
+    first.events.push((Micros(1), "said".to_owned(), vec![("n".into(), 3.into())]));
+    let spans = [first, span("2", Some(app("x"))), span("3", Some(app("y"))), span("4", None)];
+    let text = to_json(&spans).replace(env!("CARGO_PKG_VERSION"), "VERSION");
+    let text = text.replace("\"attributes\":[{", "\"attributes\":[\n  {").replace("},{", "},\n  {");
+    insta::assert_snapshot!(text, @r#"
+    {"resourceSpans":[{"resource":{"attributes":[
+      {"key":"service.name","value":{"stringValue":"trunkline"}},
+      {"key":"service.version","value":{"stringValue":"VERSION"}}]},"scopeSpans":[{"scope":{"name":"trunkline","version":"VERSION"},"spans":[{"traceId":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","spanId":"1","name":"read \"docs\"","kind":3,"startTimeUnixNano":"0","endTimeUnixNano":"7000","attributes":[
+      {"key":"a","value":{"arrayValue":{"values":[{"intValue":"1"},
+      {"doubleValue":2.5},
+      {"boolValue":true},
+      {}]}}},
+      {"key":"b","value":{"kvlistValue":{"values":[{"key":"c","value":{"stringValue":"d"}}]}}}],"events":[{"timeUnixNano":"1000","name":"said","attributes":[
+      {"key":"n","value":{"intValue":"3"}}]}],"status":{}}]}]},
+      {"resource":{"attributes":[
+      {"key":"service.name","value":{"stringValue":"shop"}}]},"scopeSpans":[{"scope":{"name":"lib"},"spans":[{"traceId":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","spanId":"2","name":"read \"docs\"","kind":3,"startTimeUnixNano":"0","endTimeUnixNano":"7000","attributes":[],"events":[],"status":{},"links":[{"traceId":"t","spanId":"s"}]},
+      {"traceId":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","spanId":"3","name":"read \"docs\"","kind":3,"startTimeUnixNano":"0","endTimeUnixNano":"7000","attributes":[],"events":[],"status":{},"links":[{"traceId":"t","spanId":"s"}]}]}]},
+      {"resource":{"attributes":[
+      {"key":"service.name","value":{"stringValue":"trunkline"}},
+      {"key":"service.version","value":{"stringValue":"VERSION"}}]},"scopeSpans":[{"scope":{"name":"trunkline","version":"VERSION"},"spans":[{"traceId":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a","spanId":"4","name":"read \"docs\"","kind":3,"startTimeUnixNano":"0","endTimeUnixNano":"7000","attributes":[],"events":[],"status":{}}]}]}]}
+    "#);
 }

@@ -37,7 +37,7 @@ impl Exporter {
         let (count, last) = (rows.len(), rows.last().map(|it| (it.0, it.1.clone())));
         let spans: Vec<_> = rows.into_iter().flat_map(|it| it.2).collect();
         let posted =
-            if spans.is_empty() { Ok(()) } else { self.collector.post(&to_json(&spans)).await };
+            if spans.is_empty() { Ok(()) } else { self.collector.post(to_json(&spans)).await };
         let is_away = matches!(posted, Err(ExportError::Away { .. }));
         let sent = match last.filter(|_| !is_away) {
             Some((written_at, id)) => ExportRow { written_at, id, ..held.clone() },

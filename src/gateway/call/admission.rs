@@ -1,5 +1,7 @@
 //! Who may call, what, and how often; and the requests that go to no provider.
 
+mod running;
+
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use hyper::header::{AUTHORIZATION, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 
-use super::{Call, asked, headers, models, shelf};
+use super::{Call, asked, headers, models, shelf, upstream};
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::call::answer::Answer;
 use crate::gateway::cassette::Cassette;
@@ -26,6 +28,7 @@ use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, Operation};
+use running::Running;
 
 /// The most that is read of a body that nobody wants.
 const DISCARDED_BYTES: usize = 64 << 20;
@@ -41,7 +44,7 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
     let started = Instant::now();
     let id = core.new_id();
     if receiver::is_path(request.uri().path()) {
-        let mut response = receiver::answer(&core, request).await;
+        let mut response = Box::pin(receiver::answer(&core, request)).await;
         headers::name(&mut response, id);
         return response;
     }
@@ -49,7 +52,7 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
     let mut reported = None;
     let admitted = admit(&core, request, (id, started), &mut reported).await;
     let mut response = match admitted {
-        Ok(Admitted::Call(call)) => run(&core, *call).await,
+        Ok(Admitted::Call(call)) => Running::new(call).await,
         Ok(Admitted::Models(list)) => headers::json(list),
         Ok(Admitted::Shelf(response)) => response,
         Err(refusal) => headers::refused(&refusal, dialect),
@@ -59,19 +62,6 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
         response.headers_mut().insert("x-trunkline-usage-cost-usd", cost);
     }
     response
-}
-
-/// Runs a call in a task of its own. When the client leaves, its answer is dropped there, which settles it.
-async fn run(core: &Core, call: Call) -> Response<Answer> {
-    let dialect = call.operation.dialect();
-    let (sender, receiver) = tokio::sync::oneshot::channel();
-    core.tasks.spawn(async move {
-        drop(sender.send(call.run().await));
-    });
-    receiver.await.unwrap_or_else(|_| {
-        let broken = Refusal::Upstream("the gateway could not finish the call".to_owned());
-        headers::refused(&broken, dialect)
-    })
 }
 
 enum Admitted {
@@ -100,7 +90,7 @@ async fn admit(
         Err(refusal) => {
             // Whoever asks before it sends is told before it sends.
             if !head.headers.contains_key(EXPECT) {
-                discard(body).await;
+                Box::pin(discard(body)).await;
             }
             return Err(refusal);
         }
@@ -112,7 +102,7 @@ async fn admit(
         read(core, body, core.limits.request_bytes).await
     };
     if let Some(left) = left {
-        let cost = left.charge(core, key, (&head, body.as_ref().ok(), id)).await?;
+        let cost = Box::pin(left.charge(core, key, (&head, body.as_ref().ok(), id))).await?;
         *reported = Some(cost);
     }
     serve(core, key, (wanted, head, body?), (id, at, started)).await
@@ -128,7 +118,7 @@ async fn before_charge(
     match retries::of_header(core, head)? {
         Some(it) if it.waits_for_body() => Ok(Some(it)),
         Some(it) => {
-            *reported = Some(it.charge(core, key, (head, None, id)).await?);
+            *reported = Some(Box::pin(it.charge(core, key, (head, None, id))).await?);
             Ok(None)
         }
         None => Ok(None),
@@ -149,16 +139,20 @@ async fn serve(
         }
         Wanted::Shelf => {
             let (method, path) = (&head.method, head.uri.path());
-            return shelf::answer(core, key, (method, path), &body).await.map(Admitted::Shelf);
+            let answer = Box::pin(shelf::answer(core, key, (method, path), &body)).await;
+            return answer.map(Admitted::Shelf);
         }
         Wanted::Shadow => {
-            return candidates::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
+            let answer = Box::pin(candidates::answer(core, key, (&head, &body))).await;
+            return answer.map(Admitted::Shelf);
         }
         Wanted::Usage => {
-            return reports::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
+            let answer = Box::pin(reports::answer(core, key, (&head, &body))).await;
+            return answer.map(Admitted::Shelf);
         }
         Wanted::Queue => {
-            return doors::answer(core, key, (&head, &body)).await.map(Admitted::Shelf);
+            let answer = Box::pin(doors::answer(core, key, (&head, &body))).await;
+            return answer.map(Admitted::Shelf);
         }
     };
     let arrived = Arrived { id, at, started, operation, headers: head.headers, body };
@@ -273,9 +267,9 @@ pub(in crate::gateway) async fn read(
 ) -> Result<Bytes, Refusal> {
     let limited = Limited::new(&mut body, usize::try_from(limit_bytes).unwrap_or(usize::MAX));
     match tokio::time::timeout(core.limits.request_ms.into(), limited.collect()).await {
-        Ok(Ok(all)) => Ok(all.to_bytes()),
+        Ok(Ok(all)) => Ok(upstream::apart(all.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            discard(body).await;
+            Box::pin(discard(body)).await;
             Err(Refusal::TooLarge { limit_bytes })
         }
         Ok(Err(error)) => Err(Refusal::Unreadable(format!("the body broke off: {error}"))),

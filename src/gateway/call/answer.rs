@@ -85,10 +85,11 @@ pub struct Live {
     upstream: Option<Source>,
     ready: VecDeque<Bytes>,
     meter: Meter,
-    settlement: Option<Settlement>,
+    settlement: Option<Box<Settlement>>,
     recorder: Option<Recorder>,
     keeper: Option<StreamKeeper>,
-    filter: Option<Filter>,
+    /// Apart, as few streams have one.
+    filter: Option<Box<Filter>>,
     listener: Option<Listener>,
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
@@ -158,7 +159,7 @@ pub struct Parts {
     /// Reads it.
     pub meter: Meter,
     /// What it is charged to.
-    pub settlement: Settlement,
+    pub settlement: Box<Settlement>,
     /// Writes it down.
     pub recorder: Option<Recorder>,
     /// Keeps it in the cache.
@@ -185,7 +186,7 @@ impl Live {
             settlement: Some(parts.settlement),
             recorder: parts.recorder,
             keeper: parts.keeper,
-            filter: parts.filter,
+            filter: parts.filter.map(Box::new),
             deadline: Box::pin(parts.deadline),
             client_gone: parts.client_gone,
             tasks: parts.tasks,
@@ -315,7 +316,7 @@ impl Live {
 
     fn settle(&mut self, flags: &[&'static str]) {
         if let Some(mut settlement) = self.settlement.take() {
-            for flag in self.filter.iter().flat_map(Filter::flags) {
+            for flag in self.filter.iter().flat_map(|it| it.flags()) {
                 settlement.flag(flag);
             }
             if let Some(filter) = &mut self.filter {

@@ -52,7 +52,7 @@ impl Call {
     async fn looked_up(&mut self) -> Result<Response<Answer>, Refusal> {
         let Some(plan) = self.plan().await? else { return self.live().await };
         if self.operation == Operation::Embeddings {
-            return self.embedded(plan).await;
+            return Box::pin(self.embedded(plan)).await;
         }
         let (body, cuts_usage) = self.final_body(plan.expected.model.as_deref(), None)?;
         let key = key(&[&plan.scope, &self.recorded(&body).key]);
@@ -64,10 +64,10 @@ impl Call {
         let mut meaning = None;
         if plan.wish.reads {
             self.trail.cache("miss");
-            meaning = self.meaning(&plan, &body).await?;
+            meaning = Box::pin(self.meaning(&plan, &body)).await?;
         }
         if let Some(meaning) = &meaning
-            && let Some((kept, found)) = self.similar(&plan, meaning).await
+            && let Some((kept, found)) = Box::pin(self.similar(&plan, meaning)).await
         {
             self.notes_similar(&found, meaning.mode);
             if meaning.mode == Mode::Answer {

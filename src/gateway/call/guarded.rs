@@ -36,7 +36,8 @@ impl Call {
         let Some(mut screen) = screen else { return Ok(()) };
         let text = std::str::from_utf8(&self.body);
         let text = text.map_err(|it| Refusal::Unreadable(it.to_string()))?.to_owned();
-        let mut looked = self.look_for_attacks(&mut screen, &text).await.map(|()| None);
+        let attacks = Box::pin(self.look_for_attacks(&mut screen, &text));
+        let mut looked = attacks.await.map(|()| None);
         if looked.is_ok() {
             looked = screen.request(&text);
         }
@@ -175,7 +176,7 @@ impl Call {
                 self.attempts_before =
                     self.attempts_before.saturating_add(self.core.limits.attempts);
                 self.flags.push("repair");
-                let again = self.live().await;
+                let again = Box::pin(self.live()).await;
                 if again.is_ok() && self.violation().take().is_none() {
                     return again;
                 }

@@ -45,6 +45,8 @@ const NOT_TO_CLIENT: [&str; 9] = [
     "upgrade",
 ];
 
+/// Headers that the gateway adds to an answer.
+const TOLD_MAX: usize = 10;
 /// Tags of a call, and letters of one.
 const TAGS_MAX: usize = 8;
 const TAG_LETTERS: usize = 64;
@@ -103,6 +105,7 @@ pub(super) fn to_client(
     let mut response = Response::new(answer);
     *response.status_mut() = head.status;
     let headers = response.headers_mut();
+    headers.reserve(head.headers.len() + TOLD_MAX);
     for (name, value) in &head.headers {
         match name.as_str() {
             "x-request-id" => set(headers, "x-trunkline-upstream-request-id", value.clone()),

@@ -39,7 +39,8 @@ pub(in crate::gateway) struct Batched {
 /// A call that may be sent.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) settlement: Settlement,
+    /// Apart: it is handed on from one to the next.
+    pub(super) settlement: Box<Settlement>,
     pub(super) body: Bytes,
     pub(super) cuts_usage: bool,
     pub(super) attempt: u32,
@@ -89,7 +90,7 @@ impl Call {
         if self.known_tokens > 0 {
             settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
         }
-        let remaining = reserved.remaining;
+        let (settlement, remaining) = (Box::new(settlement), reserved.remaining);
         Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
     }
 

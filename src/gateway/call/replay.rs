@@ -82,7 +82,7 @@ impl Call {
             upstream: Source::tape(pieces, self.is_timed()),
             first: Some(Bytes::new()),
             meter: Meter::new(self.operation, cuts_usage),
-            settlement,
+            settlement: Box::new(settlement),
             recorder: None,
             keeper: None,
             filter: self.filter(),

@@ -17,6 +17,8 @@ use crate::gateway::server::lanes;
 const IDLE_CONNECTIONS: usize = 1024;
 /// How long they wait.
 const IDLE_FOR: Duration = Duration::from_secs(90);
+/// A body that is not larger is kept apart from the buffer that it was read into, which is larger.
+const SMALL_BYTES: usize = 4 << 10;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -91,13 +93,20 @@ pub async fn read_all(
 ) -> Result<Bytes, UpstreamError> {
     let size = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     match tokio::time::timeout(limit, Limited::new(body, size).collect()).await {
-        Ok(Ok(all)) => Ok(all.to_bytes()),
+        Ok(Ok(all)) => Ok(apart(all.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(UpstreamError::TooLarge(limit_bytes))
         }
         Ok(Err(error)) => Err(UpstreamError::Broken(error.to_string())),
         Err(_) => Err(UpstreamError::Timeout("finish its answer")),
     }
+}
+
+/// The body by itself: as long as a part of a connection's buffer is kept, all of the buffer is, and the connection
+/// reads into another one.
+#[must_use]
+pub(in crate::gateway) fn apart(body: Bytes) -> Bytes {
+    if body.len() <= SMALL_BYTES { Bytes::copy_from_slice(&body) } else { body }
 }
 
 /// The first piece of a streamed body; `None` when there is none.

@@ -59,6 +59,7 @@ impl Notes {
             | Refusal::Guardrail { .. }
             | Refusal::Upstream(_)
             | Refusal::Unavailable { .. }
+            | Refusal::Unreported { .. }
             | Refusal::Timeout(_) => {}
         }
     }

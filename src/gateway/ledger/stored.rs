@@ -170,7 +170,8 @@ impl Ledger {
         let Ok(_turn) = books.turn.acquire().await else { return };
         let asks = grants::asks(&needs);
         let decide = |rows: &[_]| grants::decide(&needs, rows);
-        match books.parts.store.grant(&books.spender(), &asks, decide).await {
+        let spender = books.spender();
+        match Box::pin(books.parts.store.grant(&spender, &asks, decide)).await {
             Ok((grant, rows)) => {
                 self.lock().budgets.take_grant(&needs, (&grant, &rows));
             }

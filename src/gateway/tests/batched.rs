@@ -126,6 +126,39 @@ async fn items_go_out_together_at_the_price_of_batches_and_each_gets_its_answer(
 }
 
 #[tokio::test]
+async fn an_answer_that_is_too_long_ends_its_own_item_and_not_those_after_it() {
+    let settings = SETTINGS.replace("tries = 3", "tries = 3\nanswer_bytes = 1000");
+    let (provider, place) = (Provider::new().await, Place::new());
+    let world = place.world(&format!("{settings}{}", provider.settings())).await;
+    let mut ids = Vec::new();
+    for text in ["first", "Go on for ever.", "last"] {
+        let mut item = ask(&json!({}));
+        item["body"]["messages"][0]["content"] = json!(text);
+        ids.push(submit(&world, &item).await);
+    }
+    until("it is handed over", || !provider.lock().batches.is_empty()).await;
+    let all = held(&world);
+    let endless: &str = Box::leak("x".repeat(300_000).into_boxed_str());
+    provider.finish(|_, body| match body["messages"][0]["content"].as_str() {
+        Some("Go on for ever.") => Fate::Says(endless),
+        _ => Fate::Answered,
+    });
+    let items = [&ids[0], &ids[1], &ids[2]].map(|it| end_of(&world, it));
+    let items = futures_util::future::join_all(items).await;
+    let told: Vec<_> = items.iter().map(|it| (&it["state"], &it["reason"]["code"])).collect();
+    let (done, failed) = (json!("done"), json!("failed"));
+    assert_eq!(told[0].0, &done, "{}", items[0]);
+    assert_eq!(told[1], (&failed, &json!("too_large")), "{}", items[1]);
+    assert_eq!(told[2].0, &done, "{}", items[2]);
+    // What it has used is not known: it is charged what was held for it.
+    let row = world.rows().into_iter().find(|it| it["flags"] == json!(["batch", "estimated"]));
+    let cost = row.unwrap()["cost"].as_i64().unwrap();
+    assert!(cost >= 50 * 5_000 && cost < all / 2, "{cost} of {all}");
+    assert_eq!((world.cost(), held(&world)), (UsdNanos(2 * COST + cost), 0));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn messages_go_as_batches_of_the_other_format() {
     let (provider, _place, world) = begin("").await;
     let mut item = ask(&json!({"path": "/v1/messages"}));

@@ -279,7 +279,11 @@ async fn a_report_counts_once_whichever_process_gets_it_and_is_written_when_it_i
     for reply in futures_util::future::join_all(all).await {
         match reply.status {
             200 => done += 1,
-            503 => later += 1,
+            503 => {
+                later += 1;
+                let said = reply.json()["error"]["message"].to_string();
+                assert!(said.contains("with the same `id`: it is not counted twice"), "{said}");
+            }
             _ => panic!("{reply:?}"),
         }
     }

@@ -298,7 +298,7 @@ async fn nothing_is_traced_that_nobody_writes_and_no_more_than_so_many_a_second(
     let world = World::new("ledger = \"l\"").await;
     assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
     world.settled().await;
-    assert!(world.core.trails.take_waiting().is_empty());
+    assert!(world.core.trails.take_waiting(1).is_empty());
     world.end().await;
 
     let traced = Traced::new("ledger = \"l\"\n[traces]\nper_second = 2").await;
@@ -309,4 +309,32 @@ async fn nothing_is_traced_that_nobody_writes_and_no_more_than_so_many_a_second(
     // A second may have ended in between.
     assert!((2..=6).contains(&rows.len()), "{}", rows.len());
     assert!(rows.iter().all(|it| it.0.cost > UsdNanos(0)));
+}
+
+#[tokio::test]
+async fn who_sends_traces_on_gets_few_at_a_time_and_the_rest_waits_until_it_has_taken_them() {
+    let world = World::new("ledger = \"l\"").await;
+    let (sender, mut batches) = tokio::sync::mpsc::channel(1);
+    let over = CancellationToken::new();
+    let written = (writer::Destination::Sender(sender), world.core.clock.clone());
+    let kept = writer::keep(world.core.trails.clone(), written, over.clone());
+    #[expect(clippy::disallowed_methods, reason = "it is awaited at the end")]
+    let kept = tokio::spawn(kept);
+    while !world.core.trails.is_on() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..250 {
+        assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
+    }
+    world.settled().await;
+    over.cancel();
+    let mut counts = Vec::new();
+    while let Some((calls, _)) = batches.recv().await {
+        counts.push(calls.len());
+    }
+    kept.await.unwrap();
+    // At most one batch was made before anybody took any.
+    assert!(counts.iter().all(|it| *it <= 100) && counts.len() >= 3, "{counts:?}");
+    assert_eq!(counts.iter().sum::<usize>(), 250, "{counts:?}");
+    world.end().await;
 }

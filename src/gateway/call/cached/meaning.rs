@@ -168,5 +168,5 @@ impl Call {
 
 /// A call within a call, whose type is not a part of itself.
 fn answered(call: Call) -> Pin<Box<dyn Future<Output = Response<Answer>> + Send>> {
-    Box::pin(call.run())
+    Box::pin(Box::new(call).run())
 }

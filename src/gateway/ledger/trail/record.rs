@@ -24,11 +24,12 @@ pub struct Record {
 }
 
 impl Record {
-    /// What it holds of requests and answers.
+    /// What it takes of memory, with what it holds of requests and answers.
     pub(super) fn bytes(&self) -> usize {
         let noted = &self.noted;
         let held = [&noted.request, &noted.answer].into_iter().flatten().map(bytes::Bytes::len);
-        held.sum::<usize>() + noted.heard.bytes()
+        let attempts = noted.trail.attempts.len() * size_of::<CallAttempt>();
+        size_of::<Self>() + attempts + held.sum::<usize>() + noted.heard.bytes()
     }
 
     /// As rows.

@@ -1,6 +1,7 @@
 //! The trails of a gateway that wait to be written, and the spans that apps have sent. There is room for so many, and
 //! so many a second: calls beyond are lost, counted and told; spans beyond are refused.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use crate::store::spend::requests::traces::TraceContentRow;
 
 /// Records that may wait.
 const RECORDS_AT_MOST: usize = 8_192;
-/// Bytes of requests and answers that may wait with them.
+/// What they may take of memory.
 const BYTES_AT_MOST: usize = 32 << 20;
 /// Spans of apps that may wait, and their bytes.
 const SPANS_AT_MOST: usize = 16_384;
@@ -61,7 +62,7 @@ struct WaitingSpans {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    records: Vec<Record>,
+    records: VecDeque<Record>,
     bytes: usize,
 }
 
@@ -134,7 +135,7 @@ impl Trails {
             && waiting.bytes.saturating_add(bytes) <= BYTES_AT_MOST;
         if has_room && self.is_on() {
             waiting.bytes += bytes;
-            waiting.records.push(record);
+            waiting.records.push_back(record);
         } else {
             drop(waiting);
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -170,11 +171,22 @@ impl Trails {
         self.is_on.store(is_on, Ordering::Relaxed);
     }
 
-    /// What waits.
-    pub(in crate::gateway) fn take_waiting(&self) -> Vec<Record> {
+    /// What waits: the oldest, so many at most.
+    pub(in crate::gateway) fn take_waiting(&self, most: usize) -> Vec<Record> {
         let mut waiting = self.lock();
-        waiting.bytes = 0;
-        std::mem::take(&mut waiting.records)
+        let count = most.min(waiting.records.len());
+        let taken: Vec<_> = waiting.records.drain(..count).collect();
+        waiting.bytes -= taken.iter().map(Record::bytes).sum::<usize>();
+        if waiting.records.is_empty() {
+            // Room for a burst is not kept for the next.
+            waiting.records = VecDeque::new();
+        }
+        taken
+    }
+
+    /// Whether something waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.lock().records.is_empty()
     }
 
     /// How many were lost since the last time.

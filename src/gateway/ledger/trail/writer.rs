@@ -22,8 +22,10 @@ const TRIES: u32 = 3;
 /// How often it is told that some were lost.
 const TELL_EVERY: Duration = Duration::from_mins(1);
 
-/// How long who sends them on may take to take the last batch.
+/// How long who sends them on may take to take the last of them.
 const LAST_WITHIN: Duration = Duration::from_secs(5);
+/// Calls that are handed over together to who sends them on.
+const TOGETHER: usize = 100;
 
 /// Calls, and spans of apps.
 pub type Batch = (Vec<TraceRow>, Vec<SpanRow>);
@@ -72,7 +74,7 @@ impl Writer<'_> {
     async fn step(&mut self, patience: Duration) {
         match self.destination.clone() {
             Destination::Store(store) => {
-                let (rows, contents) = self.rows().await;
+                let (rows, contents) = self.rows(usize::MAX).await;
                 if !rows.is_empty() {
                     let count = rows.len() as u64;
                     let written = patiently(|| store.insert_traces(&rows, &contents)).await;
@@ -99,19 +101,28 @@ impl Writer<'_> {
 
     /// What waits is taken only when there is somebody to take it: until then the bounds of what waits count.
     async fn hand_over(&mut self, sender: &Sender<Batch>, patience: Duration) {
-        let Ok(Ok(place)) = tokio::time::timeout(patience, sender.reserve()).await else { return };
-        let (rows, _) = self.rows().await;
-        let (spans, _) = stamped(self.trails.take_waiting_spans(), self.clock.now());
-        if !rows.is_empty() || !spans.is_empty() {
+        let until = tokio::time::Instant::now() + patience.max(EVERY);
+        loop {
+            let Ok(Ok(place)) = tokio::time::timeout_at(until, sender.reserve()).await else {
+                return;
+            };
+            let (rows, _) = self.rows(TOGETHER).await;
+            let (spans, _) = stamped(self.trails.take_waiting_spans(), self.clock.now());
+            if rows.is_empty() && spans.is_empty() {
+                return;
+            }
             metrics::calls_traced("written", rows.len() as u64);
             metrics::spans_received("written", spans.len() as u64);
             place.send((rows, spans));
+            if !self.trails.has_waiting() {
+                return;
+            }
         }
     }
 
-    /// Apart from the threads that answer calls.
-    async fn rows(&self) -> (Vec<TraceRow>, Vec<TraceContentRow>) {
-        let records = self.trails.take_waiting();
+    /// So many at most, made apart from the threads that answer calls.
+    async fn rows(&self, most: usize) -> (Vec<TraceRow>, Vec<TraceContentRow>) {
+        let records = self.trails.take_waiting(most);
         if records.is_empty() {
             return (Vec::new(), Vec::new());
         }

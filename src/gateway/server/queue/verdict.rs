@@ -68,9 +68,12 @@ pub(super) fn judge(seen: &Seen<'_>, before: Before, settings: &QueueSettings) -
             return Verdict::Wait { reason: "budget", after: settings.budget_ms };
         }
         Some(Refusal::Budget { .. }) => return Verdict::Failed { reason: "budget" },
-        Some(Refusal::Rate { .. } | Refusal::Full { .. } | Refusal::Unavailable { .. }) => {
-            return wait("unavailable");
-        }
+        Some(
+            Refusal::Rate { .. }
+            | Refusal::Full { .. }
+            | Refusal::Unavailable { .. }
+            | Refusal::Unreported { .. },
+        ) => return wait("unavailable"),
         Some(Refusal::Upstream(_)) => return again("upstream", before, settings),
         Some(Refusal::Timeout(_)) => return again("timeout", before, settings),
         Some(Refusal::Guardrail { .. }) => return Verdict::Failed { reason: "guardrail" },

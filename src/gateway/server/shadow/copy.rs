@@ -115,7 +115,7 @@ fn prompt_of_chat(messages: Option<&mut Value>, prompt: &str) {
 
 async fn answered(call: Call, stop: &CancellationToken) -> Seen {
     let started = Instant::now();
-    let Some(response) = stop.run_until_cancelled(Box::pin(call.run())).await else {
+    let Some(response) = stop.run_until_cancelled(Box::pin(Box::new(call).run())).await else {
         return Seen::default();
     };
     let (head, mut body) = response.into_parts();

@@ -135,7 +135,7 @@ pub(in crate::gateway) async fn charge(
         }
         Ok(charged)
     });
-    task.await.unwrap_or(Err(Refusal::Unavailable { retry_after: AGAIN }))
+    task.await.unwrap_or(Err(Refusal::Unreported { retry_after: AGAIN }))
 }
 
 async fn charge_one(core: &Core, origin: &Origin, priced: &Priced) -> Result<Charged, Refusal> {
@@ -206,7 +206,7 @@ async fn before(
         Claimed::Other => Err(other(id)),
         Claimed::Written { cost, overrun } => Ok(Before::Charged(again(cost, overrun))),
         // It is being charged, here or elsewhere.
-        Claimed::UnderWay => Err(Refusal::Unavailable { retry_after: AGAIN }),
+        Claimed::UnderWay => Err(Refusal::Unreported { retry_after: AGAIN }),
     }
 }
 
@@ -216,7 +216,7 @@ fn other(id: &str) -> Refusal {
 
 pub(super) fn silent(error: &StoreError) -> Refusal {
     tracing::error!(%error, "reports of use cannot be read or written");
-    Refusal::Unavailable { retry_after: AGAIN }
+    Refusal::Unreported { retry_after: AGAIN }
 }
 
 async fn now(
@@ -240,7 +240,7 @@ async fn now(
     let mut row = row(origin, (id, priced), subject.clone());
     row.at = now;
     let refused = core.ledger.charge(call, now, &mut row).await;
-    let refused = refused.map_err(|_| Refusal::Unavailable { retry_after: AGAIN })?;
+    let refused = refused.map_err(|_| Refusal::Unreported { retry_after: AGAIN })?;
     let exceeded = refused.map(|it| (it.budget.clone(), it.to_string()));
     if let (Some(notes), Some((budget, message))) = (&origin.notes, &exceeded) {
         // The next call would be refused: whoever runs the stage must not wait for it.
@@ -305,7 +305,7 @@ pub(super) async fn written(core: &Core, request: &str) -> Result<(), Refusal> {
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    Err(Refusal::Unavailable { retry_after: AGAIN })
+    Err(Refusal::Unreported { retry_after: AGAIN })
 }
 
 /// Whether budgets would let these through together. Nothing is held afterwards.
@@ -337,7 +337,7 @@ pub(super) async fn would_fit(
                 break;
             }
             Err(NotReserved::Behind) => {
-                refused = Some(Refusal::Unavailable { retry_after: AGAIN });
+                refused = Some(Refusal::Unreported { retry_after: AGAIN });
                 break;
             }
         }

@@ -140,7 +140,7 @@ async fn answered(queue: &Queue, row: &QueueItemRow, (call, running): (Call, &Ru
         tokio::time::sleep(LAST_WORDS).await;
     };
     let response = tokio::select! {
-        response = call.run() => response,
+        response = Box::new(call).run() => response,
         () = gone => return refused(queue, row, &Refusal::Upstream("it was stopped".to_owned())),
     };
     let (head, body) = response.into_parts();

@@ -51,6 +51,7 @@ pub(super) async fn take(
             let why = format!("its batch has ended without an answer for it ({why})");
             give_back(core, queue, (item, &why)).await?;
         }
+        End::TooLong => return unread(core, queue, (batch, item)).await,
     }
     Ok(true)
 }
@@ -85,6 +86,30 @@ async fn refused(
     Ok(())
 }
 
+/// An answer that is too long to be read. It is paid for, and what it has used is not known: at the most that was held.
+async fn unread(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    (batch, item): (&QueueBatchRow, &QueueItemRow),
+) -> Result<bool, StoreError> {
+    let Some((terms, operation)) = Terms::read(item).zip(Operation::of_path(&item.path)) else {
+        give_back(core, queue, (item, "nothing is known of its terms")).await?;
+        return Ok(true);
+    };
+    let mut row = row(core, (batch, item), (&terms, operation));
+    row.flags.push("estimated");
+    row.usage =
+        Usage::default().with(UsageClass::Input, terms.input_tokens).with(UsageClass::Requests, 1);
+    let outcome = if item.cancelled_at.is_some() {
+        cancelled(queue, item, item.request_id.clone())
+    } else {
+        too_large(queue, item)
+    };
+    let cost = terms.call.estimate;
+    settle(core, queue, (item, &terms), (cost, row, outcome)).await?;
+    Ok(true)
+}
+
 async fn answered(
     core: &Arc<Core>,
     queue: &Arc<Queue>,
@@ -108,16 +133,42 @@ async fn answered(
             row.flags.push(flag);
         }
     }
-    let name = Ledger::held_name(&item.id, item.lease_epoch);
+    let outcome = outcome(queue, item, (screened, cost));
     let cost = Amount { money: cost, tokens };
+    settle(core, queue, (item, &terms), (cost, row, outcome)).await?;
+    Ok(true)
+}
+
+/// Charges an item, and ends it.
+async fn settle(
+    core: &Arc<Core>,
+    queue: &Arc<Queue>,
+    (item, terms): (&QueueItemRow, &Terms),
+    (cost, mut row, outcome): (Amount, Row, Outcome),
+) -> Result<(), StoreError> {
+    let name = Ledger::held_name(&item.id, item.lease_epoch);
     row.cost = cost.money;
     core.ledger.settle_held((&name, &terms.call), cost, (&mut row, terms.held_at)).await?;
-    let outcome = outcome(queue, item, (screened, cost.money));
     write(queue, item, outcome).await;
-    trace(core, (item, &terms), &row);
+    trace(core, (item, terms), &row);
     queue.tell_ended();
-    core.ledger.forget_held(&name).await?;
-    Ok(true)
+    core.ledger.forget_held(&name).await
+}
+
+fn ended(queue: &Queue, item: &QueueItemRow, state: &str) -> EndedItem {
+    EndedItem {
+        state: state.to_owned(),
+        failures: item.failures,
+        request_id: item.request_id.clone(),
+        at: queue.clock.now(),
+        ..EndedItem::default()
+    }
+}
+
+fn too_large(queue: &Queue, item: &QueueItemRow) -> Outcome {
+    let error = format!("the answer is larger than {} bytes", queue.settings.answer_bytes);
+    let reason = "too_large".to_owned();
+    Outcome::Ended(EndedItem { reason, error, ..ended(queue, item, "failed") }, None)
 }
 
 fn outcome(
@@ -129,19 +180,9 @@ fn outcome(
         // It is charged, and nobody wants it.
         return cancelled(queue, item, item.request_id.clone());
     }
-    let ended = |state: &str| EndedItem {
-        state: state.to_owned(),
-        failures: item.failures,
-        request_id: item.request_id.clone(),
-        at: queue.clock.now(),
-        ..EndedItem::default()
-    };
+    let ended = |state: &str| ended(queue, item, state);
     match screened {
-        Ok(body) if body.len() as u64 > queue.settings.answer_bytes => {
-            let error = format!("the answer is larger than {} bytes", queue.settings.answer_bytes);
-            let reason = "too_large".to_owned();
-            Outcome::Ended(EndedItem { reason, error, ..ended("failed") }, None)
-        }
+        Ok(body) if body.len() as u64 > queue.settings.answer_bytes => too_large(queue, item),
         Ok(body) => {
             let body = String::from_utf8_lossy(&body).into_owned();
             let kept = Kept { status: 200, headers: headers(item, Some(cost)), body };

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::remote::{Side, Trouble, results};
+use super::remote::{Line, Side, Trouble, results};
 use super::submit::custom_id;
-use super::wire::{Remote, Standing, told};
+use super::wire::{Remote, Standing, Told, told, told_at_length};
 use super::{answers, end, later, lost, wait_for_key};
 use crate::gateway::server::Core;
 use crate::gateway::server::queue::Queue;
@@ -106,14 +106,10 @@ async fn take(
             let line = match lines.next().await {
                 Ok(Some(line)) => line,
                 Ok(None) => break,
-                Err(Trouble::Never(why)) => {
-                    tracing::error!(batch = batch.id, why, "answers of a batch cannot be read");
-                    break;
-                }
                 Err(trouble) => return troubled(queue, batch, &trouble).await,
             };
             lines_read += 1;
-            let Some(told) = told(&line) else { continue };
+            let Some(told) = told_by(&batch, &line) else { continue };
             if let Some(item) = left.remove(&told.custom_id) {
                 taken += 1;
                 is_partial |=
@@ -136,6 +132,19 @@ async fn take(
         side.remove(file).await;
     }
     Ok(())
+}
+
+/// What a line of answers says. One that is too long ends its own item, and not those after it.
+fn told_by(batch: &QueueBatchRow, line: &Line) -> Option<Told> {
+    match line {
+        Line::Whole(line) => told(line),
+        Line::TooLong(beginning) => {
+            let told = told_at_length(beginning);
+            let item = told.as_ref().map_or("", |it| it.custom_id.as_str());
+            tracing::error!(batch = batch.id, item, "an answer of a batch is too long to be read");
+            told
+        }
+    }
 }
 
 /// What was found was another batch: it is looked for again, and else handed over.

@@ -22,6 +22,8 @@ const HEAD_WITHIN: Duration = Duration::from_mins(2);
 const BODY_WITHIN: Duration = Duration::from_mins(2);
 /// The largest answer that is not a file of answers.
 const BODY_BYTES: u64 = 8 << 20;
+/// What is kept of a line that is too long: it says whose answer it is.
+const BEGINNING_BYTES: usize = 4 << 10;
 /// How long what was uploaded is kept there.
 const FILE_SECONDS: u64 = 8 * 24 * 3600;
 /// Pages of all batches that are looked through for one.
@@ -162,7 +164,7 @@ impl<'a> Side<'a> {
         match response.status().as_u16() {
             200 => {
                 let most = usize::try_from(line_bytes).unwrap_or(usize::MAX);
-                Ok(Lines { body: response.into_body(), held: Vec::new(), most, is_over: false })
+                Ok(Lines::new(response.into_body(), most))
             }
             404 => Err(Trouble::Gone),
             status => Err(Trouble::Later(format!("the provider answers {status}"))),
@@ -246,28 +248,52 @@ pub(super) fn results(dialect: Dialect, remote: &Remote) -> Vec<String> {
 pub(super) struct Lines {
     body: Incoming,
     held: Vec<u8>,
+    /// So much of what is held has no end of a line.
+    searched: usize,
     most: usize,
+    /// The beginning of a line that is too long, until its end has come.
+    beginning: Option<String>,
     is_over: bool,
 }
 
+/// A line of a body.
+pub(super) enum Line {
+    Whole(String),
+    /// It is longer than it may be; this is how it begins.
+    TooLong(String),
+}
+
 impl Lines {
-    /// The next line that is not empty; none at the end. One that is too long is an error.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, Trouble> {
+    fn new(body: Incoming, most: usize) -> Self {
+        Self { body, held: Vec::new(), searched: 0, most, beginning: None, is_over: false }
+    }
+
+    /// The next line that is not empty; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Line>, Trouble> {
         loop {
-            let end = self.held.iter().position(|it| *it == b'\n');
+            let unsearched = self.held.get(self.searched..).unwrap_or_default();
+            let end = unsearched.iter().position(|it| *it == b'\n').map(|it| self.searched + it);
             if let Some(end) = end.or_else(|| self.is_over.then_some(self.held.len())) {
                 let rest = self.held.split_off((end + 1).min(self.held.len()));
                 let line = std::mem::replace(&mut self.held, rest);
+                self.searched = 0;
+                self.begin_too_long(&line);
+                if let Some(beginning) = self.beginning.take() {
+                    return Ok(Some(Line::TooLong(beginning)));
+                }
                 let line = String::from_utf8_lossy(&line).trim().to_owned();
                 match (line.is_empty(), self.is_over && self.held.is_empty()) {
-                    (false, _) => return Ok(Some(line)),
+                    (false, _) => return Ok(Some(Line::Whole(line))),
                     (true, true) => return Ok(None),
                     (true, false) => continue,
                 }
             }
-            if self.held.len() > self.most {
-                return Err(Trouble::Never(format!("a line has more than {} bytes", self.most)));
+            let held = std::mem::take(&mut self.held);
+            self.begin_too_long(&held);
+            if self.beginning.is_none() {
+                self.held = held;
             }
+            self.searched = self.held.len();
             match tokio::time::timeout(BODY_WITHIN, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     self.held.extend_from_slice(&frame.into_data().unwrap_or_default());
@@ -276,6 +302,14 @@ impl Lines {
                 Ok(Some(Err(error))) => return Err(Trouble::Later(error.to_string())),
                 Err(_) => return Err(Trouble::Later("the answers do not come".to_owned())),
             }
+        }
+    }
+
+    /// Of a line that is too long no more is held than its beginning.
+    fn begin_too_long(&mut self, held: &[u8]) {
+        if held.len() > self.most && self.beginning.is_none() {
+            let beginning = held.get(..BEGINNING_BYTES.min(held.len())).unwrap_or_default();
+            self.beginning = Some(String::from_utf8_lossy(beginning).into_owned());
         }
     }
 }

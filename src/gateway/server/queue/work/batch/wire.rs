@@ -2,7 +2,10 @@
 //! JSON lines (`/v1/files`, `/v1/batches`, <https://platform.openai.com/docs/api-reference/batch>); Anthropic: one body
 //! (`/v1/messages/batches`, <https://docs.anthropic.com/en/api/creating-message-batches>). Both read on 2026-11-29.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -219,6 +222,8 @@ pub(in crate::gateway::server::queue) enum End {
     Answer(u16, String),
     /// It was not made: the batch was cancelled, or its time was over.
     NotMade(String),
+    /// An answer that is longer than what is read.
+    TooLong,
 }
 
 #[derive(Deserialize)]
@@ -270,6 +275,37 @@ pub(in crate::gateway::server::queue) fn told(line: &str) -> Option<Told> {
         (None, None, None) => return None,
     };
     Some(Told { custom_id, end })
+}
+
+/// Reads the beginning of a line that is too long; `None` when it does not say whose answer it is.
+#[must_use]
+pub(in crate::gateway::server::queue) fn told_at_length(beginning: &str) -> Option<Told> {
+    let mut custom_id = None;
+    // That it breaks off is an error, which comes after the name.
+    drop(serde_json::Deserializer::from_str(beginning).deserialize_map(Named(&mut custom_id)));
+    custom_id.map(|custom_id| Told { custom_id, end: End::TooLong })
+}
+
+/// Takes the name out of an object as soon as it comes.
+struct Named<'a>(&'a mut Option<String>);
+
+impl<'de> Visitor<'de> for Named<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a line of answers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        while let Some(name) = members.next_key::<String>()? {
+            if name == "custom_id" {
+                *self.0 = Some(members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The status that an error of Anthropic has by its type (<https://docs.anthropic.com/en/api/errors>).
@@ -359,5 +395,16 @@ mod tests {
         );
         assert_eq!(end(r#"{"custom_id":"a","result":{"type":"expired"}}"#), not_made("expired"));
         assert_eq!(end("no JSON"), None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_line_says_whose_answer_it_is() {
+        let whose = |beginning: &str| told_at_length(beginning).map(|it| it.custom_id);
+        let openai = r#"{"id":"r","custom_id":"a-1","response":{"status_code":200,"body":{"x":"yy"#;
+        assert_eq!(whose(openai).as_deref(), Some("a-1"));
+        let anthropic = r#"{"custom_id":"a-1","result":{"type":"succ"#;
+        assert_eq!(whose(anthropic).as_deref(), Some("a-1"));
+        assert_eq!(whose(r#"{"response":{"custom_id":"other","body":"yy"#), None);
+        assert_eq!(whose("no JSON"), None);
     }
 }

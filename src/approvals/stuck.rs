@@ -51,7 +51,8 @@ pub struct Stuck {
 }
 
 impl Stuck {
-    /// Why people are missing whom nobody can be; `None` where enough may still approve, or nobody is asked.
+    /// Why people are missing whom nobody can be; `None` where enough may still approve, nobody is asked, or the
+    /// stage passes without them in the end.
     #[must_use]
     pub fn of(run: &Run, index: StageIndex, circle: &Circle, now: Timestamp) -> Option<Self> {
         let stage = run.stage(index).filter(|it| it.status == StageStatus::Waiting)?;
@@ -60,6 +61,9 @@ impl Stuck {
         }
         let planned = run.plan().stages.get(index.as_usize())?;
         let Work::Approval(asked) = &planned.work else { return None };
+        if asked.approve_on_timeout {
+            return None;
+        }
         let look = Look { run, index, asked, approved: &stage.approvals, circle, now };
         let able: Vec<_> = circle.people.iter().filter(|it| look.refusal(it).is_none()).collect();
         let missing = usize::try_from(run.missing_approvals(index)).unwrap_or(usize::MAX);

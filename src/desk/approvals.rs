@@ -10,6 +10,7 @@ use crate::desk::runs;
 use crate::engine::Command;
 use crate::http::{App, CursorForm, Detail, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, StageIndex, StageStatus, TeamId, Timestamp};
+use crate::pipeline::plan::Work;
 use crate::runs::LoadedRun;
 use crate::runs::view::ApprovalView;
 use crate::store::runs::{RunFilter, RunRow};
@@ -33,6 +34,8 @@ pub struct WaitingApproval {
     pub approvals: Vec<String>,
     /// Until when it waits.
     pub until: Option<Timestamp>,
+    /// Whether it passes then, where nobody has decided.
+    pub approves_on_timeout: bool,
 }
 
 /// An approval as the caller sees it.
@@ -107,6 +110,7 @@ fn waiting_at(loaded: &LoadedRun, index: StageIndex) -> Option<WaitingApproval> 
         approval: ApprovalView::of(&loaded.run, index, planned)?,
         approvals: stage.approvals.clone(),
         until: stage.waits_until,
+        approves_on_timeout: matches!(&planned.work, Work::Approval(it) if it.approve_on_timeout),
     })
 }
 

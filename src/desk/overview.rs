@@ -29,6 +29,8 @@ pub struct ProjectState {
     pub beside: Vec<RunRow>,
     /// Why the newest commit of its trunk could not be read, if it could not.
     pub broken: Option<BrokenTrunk>,
+    /// Whether the last look at its repository has failed: what is new there is not known.
+    pub is_away: bool,
 }
 
 impl ProjectState {
@@ -143,8 +145,10 @@ pub async fn states(app: &App, projects: Vec<ProjectRow>) -> Result<Vec<ProjectS
             let key = |it: &RunRow| (Reverse(urgency(it)), it.pipeline.clone());
             key(one).cmp(&key(other))
         });
-        let broken = looks.get(&project.id).and_then(BrokenTrunk::of);
-        ProjectState { project, trunk, beside, broken }
+        let look = looks.get(&project.id);
+        let (broken, is_away) =
+            (look.and_then(BrokenTrunk::of), look.is_some_and(|it| !it.error.is_empty()));
+        ProjectState { project, trunk, beside, broken, is_away }
     };
     Ok(projects.into_iter().map(state).collect())
 }

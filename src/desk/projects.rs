@@ -8,6 +8,8 @@ pub mod subscriptions;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
 use crate::model::{ForgeKind, ProjectId, Role};
+use crate::runs::News;
+use crate::store::StoreError;
 use crate::store::access::projects::ProjectRow;
 
 /// A project to make.
@@ -140,11 +142,18 @@ pub fn changed(
     })
 }
 
+/// Saves what a project has become, unless it was changed since.
+pub async fn save(app: &App, before: &ProjectRow, after: &ProjectRow) -> Result<(), StoreError> {
+    app.store.change_project(before, after).await?;
+    app.runs.announce(News::Project);
+    Ok(())
+}
+
 /// Nothing starts its runs any more; those that were stay.
 pub async fn archive(app: &App, before: &ProjectRow) -> Result<(), Problem> {
     if before.archived_at.is_none() {
         let after = ProjectRow { archived_at: Some(app.now()), ..before.clone() };
-        app.store.change_project(before, &after).await?;
+        save(app, before, &after).await?;
     }
     Ok(())
 }

@@ -42,6 +42,8 @@ pub enum News {
     Look,
     /// Somebody has said something to a worker.
     Workers,
+    /// A project, or what is known of its remote, is other than before: for those who look at it.
+    Project,
     /// News were lost.
     Everything,
 }
@@ -63,7 +65,12 @@ impl Change {
         match &self.0 {
             News::Run(changed, to) => changed == run && *to > seq,
             News::Everything => true,
-            News::Takeable | News::Freed(_) | News::Delivery | News::Look | News::Workers => false,
+            News::Takeable
+            | News::Freed(_)
+            | News::Delivery
+            | News::Look
+            | News::Workers
+            | News::Project => false,
         }
     }
 
@@ -73,7 +80,12 @@ impl Change {
         match &self.0 {
             News::Freed(name) => name == beginning(group),
             News::Everything => true,
-            News::Run(..) | News::Takeable | News::Delivery | News::Look | News::Workers => false,
+            News::Run(..)
+            | News::Takeable
+            | News::Delivery
+            | News::Look
+            | News::Workers
+            | News::Project => false,
         }
     }
 
@@ -266,6 +278,7 @@ fn newest(news: impl Iterator<Item = News>) -> Vec<News> {
             | News::Delivery
             | News::Look
             | News::Workers
+            | News::Project
             | News::Everything) => _ = others.insert(other),
         }
     }
@@ -286,6 +299,7 @@ impl News {
             Self::Delivery => "delivery".to_owned(),
             Self::Look => "look".to_owned(),
             Self::Workers => "workers".to_owned(),
+            Self::Project => "project".to_owned(),
             Self::Everything => "everything".to_owned(),
         }
     }
@@ -303,6 +317,7 @@ impl News {
             "delivery" => Some(Self::Delivery),
             "look" => Some(Self::Look),
             "workers" => Some(Self::Workers),
+            "project" => Some(Self::Project),
             "everything" => Some(Self::Everything),
             _ => None,
         }
@@ -326,6 +341,7 @@ mod tests {
             News::Delivery,
             News::Look,
             News::Workers,
+            News::Project,
             News::Everything,
         ];
         for news in all {

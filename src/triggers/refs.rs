@@ -109,9 +109,15 @@ impl Triggers {
             tracing::warn!(project = slug, error, "a remote could not be looked at");
         }
         let shown = error.get(..error.floor_char_boundary(ERROR_BYTES_MAX)).unwrap_or_default();
-        let saved = self.store().save_look(&project.id, &shown.replace('\0', ""), self.now()).await;
+        let shown = shown.replace('\0', "");
+        let before = self.store().list_looks(std::slice::from_ref(&project.id)).await;
+        let is_news = before.is_ok_and(|it| it.iter().any(|it| it.error != shown));
+        let saved = self.store().save_look(&project.id, &shown, self.now()).await;
         if let Err(error) = saved {
             tracing::warn!(project = slug, %error, "how a look at a remote ended could not be stored");
+        }
+        if is_news {
+            self.runs.announce(News::Project);
         }
     }
 
@@ -131,7 +137,9 @@ impl Triggers {
             Ok::<_, SourceError>(pipelines::reading_of(&found, &branch, &commit))
         });
         let reading = read.await.map_err(|error| TriggerError::Broken(error.to_string()))??;
-        Ok(self.store().save_trunk_reading(&project.id, &reading).await?)
+        self.store().save_trunk_reading(&project.id, &reading).await?;
+        self.runs.announce(News::Project);
+        Ok(())
     }
 
     /// Compares a remote with what is known of it, and stores every difference as a delivery.

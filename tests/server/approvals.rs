@@ -308,6 +308,44 @@ async fn an_approval_that_nobody_can_give_says_why_and_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_that_gives_itself_says_so_before_and_after() {
+    let gate = "\
+version: 1
+name: ci
+on: push
+stages: { gate: { approval: { by: [zoe], not_author: true, timeout: 1h, on_timeout: approve } } }
+";
+    let scene = Scene::start("github", &[("pipelines/ci.yml", gate)]).await;
+    let run = push(&scene, "d-1", "first", &[("README.md", "Shop\n")]).await;
+    drive(&scene, &run).await;
+    let page_of = async |path: &str| {
+        let page = Browser::of(&scene.server, "ada").await.get(path).await;
+        check_page(&page);
+        page.text
+    };
+    // There is no Zoe, and nobody has to find one.
+    let (show, stage) = (format!("/runs/{run}"), format!("/runs/{run}/stages/gate"));
+    let page = page_of(&show).await;
+    assert!(page.contains("(it is <b>approved</b> <time"), "{page}");
+    for path in [&show, "/approvals", &format!("{stage}/approval")] {
+        assert!(!page_of(path).await.contains("there is no person"), "{path}");
+    }
+
+    scene.server.clock.by_seconds(3601);
+    let app = &scene.server.app;
+    let mut loaded = app.runs.load(&run).await.unwrap();
+    app.runs.execute(&mut loaded, &Command::Tick, app.now()).await.unwrap();
+    for path in [&show, &stage, &format!("{stage}/approval")] {
+        let page = page_of(path).await;
+        assert!(
+            page.contains("passed without approval: nobody decided within 1 h"),
+            "{path}: {page}"
+        );
+        assert!(!page.contains("Nobody has answered"), "{path}: {page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_archived_project_offers_works_or_says_that_it_is_archived() {
     let (scene, first, second) = two_runs().await;
     let tokens = people(&scene).await;

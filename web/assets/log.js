@@ -7,6 +7,8 @@ import { patiently } from "./trunkline.js";
 
 const root = document.querySelector("[data-log]");
 const view = root?.querySelector(".log-view");
+/** Lines that one sees without moving the page. */
+const LINES_IN_SIGHT = 20;
 
 /** What the reader chose is kept in the browser, where it keeps things. */
 const choices = {
@@ -163,8 +165,9 @@ function begin() {
       list.isFollowing = !outline.isComplete;
       if (list.isFollowing && outline.lines > 0) list.bringIntoSight();
       list.moveToEnd();
-      // Why it failed is mostly said last: nobody should have to look for it.
-      if (document.querySelector("#stage-head .s-failed")) root.scrollIntoView({ block: "end" });
+      // Why it failed is mostly said last: nobody should have to look for it. A short log is seen anyway.
+      const isLong = outline.lines > LINES_IN_SIGHT;
+      if (isLong && document.querySelector("#stage-head .s-failed")) root.scrollIntoView({ block: "end" });
     }
   }
   searchIn(root, list, { address: root.dataset.search, attempt: () => outline.attempt });

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, header};
 
 use super::body::ProjectBody;
-use crate::desk::projects::{ProjectChange, changed};
+use crate::desk::projects::{self, ProjectChange, changed};
 use crate::http::{App, Json, Path, Problem, Visitor, changed_since, check_if_match};
 use crate::store::StoreError;
 
@@ -68,7 +68,7 @@ pub(super) async fn change_project(
     let before = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     check_if_match(&headers, &ProjectBody::from(before.clone()))?;
     let after = changed(&app, before.clone(), request.into())?;
-    match app.store.change_project(&before, &after).await {
+    match projects::save(&app, &before, &after).await {
         Err(StoreError::Conflict { .. }) if headers.contains_key(header::IF_MATCH) => {
             Err(changed_since())
         }

@@ -57,6 +57,8 @@ fn enough_people_are_not_stuck() {
         ("by: [kim]", &["kim"]),
         ("by: [KIM, nobody]", &["kim"]),
         ("by: [team/shop], count: 2", &["ada", "kim"]),
+        // It passes without them.
+        ("by: [zoe], on_timeout: approve", &[]),
     ] {
         assert_eq!(told(approval, logins), "not stuck", "{approval}");
     }

@@ -130,12 +130,16 @@ impl SeenApproval {
     /// A stage that has failed already: the run does so, too, whatever is said here.
     fn failed(&self) -> Option<&str> {
         let run = &self.loaded.run;
-        let failed = run.failed_stages().find(|_| !run.status().is_finished())?;
+        let failed = run.failed_stages().find(|_| self.is_waiting())?;
         run.plan().stages.get(failed.as_usize()).map(|it| it.key.as_str())
     }
 
     fn is_waiting(&self) -> bool {
         self.shown.status == StageStatus::Waiting
+    }
+
+    fn passed_undecided(&self) -> bool {
+        self.shown.status == StageStatus::Passed && self.shown.missing > 0
     }
 }
 

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::path_of;
+use crate::desk::projects::remote::{self, BrokenTrunk};
 use crate::desk::runs::{self, StartOrder};
 use crate::http::{App, Path, Problem, Query};
 use crate::pipeline::file::{Input, InputKind};
@@ -14,6 +15,7 @@ use crate::store::access::projects::ProjectRow;
 use crate::triggers::Startable;
 use crate::ui::form::{Posted, onward};
 use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::words::Words;
 
 /// Before the name of an input in the form.
 const INPUT: &str = "input.";
@@ -30,7 +32,10 @@ pub(super) struct StartQuery {
 #[template(path = "places/start.html")]
 struct StartPage {
     shell: Shell,
+    words: Words,
     project: ProjectRow,
+    /// Why the newest commit of the trunk could not be read: what it has cannot be chosen.
+    broken: Option<BrokenTrunk>,
     path: String,
     tab: &'static str,
     /// Names of what can be started; empty when nothing is known yet.
@@ -91,7 +96,10 @@ pub(super) async fn show(
         return Err(Problem::unknown_word("pipeline", &query.pipeline, &known));
     }
     let chosen = chosen.or(startable.first());
+    let broken = remote::find(&app, &project).await?.1.as_ref().and_then(BrokenTrunk::of);
     page(&StartPage {
+        words: visit.words(),
+        broken,
         shell: visit.shell(Section::Home, format!("Start a run of {slug}")),
         path: path_of(&project),
         tab: "",

@@ -19,6 +19,7 @@ use crate::desk::runs::{self, Deed, SeenRun};
 use crate::engine::RerunScope;
 use crate::http::{App, Path, Problem, Query, Visitor};
 use crate::model::{StageIndex, StageStatus};
+use crate::runs::view::StageView;
 use crate::store::runs::RunRow;
 use crate::ui::above::AboveRun;
 use crate::ui::live::{self, Part, Render};
@@ -78,6 +79,8 @@ struct ActionsPart<'a> {
     seen: &'a SeenRun,
     path: &'a str,
     running: usize,
+    /// How the run ends when it is cancelled.
+    end: &'static str,
     /// What running everything, or what failed, again would do.
     rerun_all: Option<String>,
     rerun_failed: Option<String>,
@@ -184,7 +187,7 @@ async fn head(app: &App, seen: &SeenRun, path: &str) -> Result<String, Problem> 
         money: told::money(&seen.view),
         spend: Spend::of(&spent, &seen.view.id.0),
         is_finished: seen.view.status.is_finished(),
-        waits: waits::of(&queued, path, &stuck),
+        waits: waits::of(&queued, path, (seen.loaded.run.plan(), &stuck)),
         position: queued.position,
     })
 }
@@ -194,11 +197,12 @@ fn actions<'a>(app: &App, seen: &'a SeenRun, path: &'a str) -> ActionsPart<'a> {
         let stages: Vec<StageIndex> = runs::rerun_stages(app, &seen.loaded, scope).ok()?;
         Some(told::rerun(&seen.view, &stages))
     };
-    let is_running = |it: &&crate::runs::view::StageView| it.status == StageStatus::Running;
+    let is_running = |it: &&StageView| it.status == StageStatus::Running;
     ActionsPart {
         seen,
         path,
         running: seen.view.stages.iter().filter(is_running).count(),
+        end: if seen.loaded.run.failed_stages().next().is_some() { "failed" } else { "cancelled" },
         rerun_all: again(RerunScope::All),
         rerun_failed: again(RerunScope::Failed),
     }
@@ -229,5 +233,11 @@ impl HeadPart<'_> {
 
     fn author(&self) -> &str {
         &self.seen.loaded.run.context().git.author
+    }
+
+    /// Approvals that let the run go on though nobody has given them.
+    fn undecided(&self) -> impl Iterator<Item = &StageView> {
+        let is_meant = |it: &&StageView| it.undecided && it.status == StageStatus::Passed;
+        self.seen.view.stages.iter().filter(is_meant)
     }
 }

@@ -4,6 +4,8 @@ use super::path_of_stage;
 use crate::approvals::Stuck;
 use crate::engine::WaitsFor;
 use crate::model::Timestamp;
+use crate::pipeline::Plan;
+use crate::pipeline::plan::Work;
 use crate::runs::queue::{Queued, Reason};
 
 /// One thing that is waited for.
@@ -14,6 +16,8 @@ pub(super) struct Wait {
     /// The end of a sentence that begins with "waits for".
     pub(super) text: String,
     pub(super) until: Option<Timestamp>,
+    /// What becomes of the stage then, where that is a decision.
+    pub(super) end: &'static str,
     /// What to do about it.
     pub(super) advice: String,
     /// Where people answer, when they are asked.
@@ -21,9 +25,18 @@ pub(super) struct Wait {
 }
 
 /// What is waited for; what nobody can give says so.
-pub(super) fn of(queued: &Queued, path: &str, stuck: &[Stuck]) -> Vec<Wait> {
+pub(super) fn of(queued: &Queued, path: &str, (plan, stuck): (&Plan, &[Stuck])) -> Vec<Wait> {
+    let end = |key: Option<&String>| {
+        let mut stages = plan.stages.iter().filter(|it| Some(&it.key) == key);
+        stages.find_map(|it| match &it.work {
+            Work::Approval(asked) if asked.approve_on_timeout => Some("approved"),
+            Work::Approval(_) => Some("rejected"),
+            Work::Container(_) | Work::Image(_) | Work::Builtin { .. } => None,
+        })
+    };
     let wait = |reason| {
-        let wait = Wait::of(reason, path);
+        let mut wait = Wait::of(reason, path);
+        wait.end = end(wait.stage.as_ref().filter(|_| wait.approval.is_some())).unwrap_or_default();
         match stuck.iter().find(|it| wait.stage.as_ref() == Some(&it.stage)) {
             Some(Stuck { why, help, .. }) => {
                 Wait { text: format!("{}, but {why}", wait.text), advice: help.clone(), ..wait }
@@ -40,6 +53,7 @@ impl Wait {
             stage: None,
             text: text.to_owned(),
             until: None,
+            end: "",
             advice: advice.to_owned(),
             approval: None,
         };
@@ -83,13 +97,12 @@ impl Wait {
             }
             WaitsFor::People { missing, until } => {
                 let people = if *missing == 1 { "person" } else { "people" };
-                let text = format!("{missing} {people} to approve it before its time is over");
-                (text, Some(*until), "")
+                (format!("{missing} {people} to approve it"), Some(*until), "")
             }
             WaitsFor::Driver | WaitsFor::Room | WaitsFor::Needs(_) | WaitsFor::Attempt => {
                 ("room on a worker".to_owned(), None, "")
             }
         };
-        Self { stage: None, text, until, advice: advice.to_owned(), approval: None }
+        Self { stage: None, text, until, end: "", advice: advice.to_owned(), approval: None }
     }
 }

@@ -30,7 +30,8 @@ enum Exit<'a> {
     /// And come back to this path.
     SignIn(&'a str),
     Home,
-    Back,
+    /// To the page that the form stands on.
+    Back(&'a str),
 }
 
 /// A request that led to no page.
@@ -148,7 +149,7 @@ fn page(
     } else if failed.method == Method::GET {
         Exit::Home
     } else {
-        Exit::Back
+        Exit::Back(form_page(failed.uri.path()))
     };
     let help = match (problem.kind(), problem.help()) {
         // What the problem says is for programs.

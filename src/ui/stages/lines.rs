@@ -170,7 +170,7 @@ fn row(
     let mut html = String::with_capacity(text.len() + 160);
     let _never_fails = write!(
         html,
-        r#"<li id="L{number}" data-s="{since}" data-c="{clock}"><a class="log-number" href="?attempt={attempt}&amp;line={number}#L{number}">{number}</a><span>{text}</span>"#
+        r#"<li id="L{number}" data-s="{since}" data-c="{clock}"><a class="log-number" tabindex="-1" href="?attempt={attempt}&amp;line={number}#L{number}">{number}</a><span>{text}</span>"#
     );
     if line.missing_bytes > 0 {
         html.push_str("<a class=\"log-missing\" href=\"");

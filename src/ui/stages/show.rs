@@ -184,6 +184,9 @@ fn nothing(outline: &Outline, head: &Head) -> &'static str {
         (true, false) => "Nothing has been printed yet. Lines appear here as they come.",
         (false, false) => "The attempt has not begun to print. Lines appear here as they come.",
         (false, true) if head.number == 0 => "This stage had no attempt, so nothing was printed.",
+        (false, true) if head.steps().is_empty() => {
+            "This attempt ended before its first step began, so nothing was printed."
+        }
         (false, true) => {
             "This log is no longer kept: it was removed after the days that the server keeps logs. What came of \
              the stage stays."

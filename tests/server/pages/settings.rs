@@ -188,6 +188,23 @@ async fn a_project_is_changed_archived_and_restored() {
         &ada.post(path, &[("priority", "high"), ("default_branch", "m")]).await,
         "The priority is a whole number.",
     );
+    // Who has seen an older state is told before they overwrite it, and may then.
+    let seen = |page: &str| {
+        let (_, rest) = page.split_once("name=\"seen\" value=\"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let old = seen(&ada.get(path).await.text);
+    let mut other = change;
+    other[3] = ("priority", "5");
+    ada.post(path, &other).await;
+    let late: Vec<_> = change.into_iter().chain([("seen", old.as_str())]).collect();
+    let told = ada.post(path, &late).await;
+    says(&told, "Somebody else has changed these settings since you opened the page.");
+    let page = ada.get(path).await.text;
+    assert!(page.contains("value=\"5\"") && !page.contains("value=\"-3\""), "{page}");
+    let now = seen(&told.text);
+    let again: Vec<_> = change.into_iter().chain([("seen", now.as_str())]).collect();
+    leads_to(&ada.post(path, &again).await, "/projects/shop/web/settings?done=saved");
     leads_to(
         &ada.post(&format!("{path}/retention"), &[("days", "30"), ("count", "")]).await,
         "/projects/shop/web/settings?done=saved",

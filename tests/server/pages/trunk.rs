@@ -7,6 +7,7 @@ use trunkline::model::ProjectId;
 use super::{Browser, check_page};
 use crate::deliveries::Scene;
 use crate::remote::TOKEN;
+use crate::streams::Stream;
 use crate::support::Server;
 
 const CI: &str =
@@ -53,6 +54,10 @@ async fn a_push_that_cannot_be_read_is_told_of_until_one_can() {
     let scene = Scene::start("git", &[("pipelines/ci.yml", CI)]).await;
     let browser = Browser::of(&scene.server, "ada").await;
     let broken = CI.replace("name: ci", "name: gate").replace("run:", "rum:");
+    let mut open = Vec::new();
+    for path in ["/live/home", "/live/runs", "/live/projects/shop/web"] {
+        open.push(Stream::open(&scene.server, &scene.token, (path, "")).await);
+    }
     push(&scene, &[("pipelines/gate.yml", &broken)]).await;
     let head = scene.remote.head();
     let page = wait_for(&browser, PROJECT, |it| it.contains("could not be read")).await;
@@ -61,6 +66,17 @@ async fn a_push_that_cannot_be_read_is_told_of_until_one_can() {
     }
     assert!(browser.get("/").await.text.contains("the newest push could not be read"));
     assert!(browser.get("/teams/shop").await.text.contains("the newest push could not be read"));
+    // Pages that were open are told, though no run has begun.
+    for stream in &mut open {
+        let is_told =
+            |it: &str| it.contains("could not be read") || it.contains("it starts nothing until");
+        while !is_told(stream.next().await.unwrap().data["html"].as_str().unwrap()) {}
+    }
+    for path in ["/projects/shop/web/start", "/projects/shop/web/settings/schedules"] {
+        let page = browser.get(path).await;
+        check_page(&page);
+        assert!(page.text.contains("The newest push could not be read"), "{path}: {page:?}");
+    }
     let started_nothing = "it starts nothing until that is mended";
     for (list, is_told) in [
         ("/runs", true),
@@ -155,6 +171,10 @@ async fn what_is_wrong_with_a_remote_is_said() {
     make("away", "http://127.0.0.1:9/away.git").await;
     let page =
         wait_for(&browser, "/projects/shop/away", |it| it.contains("could not be read:")).await;
+    for path in ["/", "/teams/shop"] {
+        let page = browser.get(path).await.text;
+        assert!(page.contains("the repository could not be read"), "{path}: {page}");
+    }
     assert!(page.contains("Looked at") && !page.contains("Nothing has run on"), "{page}");
     let settings = browser.get("/projects/shop/away/settings").await.text;
     assert!(settings.contains("could not be read:"), "{settings}");

@@ -7,8 +7,8 @@ use axum::response::Response;
 use super::{Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{self, ProjectChange, settings};
-use crate::http::{App, Path, Problem};
-use crate::model::ForgeKind;
+use crate::http::{App, Path, Problem, ProblemKind};
+use crate::model::{Digest, ForgeKind};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;
 use crate::ui::form::{Posted, Sent, number, onward, settle};
@@ -61,6 +61,8 @@ pub(super) struct GeneralForm {
     default_branch: String,
     priority: String,
     poll_seconds: String,
+    /// What was shown, in short.
+    seen: String,
 }
 
 impl GeneralForm {
@@ -73,7 +75,19 @@ impl GeneralForm {
             default_branch: row.default_branch.clone(),
             priority: row.priority.to_string(),
             poll_seconds: row.poll_seconds.to_string(),
+            seen: seen(row),
         }
+    }
+
+    /// What is to change, unless somebody else has changed what the one who typed has seen.
+    fn change_seen(&self, before: &ProjectRow) -> Result<ProjectChange, Problem> {
+        if self.seen.is_empty() || self.seen == seen(before) {
+            return self.change();
+        }
+        let title = "somebody else has changed these settings since you opened the page";
+        let help = "Nothing was saved. Open the page again to see what they are, or save once more to put yours in \
+            their place.";
+        Err(Problem::new(ProblemKind::Conflict, title).with_help(help))
     }
 
     fn change(&self) -> Result<ProjectChange, Problem> {
@@ -93,6 +107,15 @@ impl GeneralForm {
             archived: None,
         })
     }
+}
+
+/// What the form shows of a project, in short.
+fn seen(row: &ProjectRow) -> String {
+    let shown = (
+        (&row.address, row.forge, &row.forge_url, &row.forge_path),
+        (&row.default_branch, row.priority, row.poll_seconds),
+    );
+    Digest::of(format!("{shown:?}").as_bytes()).hex().to_owned()
 }
 
 /// How long runs are kept; an empty field is as the server says.
@@ -126,7 +149,11 @@ async fn new_page(
     Ok(GeneralPage {
         shell: place.shell(visit, Section::Home),
         words: visit.words(),
-        form: form.unwrap_or_else(|| GeneralForm::of(&project)),
+        // Who saves again has been told.
+        form: form.map_or_else(
+            || GeneralForm::of(&project),
+            |it| GeneralForm { seen: seen(&project), ..it },
+        ),
         retention: RetentionForm { days: typed(days), count: typed(count) },
         remote: remote::find(app, &project).await?.0,
         badge: settings::show_badge(app, &project).await?,
@@ -152,9 +179,10 @@ pub(super) async fn save(
 ) -> Result<Response, Problem> {
     let mut found = OfProject::find_to_change(&app, &visit, (&names, "")).await?;
     let before = found.project.clone();
-    let after = form.change().and_then(|it| projects::changed(&app, before.clone(), it));
+    let after =
+        form.change_seen(&before).and_then(|it| projects::changed(&app, before.clone(), it));
     let saved = match after {
-        Ok(after) => app.store.change_project(&before, &after).await.map_err(Problem::from),
+        Ok(after) => projects::save(&app, &before, &after).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     let done = saved.map(|()| format!("{}?done=saved", found.place.path));
@@ -218,6 +246,6 @@ pub(super) async fn restore(
     let before = projects::find_to_change(&app, &visitor, &slug).await?;
     let change = ProjectChange { archived: Some(false), ..ProjectChange::default() };
     let after = projects::changed(&app, before.clone(), change)?;
-    app.store.change_project(&before, &after).await?;
+    projects::save(&app, &before, &after).await?;
     Ok(onward(&format!("/projects/{}/settings?done=restored", after.slug())))
 }

@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
+use crate::desk::projects::remote::{self, BrokenTrunk};
 use crate::desk::projects::settings;
 use crate::http::{App, Path, Problem};
 use crate::model::{Milliseconds, Timestamp};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::schedules::ScheduleRow;
 use crate::ui::manage::place::Place;
+use crate::ui::places::path_of;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -24,6 +26,10 @@ struct SchedulesPage {
     words: Words,
     place: Place,
     project: ProjectRow,
+    /// Path of the project.
+    path: String,
+    /// Why the newest commit of the trunk could not be read: its schedules are not known then.
+    broken: Option<BrokenTrunk>,
     schedules: Vec<ScheduleRow>,
 }
 
@@ -63,6 +69,8 @@ pub(super) async fn show(
     let OfProject { project, place } =
         OfProject::find(&app, &visit, (&names, "/schedules")).await?;
     let schedules = settings::list_schedules(&app, &project).await?;
-    let shell = place.shell(&visit, Section::Home);
-    page(&SchedulesPage { shell, words: visit.words(), place, project, schedules })
+    let broken = remote::find(&app, &project).await?.1.as_ref().and_then(BrokenTrunk::of);
+    let (shell, words) = (place.shell(&visit, Section::Home), visit.words());
+    let path = path_of(&project);
+    page(&SchedulesPage { shell, words, place, project, path, broken, schedules })
 }

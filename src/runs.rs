@@ -15,6 +15,7 @@ pub mod news;
 pub mod people;
 pub mod queue;
 pub mod view;
+mod listed;
 mod reports;
 mod stages;
 mod watch;
@@ -34,6 +35,7 @@ const TITLE_LETTERS_MAX: usize = 250;
 pub struct Runs {
     store: Store,
     wire: news::Wire,
+    listed: listed::Listed,
 }
 
 /// A run as it stood when it was read.
@@ -116,7 +118,7 @@ impl Runs {
     /// The runs of this store.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store, wire: news::Wire::new() }
+        Self { store, wire: news::Wire::new(), listed: listed::Listed::new() }
     }
 
     /// The store below, for reading.

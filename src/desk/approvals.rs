@@ -94,7 +94,7 @@ pub async fn list(
     let page = Page::new(rows, limit, |it| it.id.0.clone());
     let mut items = Vec::new();
     for row in page.items {
-        let loaded = app.runs.load(&row.id).await?;
+        let loaded = app.runs.load_listed(row).await?;
         let waiting = loaded.waiting_for((&visitor.0.login, &names), &teams, app.now());
         items.extend(waiting.into_iter().filter_map(|stage| waiting_at(&loaded, stage)));
     }

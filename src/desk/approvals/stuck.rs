@@ -1,8 +1,11 @@
 //! Approvals that nobody can give as things stand, for those who see their runs.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
 use crate::approvals::{Candidate, Circle, Stuck};
 use crate::http::{App, Problem, Visitor};
-use crate::model::{Role, RunStatus, StageIndex, StageStatus};
+use crate::model::{Role, RunStatus, StageIndex, StageStatus, TeamId};
 use crate::pipeline::plan::{Approval, Work};
 use crate::runs::LoadedRun;
 use crate::store::access::candidates::Candidates;
@@ -27,20 +30,13 @@ pub struct StuckApproval {
 
 /// Those of a run.
 pub async fn of_run(app: &App, loaded: &LoadedRun) -> Result<Vec<Stuck>, Problem> {
-    let waiting: Vec<_> = waiting(loaded).collect();
-    if waiting.is_empty() {
+    if waiting(loaded).next().is_none() {
         return Ok(Vec::new());
     }
     let Some(project) = app.store.find_project(&loaded.row.project).await? else {
         return Ok(Vec::new());
     };
-    let mut stuck = Vec::new();
-    for (index, asked) in waiting {
-        if let Some(circle) = circle(app, &project, asked).await? {
-            stuck.extend(Stuck::of(&loaded.run, index, &circle, app.now()));
-        }
-    }
-    Ok(stuck)
+    of_project(app, loaded, (&project, &mut Circles::new())).await
 }
 
 /// Those of the newest runs that the caller sees.
@@ -51,12 +47,43 @@ pub async fn list(app: &App, visitor: &Visitor) -> Result<Vec<StuckApproval>, Pr
         limit: RUNS_MAX,
         ..RunFilter::default()
     };
-    let mut all = Vec::new();
+    let (mut all, mut circles) = (Vec::new(), Circles::new());
+    let mut projects: HashMap<_, _> = HashMap::new();
     for row in app.store.list_runs(&filter).await? {
-        let stuck = of_run(app, &app.runs.load(&row.id).await?).await?;
-        all.extend(stuck.into_iter().map(|stuck| StuckApproval { row: row.clone(), stuck }));
+        let loaded = app.runs.load_listed(row).await?;
+        if waiting(&loaded).next().is_none() {
+            continue;
+        }
+        let id = loaded.row.project.clone();
+        if let Entry::Vacant(place) = projects.entry(id.clone()) {
+            place.insert(app.store.find_project(&id).await?);
+        }
+        let Some(Some(project)) = projects.get(&id) else { continue };
+        let stuck = of_project(app, &loaded, (project, &mut circles)).await?;
+        all.extend(stuck.into_iter().map(|stuck| StuckApproval { row: loaded.row.clone(), stuck }));
     }
     Ok(all)
+}
+
+/// Whom the approvals of a team ask, by its id and `approval.by`; `None` for more people than are looked through.
+type Circles = HashMap<(TeamId, Vec<String>), Option<Circle>>;
+
+async fn of_project(
+    app: &App,
+    loaded: &LoadedRun,
+    (project, circles): (&ProjectRow, &mut Circles),
+) -> Result<Vec<Stuck>, Problem> {
+    let mut stuck = Vec::new();
+    for (index, asked) in waiting(loaded) {
+        let place = circles.entry((project.team.clone(), asked.by.clone()));
+        let circle = match place {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => place.insert(circle(app, project, asked).await?),
+        };
+        let found = circle.as_ref().and_then(|it| Stuck::of(&loaded.run, index, it, app.now()));
+        stuck.extend(found);
+    }
+    Ok(stuck)
 }
 
 /// Stages that wait for people now, and what each asks for.
@@ -68,7 +95,7 @@ fn waiting(loaded: &LoadedRun) -> impl Iterator<Item = (StageIndex, &Approval)> 
     })
 }
 
-/// Who can be asked, and how they stand to the project; `None` for more people than are looked through.
+/// Who can be asked, and how they stand to the team of the project.
 async fn circle(
     app: &App,
     project: &ProjectRow,

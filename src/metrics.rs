@@ -12,7 +12,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use families::METRICS;
 pub use families::Metrics;
 pub use process::ProcessUse;
-pub use watched::{OpenStream, Queue};
+pub use watched::{OpenStream, Queue, Unwritten};
 
 /// The media type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -112,6 +112,18 @@ pub fn spans_received(outcome: &'static str, count: u64) {
     METRICS.spans_received.with_label_values(&[outcome]).inc_by(count);
 }
 
+/// So many parts of the ledger were not taken by the database as they are: a row was `changed` or `left_out`, or
+/// an `account` was.
+pub fn ledger_refused(what: &'static str, count: u64) {
+    METRICS.ledger_refused.with_label_values(&[what]).inc_by(count);
+}
+
+/// How long the ledger of this process waits to be written; `None` when it does not.
+#[must_use]
+pub fn ledger_unwritten_for() -> Option<Duration> {
+    METRICS.unwritten.longest()
+}
+
 /// The database was used.
 pub fn store_used(access: StoreAccess, took: Duration) {
     let seconds = match access {
@@ -184,6 +196,12 @@ mod tests {
             let prefix = format!("{name} ");
             text.lines().find_map(|it| it.strip_prefix(&prefix)).unwrap().parse().unwrap()
         };
+        let mut ledger = Unwritten::default();
+        ledger.failed();
+        ledger.failed();
+        assert!(ledger_unwritten_for().is_some());
+        drop(ledger);
+        assert_eq!(ledger_unwritten_for(), None);
         let mut queue = Queue::default();
         queue.set_waiting(true);
         let stream = OpenStream::new();

@@ -159,12 +159,22 @@ pub struct Metered {
     pub besides: Vec<(Option<String>, Usage)>,
 }
 
-/// Reads what a request asks for.
+/// The longest name of a model, in bytes.
+const MODEL_BYTES: usize = 200;
+
+/// Reads what a request asks for. The name of its model can be written down anywhere.
 pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unreadable> {
-    match operation.dialect() {
+    let asked = match operation.dialect() {
         Dialect::OpenAi => openai::read_request(operation, body),
         Dialect::Anthropic => anthropic::read_request(body),
+    }?;
+    let is_name = (1..=MODEL_BYTES).contains(&asked.model.len());
+    if !is_name || asked.model.chars().any(char::is_control) {
+        return Err(Unreadable(format!(
+            "`model` has 1 to {MODEL_BYTES} bytes and no control characters; send the name of a model"
+        )));
     }
+    Ok(asked)
 }
 
 /// The request with the changes; `None` when no byte changes.

@@ -184,6 +184,12 @@ impl StoreError {
         Self::Taken { kind, name: name.to_owned() }
     }
 
+    /// Whether the database does not take what it was given, and would not at another time.
+    #[must_use]
+    pub fn is_about_content(&self) -> bool {
+        matches!(self, Self::Database(error) if connection::is_about_content(error))
+    }
+
     /// What a person can do about it, as a sentence.
     #[must_use]
     pub fn help(&self) -> Option<&'static str> {

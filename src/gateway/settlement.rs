@@ -17,6 +17,7 @@ use crate::model::{Usage, UsdNanos};
 use crate::provider::Metered;
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::Tokenizer;
+use crate::provider::said;
 use crate::provider::stream::Outcome;
 use counting::{Counted, Counter, Untold};
 
@@ -156,7 +157,7 @@ impl Settlement {
         self.is_settled = true;
         let cost = self.cost(metered);
         self.row.usage = metered.usage;
-        self.row.answered_by.clone_from(&metered.model);
+        self.row.answered_by = metered.model.as_deref().map(said::short);
         self.row.total_ms = self.elapsed();
         if self.row.origin != Origin::Live {
             self.row.avoided = cost;

@@ -10,7 +10,7 @@ use prometheus::{
 
 use super::Stock;
 use super::process::ProcessUse;
-use super::watched::Slots;
+use super::watched::{Slots, UnwrittenLedgers};
 
 /// Statuses that are told even when no run has them.
 const UNFINISHED: [&str; 4] = ["queued", "running", "waiting", "cancelling"];
@@ -50,6 +50,9 @@ pub struct Metrics {
     pub(super) queue_ended: IntCounterVec,
     pub(super) queue_webhooks: IntCounterVec,
     pub(super) shadow_copies: IntCounterVec,
+    pub(super) ledger_refused: IntCounterVec,
+    pub(super) unwritten: UnwrittenLedgers,
+    pub(super) ledger_unwritten_seconds: Gauge,
     pub(super) store_read_seconds: Histogram,
     pub(super) store_write_seconds: Histogram,
     resident: IntGauge,
@@ -104,6 +107,9 @@ impl Metrics {
             queue_ended: maker.counters("trunkline_queue_items_ended_total", "Calls that were made later and ended here.", &["state"]),
             queue_webhooks: maker.counters("trunkline_queue_webhooks_total", "Tries of this process to tell of such ends.", &["outcome"]),
             shadow_copies: maker.counters("trunkline_shadow_copies_total", "Copies of calls for candidates.", &["outcome"]),
+            ledger_refused: maker.counters("trunkline_ledger_refused_total", "Parts of the ledger that the database does not take as they are.", &["what"]),
+            unwritten: UnwrittenLedgers::default(),
+            ledger_unwritten_seconds: maker.float("trunkline_ledger_unwritten_seconds", "How long the ledger of this process could not be written."),
             store_read_seconds: store.with_label_values(&["read"]),
             store_write_seconds: store.with_label_values(&["write"]),
             resident: maker.gauge("process_resident_memory_bytes", "Resident memory size in bytes."),
@@ -129,6 +135,8 @@ impl Metrics {
         }
         self.deliveries_backlog.set(stock.deliveries);
         self.statuses_backlog.set(stock.statuses);
+        let unwritten = self.unwritten.longest().unwrap_or_default();
+        self.ledger_unwritten_seconds.set(unwritten.as_secs_f64());
         let (used, total) = self.slots.count();
         self.slots_used.set(used);
         self.slots_total.set(total);

@@ -154,8 +154,16 @@ pub(super) fn word(value: &RawValue) -> Option<&str> {
     (!text.contains('\\')).then_some(text)
 }
 
-fn short(text: &str) -> String {
-    text.chars().take(LETTERS).collect()
+/// A word of a provider as it may be written down: without control characters, and no longer than names are.
+#[must_use]
+pub fn short(text: &str) -> String {
+    plain(text, LETTERS)
+}
+
+/// A sentence of a provider, the same way, with at most so many letters.
+#[must_use]
+pub fn plain(text: &str, letters: usize) -> String {
+    text.chars().filter(|it| !it.is_control()).take(letters).collect()
 }
 
 #[cfg(test)]
@@ -188,6 +196,14 @@ mod tests {
             r#"r1 ["max_output_tokens"] search(t1) web_search(w1)"#
         );
         assert_eq!(check(Operation::Embeddings, r#"{"data":[]}"#), " [] ");
+    }
+
+    #[test]
+    fn words_are_written_down_without_control_characters_and_bounded() {
+        assert_eq!(short("a\u{0}b\nc\u{9b}"), "abc");
+        assert_eq!(short(&"m".repeat(6_000)).len(), LETTERS);
+        let answer = r#"{"id":"c\u0000","choices":[{"finish_reason":"st\u0000op"}]}"#;
+        assert_eq!(check(Operation::ChatCompletions, answer), r#"c ["stop"] "#);
     }
 
     #[test]

@@ -200,6 +200,17 @@ pub(super) fn is_disk_trouble(error: &sqlx::Error) -> bool {
         && matches!(result_code(error), Some(10 | 13))
 }
 
+/// Whether the database does not take what a statement says, however often it is asked: a text that is none, a
+/// value that is out of range or too large, a rule of a table. SQLite's 18 to 20 and 25; Postgres' classes 22, 23
+/// and 54 (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+pub(super) fn is_about_content(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(it) = error else { return matches!(error, sqlx::Error::Encode(_)) };
+    if it.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        return matches!(result_code(error), Some(18..=20 | 25));
+    }
+    it.code().is_some_and(|it| ["22", "23", "54"].iter().any(|class| it.starts_with(class)))
+}
+
 /// SQLite's primary result code (<https://www.sqlite.org/rescode.html>).
 fn result_code(error: &sqlx::Error) -> Option<u32> {
     let code: u32 = error.as_database_error()?.code()?.parse().ok()?;

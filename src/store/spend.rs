@@ -6,6 +6,7 @@ pub mod budgets;
 pub mod accounts;
 pub mod spenders;
 pub mod batches;
+pub mod refused;
 pub mod calls;
 pub mod lost;
 pub mod sums;

@@ -1,8 +1,15 @@
 //! Budgets, what is granted of them, and the ledger.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use trunkline::model::{Amount, ProjectId, RunId, TeamId, Timestamp, UsdNanos};
+use tokio_util::sync::CancellationToken;
+use trunkline::gateway::budget::scope::{Kind, Subject};
+use trunkline::gateway::ledger::stored::{BookParts, keep};
+use trunkline::gateway::ledger::trail::Trail;
+use trunkline::gateway::ledger::{Ledger, Origin, Row, What};
+use trunkline::model::{Amount, ProjectId, RunId, TeamId, Timestamp, Usage, UsdNanos};
 use trunkline::store::audit::{AuditFilter, AuditRow};
 use trunkline::store::spend::accounts::{AccountName, AccountRow, Ceiling};
 use trunkline::store::spend::batches::{AccountChange, Batch, Written};
@@ -13,6 +20,7 @@ use trunkline::store::spend::requests::usage::{Claim, Claimed};
 use trunkline::store::spend::spenders::{Ask, Grant, Spender};
 use trunkline::store::spend::sums::{SpendBy, SpendFilter};
 use trunkline::store::{Store, StoreError};
+use trunkline::worker::SystemClock;
 
 use crate::databases::{Database, on_each_database};
 
@@ -20,6 +28,8 @@ on_each_database!(
     a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counted,
     grants_are_all_or_none_and_said_of_in_accounts,
     a_batch_counts_once_and_moves_money_from_granted_to_spent,
+    what_a_database_does_not_take_holds_up_nothing_else,
+    a_ledger_goes_on_after_a_call_that_the_database_does_not_take,
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
     sums_are_made_for_whom_one_asks,
@@ -206,6 +216,93 @@ async fn a_batch_counts_once_and_moves_money_from_granted_to_spent(store: Store,
     assert_eq!((row.spent.0, row.granted.0), (20, 0));
     store.delete_spender("p1").await.unwrap();
     assert!(store.lapse_spender(Timestamp(1_000_000)).await.unwrap().is_none());
+}
+
+/// Rows that Postgres does not take among others that it does: a text that is none, and one that fits into no index.
+fn odd_calls() -> Vec<CallRow> {
+    let large: String = (0..6_000).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
+    let mut calls: Vec<_> = (0..7).map(|it| call(&format!("req_{it}"), "7", 10)).collect();
+    calls[2].model = "m-a\u{0}b".to_owned();
+    calls[5] = CallRow { model: large, tags: "a".to_owned(), ..calls[5].clone() };
+    calls[6].answered_by = "\u{0}".to_owned();
+    calls
+}
+
+async fn what_a_database_does_not_take_holds_up_nothing_else(store: Store, database: &Database) {
+    let odd = AccountChange { released: Amount::default(), ..spent(5, 0) };
+    let accounts = [(name("all", ""), spent(70, 0)), (name("all", "model=m\u{0}"), odd)];
+    let mut batch = batch(1, &odd_calls(), &accounts);
+    let refused = store.take_refused(&mut batch, Timestamp(2)).await.unwrap();
+    let is_sqlite = database.url.starts_with("sqlite:");
+    let written = store.write_batch(&spender("p1", 2), &batch).await;
+    written.unwrap();
+    let rows = store.list_calls_of_run(&RunId("7".to_owned()), Default::default(), 99).await;
+    let rows = rows.unwrap();
+    assert_eq!((rows.len(), rows.iter().map(|it| it.cost.0).sum::<i64>()), (7, 70));
+    if is_sqlite {
+        assert!(refused.calls.is_empty() && refused.accounts.is_empty(), "it takes them all");
+        return;
+    }
+    let mut names: Vec<_> = refused.calls.iter().map(|it| it.row.request.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["req_2", "req_5", "req_6"]);
+    assert!(refused.calls.iter().all(|it| !it.is_left_out && it.why.is_about_content()));
+    assert_eq!((refused.accounts.len(), account(&store, "all").await.spent.0), (1, 70));
+    assert_eq!((rows[2].model.as_str(), rows[2].flags.as_str()), ("m-ab", "estimated set_aside"));
+    assert_eq!((rows[5].model.len(), rows[5].tags.as_str()), (200, ""));
+    assert_eq!((&rows[3], rows[6].answered_by.as_str()), (&call("req_3", "7", 10), ""));
+}
+
+async fn a_ledger_goes_on_after_a_call_that_the_database_does_not_take(store: Store, _: &Database) {
+    let clock = Arc::new(SystemClock);
+    let parts = BookParts { store: store.clone(), name: "server".to_owned(), clock };
+    let ledger = Arc::new(Ledger::stored(parts, Vec::new()).await.unwrap());
+    for model in ["m-1", "m-a\u{0}b", "m-2"] {
+        ledger.record(&ledger_row(model));
+    }
+    let over = CancellationToken::new();
+    let kept = tokio::spawn(keep(ledger.clone(), over.clone()));
+    let run = RunId("7".to_owned());
+    let written = async || store.list_calls_of_run(&run, Default::default(), 9).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), async {
+        while written().await.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the ledger stands still");
+    assert_eq!(ledger.waiting_rows(), 0);
+    over.cancel();
+    kept.await.unwrap();
+}
+
+fn ledger_row(model: &str) -> Row {
+    Row {
+        request: format!("req_{}", model.len() + usize::from(model.ends_with('2'))),
+        attempt: 1,
+        at: Timestamp(10),
+        key: "ci".to_owned(),
+        subject: Subject::default().with(Kind::Run, "7"),
+        operation: What::Usage,
+        provider: "p".to_owned(),
+        model: model.to_owned(),
+        answered_by: None,
+        origin: Origin::Live,
+        status: Some(200),
+        usage: Usage::default(),
+        cost: UsdNanos(5),
+        avoided: UsdNanos(0),
+        reserved: UsdNanos(0),
+        overrun: UsdNanos(0),
+        price: None,
+        flags: Vec::new(),
+        first_token_ms: None,
+        total_ms: 2,
+        tags: String::new(),
+        notes: None,
+        similar: None,
+        trail: Trail::default(),
+    }
 }
 
 async fn a_threshold_is_told_of_once(store: Store, _: &Database) {

@@ -8,6 +8,8 @@
 //! transaction each. `kill -9` loses at most the rows of the last batch; their money is charged nevertheless, as
 //! everything that was granted to a process counts as spent when it gives no sign for [`EXPIRES_AFTER`].
 
+mod refusals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,6 +23,7 @@ use super::{BATCH_EVERY, Ledger, NotAtOnce, NotReserved, State, definition};
 use crate::gateway::budget::grants::{self, Need};
 use crate::gateway::budget::scope::Subject;
 use crate::gateway::budget::{Budget, Budgets, Reservation, Reserved};
+use crate::metrics::Unwritten;
 use crate::model::{Clock, Milliseconds, Timestamp};
 use crate::store::spend::batches::Batch;
 use crate::store::spend::hours;
@@ -250,7 +253,7 @@ impl Drop for Waits<'_> {
 /// does not answer, rows wait, and no call is let through once too many do.
 pub async fn keep(ledger: Arc<Ledger>, over: CancellationToken) {
     let Some(books) = &ledger.books else { return };
-    let mut keeper = Keeper { ledger: &ledger, books, batch: None, ticked: None, signed: None };
+    let mut keeper = Keeper::new(&ledger, books);
     while tokio::time::timeout(BATCH_EVERY, over.cancelled()).await.is_err() {
         keeper.step().await;
     }
@@ -264,6 +267,14 @@ struct Keeper<'a> {
     batch: Option<Batch>,
     ticked: Option<Timestamp>,
     signed: Option<Timestamp>,
+    unwritten: Unwritten,
+}
+
+impl<'a> Keeper<'a> {
+    fn new(ledger: &'a Ledger, books: &'a Books) -> Self {
+        let unwritten = Unwritten::default();
+        Self { ledger, books, batch: None, ticked: None, signed: None, unwritten }
+    }
 }
 
 impl Keeper<'_> {
@@ -288,15 +299,42 @@ impl Keeper<'_> {
         if self.batch.is_none() {
             self.batch = self.ledger.take_batch(self.books);
         }
-        let Some(batch) = &self.batch else { return Ok(false) };
-        let written = self.books.parts.store.write_batch(&self.books.spender(), batch).await?;
+        let Some(batch) = &self.batch else {
+            self.unwritten.written();
+            return Ok(false);
+        };
+        let store = &self.books.parts.store;
+        let written = match store.write_batch(&self.books.spender(), batch).await {
+            Ok(written) => written,
+            Err(error) => {
+                self.unwritten.failed();
+                self.set_aside(&error).await?;
+                return Err(error);
+            }
+        };
         self.batch = None;
+        self.unwritten.written();
         self.ledger.lock().budgets.written(&written.accounts);
         for alert in written.alerts {
             let (budget, account, percent) = (alert.budget, alert.account, alert.percent);
             tracing::warn!(budget, account, percent, "a budget is used up to a threshold");
         }
         Ok(true)
+    }
+
+    /// Where the database does not take the batch for what it says: takes out what is refused, so that the rest is
+    /// written the next time.
+    async fn set_aside(&mut self, error: &StoreError) -> Result<(), StoreError> {
+        let Some(batch) = self.batch.as_mut().filter(|_| error.is_about_content()) else {
+            return Ok(());
+        };
+        let (store, now) = (&self.books.parts.store, self.books.parts.clock.now());
+        // A half of it must not be lost with an error in between.
+        let mut rest = batch.clone();
+        let refused = store.take_refused(&mut rest, now).await?;
+        *batch = rest;
+        refusals::tell(&refused);
+        Ok(())
     }
 
     async fn tick(&mut self, now: Timestamp) -> Result<(), StoreError> {

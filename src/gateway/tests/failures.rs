@@ -37,6 +37,16 @@ async fn strangers_and_unknown_paths_models_and_bodies_are_refused() {
     assert_eq!(status("/v1/files", "{}", &[]).await, 404);
     assert_eq!(status(CHAT, r#"{"model":"other"}"#, &[]).await, 404);
     assert_eq!(status(CHAT, r#"{"model":"m1","model":"m-2"}"#, &[]).await, 400);
+    let long = format!(r#"{{"model":"m-{}"}}"#, "0f".repeat(100));
+    for name in [r#"{"model":""}"#, r#"{"model":"m-a\u0000b"}"#, r#"{"model":"m-a\nb"}"#, &long] {
+        for path in [CHAT, "/v1/embeddings", "/v1/messages"] {
+            let reply = world.post(path, name, &[]).await;
+            assert_eq!(reply.status, 400, "{name}");
+            let what =
+                "`model` has 1 to 200 bytes and no control characters; send the name of a model";
+            assert!(reply.body.contains(what), "{reply:?}");
+        }
+    }
     assert_eq!(status(CHAT, &"x".repeat(1001), &[]).await, 413);
     assert_eq!(world.charged.calls.load(std::sync::atomic::Ordering::Relaxed), 0);
     let error = world.post("/v1/messages", "{", &[]).await.json();

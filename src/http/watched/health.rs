@@ -14,6 +14,8 @@ use crate::metrics;
 
 /// The longest the database may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the ledger may wait to be written: a restart of the database is shorter.
+const LEDGER_WITHIN: Duration = Duration::from_mins(1);
 
 /// `/healthz` and `/readyz`.
 pub fn health_routes() -> Router<App> {
@@ -56,10 +58,18 @@ async fn readyz(State(app): State<App>) -> (StatusCode, String) {
     if let Some(problem) = app.lifecycle.executor_problem() {
         problems.push(problem);
     }
+    problems.extend(metrics::ledger_unwritten_for().and_then(unwritten));
     if problems.is_empty() {
         return (StatusCode::OK, "ok\n".to_owned());
     }
     (StatusCode::SERVICE_UNAVAILABLE, problems.join("\n") + "\n")
+}
+
+/// What is wrong with a ledger that waits so long.
+fn unwritten(waits: Duration) -> Option<String> {
+    let seconds = waits.as_secs();
+    let what = format!("what calls to models cost could not be written for {seconds} s");
+    (waits >= LEDGER_WITHIN).then_some(what)
 }
 
 async fn metrics_of(app: &App) -> Response {
@@ -80,4 +90,17 @@ fn shows(headers: &HeaderMap, token: &str) -> bool {
     let shown = headers.get(header::AUTHORIZATION).and_then(|it| it.to_str().ok());
     let shown = shown.and_then(|it| it.strip_prefix("Bearer ")).unwrap_or_default();
     shown.as_bytes().ct_eq(token.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_that_waits_for_a_minute_is_told_of() {
+        let told = |seconds| unwritten(Duration::from_secs(seconds));
+        assert_eq!(told(59), None);
+        let what = "what calls to models cost could not be written for 61 s";
+        assert_eq!(told(61).as_deref(), Some(what));
+    }
 }

@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-fn added(change: &AccountChange) -> Added {
+pub(super) fn added(change: &AccountChange) -> Added {
     Added {
         ceiling: change.ceiling,
         spent: change.spent,

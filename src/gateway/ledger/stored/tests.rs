@@ -114,7 +114,7 @@ async fn ledger(store: &Store, clock: &Arc<TestClock>, budgets: Vec<Budget>) -> 
 
 fn keeper(ledger: &Ledger) -> Keeper<'_> {
     let books = ledger.books.as_ref().unwrap();
-    Keeper { ledger, books, batch: None, ticked: None, signed: None }
+    Keeper::new(ledger, books)
 }
 
 pub(super) async fn total(store: &Store) -> i64 {

@@ -23,6 +23,7 @@ use crate::gateway::settings::{ClientGone, Limits};
 use crate::metrics;
 use crate::provider::Operation;
 use crate::provider::refusal::Refusal;
+use crate::provider::said::plain;
 use crate::store::spend::requests::queue::{EndedItem, Postponed, QueueItemRow};
 
 /// How long a call that is to end may take to do so.
@@ -224,7 +225,7 @@ fn before(row: &QueueItemRow) -> Before {
 pub(super) fn said(text: &str) -> Option<String> {
     let json: Value = serde_json::from_str(text).ok()?;
     let message = json.get("error")?.get("message")?.as_str()?;
-    Some(message.chars().take(ERROR_LETTERS).collect())
+    Some(plain(message, ERROR_LETTERS))
 }
 
 /// What becomes of an item that may not be called.

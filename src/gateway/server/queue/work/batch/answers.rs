@@ -25,7 +25,7 @@ use crate::gateway::settlement::Charge;
 use crate::model::{TraceParent, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::Refusal;
-use crate::provider::{Metered, Operation, estimate, read_answer};
+use crate::provider::{Metered, Operation, estimate, read_answer, said};
 use crate::store::StoreError;
 use crate::store::spend::requests::queue::{EndedItem, QueueBatchRow, QueueItemRow};
 
@@ -291,7 +291,7 @@ fn charge(
     });
     let metered = Metered { service_tier: Some(BATCH.to_owned()), ..metered };
     row.usage = metered.usage;
-    row.answered_by.clone_from(&metered.model);
+    row.answered_by = metered.model.as_deref().map(said::short);
     let price_provider: Arc<str> = terms.price_provider.as_str().into();
     let price = core.price(&price_provider, &terms.model, terms.held_at);
     let price = price.or_else(|| match &core.unknown_price {

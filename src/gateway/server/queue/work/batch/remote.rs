@@ -13,6 +13,7 @@ use super::gather::key_digest;
 use super::wire::{self, Remote};
 use crate::gateway::call::upstream::{UpstreamError, read_all};
 use crate::gateway::server::{Core, Provider};
+use crate::provider::said::plain;
 use crate::provider::{Dialect, Operation};
 use crate::store::spend::requests::queue::{KnownRemote, QueueBatchRow};
 
@@ -213,7 +214,7 @@ impl<'a> Side<'a> {
         let body = read_all(response.into_body(), BODY_BYTES, BODY_WITHIN).await.map_err(later)?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         let said = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
-        let said: String = said.chars().take(300).collect();
+        let said = plain(said, 300);
         match status {
             200..=299 => Ok(value),
             404 => Err(Trouble::Gone),

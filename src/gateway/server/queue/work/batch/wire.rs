@@ -9,7 +9,11 @@ use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::provider::said::plain;
 use crate::provider::{Dialect, Operation};
+
+/// Letters of an id or of an error that are kept.
+const TEXT_LETTERS: usize = 500;
 
 /// Requests that one batch may have at the provider.
 #[must_use]
@@ -163,26 +167,27 @@ pub(in crate::gateway::server::queue) struct Remote {
 /// Reads a batch; `None` when that is none.
 #[must_use]
 pub(in crate::gateway::server::queue) fn remote(dialect: Dialect, value: &Value) -> Option<Remote> {
-    let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let id = Some(text("/id").to_owned()).filter(|it| !it.is_empty())?;
+    let said = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let text = |path: &str| plain(said(path), TEXT_LETTERS);
+    let id = Some(text("/id")).filter(|it| !it.is_empty())?;
     Some(match dialect {
         Dialect::OpenAi => Remote {
             id,
-            name: text(&format!("/metadata/{NAME}")).to_owned(),
-            word: text("/status").to_owned(),
-            standing: match text("/status") {
+            name: text(&format!("/metadata/{NAME}")),
+            word: text("/status"),
+            standing: match said("/status") {
                 "completed" | "expired" | "cancelled" => Standing::Ended,
                 "failed" => Standing::Failed,
                 _ => Standing::UnderWay,
             },
             files: ["/output_file_id", "/error_file_id"]
                 .into_iter()
-                .map(|it| text(it).to_owned())
+                .map(text)
                 .filter(|it| !it.is_empty())
                 .collect(),
             requests: value.pointer("/request_counts/total").and_then(Value::as_u64).unwrap_or(0),
             created_at: value.get("created_at").and_then(Value::as_i64),
-            error: text("/errors/data/0/message").to_owned(),
+            error: text("/errors/data/0/message"),
         },
         Dialect::Anthropic => {
             let counts = value.get("request_counts").and_then(Value::as_object);
@@ -190,14 +195,14 @@ pub(in crate::gateway::server::queue) fn remote(dialect: Dialect, value: &Value)
             Remote {
                 id,
                 name: String::new(),
-                word: text("/processing_status").to_owned(),
-                standing: match text("/processing_status") {
+                word: text("/processing_status"),
+                standing: match said("/processing_status") {
                     "ended" => Standing::Ended,
                     _ => Standing::UnderWay,
                 },
                 files: Vec::new(),
                 requests: counts.sum(),
-                created_at: chrono::DateTime::parse_from_rfc3339(text("/created_at"))
+                created_at: chrono::DateTime::parse_from_rfc3339(said("/created_at"))
                     .ok()
                     .map(|it| it.timestamp()),
                 error: String::new(),

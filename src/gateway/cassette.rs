@@ -9,7 +9,7 @@ pub mod recorder;
 pub mod import;
 pub mod yaml;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,6 +79,8 @@ struct Tape {
     entries: BTreeMap<(String, String, u32), Entry>,
     /// How often each call was asked for since the gateway started.
     asked: HashMap<String, u32>,
+    /// Calls that were recorded since then, by path and key.
+    renewed: HashSet<(String, String)>,
     is_changed: bool,
 }
 
@@ -164,14 +166,16 @@ impl Cassette {
         }
     }
 
-    /// Takes a call in that was made. Its number among equal ones is that of this session.
+    /// Takes a call in that was made. One that was looked for and missed stands behind equal ones; one that is
+    /// recorded anew takes the place of all that earlier sessions have recorded of it.
     pub fn record(&self, call: &Call, response: entry::Response) {
         let mut tape = self.lock();
+        tape.renew(call);
         if tape.entries.len() >= ENTRIES_AT_MOST {
             tracing::warn!(file = %self.file.display(), "the cassette is full");
             return;
         }
-        let repeat = tape.turn(&call.key);
+        let repeat = tape.last_repeat(call).saturating_add(1);
         let entry = self.redactor.entry(call.entry(repeat, response));
         tape.insert(entry);
         tape.is_changed = true;
@@ -229,6 +233,23 @@ impl Tape {
         let asked = self.asked.entry(key.to_owned()).or_default();
         *asked = asked.saturating_add(1);
         *asked
+    }
+
+    /// Forgets what earlier sessions have recorded of a call, unless it is one that was missed.
+    fn renew(&mut self, call: &Call) {
+        let is_first = self.renewed.insert((call.path.clone(), call.key.clone()));
+        if !is_first || self.asked.contains_key(&call.key) {
+            return;
+        }
+        let is_other = |it: &(String, String, u32)| it.0 != call.path || it.1 != call.key;
+        self.entries.retain(|name, _| is_other(name));
+    }
+
+    /// The number of the last of the equal calls that are recorded; 0 for none.
+    fn last_repeat(&self, call: &Call) -> u32 {
+        let name = |repeat| (call.path.clone(), call.key.clone(), repeat);
+        let equal = self.entries.range(name(0)..=name(u32::MAX));
+        equal.last().map_or(0, |it| it.0.2)
     }
 
     fn insert(&mut self, entry: Entry) {

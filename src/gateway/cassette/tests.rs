@@ -58,6 +58,65 @@ fn equal_calls_are_answered_in_the_order_of_the_recording() {
 }
 
 #[test]
+fn a_call_that_was_missed_and_recorded_is_found_from_then_on() {
+    let (folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    assert!(cassette.find(&call("a")).is_err());
+    cassette.record(&call("a"), answer("first"));
+    assert!(text_of(&cassette.find(&call("a")).unwrap()).contains("first"));
+    cassettes.save().unwrap();
+    for _ in 0..2 {
+        let again = Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap();
+        for _ in 0..3 {
+            assert!(text_of(&again.find(&call("a")).unwrap()).contains("first"));
+        }
+    }
+    let file = std::fs::read_to_string(folder.path().join("eval.jsonl")).unwrap();
+    assert_eq!((file.lines().count(), file.contains("\"repeat\"")), (1, false), "{file}");
+}
+
+#[test]
+fn a_call_that_is_made_oftener_than_it_was_recorded_is_recorded_behind() {
+    let (folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("a"), answer("first"));
+    cassette.record(&call("a"), answer("second"));
+    cassettes.save().unwrap();
+    let again = Cassettes::new(folder.path().to_owned(), Vec::new());
+    let cassette = again.open("eval").unwrap();
+    for found in [true, true, false] {
+        assert_eq!(cassette.find(&call("a")).is_ok(), found);
+    }
+    cassette.record(&call("a"), answer("third"));
+    again.save().unwrap();
+    let last = Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap();
+    for text in ["first", "second", "third"] {
+        assert!(text_of(&last.find(&call("a")).unwrap()).contains(text));
+    }
+}
+
+#[test]
+fn what_is_recorded_anew_takes_the_place_of_all_that_was_recorded_of_it() {
+    let (folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    for text in ["first", "second", "third"] {
+        cassette.record(&call("a"), answer(text));
+    }
+    cassette.record(&call("b"), answer("other"));
+    cassettes.save().unwrap();
+    let again = Cassettes::new(folder.path().to_owned(), Vec::new());
+    let cassette = again.open("eval").unwrap();
+    cassette.record(&call("a"), answer("new"));
+    again.save().unwrap();
+    let file = std::fs::read_to_string(folder.path().join("eval.jsonl")).unwrap();
+    assert_eq!(file.lines().count(), 2, "{file}");
+    let last = Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap();
+    for (asked, text) in [("a", "new"), ("a", "new"), ("b", "other")] {
+        assert!(text_of(&last.find(&call(asked)).unwrap()).contains(text));
+    }
+}
+
+#[test]
 fn a_call_that_is_missing_says_what_the_nearest_one_was() {
     let (folder, cassettes) = folder();
     let cassette = cassettes.open("eval").unwrap();

@@ -19,6 +19,8 @@ const SHORTEST: usize = 8;
 pub struct Redactor {
     secrets: Arc<[String]>,
     pattern: Option<Regex>,
+    /// Keys that were minted here: they work, whoever has them.
+    own: Option<Regex>,
 }
 
 impl Redactor {
@@ -29,8 +31,8 @@ impl Redactor {
         // The longest first, so that no rest of one is left by another.
         secrets.sort_by_key(|it| std::cmp::Reverse(it.len()));
         let pattern = format!("{}|{}", secret::PATTERNS, pii::EMAIL);
-        let pattern = Regex::new(&pattern).ok();
-        Self { secrets: secrets.into(), pattern }
+        let (pattern, own) = (Regex::new(&pattern).ok(), Regex::new(secret::OWN).ok());
+        Self { secrets: secrets.into(), pattern, own }
     }
 
     /// An entry without secrets. A secret that is spread over pieces of a stream is taken out as well:
@@ -69,11 +71,16 @@ impl Redactor {
         }
     }
 
-    /// A text without the secrets that are known.
+    /// A text without the secrets that are known, and without keys of ours.
     #[must_use]
     pub fn known(&self, text: &str) -> String {
         let known = self.secrets.iter().filter(|it| text.contains(it.as_str()));
-        known.fold(text.to_owned(), |it, secret| it.replace(secret.as_str(), PLACEHOLDER))
+        let text =
+            known.fold(text.to_owned(), |it, secret| it.replace(secret.as_str(), PLACEHOLDER));
+        match &self.own {
+            Some(own) if own.is_match(&text) => own.replace_all(&text, PLACEHOLDER).into_owned(),
+            Some(_) | None => text,
+        }
     }
 
     /// A text without secrets.

@@ -141,6 +141,12 @@ fn secrets_and_what_looks_like_one_are_taken_out_even_across_pieces() {
     let redactor = Redactor::new(vec!["hunter2hunter2".to_owned(), "x".to_owned()]);
     assert_eq!(redactor.text("a hunter2hunter2 x"), "a [redacted] x");
     assert_eq!(redactor.text("key sk-proj-abcdefghij0123456789 end"), "key [redacted] end");
+    let own = [format!("tl-{}", "0a".repeat(32)), format!("tlt_{}", "-_Aa0".repeat(9))];
+    for key in own {
+        assert_eq!(redactor.known(&format!("use {key}, please")), "use [redacted], please");
+        assert_eq!(redactor.text(&format!("{{\"k\":\"{key}\"}}")), r#"{"k":"[redacted]"}"#);
+    }
+    assert_eq!(redactor.known("tl-dr, tl-0a0a"), "tl-dr, tl-0a0a");
     assert_eq!(
         redactor.text("gpt-5 is a model, task-123 no key"),
         "gpt-5 is a model, task-123 no key"

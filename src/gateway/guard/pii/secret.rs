@@ -1,9 +1,20 @@
 //! What keys and tokens look like, as their makers have said. Pure.
 
-/// Keys of Anthropic and `OpenAI`, AWS, GitHub, GitLab, Slack, Google, Hugging Face, Stripe; bearer
+/// Our own: keys of the gateway, tokens of people and of services, and of the set-up.
+macro_rules! own {
+    () => {
+        r"\btl-[0-9a-f]{64}|\btl[ts]_[A-Za-z0-9_-]{43,}"
+    };
+}
+
+/// Keys and tokens that were minted here.
+pub const OWN: &str = own!();
+
+/// Those; keys of Anthropic and `OpenAI`, AWS, GitHub, GitLab, Slack, Google, Hugging Face, Stripe; bearer
 /// tokens; JSON web tokens; keys in PEM, also ones that are cut off.
 pub const PATTERNS: &str = concat!(
-    r"\bsk-(?:ant-|proj-|svcacct-|or-)?[A-Za-z0-9_-]{16,}",
+    own!(),
+    r"|\bsk-(?:ant-|proj-|svcacct-|or-)?[A-Za-z0-9_-]{16,}",
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b",
     r"|\bgh[pousr]_[A-Za-z0-9]{30,}",
     r"|\bgithub_pat_[A-Za-z0-9_]{40,}",

@@ -244,5 +244,9 @@ mod tests {
         assert_eq!(trails.scrubbed(text, false), "[redacted] of ada@example.org");
         assert_eq!(trails.scrubbed("call 192.168.17.4", true), "call [IP]");
         assert_eq!(trails.scrubbed(text, true), "[redacted] of [EMAIL]");
+        let key = format!("tl-{}", "9f".repeat(32));
+        for is_redacted in [false, true] {
+            assert_eq!(trails.scrubbed(&format!("as {key}."), is_redacted), "as [redacted].");
+        }
     }
 }

@@ -168,3 +168,27 @@ async fn a_giant_request_is_refused_while_it_is_still_coming() {
     assert_eq!(stranger.status, 401, "{stranger:?}");
     world.end().await;
 }
+
+fn answer(status: &str, more: &str, body: &str) -> (Vec<u8>, Then) {
+    let length = body.len();
+    let text = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n{body}"
+    );
+    (text.into_bytes(), Then::Close)
+}
+
+#[tokio::test]
+async fn what_a_provider_says_of_itself_is_written_down_without_what_no_table_holds() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    let usage = r#""usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}"#;
+    let models = ["m-\\u0000x".to_owned(), "m".repeat(6_000)];
+    let said = |it: &String| answer("200 OK", "", &format!(r#"{{"model":"{it}",{usage}}}"#));
+    *raw.answers.lock().unwrap() = models.iter().map(said).collect();
+    for (number, written) in ["m-x".to_owned(), "m".repeat(200)].into_iter().enumerate() {
+        let reply = world.post(CHAT, &asks_raw(false), &[("x-raw", &number.to_string())]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(world.rows()[0]["answered_by"], written);
+    }
+    world.end().await;
+}

@@ -225,3 +225,18 @@ async fn what_was_recorded_is_replayed_without_a_provider_and_for_nothing() {
     assert!(message.contains("now \"Say nothing.\""), "{message}");
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
+    let cassettes = "ledger = \"l\"\ncassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"";
+    let mut folder = tempfile::tempdir().unwrap();
+    for origin in ["live", "cassette"] {
+        let world = World::in_folder(folder, cassettes).await;
+        let body = asks(false, "");
+        let reply = world.post("/v1/chat/completions", &body, &[]).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-origin")), (200, origin));
+        let again = world.post("/v1/chat/completions", &body, &[]).await;
+        assert_eq!((again.status, again.header("x-trunkline-origin")), (200, "cassette"));
+        folder = world.end().await;
+    }
+}

@@ -20,15 +20,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::http::response::Parts as Head;
 use hyper::{HeaderMap, Request, Response};
 use tokio_util::sync::CancellationToken;
 
 use super::budget::scope::Subject;
 use super::cache::keeper::{Expected, Keeper};
 use super::cassette::Cassette;
-use super::cassette::entry::{self, Content};
-use super::cassette::recorder::Recorder;
-use super::cassette::redact::chosen_headers;
 use super::guard::Screen;
 use super::ledger::notes::Notes;
 use super::ledger::trail::Trail;
@@ -311,11 +309,11 @@ impl Call {
         if self.asked.is_stream && response.status().is_success() && headers::is_stream(&response) {
             return self.stream(response, prepared, step, sent).await;
         }
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let limits = &self.limits;
         let whole = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into());
         let body = match self.unless_stopped(whole).await {
-            Ok(body) => body,
+            Ok(body) => self.without_key(step, &mut head, body),
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
         self.note(step, Fate::Answered, None);
@@ -360,9 +358,10 @@ impl Call {
         fate: Fate,
     ) -> Failure {
         self.note(step, fate, headers::retry_after(response.headers()));
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let limit = self.limits.first_token_ms.into();
         let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
+        let body = self.without_key(step, &mut head, body);
         let told = Told {
             attempt: prepared.attempt,
             overhead: Duration::ZERO,
@@ -425,36 +424,16 @@ impl Call {
         Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
     }
 
+    /// What a provider says, without the key that it was called with.
+    fn without_key(&self, step: &Step<'_>, head: &mut Head, body: Bytes) -> Bytes {
+        let Some(provider) = self.core.providers.get(step.way.provider) else { return body };
+        provider.take_key_out(step.way.key, &mut head.headers);
+        provider.without_key(step.way.key, body)
+    }
+
     fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
         self.breakers().note(step.way, fate, retry_after, self.core.clock.now());
     }
-
-    /// The call as cassettes know it.
-    pub(super) fn recorded(&self, body: &[u8]) -> entry::Call {
-        let headers = self.headers.iter();
-        let headers = headers.filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?)));
-        entry::Call::new(self.operation.path(), headers, body)
-    }
-
-    fn recorder(&self, body: &[u8], head: &hyper::http::response::Parts) -> Option<Recorder> {
-        let cassette = self.cassette.clone()?;
-        let call = self.recorded(body);
-        Some(Recorder::new(cassette, call, head.status.as_u16(), chosen(&head.headers)))
-    }
-
-    fn record_whole(&self, sent: &[u8], head: &hyper::http::response::Parts, body: &[u8]) {
-        let Some(cassette) = &self.cassette else { return };
-        let response = entry::Response {
-            status: head.status.as_u16(),
-            headers: chosen(&head.headers),
-            content: Content::of_body(body),
-        };
-        cassette.record(&self.recorded(sent), response);
-    }
-}
-
-fn chosen(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
-    chosen_headers(headers.iter().filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?))))
 }
 
 fn pause(round: u32) -> Duration {

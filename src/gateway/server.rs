@@ -4,6 +4,7 @@ pub mod set_up;
 pub mod patience;
 pub mod lanes;
 pub mod journal;
+pub mod provider;
 pub mod stages;
 pub mod doors;
 pub mod secret;
@@ -18,7 +19,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::header::{HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -45,6 +45,7 @@ use super::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use lanes::{Lanes, Taken};
 use patience::Patient;
+pub use provider::Provider;
 use queue::Queue;
 use shadow::Shadows;
 use usage::Usage;
@@ -57,21 +58,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(20);
 /// Prices that are kept at hand.
 const PRICES_AT_HAND: usize = 1024;
-
-/// A provider, ready to be called.
-#[derive(Debug)]
-pub struct Provider {
-    /// Its name.
-    pub name: String,
-    /// Its address, without a slash at the end.
-    pub url: String,
-    /// Its name in the prices.
-    pub price_provider: Arc<str>,
-    /// The header of each key; none where the provider wants none.
-    pub keys: Vec<Option<(HeaderName, HeaderValue)>>,
-    /// The variable with its key that is not set: no call can be made until it is.
-    pub missing_key: Option<String>,
-}
 
 /// All that calls need.
 #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Answers from cassettes: they cost nothing, and what they would have cost is written down.
+//! Answers from cassettes, which cost nothing and say what they would have cost; and answers for cassettes.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::HeaderValue;
+use hyper::http::response::Parts as Head;
 use hyper::{HeaderMap, Response, StatusCode};
 
 use super::Call;
@@ -14,8 +15,9 @@ use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
 use crate::gateway::call::answer::meter::Meter;
 use crate::gateway::call::answer::{Answer, Live, Parts, Source};
-use crate::gateway::cassette::entry::{Content, Entry};
-use crate::gateway::cassette::redact;
+use crate::gateway::cassette::entry::{self, Content, Entry};
+use crate::gateway::cassette::recorder::Recorder;
+use crate::gateway::cassette::redact::{self, chosen_headers};
 use crate::gateway::ledger::{Origin, Row};
 use crate::gateway::settings::CassetteMode;
 use crate::gateway::settlement::{Charge, Settlement};
@@ -148,6 +150,31 @@ impl Call {
         Settlement::new(charge, id, row, (self.asked.input_tokens, Amount::default()))
     }
 
+    /// The call as cassettes know it.
+    pub(super) fn recorded(&self, body: &[u8]) -> entry::Call {
+        let headers = self.headers.iter();
+        let headers = headers.filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?)));
+        entry::Call::new(self.operation.path(), headers, body)
+    }
+
+    /// Records the stream of an answer that has begun.
+    pub(super) fn recorder(&self, body: &[u8], head: &Head) -> Option<Recorder> {
+        let cassette = self.cassette.clone()?;
+        let call = self.recorded(body);
+        Some(Recorder::new(cassette, call, head.status.as_u16(), chosen(&head.headers)))
+    }
+
+    /// Records a whole answer.
+    pub(super) fn record_whole(&self, sent: &[u8], head: &Head, body: &[u8]) {
+        let Some(cassette) = &self.cassette else { return };
+        let response = entry::Response {
+            status: head.status.as_u16(),
+            headers: chosen(&head.headers),
+            content: Content::of_body(body),
+        };
+        cassette.record(&self.recorded(sent), response);
+    }
+
     pub(super) fn told(&self, origin: Origin) -> Told {
         Told {
             attempt: 1,
@@ -159,6 +186,10 @@ impl Call {
             flags: self.flags.clone(),
         }
     }
+}
+
+fn chosen(headers: &HeaderMap) -> std::collections::BTreeMap<String, String> {
+    chosen_headers(headers.iter().filter_map(|it| Some((it.0.as_str(), it.1.to_str().ok()?))))
 }
 
 fn recorded_headers(

@@ -192,3 +192,26 @@ async fn what_a_provider_says_of_itself_is_written_down_without_what_no_table_ho
     }
     world.end().await;
 }
+
+/// The provider of `m-raw`, with a key.
+fn with_key(raw: &Raw) -> String {
+    let keyed = "dialect = \"openai\"\nkey_variables = [\"PROVIDER_KEY\"]";
+    raw.settings("").replace("dialect = \"openai\"", keyed)
+}
+
+#[tokio::test]
+async fn the_key_of_a_provider_does_not_come_back_with_what_it_says() {
+    let raw = Raw::start().await;
+    let world = World::new(&with_key(&raw)).await;
+    let body = r#"{"error":{"message":"no key like `sk-provider` (Bearer sk-provider)"}}"#;
+    let statuses = ["200 OK", "400 X", "404 X", "429 X", "500 X"];
+    let said = |it: &&str| answer(it, "x-said: Bearer sk-provider\r\n", body);
+    *raw.answers.lock().unwrap() = statuses.iter().map(said).collect();
+    for number in 0..statuses.len() {
+        let reply = world.post(CHAT, &asks_raw(false), &[("x-raw", &number.to_string())]).await;
+        assert_eq!(reply.body, body.replace("sk-provider", "[redacted]"));
+        assert_eq!(reply.header("x-said"), "[redacted]");
+        open_again(&world);
+    }
+    world.end().await;
+}

@@ -58,6 +58,8 @@ pub(super) struct Side<'a> {
     pub(super) provider: &'a Provider,
     pub(super) dialect: Dialect,
     key: Option<&'a (HeaderName, HeaderValue)>,
+    /// Its place among the provider's.
+    turn: usize,
 }
 
 impl<'a> Side<'a> {
@@ -68,7 +70,7 @@ impl<'a> Side<'a> {
         let turn =
             (0..provider.keys.len()).find(|it| key_digest(provider, *it) == row.key_digest)?;
         let key = provider.keys.get(turn)?.as_ref();
-        Some(Self { core, provider, dialect: known.dialect, key })
+        Some(Self { core, provider, dialect: known.dialect, key, turn })
     }
 
     /// Uploads what is to be done; gives its id.
@@ -212,6 +214,7 @@ impl<'a> Side<'a> {
         let response = self.core.upstream.send(request, HEAD_WITHIN).await.map_err(later)?;
         let status = response.status().as_u16();
         let body = read_all(response.into_body(), BODY_BYTES, BODY_WITHIN).await.map_err(later)?;
+        let body = self.provider.without_key(self.turn, body);
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         let said = value.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
         let said = plain(said, 300);

@@ -21,7 +21,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::http::response::Parts as Head;
-use hyper::{HeaderMap, Request, Response};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio_util::sync::CancellationToken;
 
 use super::budget::scope::Subject;
@@ -371,6 +371,12 @@ impl Call {
             remaining: None,
             flags: prepared.flags,
         };
+        if head.status.is_redirection() {
+            let refusal = redirected(head.status);
+            self.trail.failed(prepared.attempt, &refusal);
+            prepared.settlement.cancel();
+            return Failure::next(Err(refusal));
+        }
         prepared.settlement.cancel();
         if fate == Fate::KeyRefused {
             tracing::error!(status = %head.status, "a provider does not accept the gateway's key");
@@ -434,6 +440,13 @@ impl Call {
     fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
         self.breakers().note(step.way, fate, retry_after, self.core.clock.now());
     }
+}
+
+fn redirected(status: StatusCode) -> Refusal {
+    let status = status.as_u16();
+    Refusal::Upstream(format!(
+        "the provider answers {status}, which leads elsewhere and is not followed; its `url` in the gateway's file may be wrong"
+    ))
 }
 
 fn pause(round: u32) -> Duration {

@@ -129,7 +129,8 @@ pub fn fate_of_status(status: u16) -> Fate {
     match status {
         429 => Fate::Limited,
         401 | 403 => Fate::KeyRefused,
-        408 | 409 | 500.. => Fate::Failed,
+        // Where a redirect leads is nobody's choice but the file's.
+        300..=399 | 408 | 409 | 500.. => Fate::Failed,
         _ => Fate::Answered,
     }
 }

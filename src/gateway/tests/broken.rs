@@ -33,7 +33,7 @@ fn misdeeds() -> Vec<(&'static str, String, Then, &'static [u16])> {
         ("chunks that are none", format!("{OK}transfer-encoding: chunked\r\n\r\nzz\r\n"), Then::Close, &[502]),
         ("a page", "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned(), Then::Close, &[200]),
         ("no content", "HTTP/1.1 204 No Content\r\n\r\n".to_owned(), Then::Close, &[204]),
-        ("another place", "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_owned(), Then::Close, &[307]),
+        ("another place", "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_owned(), Then::Close, &[502]),
         ("a continue first", format!("HTTP/1.1 100 Continue\r\n\r\n{OK}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
         ("an empty stream", format!("{EVENTS}connection: close\r\n\r\n"), Then::Close, &[200]),
         ("JSON as a stream", format!("{EVENTS}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
@@ -212,6 +212,30 @@ async fn the_key_of_a_provider_does_not_come_back_with_what_it_says() {
         assert_eq!(reply.body, body.replace("sk-provider", "[redacted]"));
         assert_eq!(reply.header("x-said"), "[redacted]");
         open_again(&world);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn where_a_redirect_leads_is_not_told_and_another_way_is_tried() {
+    let raw = Raw::start().await;
+    let more = "\n[[route]]\nmodel = \"m-else\"\nto = [{ provider = \"raw\" }, { provider = \"test\", model = \"m1\" }]";
+    let settings = raw.settings("").replace("attempts = 1", "attempts = 2") + more;
+    let world = World::new(&settings).await;
+    let statuses = ["301 X", "302 X", "303 X", "307 X", "308 X"];
+    let said = |it: &&str| answer(it, "location: http://inside.example/\r\n", "");
+    *raw.answers.lock().unwrap() = statuses.iter().map(said).collect();
+    for (number, status) in statuses.iter().enumerate() {
+        for is_stream in [false, true] {
+            let number = [("x-raw", &*number.to_string())];
+            let reply = world.post(CHAT, &asks_raw(is_stream), &number).await;
+            assert_eq!((reply.status, reply.header("location")), (502, ""), "{status}");
+            assert_eq!(reply.json()["error"]["code"], "upstream_failed");
+            let other = asks_raw(is_stream).replace("m-raw", "m-else");
+            let reply = world.post(CHAT, &other, &number).await;
+            assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"));
+            open_again(&world);
+        }
     }
     world.end().await;
 }

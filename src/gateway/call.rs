@@ -332,7 +332,7 @@ impl Call {
                 self.means_nothing();
             }
             self.keep_whole(step, &head, &body);
-            self.settle_whole(*prepared.settlement, &body).cost().await
+            self.settle_whole(*prepared.settlement, &body, &mut prepared.flags).cost().await
         } else {
             prepared.settlement.cancel();
             crate::model::UsdNanos(0)

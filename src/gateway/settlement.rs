@@ -21,6 +21,9 @@ use crate::provider::said;
 use crate::provider::stream::Outcome;
 use counting::{Counted, Counter, Untold};
 
+/// The word for a call whose use no answer tells.
+pub const ESTIMATED: &str = "estimated";
+
 /// What a call is charged with.
 #[derive(Debug, Clone)]
 pub struct Charge {
@@ -133,7 +136,7 @@ impl Settlement {
 
     /// By count.
     fn estimated(mut self, untold: Untold) -> Counted {
-        self.flag("estimated");
+        self.flag(ESTIMATED);
         match self.counter.take() {
             Some(counter) => counter.count(self, untold),
             None => Counted::Now(self.close_by_rule(&untold)),

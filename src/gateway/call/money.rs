@@ -14,7 +14,7 @@ use crate::gateway::route::Step;
 use crate::gateway::server::{Core, Provider};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::counting::{Counted, Counter};
-use crate::gateway::settlement::{Charge, Settlement};
+use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::Refusal;
@@ -267,11 +267,19 @@ impl Call {
         counter.flatten()
     }
 
-    /// Charges a whole answer: by its own word, or by count when it has none.
-    pub(super) fn settle_whole(&self, settlement: Settlement, body: &Bytes) -> Counted {
+    /// Charges a whole answer: by its own word, or by count when it has none, which is flagged.
+    pub(super) fn settle_whole(
+        &self,
+        settlement: Settlement,
+        body: &Bytes,
+        flags: &mut Vec<&'static str>,
+    ) -> Counted {
         match provider::read_answer(self.operation, body) {
             Some(metered) => Counted::Now(settlement.settle(&metered)),
-            None => settlement.settle_answer(self.operation.has_output().then(|| body.clone())),
+            None => {
+                flags.push(ESTIMATED);
+                settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
+            }
         }
     }
 }

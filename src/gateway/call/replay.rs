@@ -115,7 +115,7 @@ impl Call {
             settlement.flag(flag);
         }
         // By the rule: what was avoided is never counted on a thread of its own.
-        drop(self.settle_whole(settlement, body));
+        drop(self.settle_whole(settlement, body, flags));
         screened.map(Answer::full)
     }
 

@@ -239,3 +239,14 @@ async fn where_a_redirect_leads_is_not_told_and_another_way_is_tried() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_answer_whose_use_was_counted_here_says_so() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    let silent = r#"{"choices":[{"message":{"content":"so"}}]}"#;
+    *raw.answers.lock().unwrap() = vec![answer("200 OK", "", silent)];
+    let reply = world.post(CHAT, &asks_raw(false), &[("x-raw", "0")]).await;
+    assert_eq!(reply.header("x-trunkline-flags"), "estimated");
+    world.end().await;
+}

@@ -257,8 +257,10 @@ impl Budgets {
         if is_limit && !account.fits(estimate, &budget.limit) {
             return Err(Box::new(refused(key, budget, account, estimate)));
         }
-        let left = account.money_left(&budget.limit);
-        let left = left.map(|it| UsdNanos(it.0.saturating_sub(estimate.money.0)));
+        // Less than nothing, where a soft budget is exceeded.
+        let after = account.used().plus(estimate).money;
+        let left = budget.limit.money_after(account.requests);
+        let left = left.map(|it| UsdNanos(it.0.saturating_sub(after.0)));
         reserved.remaining = least(reserved.remaining, left);
         if account.is_nearly_used(estimate, &budget.limit) {
             reserved.nearly_used.push(budget.id.clone());

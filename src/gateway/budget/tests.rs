@@ -416,3 +416,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_left_of_a_soft_budget_that_is_exceeded_is_less_than_nothing() {
+    let soft = budget("all", Scope::default(), Window::Whole, money(100));
+    let mut budgets = Budgets::new(vec![Budget { mode: Mode::Soft, ..soft }]);
+    let mut left = Vec::new();
+    for number in 0..4 {
+        let reserved = budgets.reserve(&call(number, amount(60, 1)), Timestamp(0)).unwrap();
+        left.extend(reserved.remaining.map(|it| it.0));
+    }
+    assert_eq!(left, [40, -20, -80, -140]);
+}

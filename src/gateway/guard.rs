@@ -29,6 +29,9 @@ use settings::{Action, Classifier, Guardrail, RuleKind};
 use texts::{Form, Step};
 use topics::Topics;
 
+/// What is named as the rule where something cannot be looked at.
+pub const UNREADABLE: &str = "unreadable";
+
 /// All rules.
 #[derive(Debug, Default)]
 pub struct Guard {
@@ -233,6 +236,12 @@ impl Screen {
         self.placeholders.restores() || self.rules.iter().any(changes)
     }
 
+    /// Whether an answer that cannot be read may not pass: a rule might have stopped or changed it.
+    #[must_use]
+    pub fn must_read_answers(&self) -> bool {
+        self.rules.iter().any(|it| it.looks_out && it.action != Action::Report)
+    }
+
     /// Looks at a request. Gives it with placeholders, if it changes.
     pub fn request(&mut self, body: &str) -> Result<Option<Vec<u8>>, Stopped> {
         let changed = self.changed(Way::In, body, texts::of_request)?;
@@ -267,7 +276,7 @@ impl Screen {
         });
         // What cannot be looked at is not let through by a rule that would stop or change it.
         if visited.is_err() {
-            return Err(self.stopped("unreadable", "the JSON goes too deep"));
+            return Err(self.stopped(UNREADABLE, "the JSON goes too deep"));
         }
         let mut edits = Edits::default();
         for (range, form) in places {

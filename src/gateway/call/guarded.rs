@@ -13,7 +13,7 @@ use super::{Call, asked, classifier};
 use crate::gateway::guard::schema::{self, Schema};
 use crate::gateway::guard::settings::{Action, OnFailure};
 use crate::gateway::guard::stream::{Filter, Judge};
-use crate::gateway::guard::{Check, Rule, Screen, Stopped, Way, injection};
+use crate::gateway::guard::{Check, Rule, Screen, Stopped, UNREADABLE, Way, injection};
 use crate::gateway::ledger::Row;
 use crate::model::trace::Finding;
 use crate::provider::refusal::Refusal;
@@ -98,9 +98,17 @@ impl Call {
         };
         let read = std::str::from_utf8(body).ok();
         let read = read.and_then(|it| Some((it, serde_json::from_str::<Value>(it).ok()?)));
-        let Some((text, value)) = read else { return Ok(body.clone()) };
-        let looked = screen.answer(text);
-        self.hold_against_schemas(screen, &value);
+        let looked = match read {
+            Some((text, value)) => {
+                let looked = screen.answer(text);
+                self.hold_against_schemas(screen, &value);
+                looked
+            }
+            None if screen.must_read_answers() && !body.trim_ascii().is_empty() => {
+                Err(screen.stopped(UNREADABLE, "it is no JSON"))
+            }
+            None => Ok(None),
+        };
         for flag in screen.flags() {
             if !flags.contains(flag) {
                 flags.push(flag);

@@ -14,7 +14,7 @@ use super::schema::Schema;
 use super::settings::Action;
 use super::texts::{self, Form};
 use super::window::Window;
-use super::{Rule, Screen, Stopped, Way, blank_logprobs};
+use super::{Rule, Screen, Stopped, UNREADABLE, Way, blank_logprobs};
 use crate::model::trace::Finding;
 use crate::provider::Operation;
 use crate::provider::sse::Parser;
@@ -166,6 +166,10 @@ impl Lane {
         let read = std::str::from_utf8(data).ok();
         let read = read.and_then(|it| Some((it, serde_json::from_str::<Value>(it).ok()?)));
         let Some((text, mut value)) = read else {
+            let says_nothing = data.trim_ascii().is_empty() || data == b"[DONE]";
+            if !says_nothing && self.screen.must_read_answers() {
+                self.stop_at(UNREADABLE, "the event is no JSON");
+            }
             if self.stopped.is_none() {
                 self.out.extend_from_slice(raw);
             }

@@ -318,3 +318,35 @@ fn the_examples_of_the_pages_are_settings() {
         crate::gateway::guard::Guard::new(&settings.guardrails, &schema).unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_passes_no_rule_that_would_stop_or_change_it() {
+    let cut = said("call me@home.example").replace("}]}", "");
+    let page = "<html>me@home.example</html>".to_owned();
+    let event = "data: {\"choices\": me@home.example\n\ndata: [DONE]\n\n".to_owned();
+    for (action, passes) in [("block", false), ("redact", false), ("report", true)] {
+        let rule = format!(
+            "[[guardrail]]\nname = \"p\"\nrule = \"pii\"\naction = \"{action}\"\nway = \"out\"\n"
+        );
+        for (answer, is_stream) in [(&cut, false), (&page, false), (&event, true)] {
+            let (address, _) = server(vec![answer.clone()]).await;
+            let world = World::new(&format!(
+                "ledger = \"l\"\n{rule}\n[[provider]]\nname = \"own\"\ndialect = \"openai\"\nurl = \"{address}\"\nprices = \"test\"\n\
+                 [[route]]\nmodel = \"m-own\"\nto = [{{ provider = \"own\" }}]\n"
+            ))
+            .await;
+            let reply = world.post(CHAT, &asks(is_stream, "").replace("m1", "m-own"), &[]).await;
+            assert_eq!(reply.body.contains("me@home.example"), passes, "{action}: {reply:?}");
+            if !passes {
+                assert!(reply.body.contains("stopped by the guardrail `unreadable`"), "{reply:?}");
+                assert!(
+                    is_stream
+                        || (reply.status, reply.header("x-trunkline-flags")) == (422, "blocked")
+                );
+            }
+            world.settled().await;
+            assert_eq!(world.rows()[0]["flags"].to_string().contains("blocked"), !passes);
+            world.end().await;
+        }
+    }
+}

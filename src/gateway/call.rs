@@ -426,6 +426,7 @@ impl Call {
             deadline: tokio::time::sleep(total),
             client_gone: limits.client_gone,
             tasks: self.core.tasks.clone(),
+            cut: self.core.cut.clone(),
         });
         Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
     }

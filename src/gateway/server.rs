@@ -56,6 +56,8 @@ const HEAD_WITHIN: Duration = Duration::from_secs(75);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long calls may go on when the gateway stops.
 const GOODBYE: Duration = Duration::from_secs(20);
+/// How long streams that are cut off may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Prices that are kept at hand.
 const PRICES_AT_HAND: usize = 1024;
 
@@ -104,6 +106,8 @@ pub struct Core {
     pub clock: Arc<dyn Clock>,
     /// Everything that runs.
     pub tasks: TaskTracker,
+    /// Ends streams when the process can wait for them no longer.
+    pub cut: CancellationToken,
     /// The threads that connections live on.
     pub lanes: Lanes,
     breakers: Mutex<Breakers>,
@@ -160,10 +164,16 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
     finish(&core, GOODBYE).await;
 }
 
-/// Waits for the calls that are there, after nothing is listened on any more.
-async fn finish(core: &Core, patience: Duration) {
+/// Waits for the calls that are there, after nothing is listened on any more. Streams that go on even so end with an
+/// error of their own.
+pub(super) async fn finish(core: &Core, patience: Duration) {
     core.tasks.close();
-    if tokio::time::timeout(patience, core.tasks.wait()).await.is_err() {
+    if tokio::time::timeout(patience, core.tasks.wait()).await.is_ok() {
+        return;
+    }
+    tracing::warn!(calls = core.ledger.open_calls(), "calls that took too long are cut off");
+    core.cut.cancel();
+    if tokio::time::timeout(LAST_WORDS, core.tasks.wait()).await.is_err() {
         tracing::warn!(calls = core.ledger.open_calls(), "calls are left behind");
     }
 }
@@ -199,6 +209,7 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
         return;
     }
     let stream = Patient::new(stream, core.limits.stalled_ms.into());
+    let cut = core.cut.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let core = core.clone();
         async move {
@@ -213,7 +224,11 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
         result = connection.as_mut() => result,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                result = connection.as_mut() => result,
+                // Its stream sees that, too, once it is asked for more.
+                () = cut.cancelled() => connection.await,
+            }
         }
     };
     if let Err(error) = result {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::cache::keeper::StreamKeeper;
@@ -94,6 +95,7 @@ pub struct Live {
     deadline: Pin<Box<Sleep>>,
     client_gone: ClientGone,
     tasks: TaskTracker,
+    cut: CancellationToken,
     tap: Option<Tap>,
 }
 
@@ -172,6 +174,8 @@ pub struct Parts {
     pub client_gone: ClientGone,
     /// Where it is read to its end then.
     pub tasks: TaskTracker,
+    /// Whether the process can wait for it no longer.
+    pub cut: CancellationToken,
 }
 
 impl Live {
@@ -190,6 +194,7 @@ impl Live {
             deadline: Box::pin(parts.deadline),
             client_gone: parts.client_gone,
             tasks: parts.tasks,
+            cut: parts.cut,
             tap: None,
         };
         match parts.first {
@@ -230,6 +235,10 @@ impl Live {
             };
             let piece = match upstream.poll_piece(context) {
                 Poll::Ready(piece) => piece,
+                Poll::Pending if self.cut.is_cancelled() => {
+                    self.end(Some("the gateway stops and can wait no longer".to_owned()));
+                    continue;
+                }
                 Poll::Pending => {
                     ready!(self.deadline.as_mut().poll(context));
                     self.end(Some("the call took longer than it may".to_owned()));
@@ -383,6 +392,7 @@ impl Live {
             // Whoever drops this one, too, does not start a third.
             client_gone: ClientGone::Stop,
             tasks: self.tasks.clone(),
+            cut: self.cut.clone(),
             tap: None,
         };
         self.tasks.spawn(rest.drain());

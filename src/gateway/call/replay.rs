@@ -91,6 +91,7 @@ impl Call {
             deadline: tokio::time::sleep(self.core.limits.total_ms.into()),
             client_gone: self.core.limits.client_gone,
             tasks: self.core.tasks.clone(),
+            cut: self.core.cut.clone(),
         })))
     }
 

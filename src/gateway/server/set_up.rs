@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use hyper::Uri;
 use hyper::header::{HeaderName, HeaderValue};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::lanes::{self, Lanes};
@@ -118,6 +119,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         upstream,
         clock: outside.clock.clone(),
         tasks,
+        cut: CancellationToken::new(),
         lanes: Lanes::default(),
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use crate::store::spend::calls::OF_REPORTS;
 use crate::store::{Store, StoreError};
 use variables::{Told, Variables};
 
-/// How long calls may go on when the process stops: those of stages that go on are made again.
+/// How long calls may go on when a process stops that serves stages alone: those of stages that go on are made again.
 const GOODBYE: Duration = Duration::from_secs(3);
 /// Calls of a run that are looked through for those of an attempt that is taken over.
 const EARLIER_PAGE: u32 = 1_000;
@@ -70,6 +71,8 @@ pub struct Stages {
     settings: ForStages,
     admitted: Mutex<Admitted>,
     stop: CancellationToken,
+    /// Whether apps call, too, whose calls nobody makes again.
+    has_apps: AtomicBool,
     /// Writes the ledger until it is over.
     books: TaskTracker,
     over: CancellationToken,
@@ -101,18 +104,32 @@ impl Stages {
         let written = (store.clone(), core.clock.clone());
         books.spawn(trail::writer::keep(core.trails.clone(), written, over.clone()));
         let admitted = Mutex::default();
-        Ok(Arc::new(Self { core, store, doors, secret, settings, admitted, stop, books, over }))
+        let has_apps = AtomicBool::new(false);
+        Ok(Arc::new(Self {
+            core,
+            store,
+            doors,
+            secret,
+            settings,
+            admitted,
+            stop,
+            has_apps,
+            books,
+            over,
+        }))
     }
 
     /// Listens for apps, too.
     pub fn listen(&self, listener: TcpListener) {
+        self.has_apps.store(true, Ordering::Relaxed);
         self.core.tasks.spawn(accept(self.core.clone(), listener, self.stop.clone()));
     }
 
     /// Stops listening, and writes down what is left to be.
     pub async fn close(&self) {
         self.stop.cancel();
-        finish(&self.core, GOODBYE).await;
+        let has_apps = self.has_apps.load(Ordering::Relaxed);
+        finish(&self.core, if has_apps { super::GOODBYE } else { GOODBYE }).await;
         let left = std::mem::take(&mut self.lock().attempts);
         for (_, own) in left.into_values() {
             save(own).await;

@@ -1,6 +1,8 @@
 //! Calls that go well.
 
-use super::world::{KEY, World, asks};
+use std::time::Duration;
+
+use super::world::{KEY, World, asks, read};
 use crate::gateway::budget::account::Amount;
 use crate::model::UsdNanos;
 
@@ -239,4 +241,19 @@ async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
         assert_eq!((again.status, again.header("x-trunkline-origin")), (200, "cassette"));
         folder = world.end().await;
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_goes_on_when_the_gateway_stops_ends_with_an_error() {
+    let world = World::new(LEDGER).await;
+    let slow = [("x-fake", "chunks=1000,chunk_ms=60000")];
+    let response = world.open("/v1/chat/completions", &asks(true, ""), &slow).await;
+    let stopped = world.finish(Duration::from_millis(50));
+    let both = async { tokio::join!(stopped, read(response)).1 };
+    let reply = tokio::time::timeout(Duration::from_secs(10), both).await.expect("it hangs");
+    assert!(!reply.is_broken && reply.body.contains("upstream_failed"), "{reply:?}");
+    assert!(reply.body.contains("the gateway stops and can wait no longer"), "{reply:?}");
+    let flags = world.rows()[0]["flags"].to_string();
+    assert!(flags.contains("cut") && flags.contains("estimated"), "{flags}");
+    world.end().await;
 }

@@ -270,6 +270,12 @@ impl World {
         lines.filter_map(|it| it.get("call").cloned()).collect()
     }
 
+    /// Stops the gateway, which waits for its calls so long.
+    pub(super) async fn finish(&self, patience: Duration) {
+        self.stop.cancel();
+        server::finish(&self.core, patience).await;
+    }
+
     /// Ends the gateway while its provider goes on.
     pub(super) async fn leave(self) {
         self.stop.cancel();
@@ -291,7 +297,7 @@ impl World {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Reply {
+pub(super) async fn read(response: Response<Incoming>) -> Reply {
     let (head, mut body) = response.into_parts();
     let (mut all, mut is_broken) = (Vec::new(), false);
     while let Some(frame) = body.frame().await {

@@ -274,13 +274,11 @@ impl Call {
         body: &Bytes,
         flags: &mut Vec<&'static str>,
     ) -> Counted {
-        match provider::read_answer(self.operation, body) {
-            Some(metered) => Counted::Now(settlement.settle(&metered)),
-            None => {
-                flags.push(ESTIMATED);
-                settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
-            }
+        if let Some(metered) = provider::read_answer(self.operation, body) {
+            return Counted::Now(settlement.settle(&metered));
         }
+        flags.push(ESTIMATED);
+        settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
     }
 }
 

@@ -321,7 +321,7 @@ fn the_examples_of_the_pages_are_settings() {
 
 #[tokio::test]
 async fn what_cannot_be_read_passes_no_rule_that_would_stop_or_change_it() {
-    let cut = said("call me@home.example").replace("}]}", "");
+    let cut = said("call me@home.example").trim_end_matches('}').to_owned();
     let page = "<html>me@home.example</html>".to_owned();
     let event = "data: {\"choices\": me@home.example\n\ndata: [DONE]\n\n".to_owned();
     for (action, passes) in [("block", false), ("redact", false), ("report", true)] {

@@ -86,7 +86,7 @@ impl Store {
         &self,
         rows: &[CallRow],
     ) -> Result<Vec<(usize, StoreError)>, StoreError> {
-        let mut parts: Vec<Range<usize>> = vec![0..rows.len()];
+        let mut parts: Vec<Range<usize>> = std::iter::once(0..rows.len()).collect();
         let mut refused = Vec::new();
         while let Some(part) = parts.pop() {
             let Some(why) =

@@ -16,7 +16,7 @@ use crate::store::runs::{RunFilter, RunRow};
 const ACTIVE_MAX: u32 = 10;
 /// What makes a run count for the state of a trunk.
 pub(in crate::desk) const PUSH: &str = "push";
-const WAITING_MAX: u32 = 20;
+const WAITING_MAX: u32 = 10;
 
 /// A project, and where its trunk stands.
 #[derive(Debug)]

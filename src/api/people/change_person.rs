@@ -1,10 +1,12 @@
 //! `PATCH /api/v1/people/{login}`: name, password, ownership, and whether they may sign in.
 
+use axum::Extension;
 use axum::extract::State;
 
 use super::PersonBody;
 use crate::auth::PersonChange;
-use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::desk::server::people;
+use crate::http::{App, Detail, Json, Path, Problem, Visitor};
 
 /// What changes; what is left out stays.
 #[derive(serde::Deserialize, utoipa::ToSchema)]
@@ -35,9 +37,10 @@ pub(super) async fn change_person(
     visitor: Visitor,
     Path(login): Path<String>,
     Json(request): Json<ChangePerson>,
-) -> Result<Json<PersonBody>, Problem> {
+) -> Result<(Extension<Detail>, Json<PersonBody>), Problem> {
     let ChangePerson { name, email, password, is_owner, is_disabled } = request;
     let change = PersonChange { name, email, password, is_owner, is_disabled };
-    let person = crate::desk::server::people::change(&app, &visitor, (&login, change)).await?;
-    Ok(Json(person.into()))
+    let noted = people::noted(&change);
+    let person = people::change(&app, &visitor, (&login, change)).await?;
+    Ok((Extension(noted), Json(person.into())))
 }

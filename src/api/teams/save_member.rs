@@ -1,9 +1,10 @@
 //! `PUT /api/v1/teams/{team}/members/{login}`: makes somebody a member, or changes their role.
 
+use axum::Extension;
 use axum::extract::State;
 
 use super::MemberBody;
-use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::http::{App, Detail, Json, Path, Problem, Visitor};
 
 /// What a member may do.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -29,8 +30,9 @@ pub(super) async fn save_member(
     visitor: Visitor,
     Path((team, login)): Path<(String, String)>,
     Json(request): Json<SaveMember>,
-) -> Result<Json<MemberBody>, Problem> {
+) -> Result<(Extension<Detail>, Json<MemberBody>), Problem> {
     let wanted = (team.as_str(), login.as_str(), request.role.as_str());
     let (login, role) = crate::desk::teams::save_member(&app, &visitor, wanted).await?;
-    Ok(Json(MemberBody { login, role: role.to_string() }))
+    let noted = Detail::default().with("role", role.as_str());
+    Ok((Extension(noted), Json(MemberBody { login, role: role.to_string() })))
 }

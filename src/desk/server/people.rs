@@ -1,7 +1,7 @@
 //! People of the installation: for its owners.
 
 use crate::auth::{NewPerson, PersonChange};
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Detail, Problem, ProblemKind, Visitor};
 use crate::store::access::people::PersonRow;
 
 /// Everybody, by login.
@@ -14,6 +14,16 @@ pub async fn list(app: &App, visitor: &Visitor) -> Result<Vec<PersonRow>, Proble
 pub async fn create(app: &App, visitor: &Visitor, new: NewPerson) -> Result<PersonRow, Problem> {
     visitor.require_owner()?;
     Ok(app.auth.create_person(new).await?)
+}
+
+/// What the audit log is to say of a change: what it does to who may what.
+#[must_use]
+pub fn noted(change: &PersonChange) -> Detail {
+    let password = change.password.is_some().then_some(true);
+    [("is_owner", change.is_owner), ("is_disabled", change.is_disabled), ("new_password", password)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .fold(Detail::default(), |detail, (name, value)| detail.with(name, value))
 }
 
 /// Changes a person.

@@ -134,6 +134,15 @@ pub struct Subject(pub String);
 #[derive(Debug, Clone, Default)]
 pub struct Detail(pub serde_json::Map<String, serde_json::Value>);
 
+impl Detail {
+    /// It with one thing more.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+}
+
 /// Something that a request wants to do.
 struct Act {
     action: String,

@@ -73,6 +73,15 @@ async fn people_are_made_shut_out_and_given_passwords() {
     let other = "a new and longer password";
     assert_eq!(ada.post("/admin/people/eve/password", &[("password", other)]).await.status, 303);
     assert_eq!(server.sign_in("eve", other).await.status, 200);
+    // The log tells one change from another.
+    let token = server.token("ada", &["owner"]).await;
+    let log = server.get(&token, "/api/v1/audit?action=person.change").await.json();
+    let details: Vec<_> = log["items"].as_array().unwrap().iter().map(|it| &it["detail"]).collect();
+    assert_eq!(details[0]["new_password"], true, "{log}");
+    assert_eq!(
+        (&details[1]["is_disabled"], &details[2]["is_disabled"]),
+        (&false.into(), &true.into())
+    );
     let myself = ada.post("/admin/people/ada/disable", &[]).await;
     assert_eq!(myself.status, 422, "{myself:?}");
     assert!(myself.text.contains("cannot step down"), "{myself:?}");

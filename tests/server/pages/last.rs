@@ -43,6 +43,8 @@ async fn the_last_admin_of_a_team_is_neither_removed_nor_made_less() {
     let form = [("login", "ben"), ("role", "admin")];
     assert_eq!(ada.post("/teams/shop/settings/members", &form).await.status, 303);
     assert!(!is_warned().await);
+    let log = server.get(&token, "/api/v1/audit?action=member.save").await.json();
+    assert_eq!(log["items"][0]["detail"]["role"], "admin", "{log}");
     let gone = server.call(&token, Method::DELETE, (path, None)).await;
     assert_eq!(gone.status, 204, "{gone:?}");
 }

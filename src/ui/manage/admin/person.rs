@@ -1,8 +1,9 @@
 //! `/admin/people/{login}`: one person, and what an owner may change of them.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use crate::auth::PersonChange;
 use crate::desk::server::people;
@@ -74,6 +75,7 @@ async fn apply(
     visit: &Visit,
     (login, change): (&str, PersonChange),
 ) -> Result<Response, Problem> {
+    let noted = people::noted(&change);
     let changed = people::change(app, &visit.visitor, (login, change)).await;
     let done = changed.map(|_| format!("/admin/people/{}?done=saved", encoded(login)));
     settle(done, |problem| async move {
@@ -82,6 +84,7 @@ async fn apply(
         Ok(shown)
     })
     .await
+    .map(|it| (Extension(noted), it).into_response())
 }
 
 pub(super) async fn change(
@@ -123,6 +126,8 @@ pub(super) async fn enable(
     Posted(visitor, _): Posted<NoForm>,
 ) -> Result<Response, Problem> {
     let change = PersonChange { is_disabled: Some(false), ..PersonChange::default() };
+    let noted = people::noted(&change);
     people::change(&app, &visitor, (&login, change)).await?;
-    Ok(onward(&format!("/admin/people/{}?done=saved", encoded(&login))))
+    let to = onward(&format!("/admin/people/{}?done=saved", encoded(&login)));
+    Ok((Extension(noted), to).into_response())
 }

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::OfTeam;
 use crate::desk::teams;
-use crate::http::{App, Path, Problem, ProblemKind, Subject};
+use crate::http::{App, Detail, Path, Problem, ProblemKind, Subject};
 use crate::model::Role;
 use crate::store::access::teams::{MemberRow, TeamRow};
 use crate::ui::form::{Posted, Sent, again, mistake, onward, settle};
@@ -101,9 +101,11 @@ pub(super) async fn save(
     visit.visitor.require(&found.team.id, Role::Admin, "this team")?;
     let wanted = (team.as_str(), form.login.trim(), form.role.as_str());
     match teams::save_member(&app, &visit.visitor, wanted).await {
-        Ok((login, _)) => {
+        Ok((login, role)) => {
             let to = onward(&format!("/teams/{team}/settings?done=saved"));
-            Ok((axum::Extension(Subject(format!("{team}/{login}"))), to).into_response())
+            let subject = axum::Extension(Subject(format!("{team}/{login}")));
+            let noted = axum::Extension(Detail::default().with("role", role.as_str()));
+            Ok((subject, noted, to).into_response())
         }
         Err(problem) => {
             found.place.problem = Some(if problem.kind() == ProblemKind::NotFound {

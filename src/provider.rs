@@ -159,6 +159,18 @@ pub struct Metered {
     pub besides: Vec<(Option<String>, Usage)>,
 }
 
+/// More tokens than these no call can use: ten times what the largest model reads.
+const TOKENS_MAX: u64 = 100_000_000;
+
+impl Metered {
+    /// Whether it can be. What cannot is as if it were not said: one slip of a provider must not use up a budget.
+    #[must_use]
+    pub fn is_plausible(&self) -> bool {
+        let all = self.besides.iter().map(|it| &it.1).chain([&self.usage]);
+        all.map(Usage::tokens).fold(0, u64::saturating_add) <= TOKENS_MAX
+    }
+}
+
 /// The longest name of a model, in bytes.
 const MODEL_BYTES: usize = 200;
 
@@ -189,13 +201,14 @@ pub fn rewrite_request(
     }
 }
 
-/// Reads what an answer used; `None` when it does not say.
+/// Reads what an answer used; `None` when it does not say, or not what can be.
 #[must_use]
 pub fn read_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
-    match operation.dialect() {
+    let said = match operation.dialect() {
         Dialect::OpenAi => openai::usage::of_answer(operation, body),
         Dialect::Anthropic => anthropic::usage::of_answer(operation, body),
-    }
+    };
+    said.filter(Metered::is_plausible)
 }
 
 #[cfg(test)]

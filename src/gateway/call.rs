@@ -31,7 +31,7 @@ use super::guard::Screen;
 use super::ledger::notes::Notes;
 use super::ledger::trail::Trail;
 use super::ledger::{Origin, Similar};
-use super::route::{self, Breakers, Fate, Step};
+use super::route::{self, Breakers, Fate, Step, Way};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
 use crate::model::{Milliseconds, Timestamp};
@@ -187,7 +187,7 @@ impl Call {
                 if attempt >= self.limits.attempts {
                     break;
                 }
-                if !self.breakers().admits(step.way, self.core.clock.now()) {
+                if !self.breakers().admits(self.lane(step), self.core.clock.now()) {
                     continue;
                 }
                 attempt += 1;
@@ -213,8 +213,8 @@ impl Call {
     }
 
     fn unavailable(&self, steps: &[Step<'_>]) -> Refusal {
-        let ways = steps.iter().map(|it| it.way);
-        let retry_after = self.breakers().opens_in(ways, self.core.clock.now());
+        let lanes = steps.iter().map(|it| self.lane(it));
+        let retry_after = self.breakers().opens_in(lanes, self.core.clock.now());
         Refusal::Unavailable { retry_after }
     }
 
@@ -222,14 +222,14 @@ impl Call {
         let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
-                self.breakers().release(step.way);
+                self.breakers().release(self.lane(step));
                 return Err(Failure::Final(refusal));
             }
         };
         let request = match self.request(step, prepared.body.clone()) {
             Ok(request) => request,
             Err(refusal) => {
-                self.breakers().release(step.way);
+                self.breakers().release(self.lane(step));
                 prepared.settlement.cancel();
                 return Err(Failure::Final(refusal));
             }
@@ -267,7 +267,7 @@ impl Call {
     /// A provider that did not answer. What may have reached it is charged: the prompt, by count.
     fn lost(&self, error: &UpstreamError, prepared: Prepared, step: &Step<'_>) -> Failure {
         if matches!(error, UpstreamError::Stopped) {
-            self.breakers().release(step.way);
+            self.breakers().release(self.lane(step));
             prepared.settlement.settle_prompt();
             return Failure::Final(Refusal::Upstream(error.to_string()));
         }
@@ -378,9 +378,9 @@ impl Call {
             return Failure::next(Err(refusal));
         }
         prepared.settlement.cancel();
-        if fate == Fate::KeyRefused {
+        if matches!(fate, Fate::KeyRefused | Fate::ModelRefused) {
             tracing::error!(status = %head.status, "a provider does not accept the gateway's key");
-            let what = "the provider does not accept the gateway's key";
+            let what = "the provider does not accept the gateway's key for this";
             return Failure::next(Err(Refusal::Upstream(what.to_owned())));
         }
         Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
@@ -439,7 +439,12 @@ impl Call {
     }
 
     fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
-        self.breakers().note(step.way, fate, retry_after, self.core.clock.now());
+        self.breakers().note(self.lane(step), fate, retry_after, self.core.clock.now());
+    }
+
+    /// What breakers tell apart: a way, and the model's name there.
+    fn lane<'a>(&'a self, step: &Step<'a>) -> (Way, &'a str) {
+        (step.way, step.model.unwrap_or(&self.asked.model))
     }
 }
 

@@ -15,6 +15,8 @@ const FAILURES_TO_CLOSE: u32 = 5;
 const CLOSED_FOR: Milliseconds = Milliseconds(2_000);
 /// How long a way is closed at most.
 const CLOSED_AT_MOST: Milliseconds = Milliseconds(60_000);
+/// Models of a way that are closed apart from it.
+const MODELS_MAX: usize = 1000;
 
 /// Where a name of a model leads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -121,6 +123,8 @@ pub enum Fate {
     Limited,
     /// The provider does not accept the key.
     KeyRefused,
+    /// The provider does not let the key do this.
+    ModelRefused,
 }
 
 /// What a status of a provider means.
@@ -128,7 +132,8 @@ pub enum Fate {
 pub fn fate_of_status(status: u16) -> Fate {
     match status {
         429 => Fate::Limited,
-        401 | 403 => Fate::KeyRefused,
+        401 => Fate::KeyRefused,
+        403 => Fate::ModelRefused,
         // Where a redirect leads is nobody's choice but the file's.
         300..=399 | 408 | 409 | 500.. => Fate::Failed,
         _ => Fate::Answered,
@@ -145,72 +150,106 @@ struct Health {
     closings: u32,
 }
 
-/// Circuit breakers of all ways.
+/// Circuit breakers. What a provider says of its limits, or of what a key may not use, is about one model: the
+/// others of the way go on. A key that is refused, and a provider that fails, are about the way.
 #[derive(Debug, Default)]
 pub struct Breakers {
     ways: HashMap<Way, Health>,
+    models: HashMap<Way, HashMap<String, Health>>,
 }
 
 impl Breakers {
-    /// Whether a call may go this way now. A closed way lets one call through when its time is over.
-    pub fn admits(&mut self, way: Way, now: Timestamp) -> bool {
-        let Some(health) = self.ways.get_mut(&way) else { return true };
-        match health.closed_until {
-            None => true,
-            Some(until) if now < until || health.has_probe => false,
-            Some(_) => {
-                health.has_probe = true;
-                true
-            }
+    /// Whether a call to this model may go this way now. What is closed lets one call through when its time is over.
+    pub fn admits(&mut self, (way, model): (Way, &str), now: Timestamp) -> bool {
+        let mut found: Vec<_> = self.healths((way, model)).collect();
+        let is_open = found.iter().all(|it| it.is_open(now));
+        if is_open {
+            found.iter_mut().for_each(|it| it.has_probe = it.closed_until.is_some());
         }
+        is_open
     }
 
     /// Notes what became of a call. `retry_after` is the provider's own word.
     pub fn note(
         &mut self,
-        way: Way,
+        (way, model): (Way, &str),
         fate: Fate,
         retry_after: Option<Milliseconds>,
         now: Timestamp,
     ) {
-        let health = self.ways.entry(way).or_default();
+        self.release((way, model));
         match fate {
-            Fate::Answered => *health = Health::default(),
-            Fate::Limited => {
-                let pause = retry_after.unwrap_or(CLOSED_FOR).min(CLOSED_AT_MOST);
-                health.close(now.plus(pause));
-            }
-            Fate::Failed | Fate::KeyRefused => {
-                health.failures = health.failures.saturating_add(1);
-                let is_probe = std::mem::take(&mut health.has_probe);
-                if is_probe || health.failures >= FAILURES_TO_CLOSE || fate == Fate::KeyRefused {
-                    let doubled = CLOSED_FOR.0.saturating_mul(1 << health.closings.min(10));
-                    health.closings = health.closings.saturating_add(1);
-                    health.close(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
+            Fate::Answered => {
+                self.ways.remove(&way);
+                if let Some(models) = self.models.get_mut(&way) {
+                    models.remove(model);
                 }
             }
+            Fate::Limited => {
+                let pause = retry_after.unwrap_or(CLOSED_FOR).min(CLOSED_AT_MOST);
+                self.of_model((way, model), now).closed_until = Some(now.plus(pause));
+            }
+            Fate::ModelRefused => self.of_model((way, model), now).close(now),
+            Fate::KeyRefused => self.ways.entry(way).or_default().close(now),
+            Fate::Failed => self.ways.entry(way).or_default().fail(now),
         }
     }
 
     /// A call that was admitted went nowhere: whoever comes next may probe.
-    pub fn release(&mut self, way: Way) {
-        if let Some(health) = self.ways.get_mut(&way) {
-            health.has_probe = false;
-        }
+    pub fn release(&mut self, lane: (Way, &str)) {
+        self.healths(lane).for_each(|it| it.has_probe = false);
     }
 
-    /// When the first of these ways opens again.
+    /// When the first of these opens again.
     #[must_use]
-    pub fn opens_in(&self, ways: impl Iterator<Item = Way>, now: Timestamp) -> Milliseconds {
-        let until = ways.filter_map(|it| self.ways.get(&it)?.closed_until);
+    pub fn opens_in<'a>(
+        &self,
+        lanes: impl Iterator<Item = (Way, &'a str)>,
+        now: Timestamp,
+    ) -> Milliseconds {
+        let until = lanes.filter_map(|(way, model)| {
+            let of_model = self.models.get(&way).and_then(|it| it.get(model)?.closed_until);
+            self.ways.get(&way).and_then(|it| it.closed_until).max(of_model)
+        });
         until.min().map_or(Milliseconds(1000), |it| it.since(now))
+    }
+
+    fn healths(&mut self, (way, model): (Way, &str)) -> impl Iterator<Item = &mut Health> {
+        let of_model = self.models.get_mut(&way).and_then(|it| it.get_mut(model));
+        self.ways.get_mut(&way).into_iter().chain(of_model)
+    }
+
+    /// That of a model; of the way as a whole, where too many are closed already.
+    fn of_model(&mut self, (way, model): (Way, &str), now: Timestamp) -> &mut Health {
+        let models = self.models.entry(way).or_default();
+        if models.len() >= MODELS_MAX {
+            models.retain(|_, it| it.closed_until.is_some_and(|until| until > now));
+        }
+        if models.len() >= MODELS_MAX {
+            return self.ways.entry(way).or_default();
+        }
+        models.entry(model.to_owned()).or_default()
     }
 }
 
 impl Health {
-    fn close(&mut self, until: Timestamp) {
-        self.closed_until = Some(until);
-        self.has_probe = false;
+    fn is_open(&self, now: Timestamp) -> bool {
+        self.closed_until.is_none_or(|until| until <= now && !self.has_probe)
+    }
+
+    fn fail(&mut self, now: Timestamp) {
+        self.failures = self.failures.saturating_add(1);
+        // Who was closed before was probed now.
+        if self.closed_until.is_some() || self.failures >= FAILURES_TO_CLOSE {
+            self.close(now);
+        }
+    }
+
+    /// For twice as long each time.
+    fn close(&mut self, now: Timestamp) {
+        let doubled = CLOSED_FOR.0.saturating_mul(1 << self.closings.min(10));
+        self.closings = self.closings.saturating_add(1);
+        self.closed_until = Some(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
     }
 }
 
@@ -256,6 +295,7 @@ mod tests {
     }
 
     const WAY: Way = Way { provider: 0, key: 0 };
+    const LANE: (Way, &str) = (WAY, "m");
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp(seconds * 1000)
@@ -300,28 +340,62 @@ mod tests {
     fn a_way_that_fails_is_closed_probed_once_and_opened_again() {
         let mut breakers = Breakers::default();
         for _ in 0..FAILURES_TO_CLOSE {
-            assert!(breakers.admits(WAY, at(0)));
-            breakers.note(WAY, Fate::Failed, None, at(0));
+            assert!(breakers.admits(LANE, at(0)));
+            breakers.note(LANE, Fate::Failed, None, at(0));
         }
-        assert!(!breakers.admits(WAY, at(1)));
-        assert_eq!(breakers.opens_in(std::iter::once(WAY), at(1)), Milliseconds(1000));
-        assert!(breakers.admits(WAY, at(2)), "one probe");
-        assert!(!breakers.admits(WAY, at(2)), "and only one");
-        breakers.note(WAY, Fate::Failed, None, at(2));
-        assert!(!breakers.admits(WAY, at(5)), "closed for twice as long");
-        assert!(breakers.admits(WAY, at(6)));
-        breakers.note(WAY, Fate::Answered, None, at(6));
-        assert!(breakers.admits(WAY, at(6)) && breakers.admits(WAY, at(6)));
+        assert!(!breakers.admits(LANE, at(1)));
+        assert_eq!(breakers.opens_in(std::iter::once(LANE), at(1)), Milliseconds(1000));
+        assert!(breakers.admits(LANE, at(2)), "one probe");
+        assert!(!breakers.admits(LANE, at(2)), "and only one");
+        breakers.note(LANE, Fate::Failed, None, at(2));
+        assert!(!breakers.admits(LANE, at(5)), "closed for twice as long");
+        assert!(breakers.admits(LANE, at(6)));
+        breakers.note(LANE, Fate::Answered, None, at(6));
+        assert!(breakers.admits(LANE, at(6)) && breakers.admits(LANE, at(6)));
     }
 
     #[test]
     fn a_limited_way_is_left_alone_for_as_long_as_it_says() {
         let mut breakers = Breakers::default();
-        breakers.note(WAY, Fate::Limited, Some(Milliseconds(7000)), at(0));
-        assert!(!breakers.admits(WAY, at(6)));
-        assert!(breakers.admits(WAY, at(7)));
-        breakers.release(WAY);
-        assert!(breakers.admits(WAY, at(7)), "a probe that never went out is no probe");
+        breakers.note(LANE, Fate::Limited, Some(Milliseconds(7000)), at(0));
+        assert!(!breakers.admits(LANE, at(6)));
+        assert!(breakers.admits(LANE, at(7)));
+        breakers.release(LANE);
+        assert!(breakers.admits(LANE, at(7)), "a probe that never went out is no probe");
+    }
+
+    #[test]
+    fn what_is_about_a_model_closes_no_other() {
+        const OTHER: (Way, &str) = (WAY, "other");
+        for fate in [Fate::Limited, Fate::ModelRefused] {
+            let mut breakers = Breakers::default();
+            breakers.note(LANE, fate, None, at(0));
+            assert!(!breakers.admits(LANE, at(1)) && breakers.admits(OTHER, at(1)), "{fate:?}");
+            // That another is answered says nothing of this one.
+            breakers.note(OTHER, Fate::Answered, None, at(1));
+            assert!(!breakers.admits(LANE, at(1)));
+            assert!(breakers.admits(LANE, at(2)) && !breakers.admits(LANE, at(2)), "one probe");
+            breakers.note(LANE, Fate::Answered, None, at(2));
+            assert!(breakers.admits(LANE, at(2)) && breakers.admits(LANE, at(2)));
+        }
+        let mut breakers = Breakers::default();
+        breakers.note(LANE, Fate::KeyRefused, None, at(0));
+        assert!(!breakers.admits(LANE, at(1)) && !breakers.admits(OTHER, at(1)), "the key is bad");
+        // A refusal of a model is no failure of the way, whose probe it was.
+        assert!(breakers.admits(OTHER, at(2)));
+        breakers.note(OTHER, Fate::ModelRefused, None, at(2));
+        assert!(breakers.admits(LANE, at(2)));
+    }
+
+    #[test]
+    fn names_of_models_that_clients_invent_take_bounded_room() {
+        let mut breakers = Breakers::default();
+        for number in 0..3 * MODELS_MAX {
+            breakers.note((WAY, &number.to_string()), Fate::ModelRefused, None, at(0));
+        }
+        assert_eq!(breakers.models[&WAY].len(), MODELS_MAX);
+        assert!(!breakers.admits((WAY, "new"), at(1)), "the way as a whole is closed then");
+        assert!(breakers.admits((WAY, "new"), at(60)));
     }
 
     #[test]

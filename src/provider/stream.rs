@@ -145,7 +145,7 @@ impl Reader {
         self.has_content |= seen.has_content;
         let outcome = &mut self.outcome;
         outcome.counted_output = outcome.counted_output.saturating_add(seen.tokens);
-        if seen.metered.is_some() {
+        if seen.metered.as_ref().is_some_and(Metered::is_plausible) {
             outcome.metered = seen.metered;
             outcome.is_final = self.running.is_final(self.operation.dialect());
         }

@@ -243,7 +243,12 @@ async fn embeddings_of_a_fallback_are_not_mixed_with_those_that_are_kept() {
     let closed = crate::gateway::route::Way { provider: 0, key: 0 };
     let now = world.core.clock.now();
     let minute = Some(crate::model::Milliseconds(60_000));
-    world.core.breakers().note(closed, crate::gateway::route::Fate::Limited, minute, now);
+    world.core.breakers().note(
+        (closed, "m-far"),
+        crate::gateway::route::Fate::Limited,
+        minute,
+        now,
+    );
     let reply = world.post(path, &ask(r#"["a","b"]"#), &[]).await;
     assert_eq!((origin(&reply), reply.json()["model"].as_str()), ("live", Some("m2")));
     assert_eq!(reply.json()["data"].as_array().map(Vec::len), Some(2), "{reply:?}");

@@ -124,6 +124,34 @@ async fn the_last_error_of_the_provider_reaches_the_client_and_costs_nothing() {
 }
 
 #[tokio::test]
+async fn a_key_that_may_not_use_one_model_serves_the_others() {
+    let world = World::new(LEDGER).await;
+    let of = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","messages":[{{"role":"user","content":"hi"}}],"max_tokens":5}}"#
+        )
+    };
+    for (order, status, now) in [("status=403", 502, 503), ("status=429,retry_after=9", 429, 503)] {
+        let first = world.post(CHAT, &of("m1"), &[("x-fake", order)]).await;
+        assert_eq!(first.status, status, "{first:?}");
+        assert_eq!(world.post(CHAT, &of("m1"), &[]).await.status, now, "{order}");
+        assert_eq!(world.post(CHAT, &of("m2"), &[]).await.status, 200, "{order}");
+        *world.core.breakers() = crate::gateway::route::Breakers::default();
+    }
+    world.end().await;
+}
+
+#[test]
+fn use_that_cannot_be_is_counted_by_the_gateway() {
+    let body = r#"{"model":"m1","choices":[],"usage":{"prompt_tokens":1000000000000000000,"completion_tokens":1}}"#;
+    let read = |body: &str| {
+        crate::provider::read_answer(crate::provider::Operation::ChatCompletions, body.as_bytes())
+    };
+    assert_eq!(read(body), None);
+    assert!(read(&body.replace("1000000000000000000", "2000000")).is_some());
+}
+
+#[tokio::test]
 async fn a_provider_that_is_too_slow_is_charged_its_prompt() {
     let world = World::new("ledger = \"l\"\nlimits = { attempts = 1, first_token_ms = 50 }").await;
     let reply = world.post(CHAT, &asks(true, ""), &[("x-fake", "delay_ms=400")]).await;

@@ -164,7 +164,9 @@ impl Breakers {
         let mut found: Vec<_> = self.healths((way, model)).collect();
         let is_open = found.iter().all(|it| it.is_open(now));
         if is_open {
-            found.iter_mut().for_each(|it| it.has_probe = it.closed_until.is_some());
+            for health in &mut found {
+                health.has_probe = health.closed_until.is_some();
+            }
         }
         is_open
     }
@@ -197,7 +199,9 @@ impl Breakers {
 
     /// A call that was admitted went nowhere: whoever comes next may probe.
     pub fn release(&mut self, lane: (Way, &str)) {
-        self.healths(lane).for_each(|it| it.has_probe = false);
+        for health in self.healths(lane) {
+            health.has_probe = false;
+        }
     }
 
     /// When the first of these opens again.

@@ -222,9 +222,9 @@ async fn a_batch_counts_once_and_moves_money_from_granted_to_spent(store: Store,
 fn odd_calls() -> Vec<CallRow> {
     let large: String = (0..6_000).map(|_| format!("{:02x}", fastrand::u8(..))).collect();
     let mut calls: Vec<_> = (0..7).map(|it| call(&format!("req_{it}"), "7", 10)).collect();
-    calls[2].model = "m-a\u{0}b".to_owned();
+    "m-a\u{0}b".clone_into(&mut calls[2].model);
     calls[5] = CallRow { model: large, tags: "a".to_owned(), ..calls[5].clone() };
-    calls[6].answered_by = "\u{0}".to_owned();
+    "\u{0}".clone_into(&mut calls[6].answered_by);
     calls
 }
 
@@ -261,7 +261,8 @@ async fn a_ledger_goes_on_after_a_call_that_the_database_does_not_take(store: St
         ledger.record(&ledger_row(model));
     }
     let over = CancellationToken::new();
-    let kept = tokio::spawn(keep(ledger.clone(), over.clone()));
+    let mut kept = tokio::task::JoinSet::new();
+    kept.spawn(keep(ledger.clone(), over.clone()));
     let run = RunId("7".to_owned());
     let written = async || store.list_calls_of_run(&run, Default::default(), 9).await.unwrap();
     tokio::time::timeout(Duration::from_secs(20), async {
@@ -273,7 +274,7 @@ async fn a_ledger_goes_on_after_a_call_that_the_database_does_not_take(store: St
     .expect("the ledger stands still");
     assert_eq!(ledger.waiting_rows(), 0);
     over.cancel();
-    kept.await.unwrap();
+    kept.join_next().await.unwrap().unwrap();
 }
 
 fn ledger_row(model: &str) -> Row {

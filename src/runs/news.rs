@@ -42,8 +42,10 @@ pub enum News {
     Look,
     /// Somebody has said something to a worker.
     Workers,
-    /// A project, or what is known of its remote, is other than before: for those who look at it.
+    /// A project was changed: for those who look at it, or at its runs.
     Project,
+    /// More is known of a project's remote, or of what came of a delivery: for those who look at trunks.
+    Trunk,
     /// News were lost.
     Everything,
 }
@@ -70,7 +72,8 @@ impl Change {
             | News::Delivery
             | News::Look
             | News::Workers
-            | News::Project => false,
+            | News::Project
+            | News::Trunk => false,
         }
     }
 
@@ -85,7 +88,8 @@ impl Change {
             | News::Delivery
             | News::Look
             | News::Workers
-            | News::Project => false,
+            | News::Project
+            | News::Trunk => false,
         }
     }
 
@@ -279,6 +283,7 @@ fn newest(news: impl Iterator<Item = News>) -> Vec<News> {
             | News::Look
             | News::Workers
             | News::Project
+            | News::Trunk
             | News::Everything) => _ = others.insert(other),
         }
     }
@@ -300,6 +305,7 @@ impl News {
             Self::Look => "look".to_owned(),
             Self::Workers => "workers".to_owned(),
             Self::Project => "project".to_owned(),
+            Self::Trunk => "trunk".to_owned(),
             Self::Everything => "everything".to_owned(),
         }
     }
@@ -318,6 +324,7 @@ impl News {
             "look" => Some(Self::Look),
             "workers" => Some(Self::Workers),
             "project" => Some(Self::Project),
+            "trunk" => Some(Self::Trunk),
             "everything" => Some(Self::Everything),
             _ => None,
         }
@@ -342,6 +349,7 @@ mod tests {
             News::Look,
             News::Workers,
             News::Project,
+            News::Trunk,
             News::Everything,
         ];
         for news in all {

@@ -155,7 +155,7 @@ impl Triggers {
         if let Err(error) = self.store().save_outcome(&row.id, (status, text), next_at, now).await {
             tracing::error!(delivery = row.id, %error, "what came of a delivery could not be stored");
         }
-        self.runs.announce(News::Project);
+        self.runs.announce(News::Trunk);
     }
 
     /// Keeps a delivery from other processes for as long as it is worked on: of a dead one's they take it soon.

@@ -117,7 +117,7 @@ impl Triggers {
             tracing::warn!(project = slug, %error, "how a look at a remote ended could not be stored");
         }
         if is_news {
-            self.runs.announce(News::Project);
+            self.runs.announce(News::Trunk);
         }
     }
 
@@ -138,7 +138,7 @@ impl Triggers {
         });
         let reading = read.await.map_err(|error| TriggerError::Broken(error.to_string()))??;
         self.store().save_trunk_reading(&project.id, &reading).await?;
-        self.runs.announce(News::Project);
+        self.runs.announce(News::Trunk);
         Ok(())
     }
 

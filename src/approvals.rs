@@ -95,6 +95,8 @@ pub struct Answer {
     pub comment: String,
     /// When.
     pub at: Timestamp,
+    /// Whether the stage was run again after it: it counts for nothing any more.
+    pub is_past: bool,
 }
 
 /// The run that another one is compared with.
@@ -246,12 +248,17 @@ impl Approvals {
         let events = self.runs.store().list_events(&loaded.row.id, 0).await?;
         let mut answers = Vec::new();
         for stored in events {
+            if let Event::RerunRequested { stages, .. } = &stored.event
+                && stages.contains(&stage)
+            {
+                answers.iter_mut().for_each(|it: &mut Answer| it.is_past = true);
+            }
             let is_approved = matches!(stored.event, Event::Approved { .. });
             if let Event::Approved { stage: it, by, comment }
             | Event::Rejected { stage: it, by, comment } = stored.event
                 && it == stage
             {
-                answers.push(Answer { by, is_approved, comment, at: stored.at });
+                answers.push(Answer { by, is_approved, comment, at: stored.at, is_past: false });
             }
         }
         Ok(answers)

@@ -30,8 +30,13 @@ pub struct Queued {
 pub enum Reason {
     /// A worker with a free slot.
     Worker,
-    /// A worker at all: none gives a sign of life.
+    /// A worker at all: none that runs stages gives a sign of life.
     NoWorker,
+    /// The end of a draining: all workers that could take it take nothing new.
+    Draining {
+        /// Their names; one at least.
+        workers: Vec<String>,
+    },
     /// A worker with these labels: none has them.
     Labels {
         /// They.
@@ -54,8 +59,13 @@ pub enum Reason {
 }
 
 impl Reason {
-    fn is_about_people(&self) -> bool {
-        matches!(self, Self::Stage { waits_for: WaitsFor::People { .. }, .. })
+    /// Whether it is true of a run that nobody drives: people can answer, and who is missing is missing.
+    fn is_without_driver(&self) -> bool {
+        match self {
+            Self::NoWorker | Self::Labels { .. } | Self::Draining { .. } => true,
+            Self::Stage { waits_for, .. } => matches!(waits_for, WaitsFor::People { .. }),
+            Self::Worker | Self::Lease { .. } => false,
+        }
     }
 }
 
@@ -76,7 +86,11 @@ impl Runs {
             let reasons = match wanted.get(&row.id) {
                 Some(wants) => vec![reason_of_new(wants, &workers)],
                 None if row.lease_epoch == 0 => vec![Reason::Worker],
-                None => self.reasons_of_begun(&row, &workers, now).await?,
+                None => match self.load_listed(row.clone()).await {
+                    Ok(loaded) => reasons_of_begun(&loaded, &workers, now),
+                    Err(RunsError::NotFound(_)) => continue,
+                    Err(error) => return Err(error),
+                },
             };
             if !reasons.is_empty() {
                 queue.push(Queued { position: places.get(&row.id).copied(), row, reasons });
@@ -96,12 +110,7 @@ impl Runs {
         let workers = self.store.list_workers().await?;
         let workers: Vec<_> = workers.into_iter().filter(|it| it.is_alive(now)).collect();
         if queued.row.lease_epoch > 0 {
-            // People can answer while nobody has the run.
-            let lease = reason_of_lease(&queued.row, &workers, now);
-            let counts = |it: &Reason| lease.is_none() || it.is_about_people();
-            let own: Vec<_> = reasons_of(loaded, &workers).into_iter().filter(counts).collect();
-            let lease = lease.filter(|_| own.is_empty());
-            queued.reasons = lease.into_iter().chain(own).collect();
+            queued.reasons = reasons_of_begun(loaded, &workers, now);
             return Ok(queued);
         }
         let wants = self.store.list_wants_of_new_runs().await?;
@@ -110,22 +119,6 @@ impl Runs {
         queued.position = places(&new, &workers).get(&queued.row.id).copied();
         queued.reasons = vec![own.map_or(Reason::Worker, |it| reason_of_new(&it, &workers))];
         Ok(queued)
-    }
-
-    async fn reasons_of_begun(
-        &self,
-        row: &RunRow,
-        workers: &[WorkerRow],
-        now: Timestamp,
-    ) -> Result<Vec<Reason>, RunsError> {
-        if let Some(reason) = reason_of_lease(row, workers, now) {
-            return Ok(vec![reason]);
-        }
-        match self.load(&row.id).await {
-            Ok(loaded) => Ok(reasons_of(&loaded, workers)),
-            Err(RunsError::NotFound(_)) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
     }
 }
 
@@ -155,20 +148,37 @@ pub fn claim_of(run: &TakeableRun) -> Claim {
 
 fn reason_of_new(wants: &str, workers: &[WorkerRow]) -> Reason {
     let labels: BTreeMap<String, String> = serde_json::from_str(wants).unwrap_or_default();
-    let takes = |it: &&WorkerRow| it.slots > 0 && !it.draining;
-    let mut able = workers.iter().filter(takes);
-    if able.clone().next().is_none() {
+    let has_all =
+        |it: &&WorkerRow| labels.iter().all(|(name, value)| it.labels.get(name) == Some(value));
+    let runs_stages: Vec<_> = workers.iter().filter(|it| it.slots > 0).collect();
+    if runs_stages.is_empty() {
         return Reason::NoWorker;
     }
-    let has_all =
-        |it: &WorkerRow| labels.iter().all(|(name, value)| it.labels.get(name) == Some(value));
-    if able.any(has_all) { Reason::Worker } else { Reason::Labels { labels } }
+    let (draining, able): (Vec<_>, Vec<_>) =
+        runs_stages.into_iter().filter(has_all).partition(|it| it.draining);
+    if !able.is_empty() {
+        Reason::Worker
+    } else if draining.is_empty() {
+        Reason::Labels { labels }
+    } else {
+        Reason::Draining { workers: draining.into_iter().map(|it| it.name.clone()).collect() }
+    }
 }
 
-/// A run that is held by somebody who gives no sign of life.
+/// What a run waits for that somebody has taken before. While nobody has it, that, but for what people can
+/// answer in the meantime.
+fn reasons_of_begun(loaded: &LoadedRun, workers: &[WorkerRow], now: Timestamp) -> Vec<Reason> {
+    let lease = reason_of_lease(&loaded.row, workers, now);
+    let mut own = reasons_of(loaded, workers);
+    own.retain(|it| lease.is_none() || it.is_without_driver());
+    let lease = lease.filter(|_| own.is_empty());
+    lease.into_iter().chain(own).collect()
+}
+
+/// A run that nobody holds, or somebody who gives no sign of life.
 fn reason_of_lease(row: &RunRow, workers: &[WorkerRow], now: Timestamp) -> Option<Reason> {
     if row.lease_owner.is_empty() {
-        return Some(Reason::Worker);
+        return Some(reason_of_new("", workers));
     }
     let is_held = workers.iter().any(|it| it.name == row.lease_owner);
     let (owner, until) = (row.lease_owner.clone(), row.lease_until);
@@ -200,13 +210,15 @@ pub fn reasons_of(loaded: &LoadedRun, workers: &[WorkerRow]) -> Vec<Reason> {
     reasons
 }
 
-/// A ready stage waits for a slot, or for somebody who has its labels.
+/// A ready stage waits for a slot, or for somebody who has its labels and takes something.
 fn room(loaded: &LoadedRun, index: StageIndex, workers: &[WorkerRow]) -> Reason {
-    let labels = loaded.run.plan().stages.get(index.as_usize()).map(|it| &it.labels);
-    let labels = labels.filter(|it| !it.is_empty());
-    match labels.map(|it| reason_of_new(&super::wants_of(it), workers)) {
-        Some(reason @ Reason::Labels { .. }) => reason,
-        _ => Reason::Stage { stage: key(loaded, index), waits_for: WaitsFor::Room },
+    let stage = loaded.run.plan().stages.get(index.as_usize());
+    let wants = stage.map(|it| super::wants_of(&it.labels)).unwrap_or_default();
+    match reason_of_new(&wants, workers) {
+        reason @ (Reason::Labels { .. } | Reason::Draining { .. }) => reason,
+        Reason::NoWorker | Reason::Worker | Reason::Lease { .. } | Reason::Stage { .. } => {
+            Reason::Stage { stage: key(loaded, index), waits_for: WaitsFor::Room }
+        }
     }
 }
 
@@ -265,6 +277,13 @@ mod tests {
         assert_eq!(reason_of_new("", &[worker(2, &[])]), Reason::Worker);
         let labels = [("gpu".to_owned(), "true".to_owned())].into();
         assert_eq!(reason_of_new(wants, &[worker(2, &[])]), Reason::Labels { labels });
-        assert_eq!(reason_of_new(wants, &[worker(2, &[("gpu", "true")])]), Reason::Worker);
+        let able = worker(2, &[("gpu", "true")]);
+        assert_eq!(reason_of_new(wants, std::slice::from_ref(&able)), Reason::Worker);
+        let draining = WorkerRow { name: "old".to_owned(), draining: true, ..able };
+        let workers = vec!["old".to_owned()];
+        let is_draining = Reason::Draining { workers };
+        assert_eq!(reason_of_new(wants, std::slice::from_ref(&draining)), is_draining);
+        assert_eq!(reason_of_new(wants, &[draining.clone(), worker(2, &[])]), is_draining);
+        assert_eq!(reason_of_new("", &[draining, worker(2, &[])]), Reason::Worker);
     }
 }

@@ -15,6 +15,7 @@ mod rerun;
 
 pub(super) use told::{Spend, grouped, price};
 pub(super) use trouble::{advice, name_of};
+pub(super) use waits::draining;
 
 use axum::Router;
 use axum::routing::{get, post};

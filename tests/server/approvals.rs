@@ -251,6 +251,41 @@ async fn an_approval_shows_who_has_answered_and_that_nobody_did_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_from_before_a_rerun_says_that_it_counts_no_more() {
+    let (scene, _, second) = two_runs().await;
+    let tokens = people(&scene).await;
+    let stage = format!("/api/v1/runs/{second}/stages/approve");
+    let said = json!({ "comment": "too dear" });
+    let answer = scene.server.post(&tokens[1], &format!("{stage}/reject"), said).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    drive(&scene, &second).await;
+    let path = format!("/runs/{second}/stages/approve/approval");
+    let boss = Browser::of(&scene.server, "boss").await;
+    let told = "before it was run again";
+    assert!(!boss.get(&path).await.text.contains(told));
+    assert_eq!(shown(&scene, &tokens[1], &second).await["answers"][0].get("past"), None);
+
+    let rerun = format!("/api/v1/runs/{second}/rerun");
+    let answer = scene.server.post(&scene.token, &rerun, json!({ "failed": true })).await;
+    assert!(answer.status.is_success(), "{answer:?}");
+    drive(&scene, &second).await;
+    let said = json!({ "comment": "cheap now" });
+    let answer = scene.server.post(&tokens[1], &format!("{stage}/approve"), said).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    let body = shown(&scene, &tokens[1], &second).await;
+    let answers: Vec<_> = body["answers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["comment"].as_str().unwrap(), it["past"].as_bool().unwrap_or_default()))
+        .collect();
+    assert_eq!(answers, [("too dear", true), ("cheap now", false)]);
+    let page = boss.get(&path).await;
+    check_page(&page);
+    assert_eq!(page.text.matches(told).count(), 1, "{page:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_shows_what_an_approval_of_a_server_would_let_through() {
     let (scene, _, _) = two_runs().await;
     let mut terminal = crate::terminal::Terminal::new();

@@ -16,6 +16,7 @@ use trunkline::config::SignInSettings;
 use trunkline::notifications::Mailer;
 
 use crate::deliveries::{Scene, push_body};
+use crate::streams::Stream;
 use crate::driven::worker;
 use crate::forge::{Asked, Forge};
 use crate::remote::TOKEN;
@@ -107,7 +108,14 @@ async fn while_a_secret_changes_both_sign() {
     let answer = scene.server.call(&scene.token, Method::POST, (&rotate, None)).await;
     let new = answer.json()["secret"].as_str().unwrap().to_owned();
     let test = format!("{path}/test");
+    let id = made["id"].as_str().unwrap();
+    let live = format!("/live/projects/shop/web/settings/notifications/{id}");
+    let mut page = Stream::open(&scene.server, &scene.token, (&live, "")).await;
+    let is_sent = |it: &str| it.contains("s-passed") && it.contains(">test<");
+    assert!(!is_sent(page.next().await.unwrap().data["html"].as_str().unwrap()));
     scene.server.call(&scene.token, Method::POST, (&test, None)).await;
+    // Whoever waits on the page sees that it has arrived.
+    while !is_sent(page.next().await.unwrap().data["html"].as_str().unwrap()) {}
     let asked = receiver.wait_for(|it| it.body["type"] == "test").await;
     assert!(is_signed(&asked, old) && is_signed(&asked, &new), "{asked:?}");
     scene.server.clock.by_seconds(24 * 3600 + 1);

@@ -62,7 +62,9 @@ function show({ id, html }) {
   const wanted = element.cloneNode(false);
   wanted.append(template.content);
   if (!timeless(element).isEqualNode(timeless(wanted))) passNotice();
+  const typed = [...element.querySelectorAll("[data-typed]")].filter((it) => it.value);
   morph(element, wanted);
+  for (const field of typed) if (!field.isConnected && !isSending) showUnsent(element, field);
   tellTimes();
 }
 
@@ -72,6 +74,46 @@ function timeless(element) {
   for (const time of copy.querySelectorAll("time")) time.textContent = "";
   return copy;
 }
+
+// --- what is typed -------------------------------------------------------------------------------------
+
+// Whether a form is on its way: what comes now takes it away rightly.
+let isSending = false;
+
+// Where things move on while somebody types, the form goes, and the words stay.
+function showUnsent(element, field) {
+  const note = document.createElement("div");
+  note.className = "note stack";
+  note.setAttribute("role", "status");
+  const told = document.createElement("label");
+  told.textContent = "Things have moved on while you were typing. This was not sent:";
+  told.htmlFor = field.id = "unsent";
+  field.readOnly = true;
+  for (const name of ["form", "name", "data-typed", "aria-describedby"]) field.removeAttribute(name);
+  note.append(told, field);
+  element.closest("[data-live]").before(note);
+}
+
+// A session may end while one types: what was sent without one is there again after the sign-in, in this tab.
+const TYPED = `typed ${location.pathname} `;
+
+function keepTyped(form) {
+  isSending = true;
+  const fields = [...form.elements].filter((it) => it.matches("[data-typed]") && it.value);
+  for (const field of fields) sessionStorage.setItem(TYPED + field.name, field.value);
+}
+
+function bringTyped() {
+  for (const field of document.querySelectorAll("[data-typed]")) {
+    const typed = sessionStorage.getItem(TYPED + field.name);
+    if (typed && !field.value) field.value = typed;
+  }
+  // On the way through the sign-in there is nothing to show yet; after that it is over.
+  if (!signsOut()) return;
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith("typed ")) sessionStorage.removeItem(key);
+}
+
+const signsOut = () => document.querySelector('form[action="/sign-out"]');
 
 // --- what was just done --------------------------------------------------------------------------------
 
@@ -215,8 +257,14 @@ document.addEventListener("submit", (event) => {
   form.dataset.sent = "yes";
 });
 window.addEventListener("pageshow", () => {
+  isSending = false;
   for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
 });
+
+document.addEventListener("submit", (event) => {
+  if (!event.defaultPrevented) keepTyped(event.target);
+});
+bringTyped();
 
 // A filter that is chosen is applied.
 document.addEventListener("change", (event) => {
@@ -241,7 +289,7 @@ document.addEventListener("keydown", (event) => {
 tellTimes();
 setInterval(tellTimes, SECOND);
 document.addEventListener("visibilitychange", tellTimes);
-if (document.querySelector('form[action="/sign-out"]')) setInterval(refresh, 8 * MINUTE);
+if (signsOut()) setInterval(refresh, 8 * MINUTE);
 
 const alive = document.querySelectorAll("[data-live]");
 alive.forEach(follow);

@@ -15,7 +15,9 @@ pub fn lines(view: View<'_>, shown: &ShownApproval) -> Vec<String> {
     for answer in &shown.answers {
         let word = if answer.is_approved { "approved" } else { "rejected" };
         let why = if answer.comment.is_empty() { "" } else { ": " };
-        lines.push(format!("  {word} by {}{why}{}", answer.by, format::tame(&answer.comment)));
+        let past = if answer.is_past { " before it was run again" } else { "" };
+        let comment = format::tame(&answer.comment);
+        lines.push(format!("  {word} by {}{past}{why}{comment}", answer.by));
     }
     let Some(base) = &shown.base else {
         lines.push("  there is no green run before it to compare with".to_owned());

@@ -45,6 +45,6 @@ pub async fn save_draining(
     if !app.store.save_draining(name, draining).await? {
         return Err(Problem::not_found("this worker"));
     }
-    app.runs.tell_now(&News::Workers).await?;
+    app.runs.announce(News::Workers);
     Ok(())
 }

@@ -13,6 +13,8 @@ mod subscription;
 mod team;
 mod keys;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::routing::{get, post};
 
@@ -24,6 +26,9 @@ use crate::model::Role;
 use crate::store::access::projects::ProjectRow;
 use crate::store::access::teams::TeamRow;
 use crate::ui::shell::Visit;
+
+/// Between two looks of a live page at what changes with no run, such as what was sent.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// Names of a project in an address.
 type Names = (String, String);
@@ -44,6 +49,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/teams/{team}/settings/keys/{key}/rotate", post(keys::rotate))
         .route("/teams/{team}/settings/keys/{key}/revoke", post(keys::revoke))
         .nest("/projects/{team}/{name}/settings", of_projects())
+        .nest("/live/projects/{team}/{name}/settings", live_of_projects())
 }
 
 fn of_projects() -> Router<App> {
@@ -67,6 +73,14 @@ fn of_projects() -> Router<App> {
         .route("/notifications/{subscription}/test", post(subscription::test))
         .route("/notifications/{subscription}/secret", post(subscription::rotate))
         .route("/notifications/{subscription}/remove", post(subscription::remove))
+}
+
+fn live_of_projects() -> Router<App> {
+    Router::new()
+        .route("/schedules", get(schedules::watch))
+        .route("/webhooks", get(webhooks::watch))
+        .route("/webhooks/{delivery}", get(delivery::watch))
+        .route("/notifications/{subscription}", get(subscription::watch))
 }
 
 const SETTINGS: &str = "/projects/{team}/{name}/settings";

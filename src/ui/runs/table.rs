@@ -95,13 +95,25 @@ fn note(stage: &StageView) -> String {
                 _ => first.to_owned(),
             }
         }
-        StageStatus::Passed | StageStatus::Skipped | StageStatus::Running => String::new(),
+        StageStatus::Passed => note_of_passed(stage),
+        StageStatus::Skipped | StageStatus::Running => String::new(),
         StageStatus::Pending | StageStatus::Ready | StageStatus::Delayed | StageStatus::Waiting => {
             // What the run as a whole waits for is told once, above.
             let is_own = |it: &&WaitView| it.kind != "driver" && it.kind != "admission";
             let wait = stage.waits_for.as_ref().filter(is_own);
             wait.map_or_else(String::new, |it| format!("waits for {}", it.text))
         }
+    }
+}
+
+/// Tests that failed where nothing has made the stage fail for it.
+fn note_of_passed(stage: &StageView) -> String {
+    let last = stage.present_attempts().last().and_then(|it| it.outcome.as_ref());
+    let tests = last.or(stage.reused_outcome.as_ref()).and_then(|it| it.tests.as_ref());
+    match tests.map_or(0, |it| it.failed) {
+        0 => String::new(),
+        1 => "1 test failed, and no gate asks for it: see Reports".to_owned(),
+        failed => format!("{failed} tests failed, and no gate asks for them: see Reports"),
     }
 }
 

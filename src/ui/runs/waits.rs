@@ -47,6 +47,17 @@ pub(super) fn of(queued: &Queued, path: &str, (plan, stuck): (&Plan, &[Stuck])) 
     queued.reasons.iter().map(wait).collect()
 }
 
+/// The end of a sentence that begins with "waits for".
+pub(in crate::ui) fn draining(workers: &[String]) -> String {
+    let (names, verb) = match workers {
+        [one] => (one.clone(), "is draining"),
+        [one, other] => (format!("{one} and {other}"), "are draining"),
+        [one, others @ ..] => (format!("{one} and {} others", others.len()), "are draining"),
+        [] => ("all".to_owned(), "are draining"),
+    };
+    format!("a worker that takes something new: {names} {verb}")
+}
+
 impl Wait {
     fn of(reason: &Reason, path: &str) -> Self {
         let text = |text: &str, advice: &str| Self {
@@ -60,8 +71,12 @@ impl Wait {
         match reason {
             Reason::Worker => text("a worker with a free slot", ""),
             Reason::NoWorker => text(
-                "a worker: none gives a sign of life",
-                "An owner of the installation can start one, or end the draining of one.",
+                "a worker: none that runs stages gives a sign of life",
+                "An owner of the installation can start one.",
+            ),
+            Reason::Draining { workers } => text(
+                &draining(workers),
+                "An owner of the installation can let it take runs again, or start another.",
             ),
             Reason::Labels { labels } => {
                 let pairs: Vec<_> =

@@ -1,5 +1,7 @@
 //! Problems, as those who read pages see them.
 
+use std::borrow::Cow;
+
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -66,7 +68,7 @@ pub(in crate::ui) async fn show(State(app): State<App>, request: Request, next: 
         }
     }
     if problem.kind() == ProblemKind::MethodNotAllowed && failed.method == Method::GET {
-        return onward(form_page(failed.uri.path()));
+        return onward(&form_page(failed.uri.path()));
     }
     let shell = failed.shell(&app).await;
     let page = page(&problem, (shell, &failed), response.status());
@@ -112,7 +114,7 @@ fn reads_pages(headers: &HeaderMap) -> bool {
 
 /// The page with the form that is sent to this address: above it, and above what the form is about where that has no
 /// page of its own.
-fn form_page(path: &str) -> &str {
+fn form_page(path: &str) -> Cow<'_, str> {
     let above = |path: &str, levels: usize| {
         path.rmatch_indices('/').nth(levels - 1).map_or(0, |(at, _)| at)
     };
@@ -122,8 +124,11 @@ fn form_page(path: &str) -> &str {
         _ => 1,
     };
     match path.get(..above(path, levels)) {
-        None | Some("") => "/",
-        Some(page) => page,
+        None | Some("") => "/".into(),
+        Some(stage) if path.ends_with("/approve") || path.ends_with("/reject") => {
+            format!("{stage}/approval").into()
+        }
+        Some(page) => page.into(),
     }
 }
 
@@ -143,13 +148,13 @@ fn page(
     (shell, failed): (Shell, &Failed),
     status: StatusCode,
 ) -> Option<Response> {
-    let back = failed.back();
+    let (back, form) = (failed.back(), form_page(failed.uri.path()));
     let next = if problem.kind() == ProblemKind::Unauthenticated {
         Exit::SignIn(&back)
     } else if failed.method == Method::GET {
         Exit::Home
     } else {
-        Exit::Back(form_page(failed.uri.path()))
+        Exit::Back(&form)
     };
     let help = match (problem.kind(), problem.help()) {
         // What the problem says is for programs.
@@ -186,6 +191,9 @@ mod tests {
         for (sent_to, page) in [
             ("/look", "/"),
             ("/account/password", "/account"),
+            ("/runs/01k/stages/ok/approve", "/runs/01k/stages/ok/approval"),
+            ("/runs/01k/stages/ok/reject", "/runs/01k/stages/ok/approval"),
+            ("/runs/01k/stages/approve/reject", "/runs/01k/stages/approve/approval"),
             ("/account/tokens/01k/revoke", "/account/tokens"),
             ("/teams/shop/settings/members", "/teams/shop/settings"),
             ("/teams/shop/settings/members/bob/remove", "/teams/shop/settings"),

@@ -181,7 +181,8 @@ impl Watcher {
 
 fn concerns(watch: &Watch, change: &Change) -> bool {
     match (watch, change.news()) {
-        (_, News::Everything | News::Project) | (Watch::Runs, News::Run(..) | News::Trunk) => true,
+        (_, News::Everything | News::Project)
+        | (Watch::Runs, News::Run(..) | News::Trunk | News::Workers) => true,
         (Watch::Run(run), News::Run(changed, _)) => run == changed,
         _ => false,
     }

@@ -21,10 +21,25 @@ await journey(async (open) => {
   };
   await both("waiting");
 
+  // Ada writes while Ben decides: her words stay, and say that they were not sent.
+  const late = await ada.context().newPage();
+  await late.goto(`${new URL(ada.url()).origin}${path}/stages/approve/approval`);
+  await late.fill("textarea[name=comment]", "Not on a Friday");
+  // A session that ends while Ben writes costs him none of his words.
   await go(ben, `${path}/stages/approve/approval`);
   await ben.fill("textarea[name=comment]", "Looks good to me");
+  const cookies = await ben.context().cookies();
+  await ben.context().clearCookies();
+  ben.watch.tolerate(/status of 40[13]|Failed to load resource|net::ERR_|EventSource/);
+  await ben.getByRole("button", { name: "Approve" }).click();
+  await ben.locator("h1").getByText(/sign in|in the way/i).waitFor();
+  await ben.context().addCookies(cookies);
+  await go(ben, `${path}/stages/approve/approval`);
+  expectEqual(await ben.inputValue("textarea[name=comment]"), "Looks good to me", "what was typed before the sign-in");
   await ben.getByRole("button", { name: "Approve" }).click();
   await ben.locator("#notice").getByText("Your approval is recorded.").waitFor();
+  await late.getByText("This was not sent").waitFor();
+  expectEqual(await late.inputValue("#unsent"), "Not on a Friday", "what was typed while another decided");
   await go(ben, path);
   await both("passed");
   await expectSamePage(ada, "the run");

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use trunkline::model::Role;
+use trunkline::runs::News;
 use trunkline::store::fleet::workers::WorkerRow;
 
 use super::{Browser, check_page};
+use crate::streams::Stream;
 use crate::support::{PASSWORD, Server};
 
 async fn server() -> Server {
@@ -147,7 +149,16 @@ async fn workers_are_shown_and_drained() {
     for wanted in ["gpu-1", "gpu=&#60;b&#62;yes", "0 of 4", "working"] {
         assert!(page.text.contains(wanted), "`{wanted}` is not in {page:?}");
     }
+    let token = server.token("ada", &["owner"]).await;
+    let mut stream = Stream::open(&server, &token, ("/live/admin/workers", "")).await;
+    let first = stream.next().await.unwrap();
+    assert!(first.data["html"].as_str().unwrap().contains("working"), "{first:?}");
+    // The worker of this process hears of it at once, and not at its next sign of life.
+    let mut changes = server.app.runs.subscribe();
     let drained = ada.post("/admin/workers/drain", &[("name", "gpu-1"), ("draining", "yes")]).await;
+    while !matches!(changes.recv().await.unwrap().news(), News::Workers) {}
+    let then = stream.next().await.unwrap();
+    assert!(then.data["html"].as_str().unwrap().contains("draining</span>"), "{then:?}");
     assert_eq!(drained.header("location"), "/admin/workers?done=draining");
     assert!(ada.get("/admin/workers").await.text.contains("draining</span>"));
     assert_eq!(ada.post("/admin/workers/drain", &[("name", "gpu-1")]).await.status, 303);

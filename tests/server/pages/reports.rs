@@ -100,6 +100,9 @@ async fn a_flaky_test_is_found_by_a_rerun_of_the_same_files() {
     let answer = scene.server.post(&scene.token, &rerun, json!({ "failed": true })).await;
     assert!(answer.status.is_success(), "{answer:?}");
     drive(&scene, RunStatus::Passed).await;
+    // The stage is green, and the page of the run does not keep to itself what its report says.
+    let page = Browser::of(&scene.server, "ada").await.get(&format!("/runs/{run}")).await;
+    assert!(page.text.contains("1 test failed, and no gate asks for it"), "{page:?}");
 
     let cases = get(&scene, &format!("/runs/{run}/tests?outcome=failed,error")).await;
     let wanted =

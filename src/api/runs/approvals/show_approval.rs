@@ -115,6 +115,9 @@ struct AnswerBody {
     comment: String,
     /// Milliseconds since 1970-01-01 UTC.
     at: i64,
+    /// Whether the stage was run again after it: it counts for nothing any more. Absent where it counts.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    past: bool,
 }
 
 /// The run that all is compared with.
@@ -237,9 +240,9 @@ impl From<SpendRow> for SpendBody {
 
 impl From<Answer> for AnswerBody {
     fn from(answer: Answer) -> Self {
-        let Answer { by, is_approved, comment, at } = answer;
+        let Answer { by, is_approved, comment, at, is_past } = answer;
         let answer = if is_approved { "approved" } else { "rejected" };
-        Self { by, answer, comment, at: at.0 }
+        Self { by, answer, comment, at: at.0, past: is_past }
     }
 }
 

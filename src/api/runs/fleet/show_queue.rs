@@ -30,7 +30,7 @@ pub(super) struct QueuedBody {
 /// What a run, or a stage of it, waits for.
 #[derive(Debug, Default, serde::Serialize, utoipa::ToSchema)]
 struct ReasonBody {
-    /// `worker`, `no_worker`, `labels`, `lease`, `admission`, `slot`, `room`, `people` or `retry`.
+    /// `worker`, `no_worker`, `draining`, `labels`, `lease`, `admission`, `slot`, `room`, `people` or `retry`.
     kind: String,
     /// Key of the stage that waits; absent when the run as a whole does.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,6 +44,9 @@ struct ReasonBody {
     /// The worker whose lease is waited for.
     #[serde(skip_serializing_if = "Option::is_none")]
     worker: Option<String>,
+    /// Workers that could take it and are draining.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    workers: Vec<String>,
     /// Approvals that are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     missing: Option<u32>,
@@ -78,6 +81,7 @@ impl From<Reason> for ReasonBody {
         match reason {
             Reason::Worker => of("worker"),
             Reason::NoWorker => of("no_worker"),
+            Reason::Draining { workers } => Self { workers, ..of("draining") },
             Reason::Labels { labels } => Self { labels, ..of("labels") },
             Reason::Lease { owner, until } => {
                 Self { worker: Some(owner), until: Some(until.0), ..of("lease") }

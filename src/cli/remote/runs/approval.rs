@@ -37,6 +37,8 @@ struct Said {
     answer: String,
     comment: String,
     at: Timestamp,
+    #[serde(default)]
+    past: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,8 +124,8 @@ impl From<Shown> for ShownApproval {
 
 impl From<Said> for Answer {
     fn from(said: Said) -> Self {
-        let Said { by, answer, comment, at } = said;
-        Self { by, is_approved: answer == "approved", comment, at }
+        let Said { by, answer, comment, at, past } = said;
+        Self { by, is_approved: answer == "approved", comment, at, is_past: past }
     }
 }
 

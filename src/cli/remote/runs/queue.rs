@@ -29,6 +29,8 @@ struct Reason {
     labels: BTreeMap<String, String>,
     #[serde(default)]
     worker: Option<String>,
+    #[serde(default)]
+    workers: Vec<String>,
 }
 
 impl Remote {
@@ -53,6 +55,10 @@ fn sentence(reason: &Reason) -> Option<String> {
     let what = match reason.kind.as_str() {
         "worker" => "waits for a worker to take it".to_owned(),
         "no_worker" => "waits for a worker, and there is none".to_owned(),
+        "draining" => {
+            let workers: Vec<_> = reason.workers.iter().map(|it| format!("`{it}`")).collect();
+            format!("waits for a worker, and {} takes nothing new", workers.join(", "))
+        }
         "labels" => {
             let labels: Vec<_> = reason.labels.iter().map(|(k, v)| format!("`{k}={v}`")).collect();
             format!("waits for a worker with {}, and none has that", labels.join(", "))
@@ -79,6 +85,7 @@ mod tests {
         let queued: Queued = serde_json::from_value(serde_json::json!({
             "run": "r", "position": 3, "reasons": [
                 { "kind": "labels", "labels": { "gpu": "true" } },
+                { "kind": "draining", "workers": ["old"] },
                 { "kind": "slot", "stage": "deploy", "group": "live" },
                 { "kind": "people", "stage": "approve", "missing": 1 },
             ],
@@ -89,6 +96,7 @@ mod tests {
             [
                 "place 3 in the queue",
                 "waits for a worker with `gpu=true`, and none has that",
+                "waits for a worker, and `old` takes nothing new",
                 "`deploy` waits for the group `live`",
             ]
         );

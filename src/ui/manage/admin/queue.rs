@@ -13,6 +13,7 @@ use crate::model::ProjectId;
 use crate::runs::queue::{Queued, Reason};
 use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
+use crate::ui::runs::draining;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
@@ -68,7 +69,8 @@ impl Queue {
 fn reason(reason: &Reason) -> String {
     match reason {
         Reason::Worker => "a worker with a free slot".to_owned(),
-        Reason::NoWorker => "a worker: none gives a sign of life".to_owned(),
+        Reason::NoWorker => "a worker: none that runs stages gives a sign of life".to_owned(),
+        Reason::Draining { workers } => draining(workers),
         Reason::Labels { labels } => {
             let labels: Vec<_> = labels.iter().map(|(name, it)| format!("{name}={it}")).collect();
             format!("a worker with {}: none has these labels", labels.join(", "))

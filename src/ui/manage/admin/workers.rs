@@ -1,5 +1,7 @@
 //! `/admin/workers`: the processes that drive runs.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -12,6 +14,9 @@ use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
+
+/// Between two looks: signs of life are no news, and that they end is to be seen.
+const BEAT: Duration = Duration::from_secs(5);
 
 #[derive(Template)]
 #[template(path = "admin/workers.html")]
@@ -73,7 +78,7 @@ pub(super) async fn watch(State(app): State<App>, visit: Visit) -> Result<Respon
         })
     });
     let views = vec![(Audience::One, "workers".to_owned(), render)];
-    live::stream_of_many(&app, &visit.visitor, views)
+    live::stream_of_many_every(&app, &visit.visitor, (views, BEAT))
 }
 
 pub(super) async fn drain(

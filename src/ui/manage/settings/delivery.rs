@@ -4,13 +4,14 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{Names, OfProject};
+use super::{AGAIN, Names, OfProject};
 use crate::desk::projects::{self, deliveries};
 use crate::http::{App, Path, Problem};
 use crate::store::intake::deliveries::DeliveryRow;
 use crate::ui::form::{Posted, onward};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
-use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
 /// Bytes of a body that are shown.
@@ -23,10 +24,19 @@ struct DeliveryPage {
     words: Words,
     place: Place,
     delivery: DeliveryRow,
+    /// Address of the stream that keeps true what came of it.
+    live: String,
     /// The beginning of the body; `None` for those who may not read it.
     body: Option<String>,
     /// Bytes of the body that are not shown.
     hidden_bytes: u64,
+}
+
+#[derive(Template)]
+#[template(path = "settings/_delivery.html")]
+struct DeliveryPart {
+    words: Words,
+    delivery: DeliveryRow,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -51,7 +61,29 @@ pub(super) async fn show(
     let shell = place.shell(&visit, Section::Home);
     place.title = format!("{} of {}", event(&delivery), delivery.forge);
     let hidden_bytes = u64::try_from(hidden).unwrap_or_default();
-    page(&DeliveryPage { shell, words: visit.words(), place, delivery, body, hidden_bytes })
+    let (live, words) = (format!("/live{}/webhooks/{}", place.path, delivery.id), visit.words());
+    page(&DeliveryPage { shell, words, place, delivery, live, body, hidden_bytes })
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visit: Visit,
+    Path((team, name, delivery)): Path<(String, String, String)>,
+) -> Result<Response, Problem> {
+    let names: Names = (team, name);
+    let OfProject { project, .. } = OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
+    let delivery = deliveries::find(&app, &project, &delivery).await?;
+    let key = format!("delivery {}", delivery.id);
+    let of_parts = app.clone();
+    let render: Render = Box::new(move || {
+        let (app, project, id) = (of_parts.clone(), project.clone(), delivery.id.clone());
+        Box::pin(async move {
+            let delivery = deliveries::find(&app, &project, &id).await?;
+            let html = part(&DeliveryPart { words: Words::at(app.now()), delivery })?;
+            Ok(vec![Part { id: "delivery", html }])
+        })
+    });
+    live::stream_of_many_every(&app, &visit.visitor, (vec![(Audience::One, key, render)], AGAIN))
 }
 
 fn event(row: &DeliveryRow) -> &str {

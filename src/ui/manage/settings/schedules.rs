@@ -4,16 +4,17 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{Names, OfProject};
+use super::{AGAIN, Names, OfProject};
 use crate::desk::projects::remote::{self, BrokenTrunk};
 use crate::desk::projects::settings;
 use crate::http::{App, Path, Problem};
 use crate::model::{Milliseconds, Timestamp};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::schedules::ScheduleRow;
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
 use crate::ui::places::path_of;
-use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
 /// A moment that is this long past, and still has not started anything, is waited for.
@@ -33,32 +34,51 @@ struct SchedulesPage {
     schedules: Vec<ScheduleRow>,
 }
 
-impl SchedulesPage {
+#[derive(Template)]
+#[template(path = "settings/_schedules.html")]
+struct SchedulesPart {
+    words: Words,
+    project: ProjectRow,
+    path: String,
+    broken: Option<BrokenTrunk>,
+    schedules: Vec<ScheduleRow>,
+}
+
+impl ScheduleRow {
     /// Whether nothing starts this one: paused, or a moment that never comes.
-    fn never(&self, row: &ScheduleRow) -> Option<&'static str> {
-        if self.project.archived_at.is_some() {
+    fn never(&self, project: &ProjectRow) -> Option<&'static str> {
+        if project.archived_at.is_some() {
             Some("never: the project is archived")
-        } else if row.is_paused {
+        } else if self.is_paused {
             Some("never: it is paused")
-        } else if row.next_at == Timestamp(i64::MAX) {
+        } else if self.next_at == Timestamp(i64::MAX) {
             Some("never: its fields name no moment")
         } else {
             None
         }
     }
 
-    fn is_late(&self, row: &ScheduleRow) -> bool {
-        self.never(row).is_none() && self.words.now() > row.next_at.plus(LATE_AFTER)
+    fn is_late(&self, project: &ProjectRow, now: Timestamp) -> bool {
+        self.never(project).is_none() && now > self.next_at.plus(LATE_AFTER)
     }
 
-    #[expect(clippy::unused_self, reason = "templates call it so")]
-    fn missed(&self, row: &ScheduleRow) -> &'static str {
-        if row.missed == "skip" { "left out" } else { "made up for, once" }
+    /// What becomes of a moment at which no server was there.
+    fn missed_as_told(&self) -> &'static str {
+        if self.missed == "skip" { "left out" } else { "made up for, once" }
     }
 
-    fn branch<'a>(&'a self, row: &'a ScheduleRow) -> &'a str {
-        if row.branch.is_empty() { &self.project.default_branch } else { &row.branch }
+    fn branch_of<'a>(&'a self, project: &'a ProjectRow) -> &'a str {
+        if self.branch.is_empty() { &project.default_branch } else { &self.branch }
     }
+}
+
+async fn read(
+    app: &App,
+    project: &ProjectRow,
+) -> Result<(Vec<ScheduleRow>, Option<BrokenTrunk>), Problem> {
+    let schedules = settings::list_schedules(app, project).await?;
+    let broken = remote::find(app, project).await?.1.as_ref().and_then(BrokenTrunk::of);
+    Ok((schedules, broken))
 }
 
 pub(super) async fn show(
@@ -68,9 +88,28 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let OfProject { project, place } =
         OfProject::find(&app, &visit, (&names, "/schedules")).await?;
-    let schedules = settings::list_schedules(&app, &project).await?;
-    let broken = remote::find(&app, &project).await?.1.as_ref().and_then(BrokenTrunk::of);
+    let (schedules, broken) = read(&app, &project).await?;
     let (shell, words) = (place.shell(&visit, Section::Home), visit.words());
     let path = path_of(&project);
     page(&SchedulesPage { shell, words, place, project, path, broken, schedules })
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visit: Visit,
+    Path(names): Path<Names>,
+) -> Result<Response, Problem> {
+    let project = OfProject::find(&app, &visit, (&names, "/schedules")).await?.project;
+    let key = format!("schedules {}", project.id.0);
+    let of_parts = app.clone();
+    let render: Render = Box::new(move || {
+        let (app, project) = (of_parts.clone(), project.clone());
+        Box::pin(async move {
+            let (schedules, broken) = read(&app, &project).await?;
+            let (words, path) = (Words::at(app.now()), path_of(&project));
+            let html = part(&SchedulesPart { words, project, path, broken, schedules })?;
+            Ok(vec![Part { id: "schedules", html }])
+        })
+    });
+    live::stream_of_many_every(&app, &visit.visitor, (vec![(Audience::One, key, render)], AGAIN))
 }

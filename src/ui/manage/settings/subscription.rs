@@ -6,15 +6,16 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::notifications::{kinds, told};
-use super::{Names, OfProject};
+use super::{AGAIN, Names, OfProject};
 use crate::desk::projects::subscriptions::{self, WantedChange};
 use crate::http::{App, Path, Problem, once_of_form};
 use crate::model::Role;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
 use crate::ui::form::{Posted, Sent, again, listed, mistake, onward, settle};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
-use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
 type Named = (String, String, String);
@@ -48,13 +49,22 @@ impl SubscriptionPage {
     fn is_webhook(&self) -> bool {
         self.row.form == "webhook"
     }
+}
 
-    #[expect(clippy::unused_self, reason = "templates call it so")]
-    fn standing(&self, row: &NotificationRow) -> &'static str {
-        match row.status.as_str() {
+#[derive(Template)]
+#[template(path = "settings/_notifications.html")]
+struct NotificationsPart {
+    words: Words,
+    notifications: Vec<NotificationRow>,
+}
+
+impl NotificationRow {
+    /// How it looks where it stands, in the words of statuses.
+    fn standing(&self) -> &'static str {
+        match self.status.as_str() {
             "sent" => "passed",
             "failed" => "failed",
-            _ if row.attempts > 0 => "delayed",
+            _ if self.attempts > 0 => "delayed",
             _ => "queued",
         }
     }
@@ -110,6 +120,29 @@ pub(super) async fn show(
     Path(named): Path<Named>,
 ) -> Result<Response, Problem> {
     page(&new_page(&app, &visit, &named).await?)
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visit: Visit,
+    Path((team, name, id)): Path<Named>,
+) -> Result<Response, Problem> {
+    let names: Names = (team.clone(), name);
+    OfProject::find(&app, &visit, (&names, "/notifications")).await?;
+    subscriptions::find(&app, &visit.visitor, ((&team, &id), Role::Viewer)).await?;
+    let key = format!("notifications {team} {id}");
+    let (of_parts, visitor) = (app.clone(), visit.visitor.clone());
+    let render: Render = Box::new(move || {
+        let (app, visitor) = (of_parts.clone(), visitor.clone());
+        let (team, id) = (team.clone(), id.clone());
+        Box::pin(async move {
+            let sent = subscriptions::list_notifications(&app, &visitor, (&team, &id)).await?;
+            let words = Words::at(app.now());
+            let html = part(&NotificationsPart { words, notifications: sent })?;
+            Ok(vec![Part { id: "notifications", html }])
+        })
+    });
+    live::stream_of_many_every(&app, &visit.visitor, (vec![(Audience::One, key, render)], AGAIN))
 }
 
 fn path((team, name, id): &Named) -> String {

@@ -4,16 +4,17 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::{Names, OfProject};
+use super::{AGAIN, Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{deliveries, settings};
 use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
 use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::{DeliveryRow, DeliveryStatus};
-use crate::ui::form::{Sent, again, mistake};
+use crate::ui::form::{Sent, again, encoded, mistake};
+use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
-use crate::ui::shell::{Section, Shell, Visit, page};
+use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
 #[derive(Template)]
@@ -32,6 +33,26 @@ struct WebhooksPage {
     made: Option<String>,
     deliveries: Page<DeliveryRow>,
     remote: RemoteState,
+    /// Address of the stream that keeps the deliveries true.
+    live: String,
+}
+
+#[derive(Template)]
+#[template(path = "settings/_deliveries.html")]
+struct DeliveriesPart {
+    shell: Shell,
+    words: Words,
+    place: Place,
+    project: ProjectRow,
+    deliveries: Page<DeliveryRow>,
+    remote: RemoteState,
+}
+
+impl ProjectRow {
+    /// Whether its remote sends nothing by itself.
+    fn is_plain(&self) -> bool {
+        self.forge == ForgeKind::Git
+    }
 }
 
 impl WebhooksPage {
@@ -49,10 +70,6 @@ impl WebhooksPage {
             }
             ForgeKind::Git => "A plain remote sends nothing by itself.",
         }
-    }
-
-    fn is_plain(&self) -> bool {
-        self.project.forge == ForgeKind::Git
     }
 }
 
@@ -98,6 +115,7 @@ async fn new_page(
     (found, query): (OfProject, PageQuery),
 ) -> Result<WebhooksPage, Problem> {
     let OfProject { project, place } = found;
+    let cursor = query.cursor.as_deref().map(|it| format!("?cursor={}", encoded(it)));
     let origin = app.auth.settings().public_url.clone();
     Ok(WebhooksPage {
         shell: place.shell(visit, Section::Home),
@@ -106,6 +124,7 @@ async fn new_page(
         address: origin.unwrap_or_default() + &settings::hook_path(&project),
         has_secret: settings::has_hook_secret(app, &project).await?,
         made: None,
+        live: format!("/live{}/webhooks{}", place.path, cursor.unwrap_or_default()),
         deliveries: deliveries::list(app, &project, query).await?,
         remote: remote::find(app, &project).await?.0,
         place,
@@ -121,6 +140,31 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let found = OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
     page(&new_page(&app, &visit, (found, query)).await?)
+}
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    visit: Visit,
+    Path(names): Path<Names>,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, Problem> {
+    let OfProject { project, place } =
+        OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
+    let shell = place.shell(&visit, Section::Home);
+    let name = format!("deliveries {} {:?}", project.id.0, query.cursor);
+    let of_parts = app.clone();
+    let render: Render = Box::new(move || {
+        let (app, query) = (of_parts.clone(), query.clone());
+        let (project, place, shell) = (project.clone(), place.clone(), shell.clone());
+        Box::pin(async move {
+            let deliveries = deliveries::list(&app, &project, query).await?;
+            let remote = remote::find(&app, &project).await?.0;
+            let words = Words::at(app.now());
+            let part_of = DeliveriesPart { shell, words, place, project, deliveries, remote };
+            Ok(vec![Part { id: "deliveries", html: part(&part_of)? }])
+        })
+    });
+    live::stream_of_many_every(&app, &visit.visitor, (vec![(Audience::One, name, render)], AGAIN))
 }
 
 /// Answers with the secret: it must be in no address, and is never shown again.

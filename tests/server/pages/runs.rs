@@ -271,7 +271,7 @@ async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     let page = read(&browser, &run).await;
     assert!(page.contains("developer started it by hand"), "{page}");
     assert!(page.contains("<dt>target</dt><dd><code>us</code></dd>"), "{page}");
-    assert!(page.contains("The run waits for a worker: none gives a sign of life"), "{page}");
+    assert!(page.contains("The run waits for a worker: none that runs stages gives a sign of life"), "{page}");
     assert!(page.contains("<b>Place 1</b>"), "{page}");
     // The same form sent twice makes one run.
     let twice = browser.post("/projects/shop/web/start", &order).await;

@@ -7,7 +7,7 @@ mod spend;
 
 pub use list::{RunsQuery, broken_trunks, filter, list};
 pub use order::{
-    CancelOrder, RerunOrder, StartOrder, cancel, rerun, rerun_stages, start, startable,
+    CancelOrder, RerunOrder, StartOrder, cancel, noted_start, rerun, rerun_stages, start, startable,
 };
 pub use seen::{Deed, DeedKind, SeenRun, Tail};
 pub use spend::spend;

@@ -335,6 +335,12 @@ stages: { gate: { approval: { by: [zoe], not_author: true, timeout: 1h, on_timeo
     let app = &scene.server.app;
     let mut loaded = app.runs.load(&run).await.unwrap();
     app.runs.execute(&mut loaded, &Command::Tick, app.now()).await.unwrap();
+    let newest = trunkline::store::audit::AuditFilter { limit: 100, ..Default::default() };
+    let mut rows = app.store.list_audit_events(&newest).await.unwrap();
+    rows.retain(|it| it.action == "stage.approve");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&*rows[0].actor, &rows[0].subject), ("system", &format!("{run}/gate")));
+    assert!(rows[0].detail.contains("by itself after 1h"), "{rows:?}");
     for path in [&show, &stage, &format!("{stage}/approval")] {
         let page = page_of(path).await;
         assert!(

@@ -5,7 +5,8 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
-use crate::desk::projects::{self, deliveries};
+use crate::desk::projects;
+use crate::desk::projects::deliveries::{self, About};
 use crate::http::{App, Path, Problem};
 use crate::store::intake::deliveries::DeliveryRow;
 use crate::ui::form::{Posted, onward};
@@ -23,6 +24,7 @@ struct DeliveryPage {
     words: Words,
     place: Place,
     delivery: DeliveryRow,
+    about: Option<About>,
     /// The beginning of the body; `None` for those who may not read it.
     body: Option<String>,
     /// Bytes of the body that are not shown.
@@ -48,10 +50,13 @@ pub(super) async fn show(
     } else {
         (None, 0)
     };
+    let about = deliveries::about(&app, &project, std::slice::from_ref(&delivery)).await?;
+    let about = about.into_values().next();
     let shell = place.shell(&visit, Section::Home);
     place.title = format!("{} of {}", event(&delivery), delivery.forge);
     let hidden_bytes = u64::try_from(hidden).unwrap_or_default();
-    page(&DeliveryPage { shell, words: visit.words(), place, delivery, body, hidden_bytes })
+    let words = visit.words();
+    page(&DeliveryPage { shell, words, place, delivery, about, body, hidden_bytes })
 }
 
 fn event(row: &DeliveryRow) -> &str {

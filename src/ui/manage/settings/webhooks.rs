@@ -1,12 +1,15 @@
 //! `/projects/{team}/{name}/settings/webhooks`: where the forge sends what happens, and what came.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
-use crate::desk::projects::{deliveries, settings};
+use crate::desk::projects::deliveries::{self, About};
+use crate::desk::projects::settings;
 use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
 use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
@@ -31,6 +34,8 @@ struct WebhooksPage {
     /// The secret that was just made: this page is the only one that has it.
     made: Option<String>,
     deliveries: Page<DeliveryRow>,
+    /// What they are about, by id.
+    about: BTreeMap<String, About>,
     remote: RemoteState,
 }
 
@@ -49,6 +54,10 @@ impl WebhooksPage {
             }
             ForgeKind::Git => "A plain remote sends nothing by itself.",
         }
+    }
+
+    fn about(&self, row: &DeliveryRow) -> Option<&About> {
+        self.about.get(&row.id)
     }
 
     fn is_plain(&self) -> bool {
@@ -99,6 +108,7 @@ async fn new_page(
 ) -> Result<WebhooksPage, Problem> {
     let OfProject { project, place } = found;
     let origin = app.auth.settings().public_url.clone();
+    let deliveries = deliveries::list(app, &project, query).await?;
     Ok(WebhooksPage {
         shell: place.shell(visit, Section::Home),
         words: visit.words(),
@@ -106,7 +116,8 @@ async fn new_page(
         address: origin.unwrap_or_default() + &settings::hook_path(&project),
         has_secret: settings::has_hook_secret(app, &project).await?,
         made: None,
-        deliveries: deliveries::list(app, &project, query).await?,
+        about: deliveries::about(app, &project, &deliveries.items).await?,
+        deliveries,
         remote: remote::find(app, &project).await?.0,
         place,
         project,

@@ -487,7 +487,8 @@ async fn a_run_that_waits_and_has_failed_already_says_both_wherever_it_is_listed
     assert_eq!((&listed["status"], &listed["failed_stages"]), (&json!("waiting"), &json!(1)));
     let browser = Browser::of(&scene.server, "ada").await;
     let itself = format!("/runs/{run}");
-    let pages = ["/", "/runs", "/projects/shop/web", "/teams/shop", &itself];
+    let pages =
+        ["/", "/runs", "/runs?status=failed", "/projects/shop/web", "/teams/shop", &itself];
     for path in pages {
         let page = browser.get(path).await;
         check_page(&page);

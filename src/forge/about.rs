@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(shown((ForgeKind::Github, "push"), &head), "v1 2222: Release");
         let gone = push("refs/heads/old", &"0".repeat(40));
         assert_eq!(shown((ForgeKind::Github, "push"), &gone), "old gone: ");
-        let seen = json!({ "ref": "refs/heads/main", "before": BEFORE, "after": AFTER, "since": 1 });
+        let seen = json!({ "ref": "refs/heads/main", "before": BEFORE, "after": AFTER });
         assert_eq!(shown((ForgeKind::Git, ""), &seen), "main 2222: ");
     }
 

@@ -461,7 +461,15 @@ async fn a_viewer_is_offered_no_answer() {
     let path = format!("/runs/{second}/stages/approve/approval");
     let page = Browser::of(&scene.server, "dev").await.get(&path).await;
     assert!(!page.text.contains("formaction"), "{}", page.text);
-    assert!(Browser::of(&scene.server, "kim").await.get(&path).await.text.contains("formaction"));
+    assert!(page.text.contains("See why you cannot answer"), "{}", page.text);
+    assert!(page.text.contains("<title>Approval of approve of run 2"), "{}", page.text);
+    let page = Browser::of(&scene.server, "kim").await.get(&path).await;
+    assert!(page.text.contains("formaction") && page.text.contains("Go to the answer"));
+    for (login, word) in [("dev", "see"), ("kim", "answer")] {
+        let run = Browser::of(&scene.server, login).await.get(&format!("/runs/{second}")).await;
+        let link = format!("<a href=\"{path}\">{word}</a>");
+        assert!(run.text.contains(&link), "{login}: {}", run.text);
+    }
     let home = |login: &'static str| {
         let server = &scene.server;
         async move { Browser::of(server, login).await.get("/").await.text }

@@ -173,7 +173,7 @@ fn unknown_ending(word: &str) -> String {
 
 fn known_endings() -> String {
     let known = ENDINGS.map(|it| format!("`{it}`")).join(", ");
-    format!("Known are {known}, a status such as `429`, and types of apps' errors as `TimeoutError`.")
+    format!("Known are {known}, a status as `429`, and types of apps' errors as `TimeoutError`.")
 }
 
 fn dollars(text: &str) -> Result<Option<UsdNanos>, String> {

@@ -7,8 +7,8 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{Names, OfProject};
-use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::deliveries::{self, About};
+use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::settings;
 use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
 use crate::model::ForgeKind;

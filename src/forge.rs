@@ -1,6 +1,7 @@
 //! Forges: what they send is proved and read, and statuses are posted back. One file a forge; everybody
 //! else knows only [`Delivery`] and [`Client`]. Decides nothing about runs.
 
+mod about;
 mod delivery;
 mod signature;
 mod payload;
@@ -15,6 +16,7 @@ mod requests;
 #[cfg(test)]
 mod tests;
 
+pub use about::{About, about};
 pub use app::{GithubApp, InstallationToken};
 pub use client::{Client, PostError, Posted, StatusPost, StatusState};
 pub use delivery::{

@@ -16,6 +16,7 @@ pub mod people;
 pub mod queue;
 pub mod view;
 mod listed;
+mod noted;
 mod reports;
 mod stages;
 mod watch;
@@ -261,6 +262,7 @@ impl Runs {
         if events.is_empty() {
             return Ok(());
         }
+        let notes = noted::list(&self.store, loaded, events, now).await?;
         let append = Append {
             run: &loaded.row.id,
             seq: loaded.seq,
@@ -269,6 +271,7 @@ impl Runs {
             status: loaded.run.status(),
             finished_at: loaded.run.times().1,
             failed_stages: loaded.run.failed_stages().count(),
+            notes: &notes,
         };
         self.store.append_events(&append).await?;
         count(loaded.row.created_at, events, now);

@@ -41,10 +41,16 @@ pub fn auth(session: &Session, state: &State) -> anyhow::Result<Auth> {
 }
 
 /// Writes down what somebody at this machine did: an action and what it was done to.
-pub async fn note(
+pub async fn note(session: &Session, state: &State, act: (&str, &str)) -> anyhow::Result<()> {
+    note_more(session, state, act, &serde_json::json!({})).await
+}
+
+/// The same, with more of it.
+pub async fn note_more(
     session: &Session,
     state: &State,
     (action, subject): (&str, &str),
+    detail: &serde_json::Value,
 ) -> anyhow::Result<()> {
     let now = session.now();
     let row = AuditRow {
@@ -56,7 +62,7 @@ pub async fn note(
         team: TeamId(String::new()),
         project: ProjectId(String::new()),
         subject: subject.to_owned(),
-        detail: "{}".to_owned(),
+        detail: detail.to_string(),
     };
     Ok(state.store.insert_audit_events(&[row]).await?)
 }

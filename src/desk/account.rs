@@ -1,7 +1,7 @@
 //! What belongs to the person who calls: their tokens and sessions.
 
 use crate::auth::{NewToken, OwnPassword, Proof, Scope};
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Detail, Problem, ProblemKind, Visitor};
 use crate::model::{Milliseconds, PersonId, Timestamp};
 
 const NAME_CHARS_MAX: usize = 100;
@@ -59,6 +59,21 @@ pub async fn create_token(
         return Err(Problem::new(ProblemKind::Forbidden, title).with_help(help));
     }
     make_token(app, visitor.0.person.clone(), (wanted.name, scopes), wanted.days).await
+}
+
+/// What the audit log is to say of a token that was made: what it is good for, with names of teams.
+pub async fn noted(app: &App, made: &MadeToken) -> Detail {
+    // The token is made, and is shown whatever happens here.
+    let teams = app.store.list_teams().await.unwrap_or_default();
+    let named = |word: &String| match word.split_once(':') {
+        Some((role, id)) => {
+            let team = teams.iter().find(|it| it.id.0 == id);
+            format!("{role}:{}", team.map_or(id, |it| it.name.as_str()))
+        }
+        None => word.clone(),
+    };
+    let scopes: Vec<String> = made.scopes.iter().map(named).collect();
+    Detail::default().with("id", made.id.as_str()).with("scopes", scopes)
 }
 
 /// Makes a token with this name and these scopes.

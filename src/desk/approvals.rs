@@ -7,7 +7,7 @@ use crate::approvals::{
 };
 use crate::auth::{Caller, Verdict};
 use crate::desk::runs;
-use crate::engine::Command;
+use crate::engine::{Command, Stage};
 use crate::http::{App, CursorForm, Detail, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, RunId, RunStatus, StageIndex, StageStatus, TeamId, Timestamp};
 use crate::pipeline::plan::Work;
@@ -159,6 +159,26 @@ async fn refusals(
         Command::Reject { stage, by: by.clone(), teams: teams.clone(), comment: String::new() };
     let yes = Command::Approve { stage, by, teams, names, comment: String::new() };
     Ok([yes, no].map(|it| loaded.run.decide(&it, app.now()).err().map(|it| it.to_string())))
+}
+
+/// The stages of a run that the caller may say no to now, and so has an answer to.
+pub async fn answerable(
+    app: &App,
+    visitor: &Visitor,
+    (loaded, team): (&LoadedRun, &TeamId),
+) -> Result<Vec<StageIndex>, Problem> {
+    let is_waiting = |(_, stage): &(StageIndex, &Stage)| stage.status == StageStatus::Waiting;
+    let waiting: Vec<_> = loaded.run.stages().filter(is_waiting).map(|(index, _)| index).collect();
+    if waiting.is_empty() || visitor.0.judge(team, Role::Approver) != Verdict::Allowed {
+        return Ok(Vec::new());
+    }
+    let teams = teams(app, visitor).await?;
+    let may = |stage: &StageIndex| {
+        let (by, teams) = (visitor.0.login.clone(), teams.clone());
+        let no = Command::Reject { stage: *stage, by, teams, comment: String::new() };
+        loaded.run.decide(&no, app.now()).is_ok()
+    };
+    Ok(waiting.into_iter().filter(may).collect())
 }
 
 /// Records what somebody says to a stage of a run. Who may is decided by the pipeline's rules and the role.

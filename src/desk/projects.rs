@@ -5,12 +5,12 @@ pub mod deliveries;
 pub mod remote;
 pub mod subscriptions;
 
-use crate::http::{App, Problem, Visitor};
+use crate::http::{App, Detail, Problem, Visitor};
 use crate::model::access::is_name;
 use crate::model::{ForgeKind, ProjectId, Role};
 use crate::runs::News;
 use crate::store::StoreError;
-use crate::store::access::projects::ProjectRow;
+use crate::store::access::projects::{ProjectRow, has_credential};
 
 /// A project to make.
 #[derive(Debug, Clone, Default)]
@@ -142,6 +142,39 @@ pub fn changed(
     })
 }
 
+/// What the audit log is to say of a change: each setting that is another one, as it was and as it is. Of an address
+/// with a password, only that it is another one.
+#[must_use]
+pub fn noted(before: &ProjectRow, after: &ProjectRow) -> Detail {
+    let settings = |it: &ProjectRow| {
+        [
+            ("address", it.address.clone()),
+            ("forge", it.forge.to_string()),
+            ("forge_url", it.forge_url.clone()),
+            ("forge_path", it.forge_path.clone()),
+            ("default_branch", it.default_branch.clone()),
+            ("priority", it.priority.to_string()),
+            ("poll_seconds", it.poll_seconds.to_string()),
+            ("archived", it.archived_at.is_some().to_string()),
+        ]
+    };
+    settings(before)
+        .into_iter()
+        .zip(settings(after))
+        .filter(|((_, old), (_, new))| old != new)
+        .fold(Detail::default(), |detail, ((name, old), (_, new))| {
+            detail.with(name, told(&old, &new))
+        })
+}
+
+fn told(old: &str, new: &str) -> String {
+    if has_credential(old) || has_credential(new) {
+        return "changed".to_owned();
+    }
+    let [old, new] = [old, new].map(|it| if it.is_empty() { "nothing" } else { it });
+    format!("{old} → {new}")
+}
+
 /// Saves what a project has become, unless it was changed since.
 pub async fn save(app: &App, before: &ProjectRow, after: &ProjectRow) -> Result<(), StoreError> {
     app.store.change_project(before, after).await?;
@@ -164,7 +197,7 @@ const CREDENTIAL: &str = "the address has a user name or password in it, and eve
     project, or with `trunkline project credential`";
 
 fn check_address(app: &App, address: &str) -> Result<(), Problem> {
-    if crate::store::access::projects::has_credential(address) {
+    if has_credential(address) {
         return Err(Problem::bad_request(CREDENTIAL));
     }
     let rule = app.triggers.projects().addresses();

@@ -5,9 +5,9 @@ mod order;
 mod seen;
 mod spend;
 
-pub use list::{RunsQuery, broken_trunks, filter, list};
+pub use list::{RunsQuery, broken_trunks, filter, list, list_with_failing};
 pub use order::{
-    CancelOrder, RerunOrder, StartOrder, cancel, rerun, rerun_stages, start, startable,
+    CancelOrder, RerunOrder, StartOrder, cancel, noted_start, rerun, rerun_stages, start, startable,
 };
 pub use seen::{Deed, DeedKind, SeenRun, Tail};
 pub use spend::spend;

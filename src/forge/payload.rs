@@ -29,6 +29,15 @@ impl Payload {
         self.find_text(path).map(str::to_owned).ok_or_else(|| self.missing(path))
     }
 
+    /// Message of a commit of a push: of its list, or of the newest, which some forges tell apart.
+    pub(super) fn find_message(&self, revision: &str) -> Option<&str> {
+        let head = self.value.pointer("/head_commit");
+        let listed = self.value.pointer("/commits").and_then(Value::as_array);
+        let is_it = |it: &&Value| it.get("id").and_then(Value::as_str) == Some(revision);
+        let found = listed.into_iter().flatten().find(is_it);
+        found.or(head)?.get("message")?.as_str()
+    }
+
     /// A number that such a delivery always has.
     pub(super) fn number(&self, path: &str) -> Result<u64, UnreadableDelivery> {
         let number = self.value.pointer(path).and_then(Value::as_u64);

@@ -95,7 +95,9 @@ impl TeamSecrets {
         let now = self.clock.now();
         let sealed = self.sealer.seal(&purpose(&place), value).await?;
         let rules = serde_json::to_value(rules).unwrap_or_default();
-        let detail = serde_json::json!({ "environment": place.environment, "rules": rules });
+        let of = self.holder(&place).await?;
+        let detail =
+            serde_json::json!({ "of": of, "environment": place.environment, "rules": rules });
         let event = self.event(("secret.save", &place), &detail, &actor(author));
         let row = SecretRow {
             id: new_id(now),
@@ -119,9 +121,19 @@ impl TeamSecrets {
         place: &SecretPlace,
         author: &Author,
     ) -> Result<bool, TeamSecretsError> {
-        let detail = serde_json::json!({ "environment": place.environment });
+        let of = self.holder(place).await?;
+        let detail = serde_json::json!({ "of": of, "environment": place.environment });
         let event = self.event(("secret.delete", place), &detail, &actor(author));
         Ok(self.store.delete_secret(place, &event).await?)
+    }
+
+    /// Whose secret it is, by name: `team shop` or `project shop/web`.
+    async fn holder(&self, place: &SecretPlace) -> Result<String, StoreError> {
+        if let Some(project) = self.store.find_project(&place.project).await? {
+            return Ok(format!("project {}", project.slug()));
+        }
+        let team = self.store.find_team_by_id(&place.team).await?;
+        Ok(team.map_or_else(String::new, |it| format!("team {}", it.name)))
     }
 
     /// The values that a stage asks for, in the order of their names; all or none. What is given and

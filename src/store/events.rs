@@ -7,6 +7,7 @@ use super::groups::RELEASE_ALL;
 use super::{Store, StoreError, in_transaction, read_json, with_db};
 use crate::engine::Event;
 use crate::model::{RunId, RunStatus, Timestamp};
+use crate::store::audit::{AuditRow, insert_event};
 
 /// The shape in which events are written today.
 const VERSION: i64 = 1;
@@ -41,6 +42,8 @@ pub struct Append<'a> {
     pub finished_at: Option<Timestamp>,
     /// Stages that have failed by then and were not allowed to.
     pub failed_stages: usize,
+    /// What the audit log says of them.
+    pub notes: &'a [AuditRow],
 }
 
 /// An event as the table has it.
@@ -123,6 +126,9 @@ impl Store {
                     .build()
                     .execute(&mut *tx)
                     .await?;
+            }
+            for note in append.notes {
+                insert_event!(note, &mut *tx);
             }
             if append.status.is_finished() {
                 sqlx::query(RELEASE_ALL).bind(append.run).execute(&mut *tx).await?;

@@ -370,6 +370,12 @@ stages: { gate: { approval: { by: [zoe], not_author: true, timeout: 1h, on_timeo
     let app = &scene.server.app;
     let mut loaded = app.runs.load(&run).await.unwrap();
     app.runs.execute(&mut loaded, &Command::Tick, app.now()).await.unwrap();
+    let newest = trunkline::store::audit::AuditFilter { limit: 100, ..Default::default() };
+    let mut rows = app.store.list_audit_events(&newest).await.unwrap();
+    rows.retain(|it| it.action == "stage.approve");
+    assert_eq!(rows.len(), 1, "{rows:?}");
+    assert_eq!((&*rows[0].actor, &rows[0].subject), ("system", &format!("{run}/gate")));
+    assert!(rows[0].detail.contains("by itself after 1h"), "{rows:?}");
     for path in [&show, &stage, &format!("{stage}/approval")] {
         let page = page_of(path).await;
         assert!(
@@ -490,7 +496,15 @@ async fn a_viewer_is_offered_no_answer() {
     let path = format!("/runs/{second}/stages/approve/approval");
     let page = Browser::of(&scene.server, "dev").await.get(&path).await;
     assert!(!page.text.contains("formaction"), "{}", page.text);
-    assert!(Browser::of(&scene.server, "kim").await.get(&path).await.text.contains("formaction"));
+    assert!(page.text.contains("See why you cannot answer"), "{}", page.text);
+    assert!(page.text.contains("<title>Approval of approve of run 2"), "{}", page.text);
+    let page = Browser::of(&scene.server, "kim").await.get(&path).await;
+    assert!(page.text.contains("formaction") && page.text.contains("Go to the answer"));
+    for (login, word) in [("dev", "see"), ("kim", "answer")] {
+        let run = Browser::of(&scene.server, login).await.get(&format!("/runs/{second}")).await;
+        let link = format!("<a href=\"{path}\">{word}</a>");
+        assert!(run.text.contains(&link), "{login}: {}", run.text);
+    }
     let home = |login: &'static str| {
         let server = &scene.server;
         async move { Browser::of(server, login).await.get("/").await.text }
@@ -516,7 +530,7 @@ async fn a_run_that_waits_and_has_failed_already_says_both_wherever_it_is_listed
     assert_eq!((&listed["status"], &listed["failed_stages"]), (&json!("waiting"), &json!(1)));
     let browser = Browser::of(&scene.server, "ada").await;
     let itself = format!("/runs/{run}");
-    let pages = ["/", "/runs", "/projects/shop/web", "/teams/shop", &itself];
+    let pages = ["/", "/runs", "/runs?status=failed", "/projects/shop/web", "/teams/shop", &itself];
     for path in pages {
         let page = browser.get(path).await;
         check_page(&page);

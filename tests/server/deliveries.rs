@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::forge::Forge;
+use crate::pages::{Browser, check_page};
 use crate::remote::{Remote, TOKEN};
 use crate::support::{Answer, Server};
 
@@ -179,6 +180,34 @@ pub(crate) fn push_body(before: &str, after: &str) -> Value {
 
 fn id_of(answer: &Answer) -> String {
     answer.json()["id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_deliveries_says_what_each_is_about() {
+    let scene = Scene::start("github", &[("pipelines/ci.yml", PIPELINE)]).await;
+    let before = scene.remote.head();
+    let after = scene.remote.commit("Sell umbrellas", &[("src/shop.py", "x = 1")]);
+    scene.remote.push("main").await;
+    let mut body = push_body(&before, &after);
+    body["head_commit"] = json!({ "id": after, "message": "Sell <b>umbrellas</b>\n\nAnd coats." });
+    let id = id_of(&scene.github("push", "d-1", &body).await);
+    scene.outcome(&id).await;
+    scene.github("ping", "d-2", &json!({ "zen": "Keep it simple." })).await;
+
+    let path = "/api/v1/projects/shop/web/deliveries";
+    let list = scene.server.get(&scene.token, path).await.json();
+    let told = json!({ "branch": "main", "revision": after, "subject": "Sell <b>umbrellas</b>" });
+    assert_eq!(list["items"][1]["about"], told, "{list}");
+    assert!(list["items"][0]["about"].is_null(), "{list}");
+    let browser = Browser::of(&scene.server, "ada").await;
+    let list = "/projects/shop/web/settings/webhooks";
+    for path in [list.to_owned(), format!("{list}/{id}")] {
+        let page = browser.get(&path).await;
+        check_page(&page);
+        let subject = "Sell &#60;b&#62;umbrellas&#60;/b&#62;";
+        assert!(page.text.contains(subject), "{path}: {}", page.text);
+        assert!(page.text.contains(&format!("<code title=\"{after}\">")), "{}", page.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,10 +16,10 @@ use trunkline::config::SignInSettings;
 use trunkline::notifications::Mailer;
 
 use crate::deliveries::{Scene, push_body};
-use crate::streams::Stream;
 use crate::driven::worker;
 use crate::forge::{Asked, Forge};
 use crate::remote::TOKEN;
+use crate::streams::Stream;
 use crate::support::{Answer, Extras, Server};
 
 const PIPELINE: &str = "\

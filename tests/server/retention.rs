@@ -85,6 +85,7 @@ async fn run_of(server: &Server, status: Option<RunStatus>, stage: Option<Event>
             status,
             finished_at: Some(now),
             failed_stages: 0,
+            notes: &[],
         };
         store.append_events(&append).await.unwrap();
     }

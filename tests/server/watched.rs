@@ -125,6 +125,8 @@ async fn who_changes_something_stands_in_the_audit_log() {
     let shop = server.get(&token, "/api/v1/teams/shop").await.json();
     assert_eq!(item["team"], shop["id"]);
     assert!(item["detail"]["proof"].as_str().unwrap().starts_with("token "), "{item}");
+    let page = server.get(&token, "/api/v1/audit?action=token.create").await.json();
+    assert_eq!(page["items"][0]["detail"]["scopes"], json!(["viewer"]), "{page}");
     let whole = server.get(&token, "/api/v1/audit?format=jsonl").await.text;
     let made = secret.json();
     assert!(!whole.contains(made["token"].as_str().unwrap()), "{whole}");
@@ -141,6 +143,8 @@ async fn a_change_of_a_secret_is_one_entry_without_its_value() {
     assert!(server.call(&token, Method::PUT, (path, secret)).await.status.is_success());
     let actions: Vec<_> = audit(&server).await.into_iter().map(|it| it.1).collect();
     assert_eq!(actions, ["secret.save"]);
+    let page = server.get(&token, "/api/v1/audit?action=secret.save").await.json();
+    assert_eq!(page["items"][0]["detail"]["of"], "team shop", "{page}");
     let whole = server.get(&token, "/api/v1/audit?format=jsonl").await.text;
     assert!(!whole.contains("hunter2"), "{whole}");
 }

@@ -1,7 +1,8 @@
 //! The table `run_events`.
 
 use trunkline::engine::Event;
-use trunkline::model::{FailureClass, RunId, RunStatus, StageIndex, Timestamp};
+use trunkline::model::{FailureClass, ProjectId, RunId, RunStatus, StageIndex, TeamId, Timestamp};
+use trunkline::store::audit::{AuditFilter, AuditRow};
 use trunkline::store::runs::{Append, StoredEvent};
 use trunkline::store::{Store, StoreError};
 
@@ -13,6 +14,7 @@ on_each_database![
     an_append_moves_the_row_along,
     an_append_at_the_wrong_place_changes_nothing,
     an_append_to_a_run_that_is_not_there_is_a_conflict,
+    what_the_audit_log_says_of_events_is_stored_with_them_or_not_at_all,
     thousands_of_events_fit_in_one_append,
     one_of_many_writers_wins_each_place,
     a_metric_that_is_not_a_number_does_not_spoil_the_run,
@@ -167,8 +169,45 @@ async fn an_event_of_an_unknown_type_is_reported(store: Store, database: &Databa
     assert!(matches!(error, Err(StoreError::Unreadable { .. })), "{error:?}");
 }
 
+async fn what_the_audit_log_says_of_events_is_stored_with_them_or_not_at_all(
+    store: Store,
+    _: &Database,
+) {
+    let run = insert(&store, 1).await;
+    let note = AuditRow {
+        id: "01".to_owned(),
+        at: Timestamp(2000),
+        actor: "system".to_owned(),
+        address: String::new(),
+        action: "stage.approve".to_owned(),
+        team: TeamId(String::new()),
+        project: ProjectId(String::new()),
+        subject: format!("{run}/gate"),
+        detail: "{}".to_owned(),
+    };
+    let events = [Event::Admitted];
+    let append = |seq| Append {
+        run: &run,
+        seq,
+        events: &events,
+        at: Timestamp(2000),
+        status: RunStatus::Running,
+        finished_at: None,
+        failed_stages: 0,
+        notes: std::slice::from_ref(&note),
+    };
+    let all = AuditFilter { limit: 10, ..AuditFilter::default() };
+
+    assert!(store.append_events(&append(1)).await.is_err());
+    assert!(store.list_audit_events(&all).await.unwrap().is_empty());
+    store.append_events(&append(0)).await.unwrap();
+    assert!(store.append_events(&append(0)).await.is_err());
+    assert_eq!(store.list_audit_events(&all).await.unwrap(), [note.clone()]);
+}
+
 async fn append(store: &Store, run: &RunId, seq: i64, events: &[Event]) -> Result<(), StoreError> {
     let (at, status) = (Timestamp(2000), RunStatus::Running);
-    let append = Append { run, seq, events, at, status, finished_at: None, failed_stages: 0 };
+    let append =
+        Append { run, seq, events, at, status, finished_at: None, failed_stages: 0, notes: &[] };
     store.append_events(&append).await
 }

@@ -18,6 +18,7 @@ on_each_database![
     a_delivery_is_taken_by_one_and_can_be_replayed,
     a_project_with_many_deliveries_keeps_no_other_waiting,
     deliveries_come_in_pages_newest_first,
+    bodies_of_some_deliveries_are_read_unless_they_are_long,
     refs_are_known_until_they_are_gone,
     a_ref_that_is_gone_is_remembered_until_it_comes_again,
     a_look_at_a_remote_is_taken_by_one,
@@ -113,6 +114,24 @@ async fn deliveries_come_in_pages_newest_first(store: Store, _: &Database) {
     assert_eq!(names, ["3", "2"]);
     let rest = store.list_deliveries(&project(), Some(&first[1].id), 2).await.unwrap();
     assert_eq!(rest.len(), 1);
+}
+
+async fn bodies_of_some_deliveries_are_read_unless_they_are_long(store: Store, _: &Database) {
+    for n in 1..=4 {
+        let body = if n == 2 { "☂".repeat(9) } else { "☂".repeat(8) };
+        let new = delivery(n, &n.to_string(), &n.to_string());
+        store.insert_delivery(&NewDelivery { body, ..new }).await.unwrap();
+    }
+    let other = ProjectId("p2".to_owned());
+    let (first, third) = (delivery(1, "", "").id, delivery(3, "", "").id);
+    let read = async |project: &ProjectId| {
+        let mut all = store.list_delivery_bodies(project, (&first, &third), 8).await.unwrap();
+        all.sort();
+        all
+    };
+    let body = "☂".repeat(8);
+    assert_eq!(read(&project()).await, [(first.clone(), body.clone()), (third.clone(), body)]);
+    assert!(read(&other).await.is_empty());
 }
 
 async fn refs_are_known_until_they_are_gone(store: Store, _: &Database) {

@@ -113,6 +113,7 @@ async fn runs_that_unfinished_ones_have_reused_are_known(store: Store, _: &Datab
         status: RunStatus::Running,
         finished_at: None,
         failed_stages: 0,
+        notes: &[],
     };
     store.append_events(&append).await.unwrap();
     assert_eq!(store.list_reused_runs().await.unwrap(), [first]);

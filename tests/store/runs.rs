@@ -1,7 +1,8 @@
 //! The tables `runs` and `run_plans`.
 
+use trunkline::engine::Event;
 use trunkline::model::{ProjectId, RunId, RunStatus, TeamId, Timestamp};
-use trunkline::store::runs::{NewRun, RunFilter, RunRow};
+use trunkline::store::runs::{Append, NewRun, RunFilter, RunRow};
 use trunkline::store::{Store, StoreError};
 
 use crate::databases::{Database, on_each_database};
@@ -17,6 +18,7 @@ on_each_database![
     the_number_of_a_deleted_run_is_not_given_again,
     runs_are_listed_newest_first_and_by_page,
     every_filter_narrows_the_list,
+    runs_that_go_on_and_have_failed_already_are_found,
     a_revision_is_named_by_its_first_letters,
     runs_of_a_teams_projects_are_one_list,
     runs_of_very_many_projects_are_one_list_too,
@@ -152,6 +154,42 @@ async fn every_filter_narrows_the_list(store: Store, _: &Database) {
     assert_eq!(list(&store, filter.clone()).await, [run_id(3), run_id(1)]);
     let filter = RunFilter { repository: repository.repository, ..filter };
     assert_eq!(list(&store, filter).await, [run_id(1)]);
+}
+
+async fn runs_that_go_on_and_have_failed_already_are_found(store: Store, _: &Database) {
+    let team = insert_team(&store, "shop").await;
+    let web = insert_project(&store, &team, "web").await;
+    let stands = [
+        (1, RunStatus::Running, 1),
+        (2, RunStatus::Waiting, 0),
+        (3, RunStatus::Failed, 1),
+        (4, RunStatus::Waiting, 2),
+    ];
+    let events = [Event::Admitted];
+    for (n, status, failed_stages) in stands {
+        store.insert_run(&NewRun { project: web.clone(), ..new_run(n) }).await.unwrap();
+        let id = run_id(n);
+        let append = Append {
+            run: &id,
+            seq: 0,
+            events: &events,
+            at: Timestamp(2000),
+            status,
+            finished_at: None,
+            failed_stages,
+            notes: &[],
+        };
+        store.append_events(&append).await.unwrap();
+    }
+    let statuses = vec![RunStatus::Running, RunStatus::Waiting];
+    let anywhere =
+        RunFilter { statuses, has_failed_stages: true, limit: 10, ..RunFilter::default() };
+    let of_team = RunFilter { teams: Some(vec![team]), ..anywhere.clone() };
+    for filter in [anywhere, of_team] {
+        assert_eq!(list(&store, filter.clone()).await, [run_id(4), run_id(1)]);
+        let older = RunFilter { before: Some(run_id(4)), ..filter };
+        assert_eq!(list(&store, older).await, [run_id(1)]);
+    }
 }
 
 async fn a_revision_is_named_by_its_first_letters(store: Store, _: &Database) {

@@ -50,6 +50,7 @@ pub(crate) async fn set_status(store: &Store, run: &RunId, status: RunStatus) {
         status,
         finished_at: status.is_finished().then_some(Timestamp(5000)),
         failed_stages: 0,
+        notes: &[],
     };
     store.append_events(&append).await.unwrap();
 }
@@ -67,8 +68,16 @@ pub(crate) async fn pass(store: &Store, run: &RunId) {
     let (status, at) = (RunStatus::Running, Timestamp(4000));
     let (stage, passed) = (StageIndex(0), StageStatus::Passed);
     let finished = Event::StageFinished { stage, status: passed, allowed: false, failure: None };
-    let append =
-        Append { run, seq, events: &[finished], at, status, finished_at: None, failed_stages: 0 };
+    let append = Append {
+        run,
+        seq,
+        events: &[finished],
+        at,
+        status,
+        finished_at: None,
+        failed_stages: 0,
+        notes: &[],
+    };
     store.append_events(&append).await.unwrap();
     set_status(store, run, RunStatus::Passed).await;
 }

@@ -22,7 +22,8 @@ async fn append(store: &Store, run: &RunId, event: Event, (at, status): (i64, Ru
     let finished_at = status.is_finished().then_some(Timestamp(at));
     let events = [event];
     let (seq, at) = (row.events, Timestamp(at));
-    let append = Append { run, seq, events: &events, at, status, finished_at, failed_stages: 0 };
+    let append =
+        Append { run, seq, events: &events, at, status, finished_at, failed_stages: 0, notes: &[] };
     store.append_events(&append).await.unwrap();
 }
 

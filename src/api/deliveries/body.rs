@@ -1,5 +1,6 @@
 //! Deliveries as clients see them.
 
+use crate::forge::About;
 use crate::store::intake::deliveries::DeliveryRow;
 
 /// A delivery.
@@ -24,10 +25,34 @@ pub(super) struct DeliveryBody {
     /// When it was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     processed_at: Option<i64>,
+    /// What it is about, where it says so and is not very long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<AboutBody>,
 }
 
-impl From<DeliveryRow> for DeliveryBody {
-    fn from(row: DeliveryRow) -> Self {
+/// What people know a delivery by; what it does not say is empty.
+#[derive(Debug, serde::Serialize, utoipa::ToSchema)]
+pub(super) struct AboutBody {
+    /// Branch or tag; of a request the branch that it comes from.
+    branch: String,
+    /// Id of the commit.
+    revision: String,
+    /// First line of the commit's message, or title of the request, cut.
+    subject: String,
+    /// Number of the pull or merge request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<u64>,
+}
+
+impl From<About> for AboutBody {
+    fn from(about: About) -> Self {
+        let About { branch, revision, subject, request } = about;
+        Self { branch, revision, subject, request }
+    }
+}
+
+impl DeliveryBody {
+    pub(super) fn of(row: DeliveryRow, about: Option<About>) -> Self {
         Self {
             id: row.id,
             forge: row.forge.to_string(),
@@ -38,6 +63,7 @@ impl From<DeliveryRow> for DeliveryBody {
             attempts: row.attempts,
             received_at: row.received_at.0,
             processed_at: row.processed_at.map(|it| it.0),
+            about: about.map(AboutBody::from),
         }
     }
 }

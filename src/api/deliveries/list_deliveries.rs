@@ -22,6 +22,11 @@ pub(super) async fn list_deliveries(
     let slug = format!("{team}/{name}");
     let project = projects::find(&app, &visitor, &slug).await?;
     let page = deliveries::list(&app, &project, page).await?;
-    let items = page.items.into_iter().map(DeliveryBody::from).collect();
+    let mut about = deliveries::about(&app, &project, &page.items).await?;
+    let items = page.items.into_iter().map(|it| {
+        let known = about.remove(&it.id);
+        DeliveryBody::of(it, known)
+    });
+    let items = items.collect();
     Ok(Json(Page { items, next: page.next }))
 }

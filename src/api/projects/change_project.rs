@@ -1,11 +1,12 @@
 //! `PATCH /api/v1/projects/{team}/{name}`: changes what is named, and leaves the rest.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 
 use super::body::ProjectBody;
 use crate::desk::projects::{self, ProjectChange, changed};
-use crate::http::{App, Json, Path, Problem, Visitor, changed_since, check_if_match};
+use crate::http::{App, Detail, Json, Path, Problem, Visitor, changed_since, check_if_match};
 use crate::store::StoreError;
 
 /// What changes of a project; what is left out stays.
@@ -64,7 +65,7 @@ pub(super) async fn change_project(
     Path((team, name)): Path<(String, String)>,
     headers: HeaderMap,
     Json(request): Json<ChangeProject>,
-) -> Result<Json<ProjectBody>, Problem> {
+) -> Result<(Extension<Detail>, Json<ProjectBody>), Problem> {
     let before = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
     check_if_match(&headers, &ProjectBody::from(before.clone()))?;
     let after = changed(&app, before.clone(), request.into())?;
@@ -72,6 +73,9 @@ pub(super) async fn change_project(
         Err(StoreError::Conflict { .. }) if headers.contains_key(header::IF_MATCH) => {
             Err(changed_since())
         }
-        done => done.map(|()| Json(after.into())).map_err(Problem::from),
+        done => {
+            done?;
+            Ok((Extension(projects::noted(&before, &after)), Json(after.into())))
+        }
     }
 }

@@ -4,12 +4,13 @@ pub(super) mod list_pipelines;
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use crate::desk::runs::{self, StartOrder};
-use crate::http::{App, IDEMPOTENCY_KEY, Json, Path, Problem, Visitor};
+use crate::http::{App, Detail, IDEMPOTENCY_KEY, Json, Path, Problem, Visitor};
 use crate::runs::view::RunView;
 
 /// A run to start.
@@ -41,7 +42,7 @@ pub(super) async fn start_run(
     Path((team, name)): Path<(String, String)>,
     headers: HeaderMap,
     Json(request): Json<StartRun>,
-) -> Result<(StatusCode, HeaderMap, Json<RunView>), Problem> {
+) -> Result<(StatusCode, HeaderMap, Extension<Detail>, Json<RunView>), Problem> {
     let order = StartOrder {
         pipeline: request.pipeline,
         revision: request.r#ref,
@@ -55,7 +56,8 @@ pub(super) async fn start_run(
     if let Ok(address) = HeaderValue::try_from(format!("{}/runs/{}", crate::api::PREFIX, row.id)) {
         headers.insert(header::LOCATION, address);
     }
-    Ok((StatusCode::CREATED, headers, Json(RunView::of(&loaded, app.now()))))
+    let noted = Extension(runs::noted_start(&row));
+    Ok((StatusCode::CREATED, headers, noted, Json(RunView::of(&loaded, app.now()))))
 }
 
 fn inputs(given: &BTreeMap<String, Value>) -> Result<BTreeMap<String, String>, Problem> {

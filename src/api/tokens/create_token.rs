@@ -1,11 +1,12 @@
 //! `POST /api/v1/tokens`: a token of the person who calls.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::CreatedToken;
 use crate::desk::account::{self, WantedToken};
-use crate::http::{App, Json, Problem, Visitor};
+use crate::http::{App, Detail, Json, Problem, Visitor};
 
 /// A token to make.
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
@@ -38,9 +39,10 @@ pub(super) async fn create_token(
     State(app): State<App>,
     visitor: Visitor,
     Json(request): Json<CreateToken>,
-) -> Result<(StatusCode, Json<CreatedToken>), Problem> {
+) -> Result<(StatusCode, Extension<Detail>, Json<CreatedToken>), Problem> {
     let CreateToken { name, scopes, days } = request;
     let wanted = WantedToken { name, scopes, days };
     let created = account::create_token(&app, &visitor, wanted).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    let noted = Extension(account::noted(&app, &created).await);
+    Ok((StatusCode::CREATED, noted, Json(created.into())))
 }

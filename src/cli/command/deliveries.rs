@@ -8,6 +8,9 @@ use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::model::Timestamp;
 
+/// Letters of a commit's id that are shown.
+const REVISION_CHARS: usize = 8;
+
 /// Arguments of `trunkline deliveries`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -53,6 +56,28 @@ struct Shown {
     received_at: Timestamp,
     #[serde(default)]
     processed_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    about: Option<About>,
+}
+
+/// What it is about.
+#[derive(Debug, Serialize, Deserialize)]
+struct About {
+    branch: String,
+    revision: String,
+    subject: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<u64>,
+}
+
+impl About {
+    /// `#3 rain 22222222 Sell umbrellas`, where all of it is known.
+    fn line(&self) -> String {
+        let number = self.request.map(|it| format!("#{it}")).unwrap_or_default();
+        let revision = self.revision.get(..REVISION_CHARS).unwrap_or(&self.revision);
+        let parts = [number.as_str(), self.branch.as_str(), revision, self.subject.as_str()];
+        parts.into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Lists or replays.
@@ -83,7 +108,8 @@ fn show(session: &Session, deliveries: &[Shown]) -> anyhow::Result<()> {
     for it in deliveries {
         let at = session.output.date_time(it.received_at);
         let (id, status, outcome) = (&it.id, &it.status, &it.outcome);
-        session.output.line(&format!("{at}  {id}  {status:9}  {}  {outcome}", it.event))?;
+        let about = it.about.as_ref().map(|it| it.line() + "  ").unwrap_or_default();
+        session.output.line(&format!("{at}  {id}  {status:9}  {}  {about}{outcome}", it.event))?;
     }
     Ok(())
 }

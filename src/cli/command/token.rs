@@ -175,7 +175,9 @@ async fn create(
     };
     let (id, expires_at) = (new.id.clone(), new.expires_at);
     let token = ApiToken(auth(session, state)?.create_token(new).await?.0);
-    access::note(session, state, ("token.create", &format!("{login} {id}"))).await?;
+    let scopes: Vec<_> = args.scopes.iter().map(Scope::to_word).collect();
+    let (act, detail) = (format!("{login} {id}"), serde_json::json!({ "scopes": scopes }));
+    access::note_more(session, state, ("token.create", &act), &detail).await?;
     Ok(MadeToken { id, token, expires_at })
 }
 

@@ -1,8 +1,14 @@
 //! What came in for a project, and once more.
 
+use std::collections::BTreeMap;
+
+pub use crate::forge::About;
 use crate::http::{App, CursorForm, Page, PageQuery, Problem};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::DeliveryRow;
+
+/// Characters of a body that is read for a list.
+const CHARS_MAX: u32 = 64 << 10;
 
 /// Deliveries of a project, newest first.
 pub async fn list(
@@ -14,6 +20,25 @@ pub async fn list(
     let (before, limit) = (query.cursor.as_deref(), query.limit());
     let rows = app.store.list_deliveries(&project.id, before, limit + 1).await?;
     Ok(Page::new(rows, limit, |it| it.id.clone()))
+}
+
+/// What people know these deliveries by, which are newest first, by id. One with a very long body is not looked into.
+pub async fn about(
+    app: &App,
+    project: &ProjectRow,
+    rows: &[DeliveryRow],
+) -> Result<BTreeMap<String, About>, Problem> {
+    let (Some(newest), Some(oldest)) = (rows.first(), rows.last()) else {
+        return Ok(BTreeMap::new());
+    };
+    let between = (oldest.id.as_str(), newest.id.as_str());
+    let bodies = app.store.list_delivery_bodies(&project.id, between, CHARS_MAX).await?;
+    let bodies: BTreeMap<_, _> = bodies.into_iter().collect();
+    let known = |row: &DeliveryRow| {
+        let about = crate::forge::about(row.forge, &row.event, bodies.get(&row.id)?)?;
+        Some((row.id.clone(), about))
+    };
+    Ok(rows.iter().filter_map(known).collect())
 }
 
 /// One of them.

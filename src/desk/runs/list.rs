@@ -10,6 +10,9 @@ use crate::pipeline::EVENTS;
 use crate::store::access::projects::ProjectRow;
 use crate::store::runs::{RunFilter, RunRow};
 
+/// Where runs stand that go on.
+const UNFINISHED: [RunStatus; 4] =
+    [RunStatus::Queued, RunStatus::Running, RunStatus::Waiting, RunStatus::Cancelling];
 /// Trunks that are told.
 const BROKEN_MAX: usize = 5;
 
@@ -45,6 +48,29 @@ pub async fn list(
     let limit = page.limit();
     let before = page.cursor.map(RunId);
     let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
+    Ok(Page::new(rows, limit, |it| it.id.0.clone()))
+}
+
+/// As [`list`], with the runs beside them that go on and have failed already. Each kind is read by its own index:
+/// together they have none.
+pub async fn list_with_failing(
+    app: &App,
+    visitor: &Visitor,
+    query: RunsQuery,
+    page: PageQuery,
+) -> Result<Page<RunRow>, Problem> {
+    let filter = filter(app, visitor, query).await?;
+    let page = page.checked(CursorForm::Id)?;
+    let limit = page.limit();
+    let before = page.cursor.map(RunId);
+    let wanted = RunFilter { before, limit: limit + 1, ..filter };
+    let statuses = UNFINISHED.to_vec();
+    let failing = RunFilter { statuses, has_failed_stages: true, ..wanted.clone() };
+    let mut rows = app.store.list_runs(&wanted).await?;
+    rows.extend(app.store.list_runs(&failing).await?);
+    rows.sort_by(|one, other| other.id.cmp(&one.id));
+    // One that has ended in between is there twice.
+    rows.dedup_by(|one, other| one.id == other.id);
     Ok(Page::new(rows, limit, |it| it.id.0.clone()))
 }
 

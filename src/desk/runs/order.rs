@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::desk::projects;
 use crate::desk::runs::{load, text_of};
 use crate::engine::{Command, Event, Refused, RerunScope};
-use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::http::{App, Detail, Problem, ProblemKind, Visitor};
 use crate::model::{Digest, Role, RunStatus, StageIndex};
 use crate::runs::LoadedRun;
 use crate::store::access::projects::ProjectRow;
@@ -139,6 +139,13 @@ pub async fn start(
         cause: format!("manual:{}:{key}", visitor.0.person),
     };
     app.triggers.start_manual(&project, order).await.map_err(problem)
+}
+
+/// What the audit log is to say of a run that was started.
+#[must_use]
+pub fn noted_start(run: &RunRow) -> Detail {
+    let detail = Detail::default().with("pipeline", run.pipeline.as_str());
+    detail.with("number", run.number).with("run", run.id.0.as_str())
 }
 
 /// The pipelines that the caller may start in a project.

@@ -3,10 +3,13 @@
 use crate::approvals::{Approvals, ApprovalsError, Changes, Repositories};
 use crate::auth::Verdict;
 use crate::blobs::BlobError;
+use crate::desk::approvals;
 use crate::desk::runs::find;
 use crate::engine::{Event, RerunScope};
 use crate::http::{App, Problem, Visitor};
-use crate::model::{AttemptName, PersonId, Role, RunStatus, StageStatus, TeamId, Timestamp};
+use crate::model::{
+    AttemptName, PersonId, Role, RunStatus, StageIndex, StageStatus, TeamId, Timestamp,
+};
 use crate::runs::LoadedRun;
 use crate::runs::queue::Queued;
 use crate::runs::view::{RunView, StageView};
@@ -32,6 +35,8 @@ pub struct SeenRun {
     pub project: Option<ProjectRow>,
     /// Whether the one who looks may stop it, and run it again where its project is not archived.
     pub may_run: bool,
+    /// Stages that the one who looks may answer about now.
+    pub answerable: Vec<StageIndex>,
 }
 
 /// The end of a log.
@@ -84,8 +89,9 @@ impl SeenRun {
         let project = app.store.find_project(&row.project).await?;
         let team = project.as_ref().map_or_else(|| TeamId(String::new()), |it| it.team.clone());
         let may_run = visitor.0.judge(&team, Role::Developer) == Verdict::Allowed;
+        let answerable = approvals::answerable(app, visitor, (&loaded, &team)).await?;
         let view = RunView::of(&loaded, app.now());
-        Ok(Self { loaded, view, events, project, may_run })
+        Ok(Self { loaded, view, events, project, may_run, answerable })
     }
 
     /// The stages that made it fail, in the order in which they ended.

@@ -2,6 +2,8 @@
 
 mod view;
 
+use std::ops::RangeInclusive;
+
 use crate::http::{App, CursorForm, Page, PageQuery, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
 use crate::store::spend::requests::spans::SpanRow;
@@ -21,6 +23,28 @@ const REQUEST: &str = "req_";
 const SPAN: &str = "spn_";
 /// Digits of a trace's id.
 const TRACE_DIGITS: usize = 32;
+/// How calls end, in one word: well, badly, or as the gateway says what went wrong.
+const ENDINGS: [&str; 17] = [
+    "ok",
+    "error",
+    "budget_exceeded",
+    "guardrail",
+    "cassette_miss",
+    "upstream_failed",
+    "upstream_timeout",
+    "unavailable",
+    "rate_limit_exceeded",
+    "queue_full",
+    "request_too_large",
+    "invalid_api_key",
+    "forbidden",
+    "not_found",
+    "unreadable",
+    "cut",
+    "lost",
+];
+/// The statuses that HTTP has.
+const STATUSES: RangeInclusive<i64> = 100..=599;
 
 /// Which calls; what is left out does not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize, utoipa::IntoParams)]
@@ -44,7 +68,8 @@ pub struct TraceQuery {
     pub model: Option<String>,
     /// Only of this provider.
     pub provider: Option<String>,
-    /// `ok`, `error`, the status that the client got such as `429`, or what went wrong, such as `guardrail`.
+    /// `ok`, `error`, the status that the client got such as `429`, or what went wrong, such as `guardrail` or an
+    /// app's `TimeoutError`.
     pub status: Option<String>,
     /// Not shorter than so many milliseconds.
     #[param(value_type = Option<i64>)]
@@ -83,8 +108,17 @@ impl TraceQuery {
         said.filter(|it| !it.1.is_empty()).collect()
     }
 
+    /// Refuses an ending that nothing can have, and says which are known.
+    pub fn check(&self) -> Result<(), Problem> {
+        let status = word(self.status.as_deref());
+        let refused = || Problem::bad_request(unknown_ending(&status)).with_help(known_endings());
+        ended(&status).map(|_| ()).ok_or_else(refused)
+    }
+
     /// What the store is asked, whoever asks.
     pub fn filter(&self) -> Result<TraceFilter, String> {
+        let status = word(self.status.as_deref());
+        let unknown = || format!("{}. {}", unknown_ending(&status), known_endings());
         Ok(TraceFilter {
             teams: self.team.clone().filter(|it| !it.is_empty()).map(|it| vec![it]),
             trace: word(self.trace.as_deref()).to_ascii_lowercase(),
@@ -95,7 +129,7 @@ impl TraceQuery {
             endpoint: word(self.endpoint.as_deref()),
             model: word(self.model.as_deref()),
             provider: word(self.provider.as_deref()),
-            ended: ended(&word(self.status.as_deref())),
+            ended: ended(&status).ok_or_else(unknown)?,
             min_us: number(self.min_ms.as_deref(), "min_ms")?.map(|it| it.saturating_mul(1000)),
             min_cost: dollars(&word(self.min_usd.as_deref()))?,
             since: number(self.since.as_deref(), "since")?.map(Timestamp),
@@ -116,14 +150,30 @@ fn number(text: Option<&str>, name: &str) -> Result<Option<i64>, String> {
     }
 }
 
-fn ended(word: &str) -> Ended {
-    match (word, word.parse()) {
-        ("", _) => Ended::Anyhow,
-        ("ok", _) => Ended::Well,
-        ("error", _) => Ended::Badly,
-        (_, Ok(status)) => Ended::Status(status),
-        (word, Err(_)) => Ended::With(word.to_owned()),
+/// What a word means; `None` where nothing ends so. The types of their errors are named by apps, and look like names:
+/// they are not lower case alone.
+fn ended(word: &str) -> Option<Ended> {
+    match word {
+        "" => Some(Ended::Anyhow),
+        "ok" => Some(Ended::Well),
+        "error" => Some(Ended::Badly),
+        _ if word.starts_with(|it: char| it.is_ascii_digit()) => {
+            word.parse::<i64>().ok().filter(|it| STATUSES.contains(it)).map(Ended::Status)
+        }
+        _ => {
+            let is_name = !word.bytes().all(|it| it.is_ascii_lowercase());
+            (is_name || ENDINGS.contains(&word)).then(|| Ended::With(word.to_owned()))
+        }
     }
+}
+
+fn unknown_ending(word: &str) -> String {
+    format!("`status`: `{word}` is not known")
+}
+
+fn known_endings() -> String {
+    let known = ENDINGS.map(|it| format!("`{it}`")).join(", ");
+    format!("Known are {known}, a status as `429`, and types of apps' errors as `TimeoutError`.")
 }
 
 fn dollars(text: &str) -> Result<Option<UsdNanos>, String> {
@@ -146,6 +196,7 @@ pub async fn list(
     visitor: &Visitor,
     (query, page): (TraceQuery, PageQuery),
 ) -> Result<Page<TraceView>, Problem> {
+    query.check()?;
     let mut filter = query.filter().map_err(Problem::bad_request)?;
     let page = page.checked(CursorForm::Numbered(DIGITS, '-'))?;
     filter.teams = teams(app, visitor, Role::Viewer, filter.teams).await?;
@@ -258,13 +309,21 @@ mod tests {
         assert_eq!(filter.ended, Ended::Status(429));
         assert_eq!((filter.min_cost, filter.min_us), (Some(UsdNanos(10_000_000)), Some(250_000)));
         assert_eq!(filter.teams, None);
-        assert_eq!(ended("ok"), Ended::Well);
-        assert_eq!(ended("guardrail"), Ended::With("guardrail".to_owned()));
+        assert_eq!(ended("ok"), Some(Ended::Well));
+        for word in ["guardrail", "lost", "TimeoutError", "java.net.ConnectException"] {
+            assert_eq!(ended(word), Some(Ended::With(word.to_owned())));
+        }
+        for unknown in ["nonsense", "failed", "4xx", "42", "9999"] {
+            assert_eq!(ended(unknown), None);
+        }
         assert_eq!(dollars("2"), Ok(Some(UsdNanos(2_000_000_000))));
         for wrong in [".", "-1", "1e3", "0.0000000001", "99999999999"] {
             assert!(dollars(wrong).is_err(), "{wrong}");
         }
         let wrong = TraceQuery { min_ms: Some("fast".to_owned()), ..TraceQuery::default() };
         assert_eq!(wrong.filter().unwrap_err(), "`min_ms` is a number, not `fast`");
+        let wrong = TraceQuery { status: Some("odd".to_owned()), ..TraceQuery::default() };
+        let told = wrong.filter().unwrap_err();
+        assert!(told.starts_with("`status`: `odd` is not known. Known are `ok`, "), "{told}");
     }
 }

@@ -106,6 +106,14 @@ impl Run {
             None => stands.status == StageStatus::Passed && self.missing_approvals(stage) > 0,
         }
     }
+
+    /// How long people had to decide about a stage that has passed because nobody did, as a pipeline writes it.
+    #[must_use]
+    pub fn undecided_for(&self, stage: StageIndex) -> Option<String> {
+        let is_passed = self.stage(stage).is_some_and(|it| it.status == StageStatus::Passed);
+        let approval = planned(self, stage).filter(|_| is_passed && self.is_undecided(stage))?;
+        Some(super::tick::spell(approval.timeout))
+    }
 }
 
 fn refuse(decision: &mut Decision<'_>, stage: StageIndex, message: String) {

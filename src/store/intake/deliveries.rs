@@ -296,6 +296,28 @@ impl Store {
         record.map(DeliveryRow::try_from).transpose()
     }
 
+    /// The bodies of the deliveries of a project from one id to another, by id, but none with more characters than
+    /// this.
+    pub async fn list_delivery_bodies(
+        &self,
+        project: &ProjectId,
+        (oldest, newest): (&str, &str),
+        chars_max: u32,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        const SQL: &str = "
+            SELECT id, body FROM deliveries
+            WHERE project = $1 AND id >= $2 AND id <= $3 AND length(body) <= $4";
+        Ok(with_db!(self, db => {
+            sqlx::query_as(SQL)
+                .bind(project)
+                .bind(oldest)
+                .bind(newest)
+                .bind(i64::from(chars_max))
+                .fetch_all(db)
+                .await?
+        }))
+    }
+
     /// The body of a delivery, as it came.
     pub async fn find_delivery_body(&self, id: &str) -> Result<Option<String>, StoreError> {
         const SQL: &str = "SELECT body FROM deliveries WHERE id = $1";

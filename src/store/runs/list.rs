@@ -38,6 +38,8 @@ pub struct RunFilter {
     pub statuses: Vec<RunStatus>,
     /// Only green ones, which others are compared with.
     pub is_green: bool,
+    /// Only those of which stages have failed that were not allowed to.
+    pub has_failed_stages: bool,
     /// Only runs whose id begins so.
     pub id_prefix: Option<String>,
     /// Only runs created before this one (its id), for paging.
@@ -85,6 +87,9 @@ macro_rules! push_conditions {
                 words.push_bind(status.as_str());
             }
             $sql.push(")");
+        }
+        if $filter.has_failed_stages {
+            $sql.push(" AND failed_stages > 0");
         }
         if $filter.is_green {
             $sql.push(concat!(" AND", $crate::store::runs::green::green!("runs")));

@@ -156,7 +156,8 @@ pub(super) async fn show(
     Path((run, stage)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
     let seen = approvals::show(&app, &visit.visitor, (&run, &stage)).await?;
-    let title = format!("Approve {} of run {}", seen.shown.key, seen.loaded.row.number);
+    let verb = if seen.rejection_refusal.is_none() { "Approve" } else { "Approval of" };
+    let title = format!("{verb} {} of run {}", seen.shown.key, seen.loaded.row.number);
     let path = path(&run, &stage);
     page(&ApprovalPage {
         shell: visit.shell(Section::Approvals, title),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use super::path_of;
 use crate::desk::projects::remote::{self, BrokenTrunk};
@@ -127,7 +128,8 @@ pub(super) async fn send(
         );
     }
     let row = runs::start(&app, &visitor, &format!("{team}/{name}"), order).await?;
-    Ok(onward(&format!("/runs/{}?done=started", row.id)))
+    let to = onward(&format!("/runs/{}?done=started", row.id));
+    Ok((Extension(runs::noted_start(&row)), to).into_response())
 }
 
 /// Empty inputs are left to their defaults.

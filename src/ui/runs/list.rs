@@ -19,12 +19,15 @@ use crate::ui::places::path_of;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
 use crate::ui::words::Words;
 
+/// Runs that have ended so, and on this page those that will, as they have failed already.
+const FAILED: &str = "failed";
+
 /// Statuses that people ask for at once, and their names.
 const CHOICES: [(&str, &str); 6] = [
     ("", "All"),
     ("queued,running,waiting,cancelling", "Active"),
     ("waiting", "Waiting"),
-    ("failed", "Failed"),
+    (FAILED, "Failed"),
     ("passed", "Passed"),
     ("cancelled", "Cancelled"),
 ];
@@ -147,7 +150,13 @@ async fn render(
     projects: &[ProjectRow],
 ) -> Result<String, Problem> {
     let is_first = page_query.cursor.is_none();
-    let found = match runs::list(app, visitor, query.clone(), page_query.clone()).await {
+    let (asked, page_asked) = (query.clone(), page_query.clone());
+    let found = if query.status.as_deref() == Some(FAILED) {
+        runs::list_with_failing(app, visitor, asked, page_asked).await
+    } else {
+        runs::list(app, visitor, asked, page_asked).await
+    };
+    let found = match found {
         // A project or team that is not there has no runs: who has mistyped it sees their filters.
         Err(problem) if problem.kind() == ProblemKind::NotFound => {
             Page { items: Vec::new(), next: None }

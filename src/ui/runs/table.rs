@@ -29,8 +29,9 @@ pub(super) struct StageRow {
     pub(super) is_critical: bool,
     /// Where it is run again, where that can be.
     pub(super) rerun: Option<String>,
-    /// Where people answer, while they are asked.
+    /// Where people answer, while they are asked; and whether the one who looks may.
     pub(super) approval: Option<String>,
+    pub(super) may_answer: bool,
 }
 
 /// All stages, in the order of the plan. Those on the critical path have their keys in `critical`.
@@ -53,6 +54,7 @@ pub(super) fn rows(seen: &SeenRun, path: &str, critical: &[String]) -> Vec<Stage
             is_critical: critical.contains(&stage.key),
             rerun: may_rerun.then_some(rerun),
             approval: is_waiting.then(|| format!("{href}/approval")),
+            may_answer: seen.answerable.contains(&stage.stage),
             href,
         }
     };

@@ -109,6 +109,7 @@ pub(super) async fn show(
     Query(page_query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
     let query = cleaned(query);
+    query.check()?;
     let asked = Asked { query: query.clone(), within: within.within.clone(), page: page_query };
     let (list, problem) = match asked.render(&app, &visit.visitor).await {
         Ok(list) => (list, None),

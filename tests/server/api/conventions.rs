@@ -158,6 +158,7 @@ async fn what_a_query_asks_in_vain_is_named() {
         ("runs?stat=passed", "`stat`", "`status`"),
         ("runs?status=odd", "`status`", "`passed`"),
         ("runs?event=pushed", "`event`", "`pull_request`"),
+        ("traces?status=nonsense", "`status`", "`guardrail`"),
         ("runs/1?verbose=1", "`verbose`", "takes none"),
         ("projects?team=a", "`team`", "`cursor`"),
         ("audit?actors=a", "`actors`", "`actor`"),

@@ -147,7 +147,9 @@ async fn calls_are_found_by_who_may_know_of_them() {
     let since = server.app.now().0 - 25_000;
     assert_eq!(list(&eve, &format!("since={since}")).await, "5 4");
     assert_eq!(list(&eve, &format!("until={since}")).await, "3 2 1");
-    for wrong in ["min_ms=fast", "min_usd=-1", "cursor=x", "limit=0", "planet=mars"] {
+    for wrong in
+        ["min_ms=fast", "min_usd=-1", "cursor=x", "limit=0", "planet=mars", "status=nonsense"]
+    {
         let answer = server.get(&eve, &format!("/api/v1/traces?{wrong}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
     }

@@ -27,7 +27,11 @@ async fn the_last_admin_of_a_team_is_neither_removed_nor_made_less() {
     let viewer = Some(json!({ "role": "viewer" }));
     check_refused(&server.call(&token, Method::DELETE, (path, None)).await);
     check_refused(&server.call(&token, Method::PUT, (path, viewer)).await);
-    check_refused(&ada.post("/teams/shop/settings/members/ada/remove", &[]).await);
+    let refused = ada.post("/teams/shop/settings/members/ada/remove", &[]).await;
+    check_refused(&refused);
+    // A login stands as it is, and gets no capital at the beginning of a sentence.
+    let told = "<h1 class=\"sentence named\"><code>ada</code> is the last admin";
+    assert!(refused.text.contains(told), "{refused:?}");
     let form = [("login", "ada"), ("role", "viewer")];
     check_refused(&ada.post("/teams/shop/settings/members", &form).await);
     let members = server.get(&token, "/api/v1/teams/shop/members").await.json();

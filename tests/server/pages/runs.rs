@@ -268,10 +268,17 @@ async fn a_project_shows_its_trunk_and_starts_runs_with_typed_inputs() {
     assert_eq!(sent.status, 303, "{sent:?}");
     let run = sent.header("location").to_owned();
     assert!(run.starts_with("/runs/") && run.ends_with("?done=started"), "{run}");
+    let log = scene.server.get(&scene.token, "/api/v1/audit?action=run.start").await.json();
+    let detail = &log["items"][0]["detail"];
+    assert_eq!((&detail["pipeline"], detail["number"].as_i64()), (&json!("ci"), Some(2)), "{log}");
+    assert!(run.contains(detail["run"].as_str().unwrap()), "{log}");
     let page = read(&browser, &run).await;
     assert!(page.contains("developer started it by hand"), "{page}");
     assert!(page.contains("<dt>target</dt><dd><code>us</code></dd>"), "{page}");
-    assert!(page.contains("The run waits for a worker: none that runs stages gives a sign of life"), "{page}");
+    assert!(
+        page.contains("The run waits for a worker: none that runs stages gives a sign of life"),
+        "{page}"
+    );
     assert!(page.contains("<b>Place 1</b>"), "{page}");
     // The same form sent twice makes one run.
     let twice = browser.post("/projects/shop/web/start", &order).await;

@@ -184,6 +184,13 @@ async fn a_project_is_changed_archived_and_restored() {
         ("poll_seconds", ""),
     ];
     leads_to(&ada.post(path, &change).await, "/projects/shop/web/settings?done=saved");
+    // The audit log says what was changed, and from what.
+    let token = server.token("ada", &["owner"]).await;
+    let log = server.get(&token, "/api/v1/audit?action=project.change").await.json();
+    let detail = &log["items"][0]["detail"];
+    assert_eq!(detail["forge"], "github → gitea", "{log}");
+    assert_eq!(detail["default_branch"], "main → trunk", "{log}");
+    assert!(detail["forge_url"].is_null() && detail["archived"].is_null(), "{log}");
     says(
         &ada.post(path, &[("priority", "high"), ("default_branch", "m")]).await,
         "The priority is a whole number.",

@@ -47,6 +47,10 @@ async fn calls_are_listed_by_what_stands_in_the_address() {
     assert!(none.contains("No call fits") && none.contains("value=\"&#60;b&#62;\""), "{none}");
     let wrong = read(&eve, "/traces?min_ms=fast").await;
     assert!(wrong.contains("is a number, not") && wrong.contains("value=\"fast\""), "{wrong}");
+    // No choice of the page leads there, and nothing can have ended so.
+    let odd = eve.get("/traces?status=nonsense").await;
+    assert_eq!(odd.status, 400, "{odd:?}");
+    assert!(odd.text.contains("<code>guardrail</code>"), "{odd:?}");
     let path = "/live/traces?status=error";
     let mut stream = Stream::open(&server, &token, (path, "")).await;
     let told = stream.next().await.unwrap();

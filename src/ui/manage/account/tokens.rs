@@ -152,8 +152,9 @@ pub(super) async fn create(
         Ok(made) => {
             let shown = new_page(&app, &visit, (query, TokenForm::fresh())).await?;
             let subject = axum::Extension(Subject(made.name.clone()));
+            let noted = axum::Extension(account::noted(&app, &made).await);
             let answer = page(&TokensPage { made: Some(made), ..shown })?;
-            Ok((subject, answer).into_response())
+            Ok((subject, noted, answer).into_response())
         }
         Err(problem) => {
             let problem = mistake(problem)?;

@@ -5,8 +5,10 @@ use axum::extract::State;
 use axum::response::Response;
 
 use super::{AGAIN, Names, OfProject};
-use crate::desk::projects::{self, deliveries};
+use crate::desk::projects;
+use crate::desk::projects::deliveries::{self, About};
 use crate::http::{App, Path, Problem};
+use crate::store::access::projects::ProjectRow;
 use crate::store::intake::deliveries::DeliveryRow;
 use crate::ui::form::{Posted, onward};
 use crate::ui::live::{self, Audience, Part, Render};
@@ -24,6 +26,7 @@ struct DeliveryPage {
     words: Words,
     place: Place,
     delivery: DeliveryRow,
+    about: Option<About>,
     /// Address of the stream that keeps true what came of it.
     live: String,
     /// The beginning of the body; `None` for those who may not read it.
@@ -37,6 +40,7 @@ struct DeliveryPage {
 struct DeliveryPart {
     words: Words,
     delivery: DeliveryRow,
+    about: Option<About>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -58,11 +62,12 @@ pub(super) async fn show(
     } else {
         (None, 0)
     };
+    let about = about_of(&app, &project, &delivery).await?;
     let shell = place.shell(&visit, Section::Home);
     place.title = format!("{} of {}", event(&delivery), delivery.forge);
     let hidden_bytes = u64::try_from(hidden).unwrap_or_default();
     let (live, words) = (format!("/live{}/webhooks/{}", place.path, delivery.id), visit.words());
-    page(&DeliveryPage { shell, words, place, delivery, live, body, hidden_bytes })
+    page(&DeliveryPage { shell, words, place, delivery, about, live, body, hidden_bytes })
 }
 
 pub(super) async fn watch(
@@ -73,17 +78,28 @@ pub(super) async fn watch(
     let names: Names = (team, name);
     let OfProject { project, .. } = OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
     let delivery = deliveries::find(&app, &project, &delivery).await?;
+    let about = about_of(&app, &project, &delivery).await?;
     let key = format!("delivery {}", delivery.id);
     let of_parts = app.clone();
     let render: Render = Box::new(move || {
         let (app, project, id) = (of_parts.clone(), project.clone(), delivery.id.clone());
+        let about = about.clone();
         Box::pin(async move {
             let delivery = deliveries::find(&app, &project, &id).await?;
-            let html = part(&DeliveryPart { words: Words::at(app.now()), delivery })?;
+            let html = part(&DeliveryPart { words: Words::at(app.now()), delivery, about })?;
             Ok(vec![Part { id: "delivery", html }])
         })
     });
     live::stream_of_many_every(&app, &visit.visitor, (vec![(Audience::One, key, render)], AGAIN))
+}
+
+async fn about_of(
+    app: &App,
+    project: &ProjectRow,
+    delivery: &DeliveryRow,
+) -> Result<Option<About>, Problem> {
+    let about = deliveries::about(app, project, std::slice::from_ref(delivery)).await?;
+    Ok(about.into_values().next())
 }
 
 fn event(row: &DeliveryRow) -> &str {

@@ -1,8 +1,9 @@
 //! `/projects/{team}/{name}/settings`: address, trunk, turn, how long runs are kept, badges, the end.
 
 use askama::Template;
+use axum::Extension;
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 
 use super::{Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
@@ -182,15 +183,20 @@ pub(super) async fn save(
     let after =
         form.change_seen(&before).and_then(|it| projects::changed(&app, before.clone(), it));
     let saved = match after {
-        Ok(after) => projects::save(&app, &before, &after).await.map_err(Problem::from),
+        Ok(after) => {
+            let saved = projects::save(&app, &before, &after).await;
+            saved.map(|()| projects::noted(&before, &after)).map_err(Problem::from)
+        }
         Err(problem) => Err(problem),
     };
-    let done = saved.map(|()| format!("{}?done=saved", found.place.path));
+    let noted = saved.as_ref().ok().cloned().unwrap_or_default();
+    let done = saved.map(|_| format!("{}?done=saved", found.place.path));
     settle(done, |problem| async move {
         found.place.problem = Some(problem);
         new_page(&app, &visit, (found, Some(form))).await
     })
     .await
+    .map(|it| (Extension(noted), it).into_response())
 }
 
 pub(super) async fn save_retention(
@@ -247,5 +253,6 @@ pub(super) async fn restore(
     let change = ProjectChange { archived: Some(false), ..ProjectChange::default() };
     let after = projects::changed(&app, before.clone(), change)?;
     projects::save(&app, &before, &after).await?;
-    Ok(onward(&format!("/projects/{}/settings?done=restored", after.slug())))
+    let to = onward(&format!("/projects/{}/settings?done=restored", after.slug()));
+    Ok((Extension(projects::noted(&before, &after)), to).into_response())
 }

@@ -1,12 +1,17 @@
 //! `/projects/{team}/{name}/settings/webhooks`: where the forge sends what happens, and what came.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use tokio::sync::Mutex;
 
 use super::{AGAIN, Names, OfProject};
+use crate::desk::projects::deliveries::{self, About};
 use crate::desk::projects::remote::{self, RemoteState};
-use crate::desk::projects::{deliveries, settings};
+use crate::desk::projects::settings;
 use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
 use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
@@ -32,6 +37,8 @@ struct WebhooksPage {
     /// The secret that was just made: this page is the only one that has it.
     made: Option<String>,
     deliveries: Page<DeliveryRow>,
+    /// What they are about, by id.
+    about: BTreeMap<String, About>,
     remote: RemoteState,
     /// Address of the stream that keeps the deliveries true.
     live: String,
@@ -45,7 +52,16 @@ struct DeliveriesPart {
     place: Place,
     project: ProjectRow,
     deliveries: Page<DeliveryRow>,
+    about: BTreeMap<String, About>,
     remote: RemoteState,
+}
+
+/// What deliveries are about, which are shown again and again: their bodies are read once.
+#[derive(Default)]
+struct KnownAbout {
+    about: BTreeMap<String, About>,
+    /// Id of the newest that was looked into.
+    newest: String,
 }
 
 impl ProjectRow {
@@ -117,6 +133,7 @@ async fn new_page(
     let OfProject { project, place } = found;
     let cursor = query.cursor.as_deref().map(|it| format!("?cursor={}", encoded(it)));
     let origin = app.auth.settings().public_url.clone();
+    let deliveries = deliveries::list(app, &project, query).await?;
     Ok(WebhooksPage {
         shell: place.shell(visit, Section::Home),
         words: visit.words(),
@@ -125,7 +142,8 @@ async fn new_page(
         has_secret: settings::has_hook_secret(app, &project).await?,
         made: None,
         live: format!("/live{}/webhooks{}", place.path, cursor.unwrap_or_default()),
-        deliveries: deliveries::list(app, &project, query).await?,
+        about: deliveries::about(app, &project, &deliveries.items).await?,
+        deliveries,
         remote: remote::find(app, &project).await?.0,
         place,
         project,
@@ -148,19 +166,30 @@ pub(super) async fn watch(
     Path(names): Path<Names>,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, Problem> {
-    let OfProject { project, place } =
-        OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
+    let OfProject { project, place } = OfProject::find(&app, &visit, (&names, "/webhooks")).await?;
     let shell = place.shell(&visit, Section::Home);
     let name = format!("deliveries {} {:?}", project.id.0, query.cursor);
-    let of_parts = app.clone();
+    let (of_parts, known) = (app.clone(), Arc::new(Mutex::new(KnownAbout::default())));
     let render: Render = Box::new(move || {
-        let (app, query) = (of_parts.clone(), query.clone());
+        let (app, query, known) = (of_parts.clone(), query.clone(), Arc::clone(&known));
         let (project, place, shell) = (project.clone(), place.clone(), shell.clone());
         Box::pin(async move {
             let deliveries = deliveries::list(&app, &project, query).await?;
+            let about = {
+                let mut known = known.lock().await;
+                let is_new = |it: &&DeliveryRow| it.id > known.newest;
+                let new: Vec<_> = deliveries.items.iter().take_while(is_new).cloned().collect();
+                known.about.extend(deliveries::about(&app, &project, &new).await?);
+                known.about.retain(|id, _| deliveries.items.iter().any(|it| it.id == *id));
+                if let Some(newest) = new.into_iter().next() {
+                    known.newest = newest.id;
+                }
+                known.about.clone()
+            };
             let remote = remote::find(&app, &project).await?.0;
             let words = Words::at(app.now());
-            let part_of = DeliveriesPart { shell, words, place, project, deliveries, remote };
+            let part_of =
+                DeliveriesPart { shell, words, place, project, deliveries, about, remote };
             Ok(vec![Part { id: "deliveries", html: part(&part_of)? }])
         })
     });

@@ -246,12 +246,14 @@ impl Approvals {
         stage: StageIndex,
     ) -> Result<Vec<Answer>, ApprovalsError> {
         let events = self.runs.store().list_events(&loaded.row.id, 0).await?;
-        let mut answers = Vec::new();
+        let mut answers: Vec<Answer> = Vec::new();
         for stored in events {
             if let Event::RerunRequested { stages, .. } = &stored.event
                 && stages.contains(&stage)
             {
-                answers.iter_mut().for_each(|it: &mut Answer| it.is_past = true);
+                for earlier in &mut answers {
+                    earlier.is_past = true;
+                }
             }
             let is_approved = matches!(stored.event, Event::Approved { .. });
             if let Event::Approved { stage: it, by, comment }

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -15,6 +16,10 @@ use super::{Core, connection};
 
 /// Connections that were taken and that no lane has begun with.
 const WAITING: usize = 64;
+
+/// A timer that is due before all others has its thread woken by a system call, though it is the thread that sets it.
+/// The times that calls and idle connections have are longer than this, so none of theirs is the first.
+const TICK: Duration = Duration::from_secs(1);
 
 thread_local! {
     static LANE: Cell<usize> = const { Cell::new(0) };
@@ -82,7 +87,13 @@ fn start() -> Vec<Sender<Taken>> {
 }
 
 async fn drive(mut receiver: Receiver<Taken>) {
-    while let Some(Taken { core, stream, stop, permit, counted }) = receiver.recv().await {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        let taken = tokio::select! {
+            taken = receiver.recv() => taken,
+            _ = tick.tick() => continue,
+        };
+        let Some(Taken { core, stream, stop, permit, counted }) = taken else { break };
         let tasks = core.tasks.clone();
         tasks.spawn(async move {
             connection(core, stream, stop).await;

@@ -43,11 +43,8 @@ pub async fn list(
     query: RunsQuery,
     page: PageQuery,
 ) -> Result<Page<RunRow>, Problem> {
-    let filter = filter(app, visitor, query).await?;
-    let page = page.checked(CursorForm::Id)?;
-    let limit = page.limit();
-    let before = page.cursor.map(RunId);
-    let rows = app.store.list_runs(&RunFilter { before, limit: limit + 1, ..filter }).await?;
+    let (wanted, limit) = wanted(app, visitor, (query, page)).await?;
+    let rows = app.store.list_runs(&wanted).await?;
     Ok(Page::new(rows, limit, |it| it.id.0.clone()))
 }
 
@@ -59,11 +56,7 @@ pub async fn list_with_failing(
     query: RunsQuery,
     page: PageQuery,
 ) -> Result<Page<RunRow>, Problem> {
-    let filter = filter(app, visitor, query).await?;
-    let page = page.checked(CursorForm::Id)?;
-    let limit = page.limit();
-    let before = page.cursor.map(RunId);
-    let wanted = RunFilter { before, limit: limit + 1, ..filter };
+    let (wanted, limit) = wanted(app, visitor, (query, page)).await?;
     let statuses = UNFINISHED.to_vec();
     let failing = RunFilter { statuses, has_failed_stages: true, ..wanted.clone() };
     let mut rows = app.store.list_runs(&wanted).await?;
@@ -72,6 +65,18 @@ pub async fn list_with_failing(
     // One that has ended in between is there twice.
     rows.dedup_by(|one, other| one.id == other.id);
     Ok(Page::new(rows, limit, |it| it.id.0.clone()))
+}
+
+/// What the store is asked for a page, one row more than it has, and how many rows it has.
+async fn wanted(
+    app: &App,
+    visitor: &Visitor,
+    (query, page): (RunsQuery, PageQuery),
+) -> Result<(RunFilter, u32), Problem> {
+    let filter = filter(app, visitor, query).await?;
+    let page = page.checked(CursorForm::Id)?;
+    let limit = page.limit();
+    Ok((RunFilter { before: page.cursor.map(RunId), limit: limit + 1, ..filter }, limit))
 }
 
 /// What a list of runs cannot show: trunks among the `visible` projects that it is about whose newest push could not be read, a bounded

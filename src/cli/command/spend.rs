@@ -7,6 +7,7 @@ use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::{Needed, State};
+use crate::cli::view::format;
 use crate::desk::server::spend::{SpendView, Wanted};
 use crate::store::spend::sums::SpendFilter;
 
@@ -149,9 +150,11 @@ fn name(args: &SpendArgs, sum: &SpendView) -> String {
 }
 
 fn line(name: &str, width: usize, sum: &SpendView) -> String {
+    // `calls` has the same, and servers of before have only that.
+    let attempts = format::count(u64::try_from(sum.calls).unwrap_or_default(), "attempt");
     let mut line = format!(
-        "{name:width$}  {} USD  {} calls, {} tokens in, {} out",
-        sum.cost_usd, sum.calls, sum.input_tokens, sum.output_tokens
+        "{name:width$}  {} USD  {attempts}, {} tokens in, {} out",
+        sum.cost_usd, sum.input_tokens, sum.output_tokens
     );
     if sum.answered_here > 0 {
         line += &format!("; {} answered here, {} USD avoided", sum.answered_here, sum.avoided_usd);

@@ -22,8 +22,12 @@ const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 pub struct SpendView {
     /// What it is of; empty for calls that belong to none.
     pub name: String,
-    /// Calls.
+    /// As `attempts`.
     pub calls: i64,
+    /// Attempts: a call counts each time that it was sent to a provider, and once when a cache or a cassette has
+    /// answered it.
+    #[serde(default)]
+    pub attempts: i64,
     /// Those that a cache or a cassette has answered.
     pub answered_here: i64,
     /// Tokens of prompts.
@@ -48,7 +52,8 @@ impl From<SpendRow> for SpendView {
     fn from(row: SpendRow) -> Self {
         Self {
             name: row.name,
-            calls: row.calls,
+            calls: row.attempts,
+            attempts: row.attempts,
             answered_here: row.answered_here,
             input_tokens: row.input_tokens,
             output_tokens: row.output_tokens,

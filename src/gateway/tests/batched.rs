@@ -348,7 +348,7 @@ impl Process {
 async fn total(store: &Store) -> (i64, UsdNanos) {
     let filter = SpendFilter { to: Timestamp(i64::MAX), limit: 10, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Team, &filter).await.unwrap();
-    sums.first().map_or((0, UsdNanos(0)), |it| (it.calls, it.cost))
+    sums.first().map_or((0, UsdNanos(0)), |it| (it.attempts, it.cost))
 }
 
 async fn granted(store: &Store) -> i64 {

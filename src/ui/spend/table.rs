@@ -186,7 +186,7 @@ pub(super) struct Row {
     pub(super) run: Option<String>,
     /// The traces of its calls, where they can be told apart like this.
     pub(super) traces: Option<String>,
-    pub(super) calls: String,
+    pub(super) attempts: String,
     pub(super) answered_here: i64,
     pub(super) input: String,
     pub(super) output: String,
@@ -220,8 +220,8 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
                 query.within(&it.name).address("/spend")
             },
             run: run.map(|it| format!("/runs/{}", encoded(&it.id.0))),
-            traces: query.traces(&it.name, trend.span).filter(|_| it.calls > 0),
-            calls: grouped(it.calls),
+            traces: query.traces(&it.name, trend.span).filter(|_| it.attempts > 0),
+            attempts: grouped(it.attempts),
             answered_here: it.answered_here,
             input: grouped(it.input_tokens),
             output: grouped(it.output_tokens),

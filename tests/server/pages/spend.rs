@@ -77,7 +77,7 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     let page = viewer.get("/spend").await;
     let own = [
         "<b>$40.00</b>",
-        "in 3 calls",
+        "in 3 attempts",
         "$7.00",
         "by caches and recordings",
         "href=\"/spend?period=month&#38;by=project&#38;team=shop\">shop</a>",

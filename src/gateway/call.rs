@@ -394,7 +394,7 @@ impl Call {
         step: &Step<'_>,
         sent: Instant,
     ) -> Result<Response<Answer>, Failure> {
-        let (head, mut body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
         let limits = &self.limits;
         let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
         let first = upstream::first_piece(&mut body, limit);
@@ -414,8 +414,14 @@ impl Call {
             flags: prepared.flags,
         };
         let total = Duration::from(limits.total_ms).saturating_sub(self.started.elapsed());
+        let provider = self.core.providers.get(step.way.provider);
+        let key = provider.and_then(|it| {
+            it.take_key_out(step.way.key, &mut head.headers);
+            it.key_filter(step.way.key)
+        });
         let live = Live::new(Parts {
             upstream: Source::Wire(body),
+            key,
             first,
             meter: Meter::new(self.operation, prepared.cuts_usage)
                 .hearing(prepared.settlement.counts()),

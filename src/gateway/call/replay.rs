@@ -82,6 +82,7 @@ impl Call {
     ) -> Answer {
         Answer::Live(Box::new(Live::new(Parts {
             upstream: Source::tape(pieces, self.is_timed()),
+            key: None,
             first: Some(Bytes::new()),
             meter: Meter::new(self.operation, cuts_usage),
             settlement: Box::new(settlement),

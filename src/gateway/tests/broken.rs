@@ -216,6 +216,34 @@ async fn the_key_of_a_provider_does_not_come_back_with_what_it_says() {
     world.end().await;
 }
 
+/// A stream in chunks of so many bytes.
+fn chunked(text: &str, size: usize) -> (Vec<u8>, Then) {
+    let mut answer = format!("{EVENTS}x-said: Bearer sk-provider\r\ntransfer-encoding: chunked\r\n\r\n");
+    for piece in text.as_bytes().chunks(size) {
+        let piece = std::str::from_utf8(piece).unwrap();
+        answer.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));
+    }
+    (format!("{answer}0\r\n\r\n").into_bytes(), Then::Close)
+}
+
+#[tokio::test]
+async fn the_key_of_a_provider_does_not_come_back_in_a_stream_however_it_is_cut() {
+    let raw = Raw::start().await;
+    let world = World::new(&with_key(&raw)).await;
+    let event = |text: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+    };
+    let text = [&event("sk-pro, no sk-provide"), &event("to sk-provider!"), "data: [DONE]\n\n"].concat();
+    let sizes = [1, 7, 11, 10_000];
+    *raw.answers.lock().unwrap() = sizes.map(|it| chunked(&text, it)).into();
+    for number in 0..sizes.len() {
+        let reply = world.post(CHAT, &asks_raw(true), &[("x-raw", &number.to_string())]).await;
+        assert_eq!(reply.body, text.replace("sk-provider", "[redacted]"));
+        assert_eq!((reply.status, reply.header("x-said")), (200, "[redacted]"));
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn where_a_redirect_leads_is_not_told_and_another_way_is_tried() {
     let raw = Raw::start().await;

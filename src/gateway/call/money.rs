@@ -18,7 +18,7 @@ use crate::gateway::settlement::counting::{Counted, Counter};
 use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 use crate::provider::{self, Changes, Dialect, Metered};
 
 /// How long after its own time a call counts as lost.
@@ -131,7 +131,7 @@ impl Call {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
             }
-            NotReserved::Behind => Refusal::Unavailable { retry_after: Milliseconds(1000) },
+            NotReserved::Behind => Refusal::Away { what: STORE, retry_after: Milliseconds(1000) },
         })
     }
 

@@ -148,7 +148,7 @@ async fn of_server(
 fn name(by: &str, sum: &SpendView) -> String {
     let day = || DateTime::from_timestamp_millis(sum.name.parse().ok()?);
     let name = match (by, sum.name.is_empty()) {
-        (_, true) => "(none)".to_owned(),
+        (_, true) => format!("({})", sum.nameless()),
         ("day", _) => {
             day().map_or_else(|| sum.name.clone(), |it| it.format("%Y-%m-%d").to_string())
         }
@@ -201,6 +201,9 @@ mod tests {
     #[test]
     fn a_name_stays_on_its_line_whatever_is_in_it() {
         let long = format!("long\n\x1b[31m{}", "m".repeat(300));
+        let lost = SpendView { lost_usd: "1.00".to_owned(), ..sum("", 0) };
+        assert_eq!(name("model", &lost), "(processes that died)");
+        assert_eq!(name("model", &sum("", 3)), "(none)");
         let told = lines("model", &[sum("模型", 1), sum(&long, 2)]);
         assert_eq!(
             told[0],

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::desk::server::spend::Wanted;
 use crate::desk::server::spend::period::{Period, Span};
 use crate::desk::server::spend::trend::{Asked, Trend};
+use crate::desk::server::spend::{Wanted, nameless};
 use crate::desk::server::traces::TraceQuery;
 use crate::http::Problem;
 use crate::model::UsdNanos;
@@ -209,7 +209,7 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
         let run = runs.get(&it.name).filter(|_| trend.by == SpendBy::Run);
         let name = match (run, it.name.is_empty()) {
             (Some(run), _) => format!("{} #{}", run.pipeline, run.number),
-            (None, true) => "none".to_owned(),
+            (None, true) => nameless(it).to_owned(),
             (None, false) => it.name.clone(),
         };
         Row {

@@ -75,7 +75,7 @@ pub struct SpendPointView {
 /// One name over time.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct SpendSeriesView {
-    /// The name; empty for calls that belong to none.
+    /// The name; empty for calls that belong to none, and for what processes may have spent that died.
     pub name: String,
     /// Dollars of each span.
     pub cost_usd: Vec<String>,

@@ -1,6 +1,7 @@
 //! What a run has spent on models, as pages tell it. Pure.
 
 use super::dollars;
+use crate::desk::server::spend::nameless;
 use crate::model::UsdNanos;
 use crate::store::spend::sums::SpendRow;
 use crate::ui::form::encoded;
@@ -25,6 +26,8 @@ pub(in crate::ui) struct Spend {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::ui) struct StageSpend {
     pub(in crate::ui) name: String,
+    /// Whether that is a stage, whose calls can be looked at.
+    pub(in crate::ui) is_stage: bool,
     pub(in crate::ui) attempts: i64,
     pub(in crate::ui) input: String,
     pub(in crate::ui) output: String,
@@ -57,7 +60,12 @@ impl Spend {
 impl StageSpend {
     fn of(row: &SpendRow) -> Self {
         Self {
-            name: if row.name.is_empty() { "no stage".to_owned() } else { row.name.clone() },
+            name: if row.name.is_empty() {
+                nameless(row).replace("none", "no stage")
+            } else {
+                row.name.clone()
+            },
+            is_stage: !row.name.is_empty(),
             attempts: row.attempts,
             input: grouped(row.input_tokens),
             output: grouped(row.output_tokens),
@@ -116,5 +124,16 @@ mod tests {
         assert_eq!(spend.reported, Some((6, "$0.00050".to_owned())));
         assert_eq!(spend.stages[1].cost, "$0.00050");
         assert_eq!(Spend::of(&[], "01k"), None);
+        let dead = SpendRow { attempts: 0, reports: 0, lost: UsdNanos(9), ..row("", 9, 0) };
+        let both = SpendRow { lost: UsdNanos(9), ..row("", 18, 0) };
+        let names = [row("", 9, 0), dead, both, row("eval", 1, 0)];
+        let names = names.map(|it| StageSpend::of(&it)).map(|it| (it.name, it.is_stage));
+        let told = [
+            ("no stage", false),
+            ("processes that died", false),
+            ("no stage, and processes that died", false),
+            ("eval", true),
+        ];
+        assert_eq!(names, told.map(|it| (it.0.to_owned(), it.1)));
     }
 }

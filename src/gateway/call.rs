@@ -264,34 +264,6 @@ impl Call {
         stop.run_until_cancelled(work).await.unwrap_or(Err(UpstreamError::Stopped))
     }
 
-    /// A provider that did not answer. What may have reached it is charged: the prompt, by count.
-    fn lost(&self, error: &UpstreamError, prepared: Prepared, step: &Step<'_>) -> Failure {
-        if matches!(error, UpstreamError::Stopped) {
-            self.breakers().release(self.lane(step));
-            prepared.settlement.settle_prompt();
-            return Failure::Final(Refusal::Upstream(error.to_string()));
-        }
-        self.note(step, Fate::Failed, None);
-        let refusal = match error {
-            UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
-            UpstreamError::Unreachable(_)
-            | UpstreamError::Broken(_)
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
-        };
-        self.trail.failed(prepared.attempt, &refusal);
-        match error {
-            UpstreamError::Unreachable(_) => prepared.settlement.cancel(),
-            UpstreamError::Broken(_)
-            | UpstreamError::Timeout(_)
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => {
-                prepared.settlement.settle_prompt();
-            }
-        }
-        Failure::next(Err(refusal))
-    }
-
     async fn received(
         &self,
         response: Response<Incoming>,
@@ -316,13 +288,21 @@ impl Call {
             Ok(body) => self.without_key(step, &mut head, body),
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
+        let is_good = head.status.is_success();
+        let metered = is_good.then(|| provider::read_answer(self.operation, &body)).flatten();
+        if metered.is_none()
+            && head.status == StatusCode::OK
+            && let Some(error) = upstream::cut(&body)
+        {
+            return Err(self.lost(&error, prepared, step));
+        }
         self.note(step, Fate::Answered, None);
         let upstream_time = sent.elapsed();
         prepared.settlement.first_piece();
         self.record_whole(&prepared.body, &head, &body);
         let reserved = prepared.reserved;
         let mut screened = Ok(body.clone());
-        let cost = if head.status.is_success() {
+        let cost = if is_good {
             let Prepared { settlement, flags, .. } = &mut prepared;
             screened = self.screened(&body, flags);
             for flag in &*flags {
@@ -332,7 +312,9 @@ impl Call {
                 self.means_nothing();
             }
             self.keep_whole(step, &head, &body);
-            self.settle_whole(*prepared.settlement, &body, &mut prepared.flags).cost().await
+            self.settle_whole(*prepared.settlement, (metered, &body), &mut prepared.flags)
+                .cost()
+                .await
         } else {
             prepared.settlement.cancel();
             crate::model::UsdNanos(0)
@@ -394,12 +376,13 @@ impl Call {
         step: &Step<'_>,
         sent: Instant,
     ) -> Result<Response<Answer>, Failure> {
-        let (head, mut body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
         let limits = &self.limits;
         let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
         let first = upstream::first_piece(&mut body, limit);
         let first = match self.unless_stopped(first).await {
-            Ok(first) => first,
+            Ok(Some(first)) => first,
+            Ok(None) => return Err(self.lost(&UpstreamError::nothing(), prepared, step)),
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
         self.note(step, Fate::Answered, None);
@@ -414,9 +397,15 @@ impl Call {
             flags: prepared.flags,
         };
         let total = Duration::from(limits.total_ms).saturating_sub(self.started.elapsed());
+        let provider = self.core.providers.get(step.way.provider);
+        let key = provider.and_then(|it| {
+            it.take_key_out(step.way.key, &mut head.headers);
+            it.key_filter(step.way.key)
+        });
         let live = Live::new(Parts {
             upstream: Source::Wire(body),
-            first,
+            key,
+            first: Some(first),
             meter: Meter::new(self.operation, prepared.cuts_usage)
                 .hearing(prepared.settlement.counts()),
             settlement: prepared.settlement,

@@ -39,7 +39,7 @@ const SUMS_AT_MOST: usize = 10_000;
 /// Sums of calls that belong together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Sum {
-    /// Calls.
+    /// Calls; one that was tried again counts each time.
     pub calls: u64,
     /// Tokens of prompts.
     pub input_tokens: u64,

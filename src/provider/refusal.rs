@@ -4,6 +4,9 @@
 use super::Dialect;
 use crate::model::Milliseconds;
 
+/// Where the gateway has its ledger, its keys and its queue, as [`Refusal::Away`] names it.
+pub const STORE: &str = "the store of the gateway";
+
 /// Why the gateway does not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
@@ -58,6 +61,13 @@ pub enum Refusal {
         /// When to come again.
         retry_after: Milliseconds,
     },
+    /// What the gateway itself needs does not answer: no fault of a provider.
+    Away {
+        /// What it needs.
+        what: &'static str,
+        /// When to come again.
+        retry_after: Milliseconds,
+    },
     /// A report of use is not charged yet, as far as is known.
     Unreported {
         /// When to come again.
@@ -97,6 +107,7 @@ impl Refusal {
         if let Self::Rate { retry_after, .. }
         | Self::Full { retry_after, .. }
         | Self::Unavailable { retry_after }
+        | Self::Away { retry_after, .. }
         | Self::Unreported { retry_after } = self
         {
             headers.push(("retry-after", retry_after.0.div_ceil(1000).max(1).to_string()));
@@ -144,6 +155,7 @@ impl Refusal {
                 | Self::Full { .. }
                 | Self::Upstream(_)
                 | Self::Unavailable { .. }
+                | Self::Away { .. }
                 | Self::Unreported { .. }
                 | Self::Timeout(_)
         )
@@ -163,6 +175,7 @@ impl Refusal {
             | Self::CassetteMiss { .. }
             | Self::Upstream(_)
             | Self::Unavailable { .. }
+            | Self::Away { .. }
             | Self::Unreported { .. }
             | Self::Timeout(_) => None,
         }
@@ -197,6 +210,10 @@ impl Refusal {
             Self::Unavailable { retry_after } => {
                 format!("no provider of the model answers; tried again in {} ms", retry_after.0)
             }
+            Self::Away { what, retry_after } => format!(
+                "{what} does not answer, and nothing goes out without it; send it again in {} ms. The gateway's log says why",
+                retry_after.0
+            ),
             Self::Unreported { retry_after } => format!(
                 "what is reported is not charged yet, as far as is known; send it again in {} ms with the same `id`: it is \
                  not counted twice",
@@ -231,6 +248,7 @@ impl Refusal {
             Self::Unavailable { .. } | Self::Unreported { .. } => {
                 (503, "server_error", "unavailable", "overloaded_error")
             }
+            Self::Away { .. } => (503, "server_error", "store_unavailable", "overloaded_error"),
             Self::Timeout(_) => (504, "server_error", "upstream_timeout", "timeout_error"),
         };
         Words { status, openai_type, openai_code, anthropic_type }
@@ -291,6 +309,22 @@ mod tests {
 
         data: {"error":{"code":"rate_limit_exceeded","message":"more than 60 calls a minute; free in 1200 ms","param":null,"type":"requests"}}
         "#);
+    }
+
+    #[test]
+    fn a_store_that_is_away_is_no_provider_that_does_not_answer() {
+        let away = Refusal::Away { what: STORE, retry_after: Milliseconds(1000) };
+        insta::assert_snapshot!(check(&away, Dialect::OpenAi), @r#"
+        503
+        x-trunkline-origin: gateway
+        retry-after: 1
+        retry-after-ms: 1000
+
+        {"error":{"code":"store_unavailable","message":"the store of the gateway does not answer, and nothing goes out without it; send it again in 1000 ms. The gateway's log says why","param":null,"type":"server_error"}}
+
+        data: {"error":{"code":"store_unavailable","message":"the store of the gateway does not answer, and nothing goes out without it; send it again in 1000 ms. The gateway's log says why","param":null,"type":"server_error"}}
+        "#);
+        assert_eq!(away.reply(Dialect::Anthropic).status, 503);
     }
 
     #[test]

@@ -39,6 +39,7 @@ on_each_database!(
     what_is_summed_up_is_read_from_there,
     two_that_sum_up_hours_at_the_same_time_count_nothing_twice,
     a_call_counts_for_each_of_its_tags,
+    a_call_that_is_tried_again_counts_as_an_attempt_each_time,
     a_report_is_no_call_and_its_money_counts,
     a_report_is_charged_by_one_process_and_by_another_when_that_one_is_dead,
     a_report_that_is_written_is_known_until_it_is_old,
@@ -338,7 +339,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (60, 0, 50, 0));
     let filter = SpendFilter { to: Timestamp(1000), limit: 9, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
-    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].calls), (60, 60, 0));
+    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (60, 60, 0));
     // It was only slow, and has spent 10 meanwhile.
     let changes = [(name("all", ""), spent(10, 10)), (name("team", "team=shop"), spent(10, 10))];
     let batch = batch(1, &[call("req_1", "7", 10)], &changes);
@@ -346,7 +347,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     let (all, team) = (account(&store, "all").await, account(&store, "team").await);
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (10, 50, 10, 40));
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
-    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].calls), (10, 0, 1));
+    assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (10, 0, 1));
     // Dead for long: forgotten, and still spent.
     store.lapse_spender(Timestamp(500)).await.unwrap().unwrap();
     assert_eq!(store.delete_lapsed_spenders(Timestamp(1000)).await.unwrap(), 1);
@@ -387,7 +388,7 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
     assert_eq!(sums(SpendBy::Endpoint, SpendFilter { limit: 1, ..all.clone() }).await.len(), 1);
     let rows = store.sum_spend(SpendBy::Team, &all).await.unwrap();
     let shop = &rows[0];
-    assert_eq!((shop.calls, shop.answered_here, shop.avoided.0), (2, 1, 33));
+    assert_eq!((shop.attempts, shop.answered_here, shop.avoided.0), (2, 1, 33));
     assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
 }
 
@@ -405,7 +406,7 @@ async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {
     let all = SpendFilter { to: Timestamp(i64::MAX), limit: 99, ..SpendFilter::default() };
     let told = |rows: Vec<SpendPoint>| -> Vec<(i64, String, i64, i64, i64)> {
         rows.into_iter()
-            .map(|it| (it.begun_at.0, it.name, it.calls, it.tokens, it.cost.0))
+            .map(|it| (it.begun_at.0, it.name, it.attempts, it.tokens, it.cost.0))
             .collect()
     };
     let row = |at, name: &str, calls, cost| (at, name.to_owned(), calls, 10 * calls, cost);
@@ -509,7 +510,7 @@ async fn what_is_summed_up_is_read_from_there(store: Store, _: &Database) {
     // The ledger's own rows may go.
     assert!(store.delete_calls(Timestamp(24 * HOUR), 999).await.unwrap() > 10);
     let of_day = SpendFilter { to: Timestamp(24 * HOUR), ..all };
-    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap()[0].calls > 0);
+    assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap()[0].attempts > 0);
     assert!(store.delete_spend_hours(Timestamp(24 * HOUR)).await.unwrap() > 10);
     assert!(store.sum_spend(SpendBy::Model, &of_day).await.unwrap().is_empty());
     assert!(!store.sum_up_spend(Timestamp(100 * HOUR)).await.unwrap(), "never back");
@@ -538,7 +539,7 @@ async fn a_call_counts_for_each_of_its_tags(store: Store, _: &Database) {
     let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
     let sums = async |by, filter: SpendFilter| {
         let rows = store.sum_spend(by, &filter).await.unwrap();
-        rows.into_iter().map(|it| (it.name, it.calls, it.cost.0)).collect::<Vec<_>>()
+        rows.into_iter().map(|it| (it.name, it.attempts, it.cost.0)).collect::<Vec<_>>()
     };
     let row = |name: &str, calls, cost| (name.to_owned(), calls, cost);
     assert_eq!(
@@ -562,6 +563,25 @@ async fn a_call_counts_for_each_of_its_tags(store: Store, _: &Database) {
     assert_eq!(rows.unwrap()[0].tags, "beta tenant=acme");
     store.delete_calls(Timestamp(1000), 9).await.unwrap();
     assert!(sums(SpendBy::Tag, all).await.is_empty());
+}
+
+async fn a_call_that_is_tried_again_counts_as_an_attempt_each_time(store: Store, _: &Database) {
+    let failed = CallRow { status: Some(503), ..call("req_1", "7", 0) };
+    let again = CallRow { attempt: 2, model: "gpt".to_owned(), ..call("req_1", "7", 12) };
+    store.write_batch(&spender("p1", 1), &batch(1, &[failed, again], &[])).await.unwrap();
+    let all = SpendFilter { to: Timestamp(i64::MAX), limit: 9, ..SpendFilter::default() };
+    let sums = async |by| {
+        let rows = store.sum_spend(by, &all).await.unwrap();
+        rows.into_iter().map(|it| (it.name, it.attempts, it.cost.0)).collect::<Vec<_>>()
+    };
+    let row = |name: &str, attempts, cost| (name.to_owned(), attempts, cost);
+    let by_model = [row("gpt", 1, 12), row("claude", 1, 0)];
+    assert_eq!(sums(SpendBy::Model).await, by_model);
+    assert_eq!(sums(SpendBy::Team).await, [row("shop", 2, 12)]);
+    while store.sum_up_spend(Timestamp(3_600_000)).await.unwrap() {}
+    assert_eq!(sums(SpendBy::Model).await, by_model, "the same where hours are summed up");
+    let points = store.list_spend_points(SpendStep::Day, None, &all).await.unwrap();
+    assert_eq!((points[0].attempts, points[0].cost.0), (2, 12));
 }
 
 async fn calls_that_were_answered_say_how_large_a_load_is(store: Store, _: &Database) {
@@ -646,7 +666,7 @@ async fn a_report_is_no_call_and_its_money_counts(store: Store, _: &Database) {
             ..SpendFilter::default()
         };
         let sum = store.sum_spend(SpendBy::Run, &filter).await.unwrap().remove(0);
-        assert_eq!((sum.calls, sum.reports, sum.cost.0, sum.reported.0), expected);
+        assert_eq!((sum.attempts, sum.reports, sum.cost.0, sum.reported.0), expected);
     };
     check("", (1, 1, 12, 7)).await;
     check("beta", (0, 1, 7, 7)).await;

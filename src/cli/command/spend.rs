@@ -7,17 +7,20 @@ use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::{Needed, State};
+use crate::cli::view::format;
 use crate::desk::server::spend::{SpendView, Wanted};
 use crate::store::spend::sums::SpendFilter;
 
 /// Sums at most.
 const SUMS_MAX: u32 = 1000;
+/// Columns of a name at most.
+const NAME_COLUMNS: usize = 64;
 
 /// Arguments of `trunkline spend`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it asks that
-server for what you may know of. Without `--since` it is about the last 30 days.
+server for what you may know of. Without `--since` it is about the last 30 days. `--json` has long names whole.
 
 Examples:
   trunkline spend                                        by model
@@ -73,11 +76,16 @@ pub async fn execute(session: &Session, args: &SpendArgs) -> anyhow::Result<Exit
     if sums.is_empty() {
         session.output.line("no call to a model was made")?;
     }
-    let width = sums.iter().map(|it| name(args, it).chars().count()).max().unwrap_or_default();
-    for sum in &sums {
-        session.output.line(&line(&name(args, sum), width, sum))?;
+    for line in lines(&args.by, &sums) {
+        session.output.line(&line)?;
     }
     Ok(Exit::Passed)
+}
+
+fn lines(by: &str, sums: &[SpendView]) -> Vec<String> {
+    let names: Vec<_> = sums.iter().map(|it| name(by, it)).collect();
+    let width = names.iter().map(|it| format::width(it)).max().unwrap_or_default();
+    names.iter().zip(sums).map(|(name, sum)| line(&format::pad(name, width), sum)).collect()
 }
 
 async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<SpendView>> {
@@ -137,21 +145,24 @@ async fn of_server(
     Ok(remote.client.fetch(&call).await?)
 }
 
-fn name(args: &SpendArgs, sum: &SpendView) -> String {
+fn name(by: &str, sum: &SpendView) -> String {
     let day = || DateTime::from_timestamp_millis(sum.name.parse().ok()?);
-    match (args.by.as_str(), sum.name.is_empty()) {
-        (_, true) => "(none)".to_owned(),
+    let name = match (by, sum.name.is_empty()) {
+        (_, true) => format!("({})", sum.nameless()),
         ("day", _) => {
             day().map_or_else(|| sum.name.clone(), |it| it.format("%Y-%m-%d").to_string())
         }
         _ => sum.name.clone(),
-    }
+    };
+    format::name(&name, NAME_COLUMNS)
 }
 
-fn line(name: &str, width: usize, sum: &SpendView) -> String {
+fn line(name: &str, sum: &SpendView) -> String {
+    // `calls` has the same, and servers of before have only that.
+    let attempts = format::count(u64::try_from(sum.calls).unwrap_or_default(), "attempt");
     let mut line = format!(
-        "{name:width$}  {} USD  {} calls, {} tokens in, {} out",
-        sum.cost_usd, sum.calls, sum.input_tokens, sum.output_tokens
+        "{name}  {} USD  {attempts}, {} tokens in, {} out",
+        sum.cost_usd, sum.input_tokens, sum.output_tokens
     );
     if sum.answered_here > 0 {
         line += &format!("; {} answered here, {} USD avoided", sum.answered_here, sum.avoided_usd);
@@ -164,4 +175,45 @@ fn line(name: &str, width: usize, sum: &SpendView) -> String {
         line += &format!("; {} USD of processes that died", sum.lost_usd);
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UsdNanos;
+    use crate::store::spend::sums::SpendRow;
+
+    fn sum(name: &str, attempts: i64) -> SpendView {
+        SpendView::from(SpendRow {
+            name: name.to_owned(),
+            attempts,
+            answered_here: 0,
+            input_tokens: 70,
+            output_tokens: 30,
+            cost: UsdNanos(UsdNanos::PER_USD),
+            avoided: UsdNanos(0),
+            lost: UsdNanos(0),
+            reports: 0,
+            reported: UsdNanos(0),
+        })
+    }
+
+    #[test]
+    fn a_name_stays_on_its_line_whatever_is_in_it() {
+        let long = format!("long\n\x1b[31m{}", "m".repeat(300));
+        let lost = SpendView { lost_usd: "1.00".to_owned(), ..sum("", 0) };
+        assert_eq!(name("model", &lost), "(processes that died)");
+        assert_eq!(name("model", &sum("", 3)), "(none)");
+        let told = lines("model", &[sum("模型", 1), sum(&long, 2)]);
+        assert_eq!(
+            told[0],
+            format!("模型{}  1.00 USD  1 attempt, 70 tokens in, 30 out", " ".repeat(60))
+        );
+        let cut = format!("long {}…", "m".repeat(58));
+        assert_eq!(told[1], format!("{cut}  1.00 USD  2 attempts, 70 tokens in, 30 out"));
+        assert_eq!(
+            lines("day", &[sum("1793491200000", 1)])[0].split("  ").next(),
+            Some("2026-11-01")
+        );
+    }
 }

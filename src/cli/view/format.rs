@@ -76,6 +76,13 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     console::truncate_str(text, columns, "…")
 }
 
+/// A name from elsewhere on one line of at most so many columns, without what would play with the terminal.
+#[must_use]
+pub fn name(text: &str, columns: usize) -> String {
+    let line = terminal::safe(text, Paint::default()).replace(['\n', '\t'], " ");
+    fit(&line, columns).into_owned()
+}
+
 /// The text filled up with spaces to this many columns, colours not counted.
 #[must_use]
 pub fn pad(text: &str, columns: usize) -> Cow<'_, str> {
@@ -150,6 +157,16 @@ mod tests {
     fn a_log_line_cannot_play_with_the_terminal() {
         assert_eq!(tame("\x1b[31mred\x1b[0m\ttext\x07\n"), "red    text");
         assert_eq!(tame("10 %\r20 %\rdone\r\n"), "done");
+    }
+
+    #[test]
+    fn a_name_is_one_line_of_so_many_columns_and_plays_with_nothing() {
+        assert_eq!(
+            name("gpt\n\x1b[31mred\x1b[0m\x1b]0;title\x07\t!\u{202e}", 40),
+            "gpt red ![U+202E]"
+        );
+        assert_eq!(name(&"模".repeat(50), 11), "模模模模模…");
+        assert_eq!(name("claude", 6), "claude");
     }
 
     #[test]

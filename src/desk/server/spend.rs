@@ -20,10 +20,14 @@ const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 /// A sum of calls.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
 pub struct SpendView {
-    /// What it is of; empty for calls that belong to none.
+    /// What it is of; empty for calls that belong to none, and for what processes may have spent that died.
     pub name: String,
-    /// Calls.
+    /// As `attempts`.
     pub calls: i64,
+    /// Attempts: a call counts each time that it was sent to a provider, and once when a cache or a cassette has
+    /// answered it.
+    #[serde(default)]
+    pub attempts: i64,
     /// Those that a cache or a cassette has answered.
     pub answered_here: i64,
     /// Tokens of prompts.
@@ -48,7 +52,8 @@ impl From<SpendRow> for SpendView {
     fn from(row: SpendRow) -> Self {
         Self {
             name: row.name,
-            calls: row.calls,
+            calls: row.attempts,
+            attempts: row.attempts,
             answered_here: row.answered_here,
             input_tokens: row.input_tokens,
             output_tokens: row.output_tokens,
@@ -58,6 +63,29 @@ impl From<SpendRow> for SpendView {
             reports: row.reports,
             reported_usd: usd(row.reported),
         }
+    }
+}
+
+/// What a sum is called whose name is empty: of calls that belong to none, or of processes that died and did not say
+/// whose calls they had made.
+#[must_use]
+pub fn nameless(row: &SpendRow) -> &'static str {
+    nameless_of(row.lost.0 > 0, row.attempts.saturating_add(row.reports))
+}
+
+fn nameless_of(is_lost: bool, others: i64) -> &'static str {
+    match (is_lost, others) {
+        (false, _) => "none",
+        (true, 0) => "processes that died",
+        (true, _) => "none, and processes that died",
+    }
+}
+
+impl SpendView {
+    /// What it is called where its name is empty.
+    #[must_use]
+    pub fn nameless(&self) -> &'static str {
+        nameless_of(self.lost_usd != "0.00", self.calls.saturating_add(self.reports))
     }
 }
 

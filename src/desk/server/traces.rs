@@ -24,7 +24,7 @@ const SPAN: &str = "spn_";
 /// Digits of a trace's id.
 const TRACE_DIGITS: usize = 32;
 /// How calls end, in one word: well, badly, or as the gateway says what went wrong.
-const ENDINGS: [&str; 17] = [
+const ENDINGS: [&str; 18] = [
     "ok",
     "error",
     "budget_exceeded",
@@ -33,6 +33,7 @@ const ENDINGS: [&str; 17] = [
     "upstream_failed",
     "upstream_timeout",
     "unavailable",
+    "store_unavailable",
     "rate_limit_exceeded",
     "queue_full",
     "request_too_large",

@@ -26,7 +26,7 @@ use crate::gateway::server::usage::doors as reports;
 use crate::gateway::server::usage::retries::{self, Reported};
 use crate::gateway::settings::CassetteMode;
 use crate::model::{Milliseconds, Timestamp, UsdNanos};
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 use crate::provider::{Dialect, Operation};
 use running::Running;
 
@@ -249,7 +249,7 @@ async fn before_body(
     let text = key_text(&head.headers).ok_or(Refusal::Unauthorized)?;
     let held = core.keys.find(text, at).await.map_err(|error| {
         tracing::error!(%error, "a key cannot be looked up");
-        Refusal::Unavailable { retry_after: KEYS_AGAIN }
+        Refusal::Away { what: STORE, retry_after: KEYS_AGAIN }
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
     let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;

@@ -22,6 +22,7 @@ use crate::gateway::cache::keeper::StreamKeeper;
 use crate::gateway::cassette::recorder::Recorder;
 use crate::gateway::guard::stream::Filter;
 use crate::gateway::ledger::trail::heard::Listener;
+use crate::gateway::server::provider::KeyFilter;
 use crate::gateway::settings::ClientGone;
 use crate::gateway::settlement::Settlement;
 use crate::provider::refusal::Refusal;
@@ -84,6 +85,8 @@ impl Body for Answer {
 #[derive(Debug)]
 pub struct Live {
     upstream: Option<Source>,
+    /// Takes the provider's key out, before anything else sees a piece.
+    key: Option<Box<KeyFilter>>,
     ready: VecDeque<Bytes>,
     meter: Meter,
     settlement: Option<Box<Settlement>>,
@@ -156,6 +159,8 @@ impl Source {
 pub struct Parts {
     /// What is still to come.
     pub upstream: Source,
+    /// Takes the provider's key out of it.
+    pub key: Option<KeyFilter>,
     /// The piece that has come.
     pub first: Option<Bytes>,
     /// Reads it.
@@ -185,6 +190,7 @@ impl Live {
         let mut live = Self {
             listener: Listener::of(parts.settlement.trail()),
             upstream: Some(parts.upstream),
+            key: parts.key.map(Box::new),
             ready: VecDeque::new(),
             meter: parts.meter,
             settlement: Some(parts.settlement),
@@ -257,6 +263,16 @@ impl Live {
 
     /// Takes a piece in, and has what the client shall see of it ready.
     fn take(&mut self, piece: &Bytes) {
+        match &mut self.key {
+            Some(key) => {
+                let piece = key.push(piece);
+                self.take_clean(&piece);
+            }
+            None => self.take_clean(piece),
+        }
+    }
+
+    fn take_clean(&mut self, piece: &Bytes) {
         if let Some(recorder) = &mut self.recorder {
             recorder.piece(piece);
         }
@@ -294,6 +310,12 @@ impl Live {
     /// The stream is over: as it should be, or with an error of its own as the last event.
     fn end(&mut self, error: Option<String>) {
         self.upstream = None;
+        if let Some(held) = self.key.take().and_then(|it| it.finish()) {
+            self.take_clean(&held);
+            if self.stopped().is_some() {
+                return;
+            }
+        }
         let mut rest = self.meter.finish();
         if let Some(filter) = &mut self.filter {
             let last = filter.push(&rest);
@@ -378,6 +400,7 @@ impl Live {
         };
         let rest = Self {
             upstream: Some(upstream),
+            key: self.key.take(),
             ready: VecDeque::new(),
             meter: self.meter.take(),
             settlement: Some(settlement),

@@ -4,21 +4,22 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Call;
+use super::upstream::UpstreamError;
+use super::{Call, Failure};
 use crate::gateway::budget::account::Amount;
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Reservation, Reserved};
 use crate::gateway::ledger::{NotReserved, Origin, Row, What};
 use crate::gateway::prices::{Most, PriceRow};
-use crate::gateway::route::Step;
+use crate::gateway::route::{Fate, Step};
 use crate::gateway::server::{Core, Provider};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::counting::{Counted, Counter};
 use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
-use crate::provider::refusal::Refusal;
-use crate::provider::{self, Changes, Dialect};
+use crate::provider::refusal::{Refusal, STORE};
+use crate::provider::{self, Changes, Dialect, Metered};
 
 /// How long after its own time a call counts as lost.
 const GRACE: Milliseconds = Milliseconds(30_000);
@@ -130,7 +131,7 @@ impl Call {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
             }
-            NotReserved::Behind => Refusal::Unavailable { retry_after: Milliseconds(1000) },
+            NotReserved::Behind => Refusal::Away { what: STORE, retry_after: Milliseconds(1000) },
         })
     }
 
@@ -267,14 +268,53 @@ impl Call {
         counter.flatten()
     }
 
+    /// A provider that did not answer, or not to the end. What may have reached it is charged: the prompt and what has
+    /// come, by count.
+    pub(super) fn lost(
+        &self,
+        error: &UpstreamError,
+        prepared: Prepared,
+        step: &Step<'_>,
+    ) -> Failure {
+        let Prepared { mut settlement, attempt, .. } = prepared;
+        if matches!(error, UpstreamError::Stopped) {
+            self.breakers().release(self.lane(step));
+            settlement.settle_prompt();
+            return Failure::Final(Refusal::Upstream(error.to_string()));
+        }
+        self.note(step, Fate::Failed, None);
+        let refusal = match error {
+            UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
+            UpstreamError::Unreachable(_)
+            | UpstreamError::Broken(_)
+            | UpstreamError::Cut { .. }
+            | UpstreamError::Stopped
+            | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
+        };
+        self.trail.failed(attempt, &refusal);
+        match error {
+            UpstreamError::Unreachable(_) => settlement.cancel(),
+            UpstreamError::Cut { seen, .. } => {
+                settlement.flag("cut");
+                let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
+                drop(settlement.settle_answer(has_output.then(|| seen.clone())));
+            }
+            UpstreamError::Broken(_)
+            | UpstreamError::Timeout(_)
+            | UpstreamError::Stopped
+            | UpstreamError::TooLarge(_) => settlement.settle_prompt(),
+        }
+        Failure::next(Err(refusal))
+    }
+
     /// Charges a whole answer: by its own word, or by count when it has none, which is flagged.
     pub(super) fn settle_whole(
         &self,
         settlement: Settlement,
-        body: &Bytes,
+        (metered, body): (Option<Metered>, &Bytes),
         flags: &mut Vec<&'static str>,
     ) -> Counted {
-        if let Some(metered) = provider::read_answer(self.operation, body) {
+        if let Some(metered) = metered {
             return Counted::Now(settlement.settle(&metered));
         }
         flags.push(ESTIMATED);

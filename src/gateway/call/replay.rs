@@ -21,6 +21,7 @@ use crate::gateway::cassette::redact::{self, chosen_headers};
 use crate::gateway::ledger::{Origin, Row};
 use crate::gateway::settings::CassetteMode;
 use crate::gateway::settlement::{Charge, Settlement};
+use crate::provider;
 use crate::provider::refusal::Refusal;
 
 /// Who serves what is replayed.
@@ -82,6 +83,7 @@ impl Call {
     ) -> Answer {
         Answer::Live(Box::new(Live::new(Parts {
             upstream: Source::tape(pieces, self.is_timed()),
+            key: None,
             first: Some(Bytes::new()),
             meter: Meter::new(self.operation, cuts_usage),
             settlement: Box::new(settlement),
@@ -116,7 +118,8 @@ impl Call {
             settlement.flag(flag);
         }
         // By the rule: what was avoided is never counted on a thread of its own.
-        drop(self.settle_whole(settlement, body, flags));
+        let metered = provider::read_answer(self.operation, body);
+        drop(self.settle_whole(settlement, (metered, body), flags));
         screened.map(Answer::full)
     }
 

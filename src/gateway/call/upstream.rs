@@ -1,5 +1,6 @@
 //! Calls to providers, over connections that are kept open.
 
+use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -29,6 +30,14 @@ pub enum UpstreamError {
     /// The provider may have done its work.
     #[error("the answer of the provider is broken: {0}")]
     Broken(String),
+    /// The provider has done its work, and not all of its answer has come.
+    #[error("the answer of the provider is broken: {why}")]
+    Cut {
+        /// What is wrong with it.
+        why: String,
+        /// What has come.
+        seen: Bytes,
+    },
     /// The provider may be doing its work.
     #[error("the provider did not {0} in time")]
     Timeout(&'static str),
@@ -38,6 +47,14 @@ pub enum UpstreamError {
     /// Somebody wanted the end of the call; the provider may be doing its work.
     #[error("the call was stopped")]
     Stopped,
+}
+
+impl UpstreamError {
+    /// An answer in which nothing has come.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::Cut { why: "it is empty".to_owned(), seen: Bytes::new() }
+    }
 }
 
 /// Calls providers. Each lane has connections of its own, so that no call waits for another thread.
@@ -92,14 +109,42 @@ pub async fn read_all(
     limit: Duration,
 ) -> Result<Bytes, UpstreamError> {
     let size = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
-    match tokio::time::timeout(limit, Limited::new(body, size).collect()).await {
-        Ok(Ok(all)) => Ok(apart(all.to_bytes())),
+    let (mut body, mut pieces) = (Limited::new(body, size), Vec::new());
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            pieces.extend(frame?.into_data().ok());
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    };
+    match tokio::time::timeout(limit, all).await {
+        Ok(Ok(())) => Ok(apart(joined(pieces))),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             Err(UpstreamError::TooLarge(limit_bytes))
         }
-        Ok(Err(error)) => Err(UpstreamError::Broken(error.to_string())),
+        Ok(Err(error)) => Err(UpstreamError::Cut { why: cause(&*error), seen: joined(pieces) }),
         Err(_) => Err(UpstreamError::Timeout("finish its answer")),
     }
+}
+
+/// One piece is not copied.
+fn joined(mut pieces: Vec<Bytes>) -> Bytes {
+    match pieces.len() {
+        0 | 1 => pieces.pop().unwrap_or_default(),
+        _ => Bytes::from(pieces.concat()),
+    }
+}
+
+/// A whole answer that is none, though the connection says nothing of it: it is empty, or ends before its JSON does.
+/// What is no JSON at all is another matter.
+#[must_use]
+pub fn cut(body: &Bytes) -> Option<UpstreamError> {
+    if body.trim_ascii().is_empty() {
+        return Some(UpstreamError::nothing());
+    }
+    let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
+    let is_cut = read.is_err_and(|it| it.is_eof());
+    let why = "it ends before its JSON does";
+    is_cut.then(|| UpstreamError::Cut { why: why.to_owned(), seen: body.clone() })
 }
 
 /// The body by itself: as long as a part of a connection's buffer is kept, all of the buffer is, and the connection
@@ -130,7 +175,7 @@ pub async fn first_piece(
 }
 
 /// The innermost cause: what says why.
-fn cause(error: &dyn std::error::Error) -> String {
+fn cause(error: &(dyn Error + 'static)) -> String {
     let mut inner = error;
     while let Some(source) = inner.source() {
         inner = source;

@@ -59,6 +59,7 @@ impl Notes {
             | Refusal::Guardrail { .. }
             | Refusal::Upstream(_)
             | Refusal::Unavailable { .. }
+            | Refusal::Away { .. }
             | Refusal::Unreported { .. }
             | Refusal::Timeout(_) => {}
         }

@@ -313,6 +313,7 @@ fn words(refusal: &Refusal) -> String {
         | Refusal::Guardrail { .. }
         | Refusal::Upstream(_)
         | Refusal::Unavailable { .. }
+        | Refusal::Away { .. }
         | Refusal::Unreported { .. }
         | Refusal::Timeout(_) => refusal.message(),
     }

@@ -126,6 +126,18 @@ async fn items_go_out_together_at_the_price_of_batches_and_each_gets_its_answer(
 }
 
 #[tokio::test]
+async fn an_answer_of_a_batch_comes_without_the_key_of_its_provider() {
+    let (provider, _place, world) = begin("").await;
+    let id = submit(&world, &ask(&json!({}))).await;
+    until("it is handed over", || !provider.lock().batches.is_empty()).await;
+    provider.finish(|_, _| Fate::Says("to sk-provider"));
+    let item = end_of(&world, &id).await;
+    let text = &item["answer"]["body"]["choices"][0]["message"]["content"];
+    assert_eq!((&item["state"], text), (&json!("done"), &json!("to [redacted]")), "{item}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_long_ends_its_own_item_and_not_those_after_it() {
     let settings = SETTINGS.replace("tries = 3", "tries = 3\nanswer_bytes = 1000");
     let (provider, place) = (Provider::new().await, Place::new());
@@ -348,7 +360,7 @@ impl Process {
 async fn total(store: &Store) -> (i64, UsdNanos) {
     let filter = SpendFilter { to: Timestamp(i64::MAX), limit: 10, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Team, &filter).await.unwrap();
-    sums.first().map_or((0, UsdNanos(0)), |it| (it.calls, it.cost))
+    sums.first().map_or((0, UsdNanos(0)), |it| (it.attempts, it.cost))
 }
 
 async fn granted(store: &Store) -> i64 {

@@ -35,7 +35,11 @@ fn misdeeds() -> Vec<(&'static str, String, Then, &'static [u16])> {
         ("no content", "HTTP/1.1 204 No Content\r\n\r\n".to_owned(), Then::Close, &[204]),
         ("another place", "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_owned(), Then::Close, &[502]),
         ("a continue first", format!("HTTP/1.1 100 Continue\r\n\r\n{OK}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
-        ("an empty stream", format!("{EVENTS}connection: close\r\n\r\n"), Then::Close, &[200]),
+        ("an empty stream", format!("{EVENTS}connection: close\r\n\r\n"), Then::Close, &[502]),
+        ("an empty answer", format!("{OK}content-length: 0\r\n\r\n"), Then::Close, &[502]),
+        ("a blank answer", format!("{OK}content-length: 2\r\n\r\n\n\n"), Then::Close, &[502]),
+        ("half an answer", format!("{OK}connection: close\r\n\r\n{{\"choices\":"), Then::Close, &[502]),
+        ("half a word", format!("{OK}content-length: 11\r\n\r\n{{\"choices\":"), Then::Close, &[502]),
         ("JSON as a stream", format!("{EVENTS}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
         ("two answers", format!("{OK}content-length: 2\r\n\r\n{{}}{OK}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
     ]
@@ -216,6 +220,36 @@ async fn the_key_of_a_provider_does_not_come_back_with_what_it_says() {
     world.end().await;
 }
 
+/// A stream in chunks of so many bytes.
+fn chunked(text: &str, size: usize) -> (Vec<u8>, Then) {
+    let mut answer =
+        format!("{EVENTS}x-said: Bearer sk-provider\r\ntransfer-encoding: chunked\r\n\r\n");
+    for piece in text.as_bytes().chunks(size) {
+        let piece = std::str::from_utf8(piece).unwrap();
+        answer.push_str(&format!("{:x}\r\n{piece}\r\n", piece.len()));
+    }
+    (format!("{answer}0\r\n\r\n").into_bytes(), Then::Close)
+}
+
+#[tokio::test]
+async fn the_key_of_a_provider_does_not_come_back_in_a_stream_however_it_is_cut() {
+    let raw = Raw::start().await;
+    let world = World::new(&with_key(&raw)).await;
+    let event = |text: &str| {
+        format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")
+    };
+    let text =
+        [&event("sk-pro, no sk-provide"), &event("to sk-provider!"), "data: [DONE]\n\n"].concat();
+    let sizes = [1, 7, 11, 10_000];
+    *raw.answers.lock().unwrap() = sizes.map(|it| chunked(&text, it)).into();
+    for number in 0..sizes.len() {
+        let reply = world.post(CHAT, &asks_raw(true), &[("x-raw", &number.to_string())]).await;
+        assert_eq!(reply.body, text.replace("sk-provider", "[redacted]"));
+        assert_eq!((reply.status, reply.header("x-said")), (200, "[redacted]"));
+    }
+    world.end().await;
+}
+
 #[tokio::test]
 async fn where_a_redirect_leads_is_not_told_and_another_way_is_tried() {
     let raw = Raw::start().await;
@@ -236,6 +270,69 @@ async fn where_a_redirect_leads_is_not_told_and_another_way_is_tried() {
             assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"));
             open_again(&world);
         }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_empty_or_cut_is_a_failure_is_charged_and_another_way_is_tried() {
+    let raw = Raw::start().await;
+    let more = "\n[[route]]\nmodel = \"m-else\"\nto = [{ provider = \"raw\" }, { provider = \"test\", model = \"m1\" }]";
+    let settings = raw.settings("").replace("attempts = 1", "attempts = 2") + more;
+    let world = World::new(&settings).await;
+    let words = "Words that were made, and are to be paid for. ".repeat(9);
+    let half = format!(r#"{{"choices":[{{"message":{{"content":"{words}"#);
+    let head = format!("{OK}connection: close\r\n\r\n");
+    let answers = [
+        (format!("{OK}content-length: 0\r\n\r\n"), false, false),
+        (format!("{EVENTS}connection: close\r\n\r\n"), true, false),
+        (format!("{head}{half}"), false, true),
+        (format!("{OK}content-length: 9999\r\n\r\n{half}"), false, true),
+    ];
+    let said = answers.iter().map(|it| (it.0.clone().into_bytes(), Then::Close));
+    *raw.answers.lock().unwrap() = said.collect();
+    for (number, (name, is_stream, has_words)) in answers.iter().enumerate() {
+        let number = [("x-raw", &*number.to_string())];
+        for (path, kind) in [(CHAT, "server_error"), ("/v1/messages", "api_error")] {
+            let reply = world.post(path, &asks_raw(*is_stream), &number).await;
+            assert_eq!(reply.status, 502, "{name}: {reply:?}");
+            assert_eq!(reply.json()["error"]["type"], kind, "{name}");
+            let rows = world.rows();
+            assert_eq!(rows.len(), 2, "{name}: it is tried again");
+            for row in rows {
+                let flags = row["flags"].to_string();
+                assert!(flags.contains("estimated") && flags.contains("cut"), "{name}: {row}");
+                assert!(row["cost"].as_i64().unwrap() > 0, "{name}: {row}");
+                let output = row["usage"]["output"].as_u64().unwrap_or_default();
+                assert_eq!(output > 50, *has_words, "{name}: {row}");
+            }
+            open_again(&world);
+        }
+        let other = asks_raw(*is_stream).replace("m-raw", "m-else");
+        let reply = world.post(CHAT, &other, &number).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{name}");
+        world.settled().await;
+        drop(world.rows());
+        open_again(&world);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_json_passes_as_it_is() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    let odd = [
+        "<html>",
+        "data: {\"choices\":",
+        "{\"choices\":[]} }",
+        "{\"own\":[1e400,\"\\ud800\"]}",
+        "404",
+    ];
+    *raw.answers.lock().unwrap() = odd.map(|it| answer("200 OK", "", it)).into();
+    for (number, body) in odd.into_iter().enumerate() {
+        let reply = world.post(CHAT, &asks_raw(false), &[("x-raw", &number.to_string())]).await;
+        assert_eq!((reply.status, &*reply.body), (200, body));
     }
     world.end().await;
 }

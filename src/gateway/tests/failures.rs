@@ -1,11 +1,16 @@
 //! Calls that go wrong: whatever happens, nothing hangs, and everything is settled.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
 
-use super::world::{World, asks};
+use super::world::{Now, World, asks};
+use crate::gateway::ledger::Ledger;
+use crate::gateway::ledger::stored::BookParts;
+use crate::gateway::settings;
 use crate::model::UsdNanos;
+use crate::store::Store;
 
 const CHAT: &str = "/v1/chat/completions";
 const LEDGER: &str = "ledger = \"ledger.jsonl\"";
@@ -262,5 +267,27 @@ async fn a_way_that_keeps_failing_is_closed_and_says_when_to_come_again() {
     assert_eq!(closed.status, 503);
     assert!(closed.body.contains("no provider of the model answers"), "{closed:?}");
     assert!(!closed.header("retry-after-ms").is_empty());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn where_the_store_is_away_that_is_said_and_no_provider_is_blamed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state.db");
+    let store = Store::open(&format!("sqlite:{}", file.display())).await.unwrap();
+    let parts = BookParts { store: store.clone(), name: "p".to_owned(), clock: Arc::new(Now) };
+    let budget =
+        "[[budget]]\nid = \"core\"\nscope = { team = \"core\" }\nwindow = \"day\"\nusd = \"1\"\n";
+    let budgets = settings::read(budget).unwrap().budgets;
+    let ledger = Arc::new(Ledger::stored(parts, budgets).await.unwrap());
+    let world = World::with_parts(tempfile::tempdir().unwrap(), "", (None, Some(ledger))).await;
+    store.close().await;
+    for (path, code) in [(CHAT, "store_unavailable"), ("/v1/messages", "overloaded_error")] {
+        let away = world.post(path, &asks(false, ""), &[]).await;
+        assert_eq!((away.status, away.header("retry-after-ms")), (503, "1000"), "{away:?}");
+        assert!(away.body.contains(code), "{away:?}");
+        assert!(away.body.contains("the store of the gateway does not answer"), "{away:?}");
+    }
+    assert_eq!(world.charged.calls.load(std::sync::atomic::Ordering::Relaxed), 0);
     world.end().await;
 }

@@ -252,7 +252,7 @@ impl Stored {
 async fn total(store: &Store) -> (i64, i64, UsdNanos) {
     let filter = SpendFilter { to: Timestamp(i64::MAX), limit: 10, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Run, &filter).await.unwrap();
-    sums.first().map_or((0, 0, UsdNanos(0)), |it| (it.calls, it.reports, it.cost))
+    sums.first().map_or((0, 0, UsdNanos(0)), |it| (it.attempts, it.reports, it.cost))
 }
 
 #[tokio::test]

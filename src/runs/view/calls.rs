@@ -8,7 +8,7 @@ use super::{AttemptView, RunView, StageView};
 /// Calls of models that went through the gateway, and what was reported to it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ModelCallsView {
-    /// Calls.
+    /// Calls; one that was tried again counts each time.
     pub calls: u64,
     /// Tokens of prompts.
     pub input_tokens: u64,

@@ -11,7 +11,7 @@ const HOUR: i64 = 3_600_000;
 /// What is summed up in one transaction, which keeps others from writing.
 const AT_ONCE: i64 = 6 * HOUR;
 
-/// Columns that sums are made of, from the sums of hours.
+/// Columns that sums are made of, from the sums of hours. `calls` are attempts: rows of the ledger.
 pub(super) const OF_HOURS: &str = "
     SELECT at, organisation, team, project, pipeline, run, stage, endpoint, model,
         calls, answered_here, input_tokens, output_tokens, tokens, cost, avoided, lost, reports, reported

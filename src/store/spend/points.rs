@@ -60,8 +60,8 @@ pub struct SpendPoint {
     pub begun_at: Timestamp,
     /// What it is of; empty for all calls together.
     pub name: String,
-    /// Calls.
-    pub calls: i64,
+    /// Attempts, as in [`SpendRow`](super::sums::SpendRow).
+    pub attempts: i64,
     /// Tokens that budgets count.
     pub tokens: i64,
     /// Money.
@@ -110,7 +110,7 @@ impl Store {
 }
 
 const SUMS: &str = " AS name,
-    CAST(SUM(calls) AS BIGINT) AS calls,
+    CAST(SUM(calls) AS BIGINT) AS attempts,
     CAST(SUM(tokens) AS BIGINT) AS tokens,
     CAST(SUM(cost) AS BIGINT) AS cost,
     CAST(SUM(avoided) AS BIGINT) AS avoided";

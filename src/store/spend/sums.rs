@@ -113,8 +113,8 @@ pub struct SpendFilter {
 pub struct SpendRow {
     /// What it is of.
     pub name: String,
-    /// Calls.
-    pub calls: i64,
+    /// Attempts: rows of the ledger. A call that was tried again has one for each time.
+    pub attempts: i64,
     /// Those that a cache or a cassette has answered.
     pub answered_here: i64,
     /// Tokens of prompts.
@@ -210,7 +210,7 @@ impl Store {
 }
 
 const SUMS: &str = " AS name,
-    CAST(SUM(calls) AS BIGINT) AS calls,
+    CAST(SUM(calls) AS BIGINT) AS attempts,
     CAST(SUM(answered_here) AS BIGINT) AS answered_here,
     CAST(SUM(input_tokens) AS BIGINT) AS input_tokens,
     CAST(SUM(output_tokens) AS BIGINT) AS output_tokens,

@@ -57,7 +57,7 @@ struct FactsPart {
 /// What it comes to, in words.
 struct Facts {
     spent: String,
-    calls: String,
+    attempts: String,
     /// What caches and recordings saved, where that is something.
     saved: Option<String>,
     /// What it comes to, at least, and at most.
@@ -205,7 +205,7 @@ fn facts(query: &SpendQuery, trend: &Trend) -> Facts {
     let is_by_hour = query.period() == Period::Today;
     Facts {
         spent: price(UsdNanos(spent)),
-        calls: grouped(trend.total(|it| it.calls)),
+        attempts: grouped(trend.total(|it| it.attempts)),
         saved: (saved.0 > 0).then(|| price(saved)),
         forecast: forecast.filter(|_| query.period().window().is_some()),
         spans: trend.outlook.as_ref().map_or(trend.known, |it| it.spans),

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::desk::server::spend::nameless;
 use crate::desk::server::spend::trend::Trend;
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::runs::RunRow;
@@ -42,7 +43,9 @@ pub(super) fn over_time(trend: &Trend, runs: &HashMap<String, RunRow>) -> Chart 
 fn called(trend: &Trend, name: &str, runs: &HashMap<String, RunRow>) -> String {
     match runs.get(name).filter(|_| trend.by == SpendBy::Run) {
         Some(run) => format!("{} #{}", run.pipeline, run.number),
-        None if name.is_empty() => "none".to_owned(),
+        None if name.is_empty() => {
+            trend.sums.iter().find(|it| it.name.is_empty()).map_or("none", nameless).to_owned()
+        }
         None => name.to_owned(),
     }
 }

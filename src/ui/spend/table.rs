@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::desk::server::spend::Wanted;
 use crate::desk::server::spend::period::{Period, Span};
 use crate::desk::server::spend::trend::{Asked, Trend};
+use crate::desk::server::spend::{Wanted, nameless};
 use crate::desk::server::traces::TraceQuery;
 use crate::http::Problem;
 use crate::model::UsdNanos;
@@ -186,7 +186,7 @@ pub(super) struct Row {
     pub(super) run: Option<String>,
     /// The traces of its calls, where they can be told apart like this.
     pub(super) traces: Option<String>,
-    pub(super) calls: String,
+    pub(super) attempts: String,
     pub(super) answered_here: i64,
     pub(super) input: String,
     pub(super) output: String,
@@ -209,7 +209,7 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
         let run = runs.get(&it.name).filter(|_| trend.by == SpendBy::Run);
         let name = match (run, it.name.is_empty()) {
             (Some(run), _) => format!("{} #{}", run.pipeline, run.number),
-            (None, true) => "none".to_owned(),
+            (None, true) => nameless(it).to_owned(),
             (None, false) => it.name.clone(),
         };
         Row {
@@ -220,8 +220,8 @@ pub(super) fn rows(query: &SpendQuery, trend: &Trend, runs: &HashMap<String, Run
                 query.within(&it.name).address("/spend")
             },
             run: run.map(|it| format!("/runs/{}", encoded(&it.id.0))),
-            traces: query.traces(&it.name, trend.span).filter(|_| it.calls > 0),
-            calls: grouped(it.calls),
+            traces: query.traces(&it.name, trend.span).filter(|_| it.attempts > 0),
+            attempts: grouped(it.attempts),
             answered_here: it.answered_here,
             input: grouped(it.input_tokens),
             output: grouped(it.output_tokens),

@@ -150,11 +150,20 @@ async fn use_and_spend_are_told_to_who_may_know() {
     let own = server.get(&eve, "/api/v1/spend?by=project").await.json();
     assert_eq!(
         own,
-        json!([{ "name": "shop/web", "calls": 1, "answered_here": 0, "input_tokens": 70,
+        json!([{ "name": "shop/web", "calls": 1, "attempts": 1, "answered_here": 0, "input_tokens": 70,
         "output_tokens": 30, "cost_usd": "90.00", "avoided_usd": "0.00", "lost_usd": "0.00",
         "reports": 0, "reported_usd": "0.00" }])
     );
     assert_eq!(server.get(&eve, "/api/v1/spend?team=other").await.json(), json!([]));
+    // The app has asked once, and it was sent twice.
+    let again = CallRow { attempt: 2, ..call("req_1", "shop", 0, now) };
+    spend(&server.app.store, 3, again, "shop/month").await;
+    let tried = server.get(&eve, "/api/v1/spend?by=project").await.json();
+    assert_eq!((&tried[0]["attempts"], &tried[0]["calls"]), (&json!(2), &json!(2)));
+    let trend = server.get(&eve, "/api/v1/spend/trend?period=7d").await.json();
+    assert_eq!((&trend["attempts"], &trend["calls"]), (&json!(2), &json!(2)));
+    let points = trend["points"].as_array().unwrap();
+    assert_eq!(points.iter().map(|it| it["attempts"].as_i64().unwrap()).sum::<i64>(), 2);
     let later = format!("/api/v1/spend?from={}", now.0 + 1);
     assert_eq!(server.get(&ada, &later).await.json(), json!([]));
     assert_eq!(server.get(&ada, "/api/v1/spend?by=planet").await.status, StatusCode::BAD_REQUEST);

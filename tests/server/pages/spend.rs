@@ -77,7 +77,7 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     let page = viewer.get("/spend").await;
     let own = [
         "<b>$40.00</b>",
-        "in 3 calls",
+        "in 3 attempts",
         "$7.00",
         "by caches and recordings",
         "href=\"/spend?period=month&#38;by=project&#38;team=shop\">shop</a>",
@@ -106,6 +106,32 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     says(&odd, &["value=\"&#34;&#62;&#60;b&#62;\"", "This month"]);
     let nobody = super::reads_pages(&server, reqwest::Method::GET, "/spend");
     assert_eq!(Answer::of(nobody.send().await.unwrap()).await.status, 303);
+}
+
+#[tokio::test]
+async fn what_dead_processes_may_have_spent_has_a_name_of_its_own() {
+    let (server, _) = shop().await;
+    let (store, now) = (&server.app.store, server.app.now());
+    let lost = CallRow {
+        attempt: 0,
+        operation: "lost".to_owned(),
+        model: String::new(),
+        ..call("p1#0", "shop", 5, now)
+    };
+    spend(store, 1, lost, "x").await;
+    let viewer = Browser::of(&server, "viewer").await;
+    let page = viewer.get("/spend?by=model").await;
+    let own = [
+        "<span class=\"quiet\">processes that died</span>",
+        "$5.00 of processes that died",
+        "<th scope=\"col\" class=\"number\">processes that died</th>",
+    ];
+    says(&page, &own);
+    assert!(!page.text.contains(">none<"), "{page:?}");
+    spend(store, 2, CallRow { model: String::new(), ..call("req_1", "shop", 2, now) }, "x").await;
+    says(&viewer.get("/spend?by=model").await, &["none, and processes that died"]);
+    let stages = viewer.get("/spend?by=endpoint").await;
+    says(&stages, &["none, and processes that died"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn budgets_of_a_server_are_set_shown_and_removed() {
         (&json["budget"]["usd"], &json["usage"][0]["percent"]),
         (&json!("200.00"), &json!(45))
     );
-    assert_eq!(terminal.says(&["spend"]), "claude  90.00 USD  1 calls, 70 tokens in, 30 out\n");
+    assert_eq!(terminal.says(&["spend"]), "claude  90.00 USD  1 attempt, 70 tokens in, 30 out\n");
     let by_day = terminal.says(&["spend", "--by", "day", "--team", "shop", "--since", "7d"]);
     assert!(by_day.contains("90.00 USD"), "{by_day}");
     assert_eq!(terminal.json(&["spend", "--by", "stage"])[0]["name"], "eval");

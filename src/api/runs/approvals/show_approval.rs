@@ -94,8 +94,10 @@ struct StuckBody {
 struct SpendBody {
     /// Key of the stage.
     stage: String,
-    /// How many calls.
+    /// As `attempts`.
     calls: i64,
+    /// Attempts: a call counts each time that it was sent.
+    attempts: i64,
     /// Tokens of prompts.
     input_tokens: i64,
     /// Tokens of answers.
@@ -233,8 +235,9 @@ impl From<ChangeAuthor> for AuthorBody {
 
 impl From<SpendRow> for SpendBody {
     fn from(row: SpendRow) -> Self {
-        let SpendRow { name: stage, calls, input_tokens, output_tokens, cost, .. } = row;
-        Self { stage, calls, input_tokens, output_tokens, cost_usd_nanos: cost.0 }
+        let SpendRow { name: stage, attempts, input_tokens, output_tokens, cost, .. } = row;
+        let (calls, cost_usd_nanos) = (attempts, cost.0);
+        Self { stage, calls, attempts, input_tokens, output_tokens, cost_usd_nanos }
     }
 }
 

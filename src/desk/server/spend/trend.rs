@@ -145,7 +145,7 @@ fn dense(span: Span, points: &[SpendPoint]) -> Vec<SpendPoint> {
     let nothing = |begun_at| SpendPoint {
         begun_at,
         name: String::new(),
-        calls: 0,
+        attempts: 0,
         tokens: 0,
         cost: UsdNanos(0),
         avoided: UsdNanos(0),

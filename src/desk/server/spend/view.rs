@@ -16,8 +16,11 @@ pub struct SpendTrendView {
     pub to: i64,
     /// How long each of `points` is: `hour` or `day`.
     pub step: String,
-    /// Calls.
+    /// As `attempts`.
     pub calls: i64,
+    /// Attempts: a call counts each time that it was sent to a provider, and once when a cache or a cassette has
+    /// answered it.
+    pub attempts: i64,
     /// Dollars.
     pub cost_usd: String,
     /// Dollars that caches and cassettes saved.
@@ -58,8 +61,11 @@ pub struct ForecastView {
 pub struct SpendPointView {
     /// When it began, in milliseconds since 1970-01-01 UTC.
     pub at: i64,
-    /// Calls.
+    /// As `attempts`.
     pub calls: i64,
+    /// Attempts: a call counts each time that it was sent to a provider, and once when a cache or a cassette has
+    /// answered it.
+    pub attempts: i64,
     /// Dollars.
     pub cost_usd: String,
     /// Dollars that caches and cassettes saved.
@@ -69,7 +75,7 @@ pub struct SpendPointView {
 /// One name over time.
 #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
 pub struct SpendSeriesView {
-    /// The name; empty for calls that belong to none.
+    /// The name; empty for calls that belong to none, and for what processes may have spent that died.
     pub name: String,
     /// Dollars of each span.
     pub cost_usd: Vec<String>,
@@ -81,7 +87,8 @@ impl SpendTrendView {
     pub fn new(period: Period, trend: &Trend) -> Self {
         let point = |it: &crate::store::spend::points::SpendPoint| SpendPointView {
             at: it.begun_at.0,
-            calls: it.calls,
+            calls: it.attempts,
+            attempts: it.attempts,
             cost_usd: usd(it.cost),
             avoided_usd: usd(it.avoided),
         };
@@ -94,7 +101,8 @@ impl SpendTrendView {
             from: trend.span.from.0,
             to: trend.span.to.0,
             step: trend.span.step.as_str().to_owned(),
-            calls: trend.total(|it| it.calls),
+            calls: trend.total(|it| it.attempts),
+            attempts: trend.total(|it| it.attempts),
             cost_usd: usd(UsdNanos(trend.total(|it| it.cost.0))),
             avoided_usd: usd(UsdNanos(trend.total(|it| it.avoided.0))),
             forecast: trend.outlook.as_ref().map(ForecastView::of),

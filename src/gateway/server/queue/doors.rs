@@ -18,7 +18,7 @@ use crate::gateway::call::answer::Answer;
 use crate::gateway::keys::Key;
 use crate::gateway::server::Core;
 use crate::model::Milliseconds;
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 use crate::store::StoreError;
 use crate::store::spend::requests::queue::{Cancelled, QueueItemRow, QueueScope};
 
@@ -184,7 +184,7 @@ fn missing(id: &str) -> Refusal {
 
 fn broken(error: &StoreError) -> Refusal {
     tracing::error!(%error, "the queue cannot be read or written");
-    Refusal::Unavailable { retry_after: STORE_AGAIN }
+    Refusal::Away { what: STORE, retry_after: STORE_AGAIN }
 }
 
 fn reply(status: StatusCode, json: &serde_json::Value) -> Response<Answer> {

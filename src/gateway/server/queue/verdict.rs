@@ -72,6 +72,7 @@ pub(super) fn judge(seen: &Seen<'_>, before: Before, settings: &QueueSettings) -
             Refusal::Rate { .. }
             | Refusal::Full { .. }
             | Refusal::Unavailable { .. }
+            | Refusal::Away { .. }
             | Refusal::Unreported { .. },
         ) => return wait("unavailable"),
         Some(Refusal::Upstream(_)) => return again("upstream", before, settings),

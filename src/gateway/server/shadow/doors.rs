@@ -14,7 +14,7 @@ use crate::gateway::call::answer::Answer;
 use crate::gateway::keys::Key;
 use crate::gateway::server::Core;
 use crate::model::{Milliseconds, Timestamp};
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 
 /// Where all of this is.
 const PATH: &str = "/trunkline/shadow";
@@ -70,7 +70,7 @@ async fn told(core: &Core, shadow: &Shadow, head: &Parts) -> Result<Response<Ans
     let since = since(core.clock.now(), value("since").unwrap_or(SINCE))?;
     let rows = core.shadows.pairs(&shadow.settings.name, since).await.map_err(|error| {
         tracing::error!(%error, "pairs of a shadow cannot be read");
-        Refusal::Unavailable { retry_after: STORE_AGAIN }
+        Refusal::Away { what: STORE, retry_after: STORE_AGAIN }
     })?;
     let report = report::of(&rows);
     match value("format").unwrap_or("json") {

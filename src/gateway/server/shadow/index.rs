@@ -19,7 +19,7 @@ use crate::gateway::server::Core;
 use crate::gateway::server::usage::report::{Report, usage_of};
 use crate::gateway::server::usage::{self, Charged, Origin, Priced};
 use crate::model::{Milliseconds, Timestamp, UsdNanos};
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 use crate::store::spend::requests::shadow::PairRow;
 
 /// Pairs of one request, hits of one query, and letters of one.
@@ -132,7 +132,7 @@ pub(super) async fn pairs(
         shadow.made.fetch_add(1, Ordering::Relaxed);
         core.shadows.keep(row).await.map_err(|error| {
             tracing::error!(%error, "a pair of a shadow cannot be kept");
-            Refusal::Unavailable { retry_after: AGAIN }
+            Refusal::Away { what: STORE, retry_after: AGAIN }
         })?;
     }
     let exceeded = charged.iter().find_map(|it| it.exceeded.as_ref());

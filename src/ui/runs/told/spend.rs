@@ -1,6 +1,7 @@
 //! What a run has spent on models, as pages tell it. Pure.
 
 use super::dollars;
+use crate::desk::server::spend::nameless;
 use crate::model::UsdNanos;
 use crate::store::spend::sums::SpendRow;
 use crate::ui::form::encoded;
@@ -11,7 +12,7 @@ pub(in crate::ui) struct Spend {
     /// Address of the calls.
     pub(in crate::ui) traces: String,
     pub(in crate::ui) cost: String,
-    pub(in crate::ui) calls: usize,
+    pub(in crate::ui) attempts: usize,
     pub(in crate::ui) input: String,
     pub(in crate::ui) output: String,
     /// What caches and recordings have saved, where that is something.
@@ -25,7 +26,9 @@ pub(in crate::ui) struct Spend {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::ui) struct StageSpend {
     pub(in crate::ui) name: String,
-    pub(in crate::ui) calls: i64,
+    /// Whether that is a stage, whose calls can be looked at.
+    pub(in crate::ui) is_stage: bool,
+    pub(in crate::ui) attempts: i64,
     pub(in crate::ui) input: String,
     pub(in crate::ui) output: String,
     pub(in crate::ui) cost: String,
@@ -44,7 +47,7 @@ impl Spend {
         Some(Self {
             traces: format!("/traces?run={}", encoded(run)),
             cost: money(UsdNanos(sum(|it| it.cost.0))),
-            calls: usize::try_from(sum(|it| it.calls)).unwrap_or_default(),
+            attempts: usize::try_from(sum(|it| it.attempts)).unwrap_or_default(),
             input: grouped(sum(|it| it.input_tokens)),
             output: grouped(sum(|it| it.output_tokens)),
             saved: (saved.0 > 0).then(|| money(saved)),
@@ -57,8 +60,13 @@ impl Spend {
 impl StageSpend {
     fn of(row: &SpendRow) -> Self {
         Self {
-            name: if row.name.is_empty() { "no stage".to_owned() } else { row.name.clone() },
-            calls: row.calls,
+            name: if row.name.is_empty() {
+                nameless(row).replace("none", "no stage")
+            } else {
+                row.name.clone()
+            },
+            is_stage: !row.name.is_empty(),
+            attempts: row.attempts,
             input: grouped(row.input_tokens),
             output: grouped(row.output_tokens),
             cost: money(row.cost),
@@ -92,7 +100,7 @@ mod tests {
     fn row(name: &str, cost: i64, avoided: i64) -> SpendRow {
         SpendRow {
             name: name.to_owned(),
-            calls: 2,
+            attempts: 2,
             answered_here: 0,
             input_tokens: 1_234_567,
             output_tokens: 89,
@@ -110,11 +118,22 @@ mod tests {
             Spend::of(&[row("eval", 12_500_000, 0), row("chat", 500_000, 2_000_000)], "01k");
         let spend = spend.unwrap();
         assert_eq!(spend.traces, "/traces?run=01k");
-        assert_eq!((spend.cost.as_str(), spend.calls), ("$0.013", 4));
+        assert_eq!((spend.cost.as_str(), spend.attempts), ("$0.013", 4));
         assert_eq!((spend.input.as_str(), spend.output.as_str()), ("2,469,134", "178"));
         assert_eq!(spend.saved.as_deref(), Some("$0.0020"));
         assert_eq!(spend.reported, Some((6, "$0.00050".to_owned())));
         assert_eq!(spend.stages[1].cost, "$0.00050");
         assert_eq!(Spend::of(&[], "01k"), None);
+        let dead = SpendRow { attempts: 0, reports: 0, lost: UsdNanos(9), ..row("", 9, 0) };
+        let both = SpendRow { lost: UsdNanos(9), ..row("", 18, 0) };
+        let names = [row("", 9, 0), dead, both, row("eval", 1, 0)];
+        let names = names.map(|it| StageSpend::of(&it)).map(|it| (it.name, it.is_stage));
+        let told = [
+            ("no stage", false),
+            ("processes that died", false),
+            ("no stage, and processes that died", false),
+            ("eval", true),
+        ];
+        assert_eq!(names, told.map(|it| (it.0.to_owned(), it.1)));
     }
 }

@@ -44,6 +44,8 @@ const HEADER_LETTERS: usize = 4096;
 const IDEMPOTENCY_LETTERS: usize = 200;
 /// When to come again while too much waits.
 const FULL_AGAIN: Milliseconds = Milliseconds(10_000);
+/// What items are sealed with.
+const SEAL: &str = "what seals the items of the queue (the store, or the holder of its keys)";
 
 /// What a client submits.
 #[derive(Deserialize)]
@@ -339,5 +341,5 @@ fn full(message: String) -> Refusal {
 
 fn unsealed(error: &SealError) -> Refusal {
     tracing::error!(%error, "an item of the queue cannot be sealed");
-    Refusal::Unavailable { retry_after: FULL_AGAIN }
+    Refusal::Away { what: SEAL, retry_after: FULL_AGAIN }
 }

@@ -124,7 +124,8 @@ async fn answered(
     let mut row = row(core, (batch, item), (&terms, operation));
     let (cost, tokens) = charge(core, &terms, (&body, operation), &mut row);
     let (screened, flags) = screened(core, queue, item, &body).await;
-    if let Err(Refusal::Upstream(_) | Refusal::Unavailable { .. }) = screened {
+    if let Err(Refusal::Upstream(_) | Refusal::Unavailable { .. } | Refusal::Away { .. }) = screened
+    {
         // Its request cannot be read, or its key not be looked up: it is taken later.
         return Ok(false);
     }

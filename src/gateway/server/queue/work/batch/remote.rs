@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::gather::key_digest;
 use super::wire::{self, Remote};
 use crate::gateway::call::upstream::{UpstreamError, read_all};
+use crate::gateway::server::provider::KeyFilter;
 use crate::gateway::server::{Core, Provider};
 use crate::provider::said::plain;
 use crate::provider::{Dialect, Operation};
@@ -167,7 +168,8 @@ impl<'a> Side<'a> {
         match response.status().as_u16() {
             200 => {
                 let most = usize::try_from(line_bytes).unwrap_or(usize::MAX);
-                Ok(Lines::new(response.into_body(), most))
+                let key = self.provider.key_filter(self.turn);
+                Ok(Lines::new(response.into_body(), (key, most)))
             }
             404 => Err(Trouble::Gone),
             status => Err(Trouble::Later(format!("the provider answers {status}"))),
@@ -251,6 +253,8 @@ pub(super) fn results(dialect: Dialect, remote: &Remote) -> Vec<String> {
 /// Lines of a body.
 pub(super) struct Lines {
     body: Incoming,
+    /// Takes the provider's key out.
+    key: Option<KeyFilter>,
     held: Vec<u8>,
     /// So much of what is held has no end of a line.
     searched: usize,
@@ -268,8 +272,8 @@ pub(super) enum Line {
 }
 
 impl Lines {
-    fn new(body: Incoming, most: usize) -> Self {
-        Self { body, held: Vec::new(), searched: 0, most, beginning: None, is_over: false }
+    fn new(body: Incoming, (key, most): (Option<KeyFilter>, usize)) -> Self {
+        Self { body, key, held: Vec::new(), searched: 0, most, beginning: None, is_over: false }
     }
 
     /// The next line that is not empty; none at the end.
@@ -300,9 +304,18 @@ impl Lines {
             self.searched = self.held.len();
             match tokio::time::timeout(BODY_WITHIN, self.body.frame()).await {
                 Ok(Some(Ok(frame))) => {
-                    self.held.extend_from_slice(&frame.into_data().unwrap_or_default());
+                    let piece = frame.into_data().unwrap_or_default();
+                    let piece = match &mut self.key {
+                        Some(key) => key.push(&piece),
+                        None => piece,
+                    };
+                    self.held.extend_from_slice(&piece);
                 }
-                Ok(None) => self.is_over = true,
+                Ok(None) => {
+                    self.is_over = true;
+                    let rest = self.key.take().and_then(KeyFilter::finish);
+                    self.held.extend_from_slice(&rest.unwrap_or_default());
+                }
                 Ok(Some(Err(error))) => return Err(Trouble::Later(error.to_string())),
                 Err(_) => return Err(Trouble::Later("the answers do not come".to_owned())),
             }

@@ -19,7 +19,7 @@ use crate::gateway::server::queue::work::attempt::{self, Outcome};
 use crate::gateway::server::queue::{Queue, Running};
 use crate::gateway::server::usage;
 use crate::model::{Milliseconds, UsdNanos};
-use crate::provider::refusal::Refusal;
+use crate::provider::refusal::{Refusal, STORE};
 use crate::provider::{Dialect, Operation};
 use crate::store::StoreError;
 use crate::store::spend::requests::queue::{QueueBatchRow, QueueItemRow};
@@ -239,7 +239,7 @@ async fn held(
         NotReserved::Refused(it) => {
             Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
         }
-        NotReserved::Behind => Refusal::Unavailable { retry_after: AGAIN },
+        NotReserved::Behind => Refusal::Away { what: STORE, retry_after: AGAIN },
     }))
 }
 

@@ -58,6 +58,7 @@ pub async fn find(
     let project = app.store.find_project(&row.project).await?;
     let team = project.map_or_else(|| TeamId(String::new()), |it| it.team);
     visitor.require(&team, needed, "this run")?;
+    visitor.note_run(&row.id);
     Ok(row)
 }
 

@@ -13,17 +13,22 @@ use axum::http::{HeaderMap, header};
 
 use crate::auth::{AuthError, Caller, Csrf, Proof, Verdict};
 use crate::http::{Actor, App, Problem, ProblemKind};
-use crate::model::{Role, TeamId};
+use crate::model::{Role, RunId, TeamId};
 use cross_site::CSRF_HEADER;
 
 /// Somebody who is signed in, or shows a token.
 #[derive(Debug, Clone)]
-pub struct Visitor(pub Caller);
+pub struct Visitor(pub Caller, Actor);
 
 /// Somebody or nobody.
 pub type MaybeCaller = Option<Visitor>;
 
 impl Visitor {
+    /// The request is about this run, however its path calls it: the audit log has it by its id.
+    pub fn note_run(&self, run: &RunId) {
+        self.1.note_run(run);
+    }
+
     /// Refuses who does not own the installation.
     pub fn require_owner(&self) -> Result<(), Problem> {
         let title = "this takes an owner of the installation";
@@ -84,7 +89,7 @@ async fn caller(parts: &Parts, app: &App) -> Result<MaybeCaller, Problem> {
     if parts.headers.contains_key(header::AUTHORIZATION) {
         let token = bearer(parts).ok_or_else(Problem::unauthenticated)?;
         let caller = app.auth.caller_by_token(&token).await?;
-        return Ok(Some(Visitor(noted(parts, caller))));
+        return Ok(Some(noted(parts, caller)));
     }
     let settings = app.auth.settings();
     let Some(session) = Cookies::new(settings.is_https()).session(&parts.headers) else {
@@ -97,19 +102,18 @@ async fn caller(parts: &Parts, app: &App) -> Result<MaybeCaller, Problem> {
         Csrf::Safe
     };
     let caller = app.auth.caller_by_session(session, csrf).await?;
-    Ok(Some(Visitor(noted(parts, caller))))
+    Ok(Some(noted(parts, caller)))
 }
 
 /// Says who it is to what observes the request.
-fn noted(parts: &Parts, caller: Caller) -> Caller {
-    if let Some(actor) = parts.extensions.get::<Actor>() {
-        let proof = match &caller.proof {
-            Proof::Session(id) => format!("session {id}"),
-            Proof::Token(id, _) => format!("token {id}"),
-        };
-        actor.note(format!("person:{}", caller.login), proof);
-    }
-    caller
+fn noted(parts: &Parts, caller: Caller) -> Visitor {
+    let actor = parts.extensions.get::<Actor>().cloned().unwrap_or_default();
+    let proof = match &caller.proof {
+        Proof::Session(id) => format!("session {id}"),
+        Proof::Token(id, _) => format!("token {id}"),
+    };
+    actor.note(format!("person:{}", caller.login), proof);
+    Visitor(caller, actor)
 }
 
 /// Proof that no other site has sent a request, for what is done with a cookie alone.

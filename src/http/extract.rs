@@ -142,6 +142,12 @@ fn refused_query(text: &str) -> Problem {
     let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(text);
     let is_name = |it: &str| it.chars().all(|it| it.is_ascii_alphanumeric() || it == '_');
     let title = match text.split_once(": ") {
+        Some((
+            name,
+            "invalid digit found in string" | "cannot parse integer from empty string",
+        )) => {
+            format!("`{name}` is a whole number")
+        }
         Some((name, reason)) if is_name(name) => format!("`{name}` cannot be read: {reason}"),
         _ => format!("the query cannot be read: {text}"),
     };

@@ -11,7 +11,6 @@ use super::live::{self, Audience, Part, Render};
 use super::shell::{Section, Shell, Visit, page, part};
 use super::words::Words;
 use crate::desk::overview::{self, Now, Trunks};
-use crate::desk::teams;
 use crate::http::{App, PageQuery, Problem, Query, Visitor};
 use crate::model::Role;
 
@@ -31,6 +30,7 @@ struct HomePage {
     live: String,
     is_owner: bool,
     /// Whether there is a team that one may make a project in.
+    in_no_team: bool,
     may_make: bool,
 }
 
@@ -47,6 +47,18 @@ struct NowPart {
 struct ProjectsPart {
     words: Words,
     trunks: Trunks,
+    in_no_team: bool,
+    may_make: bool,
+}
+
+/// Whether somebody is in no team, so that there is nothing for them to see.
+fn is_in_no_team(visitor: &Visitor) -> bool {
+    visitor.0.teams_as(Role::Viewer).is_some_and(|it| it.is_empty())
+}
+
+/// Whether they may make a project.
+fn may_make(visitor: &Visitor) -> bool {
+    visitor.0.teams_as(Role::Admin).is_none_or(|it| !it.is_empty())
 }
 
 async fn show(
@@ -56,7 +68,6 @@ async fn show(
 ) -> Result<Response, Problem> {
     let now = overview::now(&app, &visit.visitor).await?;
     let trunks = overview::trunks(&app, &visit.visitor, &query).await?;
-    let administered = teams::list(&app, &visit.visitor, Role::Admin).await?;
     page(&HomePage {
         shell: visit.shell(Section::Home, "Home"),
         words: visit.words(),
@@ -65,7 +76,8 @@ async fn show(
         shows_project: true,
         live: live_path(&query),
         is_owner: visit.visitor.0.may_own(),
-        may_make: visit.visitor.0.may_own() || !administered.is_empty(),
+        in_no_team: is_in_no_team(&visit.visitor),
+        may_make: may_make(&visit.visitor),
     })
 }
 
@@ -94,7 +106,9 @@ async fn watch(
         let (app, visitor, query) = (of_projects.clone(), who.clone(), query.clone());
         Box::pin(async move {
             let trunks = overview::trunks(&app, &visitor, &query).await?;
-            let html = part(&ProjectsPart { words: Words::at(app.now()), trunks })?;
+            let (in_no_team, may_make) = (is_in_no_team(&visitor), may_make(&visitor));
+            let words = Words::at(app.now());
+            let html = part(&ProjectsPart { words, trunks, in_no_team, may_make })?;
             Ok(vec![Part { id: "projects", html }])
         })
     });

@@ -251,6 +251,29 @@ async fn an_approval_shows_who_has_answered_and_that_nobody_did_in_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_audit_log_has_a_run_by_its_id_however_it_was_called() {
+    let (scene, _, second) = two_runs().await;
+    let tokens = people(&scene).await;
+    let (upper, beginning) = (second.0.to_uppercase(), &second.0[..25]);
+    for (token, path) in [
+        (&tokens[1], "2/stages/approve/approve"),
+        (&tokens[2], &format!("{upper}/stages/approve/approve")),
+        (&scene.token, &format!("{beginning}/cancel")),
+    ] {
+        let done = scene.server.post(token, &format!("/api/v1/runs/{path}"), json!({})).await;
+        assert!(done.status.is_success(), "{path}: {done:?}");
+    }
+    let audit = scene.server.get(&scene.token, "/api/v1/audit?team=shop").await.json();
+    let subjects = |action: &str| -> Vec<String> {
+        let items = audit["items"].as_array().unwrap().iter().filter(|it| it["action"] == action);
+        items.map(|it| it["subject"].as_str().unwrap().to_owned()).collect()
+    };
+    let stage = format!("{second}/approve");
+    assert_eq!(subjects("stage.approve"), [stage.clone(), stage], "{audit}");
+    assert_eq!(subjects("run.cancel"), [second.0], "{audit}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_from_before_a_rerun_says_that_it_counts_no_more() {
     let (scene, _, second) = two_runs().await;
     let tokens = people(&scene).await;

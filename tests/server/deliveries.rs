@@ -283,6 +283,27 @@ async fn a_delivery_is_taken_once_and_only_from_who_knows_the_secret() {
     let refused = scene.send(&forged, ping.to_string()).await;
     assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
     assert_eq!(scene.send(&[], ping.to_string()).await.status, StatusCode::UNAUTHORIZED);
+    // Those who set it up are told on its page, and once a minute in the audit log.
+    let ada = Browser::of(&scene.server, "ada").await;
+    let hooks = "/projects/shop/web/settings/webhooks";
+    let told = "A delivery was refused";
+    assert!(!ada.get(hooks).await.text.contains(told), "one has come at the same moment");
+    scene.server.clock.by_seconds(61);
+    for _ in 0..2 {
+        assert_eq!(scene.send(&forged, "{}".to_owned()).await.status, StatusCode::UNAUTHORIZED);
+    }
+    let page = ada.get(hooks).await;
+    check_page(&page);
+    assert!(page.text.contains(told), "{page:?}");
+    assert!(page.text.contains("the <code>x-hub-signature-256</code> does not fit"), "{page:?}");
+    let audit = "/api/v1/audit?team=shop&action=delivery.refuse";
+    let audit = scene.server.get(&scene.token, audit).await.json();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 2, "{audit}");
+    assert_eq!(audit["items"][0]["subject"], "shop/web");
+    // One that fits ends it.
+    scene.server.clock.by_seconds(1);
+    assert!(scene.github("ping", "d-3", &json!({ "zen": "Mended" })).await.status.is_success());
+    assert!(!ada.get(hooks).await.text.contains(told));
     let unknown = scene.server.request(Method::POST, "/api/v1/hooks/nobody").body("{}");
     let unknown = Answer::of(unknown.send().await.unwrap()).await;
     assert_eq!((unknown.status, &unknown.text), (StatusCode::UNAUTHORIZED, &refused.text));

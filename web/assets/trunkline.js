@@ -149,6 +149,19 @@ function hangUp(root) {
   sources.delete(root);
 }
 
+// Whether a stream is not to be had: a browser tells only that it ended.
+async function isGone(address) {
+  const stop = new AbortController();
+  try {
+    const { status } = await fetch(address, { signal: stop.signal });
+    return status === 403 || status === 404 || status === 410;
+  } catch {
+    return false;
+  } finally {
+    stop.abort();
+  }
+}
+
 function follow(root) {
   // A page that nobody sees holds no connection: a browser has six of them for a server, in all of its tabs.
   if (document.hidden || sources.has(root)) return;
@@ -157,7 +170,12 @@ function follow(root) {
   const comeBack = async (wait) => {
     hangUp(root);
     await patiently(wait);
-    follow(root);
+    if (await isGone(root.dataset.live)) {
+      connection.textContent = "You may not see this any more, or it was removed: this page shows what was.";
+      connection.hidden = false;
+    } else {
+      follow(root);
+    }
   };
   source.addEventListener("part", (event) => show(JSON.parse(event.data)));
   source.addEventListener("open", isConnected);

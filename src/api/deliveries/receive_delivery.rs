@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode};
 
+use crate::desk::projects::deliveries;
 use crate::forge::{BODY_BYTES_MAX, Envelope};
 use crate::http::{App, Json, Path, Problem, ProblemKind};
 use crate::model::ProjectId;
@@ -56,12 +57,15 @@ async fn prove(
 ) -> Result<ProjectRow, Problem> {
     let found = app.store.find_project(&project).await?.ok_or_else(unproven)?;
     let secret = app.triggers.projects().hook_secret(&project).await.map_err(unavailable)?;
-    let secret = secret.ok_or_else(unproven)?;
-    envelope.prove(found.forge, &secret, app.now()).map_err(|error| {
-        tracing::warn!(project = found.slug(), %error, "a delivery is not proved");
-        unproven()
-    })?;
-    Ok(found)
+    let why = match secret.map(|it| envelope.prove(found.forge, &it, app.now())) {
+        Some(Ok(())) => return Ok(found),
+        Some(Err(error)) => error.to_string(),
+        None => "there is no secret yet that it could prove".to_owned(),
+    };
+    tracing::warn!(project = found.slug(), why, "a delivery is not proved");
+    // Those who set the webhook up look at its page, and not into the log of the server.
+    deliveries::note_refused(app, &found, &why).await?;
+    Err(unproven())
 }
 
 fn unproven() -> Problem {

@@ -44,15 +44,26 @@ const ANSWER_BYTES_MAX: u64 = 64 << 10;
 /// The names of operations by method and route.
 pub type Operations = Arc<BTreeMap<(String, String), String>>;
 
-/// Who acts, found out while a request is answered: `person:<login>`, and what they showed.
+/// Who acts, and on which run, found out while a request is answered.
 #[derive(Debug, Clone, Default)]
-pub struct Actor(Arc<OnceLock<(String, String)>>);
+pub struct Actor {
+    /// `person:<login>`, and what they showed.
+    who: Arc<OnceLock<(String, String)>>,
+    /// The run that the path names, perhaps by its number or the beginning of its id.
+    run: Arc<OnceLock<RunId>>,
+}
 
 impl Actor {
     /// It is this one.
     pub(crate) fn note(&self, actor: String, proof: String) {
         // The first extractor has said it.
-        let _known = self.0.set((actor, proof));
+        let _known = self.who.set((actor, proof));
+    }
+
+    /// It is about this run.
+    pub(crate) fn note_run(&self, run: &RunId) {
+        // The first one that was asked for is what the path names.
+        let _known = self.run.set(run.clone());
     }
 }
 
@@ -97,7 +108,7 @@ pub async fn observe(
 
 /// What watches us is not worth a line.
 fn tell(route: &str, status: StatusCode, milliseconds: f64, actor: &Actor) {
-    let actor = actor.0.get().map_or("-", |(actor, _)| actor);
+    let actor = actor.who.get().map_or("-", |(actor, _)| actor);
     let status = status.as_u16();
     if matches!(route, "/healthz" | "/readyz" | "/metrics") {
         tracing::debug!(route, status, milliseconds, "answered");
@@ -165,8 +176,13 @@ impl Act {
     }
 
     /// Adds it to the audit log. It is done already: a log that fails is told, and changes no answer.
-    async fn write_down(self, app: &App, actor: &Actor, response: Response) -> Response {
-        let Some((actor, proof)) = actor.0.get() else { return response };
+    async fn write_down(mut self, app: &App, actor: &Actor, response: Response) -> Response {
+        if let Some(run) = actor.run.get() {
+            for (_, value) in self.parameters.iter_mut().filter(|(name, _)| name == "run") {
+                value.clone_from(&run.0);
+            }
+        }
+        let Some((actor, proof)) = actor.who.get() else { return response };
         let said = response.extensions().get::<Subject>().map(|it| it.0.clone());
         let more = response.extensions().get::<Detail>().cloned().unwrap_or_default();
         let (made, response) = made(response).await;

@@ -111,6 +111,28 @@ impl Store {
         }))
     }
 
+    /// The newest row of an action in a project, with an id above this one.
+    pub async fn find_newest_audit_event(
+        &self,
+        (team, project): (&TeamId, &ProjectId),
+        action: &str,
+        above: &str,
+    ) -> Result<Option<AuditRow>, StoreError> {
+        const SQL: &str = "
+            SELECT * FROM audit_events
+            WHERE team = $1 AND project = $2 AND action = $3 AND id > $4
+            ORDER BY id DESC LIMIT 1";
+        Ok(with_db!(self, db => {
+            sqlx::query_as(SQL)
+                .bind(team)
+                .bind(project)
+                .bind(action)
+                .bind(above)
+                .fetch_optional(db)
+                .await?
+        }))
+    }
+
     /// Removes at most `limit` rows that are older than `before`; gives how many.
     pub async fn delete_audit_events(
         &self,

@@ -34,6 +34,7 @@ struct TrunkPart<'a> {
     path: &'a str,
     broken: Option<&'a BrokenTrunk>,
     remote: &'a RemoteState,
+    may_change: bool,
     lines: Vec<TrunkLine<'a>>,
 }
 
@@ -52,6 +53,7 @@ struct NewestPart<'a> {
     rows: &'a [RunRow],
     shows_project: bool,
     may_start: bool,
+    is_archived: bool,
     path: &'a str,
 }
 
@@ -99,6 +101,7 @@ fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
         path: &path,
         broken: seen.broken.as_ref(),
         remote: &seen.remote,
+        may_change: seen.may_change,
         lines: seen.trunk.iter().filter_map(|it| TrunkLine::of(it, words)).collect(),
     };
     let newest = NewestPart {
@@ -106,6 +109,7 @@ fn parts(words: Words, seen: &SeenProject) -> Result<Vec<Part>, Problem> {
         rows: &seen.newest,
         shows_project: false,
         may_start: seen.may_run && seen.project.archived_at.is_none(),
+        is_archived: seen.project.archived_at.is_some(),
         path: &path,
     };
     Ok(vec![Part { id: "trunk", html: part(&trunk)? }, Part { id: "newest", html: part(&newest)? }])

@@ -70,6 +70,8 @@ struct ListPart<'a> {
     broken: Vec<(ProjectRow, BrokenTrunk)>,
     /// Whether anything is left out by a filter.
     is_filtered: bool,
+    /// Whether there is nothing that this person may see.
+    in_no_team: bool,
     /// Whether it begins with the newest.
     is_first: bool,
     /// The same list from the newest on, and the next page of it.
@@ -171,6 +173,7 @@ async fn render(
         rows: &items,
         broken,
         is_filtered: *query != RunsQuery::default(),
+        in_no_team: visitor.0.teams_as(Role::Viewer).is_some_and(|it| it.is_empty()),
         is_first,
         first: address("/runs", query, None),
         next: next.map(|it| address("/runs", query, Some(("cursor", &it)))),

@@ -130,7 +130,9 @@ async fn every_page_is_for_members_and_hidden_from_others() {
         assert_eq!(outsider.get(&format!("/live{path}")).await.status, 404, "{path}");
     }
     let runs = read(&outsider, "/runs").await;
-    assert!(runs.contains("Nothing has run yet") && !runs.contains("shop/web"));
+    assert!(runs.contains("You are in no team") && !runs.contains("shop/web"), "{runs}");
+    let home = read(&outsider, "/").await;
+    assert!(home.contains("You are in no team") && !home.contains("/projects/new"), "{home}");
     // Starting and trying again takes a developer.
     let viewer = Browser::of(&scene.server, "viewer").await;
     for path in [format!("/runs/{id}/rerun"), "/projects/shop/web/start".to_owned()] {

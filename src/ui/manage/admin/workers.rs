@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use crate::desk::server::fleet;
 use crate::http::{App, Problem, Subject, Visitor};
+use crate::store::DatabaseKind;
 use crate::store::fleet::workers::WorkerRow;
 use crate::ui::form::{Posted, onward};
 use crate::ui::live::{self, Audience, Part, Render};
@@ -25,6 +26,8 @@ struct WorkersPage {
     words: Words,
     place: Place,
     workers: Vec<WorkerRow>,
+    /// Whether there can be others.
+    is_shared: bool,
     csrf: String,
 }
 
@@ -61,7 +64,8 @@ pub(super) async fn show(State(app): State<App>, visit: Visit) -> Result<Respons
     let workers = fleet::list_workers(&app, &visit.visitor).await?;
     let shell = place.shell(&visit, Section::Server);
     let csrf = shell.csrf.clone();
-    page(&WorkersPage { shell, words: visit.words(), place, workers, csrf })
+    let is_shared = app.store.database_kind() == DatabaseKind::Postgres;
+    page(&WorkersPage { shell, words: visit.words(), place, workers, is_shared, csrf })
 }
 
 pub(super) async fn watch(State(app): State<App>, visit: Visit) -> Result<Response, Problem> {

@@ -24,6 +24,10 @@ struct TeamPage {
 }
 
 impl TeamPage {
+    fn is_me(&self, member: &MemberRow) -> bool {
+        self.shell.me.as_ref().is_some_and(|it| it.login == member.login)
+    }
+
     /// The roles, and what each may do beside what those before it may.
     #[expect(clippy::unused_self, reason = "templates call it so")]
     fn roles(&self) -> [(&'static str, &'static str); 4] {
@@ -125,5 +129,8 @@ pub(super) async fn remove(
     Posted(visitor, _): Posted<NoForm>,
 ) -> Result<Response, Problem> {
     teams::delete_member(&app, &visitor, (&team, &login)).await?;
-    Ok(onward(&format!("/teams/{team}/settings?done=removed")))
+    // Who has left it themselves does not see it any more.
+    let has_left = login == visitor.0.login && !visitor.0.may_own();
+    let to = if has_left { "/teams" } else { &format!("/teams/{team}/settings") };
+    Ok(onward(&format!("{to}?done=removed")))
 }

@@ -9,7 +9,7 @@ use axum::response::Response;
 use tokio::sync::Mutex;
 
 use super::{AGAIN, Names, OfProject};
-use crate::desk::projects::deliveries::{self, About};
+use crate::desk::projects::deliveries::{self, About, Refused};
 use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::settings;
 use crate::http::{App, Page, PageQuery, Path, Problem, Query, once_of_form};
@@ -39,6 +39,8 @@ struct WebhooksPage {
     deliveries: Page<DeliveryRow>,
     /// What they are about, by id.
     about: BTreeMap<String, About>,
+    /// The newest that did not prove itself, and is none of them.
+    refused: Option<Refused>,
     remote: RemoteState,
     /// Address of the stream that keeps the deliveries true.
     live: String,
@@ -53,6 +55,7 @@ struct DeliveriesPart {
     project: ProjectRow,
     deliveries: Page<DeliveryRow>,
     about: BTreeMap<String, About>,
+    refused: Option<Refused>,
     remote: RemoteState,
 }
 
@@ -143,6 +146,7 @@ async fn new_page(
         made: None,
         live: format!("/live{}/webhooks{}", place.path, cursor.unwrap_or_default()),
         about: deliveries::about(app, &project, &deliveries.items).await?,
+        refused: deliveries::find_refused(app, &project, &deliveries.items).await?,
         deliveries,
         remote: remote::find(app, &project).await?.0,
         place,
@@ -187,9 +191,10 @@ pub(super) async fn watch(
                 known.about.clone()
             };
             let remote = remote::find(&app, &project).await?.0;
+            let refused = deliveries::find_refused(&app, &project, &deliveries.items).await?;
             let words = Words::at(app.now());
             let part_of =
-                DeliveriesPart { shell, words, place, project, deliveries, about, remote };
+                DeliveriesPart { shell, words, place, project, deliveries, about, refused, remote };
             Ok(vec![Part { id: "deliveries", html: part(&part_of)? }])
         })
     });

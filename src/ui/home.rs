@@ -30,8 +30,7 @@ struct HomePage {
     live: String,
     is_owner: bool,
     /// Whether there is a team that one may make a project in.
-    in_no_team: bool,
-    may_make: bool,
+    standing: Standing,
 }
 
 #[derive(Template)]
@@ -47,18 +46,39 @@ struct NowPart {
 struct ProjectsPart {
     words: Words,
     trunks: Trunks,
-    in_no_team: bool,
-    may_make: bool,
+    standing: Standing,
 }
 
-/// Whether somebody is in no team, so that there is nothing for them to see.
-fn is_in_no_team(visitor: &Visitor) -> bool {
-    visitor.0.teams_as(Role::Viewer).is_some_and(|it| it.is_empty())
+/// What somebody has to do with projects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// They are in no team: there is nothing for them to see.
+    Outside,
+    /// They see those of their teams.
+    Member,
+    /// They may make some, too.
+    Maker,
 }
 
-/// Whether they may make a project.
-fn may_make(visitor: &Visitor) -> bool {
-    visitor.0.teams_as(Role::Admin).is_none_or(|it| !it.is_empty())
+impl Standing {
+    fn of(visitor: &Visitor) -> Self {
+        let has_teams = |needed| visitor.0.teams_as(needed).is_none_or(|teams| !teams.is_empty());
+        if has_teams(Role::Admin) {
+            Self::Maker
+        } else if has_teams(Role::Viewer) {
+            Self::Member
+        } else {
+            Self::Outside
+        }
+    }
+
+    fn is_outside(self) -> bool {
+        self == Self::Outside
+    }
+
+    fn may_make(self) -> bool {
+        self == Self::Maker
+    }
 }
 
 async fn show(
@@ -76,8 +96,7 @@ async fn show(
         shows_project: true,
         live: live_path(&query),
         is_owner: visit.visitor.0.may_own(),
-        in_no_team: is_in_no_team(&visit.visitor),
-        may_make: may_make(&visit.visitor),
+        standing: Standing::of(&visit.visitor),
     })
 }
 
@@ -106,9 +125,8 @@ async fn watch(
         let (app, visitor, query) = (of_projects.clone(), who.clone(), query.clone());
         Box::pin(async move {
             let trunks = overview::trunks(&app, &visitor, &query).await?;
-            let (in_no_team, may_make) = (is_in_no_team(&visitor), may_make(&visitor));
-            let words = Words::at(app.now());
-            let html = part(&ProjectsPart { words, trunks, in_no_team, may_make })?;
+            let (words, standing) = (Words::at(app.now()), Standing::of(&visitor));
+            let html = part(&ProjectsPart { words, trunks, standing })?;
             Ok(vec![Part { id: "projects", html }])
         })
     });

@@ -99,7 +99,8 @@ async fn newest_refused(
     let row = app.store.find_newest_audit_event(of, REFUSE, &above).await?;
     Ok(row.map(|it| {
         let detail: serde_json::Value = serde_json::from_str(&it.detail).unwrap_or_default();
-        let why = detail["reason"].as_str().unwrap_or_default().to_owned();
+        let why = detail.get("reason").and_then(serde_json::Value::as_str);
+        let why = why.unwrap_or_default().to_owned();
         Refused { at: it.at, why }
     }))
 }

@@ -72,10 +72,8 @@ struct ListPart<'a> {
     is_filtered: bool,
     /// Whether there is nothing that this person may see.
     in_no_team: bool,
-    /// Whether it begins with the newest.
-    is_first: bool,
-    /// The same list from the newest on, and the next page of it.
-    first: String,
+    /// The same list from the newest on, where it begins with others; and the next page of it.
+    first: Option<String>,
     next: Option<String>,
     shows_project: bool,
 }
@@ -174,8 +172,7 @@ async fn render(
         broken,
         is_filtered: *query != RunsQuery::default(),
         in_no_team: visitor.0.teams_as(Role::Viewer).is_some_and(|it| it.is_empty()),
-        is_first,
-        first: address("/runs", query, None),
+        first: (!is_first).then(|| address("/runs", query, None)),
         next: next.map(|it| address("/runs", query, Some(("cursor", &it)))),
         shows_project: query.project.is_none(),
     })

@@ -361,7 +361,16 @@ impl Call {
         }
         prepared.settlement.cancel();
         if matches!(fate, Fate::KeyRefused | Fate::ModelRefused) {
-            tracing::error!(status = %head.status, "a provider does not accept the gateway's key");
+            let provider = self.core.known.get(step.way.provider).map_or("", |it| &it.name);
+            let (status, key) = (head.status.as_u16(), step.way.key + 1);
+            let model = step.model;
+            tracing::error!(
+                status,
+                provider,
+                key,
+                model,
+                "a provider does not accept the gateway's key"
+            );
             let what = "the provider does not accept the gateway's key for this";
             return Failure::next(Err(Refusal::Upstream(what.to_owned())));
         }

@@ -10,6 +10,7 @@ pub mod trail;
 mod held;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -105,6 +106,8 @@ pub struct Ledger {
     keeps_lines: bool,
     /// Bytes of lines that are written; none where nobody writes them.
     written: watch::Sender<Option<u64>>,
+    /// Whether they cannot be written now.
+    is_stuck: AtomicBool,
     books: Option<Books>,
 }
 
@@ -168,6 +171,9 @@ impl Ledger {
         call: Reservation,
         now: Timestamp,
     ) -> Result<Reserved, NotReserved> {
+        if self.is_stuck.load(Ordering::Relaxed) {
+            return Err(NotReserved::Behind);
+        }
         let tried = Self::try_reserve(&mut self.lock(), &call, now);
         let reserved = match (tried, &self.books) {
             (Ok(reserved), _) => reserved,
@@ -329,7 +335,13 @@ impl Ledger {
 
     /// So many more bytes of lines are written; who has taken them says so, and with 0 that it will.
     pub fn lines_are_written(&self, bytes: u64) {
+        self.is_stuck.store(false, Ordering::Relaxed);
         self.written.send_modify(|it| *it = Some(it.unwrap_or(0).saturating_add(bytes)));
+    }
+
+    /// Lines cannot be written now: nothing more is reserved until they can.
+    pub fn lines_cannot_be_written(&self) {
+        self.is_stuck.store(true, Ordering::Relaxed);
     }
 
     /// Waits until what there is by now is written, where somebody writes it.

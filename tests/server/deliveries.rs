@@ -287,7 +287,6 @@ async fn a_delivery_is_taken_once_and_only_from_who_knows_the_secret() {
     let ada = Browser::of(&scene.server, "ada").await;
     let hooks = "/projects/shop/web/settings/webhooks";
     let told = "A delivery was refused";
-    assert!(!ada.get(hooks).await.text.contains(told), "one has come at the same moment");
     scene.server.clock.by_seconds(61);
     for _ in 0..2 {
         assert_eq!(scene.send(&forged, "{}".to_owned()).await.status, StatusCode::UNAUTHORIZED);

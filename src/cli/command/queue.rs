@@ -32,7 +32,7 @@ Examples:
   trunkline queue submit report.json --wait > answer.json
   trunkline queue submit report.json --batch --on-batch fail
   trunkline queue show 01kb… --wait
-  trunkline queue list --state queued
+  trunkline queue list --only queued
   trunkline queue cancel 01kb…")]
 pub struct QueueArgs {
     #[command(subcommand)]
@@ -56,8 +56,9 @@ enum Action {
     /// List items, the newest first
     List {
         /// Only these: queued, running, done, failed or cancelled
+        // `--state` is the folder of the state, for every command.
         #[arg(long, value_name = "STATE")]
-        state: Option<String>,
+        only: Option<String>,
         /// How many
         #[arg(long, default_value_t = 20)]
         limit: u32,
@@ -124,7 +125,7 @@ pub async fn execute(session: &Session, args: &QueueArgs) -> anyhow::Result<Exit
             gateway.tell(&item)?;
             Ok(Exit::Passed)
         }
-        Action::List { state, limit } => gateway.list(state.as_deref(), *limit).await,
+        Action::List { only, limit } => gateway.list(only.as_deref(), *limit).await,
         Action::Cancel { id } => {
             let item =
                 gateway.send(gateway.request(Method::DELETE, &format!("{QUEUE}/{id}"))).await?;

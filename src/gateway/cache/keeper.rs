@@ -56,6 +56,10 @@ impl Keeper {
         if operation == Operation::Responses && !is_done(body) {
             return;
         }
+        // A page of somebody in between is no answer, whatever its status says.
+        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
+            return;
+        }
         self.keep(content_type, Content::Whole(Bytes::copy_from_slice(body)));
     }
 

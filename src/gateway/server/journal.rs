@@ -1,16 +1,21 @@
 //! Keeps the lines of the ledger in a file: appended in batches, taken up again at the next start.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use serde::de::IgnoredAny;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::ledger::{BATCH_EVERY, Ledger};
 
 /// The largest text that is kept for the next batch to be written into.
 const ROOM_BYTES: usize = 1 << 20;
+/// How long a gateway that ends is waited for: longer than its calls have to finish.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// The file of one ledger.
 #[derive(Debug)]
@@ -29,14 +34,15 @@ struct Pages {
 }
 
 impl Journal {
-    /// Opens the file, and has the ledger take up what is in it, line by line. A last line that is not whole is
-    /// what a killed process left of a batch: it is cut off.
+    /// Opens the file, which no other process may write meanwhile, and has the ledger take up what is in it, line by
+    /// line. A last line that is not whole is what a killed process left of a batch: it is cut off.
     pub async fn open(path: &Path, ledger: Arc<Ledger>) -> io::Result<(Self, usize)> {
         let (path, of_ledger) = (path.to_owned(), ledger.clone());
         let (file, entries, path) = blocking(move || {
             let mut options = OpenOptions::new();
             options.read(true).write(true).create(true).truncate(false);
             let mut file = options.open(&path)?;
+            lock(&file)?;
             let (entries, whole) = read(&file, &of_ledger)?;
             file.set_len(whole)?;
             file.seek(SeekFrom::End(0))?;
@@ -48,8 +54,8 @@ impl Journal {
         Ok((Self { path, ledger, pages }, entries))
     }
 
-    /// Writes batches until `over`, and then what is left. While the disk refuses, lines wait, and the
-    /// ledger lets no call through once too many do.
+    /// Writes batches until `over`, and then what is left. While the disk refuses, lines wait, and the ledger lets no
+    /// call through: what a killed process had not written would be spent again.
     pub async fn keep(self, over: CancellationToken) -> io::Result<()> {
         let Self { path, ledger, mut pages } = self;
         let mut room = String::new();
@@ -69,6 +75,7 @@ impl Journal {
             match written {
                 Ok(bytes) => ledger.lines_are_written(bytes),
                 Err(error) => {
+                    ledger.lines_cannot_be_written();
                     tracing::error!(file = %path.display(), %error, "the ledger cannot be written");
                     tokio::time::sleep(10 * BATCH_EVERY).await;
                 }
@@ -113,19 +120,48 @@ impl Pages {
     }
 }
 
+/// Makes the file this process's own: two that write it would overwrite each other, and each would grant all of a
+/// budget. A gateway that ends writes to its end first, so it is waited for.
+fn lock(file: &File) -> io::Result<()> {
+    let begun = Instant::now();
+    let mut is_told = false;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if begun.elapsed() >= LOCK_WAIT => {
+                let message = "another process writes it, and a ledger is of one gateway: end that one, or name \
+                               another file";
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, message));
+            }
+            Err(TryLockError::WouldBlock) => {
+                if !std::mem::replace(&mut is_told, true) {
+                    tracing::warn!("the ledger is another process's; waiting until that has ended");
+                }
+                std::thread::sleep(LOCK_PAUSE);
+            }
+        }
+    }
+}
+
 /// Has the ledger take up the whole lines of a file: how many entries there were, and where the last line ends.
 fn read(file: &File, ledger: &Ledger) -> io::Result<(usize, u64)> {
     let (mut lines, mut line) = (BufReader::new(file), Vec::new());
     let (mut entries, mut whole) = (0, 0);
-    loop {
+    for number in 1_u64.. {
         line.clear();
         let length = lines.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
-            return Ok((entries, whole));
+            break;
+        }
+        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&line) {
+            let hint = "what it tells of is in no budget";
+            tracing::error!(line = number, %error, hint, "a line of the ledger cannot be read");
         }
         entries += ledger.replay(&String::from_utf8_lossy(&line));
         whole += length as u64;
     }
+    Ok((entries, whole))
 }
 
 /// On a thread that may wait for the disk.
@@ -178,5 +214,50 @@ mod tests {
         let lines = std::fs::read_to_string(&path).unwrap();
         assert_eq!(lines.lines().count(), 4);
         assert!(lines.starts_with(&text) && lines.ends_with('\n'), "{lines}");
+    }
+
+    #[tokio::test]
+    async fn the_next_process_has_the_ledger_once_the_one_before_has_written_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let over = CancellationToken::new();
+        let ledger = Arc::new(Ledger::new(Vec::new(), true));
+        let (journal, _) = Journal::open(&path, ledger.clone()).await.unwrap();
+        ledger.reserve(call(1), Timestamp(0)).await.unwrap();
+        let other = Arc::new(Ledger::new(Vec::new(), true));
+        let mut next = std::pin::pin!(Journal::open(&path, other));
+        let waited = tokio::time::timeout(3 * LOCK_PAUSE, next.as_mut()).await;
+        assert!(waited.is_err(), "two write it at the same time");
+        ledger.reserve(call(2), Timestamp(0)).await.unwrap();
+        over.cancel();
+        journal.keep(over).await.unwrap();
+        let (_next, entries) = next.await.unwrap();
+        assert_eq!(entries, 2, "it has all that the one before has written");
+    }
+
+    #[tokio::test]
+    async fn while_nothing_can_be_written_no_call_is_let_through() {
+        // Every write to it fails as on a full disk.
+        let file = OpenOptions::new().read(true).write(true).open("/dev/full").unwrap();
+        let ledger = Arc::new(Ledger::new(Vec::new(), true));
+        let over = CancellationToken::new();
+        let pages = Pages { file, text: String::new() };
+        let path = PathBuf::from("/dev/full");
+        let journal = Journal { path, ledger: ledger.clone(), pages };
+        ledger.reserve(call(1), Timestamp(0)).await.unwrap();
+        let keep = journal.keep(over.clone());
+        let refused = async {
+            for request in 2.. {
+                if ledger.reserve(call(request), Timestamp(0)).await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(BATCH_EVERY).await;
+            }
+            over.cancel();
+        };
+        let (kept, ()) = tokio::join!(keep, refused);
+        assert!(kept.is_err(), "what was not written is told of");
+        ledger.lines_are_written(0);
+        ledger.reserve(call(1_000_000), Timestamp(0)).await.unwrap();
     }
 }

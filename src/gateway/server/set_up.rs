@@ -1,5 +1,6 @@
 //! Puts a gateway together from its settings. Secrets and files are read here, once.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -80,6 +81,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         })
         .collect();
     check_routes(settings)?;
+    check_names(settings)?;
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
@@ -180,6 +182,23 @@ fn check_routes(settings: &Settings) -> Result<(), SetUpError> {
     Ok(())
 }
 
+/// What is named is named once: of two the second would count for nothing, or nobody could tell them apart.
+fn check_names(settings: &Settings) -> Result<(), SetUpError> {
+    let providers = settings.providers.iter().map(|it| &*it.name).collect::<Vec<_>>();
+    let keys = settings.keys.iter().map(|it| it.name.as_str()).collect();
+    let budgets = settings.budgets.iter().map(|it| it.id.as_str()).collect();
+    for (what, names) in [("provider", providers), ("key", keys), ("budget", budgets)] {
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.into_iter().find(|it| !seen.insert(*it)) {
+            return Err(wrong(twice, &format!("there are two `[[{what}]]` of this name")));
+        }
+    }
+    if settings.limits.attempts == 0 {
+        return Err(wrong("limits.attempts", "it is at least 1: the first try is one"));
+    }
+    Ok(())
+}
+
 fn keys_of(
     settings: &Settings,
     outside: &Outside<'_>,
@@ -187,6 +206,7 @@ fn keys_of(
     secrets: &mut Vec<String>,
 ) -> Result<Keys, SetUpError> {
     let keys = Keys::new(outside.store.clone());
+    let mut digests = HashMap::new();
     for key in &settings.keys {
         let digest = match (&key.sha256, &key.variable) {
             (Some(text), None) => digest_of(key, text)?,
@@ -197,6 +217,9 @@ fn keys_of(
             }
             _ => return Err(wrong(&key.name, "a key has either `sha256` or `variable`")),
         };
+        if let Some(other) = digests.insert(digest, &key.name) {
+            return Err(wrong(&key.name, &format!("it has the same text as the key `{other}`")));
+        }
         let ready = Key {
             name: key.name.clone(),
             subject: key.subject.clone(),

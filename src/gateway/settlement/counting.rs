@@ -140,8 +140,8 @@ impl Untold {
         let output = match self {
             Self::Prompt | Self::Answer(None) => 0,
             Self::Answer(Some(answer)) => {
-                let exact = prompt::of_answer(tokenizer, answer).filter(|_| tokenizer.is_exact());
-                exact.unwrap_or_else(|| estimate::of_values(answer))
+                let said = prompt::of_answer(tokenizer, answer);
+                said.unwrap_or_else(|| estimate::of_values(answer))
             }
             Self::Stream(outcome, heard) => {
                 let mut outcome = Outcome::clone(outcome);

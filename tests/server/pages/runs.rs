@@ -130,9 +130,15 @@ async fn every_page_is_for_members_and_hidden_from_others() {
         assert_eq!(outsider.get(&format!("/live{path}")).await.status, 404, "{path}");
     }
     let runs = read(&outsider, "/runs").await;
-    assert!(runs.contains("You are in no team") && !runs.contains("shop/web"), "{runs}");
-    let home = read(&outsider, "/").await;
-    assert!(home.contains("You are in no team") && !home.contains("/projects/new"), "{home}");
+    assert!(runs.contains("Nothing has run yet") && !runs.contains("shop/web"), "{runs}");
+    // Who is in no team is told that, and not to make what they may not.
+    scene.server.person("guest", false).await;
+    let guest = Browser::of(&scene.server, "guest").await;
+    for path in ["/", "/runs"] {
+        let page = read(&guest, path).await;
+        let is_told = page.contains("You are in no team") && !page.contains("/projects/new");
+        assert!(is_told, "{path}: {page}");
+    }
     // Starting and trying again takes a developer.
     let viewer = Browser::of(&scene.server, "viewer").await;
     for path in [format!("/runs/{id}/rerun"), "/projects/shop/web/start".to_owned()] {

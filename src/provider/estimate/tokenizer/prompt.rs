@@ -76,7 +76,17 @@ pub fn of_answer(tokenizer: Tokenizer, answer: &[u8]) -> Option<u64> {
         let text = |it: &Value| it.get("text").map_or(0, |it| prompt.value(it));
         return Some(choices.iter().map(|it| text(it) + prompt.said(it.get("message"))).sum());
     }
-    Some(list("output")?.iter().map(|it| prompt.said(Some(it))).sum())
+    if let Some(items) = list("output") {
+        return Some(items.iter().map(|it| prompt.said(Some(it))).sum());
+    }
+    // Of a message of Anthropic: texts, thoughts, and what tools are called with.
+    let part = |it: &Value| {
+        let texts =
+            ["text", "thinking", "name"].into_iter().filter_map(|name| it.get(name)?.as_str());
+        let input = it.get("input").map_or(0, |it| prompt.text(&it.to_string()));
+        texts.map(|it| prompt.text(it)).sum::<u64>() + input
+    };
+    Some(list("content")?.iter().map(part).sum())
 }
 
 /// What is around the answer of a stream.

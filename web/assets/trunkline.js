@@ -1,6 +1,6 @@
 // Makes pages come alive. Everything works without it.
 
-// --- parts that the server sends anew ------------------------------------------------------------------
+// --- parts that the server sends anew
 
 // Makes `from` like `to` and keeps what a person is doing there: focus, what is open, what is typed.
 function morph(from, to) {
@@ -75,7 +75,7 @@ function timeless(element) {
   return copy;
 }
 
-// --- what is typed -------------------------------------------------------------------------------------
+// --- what is typed
 
 // Whether a form is on its way: what comes now takes it away rightly.
 let isSending = false;
@@ -115,7 +115,7 @@ function bringTyped() {
 
 const signsOut = () => document.querySelector('form[action="/sign-out"]');
 
-// --- what was just done --------------------------------------------------------------------------------
+// --- what was just done
 
 // A notice belongs to its moment: the address does not keep it, and what changes on the page afterwards ends it. Its
 // place stays, so that nothing moves below a pointer.
@@ -192,7 +192,7 @@ function follow(root) {
   });
 }
 
-// --- the session ---------------------------------------------------------------------------------------
+// --- the session
 
 // A session shows a proof that is good for ten minutes; a page that stays open gets the next one in time. Where the
 // session has ended, the page says so.
@@ -222,7 +222,7 @@ export async function patiently(wait) {
   if (!(await refresh()) && signedOut && !signedOut.hidden) await sleep(10_000);
 }
 
-// --- times ---------------------------------------------------------------------------------------------
+// --- times
 
 const SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 
@@ -259,7 +259,7 @@ function tellTimes() {
   }
 }
 
-// --- small things --------------------------------------------------------------------------------------
+// --- small things
 
 // What cannot be undone asks once more.
 document.addEventListener("submit", (event) => {

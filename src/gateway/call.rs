@@ -34,7 +34,7 @@ use super::ledger::{Origin, Similar};
 use super::route::{self, Breakers, Fate, Step, Way};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
-use crate::model::{Milliseconds, Timestamp};
+use crate::model::{Milliseconds, Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
 use answer::meter::Meter;
@@ -290,9 +290,9 @@ impl Call {
         };
         let is_good = head.status.is_success();
         let metered = is_good.then(|| provider::read_answer(self.operation, &body)).flatten();
-        if metered.is_none()
+        if (metered.is_none() || self.operation.is_free())
             && head.status == StatusCode::OK
-            && let Some(error) = upstream::cut(&body)
+            && let Some(error) = upstream::no_answer(&body)
         {
             return Err(self.lost(&error, prepared, step));
         }
@@ -317,7 +317,7 @@ impl Call {
                 .await
         } else {
             prepared.settlement.cancel();
-            crate::model::UsdNanos(0)
+            UsdNanos(0)
         };
         let told = Told {
             attempt: prepared.attempt,
@@ -325,7 +325,7 @@ impl Call {
             origin: Origin::Live,
             reserved: Some(reserved),
             cost: Some(cost),
-            remaining: prepared.remaining,
+            remaining: prepared.remaining.map(|it| after(it, reserved, cost)),
             flags: prepared.flags,
         };
         let screened = screened.map_err(Failure::Final)?;
@@ -451,6 +451,11 @@ fn redirected(status: StatusCode) -> Refusal {
     Refusal::Upstream(format!(
         "the provider answers {status}, which leads elsewhere and is not followed; its `url` in the gateway's file may be wrong"
     ))
+}
+
+/// What is left of a budget when what was reserved of it has become a cost.
+fn after(UsdNanos(left): UsdNanos, reserved: UsdNanos, cost: UsdNanos) -> UsdNanos {
+    UsdNanos(left.saturating_add(reserved.0).saturating_sub(cost.0))
 }
 
 fn pause(round: u32) -> Duration {

@@ -47,6 +47,8 @@ pub struct Settlement {
     /// Tokens of the prompt, as they were counted here.
     input_tokens: u64,
     estimate: Amount,
+    /// The most tokens that all its answers may have, where the request says it.
+    most_output: Option<u64>,
     /// What the cache knew of it.
     known: Option<Usage>,
     /// Counts what no answer tells; the rule does, where it is not there.
@@ -61,8 +63,18 @@ impl Settlement {
         let (input_tokens, estimate) = counted;
         let started = Instant::now();
         row.trail.begin(&row);
-        let (known, counter, is_settled) = (None, None, false);
-        Self { charge, id, row, started, input_tokens, estimate, known, counter, is_settled }
+        Self {
+            charge,
+            id,
+            row,
+            started,
+            input_tokens,
+            estimate,
+            most_output: None,
+            known: None,
+            counter: None,
+            is_settled: false,
+        }
     }
 
     /// Marks the call.
@@ -81,6 +93,11 @@ impl Settlement {
     #[must_use]
     pub fn counts(&self) -> bool {
         self.counter.is_some()
+    }
+
+    /// No provider gives more than the request allows, whatever another tokenizer counts.
+    pub fn gives_at_most(&mut self, output: Option<u64>) {
+        self.most_output = output;
     }
 
     /// The status of the answer.
@@ -145,7 +162,7 @@ impl Settlement {
 
     fn close_by_rule(mut self, untold: &Untold) -> UsdNanos {
         self.flag(Tokenizer::Rule.flag());
-        let metered = untold.metered(Tokenizer::Rule, self.input_tokens);
+        let metered = untold.metered(Tokenizer::Rule, self.input_tokens, self.most_output);
         self.close(&metered)
     }
 

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::openai::count::Count;
 use super::openai::{present, quoted, unreadable};
 use super::splice::Edits;
 use super::{Asked, Changes, Unreadable};
@@ -18,7 +19,7 @@ struct Body<'a> {
     #[serde(borrow)]
     model: Cow<'a, str>,
     stream: Option<bool>,
-    max_tokens: Option<u64>,
+    max_tokens: Option<Count>,
     temperature: Option<f64>,
     #[serde(borrow)]
     service_tier: Option<Cow<'a, str>>,
@@ -41,7 +42,7 @@ pub fn read_request(body: &[u8]) -> Result<Asked<'_>, Unreadable> {
         model: body.model,
         is_stream: body.stream.unwrap_or(false),
         wants_usage: true,
-        max_output: body.max_tokens,
+        max_output: body.max_tokens.map(|it| it.0),
         answers: 1,
         temperature: body.temperature,
         has_seed: false,

@@ -1,6 +1,7 @@
 //! The wire format of `OpenAI`: chat completions, completions, responses, embeddings, moderations.
 //! <https://platform.openai.com/docs/api-reference>, read 2026-11.
 
+pub mod count;
 pub mod usage;
 pub mod stream;
 
@@ -11,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::splice::Edits;
 use super::{Asked, Changes, Operation, Unreadable};
+use count::Count;
 
 /// The members that matter. A member that is there twice is refused, because parsers differ in which
 /// of the two they believe.
@@ -21,11 +23,11 @@ struct Body<'a> {
     stream: Option<bool>,
     #[serde(borrow)]
     stream_options: Option<&'a RawValue>,
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    max_output_tokens: Option<u64>,
-    n: Option<u64>,
-    best_of: Option<u64>,
+    max_tokens: Option<Count>,
+    max_completion_tokens: Option<Count>,
+    max_output_tokens: Option<Count>,
+    n: Option<Count>,
+    best_of: Option<Count>,
     temperature: Option<f64>,
     #[serde(borrow)]
     seed: Option<&'a RawValue>,
@@ -73,14 +75,15 @@ pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unre
     let is_responses = operation == Operation::Responses;
     let prompts = body.prompt.filter(|_| operation == Operation::Completions);
     let prompts = prompts.map_or(1, prompts_in);
-    let answers = body.n.unwrap_or(1).max(body.best_of.unwrap_or(1)).max(1);
+    let answers = body.n.max(body.best_of).map_or(1, |it| it.0).max(1);
     Ok(Asked {
         model: body.model,
         is_stream: body.stream.unwrap_or(false),
         wants_usage: is_responses || options.is_some_and(|it| it.wants_usage()),
         max_output: max_output(
             operation,
-            [body.max_tokens, body.max_completion_tokens, body.max_output_tokens],
+            [body.max_tokens, body.max_completion_tokens, body.max_output_tokens]
+                .map(|it| it.map(|it| it.0)),
         ),
         answers: answers.saturating_mul(prompts),
         temperature: body.temperature,

@@ -88,6 +88,8 @@ impl Call {
         let counted = (self.asked.input_tokens, estimate);
         let mut settlement = Settlement::new(charge, id, row, counted);
         settlement.counts_with(self.counter(step, model, &body));
+        let each = limit.written.or(self.asked.max_output);
+        settlement.gives_at_most(each.map(|it| it.saturating_mul(self.asked.answers)));
         if self.known_tokens > 0 {
             settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
         }
@@ -288,12 +290,13 @@ impl Call {
             UpstreamError::Unreachable(_)
             | UpstreamError::Broken(_)
             | UpstreamError::Cut { .. }
+            | UpstreamError::Page
             | UpstreamError::Stopped
             | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
         };
         self.trail.failed(attempt, &refusal);
         match error {
-            UpstreamError::Unreachable(_) => settlement.cancel(),
+            UpstreamError::Unreachable(_) | UpstreamError::Page => settlement.cancel(),
             UpstreamError::Cut { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();

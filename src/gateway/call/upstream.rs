@@ -38,6 +38,11 @@ pub enum UpstreamError {
         /// What has come.
         seen: Bytes,
     },
+    /// Something else than the provider's API has answered, and says that all is well.
+    #[error(
+        "the provider answers with a web page and not with JSON; its `url` in the gateway's file may be wrong, or something between may have answered"
+    )]
+    Page,
     /// The provider may be doing its work.
     #[error("the provider did not {0} in time")]
     Timeout(&'static str),
@@ -134,12 +139,14 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
     }
 }
 
-/// A whole answer that is none, though the connection says nothing of it: it is empty, or ends before its JSON does.
-/// What is no JSON at all is another matter.
+/// A whole answer that is none, though neither its status nor the connection says so: it is empty, ends before its JSON
+/// does, or is a web page. What else is no JSON is another matter.
 #[must_use]
-pub fn cut(body: &Bytes) -> Option<UpstreamError> {
-    if body.trim_ascii().is_empty() {
-        return Some(UpstreamError::nothing());
+pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
+    match body.trim_ascii().first() {
+        None => return Some(UpstreamError::nothing()),
+        Some(b'<') => return Some(UpstreamError::Page),
+        Some(_) => {}
     }
     let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
     let is_cut = read.is_err_and(|it| it.is_eof());

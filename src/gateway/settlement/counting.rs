@@ -117,7 +117,8 @@ impl Counter {
                     settlement.flag(Tokenizer::Rule.flag());
                 }
                 let input = input.unwrap_or(settlement.input_tokens);
-                settlement.close(&untold.metered(tokenizer, input))
+                let most = settlement.most_output;
+                settlement.close(&untold.metered(tokenizer, input, most))
             });
             let cost = counted.await.unwrap_or_default();
             drop(place);
@@ -135,8 +136,9 @@ impl Untold {
         }
     }
 
-    /// What was used, with so many tokens of prompt.
-    pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64) -> Metered {
+    /// What was used, with so many tokens of prompt and at most so many of answers.
+    pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64, most: Option<u64>) -> Metered {
+        let most = most.unwrap_or(u64::MAX);
         let output = match self {
             Self::Prompt | Self::Answer(None) => 0,
             Self::Answer(Some(answer)) => {
@@ -148,12 +150,13 @@ impl Untold {
                 if let Some(heard) = heard.as_ref().filter(|_| tokenizer.is_exact()) {
                     outcome.counted_output = heard.tokens(tokenizer) + prompt::around(tokenizer);
                 }
+                outcome.counted_output = outcome.counted_output.min(most);
                 return outcome.usage(input).0;
             }
         };
         let usage = Usage::default()
             .with(UsageClass::Input, input)
-            .with(UsageClass::Output, output)
+            .with(UsageClass::Output, output.min(most))
             .with(UsageClass::Requests, 1);
         Metered { usage, ..Metered::default() }
     }

@@ -31,7 +31,7 @@ fn misdeeds() -> Vec<(&'static str, String, Then, &'static [u16])> {
         ("a head, and silence", format!("{EVENTS}\r\n"), Then::Wait, &[504]),
         ("a giant body", format!("{OK}content-length: 600000\r\n\r\n{large}"), Then::Close, &[502]),
         ("chunks that are none", format!("{OK}transfer-encoding: chunked\r\n\r\nzz\r\n"), Then::Close, &[502]),
-        ("a page", "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned(), Then::Close, &[200]),
+        ("a page", "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>".to_owned(), Then::Close, &[502]),
         ("no content", "HTTP/1.1 204 No Content\r\n\r\n".to_owned(), Then::Close, &[204]),
         ("another place", "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\n\r\n".to_owned(), Then::Close, &[502]),
         ("a continue first", format!("HTTP/1.1 100 Continue\r\n\r\n{OK}content-length: 2\r\n\r\n{{}}"), Then::Close, &[200]),
@@ -319,11 +319,33 @@ async fn an_answer_that_is_empty_or_cut_is_a_failure_is_charged_and_another_way_
 }
 
 #[tokio::test]
+async fn a_web_page_is_no_answer_costs_nothing_and_another_way_is_tried() {
+    let raw = Raw::start().await;
+    let more = "\n[[route]]\nmodel = \"m-else\"\nto = [{ provider = \"raw\" }, { provider = \"test\", model = \"m1\" }]";
+    let settings = raw.settings("").replace("attempts = 1", "attempts = 2") + more;
+    let world = World::new(&settings).await;
+    let page = "\n<!doctype html><html><body>Please sign in to this network.</body></html>";
+    *raw.answers.lock().unwrap() = vec![answer("200 OK", "", page)];
+    let number = [("x-raw", "0")];
+    for path in [CHAT, "/v1/messages", "/v1/embeddings", "/v1/moderations"] {
+        let reply = world.post(path, &asks_raw(false), &number).await;
+        assert_eq!(reply.status, 502, "{path}: {reply:?}");
+        assert!(reply.body.contains("its `url` in the gateway's file may be wrong"), "{reply:?}");
+        assert!(!reply.body.contains("sign in"), "{reply:?}");
+        open_again(&world);
+    }
+    assert!(world.rows().iter().all(|it| it["cost"] == 0 && it["status"] == 200));
+    let other = asks_raw(true).replace("m-raw", "m-else");
+    let reply = world.post(CHAT, &other, &number).await;
+    assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{reply:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_json_passes_as_it_is() {
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("")).await;
     let odd = [
-        "<html>",
         "data: {\"choices\":",
         "{\"choices\":[]} }",
         "{\"own\":[1e400,\"\\ud800\"]}",
@@ -342,8 +364,15 @@ async fn an_answer_whose_use_was_counted_here_says_so() {
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("")).await;
     let silent = r#"{"choices":[{"message":{"content":"so"}}]}"#;
-    *raw.answers.lock().unwrap() = vec![answer("200 OK", "", silent)];
+    let long = silent.replace("so", &"so it goes on ".repeat(400));
+    *raw.answers.lock().unwrap() =
+        vec![answer("200 OK", "", silent), answer("200 OK", "", &long)];
     let reply = world.post(CHAT, &asks_raw(false), &[("x-raw", "0")]).await;
     assert_eq!(reply.header("x-trunkline-flags"), "estimated");
+    assert!((1..20).contains(&world.rows()[0]["usage"]["output"].as_u64().unwrap()));
+    world.post(CHAT, &asks_raw(false), &[("x-raw", "1")]).await;
+    let row = world.rows().remove(0);
+    assert_eq!(row["usage"]["output"], 50, "no provider gives more than was asked for: {row}");
+    assert_eq!(row["overrun"].as_i64().unwrap_or_default(), 0, "{row}");
     world.end().await;
 }

@@ -88,6 +88,32 @@ async fn messages_responses_embeddings_and_the_rest_are_charged_too() {
 }
 
 #[tokio::test]
+async fn what_is_left_of_a_budget_is_said_with_the_call_already_paid() {
+    let budget = r#"
+        ledger = "l"
+        [[budget]]
+        id = "core"
+        scope = { team = "core" }
+        window = "day"
+        usd = "1"
+    "#;
+    let world = World::new(budget).await;
+    let nanos = |text: &str| (text.parse::<f64>().unwrap() * 1e9).round();
+    let mut left = 1e9;
+    for _ in 0..3 {
+        let reply = world.post("/v1/chat/completions", &asks(false, ""), &[]).await;
+        left -= nanos(reply.header("x-trunkline-cost-usd"));
+        let said = nanos(reply.header("x-trunkline-budget-remaining-usd"));
+        assert!((said - left).abs() < 0.5, "{said} {left}");
+    }
+    let reply = world.post("/v1/chat/completions", &asks(true, ""), &[]).await;
+    left -= nanos(reply.header("x-trunkline-reserved-usd"));
+    let said = nanos(reply.header("x-trunkline-budget-remaining-usd"));
+    assert!((said - left).abs() < 0.5, "of a stream its reservation is held: {said} {left}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn calls_at_the_same_time_never_exceed_a_hard_budget() {
     let budget = r#"
         [[budget]]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::super::openai::count::Count;
 use super::super::{Dialect, Metered, Operation};
 use crate::model::{Usage, UsageClass as Class};
 
@@ -11,11 +12,11 @@ use crate::model::{Usage, UsageClass as Class};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawUsage {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
+    input_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
     cache_creation: Option<CacheCreation>,
-    output_tokens: Option<u64>,
+    output_tokens: Option<Count>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerTools>,
     service_tier: Option<String>,
@@ -25,20 +26,20 @@ pub(super) struct RawUsage {
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 struct CacheCreation {
-    ephemeral_5m_input_tokens: Option<u64>,
-    ephemeral_1h_input_tokens: Option<u64>,
+    ephemeral_5m_input_tokens: Option<Count>,
+    ephemeral_1h_input_tokens: Option<Count>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 struct OutputDetails {
-    thinking_tokens: Option<u64>,
+    thinking_tokens: Option<Count>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 struct ServerTools {
-    web_search_requests: Option<u64>,
+    web_search_requests: Option<Count>,
 }
 
 /// One turn that the provider made within the call. The totals have those of kind `message` in them,
@@ -56,11 +57,11 @@ struct Iteration {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct IterationUsage {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
+    input_tokens: Option<Count>,
+    cache_creation_input_tokens: Option<Count>,
+    cache_read_input_tokens: Option<Count>,
     cache_creation: Option<CacheCreation>,
-    output_tokens: Option<u64>,
+    output_tokens: Option<Count>,
 }
 
 impl RawUsage {
@@ -85,13 +86,13 @@ impl RawUsage {
             self.cache_creation_input_tokens,
             self.cache_creation,
         );
-        let output = self.output_tokens.unwrap_or_default();
+        let output = self.output_tokens.unwrap_or_default().0;
         let thought = self.output_tokens_details.and_then(|it| it.thinking_tokens);
-        let thought = thought.unwrap_or_default().min(output);
+        let thought = thought.unwrap_or_default().0.min(output);
         usage.set(Class::Output, output - thought);
         usage.set(Class::Reasoning, thought);
         let searches = self.server_tool_use.and_then(|it| it.web_search_requests);
-        usage.with(Class::WebSearches, searches.unwrap_or_default())
+        usage.with(Class::WebSearches, searches.unwrap_or_default().0)
     }
 
     fn besides(&self) -> Vec<(Option<String>, Usage)> {
@@ -117,7 +118,7 @@ impl IterationUsage {
             self.cache_creation_input_tokens,
             self.cache_creation,
         );
-        input.with(Class::Output, self.output_tokens.unwrap_or_default())
+        input.with(Class::Output, self.output_tokens.unwrap_or_default().0)
     }
 }
 
@@ -128,19 +129,19 @@ fn replace<T>(earlier: &mut Option<T>, later: Option<T>) {
 }
 
 fn input(
-    fresh: Option<u64>,
-    cached: Option<u64>,
-    written: Option<u64>,
+    fresh: Option<Count>,
+    cached: Option<Count>,
+    written: Option<Count>,
     split: Option<CacheCreation>,
 ) -> Usage {
     let split = split.unwrap_or_default();
-    let hour = split.ephemeral_1h_input_tokens.unwrap_or_default();
-    let minutes = split.ephemeral_5m_input_tokens.unwrap_or_default();
-    let written = written.unwrap_or(hour.saturating_add(minutes));
+    let hour = split.ephemeral_1h_input_tokens.unwrap_or_default().0;
+    let minutes = split.ephemeral_5m_input_tokens.unwrap_or_default().0;
+    let written = written.map_or(hour.saturating_add(minutes), |it| it.0);
     let hour = hour.min(written);
     Usage::default()
-        .with(Class::Input, fresh.unwrap_or_default())
-        .with(Class::CacheRead, cached.unwrap_or_default())
+        .with(Class::Input, fresh.unwrap_or_default().0)
+        .with(Class::CacheRead, cached.unwrap_or_default().0)
         .with(Class::CacheWrite1h, hour)
         .with(Class::CacheWrite5m, written - hour)
 }

@@ -55,7 +55,7 @@ fn each_prompt_of_a_completion_has_answers_of_its_own() {
 fn what_could_be_read_in_two_ways_is_refused() {
     let twice = r#"{"model":"cheap","model":"dear"}"#;
     insta::assert_snapshot!(asked(Operation::ChatCompletions, twice), @"the request body is not understood: duplicate field `model` at line 1 column 24");
-    insta::assert_snapshot!(asked(Operation::ChatCompletions, r#"{"model":"m","n":-1}"#), @"the request body is not understood: invalid value: integer `-1`, expected u64 at line 1 column 19");
+    insta::assert_snapshot!(asked(Operation::ChatCompletions, r#"{"model":"m","n":-1}"#), @"the request body is not understood: invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 19");
     insta::assert_snapshot!(asked(Operation::ChatCompletions, "{}"), @"the request body is not understood: missing field `model` at line 1 column 2");
 }
 

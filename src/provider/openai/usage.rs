@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::super::said::{Said, word};
 use super::super::{Metered, Operation};
+use super::count::Count;
 use crate::model::{Usage, UsageClass as Class};
 
 /// The `usage` of every kind of answer: chat says `prompt` and `completion`, responses say `input` and
@@ -15,52 +16,52 @@ use crate::model::{Usage, UsageClass as Class};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawUsage {
-    prompt_tokens: Option<u64>,
-    input_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    total_tokens: Option<u64>,
+    prompt_tokens: Option<Count>,
+    input_tokens: Option<Count>,
+    completion_tokens: Option<Count>,
+    output_tokens: Option<Count>,
+    total_tokens: Option<Count>,
     prompt_tokens_details: Option<InputDetails>,
     input_tokens_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
     output_tokens_details: Option<OutputDetails>,
-    cached_tokens: Option<u64>,
-    prompt_cache_hit_tokens: Option<u64>,
+    cached_tokens: Option<Count>,
+    prompt_cache_hit_tokens: Option<Count>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the wire calls them so")]
 struct InputDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-    image_tokens: Option<u64>,
-    video_tokens: Option<u64>,
+    cached_tokens: Option<Count>,
+    cache_write_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+    image_tokens: Option<Count>,
+    video_tokens: Option<Count>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 #[expect(clippy::struct_field_names, reason = "the wire calls them so")]
 struct OutputDetails {
-    reasoning_tokens: Option<u64>,
-    audio_tokens: Option<u64>,
-    image_tokens: Option<u64>,
+    reasoning_tokens: Option<Count>,
+    audio_tokens: Option<Count>,
+    image_tokens: Option<Count>,
 }
 
 impl RawUsage {
     /// In classes of which none is part of another.
     pub(super) fn usage(&self) -> Usage {
-        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default();
+        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default().0;
         let details = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
-        let part = |of: fn(&InputDetails) -> Option<u64>| details.and_then(of).unwrap_or_default();
+        let part = |of: fn(&InputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
         let cached = details.and_then(|it| it.cached_tokens);
         let cached = cached.or(self.cached_tokens).or(self.prompt_cache_hit_tokens);
         let mut usage = split(
             input,
             Class::Input,
             &[
-                (Class::CacheRead, cached.unwrap_or_default()),
+                (Class::CacheRead, cached.unwrap_or_default().0),
                 (Class::CacheWrite5m, part(|it| it.cache_write_tokens)),
                 (Class::InputAudio, part(|it| it.audio_tokens)),
                 (Class::InputImage, part(|it| it.image_tokens)),
@@ -74,13 +75,13 @@ impl RawUsage {
     fn output(&self) -> Usage {
         let details =
             self.completion_tokens_details.as_ref().or(self.output_tokens_details.as_ref());
-        let part = |of: fn(&OutputDetails) -> Option<u64>| details.and_then(of).unwrap_or_default();
+        let part = |of: fn(&OutputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
         let reasoning = part(|it| it.reasoning_tokens);
-        let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or_default();
+        let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or_default().0;
         // Some servers (xAI) do not count reasoning in the completion. Their total gives them away.
-        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default();
+        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default().0;
         let sum = input.saturating_add(output).saturating_add(reasoning);
-        if reasoning > 0 && self.total_tokens == Some(sum) {
+        if reasoning > 0 && self.total_tokens == Some(Count(sum)) {
             output = output.saturating_add(reasoning);
         }
         let parts = [

@@ -11,7 +11,7 @@ use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Reservation, Reserved};
 use crate::gateway::ledger::{NotReserved, Origin, Row, What};
 use crate::gateway::prices::{Most, PriceRow};
-use crate::gateway::route::{Fate, Step};
+use crate::gateway::route::Step;
 use crate::gateway::server::{Core, Provider};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::counting::{Counted, Counter};
@@ -282,7 +282,7 @@ impl Call {
             settlement.settle_prompt();
             return Failure::Final(Refusal::Upstream(error.to_string()));
         }
-        self.note(step, Fate::Failed, None);
+        self.note_loss(step, error);
         let refusal = match error {
             UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
             UpstreamError::Unreachable(_)

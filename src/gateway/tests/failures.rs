@@ -112,6 +112,29 @@ async fn another_way_is_tried_and_each_attempt_is_written_down() {
 }
 
 #[tokio::test]
+async fn a_provider_that_fails_is_told_of_once_and_so_is_that_it_answers_again() {
+    let world = World::new(FALLBACK).await;
+    let far = asks(false, "").replace("m1", "m-far");
+    for _ in 0..2 {
+        assert_eq!(world.post(CHAT, &far, &[]).await.status, 200);
+    }
+    let broken = world.post(CHAT, &asks(false, ""), &[("x-fake", "status=500")]).await;
+    assert_eq!(broken.status, 500);
+    {
+        let (mut breakers, now) = (world.core.breakers(), world.core.clock.now());
+        let outages = &mut breakers.outages;
+        assert_eq!(outages.failed((0, "m-far"), now), None, "it was told of in this minute");
+        assert!(outages.answered((0, "m-far"), now).is_some(), "it is told of as failing");
+        assert_eq!(outages.failed((1, "m1"), now), None, "a status of a failure is told of too");
+    }
+    assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
+    let now = world.core.clock.now();
+    let again = world.core.breakers().outages.answered((1, "m1"), now);
+    assert_eq!(again, None, "that it answers again was told with the answer");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn the_last_error_of_the_provider_reaches_the_client_and_costs_nothing() {
     let world = World::new(LEDGER).await;
     for (order, status) in

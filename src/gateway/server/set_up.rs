@@ -57,6 +57,14 @@ pub enum MissingKeys {
     Refuse,
     /// It does, for replays need none, and refuses calls that would go out.
     Tell,
+    /// The same, and files with keys need not be there either: its settings let no call go out.
+    NotNeeded,
+}
+
+impl MissingKeys {
+    fn with(self, settings: &Settings) -> Self {
+        if settings.cassette_mode == CassetteMode::Replay { Self::NotNeeded } else { self }
+    }
 }
 
 /// What is wrong with the settings.
@@ -70,7 +78,8 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let mut secrets = Vec::new();
     let mut providers = Vec::new();
     for provider in &settings.providers {
-        providers.push(provider_of(provider, outside, &mut secrets)?);
+        let missing_keys = outside.missing_keys.with(settings);
+        providers.push(provider_of(provider, (outside, missing_keys), &mut secrets)?);
     }
     let known = settings.providers.iter().zip(&providers);
     let known: Vec<_> = known
@@ -131,7 +140,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
 
 fn provider_of(
     provider: &settings::Provider,
-    outside: &Outside<'_>,
+    (outside, missing_keys): (&Outside<'_>, MissingKeys),
     secrets: &mut Vec<String>,
 ) -> Result<Provider, SetUpError> {
     let name = &provider.name;
@@ -141,12 +150,16 @@ fn provider_of(
         return Err(wrong(name, "its `url` is not an address of http or https"));
     }
     let mut keys = Vec::new();
-    let is_missing = |it: &&String| variable(it, outside).is_err();
-    let may_miss = outside.missing_keys == MissingKeys::Tell;
-    let missing_key = provider.key_variables.iter().find(is_missing).filter(|_| may_miss).cloned();
-    let variables = provider.key_variables.iter().filter(|it| !may_miss || !is_missing(it));
+    let (may_miss, files_may) =
+        (missing_keys != MissingKeys::Refuse, missing_keys == MissingKeys::NotNeeded);
+    let is_absent = |it: &&String| may_miss && variable(it, outside).is_err();
+    let has_no_file = |it: &&String| files_may && !outside.folder.join(it).exists();
+    let absent = provider.key_variables.iter().find(is_absent);
+    let missing_key = absent.or_else(|| provider.key_files.iter().find(has_no_file)).cloned();
+    let variables = provider.key_variables.iter().filter(|it| !is_absent(it));
     let variables = variables.map(|it| variable(it, outside));
-    let files = provider.key_files.iter().map(|it| file(it, outside));
+    let files = provider.key_files.iter().filter(|it| !has_no_file(it));
+    let files = files.map(|it| file(it, outside));
     for text in variables.chain(files) {
         let text = text?.trim().to_owned();
         keys.push(Some(
@@ -304,4 +317,51 @@ fn file(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
 
 fn wrong(what: &str, why: &str) -> SetUpError {
     SetUpError(format!("`{what}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Then;
+
+    impl Clock for Then {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+    }
+
+    /// Starts a gateway where no variable is set and no file is there; says why it does not start.
+    fn start(text: &str) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let outside = Outside {
+            variables: &|_| None,
+            folder: folder.path().to_owned(),
+            clock: Arc::new(Then),
+            store: None,
+            missing_keys: MissingKeys::Refuse,
+            ledger: None,
+            queue: None,
+        };
+        core(&settings::read(text).unwrap(), &outside).err().map(|it| it.to_string())
+    }
+
+    #[tokio::test]
+    async fn only_a_gateway_that_replays_starts_without_the_keys_of_its_providers() {
+        let keys = ["key_variables = [\"ABSENT_KEY\"]", "key_files = [\"absent.key\"]"];
+        for (key, name) in keys.into_iter().zip(["ABSENT_KEY", "absent.key"]) {
+            let of = |mode: &str| {
+                let provider = "[[provider]]\nname = \"p\"\ndialect = \"openai\"\nurl = \"http://127.0.0.1:9\"";
+                start(&format!(
+                    "cassettes = \"tapes\"\ncassette_mode = \"{mode}\"\n{provider}\n{key}"
+                ))
+            };
+            assert_eq!(of("replay"), None);
+            for mode in ["live", "record", "replay_or_record"] {
+                let why = of(mode).unwrap();
+                assert!(why.starts_with(&format!("`{name}`: ")), "{mode}: {why}");
+            }
+        }
+    }
 }

@@ -149,10 +149,9 @@ impl Call {
             return Ok(Some(price));
         }
         match &core.unknown_price {
-            UnknownPrice::Refuse => Err(Refusal::Forbidden(format!(
-                "no price of the model `{model}` at `{}` is known, so it may not be called",
-                provider.price_provider
-            ))),
+            UnknownPrice::Refuse => {
+                Err(Refusal::Forbidden(without_price(model, &provider.price_provider)))
+            }
             UnknownPrice::Assume(rates) => {
                 flags.push("assumed_price");
                 Ok(Some(Arc::new(PriceRow::assumed(&provider.price_provider, rates.clone()))))
@@ -320,6 +319,18 @@ impl Call {
         flags.push(ESTIMATED);
         settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
     }
+}
+
+/// What somebody hears whose model has no price. What else may be in a name is left out of the command.
+fn without_price(model: &str, provider: &str) -> String {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/@-".contains(&it);
+    let name = if model.bytes().all(is_plain) { model } else { "NAME" };
+    format!(
+        "no price of the model `{model}` at `{provider}` is known, so it may not be called; prices come from the files \
+         that `prices` and `public_prices` of the gateway's file name: write it there, or take it from a public list \
+         with `trunkline prices import LIST --provider {provider} --model {name}`, and start the gateway anew; \
+         `unknown_price` assumes one"
+    )
 }
 
 struct OutputLimit {

@@ -24,6 +24,7 @@ use crate::gateway::guard::Guard;
 use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
 use crate::gateway::ledger::trail::trails::Trails;
+use crate::gateway::prices::import::List;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
@@ -297,13 +298,34 @@ fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUp
         let text = file(name, outside)?;
         let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
         let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
-        rows.extend(read.map_err(|it| wrong(name, &it))?.prices);
+        rows.extend(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
     }
     if let Some(name) = &settings.public_prices {
-        let list = prices::import::genai_prices(&file(name, outside)?);
-        rows.extend(list.map_err(|it| wrong(name, &it))?.prices);
+        let text = file(name, outside)?;
+        let list = prices::import::genai_prices(&text);
+        rows.extend(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
     }
     Ok(Prices::new(rows))
+}
+
+/// Prices that a setting does not read: of a list that has to be taken in first, how that is done.
+fn unread((setting, name): (&str, &str), text: &str, why: &str) -> SetUpError {
+    match prices::import::looks_like(text) {
+        Some(list) if list != List::GenaiPrices || setting == "prices" => {
+            let also = if list == List::GenaiPrices {
+                ", or name the list in `public_prices`"
+            } else {
+                ""
+            };
+            let what = format!(
+                "it is the list of `{}`, which `{setting}` does not read: take it into a price file with `trunkline \
+                 prices import {name} --into prices.toml`, and name that file in `prices`{also}",
+                list.as_str()
+            );
+            wrong(name, &what)
+        }
+        _ => wrong(name, why),
+    }
 }
 
 fn variable(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
@@ -332,9 +354,10 @@ mod tests {
         }
     }
 
-    /// Starts a gateway where no variable is set and no file is there; says why it does not start.
-    fn start(text: &str) -> Option<String> {
+    /// Starts a gateway where no variable is set and no file is there but one; says why it does not start.
+    fn start_with(text: &str, (file, content): (&str, &str)) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(file), content).unwrap();
         let outside = Outside {
             variables: &|_| None,
             folder: folder.path().to_owned(),
@@ -345,6 +368,29 @@ mod tests {
             queue: None,
         };
         core(&settings::read(text).unwrap(), &outside).err().map(|it| it.to_string())
+    }
+
+    fn start(text: &str) -> Option<String> {
+        start_with(text, ("other", ""))
+    }
+
+    #[tokio::test]
+    async fn a_list_that_has_to_be_taken_in_first_says_how() {
+        let litellm = r#"{"gpt": {"litellm_provider": "openai", "input_cost_per_token": 1e-06}}"#;
+        let models_dev = r#"{"openai": {"models": {"gpt": {}}}}"#;
+        let of = |setting: &str, list: &str| start_with(setting, ("list.json", list));
+        let why = of("public_prices = \"list.json\"", litellm).unwrap();
+        assert!(why.starts_with("`list.json`: it is the list of `litellm`"), "{why}");
+        let command = "`trunkline prices import list.json --into prices.toml`";
+        assert!(why.contains(command) && why.ends_with("in `prices`"), "{why}");
+        for list in [litellm, models_dev, "[]"] {
+            let why = of("prices = [\"list.json\"]", list).unwrap();
+            assert!(why.contains(command), "{why}");
+            assert_eq!(why.contains("`public_prices`"), list == "[]", "{why}");
+        }
+        assert_eq!(of("public_prices = \"list.json\"", "[]"), None);
+        let broken = of("public_prices = \"list.json\"", "[7]").unwrap();
+        assert!(!broken.contains("trunkline prices"), "{broken}");
     }
 
     #[tokio::test]

@@ -87,6 +87,10 @@ async fn a_model_without_a_price_is_refused_or_counted_and_marked() {
     let world = World::new(&format!("unknown_price = \"refuse\"\n{route}")).await;
     let refused = world.post(CHAT, &body, &[]).await;
     assert_eq!((refused.status, refused.header("x-should-retry")), (403, "false"));
+    let command = "`trunkline prices import LIST --provider test --model x1`";
+    for part in [command, "`public_prices`", "`unknown_price` assumes one"] {
+        assert!(refused.body.contains(part), "{part}: {refused:?}");
+    }
     world.end().await;
     let assume = "unknown_price = { assume = { per_million = { input = 1, output = 10 } } }";
     let world = World::new(&format!("{assume}\n{route}")).await;

@@ -58,6 +58,8 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     let nothing = terminal.says(&["spend"]);
     assert!(nothing.starts_with("no call to a model was made; "), "{nothing}");
     assert!(nothing.contains("`trunkline spend --ledger FILE`"), "{nothing}");
+    let wrong = terminal.complains(2, &["spend", "--by", "tags"]);
+    assert!(wrong.contains("`tag`, `day`") && wrong.contains("`x-trunkline-tags`"), "{wrong}");
     terminal.says(&["budget", "remove", "each-run", "--team", "shop"]);
     let audit = terminal.says(&["audit", "--action", "budget."]);
     assert!(audit.contains("budget.delete") && audit.contains("machine:ada"), "{audit}");

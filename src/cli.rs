@@ -126,6 +126,33 @@ mod tests {
         super::Cli::command().debug_assert();
     }
 
+    /// Such an argument would take the option's place, and panic where it is read as the other. What is hidden does so
+    /// on purpose: `serve` takes `--server` only to refuse it.
+    #[test]
+    fn no_argument_of_a_subcommand_has_the_name_of_a_global_option() {
+        let command = super::Cli::command();
+        let globals: Vec<_> = command.get_arguments().filter(|it| it.is_global_set()).collect();
+        assert!(globals.iter().any(|it| it.get_id() == "state"), "the options are looked at");
+        let mut waiting: Vec<_> = command.get_subcommands().collect();
+        let (mut looked_at, mut same) = (0, Vec::new());
+        while let Some(subcommand) = waiting.pop() {
+            waiting.extend(subcommand.get_subcommands());
+            for argument in subcommand.get_arguments() {
+                looked_at += 1;
+                let is_taken = globals.iter().any(|it| {
+                    let long = it.get_long().is_some() && it.get_long() == argument.get_long();
+                    let short = it.get_short().is_some() && it.get_short() == argument.get_short();
+                    it.get_id() == argument.get_id() || long || short
+                });
+                if is_taken && !argument.is_hide_set() {
+                    same.push(format!("{} {}", subcommand.get_name(), argument.get_id()));
+                }
+            }
+        }
+        assert!(looked_at > 100, "{looked_at} arguments were looked at");
+        assert!(same.is_empty(), "{same:?}");
+    }
+
     #[test]
     fn every_subcommand_has_an_example() {
         for subcommand in super::Cli::command().get_subcommands() {

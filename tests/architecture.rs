@@ -51,6 +51,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/prices/rate.rs",
     "src/gateway/prices/text.rs",
     "src/gateway/route.rs",
+    "src/gateway/route/outage.rs",
     "src/gateway/server/receiver/counted.rs",
     "src/gateway/server/receiver/read.rs",
     "src/gateway/server/receiver/said.rs",

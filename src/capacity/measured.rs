@@ -9,6 +9,8 @@ use crate::model::{Timestamp, UsdNanos};
 
 /// The span that counts as "at the busiest".
 const MINUTE_MS: i64 = 60_000;
+/// Seconds that rates are made of at least: one call that took a millisecond is not a thousand a second.
+const SPAN_AT_LEAST: f64 = 1.0;
 
 /// One call that was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,7 +95,7 @@ pub fn measure(calls: &[Call]) -> Option<Measured> {
     let minutes = minutes(calls);
     let busiest = minutes.values().max_by_key(|it| it.begun).copied().unwrap_or_default();
     // A trial may be shorter than a minute.
-    let span = seconds.min(ms(MINUTE_MS) / 1000.0);
+    let span = seconds.clamp(SPAN_AT_LEAST, ms(MINUTE_MS) / 1000.0);
     let busiest_qps = float(busiest.begun) / span;
     let mean_seconds = float(busiest.took_ms) / float(busiest.begun.max(1)) / 1000.0;
     let tokens = minutes.values().map(|it| it.tokens).fold(0.0, f64::max);
@@ -101,7 +103,7 @@ pub fn measure(calls: &[Call]) -> Option<Measured> {
     Some(Measured {
         calls: count,
         seconds,
-        average_qps: float(count) / seconds,
+        average_qps: float(count) / seconds.max(SPAN_AT_LEAST),
         busiest_qps,
         busiest_tokens_per_second: tokens / span,
         tokens_per_prompt: average(|it| it.input_tokens),
@@ -200,6 +202,16 @@ mod tests {
         assert!(close(measured.busiest_qps, 10.0) && close(measured.average_qps, 10.0));
         assert_eq!(measured.in_flight_at_most, 1);
         assert_eq!(measure(&[]), None);
+    }
+
+    #[test]
+    fn calls_that_take_no_time_make_no_rates_beyond_their_number() {
+        for total_ms in [0, 1, 3] {
+            let measured = measure(&[call(0, total_ms), call(0, total_ms)]).unwrap();
+            assert!(close(measured.busiest_qps, 2.0) && close(measured.average_qps, 2.0));
+            assert!(close(measured.busiest_tokens_per_second, 100.0), "{measured:?}");
+            assert!(measured.disagreement() < 0.01, "{measured:?}");
+        }
     }
 
     #[test]

@@ -165,6 +165,7 @@ impl Subcommand {
             Self::Cassette(_) => Some("cassette"),
             Self::Backup(_) => Some("backup"),
             Self::Restore(_) => Some("restore"),
+            Self::Spend(args) if args.is_about_a_file() => Some("spend --ledger"),
             Self::Run(_)
             | Self::Graph(_)
             | Self::Runs(_)

@@ -34,7 +34,7 @@ use super::ledger::{Origin, Similar};
 use super::route::{self, Breakers, Fate, Step, Way};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
-use crate::model::{Milliseconds, Timestamp, UsdNanos};
+use crate::model::{Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
 use answer::meter::Meter;
@@ -296,7 +296,7 @@ impl Call {
         {
             return Err(self.lost(&error, prepared, step));
         }
-        self.note(step, Fate::Answered, None);
+        self.note_answer(step);
         let upstream_time = sent.elapsed();
         prepared.settlement.first_piece();
         self.record_whole(&prepared.body, &head, &body);
@@ -339,7 +339,8 @@ impl Call {
         step: &Step<'_>,
         fate: Fate,
     ) -> Failure {
-        self.note(step, fate, headers::retry_after(response.headers()));
+        let retry_after = headers::retry_after(response.headers());
+        self.note_status(step, (response.status().as_u16(), fate), retry_after);
         let (mut head, body) = response.into_parts();
         let limit = self.limits.first_token_ms.into();
         let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
@@ -394,7 +395,7 @@ impl Call {
             Ok(None) => return Err(self.lost(&UpstreamError::nothing(), prepared, step)),
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
-        self.note(step, Fate::Answered, None);
+        self.note_answer(step);
         prepared.settlement.first_piece();
         let told = Told {
             attempt: prepared.attempt,
@@ -434,10 +435,6 @@ impl Call {
         let Some(provider) = self.core.providers.get(step.way.provider) else { return body };
         provider.take_key_out(step.way.key, &mut head.headers);
         provider.without_key(step.way.key, body)
-    }
-
-    fn note(&self, step: &Step<'_>, fate: Fate, retry_after: Option<Milliseconds>) {
-        self.breakers().note(self.lane(step), fate, retry_after, self.core.clock.now());
     }
 
     /// What breakers tell apart: a way, and the model's name there.

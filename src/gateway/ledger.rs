@@ -7,6 +7,7 @@ pub mod row;
 pub mod definition;
 pub mod notes;
 pub mod trail;
+pub mod summed;
 mod held;
 
 use std::collections::BTreeMap;

@@ -1,5 +1,7 @@
 //! Which ways lead to a model, in which order they are tried, and when another is. Pure.
 
+pub mod outage;
+
 use std::collections::HashMap;
 
 use serde::Deserialize;
@@ -8,6 +10,7 @@ use super::prices::matcher::Matcher;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::Dialect;
 use crate::provider::estimate::tokenizer::Tokenizer;
+use outage::Outages;
 
 /// Failures in a row after which a way is closed.
 const FAILURES_TO_CLOSE: u32 = 5;
@@ -154,6 +157,8 @@ struct Health {
 /// others of the way go on. A key that is refused, and a provider that fails, are about the way.
 #[derive(Debug, Default)]
 pub struct Breakers {
+    /// What people were told of ways that fail.
+    pub outages: Outages,
     ways: HashMap<Way, Health>,
     models: HashMap<Way, HashMap<String, Health>>,
 }

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use super::budget::Budget;
+use super::budget::account::Limit;
 use super::budget::scope::Subject;
 use super::cache::settings::CacheSettings;
 use super::guard::settings::Guardrail;
@@ -233,7 +234,88 @@ pub enum ClientGone {
     Drain,
 }
 
+/// What a `[[budget]]` may say. Its limits are part of it, so that the reader itself cannot refuse other words.
+const BUDGET_WORDS: [&str; 8] = [
+    "id",
+    "scope",
+    "window",
+    "usd",
+    "tokens",
+    "usd_per_thousand_requests",
+    "at_least_requests",
+    "mode",
+];
+
 /// Reads the file.
 pub fn read(text: &str) -> Result<Settings, String> {
-    toml::from_str(text).map_err(|it| it.to_string())
+    let settings: Settings = toml::from_str(text).map_err(|it| it.to_string())?;
+    let file: toml::Table = toml::from_str(text).map_err(|it| it.to_string())?;
+    let tables = file.get("budget").and_then(toml::Value::as_array).into_iter().flatten();
+    for (budget, table) in settings.budgets.iter().zip(tables) {
+        check_words(budget, table)?;
+        check_limit(budget)?;
+    }
+    Ok(settings)
+}
+
+fn check_words(budget: &Budget, table: &toml::Value) -> Result<(), String> {
+    let mut words = table.as_table().into_iter().flat_map(toml::Table::keys);
+    match words.find(|it| !BUDGET_WORDS.contains(&it.as_str())) {
+        Some(word) => Err(format!(
+            "`{}`: a `[[budget]]` has no `{word}`; it has `{}`",
+            budget.id,
+            BUDGET_WORDS.join("`, `")
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A budget that limits nothing would refuse nothing, and nobody would hear of it.
+fn check_limit(budget: &Budget) -> Result<(), String> {
+    let Limit { money, tokens, per_thousand, at_least_requests: _ } = budget.limit;
+    if money.is_some() || tokens.is_some() || per_thousand.is_some() {
+        return Ok(());
+    }
+    Err(format!(
+        "`{}`: this `[[budget]]` limits nothing, for it has none of `usd`, `tokens` and `usd_per_thousand_requests`; give it \
+         one of them, such as `usd = \"20\"` or `tokens = 1000000`",
+        budget.id
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(more: &str) -> String {
+        let text = format!("[[budget]]\nid = \"month\"\nwindow = \"month\"\n{more}");
+        read(&text).map_or_else(|why| why, |it| format!("{} budgets", it.budgets.len()))
+    }
+
+    #[test]
+    fn a_budget_without_a_limit_is_refused() {
+        let nothing = wrong("mode = \"soft\"\nat_least_requests = 7");
+        assert!(nothing.starts_with("`month`: this `[[budget]]` limits nothing"), "{nothing}");
+        assert!(nothing.contains("`usd = \"20\"`"), "{nothing}");
+        for limit in ["usd = \"0\"", "tokens = 1", "usd_per_thousand_requests = \"2.5\""] {
+            assert_eq!(wrong(limit), "1 budgets", "{limit}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_no_budget_has_is_named() {
+        let odd = wrong("tokens = 1\nlimit_usd = \"20\"");
+        assert!(odd.starts_with("`month`: a `[[budget]]` has no `limit_usd`"), "{odd}");
+        let other = read(
+            "[[budget]]\nid = \"a\"\nwindow = \"day\"\nusd = \"1\"\n[[budget]]\nid = \"b\"\nwindow = \"day\"",
+        );
+        assert!(other.unwrap_err().starts_with("`b`:"));
+    }
+
+    #[test]
+    fn a_budget_may_say_all_of_its_words() {
+        let all = "scope = { team = \"core\" }\nusd = \"1\"\ntokens = 2\nusd_per_thousand_requests = \"3\"\n\
+                   at_least_requests = 4\nmode = \"hard\"";
+        assert_eq!(wrong(all), "1 budgets");
+    }
 }

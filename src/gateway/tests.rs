@@ -18,3 +18,4 @@ mod queued;
 mod mirrored;
 mod batched;
 mod reported;
+mod summed;

@@ -63,6 +63,30 @@ fn a_ledger_says_how_large_the_load_is() {
 }
 
 #[test]
+fn calls_that_took_next_to_no_time_say_what_they_cannot_tell() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |total_ms: u64, more: &[&str]| {
+        let line = serde_json::json!({"call": {"at": 5, "subject": {}, "model": "own", "origin": "live", "status": 200,
+            "usage": {"input": 10, "output": 100}, "cost": 1, "total_ms": total_ms}});
+        std::fs::write(folder.path().join("ledger.jsonl"), format!("{line}\n")).unwrap();
+        says(folder.path(), &[&["--ledger", "ledger.jsonl"], more].concat())
+    };
+    let nothing = of(0, &[]);
+    assert!(
+        nothing.starts_with("2 replicas for 1 calls a second with 100 tokens each"),
+        "{nothing}"
+    );
+    assert!(nothing.contains("took less than a millisecond"), "{nothing}");
+    assert!(nothing.contains("lie within 0.001 s, which is no load"), "{nothing}");
+    assert!(!nothing.contains("at once"), "{nothing}");
+    let little = of(2, &[]);
+    assert!(little.contains("(a call takes 0.002 s)"), "{little}");
+    assert!(little.contains("took 2 ms on average"), "{little}");
+    let given = of(0, &["--seconds", "3"]);
+    assert!(!given.contains("millisecond") && given.contains("(a call takes 3 s)"), "{given}");
+}
+
+#[test]
 fn what_is_missing_or_cannot_be_is_named() {
     let folder = tempfile::tempdir().unwrap();
     ledger(folder.path());

@@ -20,6 +20,12 @@ use crate::model::{Timestamp, Usage as Used, UsageClass, UsdNanos};
 const FEMTOS_PER_NANO: i64 = 1_000_000;
 /// How far Little's law and what was counted may be apart.
 const DISAGREEMENT: f64 = 0.2;
+/// Seconds of a call below which a ledger says nothing: it counts whole milliseconds.
+const LEAST_SECONDS: f64 = 0.001;
+/// Seconds of a call below which it says little.
+const FEW_SECONDS: f64 = 0.01;
+/// Seconds in which calls have to lie to be a load.
+const TRIAL_SECONDS: f64 = 10.0;
 
 /// Arguments of `trunkline capacity`.
 #[derive(Debug, clap::Args)]
@@ -134,6 +140,7 @@ fn answer(
     let seen = measured.as_ref();
     let serving = f64::from(args.serving.max(1));
     let of_ledger = seen.map(|it| it.busiest_tokens_per_second / serving);
+    let seconds = seen.map(|it| it.seconds_per_response).filter(|it| *it >= LEAST_SECONDS);
     let load = Load {
         qps: needed("--qps", args.qps, seen.map(|it| it.busiest_qps))?,
         tokens_per_response: needed(
@@ -141,14 +148,19 @@ fn answer(
             args.tokens,
             seen.map(|it| it.tokens_per_response),
         )?,
-        seconds_per_response: args.seconds.or(seen.map(|it| it.seconds_per_response)),
+        seconds_per_response: args.seconds.or(seconds),
     };
     let replica = Replica {
         tokens_per_second: needed("--throughput", args.throughput, of_ledger)?,
         slots: args.slots,
     };
     let plan = capacity::plan(load, replica, args.headroom / 100.0);
-    let plan = plan.map_err(|it| Usage::new(it.to_string(), "look at the figures again"))?;
+    let help = if seen.is_some() {
+        "give the figure by its option: the calls that were measured may be too few or too short to tell it"
+    } else {
+        "look at the figures again"
+    };
+    let plan = plan.map_err(|it| Usage::new(it.to_string(), help))?;
     let average_qps = args.average_qps.or(seen.map(|it| it.average_qps)).unwrap_or(load.qps);
     let hour = args.replica_hour.as_deref().map(usd).transpose()?;
     let call = cost_of_a_call(args, &plan, seen, now)?;
@@ -234,7 +246,7 @@ fn warnings(
     measured: Option<&Measured>,
     of_ledger: Option<f64>,
 ) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = measured.map(|it| too_short(args, it)).unwrap_or_default();
     if let Some(seen) = measured
         && seen.disagreement() > DISAGREEMENT
     {
@@ -256,8 +268,36 @@ fn warnings(
         _ => {}
     }
     if let (Some(held), None) = (plan.in_flight_per_replica, args.slots) {
+        let held = if held < 0.1 { number(held) } else { format!("{held:.1}") };
         warnings.push(format!(
-            "each replica has to hold {held:.1} calls at the same time; give `--slots` to have that checked"
+            "each replica has to hold {held} calls at the same time; give `--slots` to have that checked"
+        ));
+    }
+    warnings
+}
+
+/// What cannot be told of calls that took next to no time.
+fn too_short(args: &CapacityArgs, seen: &Measured) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let took = seen.seconds_per_response;
+    if args.seconds.is_none() && took < LEAST_SECONDS {
+        warnings.push(
+            "the calls that were measured took less than a millisecond, the least that a ledger counts: how many there \
+             are at the same time is not known; give `--seconds`"
+                .to_owned(),
+        );
+    } else if args.seconds.is_none() && took < FEW_SECONDS {
+        warnings.push(format!(
+            "the calls that were measured took {} ms on average, and a ledger counts whole milliseconds: how many there \
+             are at the same time is a guess; give `--seconds`",
+            number(took * 1000.0)
+        ));
+    }
+    if seen.seconds < TRIAL_SECONDS {
+        warnings.push(format!(
+            "all calls that were measured lie within {} s, which is no load: measure for a minute or longer, or give \
+             `--qps` and `--throughput`",
+            number(seen.seconds)
         ));
     }
     warnings
@@ -313,9 +353,18 @@ fn text(answer: &Answer) -> String {
     lines.join("\n")
 }
 
-/// Three digits that say something, and no more.
+/// Three digits that say something, and no more; what is small is not called 0.
 fn number(value: f64) -> String {
-    let digits = if value.abs() >= 100.0 { 0 } else { 2 };
+    let size = value.abs();
+    let digits = if size >= 100.0 {
+        0
+    } else if size >= 0.1 || size < 1e-9 {
+        2
+    } else if size >= 0.001 {
+        5
+    } else {
+        9
+    };
     let text = format!("{value:.digits$}");
     let is_fraction = text.contains('.');
     if is_fraction { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
@@ -325,4 +374,15 @@ fn number(value: f64) -> String {
 fn whole_usd(amount: UsdNanos) -> String {
     let cents = amount.0 / (UsdNanos::PER_USD / 100);
     format!("{}.{:02} USD", cents / 100, cents % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_number_is_not_called_nothing() {
+        let shown = [7000.0, 46.666, 0.5, 0.0, 0.042, 0.0014, 0.000_25].map(number);
+        assert_eq!(shown, ["7000", "46.67", "0.5", "0", "0.042", "0.0014", "0.00025"]);
+    }
 }

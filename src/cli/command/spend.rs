@@ -1,32 +1,41 @@
 //! `trunkline spend`: where the money of calls to models went, here or at a server.
 
+use std::path::{Path, PathBuf};
+
 use chrono::DateTime;
 
 use super::audit::{When, when};
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
-use crate::cli::state::{Needed, State};
+use crate::cli::state::{self, Needed, State};
 use crate::cli::view::format;
 use crate::desk::server::spend::{SpendView, Wanted};
-use crate::store::spend::sums::SpendFilter;
+use crate::gateway::ledger::summed::{self, Summed};
+use crate::store::spend::sums::{SpendBy, SpendFilter};
 
 /// Sums at most.
 const SUMS_MAX: u32 = 1000;
 /// Columns of a name at most.
 const NAME_COLUMNS: usize = 64;
+/// Where else there may be something.
+const ELSEWHERE: &str =
+    "the ledger of a gateway alone is read with `trunkline spend --ledger FILE`";
 
 /// Arguments of `trunkline spend`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it asks that
-server for what you may know of. Without `--since` it is about the last 30 days. `--json` has long names whole.
+server for what you may know of. With `--ledger` it reads the file that `trunkline gateway` writes, and may go on
+writing. Without `--since` it is about the last 30 days. `--json` has long names whole. By `tag`, calls are summed
+up for each word of their `x-trunkline-tags`: one with several counts for each, one without for none.
 
 Examples:
   trunkline spend                                        by model
   trunkline spend --by run --since 7d
   trunkline spend --by day --team shop --server ci.example.org
-  trunkline spend --by stage --project shop/web --since 2026-11-01 --json")]
+  trunkline spend --by stage --project shop/web --since 2026-11-01 --json
+  trunkline spend --by tag --ledger ledger.jsonl         of a gateway alone")]
 pub struct SpendArgs {
     /// What it is summed up for: team, project, pipeline, run, stage, endpoint, model, tag or day
     #[arg(long, value_name = "WHAT", default_value = "model")]
@@ -61,20 +70,40 @@ pub struct SpendArgs {
     /// Only with this tag (`x-trunkline-tags`)
     #[arg(long, value_name = "WORD")]
     tag: Option<String>,
+    /// Read this ledger, of a gateway alone: `ledger` of its file. A run is named by its id then
+    #[arg(long, value_name = "FILE")]
+    ledger: Option<PathBuf>,
+}
+
+impl SpendArgs {
+    /// Whether it reads a file of this machine, and no server has a part in it.
+    #[must_use]
+    pub fn is_about_a_file(&self) -> bool {
+        self.ledger.is_some()
+    }
 }
 
 /// Says it.
 pub async fn execute(session: &Session, args: &SpendArgs) -> anyhow::Result<Exit> {
-    let sums = match Remote::chosen(session)? {
-        Some(remote) => of_server(session, &remote, args).await?,
-        None => of_machine(session, args).await?,
+    let sums = match &args.ledger {
+        Some(file) => of_file(session, file, args)?,
+        None => match Remote::chosen(session)? {
+            Some(remote) => of_server(session, &remote, args).await?,
+            None => of_machine(session, args).await?,
+        },
     };
     if session.output.json {
         session.output.json(&sums)?;
         return Ok(Exit::Passed);
     }
     if sums.is_empty() {
-        session.output.line("no call to a model was made")?;
+        let nothing = "no call to a model was made";
+        let line = if args.is_about_a_file() {
+            nothing.to_owned()
+        } else {
+            format!("{nothing}; {ELSEWHERE}")
+        };
+        session.output.line(&line)?;
     }
     for line in lines(&args.by, &sums) {
         session.output.line(&line)?;
@@ -89,11 +118,52 @@ fn lines(by: &str, sums: &[SpendView]) -> Vec<String> {
 }
 
 async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<SpendView>> {
+    if let Some(absent) = state::absent_database(&session.settings) {
+        let message = format!("nothing is kept in `{}` yet", absent.display());
+        let help = format!(
+            "say where the state of a server or of runs is (`--state DIR`, `DATABASE_URL`); {ELSEWHERE}"
+        );
+        return Err(Usage::new(message, help).into());
+    }
     let state = State::open_present(&session.settings, Needed::Database).await?;
     let run = match &args.run {
         Some(reference) => super::find_run(session, &state, reference).await?.id.0,
         None => String::new(),
     };
+    let (by, filter) = wanted(session, args, run)?;
+    let rows = state.store.sum_spend(by, &filter).await?;
+    Ok(rows.into_iter().map(SpendView::from).collect())
+}
+
+/// The gateway that writes the file may go on: nothing is locked, and nothing is written.
+fn of_file(session: &Session, file: &Path, args: &SpendArgs) -> anyhow::Result<Vec<SpendView>> {
+    let path = session.folder.join(file);
+    let (by, filter) = wanted(session, args, args.run.clone().unwrap_or_default())?;
+    let help = "name the file that `ledger` of the gateway's file names";
+    let unreadable = |error: std::io::Error| {
+        Usage::new(format!("the ledger `{}` cannot be read: {error}", path.display()), help)
+    };
+    let summed = summed::of_file(&path, by, &filter).map_err(unreadable)?;
+    let Summed { rows, lines, damaged, reasons } = summed;
+    if lines == 0 && damaged > 0 {
+        let message = format!("`{}` is no ledger: none of its lines can be read", path.display());
+        return Err(Usage::new(message, help).into());
+    }
+    let hint = "what it tells of is in no sum";
+    for (line, error) in reasons {
+        tracing::error!(line, error, hint, "a line of the ledger cannot be read");
+    }
+    if damaged > 0 {
+        tracing::error!(damaged, lines, "lines of the ledger cannot be read");
+    }
+    Ok(rows.into_iter().map(SpendView::from).collect())
+}
+
+fn wanted(
+    session: &Session,
+    args: &SpendArgs,
+    run: String,
+) -> Result<(SpendBy, SpendFilter), Usage> {
     let word = |it: &Option<String>| it.clone().unwrap_or_default();
     let wanted = Wanted {
         by: args.by.clone(),
@@ -112,10 +182,8 @@ async fn of_machine(session: &Session, args: &SpendArgs) -> anyhow::Result<Vec<S
             ..SpendFilter::default()
         },
     };
-    let wrong = |why: String| Usage::new(why, "`trunkline spend --help` has examples");
-    let (by, filter) = wanted.filter(session.now()).map_err(wrong)?;
-    let rows = state.store.sum_spend(by, &filter).await?;
-    Ok(rows.into_iter().map(SpendView::from).collect())
+    let help = "by `tag`, calls are summed up for each word of their `x-trunkline-tags`; `trunkline spend --help` has examples";
+    wanted.filter(session.now()).map_err(|why| Usage::new(why, help))
 }
 
 async fn of_server(

@@ -22,6 +22,9 @@ const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
 pub struct SpendView {
     /// What it is of; empty for calls that belong to none, and for what processes may have spent that died.
     pub name: String,
+    /// What it is called where `name` is empty: `none`, `processes that died`, or both; not there otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub called: Option<String>,
     /// As `attempts`.
     pub calls: i64,
     /// Attempts: a call counts each time that it was sent to a provider, and once when a cache or a cassette has
@@ -51,6 +54,7 @@ pub struct SpendView {
 impl From<SpendRow> for SpendView {
     fn from(row: SpendRow) -> Self {
         Self {
+            called: row.name.is_empty().then(|| nameless(&row).to_owned()),
             name: row.name,
             calls: row.attempts,
             attempts: row.attempts,
@@ -153,4 +157,22 @@ pub async fn calls(
 ) -> Result<Vec<CallRow>, Problem> {
     let loaded = runs::load(app, visitor, run, Role::Viewer).await?;
     Ok(app.store.list_calls_of_run(&loaded.row.id, after, limit).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::UsdNanos;
+
+    #[test]
+    fn a_sum_without_a_name_is_called_something() {
+        let called = |name: &str, attempts: i64, lost: i64| {
+            let (name, lost) = (name.to_owned(), UsdNanos(lost));
+            SpendView::from(SpendRow { name, attempts, lost, ..SpendRow::default() }).called
+        };
+        assert_eq!(called("", 0, 5).as_deref(), Some("processes that died"));
+        assert_eq!(called("", 2, 5).as_deref(), Some("none, and processes that died"));
+        assert_eq!(called("", 2, 0).as_deref(), Some("none"));
+        assert_eq!(called("m1", 0, 5), None);
+    }
 }

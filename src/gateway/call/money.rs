@@ -11,7 +11,7 @@ use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Reservation, Reserved};
 use crate::gateway::ledger::{NotReserved, Origin, Row, What};
 use crate::gateway::prices::{Most, PriceRow};
-use crate::gateway::route::{Fate, Step};
+use crate::gateway::route::Step;
 use crate::gateway::server::{Core, Provider};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::counting::{Counted, Counter};
@@ -151,10 +151,9 @@ impl Call {
             return Ok(Some(price));
         }
         match &core.unknown_price {
-            UnknownPrice::Refuse => Err(Refusal::Forbidden(format!(
-                "no price of the model `{model}` at `{}` is known, so it may not be called",
-                provider.price_provider
-            ))),
+            UnknownPrice::Refuse => {
+                Err(Refusal::Forbidden(without_price(model, &provider.price_provider)))
+            }
             UnknownPrice::Assume(rates) => {
                 flags.push("assumed_price");
                 Ok(Some(Arc::new(PriceRow::assumed(&provider.price_provider, rates.clone()))))
@@ -284,7 +283,7 @@ impl Call {
             settlement.settle_prompt();
             return Failure::Final(Refusal::Upstream(error.to_string()));
         }
-        self.note(step, Fate::Failed, None);
+        self.note_loss(step, error);
         let refusal = match error {
             UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
             UpstreamError::Unreachable(_)
@@ -323,6 +322,18 @@ impl Call {
         flags.push(ESTIMATED);
         settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
     }
+}
+
+/// What somebody hears whose model has no price. What else may be in a name is left out of the command.
+fn without_price(model: &str, provider: &str) -> String {
+    let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/@-".contains(&it);
+    let name = if model.bytes().all(is_plain) { model } else { "NAME" };
+    format!(
+        "no price of the model `{model}` at `{provider}` is known, so it may not be called; prices come from the files \
+         that `prices` and `public_prices` of the gateway's file name: write it there, or take it from a public list \
+         with `trunkline prices import LIST --provider {provider} --model {name}`, and start the gateway anew; \
+         `unknown_price` assumes one"
+    )
 }
 
 struct OutputLimit {

@@ -1,5 +1,7 @@
 //! Calls to providers, over connections that are kept open.
 
+mod told;
+
 use std::error::Error;
 use std::time::Duration;
 
@@ -59,6 +61,20 @@ impl UpstreamError {
     #[must_use]
     pub fn nothing() -> Self {
         Self::Cut { why: "it is empty".to_owned(), seen: Bytes::new() }
+    }
+
+    /// Its word in the log.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::Broken(_) => "broken",
+            Self::Cut { .. } => "cut",
+            Self::Page => "page",
+            Self::Timeout(_) => "timeout",
+            Self::TooLarge(_) => "too_large",
+            Self::Stopped => "stopped",
+        }
     }
 }
 

@@ -65,14 +65,7 @@ impl List {
 /// Reads a list, of this kind or of that which it looks like.
 pub fn read(json: &str, list: Option<List>) -> Result<(List, Listing), String> {
     let value: Value = serde_json::from_str(json).map_err(|it| it.to_string())?;
-    let looks = match &value {
-        Value::Object(it) if litellm::is_such(it) => Some(List::Litellm),
-        Value::Object(it) if models_dev::is_such(it) => Some(List::ModelsDev),
-        Value::Array(_) => Some(List::GenaiPrices),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            None
-        }
-    };
+    let looks = looks(&value);
     let list = list.or(looks).ok_or("it looks like none of the lists that are known")?;
     let listing = match (list, &value) {
         (List::Litellm, Value::Object(it)) => litellm::read(it),
@@ -85,6 +78,23 @@ pub fn read(json: &str, list: Option<List>) -> Result<(List, Listing), String> {
         _ => return Err(format!("it is no list of `{}`", list.as_str())),
     };
     Ok((list, listing))
+}
+
+/// Which list a text looks like, if it looks like one.
+#[must_use]
+pub fn looks_like(json: &str) -> Option<List> {
+    looks(&serde_json::from_str(json).ok()?)
+}
+
+fn looks(value: &Value) -> Option<List> {
+    match value {
+        Value::Object(it) if litellm::is_such(it) => Some(List::Litellm),
+        Value::Object(it) if models_dev::is_such(it) => Some(List::ModelsDev),
+        Value::Array(_) => Some(List::GenaiPrices),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            None
+        }
+    }
 }
 
 /// A row of one model, by its whole name, that costs nothing yet.

@@ -24,6 +24,7 @@ use crate::gateway::guard::Guard;
 use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
 use crate::gateway::ledger::trail::trails::Trails;
+use crate::gateway::prices::import::List;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
@@ -57,6 +58,14 @@ pub enum MissingKeys {
     Refuse,
     /// It does, for replays need none, and refuses calls that would go out.
     Tell,
+    /// The same, and files with keys need not be there either: its settings let no call go out.
+    NotNeeded,
+}
+
+impl MissingKeys {
+    fn with(self, settings: &Settings) -> Self {
+        if settings.cassette_mode == CassetteMode::Replay { Self::NotNeeded } else { self }
+    }
 }
 
 /// What is wrong with the settings.
@@ -70,7 +79,8 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     let mut secrets = Vec::new();
     let mut providers = Vec::new();
     for provider in &settings.providers {
-        providers.push(provider_of(provider, outside, &mut secrets)?);
+        let missing_keys = outside.missing_keys.with(settings);
+        providers.push(provider_of(provider, (outside, missing_keys), &mut secrets)?);
     }
     let known = settings.providers.iter().zip(&providers);
     let known: Vec<_> = known
@@ -131,7 +141,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
 
 fn provider_of(
     provider: &settings::Provider,
-    outside: &Outside<'_>,
+    (outside, missing_keys): (&Outside<'_>, MissingKeys),
     secrets: &mut Vec<String>,
 ) -> Result<Provider, SetUpError> {
     let name = &provider.name;
@@ -141,12 +151,16 @@ fn provider_of(
         return Err(wrong(name, "its `url` is not an address of http or https"));
     }
     let mut keys = Vec::new();
-    let is_missing = |it: &&String| variable(it, outside).is_err();
-    let may_miss = outside.missing_keys == MissingKeys::Tell;
-    let missing_key = provider.key_variables.iter().find(is_missing).filter(|_| may_miss).cloned();
-    let variables = provider.key_variables.iter().filter(|it| !may_miss || !is_missing(it));
+    let (may_miss, files_may) =
+        (missing_keys != MissingKeys::Refuse, missing_keys == MissingKeys::NotNeeded);
+    let is_absent = |it: &&String| may_miss && variable(it, outside).is_err();
+    let has_no_file = |it: &&String| files_may && !outside.folder.join(it).exists();
+    let absent = provider.key_variables.iter().find(is_absent);
+    let missing_key = absent.or_else(|| provider.key_files.iter().find(has_no_file)).cloned();
+    let variables = provider.key_variables.iter().filter(|it| !is_absent(it));
     let variables = variables.map(|it| variable(it, outside));
-    let files = provider.key_files.iter().map(|it| file(it, outside));
+    let files = provider.key_files.iter().filter(|it| !has_no_file(it));
+    let files = files.map(|it| file(it, outside));
     for text in variables.chain(files) {
         let text = text?.trim().to_owned();
         keys.push(Some(
@@ -284,13 +298,34 @@ fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUp
         let text = file(name, outside)?;
         let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
         let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
-        rows.extend(read.map_err(|it| wrong(name, &it))?.prices);
+        rows.extend(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
     }
     if let Some(name) = &settings.public_prices {
-        let list = prices::import::genai_prices(&file(name, outside)?);
-        rows.extend(list.map_err(|it| wrong(name, &it))?.prices);
+        let text = file(name, outside)?;
+        let list = prices::import::genai_prices(&text);
+        rows.extend(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
     }
     Ok(Prices::new(rows))
+}
+
+/// Prices that a setting does not read: of a list that has to be taken in first, how that is done.
+fn unread((setting, name): (&str, &str), text: &str, why: &str) -> SetUpError {
+    match prices::import::looks_like(text) {
+        Some(list) if list != List::GenaiPrices || setting == "prices" => {
+            let also = if list == List::GenaiPrices {
+                ", or name the list in `public_prices`"
+            } else {
+                ""
+            };
+            let what = format!(
+                "it is the list of `{}`, which `{setting}` does not read: take it into a price file with `trunkline \
+                 prices import {name} --into prices.toml`, and name that file in `prices`{also}",
+                list.as_str()
+            );
+            wrong(name, &what)
+        }
+        _ => wrong(name, why),
+    }
 }
 
 fn variable(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
@@ -304,4 +339,75 @@ fn file(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
 
 fn wrong(what: &str, why: &str) -> SetUpError {
     SetUpError(format!("`{what}`: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Then;
+
+    impl Clock for Then {
+        fn now(&self) -> Timestamp {
+            Timestamp(0)
+        }
+    }
+
+    /// Starts a gateway where no variable is set and no file is there but one; says why it does not start.
+    fn start_with(text: &str, (file, content): (&str, &str)) -> Option<String> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(file), content).unwrap();
+        let outside = Outside {
+            variables: &|_| None,
+            folder: folder.path().to_owned(),
+            clock: Arc::new(Then),
+            store: None,
+            missing_keys: MissingKeys::Refuse,
+            ledger: None,
+            queue: None,
+        };
+        core(&settings::read(text).unwrap(), &outside).err().map(|it| it.to_string())
+    }
+
+    fn start(text: &str) -> Option<String> {
+        start_with(text, ("other", ""))
+    }
+
+    #[tokio::test]
+    async fn a_list_that_has_to_be_taken_in_first_says_how() {
+        let litellm = r#"{"gpt": {"litellm_provider": "openai", "input_cost_per_token": 1e-06}}"#;
+        let models_dev = r#"{"openai": {"models": {"gpt": {}}}}"#;
+        let of = |setting: &str, list: &str| start_with(setting, ("list.json", list));
+        let why = of("public_prices = \"list.json\"", litellm).unwrap();
+        assert!(why.starts_with("`list.json`: it is the list of `litellm`"), "{why}");
+        let command = "`trunkline prices import list.json --into prices.toml`";
+        assert!(why.contains(command) && why.ends_with("in `prices`"), "{why}");
+        for list in [litellm, models_dev, "[]"] {
+            let why = of("prices = [\"list.json\"]", list).unwrap();
+            assert!(why.contains(command), "{why}");
+            assert_eq!(why.contains("`public_prices`"), list == "[]", "{why}");
+        }
+        assert_eq!(of("public_prices = \"list.json\"", "[]"), None);
+        let broken = of("public_prices = \"list.json\"", "[7]").unwrap();
+        assert!(!broken.contains("trunkline prices"), "{broken}");
+    }
+
+    #[tokio::test]
+    async fn only_a_gateway_that_replays_starts_without_the_keys_of_its_providers() {
+        let keys = ["key_variables = [\"ABSENT_KEY\"]", "key_files = [\"absent.key\"]"];
+        for (key, name) in keys.into_iter().zip(["ABSENT_KEY", "absent.key"]) {
+            let of = |mode: &str| {
+                let provider = "[[provider]]\nname = \"p\"\ndialect = \"openai\"\nurl = \"http://127.0.0.1:9\"";
+                start(&format!(
+                    "cassettes = \"tapes\"\ncassette_mode = \"{mode}\"\n{provider}\n{key}"
+                ))
+            };
+            assert_eq!(of("replay"), None);
+            for mode in ["live", "record", "replay_or_record"] {
+                let why = of(mode).unwrap();
+                assert!(why.starts_with(&format!("`{name}`: ")), "{mode}: {why}");
+            }
+        }
+    }
 }

@@ -87,6 +87,10 @@ async fn a_model_without_a_price_is_refused_or_counted_and_marked() {
     let world = World::new(&format!("unknown_price = \"refuse\"\n{route}")).await;
     let refused = world.post(CHAT, &body, &[]).await;
     assert_eq!((refused.status, refused.header("x-should-retry")), (403, "false"));
+    let command = "`trunkline prices import LIST --provider test --model x1`";
+    for part in [command, "`public_prices`", "`unknown_price` assumes one"] {
+        assert!(refused.body.contains(part), "{part}: {refused:?}");
+    }
     world.end().await;
     let assume = "unknown_price = { assume = { per_million = { input = 1, output = 10 } } }";
     let world = World::new(&format!("{assume}\n{route}")).await;
@@ -108,6 +112,29 @@ async fn another_way_is_tried_and_each_attempt_is_written_down() {
         (Some("test"), Some("m1"))
     );
     assert_eq!(world.cost(), world.provider_cost());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_is_told_of_once_and_so_is_that_it_answers_again() {
+    let world = World::new(FALLBACK).await;
+    let far = asks(false, "").replace("m1", "m-far");
+    for _ in 0..2 {
+        assert_eq!(world.post(CHAT, &far, &[]).await.status, 200);
+    }
+    let broken = world.post(CHAT, &asks(false, ""), &[("x-fake", "status=500")]).await;
+    assert_eq!(broken.status, 500);
+    {
+        let (mut breakers, now) = (world.core.breakers(), world.core.clock.now());
+        let outages = &mut breakers.outages;
+        assert_eq!(outages.failed((0, "m-far"), now), None, "it was told of in this minute");
+        assert!(outages.answered((0, "m-far"), now).is_some(), "it is told of as failing");
+        assert_eq!(outages.failed((1, "m1"), now), None, "a status of a failure is told of too");
+    }
+    assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
+    let now = world.core.clock.now();
+    let again = world.core.breakers().outages.answered((1, "m1"), now);
+    assert_eq!(again, None, "that it answers again was told with the answer");
     world.end().await;
 }
 

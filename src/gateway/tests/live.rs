@@ -255,6 +255,35 @@ async fn what_was_recorded_is_replayed_without_a_provider_and_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_gateway_that_only_replays_needs_no_keys_of_providers() {
+    let far = r#"
+        cassettes = "tapes"
+        cassette_mode = "replay"
+        [[provider]]
+        name = "far"
+        dialect = "openai"
+        url = "http://127.0.0.1:9"
+        prices = "test"
+        key_variables = ["ABSENT_KEY"]
+        [[route]]
+        model = "m-far"
+        to = [{ provider = "far" }]
+        [[key]]
+        name = "without a cassette"
+        variable = "OTHER_KEY"
+    "#;
+    let world = World::new(far).await;
+    let body = asks(false, "").replace("m1", "m-far");
+    let path = "/v1/chat/completions";
+    assert_eq!(world.post(path, &body, &[]).await.status, 424);
+    // A key without a cassette has nothing to replay.
+    let out = world.post(path, &body, &[("authorization", "Bearer tl-other")]).await;
+    assert_eq!(out.status, 403, "{out:?}");
+    assert!(out.body.contains("`ABSENT_KEY` is not set"), "{out:?}");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
     let cassettes = "ledger = \"l\"\ncassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"";
     let mut folder = tempfile::tempdir().unwrap();

@@ -109,7 +109,7 @@ pub struct SpendFilter {
 }
 
 /// A sum of calls.
-#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
 pub struct SpendRow {
     /// What it is of.
     pub name: String,

@@ -55,10 +55,57 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     assert!(wrong.contains("a budget limits"), "{wrong}");
     let wrong = terminal.complains(2, &["budget", "set", "a", "--usd", "1", "--team", "nobody"]);
     assert!(wrong.contains("there is no team `nobody`"), "{wrong}");
-    assert_eq!(terminal.says(&["spend"]), "no call to a model was made\n");
+    let nothing = terminal.says(&["spend"]);
+    assert!(nothing.starts_with("no call to a model was made; "), "{nothing}");
+    assert!(nothing.contains("`trunkline spend --ledger FILE`"), "{nothing}");
+    let wrong = terminal.complains(2, &["spend", "--by", "tags"]);
+    assert!(wrong.contains("`tag`, `day`") && wrong.contains("`x-trunkline-tags`"), "{wrong}");
     terminal.says(&["budget", "remove", "each-run", "--team", "shop"]);
     let audit = terminal.says(&["audit", "--action", "budget."]);
     assert!(audit.contains("budget.delete") && audit.contains("machine:ada"), "{audit}");
+}
+
+#[test]
+fn the_ledger_of_a_gateway_alone_is_summed_up_from_its_file() {
+    let mut terminal = Terminal::new();
+    terminal.env = vec![("TRUNKLINE_SERVER", "https://nobody.invalid".to_owned())];
+    let line = |model: &str, cost: i64, tags: &str| {
+        let call = json!({
+            "request": "a", "attempt": 1, "at": 86_400_000, "key": "ci", "subject": {"team": "core"},
+            "operation": "chat_completions", "provider": "p", "model": model, "origin": "live",
+            "usage": {"input": 70, "output": 30}, "cost": cost, "avoided": 0, "tags": tags,
+        });
+        json!({ "call": call }).to_string()
+    };
+    let lines = [line("m1", 1_500_000_000, "beta"), line("m2", 500_000_000, ""), "odd".to_owned()];
+    let text = format!("{}\n{{\"call\":", lines.join("\n"));
+    let file = terminal.write("ledger.jsonl", &text).display().to_string();
+    let spend = ["spend", "--ledger", file.as_str(), "--since", "1970-01-01"];
+    let by = |more: &[&str]| terminal.output("", &[&spend[..], more].concat());
+    let (said, log, code) = super::parts(&by(&[]));
+    assert_eq!(
+        said,
+        "m1  1.50 USD  1 attempt, 70 tokens in, 30 out\nm2  0.50 USD  1 attempt, 70 tokens in, 30 out\n"
+    );
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("a line of the ledger cannot be read") && log.contains("line=3"), "{log}");
+    let by_tag = terminal.json(&[&spend[..], &["--by", "tag"]].concat());
+    assert_eq!((&by_tag[0]["name"], by_tag.as_array().map(Vec::len)), (&json!("beta"), Some(1)));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text, "it is only read");
+    let gone = terminal.complains(2, &["spend", "--ledger", "none.jsonl"]);
+    assert!(gone.contains("none.jsonl` cannot be read"), "{gone}");
+    let other = terminal.write("gateway.toml", "listen = \"127.0.0.1:1\"\n").display().to_string();
+    let wrong = terminal.complains(2, &["spend", "--ledger", &other]);
+    assert!(wrong.contains("is no ledger"), "{wrong}");
+    let server = terminal.complains(2, &["spend", "--ledger", &file, "--server", "ci.example.org"]);
+    assert!(server.contains("works on this machine"), "{server}");
+}
+
+#[test]
+fn where_nothing_was_kept_spend_says_where_there_may_be_something() {
+    let said = Terminal::new().complains(2, &["spend"]);
+    assert!(said.contains("nothing is kept in"), "{said}");
+    assert!(said.contains("`trunkline spend --ledger FILE`"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,8 +45,8 @@ pub(in crate::gateway) fn priced(
         let units: Vec<_> = report.usage.iter().map(|it| format!("{:?}", it.0)).collect();
         tracing::warn!(index = name, provider, ?units, "what an app has used has no price");
         return Err(Refusal::Forbidden(format!(
-            "no price of all that was used of `{name}` at `{provider}` is known, so it is not charged; report it again \
-             when it has one"
+            "no price of all that was used of `{name}` at `{provider}` is known, so it is not charged; write it into \
+             a file that `prices` of the gateway's file names, start the gateway anew, and report it again"
         )));
     };
     Ok(Priced { report, provider, price, cost, flags })

@@ -95,8 +95,8 @@ impl Settlement {
         self.counter.is_some()
     }
 
-    /// No provider gives more than the request allows, whatever another tokenizer counts.
-    pub fn gives_at_most(&mut self, output: Option<u64>) {
+    /// How many tokens the request allows all its answers.
+    pub fn allows(&mut self, output: Option<u64>) {
         self.most_output = output;
     }
 

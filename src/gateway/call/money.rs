@@ -89,7 +89,7 @@ impl Call {
         let mut settlement = Settlement::new(charge, id, row, counted);
         settlement.counts_with(self.counter(step, model, &body));
         let each = limit.written.or(self.asked.max_output);
-        settlement.gives_at_most(each.map(|it| it.saturating_mul(self.asked.answers)));
+        settlement.allows(each.map(|it| it.saturating_mul(self.asked.answers)));
         if self.known_tokens > 0 {
             settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
         }

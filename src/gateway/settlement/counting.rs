@@ -136,9 +136,8 @@ impl Untold {
         }
     }
 
-    /// What was used, with so many tokens of prompt and at most so many of answers.
+    /// What was used, with so many tokens of prompt and so many allowed of answers.
     pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64, most: Option<u64>) -> Metered {
-        let most = most.unwrap_or(u64::MAX);
         let output = match self {
             Self::Prompt | Self::Answer(None) => 0,
             Self::Answer(Some(answer)) => {
@@ -150,14 +149,20 @@ impl Untold {
                 if let Some(heard) = heard.as_ref().filter(|_| tokenizer.is_exact()) {
                     outcome.counted_output = heard.tokens(tokenizer) + prompt::around(tokenizer);
                 }
-                outcome.counted_output = outcome.counted_output.min(most);
+                outcome.counted_output = allowed(outcome.counted_output, most);
                 return outcome.usage(input).0;
             }
         };
         let usage = Usage::default()
             .with(UsageClass::Input, input)
-            .with(UsageClass::Output, output.min(most))
+            .with(UsageClass::Output, allowed(output, most))
             .with(UsageClass::Requests, 1);
         Metered { usage, ..Metered::default() }
     }
+}
+
+/// A count that is a little over what the request allows is the counter's slip, whose tokens are not the provider's. One
+/// that is over it by far is a provider's that does not heed it.
+fn allowed(counted: u64, most: Option<u64>) -> u64 {
+    most.filter(|it| counted <= it.saturating_mul(2)).map_or(counted, |it| counted.min(it))
 }

@@ -322,13 +322,13 @@ fn the_examples_of_the_pages_are_settings() {
 #[tokio::test]
 async fn what_cannot_be_read_passes_no_rule_that_would_stop_or_change_it() {
     let odd = format!("{}}}", said("call me@home.example"));
-    let page = "<html>me@home.example</html>".to_owned();
+    let text = "I am me@home.example".to_owned();
     let event = "data: {\"choices\": me@home.example\n\ndata: [DONE]\n\n".to_owned();
     for (action, passes) in [("block", false), ("redact", false), ("report", true)] {
         let rule = format!(
             "[[guardrail]]\nname = \"p\"\nrule = \"pii\"\naction = \"{action}\"\nway = \"out\"\n"
         );
-        for (answer, is_stream) in [(&odd, false), (&page, false), (&event, true)] {
+        for (answer, is_stream) in [(&odd, false), (&text, false), (&event, true)] {
             let (address, _) = server(vec![answer.clone()]).await;
             let world = World::new(&format!(
                 "ledger = \"l\"\n{rule}\n[[provider]]\nname = \"own\"\ndialect = \"openai\"\nurl = \"{address}\"\nprices = \"test\"\n\

@@ -64,7 +64,7 @@ mod tests {
             [
                 "invalid value: floating point `1.5`, expected a whole number that is not negative at line 1 column 3",
                 "invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 2",
-                "invalid value: floating point `1e300`, expected a whole number that is not negative at line 1 column 5",
+                "invalid value: floating point `1e+300`, expected a whole number that is not negative at line 1 column 5",
                 "invalid type: string \"1\", expected a whole number that is not negative at line 1 column 3",
             ]
         );

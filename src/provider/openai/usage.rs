@@ -54,7 +54,8 @@ impl RawUsage {
     pub(super) fn usage(&self) -> Usage {
         let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default().0;
         let details = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
-        let part = |of: fn(&InputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
+        let part =
+            |of: fn(&InputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
         let cached = details.and_then(|it| it.cached_tokens);
         let cached = cached.or(self.cached_tokens).or(self.prompt_cache_hit_tokens);
         let mut usage = split(
@@ -75,7 +76,8 @@ impl RawUsage {
     fn output(&self) -> Usage {
         let details =
             self.completion_tokens_details.as_ref().or(self.output_tokens_details.as_ref());
-        let part = |of: fn(&OutputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
+        let part =
+            |of: fn(&OutputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
         let reasoning = part(|it| it.reasoning_tokens);
         let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or_default().0;
         // Some servers (xAI) do not count reasoning in the completion. Their total gives them away.

@@ -16,7 +16,8 @@ pub mod fake;
 
 use std::borrow::Cow;
 
-use crate::model::Usage;
+use crate::model::{Usage, UsageClass};
+use estimate::tokenizer::Tokenizer;
 
 /// Whose wire format a call is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -159,6 +160,23 @@ pub struct Metered {
     pub besides: Vec<(Option<String>, Usage)>,
 }
 
+/// What a provider's word on the use of a call leaves out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lacks {
+    /// The tokens of the prompt.
+    pub input: bool,
+    /// Those of the answer.
+    pub output: bool,
+}
+
+impl Lacks {
+    /// Whether it is anything.
+    #[must_use]
+    pub fn any(self) -> bool {
+        self.input || self.output
+    }
+}
+
 /// More tokens than these no call can use: ten times what the largest model reads.
 const TOKENS_MAX: u64 = 100_000_000;
 
@@ -168,6 +186,29 @@ impl Metered {
     pub fn is_plausible(&self) -> bool {
         let all = self.besides.iter().map(|it| &it.1).chain([&self.usage]);
         all.map(Usage::tokens).fold(0, u64::saturating_add) <= TOKENS_MAX
+    }
+
+    /// What it leaves out of an answer, which may say something, or calls nothing though it cannot be.
+    #[must_use]
+    pub fn lacks(&self, has_output: bool, speaks: bool) -> Lacks {
+        let (asked, said) = (self.usage.input_tokens(), self.usage.output_tokens());
+        Lacks {
+            input: asked == 0 && (speaks || said > 0 || !has_output),
+            output: has_output && said == 0 && speaks,
+        }
+    }
+
+    /// With what it lacks.
+    #[must_use]
+    pub fn with(mut self, lacks: Lacks, input: u64, output: u64) -> Self {
+        if lacks.input {
+            self.usage.set(UsageClass::Input, input);
+        }
+        if lacks.output {
+            self.usage.set(UsageClass::Output, output);
+        }
+        self.usage.set(UsageClass::Requests, self.usage.get(UsageClass::Requests).max(1));
+        self
     }
 }
 
@@ -209,6 +250,17 @@ pub fn read_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         Dialect::Anthropic => anthropic::usage::of_answer(operation, body),
     };
     said.filter(Metered::is_plausible)
+}
+
+/// What the word of an answer on its use leaves out.
+#[must_use]
+pub fn lacks(operation: Operation, metered: &Metered, body: &[u8]) -> Lacks {
+    let has_output = operation.has_output();
+    if operation.is_free() || !metered.lacks(has_output, true).any() {
+        return Lacks::default();
+    }
+    let said = estimate::tokenizer::prompt::of_answer(Tokenizer::Rule, body);
+    metered.lacks(has_output, said.is_some_and(|it| it > 0))
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ use super::ledger::trail::Trail;
 use super::ledger::{Ledger, Origin, Row};
 use super::prices::{PriceRow, Prices};
 use crate::model::{Usage, UsdNanos};
-use crate::provider::Metered;
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::said;
 use crate::provider::stream::Outcome;
+use crate::provider::{Lacks, Metered};
 use counting::{Counted, Counter, Untold};
 
 /// The word for a call whose use no answer tells.
@@ -149,6 +149,11 @@ impl Settlement {
     /// With an answer that does not say what it used; `None` where answers have no tokens of their own.
     pub fn settle_answer(self, answer: Option<Bytes>) -> Counted {
         self.estimated(Untold::Answer(answer))
+    }
+
+    /// With an answer that says a part of what it used; `None` where answers have no tokens of their own.
+    pub fn settle_part(self, told: Metered, lacks: Lacks, answer: Option<Bytes>) -> Counted {
+        self.estimated(Untold::Part(Box::new(told), lacks, answer))
     }
 
     /// By count.

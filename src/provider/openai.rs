@@ -14,12 +14,18 @@ use super::splice::Edits;
 use super::{Asked, Changes, Operation, Unreadable};
 use count::Count;
 
+/// What moderates when the request does not say it.
+const MODERATION: &str = "omni-moderation-latest";
+/// Its answer comes by a way that is not served here, and what it costs is never said.
+const BACKGROUND: &str = "`background` is not served, for nobody could meter its answer; leave it out, or submit the call to the gateway's \
+                          queue (`POST /v1/queue`), which makes it later";
+
 /// The members that matter. A member that is there twice is refused, because parsers differ in which
 /// of the two they believe.
 #[derive(Debug, Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
-    model: Cow<'a, str>,
+    model: Option<Cow<'a, str>>,
     stream: Option<bool>,
     #[serde(borrow)]
     stream_options: Option<&'a RawValue>,
@@ -37,6 +43,8 @@ struct Body<'a> {
     previous_response_id: Option<&'a RawValue>,
     #[serde(borrow)]
     conversation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    background: Option<&'a RawValue>,
     #[serde(borrow)]
     prompt: Option<&'a RawValue>,
 }
@@ -76,8 +84,16 @@ pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unre
     let prompts = body.prompt.filter(|_| operation == Operation::Completions);
     let prompts = prompts.map_or(1, prompts_in);
     let answers = body.n.max(body.best_of).map_or(1, |it| it.0).max(1);
+    if is_responses && body.background.is_some_and(|it| it.get() == "true") {
+        return Err(Unreadable(BACKGROUND.to_owned()));
+    }
+    let model = match body.model {
+        Some(model) => model,
+        None if operation == Operation::Moderations => Cow::Borrowed(MODERATION),
+        None => return Err(Unreadable("missing field `model`".to_owned())),
+    };
     Ok(Asked {
-        model: body.model,
+        model,
         is_stream: body.stream.unwrap_or(false),
         wants_usage: is_responses || options.is_some_and(|it| it.wants_usage()),
         max_output: max_output(
@@ -105,8 +121,10 @@ pub fn rewrite_request(
     let whole = std::str::from_utf8(body).map_err(|it| Unreadable(it.to_string()))?;
     let places: Places<'_> = serde_json::from_str(whole).map_err(unreadable)?;
     let mut edits = Edits::default();
-    if let (Some(name), Some(place)) = (changes.model, places.model) {
-        edits.replace(body, place.get(), quoted(name));
+    match (changes.model, places.model) {
+        (Some(name), Some(place)) => edits.replace(body, place.get(), quoted(name)),
+        (Some(name), None) => edits.insert_first(body, whole, "model", &quoted(name)),
+        (None, _) => {}
     }
     if changes.ask_for_usage {
         ask_for_usage(&mut edits, body, whole, places.stream_options)?;

@@ -7,7 +7,7 @@ use super::anthropic::usage::Running;
 use super::estimate::heard::Heard;
 use super::said::Said;
 use super::sse::Event;
-use super::{Dialect, Metered, Operation, anthropic, estimate, openai};
+use super::{Dialect, Lacks, Metered, Operation, anthropic, estimate, openai};
 use crate::model::{Usage, UsageClass as Class};
 
 /// What one event does to the stream.
@@ -79,6 +79,8 @@ pub struct Reader {
     outcome: Outcome,
     has_finished: bool,
     has_content: bool,
+    /// Tokens that were seen after the provider's last word on the use.
+    seen_since: u64,
 }
 
 /// What is known of a stream.
@@ -110,6 +112,7 @@ impl Reader {
             outcome: Outcome::default(),
             has_finished: false,
             has_content: false,
+            seen_since: 0,
         }
     }
 
@@ -145,7 +148,9 @@ impl Reader {
         self.has_content |= seen.has_content;
         let outcome = &mut self.outcome;
         outcome.counted_output = outcome.counted_output.saturating_add(seen.tokens);
+        self.seen_since = self.seen_since.saturating_add(seen.tokens);
         if seen.metered.as_ref().is_some_and(Metered::is_plausible) {
+            self.seen_since = 0;
             outcome.metered = seen.metered;
             outcome.is_final = self.running.is_final(self.operation.dialect());
         }
@@ -175,12 +180,21 @@ impl Reader {
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
         outcome.said.clone_from(&self.notes.said);
+        // Some servers (vLLM, when asked) tell with each chunk what was used until then: a last word is followed by none of
+        // the answer, and the answer is over.
+        let is_over = self.has_finished || outcome.has_ended || outcome.has_failed;
+        outcome.is_final &= self.seen_since == 0 && (is_over || self.is_anthropic());
         outcome.has_ended |= self.has_finished && outcome.is_final;
         // A message may stop without a second word on its use: the first one holds, unless more was seen.
         let said = outcome.metered.as_ref().map(|it| it.usage.output_tokens());
         outcome.is_final |=
             outcome.has_ended && said.is_some_and(|it| outcome.counted_output <= it);
+        outcome.is_final &= !outcome.lacks().any();
         outcome
+    }
+
+    fn is_anthropic(&self) -> bool {
+        self.operation.dialect() == Dialect::Anthropic
     }
 }
 
@@ -189,6 +203,11 @@ impl Outcome {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.has_ended && !self.has_failed
+    }
+
+    /// What the provider's word leaves out.
+    fn lacks(&self) -> Lacks {
+        self.metered.as_ref().map(|it| it.lacks(true, self.counted_output > 0)).unwrap_or_default()
     }
 
     /// What was used, and whether that is counted here for want of the provider's last word. Then

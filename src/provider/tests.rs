@@ -141,3 +141,58 @@ fn paths_name_operations_and_others_name_none() {
     }
     assert_eq!(Operation::of_path("/v1/files"), None);
 }
+
+#[test]
+fn what_was_used_until_then_is_no_last_word() {
+    let running = |said: u64, word: &str| {
+        format!(
+            r#"{{"model":"m","choices":[{{"delta":{{"content":"{word}"}}}}],"usage":{{"prompt_tokens":9,"completion_tokens":{said}}}}}"#
+        )
+    };
+    let first = running(0, "");
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[&first, HELLO, HELLO])), @"m | Input=9 Output=8 Requests=1 | whole=false estimated=true dropped=0");
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[&first, HELLO, STOP, "[DONE]"])), @"m | Input=9 Output=4 Requests=1 | whole=true estimated=true dropped=0");
+    let text = chat(&[&first, &running(4, "Hello there"), STOP, "[DONE]"]);
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @"m | Input=9 Output=4 Requests=1 | whole=true estimated=false dropped=0");
+    let nothing = r#"{"model":"m","choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, STOP, nothing, "[DONE]"])), @"m | Input=1000 Output=4 Requests=1 | whole=true estimated=true dropped=95");
+    let empty = r#"{"model":"m","choices":[],"usage":{}}"#;
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, STOP, USAGE, empty, "[DONE]"])), @"m | Input=4 CacheRead=5 Output=3 Reasoning=1 Requests=1 | whole=true estimated=false dropped=197");
+}
+
+#[test]
+fn a_prompt_that_was_read_is_not_unread() {
+    let zero = r#"{"type":"message_delta","delta":{},"usage":{"input_tokens":0,"cache_read_input_tokens":0,"output_tokens":30}}"#;
+    let stop = r#"{"type":"message_stop"}"#;
+    insta::assert_snapshot!(check(Operation::Messages, &messages(&[START, TEXT, zero, stop])), @"c | Input=43 CacheRead=10 CacheWrite5m=2 CacheWrite1h=4 Output=30 Requests=1 | whole=true estimated=false dropped=0");
+    let silent = r#"{"type":"message_start","message":{"model":"c"}}"#;
+    insta::assert_snapshot!(check(Operation::Messages, &messages(&[silent, TEXT, zero, stop])), @"c | Input=1000 Output=30 Requests=1 | whole=true estimated=true dropped=0");
+}
+
+#[test]
+fn a_part_that_is_not_said_is_the_rest_of_the_total_or_is_missing() {
+    let of = |operation: Operation, usage: &str| {
+        let text = r#""choices":[{"message":{"content":"so it is"}}]"#;
+        let body = format!(r#"{{"model":"m",{text},"usage":{usage}}}"#);
+        let told = read_answer(operation, body.as_bytes())?;
+        let lacks = lacks(operation, &told, body.as_bytes());
+        let (input, output) = (told.usage.input_tokens(), told.usage.output_tokens());
+        Some((input, output, lacks.input, lacks.output))
+    };
+    let chat = |usage| of(Operation::ChatCompletions, usage);
+    for nothing in ["{}", "null", "[]", r#"{"prompt_tokens":null,"total_tokens":null}"#, "\"9\""] {
+        assert_eq!(chat(nothing), None, "{nothing}");
+    }
+    assert_eq!(chat(r#"{"total_tokens":40}"#), Some((0, 0, true, true)));
+    assert_eq!(chat(r#"{"prompt_tokens":9}"#), Some((9, 0, false, true)));
+    assert_eq!(chat(r#"{"completion_tokens":9.0}"#), Some((0, 9, true, false)));
+    assert_eq!(chat(r#"{"prompt_tokens":9,"total_tokens":40}"#), Some((9, 31, false, false)));
+    assert_eq!(chat(r#"{"completion_tokens":9,"total_tokens":40}"#), Some((31, 9, false, false)));
+    assert_eq!(chat(r#"{"prompt_tokens":9,"completion_tokens":4}"#), Some((9, 4, false, false)));
+    let embeddings = |usage| of(Operation::Embeddings, usage);
+    assert_eq!(embeddings(r#"{"total_tokens":40}"#), Some((40, 0, false, false)));
+    assert_eq!(embeddings(r#"{"prompt_tokens":0}"#), Some((0, 0, true, false)));
+    let silent = br#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    let told = read_answer(Operation::ChatCompletions, silent).unwrap();
+    assert!(!lacks(Operation::ChatCompletions, &told, silent).any(), "it says nothing");
+}

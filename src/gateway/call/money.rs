@@ -316,11 +316,18 @@ impl Call {
         (metered, body): (Option<Metered>, &Bytes),
         flags: &mut Vec<&'static str>,
     ) -> Counted {
-        if let Some(metered) = metered {
+        let has_output = self.operation.has_output();
+        let answer = has_output.then(|| body.clone());
+        let Some(metered) = metered else {
+            flags.push(ESTIMATED);
+            return settlement.settle_answer(answer);
+        };
+        let lacks = provider::lacks(self.operation, &metered, body);
+        if !lacks.any() {
             return Counted::Now(settlement.settle(&metered));
         }
         flags.push(ESTIMATED);
-        settlement.settle_answer(self.operation.has_output().then(|| body.clone()))
+        settlement.settle_part(metered, lacks, answer)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::{Tokenizer, prompt};
 use crate::provider::stream::Outcome;
-use crate::provider::{Metered, Operation, estimate};
+use crate::provider::{Lacks, Metered, Operation, estimate};
 
 /// Calls that may wait to be counted.
 const WAITING: usize = 256;
@@ -51,6 +51,8 @@ pub enum Untold {
     Prompt,
     /// The prompt and the answer, where it has tokens of its own.
     Answer(Option<Bytes>),
+    /// A part of what an answer used, and the answer where it has tokens of its own.
+    Part(Box<Metered>, Lacks, Option<Bytes>),
     /// The rest of what is known of a stream, and its texts.
     Stream(Box<Outcome>, Option<Heard>),
 }
@@ -132,7 +134,7 @@ impl Untold {
     fn is_whole(&self) -> bool {
         match self {
             Self::Stream(_, heard) => heard.as_ref().is_some_and(Heard::is_whole),
-            Self::Prompt | Self::Answer(_) => true,
+            Self::Prompt | Self::Answer(_) | Self::Part(..) => true,
         }
     }
 
@@ -140,9 +142,10 @@ impl Untold {
     pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64, most: Option<u64>) -> Metered {
         let output = match self {
             Self::Prompt | Self::Answer(None) => 0,
-            Self::Answer(Some(answer)) => {
-                let said = prompt::of_answer(tokenizer, answer);
-                said.unwrap_or_else(|| estimate::of_values(answer))
+            Self::Answer(Some(answer)) => said(tokenizer, answer),
+            Self::Part(told, lacks, answer) => {
+                let output = answer.as_ref().map_or(0, |it| said(tokenizer, it));
+                return Metered::clone(told).with(*lacks, input, allowed(output, most));
             }
             Self::Stream(outcome, heard) => {
                 let mut outcome = Outcome::clone(outcome);
@@ -159,6 +162,10 @@ impl Untold {
             .with(UsageClass::Requests, 1);
         Metered { usage, ..Metered::default() }
     }
+}
+
+fn said(tokenizer: Tokenizer, answer: &Bytes) -> u64 {
+    prompt::of_answer(tokenizer, answer).unwrap_or_else(|| estimate::of_values(answer))
 }
 
 /// A count that is a little over what the request allows is the counter's slip, whose tokens are not the provider's. One

@@ -342,6 +342,46 @@ async fn a_web_page_is_no_answer_costs_nothing_and_another_way_is_tried() {
 }
 
 #[tokio::test]
+async fn a_part_of_its_use_that_a_provider_does_not_say_is_counted() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    let text = "so it goes on and on and on";
+    let said = |usage: &str| {
+        answer(
+            "200 OK",
+            "",
+            &format!(r#"{{"choices":[{{"message":{{"content":"{text}"}}}}],"usage":{usage}}}"#),
+        )
+    };
+    let usages =
+        ["{}", r#"{"total_tokens":4000}"#, r#"{"prompt_tokens":11}"#, r#"{"completion_tokens":4}"#];
+    let mut answers: Vec<_> = usages.iter().map(|it| said(it)).collect();
+    let running = r#"{"choices":[{"delta":{"content":""}}],"usage":{"prompt_tokens":11,"completion_tokens":0}}"#;
+    let word = format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#);
+    let stream = format!("{EVENTS}connection: close\r\n\r\ndata: {running}\n\ndata: {word}\n\n");
+    answers.push((stream.into_bytes(), Then::Close));
+    *raw.answers.lock().unwrap() = answers;
+    for number in 0..=usages.len() {
+        let is_stream = number == usages.len();
+        let number = number.to_string();
+        let reply = world.post(CHAT, &asks_raw(is_stream), &[("x-raw", &number)]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        world.settled().await;
+        let row = world.rows().remove(0);
+        assert!(row["flags"].to_string().contains("estimated"), "{row}");
+        let used = |class: &str| row["usage"][class].as_u64().unwrap_or_default();
+        assert!(used("input") >= 4 && used("input") < 40, "{row}");
+        assert!(used("output") >= 4 && used("output") < 40, "{row}");
+        if number == "2" || is_stream {
+            assert_eq!(used("input"), 11, "what is said counts: {row}");
+        }
+        assert!(number != "3" || used("output") == 4, "{row}");
+        open_again(&world);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_json_passes_as_it_is() {
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("")).await;

@@ -68,6 +68,8 @@ impl RawUsage {
     /// Each field that `later` has replaces the earlier one. A new number of tokens written to the
     /// cache makes an earlier split of it void, unless they agree.
     pub(super) fn replace(&mut self, later: Self) {
+        // A prompt that was read is not unread: some servers say nothing but zeros of it at the end.
+        let later = if later.prompt() == 0 { later.without_prompt() } else { later };
         replace(&mut self.input_tokens, later.input_tokens);
         replace(&mut self.cache_creation_input_tokens, later.cache_creation_input_tokens);
         replace(&mut self.cache_read_input_tokens, later.cache_read_input_tokens);
@@ -77,6 +79,26 @@ impl RawUsage {
         replace(&mut self.server_tool_use, later.server_tool_use);
         replace(&mut self.service_tier, later.service_tier);
         replace(&mut self.iterations, later.iterations);
+    }
+
+    /// All tokens of the prompt.
+    fn prompt(&self) -> u64 {
+        let parts =
+            [self.input_tokens, self.cache_creation_input_tokens, self.cache_read_input_tokens];
+        parts.into_iter().flatten().fold(0, |sum, it| it.0.saturating_add(sum))
+    }
+
+    fn without_prompt(self) -> Self {
+        Self {
+            input_tokens: None,
+            cache_creation_input_tokens: None,
+            cache_read_input_tokens: None,
+            ..self
+        }
+    }
+
+    fn is_said(&self) -> bool {
+        self.output_tokens.is_some() || self.input_tokens.is_some() || self.prompt() > 0
     }
 
     fn usage(&self) -> Usage {
@@ -203,5 +225,6 @@ pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         return Some(Metered { usage, ..Metered::default() });
     }
     let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
-    Some(answer.usage?.metered(answer.model.map(Cow::into_owned)))
+    let usage = answer.usage.filter(RawUsage::is_said)?;
+    Some(usage.metered(answer.model.map(Cow::into_owned)))
 }

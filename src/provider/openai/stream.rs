@@ -62,7 +62,8 @@ pub(in super::super) fn read_chunk(data: &[u8], notes: &mut Notes) -> Seen {
             said.finished(why);
         }
     }
-    let metered = chunk.usage.map(|it| Metered {
+    let usage = chunk.usage.filter(RawUsage::is_said);
+    let metered = usage.map(|it| Metered {
         model: chunk.model.map(Cow::into_owned),
         service_tier: chunk.service_tier.map(Cow::into_owned),
         usage: it.usage().with(Class::Requests, 1),

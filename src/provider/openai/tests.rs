@@ -56,7 +56,11 @@ fn what_could_be_read_in_two_ways_is_refused() {
     let twice = r#"{"model":"cheap","model":"dear"}"#;
     insta::assert_snapshot!(asked(Operation::ChatCompletions, twice), @"the request body is not understood: duplicate field `model` at line 1 column 24");
     insta::assert_snapshot!(asked(Operation::ChatCompletions, r#"{"model":"m","n":-1}"#), @"the request body is not understood: invalid value: integer `-1`, expected a whole number that is not negative at line 1 column 19");
-    insta::assert_snapshot!(asked(Operation::ChatCompletions, "{}"), @"the request body is not understood: missing field `model` at line 1 column 2");
+    insta::assert_snapshot!(asked(Operation::ChatCompletions, "{}"), @"the request body is not understood: missing field `model`");
+    insta::assert_snapshot!(asked(Operation::Moderations, "{}"), @"omni-moderation-latest stream=false usage=false max=None answers=1 temperature=None seed=false state=false tier=None");
+    let later = r#"{"model":"m","input":"hi","background":true}"#;
+    insta::assert_snapshot!(asked(Operation::Responses, later), @"the request body is not understood: `background` is not served, for nobody could meter its answer; leave it out, or submit the call to the gateway's queue (`POST /v1/queue`), which makes it later");
+    assert!(asked(Operation::Responses, &later.replace("true", "false")).starts_with("m stream"));
 }
 
 #[test]

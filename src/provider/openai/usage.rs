@@ -50,9 +50,30 @@ struct OutputDetails {
 }
 
 impl RawUsage {
+    /// Whether it says anything.
+    pub(super) fn is_said(&self) -> bool {
+        let input = self.prompt_tokens.or(self.input_tokens);
+        input.or(self.completion_tokens).or(self.output_tokens).or(self.total_tokens).is_some()
+    }
+
+    /// The tokens that went in and came out: one that is not said is the rest of the total.
+    fn totals(&self) -> (u64, u64) {
+        let (input, output) = (
+            self.prompt_tokens.or(self.input_tokens),
+            self.completion_tokens.or(self.output_tokens),
+        );
+        let rest = |of: u64| self.total_tokens.map_or(0, |it| it.0.saturating_sub(of));
+        match (input, output) {
+            (Some(input), Some(output)) => (input.0, output.0),
+            (Some(input), None) => (input.0, rest(input.0)),
+            (None, Some(output)) => (rest(output.0), output.0),
+            (None, None) => (0, 0),
+        }
+    }
+
     /// In classes of which none is part of another.
     pub(super) fn usage(&self) -> Usage {
-        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default().0;
+        let input = self.totals().0;
         let details = self.prompt_tokens_details.as_ref().or(self.input_tokens_details.as_ref());
         let part =
             |of: fn(&InputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
@@ -79,9 +100,8 @@ impl RawUsage {
         let part =
             |of: fn(&OutputDetails) -> Option<Count>| details.and_then(of).unwrap_or_default().0;
         let reasoning = part(|it| it.reasoning_tokens);
-        let mut output = self.completion_tokens.or(self.output_tokens).unwrap_or_default().0;
         // Some servers (xAI) do not count reasoning in the completion. Their total gives them away.
-        let input = self.prompt_tokens.or(self.input_tokens).unwrap_or_default().0;
+        let (input, mut output) = self.totals();
         let sum = input.saturating_add(output).saturating_add(reasoning);
         if reasoning > 0 && self.total_tokens == Some(Count(sum)) {
             output = output.saturating_add(reasoning);
@@ -148,7 +168,7 @@ impl Answer<'_> {
     }
 
     pub(super) fn metered(self) -> Option<Metered> {
-        let mut usage = self.usage?.usage().with(Class::Requests, 1);
+        let mut usage = self.usage.filter(RawUsage::is_said)?.usage().with(Class::Requests, 1);
         for item in self.output.iter().flatten() {
             let class = match item.kind.as_deref() {
                 Some("web_search_call") => Class::WebSearches,
@@ -174,8 +194,14 @@ pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         let usage = Usage::default().with(Class::Requests, 1);
         return Some(Metered { usage, ..Metered::default() });
     }
-    let mut metered = serde_json::from_slice::<Answer<'_>>(body).ok()?.metered()?;
+    let answer = serde_json::from_slice::<Answer<'_>>(body).ok()?;
+    let total = answer.usage.as_ref().and_then(|it| it.total_tokens).unwrap_or_default().0;
+    let mut metered = answer.metered()?;
     if operation == Operation::Embeddings {
+        // Some servers (Voyage) say the total alone.
+        if metered.usage.input_tokens() == 0 {
+            metered.usage.set(Class::Input, total);
+        }
         // Vectors are no tokens, whatever a compatible server counts.
         for class in Class::ALL.into_iter().filter(|it| it.is_output()) {
             metered.usage.set(class, 0);

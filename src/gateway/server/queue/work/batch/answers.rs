@@ -23,9 +23,9 @@ use crate::gateway::server::queue::{Queue, Running};
 use crate::gateway::settings::UnknownPrice;
 use crate::gateway::settlement::Charge;
 use crate::model::{TraceParent, Usage, UsageClass, UsdNanos};
-use crate::provider::estimate::tokenizer::Tokenizer;
+use crate::provider::estimate::tokenizer::{Tokenizer, prompt};
 use crate::provider::refusal::Refusal;
-use crate::provider::{Metered, Operation, estimate, read_answer, said};
+use crate::provider::{Lacks, Metered, Operation, estimate, lacks, read_answer, said};
 use crate::store::StoreError;
 use crate::store::spend::requests::queue::{EndedItem, QueueBatchRow, QueueItemRow};
 
@@ -281,15 +281,16 @@ fn charge(
     (body, operation): (&Bytes, Operation),
     row: &mut Row,
 ) -> (UsdNanos, i64) {
-    let metered = read_answer(operation, body).unwrap_or_else(|| {
+    let told = read_answer(operation, body);
+    let nothing = Lacks { input: true, output: operation.has_output() };
+    let lacks = told.as_ref().map_or(nothing, |it| lacks(operation, it, body));
+    let mut metered = told.unwrap_or_default();
+    if lacks.any() {
         row.flags.extend(["estimated", Tokenizer::Rule.flag()]);
-        let said = if operation.has_output() { estimate::of_values(body) } else { 0 };
-        let usage = Usage::default()
-            .with(UsageClass::Input, terms.input_tokens)
-            .with(UsageClass::Output, said)
-            .with(UsageClass::Requests, 1);
-        Metered { usage, ..Metered::default() }
-    });
+        let said = prompt::of_answer(Tokenizer::Rule, body);
+        let said = said.unwrap_or_else(|| estimate::of_values(body));
+        metered = metered.with(lacks, terms.input_tokens, said);
+    }
     let metered = Metered { service_tier: Some(BATCH.to_owned()), ..metered };
     row.usage = metered.usage;
     row.answered_by = metered.model.as_deref().map(said::short);

@@ -1,5 +1,6 @@
 //! Calls to providers, over connections that are kept open.
 
+mod received;
 mod told;
 
 use std::error::Error;

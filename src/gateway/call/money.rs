@@ -290,12 +290,15 @@ impl Call {
             | UpstreamError::Broken(_)
             | UpstreamError::Cut { .. }
             | UpstreamError::Page
+            | UpstreamError::ErrorAlone(_)
             | UpstreamError::Stopped
             | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
         };
         self.trail.failed(attempt, &refusal);
         match error {
-            UpstreamError::Unreachable(_) | UpstreamError::Page => settlement.cancel(),
+            UpstreamError::Unreachable(_) | UpstreamError::Page | UpstreamError::ErrorAlone(_) => {
+                settlement.cancel()
+            }
             UpstreamError::Cut { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();

@@ -1,5 +1,7 @@
 //! Calls to providers, over connections that are kept open.
 
+pub mod opening;
+mod error_alone;
 mod received;
 mod told;
 
@@ -46,6 +48,9 @@ pub enum UpstreamError {
         "the provider answers with a web page and not with JSON; its `url` in the gateway's file may be wrong, or something between may have answered"
     )]
     Page,
+    /// The provider says that all is well, and then only what went wrong.
+    #[error("the provider answers with an error alone: {0}")]
+    ErrorAlone(String),
     /// The provider may be doing its work.
     #[error("the provider did not {0} in time")]
     Timeout(&'static str),
@@ -72,6 +77,7 @@ impl UpstreamError {
             Self::Broken(_) => "broken",
             Self::Cut { .. } => "cut",
             Self::Page => "page",
+            Self::ErrorAlone(_) => "error",
             Self::Timeout(_) => "timeout",
             Self::TooLarge(_) => "too_large",
             Self::Stopped => "stopped",
@@ -157,7 +163,7 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 }
 
 /// A whole answer that is none, though neither its status nor the connection says so: it is empty, ends before its JSON
-/// does, or is a web page. What else is no JSON is another matter.
+/// does, is a web page, or an error alone. What else is no JSON is another matter.
 #[must_use]
 pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
     match body.trim_ascii().first() {
@@ -165,10 +171,14 @@ pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
         Some(b'<') => return Some(UpstreamError::Page),
         Some(_) => {}
     }
-    let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
-    let is_cut = read.is_err_and(|it| it.is_eof());
-    let why = "it ends before its JSON does";
-    is_cut.then(|| UpstreamError::Cut { why: why.to_owned(), seen: body.clone() })
+    match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        Ok(_) => error_alone::of_answer(body),
+        Err(error) if error.is_eof() => {
+            let why = "it ends before its JSON does".to_owned();
+            Some(UpstreamError::Cut { why, seen: body.clone() })
+        }
+        Err(_) => None,
+    }
 }
 
 /// The body by itself: as long as a part of a connection's buffer is kept, all of the buffer is, and the connection
@@ -176,26 +186,6 @@ pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
 #[must_use]
 pub(in crate::gateway) fn apart(body: Bytes) -> Bytes {
     if body.len() <= SMALL_BYTES { Bytes::copy_from_slice(&body) } else { body }
-}
-
-/// The first piece of a streamed body; `None` when there is none.
-pub async fn first_piece(
-    body: &mut Incoming,
-    limit: Duration,
-) -> Result<Option<Bytes>, UpstreamError> {
-    let piece = async {
-        while let Some(frame) = body.frame().await {
-            if let Ok(piece) = frame?.into_data() {
-                return Ok(Some(piece));
-            }
-        }
-        Ok::<_, hyper::Error>(None)
-    };
-    match tokio::time::timeout(limit, piece).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(UpstreamError::Broken(cause(&error))),
-        Err(_) => Err(UpstreamError::Timeout("send its first piece")),
-    }
 }
 
 /// The innermost cause: what says why.

@@ -11,7 +11,7 @@ use crate::gateway::call::answer::meter::Meter;
 use crate::gateway::call::answer::{Answer, Live, Parts, Source};
 use crate::gateway::call::headers::{self, Told};
 use crate::gateway::call::money::Prepared;
-use crate::gateway::call::upstream::{self, UpstreamError};
+use crate::gateway::call::upstream::{self, UpstreamError, opening};
 use crate::gateway::call::{Call, Failure};
 use crate::gateway::ledger::Origin;
 use crate::gateway::route::{self, Fate, Step};
@@ -138,7 +138,7 @@ impl Call {
         Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
     }
 
-    /// A stream begins when its first piece is there: until then another way may do better.
+    /// A stream begins when its first event is there: until then another way may do better.
     async fn stream(
         &self,
         response: Response<Incoming>,
@@ -149,12 +149,17 @@ impl Call {
         let (mut head, mut body) = response.into_parts();
         let limits = &self.limits;
         let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
-        let first = upstream::first_piece(&mut body, limit);
+        let first = opening::first_piece(&mut body, limit);
         let first = match self.unless_stopped(first).await {
             Ok(Some(first)) => first,
             Ok(None) => return Err(self.lost(&UpstreamError::nothing(), prepared, step)),
             Err(error) => return Err(self.lost(&error, prepared, step)),
         };
+        if opening::error_at_first(&first).is_some() {
+            let clean = self.without_key(step, &mut head, first);
+            let error = opening::error_at_first(&clean).unwrap_or_else(UpstreamError::nothing);
+            return Err(self.lost(&error, prepared, step));
+        }
         self.note_answer(step);
         prepared.settlement.first_piece();
         let told = Told {

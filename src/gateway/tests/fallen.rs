@@ -1,0 +1,108 @@
+//! Answers that are none, or not all of one: what they cost, whether another way is tried, and what the client gets.
+
+use super::raw::{Raw, Then};
+use super::world::{Reply, World, asks};
+
+const CHAT: &str = "/v1/chat/completions";
+const MESSAGES: &str = "/v1/messages";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+/// Another route, which leads to the fake after the provider that sends raw bytes.
+const ELSE: &str = r#"
+    [[route]]
+    model = "m-else"
+    to = [{ provider = "raw" }, { provider = "test", model = "m1" }, { provider = "raw-claude" }, { provider = "claude", model = "m1" }]
+"#;
+
+/// A gateway that tries twice before a provider with these answers.
+async fn world(answers: Vec<(String, Then)>, limits: &str) -> (World, Raw) {
+    let raw = Raw::start().await;
+    let answers = answers.into_iter().map(|it| (it.0.into_bytes(), it.1));
+    *raw.answers.lock().unwrap() = answers.collect();
+    let settings = raw.settings(limits).replace("attempts = 1", "attempts = 2") + ELSE;
+    (World::new(&settings).await, raw)
+}
+
+/// The answer of this number, to a request for this model.
+async fn call(world: &World, (path, model): (&str, &str), is_stream: bool, number: usize) -> Reply {
+    // These tests are not about ways that are closed.
+    *world.core.breakers() = crate::gateway::route::Breakers::default();
+    let body = asks(is_stream, "").replace("\"m1\"", &format!("\"{model}\""));
+    world.post(path, &body, &[("x-raw", &number.to_string())]).await
+}
+
+fn json(body: &str) -> String {
+    format!("{OK}content-length: {}\r\n\r\n{body}", body.len())
+}
+
+fn events(body: &str) -> String {
+    format!("{EVENTS}connection: close\r\n\r\n{body}")
+}
+
+#[tokio::test]
+async fn an_error_alone_is_no_answer_costs_nothing_and_another_way_is_tried() {
+    let chat = r#"{"error":{"message":"over\u0000loaded"}}"#;
+    let message = r#"{"type":"error","error":{"type":"overloaded_error","message":"overloaded"}}"#;
+    let answers = [
+        (CHAT, false, json(chat)),
+        (CHAT, true, json(chat)),
+        (CHAT, true, events(&format!(": WAITING\n\ndata: {chat}\n\n"))),
+        (MESSAGES, false, json(message)),
+        (MESSAGES, true, events(&format!("event: error\ndata: {message}\n\n"))),
+    ];
+    let said = answers.iter().map(|it| (it.2.clone(), Then::Close)).collect();
+    let (world, _raw) = world(said, "").await;
+    for (number, (path, is_stream, said)) in answers.iter().enumerate() {
+        let reply = call(&world, (*path, "m-raw"), *is_stream, number).await;
+        assert_eq!(reply.status, 502, "{said}: {reply:?}");
+        let told = "the provider answers with an error alone: overloaded";
+        assert_eq!(reply.json()["error"]["message"], told, "{said}");
+        let rows = world.rows();
+        assert_eq!(rows.len(), 2, "{said}: it is tried again");
+        assert!(rows.iter().all(|it| it["cost"] == 0 && it["status"] == 200), "{rows:?}");
+        let reply = call(&world, (*path, "m-else"), *is_stream, number).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{said}");
+        world.settled().await;
+        assert_eq!(world.rows().len(), 2, "{said}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_error_alone_closes_a_way_and_is_not_recorded() {
+    let raw = Raw::start().await;
+    let said = json(r#"{"error":"overloaded"}"#);
+    *raw.answers.lock().unwrap() = vec![(said.into_bytes(), Then::Close)];
+    let cassettes = "cassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"\n";
+    let world = World::new(&format!("{cassettes}{}", raw.settings(""))).await;
+    let body = asks(false, "").replace("m1", "m-raw");
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(world.post(CHAT, &body, &[("x-raw", "0")]).await.status);
+    }
+    assert_eq!(statuses, [502, 502, 502, 502, 502, 503], "five failures in a row close it");
+    let folder = world.end().await;
+    let tape = std::fs::read_to_string(folder.path().join("tapes/eval.jsonl"));
+    assert!(!tape.unwrap_or_default().contains("overloaded"));
+}
+
+#[tokio::test]
+async fn comments_are_no_first_piece_and_pass_as_they_are() {
+    let stream = ": WAITING\n\n: WAITING\n\ndata: {\"choices\":[]}\n\ndata: [DONE]\n\n";
+    let waits = format!("{EVENTS}\r\n: WAITING\n\n");
+    let answers = vec![
+        (waits, Then::Wait),
+        (events(": WAITING\n\n"), Then::Close),
+        (events(stream), Then::Close),
+    ];
+    let (world, _raw) = world(answers, "first_token_ms = 300").await;
+    for (number, status) in [(0, 504), (1, 502)] {
+        let reply = call(&world, (CHAT, "m-raw"), true, number).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+        let reply = call(&world, (CHAT, "m-else"), true, number).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{reply:?}");
+    }
+    let reply = call(&world, (CHAT, "m-raw"), true, 2).await;
+    assert_eq!((reply.status, &*reply.body), (200, stream));
+    world.end().await;
+}

@@ -170,14 +170,12 @@ impl Call {
         }
         let (mut attempt, mut last) = (0, None);
         for round in 0..self.limits.attempts {
-            if round > 0 && attempt == 0 {
+            let goes_on = attempt > 0 && attempt < self.limits.attempts;
+            if round > 0 && !(goes_on && self.pauses(round).await) {
                 break;
             }
-            if round > 0 {
-                tokio::time::sleep(pause(round)).await;
-            }
             for step in &steps {
-                if attempt >= self.limits.attempts {
+                if attempt >= self.limits.attempts || self.left().is_zero() {
                     break;
                 }
                 if !self.breakers().admits(self.lane(step), self.core.clock.now()) {
@@ -196,7 +194,27 @@ impl Call {
                 }
             }
         }
-        last.unwrap_or_else(|| Err(self.unavailable(&steps)))
+        last.unwrap_or_else(|| Err(self.not_tried(&steps)))
+    }
+
+    /// What is left of the time that it may take.
+    fn left(&self) -> Duration {
+        Duration::from(self.limits.total_ms).saturating_sub(self.started.elapsed())
+    }
+
+    /// How long a provider may take until it begins.
+    fn begins_within(&self) -> Duration {
+        Duration::from(self.limits.first_token_ms).min(self.left())
+    }
+
+    /// Waits before ways are tried again; not where no time would be left then.
+    async fn pauses(&self, round: u32) -> bool {
+        let pause = pause(round);
+        let has_time = pause < self.left();
+        if has_time {
+            tokio::time::sleep(pause).await;
+        }
+        has_time
     }
 
     /// The ways to the model.
@@ -205,7 +223,12 @@ impl Call {
         route::steps(&core.routes, &core.known, &self.asked.model, dialect, turn)
     }
 
-    fn unavailable(&self, steps: &[Step<'_>]) -> Refusal {
+    /// Why no way was tried.
+    fn not_tried(&self, steps: &[Step<'_>]) -> Refusal {
+        if self.left().is_zero() {
+            let what = "the time of the call was over before a provider was called";
+            return Refusal::Timeout(what.to_owned());
+        }
         let lanes = steps.iter().map(|it| self.lane(it));
         let retry_after = self.breakers().opens_in(lanes, self.core.clock.now());
         Refusal::Unavailable { retry_after }
@@ -227,9 +250,9 @@ impl Call {
                 return Err(Failure::Final(refusal));
             }
         };
-        let limit = self.limits.first_token_ms.into();
         let sent = Instant::now();
-        match self.unless_stopped(self.core.upstream.send(request, limit)).await {
+        let sending = self.core.upstream.send(request, self.begins_within());
+        match self.unless_stopped(sending).await {
             Ok(response) => self.received(response, prepared, step, sent).await,
             Err(error) => Err(self.lost(&error, prepared, step)),
         }

@@ -1,5 +1,7 @@
 //! Answers that are none, or not all of one: what they cost, whether another way is tried, and what the client gets.
 
+use std::time::{Duration, Instant};
+
 use super::raw::{Raw, Then};
 use super::world::{Reply, World, asks};
 
@@ -104,5 +106,19 @@ async fn comments_are_no_first_piece_and_pass_as_they_are() {
     }
     let reply = call(&world, (CHAT, "m-raw"), true, 2).await;
     assert_eq!((reply.status, &*reply.body), (200, stream));
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_time_of_a_call_is_that_of_all_its_attempts() {
+    let half = format!("{OK}content-length: 100\r\n\r\n{{\"choices\":");
+    let answers = vec![(String::new(), Then::Wait), (half, Then::Wait)];
+    let (world, _raw) = world(answers, "first_token_ms = 60000, total_ms = 500").await;
+    for number in 0..2 {
+        let begun = Instant::now();
+        let reply = call(&world, (CHAT, "m-raw"), false, number).await;
+        assert!(begun.elapsed() < Duration::from_secs(10), "{reply:?}");
+        assert_eq!((reply.status, world.rows().len()), (504, 1), "{reply:?}");
+    }
     world.end().await;
 }

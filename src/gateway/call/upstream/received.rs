@@ -42,8 +42,7 @@ impl Call {
             return self.stream(response, prepared, step, sent).await;
         }
         let (mut head, body) = response.into_parts();
-        let limits = &self.limits;
-        let whole = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into());
+        let whole = upstream::read_all(body, self.limits.answer_bytes, self.left());
         let body = match self.unless_stopped(whole).await {
             Ok(body) => self.without_key(step, &mut head, body),
             Err(error) => return Err(self.lost(&error, prepared, step)),
@@ -102,8 +101,8 @@ impl Call {
         let retry_after = headers::retry_after(response.headers());
         self.note_status(step, (response.status().as_u16(), fate), retry_after);
         let (mut head, body) = response.into_parts();
-        let limit = self.limits.first_token_ms.into();
-        let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
+        let body =
+            upstream::read_all(body, ERROR_BYTES, self.begins_within()).await.unwrap_or_default();
         let body = self.without_key(step, &mut head, body);
         let told = Told {
             attempt: prepared.attempt,
@@ -147,8 +146,8 @@ impl Call {
         sent: Instant,
     ) -> Result<Response<Answer>, Failure> {
         let (mut head, mut body) = response.into_parts();
-        let limits = &self.limits;
-        let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
+        let limit = Duration::from(self.limits.first_token_ms).saturating_sub(sent.elapsed());
+        let limit = limit.min(self.left());
         let first = opening::first_piece(&mut body, limit);
         let first = match self.unless_stopped(first).await {
             Ok(Some(first)) => first,
@@ -171,7 +170,6 @@ impl Call {
             remaining: prepared.remaining,
             flags: prepared.flags,
         };
-        let total = Duration::from(limits.total_ms).saturating_sub(self.started.elapsed());
         let provider = self.core.providers.get(step.way.provider);
         let key = provider.and_then(|it| {
             it.take_key_out(step.way.key, &mut head.headers);
@@ -187,8 +185,8 @@ impl Call {
             recorder: self.recorder(&prepared.body, &head),
             keeper: self.stream_keeper(step, &head),
             filter: self.filter(),
-            deadline: tokio::time::sleep(total),
-            client_gone: limits.client_gone,
+            deadline: tokio::time::sleep(self.left()),
+            client_gone: self.limits.client_gone,
             tasks: self.core.tasks.clone(),
             cut: self.core.cut.clone(),
         });

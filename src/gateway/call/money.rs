@@ -285,29 +285,35 @@ impl Call {
         }
         self.note_loss(step, error);
         let refusal = match error {
-            UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
+            UpstreamError::Timeout(_) | UpstreamError::Unfinished { .. } => {
+                Refusal::Timeout(error.to_string())
+            }
             UpstreamError::Unreachable(_)
             | UpstreamError::Broken(_)
             | UpstreamError::Cut { .. }
             | UpstreamError::Page
             | UpstreamError::ErrorAlone(_)
             | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
+            | UpstreamError::TooLarge { .. } => Refusal::Upstream(error.to_string()),
         };
         self.trail.failed(attempt, &refusal);
         match error {
             UpstreamError::Unreachable(_) | UpstreamError::Page | UpstreamError::ErrorAlone(_) => {
-                settlement.cancel()
+                settlement.cancel();
             }
-            UpstreamError::Cut { seen, .. } => {
+            UpstreamError::Cut { seen, .. }
+            | UpstreamError::Unfinished { seen }
+            | UpstreamError::TooLarge { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
                 drop(settlement.settle_answer(has_output.then(|| seen.clone())));
             }
-            UpstreamError::Broken(_)
-            | UpstreamError::Timeout(_)
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => settlement.settle_prompt(),
+            UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::Stopped => {
+                settlement.settle_prompt();
+            }
+        }
+        if matches!(error, UpstreamError::TooLarge { .. }) {
+            return Failure::Final(refusal);
         }
         Failure::next(Err(refusal))
     }

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -54,9 +54,22 @@ pub enum UpstreamError {
     /// The provider may be doing its work.
     #[error("the provider did not {0} in time")]
     Timeout(&'static str),
-    /// The answer is larger than allowed.
-    #[error("the answer of the provider is larger than {0} bytes")]
-    TooLarge(u64),
+    /// The provider has begun its answer, and may be doing the rest of its work.
+    #[error("the provider did not finish its answer in time")]
+    Unfinished {
+        /// What has come.
+        seen: Bytes,
+    },
+    /// The answer is larger than allowed. The provider has done its work, and would do no other.
+    #[error(
+        "the answer of the provider is larger than {limit_bytes} bytes; `answer_bytes` in the limits of the gateway's file allows no more"
+    )]
+    TooLarge {
+        /// What is allowed.
+        limit_bytes: u64,
+        /// What has come.
+        seen: Bytes,
+    },
     /// Somebody wanted the end of the call; the provider may be doing its work.
     #[error("the call was stopped")]
     Stopped,
@@ -78,8 +91,8 @@ impl UpstreamError {
             Self::Cut { .. } => "cut",
             Self::Page => "page",
             Self::ErrorAlone(_) => "error",
-            Self::Timeout(_) => "timeout",
-            Self::TooLarge(_) => "too_large",
+            Self::Timeout(_) | Self::Unfinished { .. } => "timeout",
+            Self::TooLarge { .. } => "too_large",
             Self::Stopped => "stopped",
         }
     }
@@ -132,25 +145,29 @@ impl Upstream {
 
 /// The whole body of an answer.
 pub async fn read_all(
-    body: Incoming,
+    mut body: Incoming,
     limit_bytes: u64,
     limit: Duration,
 ) -> Result<Bytes, UpstreamError> {
-    let size = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
-    let (mut body, mut pieces) = (Limited::new(body, size), Vec::new());
+    let (mut pieces, mut left) = (Vec::new(), Some(limit_bytes));
     let all = async {
         while let Some(frame) = body.frame().await {
-            pieces.extend(frame?.into_data().ok());
+            let Ok(piece) = frame?.into_data() else { continue };
+            left = left.and_then(|it| it.checked_sub(piece.len() as u64));
+            pieces.push(piece);
+            if left.is_none() {
+                break;
+            }
         }
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
+        Ok::<_, hyper::Error>(())
     };
-    match tokio::time::timeout(limit, all).await {
-        Ok(Ok(())) => Ok(apart(joined(pieces))),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(UpstreamError::TooLarge(limit_bytes))
-        }
-        Ok(Err(error)) => Err(UpstreamError::Cut { why: cause(&*error), seen: joined(pieces) }),
-        Err(_) => Err(UpstreamError::Timeout("finish its answer")),
+    let end = tokio::time::timeout(limit, all).await;
+    let seen = joined(pieces);
+    match end {
+        Ok(Ok(())) if left.is_none() => Err(UpstreamError::TooLarge { limit_bytes, seen }),
+        Ok(Ok(())) => Ok(apart(seen)),
+        Ok(Err(error)) => Err(UpstreamError::Cut { why: cause(&error), seen }),
+        Err(_) => Err(UpstreamError::Unfinished { seen }),
     }
 }
 

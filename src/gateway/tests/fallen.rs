@@ -122,3 +122,22 @@ async fn the_time_of_a_call_is_that_of_all_its_attempts() {
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_fetched_once_and_charged_by_what_has_come() {
+    let words = "Words that were made, and are to be paid for. ".repeat(50_000);
+    let large = format!(r#"{{"choices":[{{"message":{{"content":"{words}"}}}}]}}"#);
+    let half = format!("{OK}content-length: 9000\r\n\r\n{}", &large[..6_000]);
+    let answers = vec![(json(&large), Then::Close), (half, Then::Wait)];
+    let (world, _raw) = world(answers, "answer_bytes = 100000, total_ms = 500").await;
+    for (number, status, tokens) in [(0, 502, 10_000), (1, 504, 500)] {
+        let reply = call(&world, (CHAT, "m-else"), false, number).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+        let rows = world.rows();
+        assert_eq!(rows.len(), 1, "it is not fetched again: {rows:?}");
+        assert!(rows[0]["usage"]["output"].as_u64().unwrap() > tokens, "{rows:?}");
+        let flags = rows[0]["flags"].to_string();
+        assert!(flags.contains("cut") && flags.contains("estimated"), "{flags}");
+    }
+    world.end().await;
+}

@@ -108,6 +108,8 @@ enum Failure {
     Final(Refusal),
     /// Another way may; if none does, this is what the client gets.
     Next(Box<Result<Response<Answer>, Refusal>>),
+    /// The same, and this way would do no better a second time.
+    Elsewhere(Box<Response<Answer>>),
 }
 
 impl Failure {
@@ -169,16 +171,18 @@ impl Call {
             )));
         }
         let (mut attempt, mut last) = (0, None);
+        let mut open: Vec<_> = steps.iter().collect();
         for round in 0..self.limits.attempts {
-            let goes_on = attempt > 0 && attempt < self.limits.attempts;
+            let goes_on = attempt > 0 && attempt < self.limits.attempts && !open.is_empty();
             if round > 0 && !(goes_on && self.pauses(round).await) {
                 break;
             }
-            for step in &steps {
+            for step in std::mem::take(&mut open) {
                 if attempt >= self.limits.attempts || self.left().is_zero() {
                     break;
                 }
                 if !self.breakers().admits(self.lane(step), self.core.clock.now()) {
+                    open.push(step);
                     continue;
                 }
                 attempt += 1;
@@ -190,7 +194,11 @@ impl Call {
                         return Ok(response);
                     }
                     Err(Failure::Final(refusal)) => return Err(refusal),
-                    Err(Failure::Next(result)) => last = Some(*result),
+                    Err(Failure::Next(result)) => {
+                        last = Some(*result);
+                        open.push(step);
+                    }
+                    Err(Failure::Elsewhere(answer)) => last = Some(Ok(*answer)),
                 }
             }
         }

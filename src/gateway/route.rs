@@ -128,6 +128,8 @@ pub enum Fate {
     KeyRefused,
     /// The provider does not let the key do this.
     ModelRefused,
+    /// The provider does not have the model, or its account is empty: no failure, and the same each time.
+    Elsewhere,
 }
 
 /// What a status of a provider means.
@@ -137,6 +139,7 @@ pub fn fate_of_status(status: u16) -> Fate {
         429 => Fate::Limited,
         401 => Fate::KeyRefused,
         403 => Fate::ModelRefused,
+        402 | 404 => Fate::Elsewhere,
         // Where a redirect leads is nobody's choice but the file's.
         300..=399 | 408 | 409 | 500.. => Fate::Failed,
         _ => Fate::Answered,
@@ -199,6 +202,7 @@ impl Breakers {
             Fate::ModelRefused => self.of_model((way, model), now).close(now),
             Fate::KeyRefused => self.ways.entry(way).or_default().close(now),
             Fate::Failed => self.ways.entry(way).or_default().fail(now),
+            Fate::Elsewhere => {}
         }
     }
 
@@ -374,6 +378,24 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_that_does_not_have_a_model_has_not_failed() {
+        let mut breakers = Breakers::default();
+        for _ in 0..3 * FAILURES_TO_CLOSE {
+            breakers.note(LANE, Fate::Elsewhere, None, at(0));
+            assert!(breakers.admits(LANE, at(0)));
+        }
+        // Nor does it say that a way which failed is well again.
+        for _ in 0..FAILURES_TO_CLOSE {
+            breakers.note(LANE, Fate::Failed, None, at(0));
+        }
+        breakers.note(LANE, Fate::Elsewhere, None, at(0));
+        assert!(!breakers.admits(LANE, at(1)));
+        assert!(breakers.admits(LANE, at(2)), "a probe");
+        breakers.note(LANE, Fate::Elsewhere, None, at(2));
+        assert!(breakers.admits(LANE, at(2)), "and another one");
+    }
+
+    #[test]
     fn what_is_about_a_model_closes_no_other() {
         const OTHER: (Way, &str) = (WAY, "other");
         for fate in [Fate::Limited, Fate::ModelRefused] {
@@ -413,6 +435,9 @@ mod tests {
         assert_eq!(fate_of_status(529), Fate::Failed);
         assert_eq!(fate_of_status(429), Fate::Limited);
         assert_eq!(fate_of_status(401), Fate::KeyRefused);
+        for status in [402, 404] {
+            assert_eq!(fate_of_status(status), Fate::Elsewhere);
+        }
     }
 
     #[test]

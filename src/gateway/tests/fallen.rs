@@ -141,3 +141,32 @@ async fn an_answer_that_is_too_large_is_fetched_once_and_charged_by_what_has_com
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_provider_without_the_model_or_money_is_passed_over_once_and_has_not_failed() {
+    let body = r#"{"error":{"message":"not here"}}"#;
+    let said = |status: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        )
+    };
+    let answers = vec![(said("402 X"), Then::Close), (said("404 X"), Then::Close)];
+    let (world, _raw) = world(answers, "").await;
+    for (number, status) in [(0, 402), (1, 404)] {
+        let number = number.to_string();
+        let ask = async |model: &str| {
+            let body = asks(false, "").replace("\"m1\"", &format!("\"{model}\""));
+            world.post(CHAT, &body, &[("x-raw", &number)]).await
+        };
+        for _ in 0..6 {
+            let alone = ask("m-raw").await;
+            assert_eq!((alone.status, &*alone.body), (status, body));
+            assert_eq!(world.rows().len(), 1, "it is not tried again");
+        }
+        let other = ask("m-else").await;
+        assert_eq!((other.status, other.header("x-trunkline-attempts")), (200, "2"), "{other:?}");
+        assert_eq!(world.rows()[0]["cost"], 0);
+    }
+    world.end().await;
+}

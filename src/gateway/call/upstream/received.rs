@@ -134,7 +134,11 @@ impl Call {
             let what = "the provider does not accept the gateway's key for this";
             return Failure::next(Err(Refusal::Upstream(what.to_owned())));
         }
-        Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
+        let answer = headers::to_client(&head, Answer::full(body), &self.asked.model, &told);
+        if fate == Fate::Elsewhere {
+            return Failure::Elsewhere(Box::new(answer));
+        }
+        Failure::next(Ok(answer))
     }
 
     /// A stream begins when its first event is there: until then another way may do better.

@@ -252,6 +252,7 @@ async fn before_body(
         Refusal::Away { what: STORE, retry_after: KEYS_AGAIN }
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
+    headers::refuse_compressed(&head.headers)?;
     let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;
     if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf | Wanted::Usage) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;

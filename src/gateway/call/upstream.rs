@@ -82,6 +82,15 @@ impl UpstreamError {
         Self::Cut { why: "it is empty".to_owned(), seen: Bytes::new() }
     }
 
+    /// An answer that cannot be read.
+    #[must_use]
+    pub fn compressed(word: &str) -> Self {
+        Self::Broken(format!(
+            "it is compressed (`content-encoding: {word}`) though it was asked for as it is; switch that off at the \
+             provider, or at what stands before it"
+        ))
+    }
+
     /// Its word in the log.
     #[must_use]
     pub fn kind(&self) -> &'static str {

@@ -170,3 +170,30 @@ async fn a_provider_without_the_model_or_money_is_passed_over_once_and_has_not_f
     }
     world.end().await;
 }
+
+#[tokio::test]
+async fn what_is_compressed_is_not_read_and_that_is_said() {
+    let gzip = format!("{OK}content-encoding: gzip\r\ncontent-length: 2\r\n\r\n\u{1f}x");
+    let events = format!("{EVENTS}content-encoding: br\r\nconnection: close\r\n\r\n\u{1f}x");
+    let answers = vec![(gzip, Then::Close), (events, Then::Close)];
+    let (world, _raw) = world(answers, "").await;
+    for (number, word) in [(0, "gzip"), (1, "br")] {
+        let reply = call(&world, (CHAT, "m-raw"), number == 1, number).await;
+        let told = format!("it is compressed (`content-encoding: {word}`)");
+        assert!(reply.status == 502 && reply.body.contains(&told), "{reply:?}");
+        let rows = world.rows();
+        assert!(rows.iter().all(|it| it["usage"]["output"].is_null()), "{rows:?}");
+        let reply = call(&world, (CHAT, "m-else"), number == 1, number).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{reply:?}");
+        world.settled().await;
+        drop(world.rows());
+    }
+    for (path, body) in [(CHAT, asks(false, "")), (MESSAGES, asks(true, ""))] {
+        let reply = world.post(path, &body, &[("content-encoding", "gzip")]).await;
+        assert_eq!(reply.status, 400, "{reply:?}");
+        assert!(reply.body.contains("send it as it is, without that header"), "{reply:?}");
+        let reply = world.post(path, &body, &[("content-encoding", "identity")]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    world.end().await;
+}

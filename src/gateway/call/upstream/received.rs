@@ -38,6 +38,11 @@ impl Call {
             let refused = self.refused_by_provider(response, prepared, step, fate);
             return Err(Box::pin(refused).await);
         }
+        if response.status().is_success()
+            && let Some(word) = headers::compression(response.headers())
+        {
+            return Err(self.lost(&UpstreamError::compressed(&word), prepared, step));
+        }
         if self.asked.is_stream && response.status().is_success() && headers::is_stream(&response) {
             return self.stream(response, prepared, step, sent).await;
         }

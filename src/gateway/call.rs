@@ -90,6 +90,8 @@ pub struct Asked {
     pub(super) is_stream: bool,
     pub(super) wants_usage: bool,
     pub(super) max_output: Option<u64>,
+    /// Tokens of the answer that may be spent on thoughts.
+    pub(super) thinking: Option<u64>,
     pub(super) answers: u64,
     pub(super) service_tier: Option<String>,
     /// Tokens of the prompt, as they are counted here.
@@ -308,6 +310,7 @@ pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal>
         is_stream: read.is_stream && operation.has_output(),
         wants_usage: read.wants_usage,
         max_output: read.max_output,
+        thinking: read.thinking,
         answers: read.answers,
         service_tier: read.service_tier.map(std::borrow::Cow::into_owned),
         input_tokens: provider::estimate::of_request(body),

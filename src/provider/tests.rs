@@ -141,3 +141,15 @@ fn paths_name_operations_and_others_name_none() {
     }
     assert_eq!(Operation::of_path("/v1/files"), None);
 }
+
+#[test]
+fn a_message_says_how_much_it_may_think() {
+    let read = |thinking: &str| {
+        let body = format!(r#"{{"model":"m","max_tokens":2000{thinking}}}"#);
+        read_request(Operation::Messages, body.as_bytes()).unwrap().thinking
+    };
+    assert_eq!(read(""), None);
+    assert_eq!(read(r#","thinking":{"type":"enabled","budget_tokens":1024}"#), Some(1024));
+    assert_eq!(read(r#","thinking":{"type":"disabled"}"#), None);
+    assert_eq!(read(r#","thinking":"much""#), None);
+}

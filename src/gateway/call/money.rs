@@ -183,8 +183,10 @@ impl Call {
         let by_tokens = tokens.map(|it| it.saturating_sub(most.input_tokens));
         let left = [by_money, by_tokens].into_iter().flatten().min();
         let each = left.map_or(wanted, |it| it / self.asked.answers.max(1)).min(wanted);
-        if each == 0 || (each == wanted && self.asked.max_output.is_some()) {
-            // Nothing to lower, or nothing left: the reservation says which.
+        let is_too_low = self.asked.thinking.is_some_and(|it| each <= it && it < wanted);
+        if each == 0 || is_too_low || (each == wanted && self.asked.max_output.is_some()) {
+            // Nothing to lower, or nothing left, or less than thoughts may take, which the provider would refuse: the
+            // reservation says which.
             return OutputLimit { counted: wanted, written: None };
         }
         if each < wanted {

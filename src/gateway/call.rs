@@ -38,6 +38,7 @@ use crate::provider::{self, Operation};
 use answer::Answer;
 use guarded::Violation;
 use upstream::UpstreamError;
+use upstream::tries::Tries;
 
 /// The first pause before a way is tried a second time; twice as long each time after.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -64,8 +65,8 @@ pub struct Call {
     pub(super) similar: Option<Similar>,
     /// Tokens of texts that need not go out.
     pub(super) known_tokens: u64,
-    /// Attempts that another round of the same call has made.
-    pub(super) attempts_before: u32,
+    /// The attempts that it has made.
+    pub(super) tries: Tries,
     /// The rules about its content.
     pub(super) screen: Mutex<Option<Screen>>,
     /// Why its answer does not fit a schema.
@@ -142,6 +143,7 @@ impl Call {
             response.extensions_mut().insert(refusal);
             response
         });
+        self.tell_tries(&mut response).await;
         self.trail.found(self.findings());
         self.trail.answered(response.status().as_u16(), response.body().whole(), &self.body);
         if let Some(sample) = sample {
@@ -188,7 +190,7 @@ impl Call {
                     continue;
                 }
                 attempt += 1;
-                match self.attempt(step, self.attempts_before.saturating_add(attempt)).await {
+                match self.attempt(step).await {
                     Ok(mut response) => {
                         if self.core.cache.is_some() {
                             response.extensions_mut().insert(Expected::new(step.way, step.model));
@@ -244,7 +246,8 @@ impl Call {
         Refusal::Unavailable { retry_after }
     }
 
-    async fn attempt(&self, step: &Step<'_>, attempt: u32) -> Result<Response<Answer>, Failure> {
+    async fn attempt(&self, step: &Step<'_>) -> Result<Response<Answer>, Failure> {
+        let attempt = self.tries.made().saturating_add(1);
         let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
@@ -260,6 +263,7 @@ impl Call {
                 return Err(Failure::Final(refusal));
             }
         };
+        self.tries.goes_out(attempt);
         let sent = Instant::now();
         let sending = self.core.upstream.send(request, self.begins_within());
         match self.unless_stopped(sending).await {

@@ -184,6 +184,15 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
     }
 }
 
+/// How often a call has gone out, and what that has cost.
+pub(super) fn tell_tries(headers: &mut HeaderMap, made: u32, cost: Option<UsdNanos>) {
+    set(headers, "x-trunkline-attempts", HeaderValue::from(made));
+    let cost = cost.map(|it| HeaderValue::from_str(it.to_string().trim_end_matches(" USD")));
+    if let Some(Ok(cost)) = cost {
+        set(headers, "x-trunkline-cost-usd", cost);
+    }
+}
+
 /// JSON of the gateway's own.
 pub(in crate::gateway) fn json(body: String) -> Response<Answer> {
     let mut response = Response::new(Answer::full(body));

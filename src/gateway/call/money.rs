@@ -295,8 +295,10 @@ impl Call {
             | UpstreamError::Cut { .. }
             | UpstreamError::Page
             | UpstreamError::ErrorAlone(_)
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge { .. } => Refusal::Upstream(error.to_string()),
+            | UpstreamError::Stopped => Refusal::Upstream(error.to_string()),
+            UpstreamError::TooLarge { .. } => {
+                Refusal::Upstream(format!("{error}; `answer_bytes` allows no more"))
+            }
         };
         self.trail.failed(attempt, &refusal);
         match error {
@@ -308,10 +310,10 @@ impl Call {
             | UpstreamError::TooLarge { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
-                drop(settlement.settle_answer(has_output.then(|| seen.clone())));
+                self.tries.counts(settlement.settle_answer(has_output.then(|| seen.clone())));
             }
             UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::Stopped => {
-                settlement.settle_prompt();
+                self.tries.counts(settlement.settle_answer(None));
             }
         }
         if matches!(error, UpstreamError::TooLarge { .. }) {

@@ -4,6 +4,7 @@ pub mod opening;
 mod error_alone;
 mod received;
 mod told;
+pub mod tries;
 
 use std::error::Error;
 use std::time::Duration;
@@ -61,9 +62,7 @@ pub enum UpstreamError {
         seen: Bytes,
     },
     /// The answer is larger than allowed. The provider has done its work, and would do no other.
-    #[error(
-        "the answer of the provider is larger than {limit_bytes} bytes; `answer_bytes` in the limits of the gateway's file allows no more"
-    )]
+    #[error("the answer of the provider is larger than {limit_bytes} bytes")]
     TooLarge {
         /// What is allowed.
         limit_bytes: u64,

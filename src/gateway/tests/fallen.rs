@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::raw::{Raw, Then};
 use super::world::{Reply, World, asks};
+use crate::model::UsdNanos;
 
 const CHAT: &str = "/v1/chat/completions";
 const MESSAGES: &str = "/v1/messages";
@@ -195,5 +196,24 @@ async fn what_is_compressed_is_not_read_and_that_is_said() {
         let reply = world.post(path, &body, &[("content-encoding", "identity")]).await;
         assert_eq!(reply.status, 200, "{reply:?}");
     }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_refusal_says_how_often_it_was_tried_and_what_that_has_cost() {
+    let answers = vec![(String::new(), Then::Close), (json("<html>"), Then::Close)];
+    let (world, _raw) = world(answers, "").await;
+    let mut before = world.cost();
+    for (number, is_paid) in [(0, true), (1, false)] {
+        let reply = call(&world, (CHAT, "m-raw"), false, number).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (502, "2"), "{reply:?}");
+        let cost = UsdNanos(world.cost().0 - before.0);
+        assert_eq!(cost.0 > 0, is_paid, "{cost}");
+        let told = cost.to_string().replace(" USD", "");
+        assert_eq!(reply.header("x-trunkline-cost-usd"), told, "{reply:?}");
+        before = world.cost();
+    }
+    let reply = call(&world, (CHAT, "other"), false, 0).await;
+    assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (404, ""), "{reply:?}");
     world.end().await;
 }

@@ -83,6 +83,7 @@ impl Call {
             prepared.settlement.cancel();
             UsdNanos(0)
         };
+        self.tries.costs(cost);
         let told = Told {
             attempt: prepared.attempt,
             overhead: self.started.elapsed().saturating_sub(upstream_time),

@@ -119,6 +119,8 @@ pub struct Asked<'a> {
     pub wants_usage: bool,
     /// The most tokens that one answer may have.
     pub max_output: Option<u64>,
+    /// Tokens of the answer that may be spent on thoughts; its most must be more.
+    pub thinking: Option<u64>,
     /// How many answers may be made.
     pub answers: u64,
     /// The temperature.

@@ -19,35 +19,29 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::http::response::Parts as Head;
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response};
 use tokio_util::sync::CancellationToken;
 
 use super::budget::scope::Subject;
 use super::cache::keeper::{Expected, Keeper};
 use super::cassette::Cassette;
 use super::guard::Screen;
+use super::ledger::Similar;
 use super::ledger::notes::Notes;
 use super::ledger::trail::Trail;
-use super::ledger::{Origin, Similar};
-use super::route::{self, Breakers, Fate, Step, Way};
+use super::route::{self, Breakers, Step, Way};
 use super::server::Core;
 use super::settings::{CassetteMode, Limits};
-use crate::model::{Timestamp, UsdNanos};
+use crate::model::Timestamp;
 use crate::provider::refusal::Refusal;
 use crate::provider::{self, Operation};
-use answer::meter::Meter;
-use answer::{Answer, Live, Parts, Source};
+use answer::Answer;
 use guarded::Violation;
-use headers::Told;
-use money::Prepared;
 use upstream::UpstreamError;
+use upstream::tries::Tries;
 
 /// The first pause before a way is tried a second time; twice as long each time after.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The largest answer of a provider that refuses.
-const ERROR_BYTES: u64 = 1 << 20;
 
 /// A call that was admitted.
 #[derive(Debug)]
@@ -71,8 +65,8 @@ pub struct Call {
     pub(super) similar: Option<Similar>,
     /// Tokens of texts that need not go out.
     pub(super) known_tokens: u64,
-    /// Attempts that another round of the same call has made.
-    pub(super) attempts_before: u32,
+    /// The attempts that it has made.
+    pub(super) tries: Tries,
     /// The rules about its content.
     pub(super) screen: Mutex<Option<Screen>>,
     /// Why its answer does not fit a schema.
@@ -97,6 +91,8 @@ pub struct Asked {
     pub(super) is_stream: bool,
     pub(super) wants_usage: bool,
     pub(super) max_output: Option<u64>,
+    /// Tokens of the answer that may be spent on thoughts.
+    pub(super) thinking: Option<u64>,
     pub(super) answers: u64,
     pub(super) service_tier: Option<String>,
     /// Tokens of the prompt, as they are counted here.
@@ -115,6 +111,8 @@ enum Failure {
     Final(Refusal),
     /// Another way may; if none does, this is what the client gets.
     Next(Box<Result<Response<Answer>, Refusal>>),
+    /// The same, and this way would do no better a second time.
+    Elsewhere(Box<Response<Answer>>),
 }
 
 impl Failure {
@@ -145,6 +143,7 @@ impl Call {
             response.extensions_mut().insert(refusal);
             response
         });
+        self.tell_tries(&mut response).await;
         self.trail.found(self.findings());
         self.trail.answered(response.status().as_u16(), response.body().whole(), &self.body);
         if let Some(sample) = sample {
@@ -176,22 +175,22 @@ impl Call {
             )));
         }
         let (mut attempt, mut last) = (0, None);
+        let mut open: Vec<_> = steps.iter().collect();
         for round in 0..self.limits.attempts {
-            if round > 0 && attempt == 0 {
+            let goes_on = attempt > 0 && attempt < self.limits.attempts && !open.is_empty();
+            if round > 0 && !(goes_on && self.pauses(round).await) {
                 break;
             }
-            if round > 0 {
-                tokio::time::sleep(pause(round)).await;
-            }
-            for step in &steps {
-                if attempt >= self.limits.attempts {
+            for step in std::mem::take(&mut open) {
+                if attempt >= self.limits.attempts || self.left().is_zero() {
                     break;
                 }
                 if !self.breakers().admits(self.lane(step), self.core.clock.now()) {
+                    open.push(step);
                     continue;
                 }
                 attempt += 1;
-                match self.attempt(step, self.attempts_before.saturating_add(attempt)).await {
+                match self.attempt(step).await {
                     Ok(mut response) => {
                         if self.core.cache.is_some() {
                             response.extensions_mut().insert(Expected::new(step.way, step.model));
@@ -199,11 +198,35 @@ impl Call {
                         return Ok(response);
                     }
                     Err(Failure::Final(refusal)) => return Err(refusal),
-                    Err(Failure::Next(result)) => last = Some(*result),
+                    Err(Failure::Next(result)) => {
+                        last = Some(*result);
+                        open.push(step);
+                    }
+                    Err(Failure::Elsewhere(answer)) => last = Some(Ok(*answer)),
                 }
             }
         }
-        last.unwrap_or_else(|| Err(self.unavailable(&steps)))
+        last.unwrap_or_else(|| Err(self.not_tried(&steps)))
+    }
+
+    /// What is left of the time that it may take.
+    fn left(&self) -> Duration {
+        Duration::from(self.limits.total_ms).saturating_sub(self.started.elapsed())
+    }
+
+    /// How long a provider may take until it begins.
+    fn begins_within(&self) -> Duration {
+        Duration::from(self.limits.first_token_ms).min(self.left())
+    }
+
+    /// Waits before ways are tried again; not where no time would be left then.
+    async fn pauses(&self, round: u32) -> bool {
+        let pause = pause(round);
+        let has_time = pause < self.left();
+        if has_time {
+            tokio::time::sleep(pause).await;
+        }
+        has_time
     }
 
     /// The ways to the model.
@@ -212,13 +235,19 @@ impl Call {
         route::steps(&core.routes, &core.known, &self.asked.model, dialect, turn)
     }
 
-    fn unavailable(&self, steps: &[Step<'_>]) -> Refusal {
+    /// Why no way was tried.
+    fn not_tried(&self, steps: &[Step<'_>]) -> Refusal {
+        if self.left().is_zero() {
+            let what = "the time of the call was over before a provider was called";
+            return Refusal::Timeout(what.to_owned());
+        }
         let lanes = steps.iter().map(|it| self.lane(it));
         let retry_after = self.breakers().opens_in(lanes, self.core.clock.now());
         Refusal::Unavailable { retry_after }
     }
 
-    async fn attempt(&self, step: &Step<'_>, attempt: u32) -> Result<Response<Answer>, Failure> {
+    async fn attempt(&self, step: &Step<'_>) -> Result<Response<Answer>, Failure> {
+        let attempt = self.tries.made().saturating_add(1);
         let prepared = match self.prepare(step, attempt).await {
             Ok(prepared) => prepared,
             Err(refusal) => {
@@ -234,9 +263,10 @@ impl Call {
                 return Err(Failure::Final(refusal));
             }
         };
-        let limit = self.limits.first_token_ms.into();
+        self.tries.goes_out(attempt);
         let sent = Instant::now();
-        match self.unless_stopped(self.core.upstream.send(request, limit)).await {
+        let sending = self.core.upstream.send(request, self.begins_within());
+        match self.unless_stopped(sending).await {
             Ok(response) => self.received(response, prepared, step, sent).await,
             Err(error) => Err(self.lost(&error, prepared, step)),
         }
@@ -264,195 +294,10 @@ impl Call {
         stop.run_until_cancelled(work).await.unwrap_or(Err(UpstreamError::Stopped))
     }
 
-    async fn received(
-        &self,
-        response: Response<Incoming>,
-        mut prepared: Prepared,
-        step: &Step<'_>,
-        sent: Instant,
-    ) -> Result<Response<Answer>, Failure> {
-        let status = response.status().as_u16();
-        prepared.settlement.status(status);
-        let fate = route::fate_of_status(status);
-        if fate != Fate::Answered {
-            let refused = self.refused_by_provider(response, prepared, step, fate);
-            return Err(Box::pin(refused).await);
-        }
-        if self.asked.is_stream && response.status().is_success() && headers::is_stream(&response) {
-            return self.stream(response, prepared, step, sent).await;
-        }
-        let (mut head, body) = response.into_parts();
-        let limits = &self.limits;
-        let whole = upstream::read_all(body, limits.answer_bytes, limits.total_ms.into());
-        let body = match self.unless_stopped(whole).await {
-            Ok(body) => self.without_key(step, &mut head, body),
-            Err(error) => return Err(self.lost(&error, prepared, step)),
-        };
-        let is_good = head.status.is_success();
-        let metered = is_good.then(|| provider::read_answer(self.operation, &body)).flatten();
-        if (metered.is_none() || self.operation.is_free())
-            && head.status == StatusCode::OK
-            && let Some(error) = upstream::no_answer(&body)
-        {
-            return Err(self.lost(&error, prepared, step));
-        }
-        self.note_answer(step);
-        let upstream_time = sent.elapsed();
-        prepared.settlement.first_piece();
-        self.record_whole(&prepared.body, &head, &body);
-        let reserved = prepared.reserved;
-        let mut screened = Ok(body.clone());
-        let cost = if is_good {
-            let Prepared { settlement, flags, .. } = &mut prepared;
-            screened = self.screened(&body, flags);
-            for flag in &*flags {
-                settlement.flag(flag);
-            }
-            if screened.is_err() {
-                self.means_nothing();
-            }
-            self.keep_whole(step, &head, &body);
-            self.settle_whole(*prepared.settlement, (metered, &body), &mut prepared.flags)
-                .cost()
-                .await
-        } else {
-            prepared.settlement.cancel();
-            UsdNanos(0)
-        };
-        let told = Told {
-            attempt: prepared.attempt,
-            overhead: self.started.elapsed().saturating_sub(upstream_time),
-            origin: Origin::Live,
-            reserved: Some(reserved),
-            cost: Some(cost),
-            remaining: prepared.remaining.map(|it| after(it, reserved, cost)),
-            flags: prepared.flags,
-        };
-        let screened = screened.map_err(Failure::Final)?;
-        Ok(headers::to_client(&head, Answer::full(screened), &self.asked.model, &told))
-    }
-
-    async fn refused_by_provider(
-        &self,
-        response: Response<Incoming>,
-        prepared: Prepared,
-        step: &Step<'_>,
-        fate: Fate,
-    ) -> Failure {
-        let retry_after = headers::retry_after(response.headers());
-        self.note_status(step, (response.status().as_u16(), fate), retry_after);
-        let (mut head, body) = response.into_parts();
-        let limit = self.limits.first_token_ms.into();
-        let body = upstream::read_all(body, ERROR_BYTES, limit).await.unwrap_or_default();
-        let body = self.without_key(step, &mut head, body);
-        let told = Told {
-            attempt: prepared.attempt,
-            overhead: Duration::ZERO,
-            origin: Origin::Live,
-            reserved: None,
-            cost: None,
-            remaining: None,
-            flags: prepared.flags,
-        };
-        if head.status.is_redirection() {
-            let refusal = redirected(head.status);
-            self.trail.failed(prepared.attempt, &refusal);
-            prepared.settlement.cancel();
-            return Failure::next(Err(refusal));
-        }
-        prepared.settlement.cancel();
-        if matches!(fate, Fate::KeyRefused | Fate::ModelRefused) {
-            let provider = self.core.known.get(step.way.provider).map_or("", |it| &it.name);
-            let (status, key) = (head.status.as_u16(), step.way.key + 1);
-            let model = step.model;
-            tracing::error!(
-                status,
-                provider,
-                key,
-                model,
-                "a provider does not accept the gateway's key"
-            );
-            let what = "the provider does not accept the gateway's key for this";
-            return Failure::next(Err(Refusal::Upstream(what.to_owned())));
-        }
-        Failure::next(Ok(headers::to_client(&head, Answer::full(body), &self.asked.model, &told)))
-    }
-
-    /// A stream begins when its first piece is there: until then another way may do better.
-    async fn stream(
-        &self,
-        response: Response<Incoming>,
-        mut prepared: Prepared,
-        step: &Step<'_>,
-        sent: Instant,
-    ) -> Result<Response<Answer>, Failure> {
-        let (mut head, mut body) = response.into_parts();
-        let limits = &self.limits;
-        let limit = Duration::from(limits.first_token_ms).saturating_sub(sent.elapsed());
-        let first = upstream::first_piece(&mut body, limit);
-        let first = match self.unless_stopped(first).await {
-            Ok(Some(first)) => first,
-            Ok(None) => return Err(self.lost(&UpstreamError::nothing(), prepared, step)),
-            Err(error) => return Err(self.lost(&error, prepared, step)),
-        };
-        self.note_answer(step);
-        prepared.settlement.first_piece();
-        let told = Told {
-            attempt: prepared.attempt,
-            overhead: self.started.elapsed().saturating_sub(sent.elapsed()),
-            origin: Origin::Live,
-            reserved: Some(prepared.reserved),
-            cost: None,
-            remaining: prepared.remaining,
-            flags: prepared.flags,
-        };
-        let total = Duration::from(limits.total_ms).saturating_sub(self.started.elapsed());
-        let provider = self.core.providers.get(step.way.provider);
-        let key = provider.and_then(|it| {
-            it.take_key_out(step.way.key, &mut head.headers);
-            it.key_filter(step.way.key)
-        });
-        let live = Live::new(Parts {
-            upstream: Source::Wire(body),
-            key,
-            first: Some(first),
-            meter: Meter::new(self.operation, prepared.cuts_usage)
-                .hearing(prepared.settlement.counts()),
-            settlement: prepared.settlement,
-            recorder: self.recorder(&prepared.body, &head),
-            keeper: self.stream_keeper(step, &head),
-            filter: self.filter(),
-            deadline: tokio::time::sleep(total),
-            client_gone: limits.client_gone,
-            tasks: self.core.tasks.clone(),
-            cut: self.core.cut.clone(),
-        });
-        Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
-    }
-
-    /// What a provider says, without the key that it was called with.
-    fn without_key(&self, step: &Step<'_>, head: &mut Head, body: Bytes) -> Bytes {
-        let Some(provider) = self.core.providers.get(step.way.provider) else { return body };
-        provider.take_key_out(step.way.key, &mut head.headers);
-        provider.without_key(step.way.key, body)
-    }
-
     /// What breakers tell apart: a way, and the model's name there.
     fn lane<'a>(&'a self, step: &Step<'a>) -> (Way, &'a str) {
         (step.way, step.model.unwrap_or(&self.asked.model))
     }
-}
-
-fn redirected(status: StatusCode) -> Refusal {
-    let status = status.as_u16();
-    Refusal::Upstream(format!(
-        "the provider answers {status}, which leads elsewhere and is not followed; its `url` in the gateway's file may be wrong"
-    ))
-}
-
-/// What is left of a budget when what was reserved of it has become a cost.
-fn after(UsdNanos(left): UsdNanos, reserved: UsdNanos, cost: UsdNanos) -> UsdNanos {
-    UsdNanos(left.saturating_add(reserved.0).saturating_sub(cost.0))
 }
 
 fn pause(round: u32) -> Duration {
@@ -469,6 +314,7 @@ pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal>
         is_stream: read.is_stream && operation.has_output(),
         wants_usage: read.wants_usage,
         max_output: read.max_output,
+        thinking: read.thinking,
         answers: read.answers,
         service_tier: read.service_tier.map(std::borrow::Cow::into_owned),
         input_tokens: provider::estimate::of_request(body),

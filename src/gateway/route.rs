@@ -128,6 +128,8 @@ pub enum Fate {
     KeyRefused,
     /// The provider does not let the key do this.
     ModelRefused,
+    /// The provider does not have the model, or its account is empty: no failure, and the same each time.
+    Elsewhere,
 }
 
 /// What a status of a provider means.
@@ -137,6 +139,7 @@ pub fn fate_of_status(status: u16) -> Fate {
         429 => Fate::Limited,
         401 => Fate::KeyRefused,
         403 => Fate::ModelRefused,
+        402 | 404 => Fate::Elsewhere,
         // Where a redirect leads is nobody's choice but the file's.
         300..=399 | 408 | 409 | 500.. => Fate::Failed,
         _ => Fate::Answered,
@@ -199,6 +202,7 @@ impl Breakers {
             Fate::ModelRefused => self.of_model((way, model), now).close(now),
             Fate::KeyRefused => self.ways.entry(way).or_default().close(now),
             Fate::Failed => self.ways.entry(way).or_default().fail(now),
+            Fate::Elsewhere => {}
         }
     }
 
@@ -216,11 +220,11 @@ impl Breakers {
         lanes: impl Iterator<Item = (Way, &'a str)>,
         now: Timestamp,
     ) -> Milliseconds {
-        let until = lanes.filter_map(|(way, model)| {
-            let of_model = self.models.get(&way).and_then(|it| it.get(model)?.closed_until);
-            self.ways.get(&way).and_then(|it| it.closed_until).max(of_model)
+        let left = lanes.filter_map(|(way, model)| {
+            let of_model = self.models.get(&way).and_then(|it| it.get(model)?.opens_in(now));
+            self.ways.get(&way).and_then(|it| it.opens_in(now)).max(of_model)
         });
-        until.min().map_or(Milliseconds(1000), |it| it.since(now))
+        left.min().unwrap_or(Milliseconds(1000))
     }
 
     fn healths(&mut self, (way, model): (Way, &str)) -> impl Iterator<Item = &mut Health> {
@@ -232,7 +236,7 @@ impl Breakers {
     fn of_model(&mut self, (way, model): (Way, &str), now: Timestamp) -> &mut Health {
         let models = self.models.entry(way).or_default();
         if models.len() >= MODELS_MAX {
-            models.retain(|_, it| it.closed_until.is_some_and(|until| until > now));
+            models.retain(|_, it| it.closed_until.is_some_and(|until| !is_over(until, now)));
         }
         if models.len() >= MODELS_MAX {
             return self.ways.entry(way).or_default();
@@ -243,7 +247,13 @@ impl Breakers {
 
 impl Health {
     fn is_open(&self, now: Timestamp) -> bool {
-        self.closed_until.is_none_or(|until| until <= now && !self.has_probe)
+        self.closed_until.is_none_or(|until| is_over(until, now) && !self.has_probe)
+    }
+
+    /// When it opens again, if it is closed.
+    fn opens_in(&self, now: Timestamp) -> Option<Milliseconds> {
+        let until = self.closed_until?;
+        Some(if is_over(until, now) { Milliseconds(0) } else { until.since(now) })
     }
 
     fn fail(&mut self, now: Timestamp) {
@@ -260,6 +270,11 @@ impl Health {
         self.closings = self.closings.saturating_add(1);
         self.closed_until = Some(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
     }
+}
+
+/// Whether a pause is over. One that would still last longer than any does was set before the clock was put back.
+fn is_over(until: Timestamp, now: Timestamp) -> bool {
+    until <= now || until > now.plus(CLOSED_AT_MOST)
 }
 
 /// Calls that a key may still make: as many as it has minutes' worth, and at most one minute's.
@@ -280,6 +295,8 @@ impl Bucket {
     /// Takes one call, or says when there is one.
     pub fn take(&mut self, per_minute: u64, now: Timestamp) -> Result<(), Milliseconds> {
         let full = per_minute.saturating_mul(1000);
+        // Of a clock that was put back, time counts from there.
+        self.filled_at = self.filled_at.min(now);
         let gained = now.since(self.filled_at).0.saturating_mul(per_minute) / 60;
         if gained > 0 {
             self.level = self.level.saturating_add(gained).min(full);
@@ -374,6 +391,42 @@ mod tests {
     }
 
     #[test]
+    fn a_provider_that_does_not_have_a_model_has_not_failed() {
+        let mut breakers = Breakers::default();
+        for _ in 0..3 * FAILURES_TO_CLOSE {
+            breakers.note(LANE, Fate::Elsewhere, None, at(0));
+            assert!(breakers.admits(LANE, at(0)));
+        }
+        // Nor does it say that a way which failed is well again.
+        for _ in 0..FAILURES_TO_CLOSE {
+            breakers.note(LANE, Fate::Failed, None, at(0));
+        }
+        breakers.note(LANE, Fate::Elsewhere, None, at(0));
+        assert!(!breakers.admits(LANE, at(1)));
+        assert!(breakers.admits(LANE, at(2)), "a probe");
+        breakers.note(LANE, Fate::Elsewhere, None, at(2));
+        assert!(breakers.admits(LANE, at(2)), "and another one");
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_closes_no_way_for_longer_than_any_is_closed() {
+        for fate in [Fate::Limited, Fate::ModelRefused, Fate::KeyRefused] {
+            let mut breakers = Breakers::default();
+            breakers.note(LANE, fate, Some(CLOSED_FOR), at(4000));
+            assert!(!breakers.admits(LANE, at(3999)), "{fate:?}: it waits a little longer");
+            assert_eq!(breakers.opens_in(std::iter::once(LANE), at(400)), Milliseconds(0));
+            assert!(breakers.admits(LANE, at(400)), "{fate:?}: not for an hour");
+            assert!(!breakers.admits(LANE, at(400)), "{fate:?}: it is a probe");
+        }
+        let mut bucket = Bucket::full(60, at(4000));
+        for _ in 0..60 {
+            bucket.take(60, at(4000)).unwrap();
+        }
+        assert!(bucket.take(60, at(400)).is_err());
+        bucket.take(60, at(401)).unwrap();
+    }
+
+    #[test]
     fn what_is_about_a_model_closes_no_other() {
         const OTHER: (Way, &str) = (WAY, "other");
         for fate in [Fate::Limited, Fate::ModelRefused] {
@@ -413,6 +466,9 @@ mod tests {
         assert_eq!(fate_of_status(529), Fate::Failed);
         assert_eq!(fate_of_status(429), Fate::Limited);
         assert_eq!(fate_of_status(401), Fate::KeyRefused);
+        for status in [402, 404] {
+            assert_eq!(fate_of_status(status), Fate::Elsewhere);
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod cuts;
 mod counted;
 mod meant;
 mod broken;
+mod fallen;
 mod traced;
 mod received;
 mod queued;

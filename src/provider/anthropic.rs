@@ -25,6 +25,13 @@ struct Body<'a> {
     service_tier: Option<Cow<'a, str>>,
     #[serde(borrow)]
     container: Option<&'a RawValue>,
+    #[serde(borrow)]
+    thinking: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Thinking {
+    budget_tokens: Option<Count>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,12 +50,19 @@ pub fn read_request(body: &[u8]) -> Result<Asked<'_>, Unreadable> {
         is_stream: body.stream.unwrap_or(false),
         wants_usage: true,
         max_output: body.max_tokens.map(|it| it.0),
+        thinking: body.thinking.and_then(thinking),
         answers: 1,
         temperature: body.temperature,
         has_seed: false,
         has_server_state: body.container.is_some_and(|it| it.get() != "null"),
         service_tier: body.service_tier,
     })
+}
+
+/// What is written otherwise is the provider's to refuse.
+fn thinking(asked: &RawValue) -> Option<u64> {
+    let thinking = serde_json::from_str::<Thinking>(asked.get()).ok()?;
+    thinking.budget_tokens.map(|it| it.0)
 }
 
 /// The request with the changes. Usage need not be asked for here: every stream has it.

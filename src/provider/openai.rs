@@ -101,6 +101,7 @@ pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unre
             [body.max_tokens, body.max_completion_tokens, body.max_output_tokens]
                 .map(|it| it.map(|it| it.0)),
         ),
+        thinking: None,
         answers: answers.saturating_mul(prompts),
         temperature: body.temperature,
         has_seed: body.seed.is_some(),

@@ -12,6 +12,7 @@ use hyper::header::{AUTHORIZATION, EXPECT, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Request, Response};
 
+use super::upstream::tries::Tries;
 use super::{Call, asked, headers, models, shelf, upstream};
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::call::answer::Answer;
@@ -200,7 +201,7 @@ pub(in crate::gateway) fn call_of(
         keeping: Mutex::default(),
         similar: None,
         known_tokens: 0,
-        attempts_before: 0,
+        tries: Tries::default(),
         screen: Mutex::default(),
         violation: Mutex::default(),
         flags: Vec::new(),
@@ -252,6 +253,7 @@ async fn before_body(
         Refusal::Away { what: STORE, retry_after: KEYS_AGAIN }
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
+    headers::refuse_compressed(&head.headers)?;
     let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;
     if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf | Wanted::Usage) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;

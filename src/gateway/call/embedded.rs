@@ -162,7 +162,6 @@ impl Call {
             return Ok(response);
         }
         (self.asked, self.body, self.known_tokens) = (whole, whole_body, 0);
-        self.attempts_before = self.attempts_before.saturating_add(self.core.limits.attempts);
         self.live().await
     }
 }

@@ -181,8 +181,6 @@ impl Call {
             Some(body) if result.is_ok() => {
                 self.asked = asked(self.operation, &body)?;
                 self.body = body;
-                self.attempts_before =
-                    self.attempts_before.saturating_add(self.core.limits.attempts);
                 self.flags.push("repair");
                 let again = Box::pin(self.live()).await;
                 if again.is_ok() && self.violation().take().is_none() {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue,
+};
 use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use ulid::Ulid;
@@ -10,8 +13,8 @@ use ulid::Ulid;
 use crate::gateway::call::answer::Answer;
 use crate::gateway::ledger::{Origin, Similar};
 use crate::model::{Milliseconds, UsdNanos};
-use crate::provider::Dialect;
 use crate::provider::refusal::Refusal;
+use crate::provider::{Dialect, said};
 
 /// Of one connection, or the gateway's own matter.
 const NOT_TO_PROVIDER: [&str; 15] = [
@@ -50,6 +53,10 @@ const TOLD_MAX: usize = 10;
 /// Tags of a call, and letters of one.
 const TAGS_MAX: usize = 8;
 const TAG_LETTERS: usize = 64;
+/// How bodies come that can be read.
+const IDENTITY: &str = "identity";
+/// Letters of the name of a compression.
+const ENCODING_LETTERS: usize = 40;
 
 /// What the gateway says of an answer.
 #[derive(Debug)]
@@ -92,7 +99,26 @@ pub(super) fn to_provider(headers: &HeaderMap) -> HeaderMap {
             kept.append(name.clone(), value.clone());
         }
     }
+    kept.insert(ACCEPT_ENCODING, HeaderValue::from_static(IDENTITY));
     kept
+}
+
+/// How a body is compressed, if it is.
+pub(super) fn compression(headers: &HeaderMap) -> Option<String> {
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let mut words = values.flat_map(|it| it.as_bytes().split(|it| *it == b','));
+    let is_plain = |it: &[u8]| it.is_empty() || it.eq_ignore_ascii_case(IDENTITY.as_bytes());
+    let word = words.find(|it| !is_plain(it.trim_ascii()))?;
+    Some(said::plain(&String::from_utf8_lossy(word.trim_ascii()), ENCODING_LETTERS))
+}
+
+/// A body that is compressed cannot be metered.
+pub(super) fn refuse_compressed(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(word) = compression(headers) else { return Ok(()) };
+    Err(Refusal::Unreadable(format!(
+        "the body is compressed (`content-encoding: {word}`), and what is compressed is not read here; send it as it is, \
+         without that header"
+    )))
 }
 
 /// The answer of a provider for the client.
@@ -155,6 +181,15 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
     }
     if !told.flags.is_empty() {
         say("x-trunkline-flags", &told.flags.join(","));
+    }
+}
+
+/// How often a call has gone out, and what that has cost.
+pub(super) fn tell_tries(headers: &mut HeaderMap, made: u32, cost: Option<UsdNanos>) {
+    set(headers, "x-trunkline-attempts", HeaderValue::from(made));
+    let cost = cost.map(|it| HeaderValue::from_str(it.to_string().trim_end_matches(" USD")));
+    if let Some(Ok(cost)) = cost {
+        set(headers, "x-trunkline-cost-usd", cost);
     }
 }
 
@@ -243,6 +278,31 @@ mod tests {
             headers.append("x-trunkline-tags", HeaderValue::from_str(value).unwrap());
         }
         tags(&headers)
+    }
+
+    fn compressed(values: &[&'static str]) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        compression(&headers)
+    }
+
+    #[test]
+    fn a_compression_is_what_is_not_identity() {
+        assert_eq!(compressed(&[]), None);
+        assert_eq!(compressed(&["", "Identity"]), None);
+        assert_eq!(compressed(&["identity, gzip"]), Some("gzip".to_owned()));
+        assert_eq!(compressed(&["identity", "br"]), Some("br".to_owned()));
+    }
+
+    #[test]
+    fn providers_are_asked_not_to_compress() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"));
+        let sent = to_provider(&headers);
+        let sent: Vec<_> = sent.get_all(ACCEPT_ENCODING).iter().collect();
+        assert_eq!(sent, ["identity"]);
     }
 
     #[test]

@@ -183,8 +183,10 @@ impl Call {
         let by_tokens = tokens.map(|it| it.saturating_sub(most.input_tokens));
         let left = [by_money, by_tokens].into_iter().flatten().min();
         let each = left.map_or(wanted, |it| it / self.asked.answers.max(1)).min(wanted);
-        if each == 0 || (each == wanted && self.asked.max_output.is_some()) {
-            // Nothing to lower, or nothing left: the reservation says which.
+        let is_too_low = self.asked.thinking.is_some_and(|it| each <= it && it < wanted);
+        if each == 0 || is_too_low || (each == wanted && self.asked.max_output.is_some()) {
+            // Nothing to lower, or nothing left, or less than thoughts may take, which the provider would refuse: the
+            // reservation says which.
             return OutputLimit { counted: wanted, written: None };
         }
         if each < wanted {
@@ -285,26 +287,37 @@ impl Call {
         }
         self.note_loss(step, error);
         let refusal = match error {
-            UpstreamError::Timeout(_) => Refusal::Timeout(error.to_string()),
+            UpstreamError::Timeout(_) | UpstreamError::Unfinished { .. } => {
+                Refusal::Timeout(error.to_string())
+            }
             UpstreamError::Unreachable(_)
             | UpstreamError::Broken(_)
             | UpstreamError::Cut { .. }
             | UpstreamError::Page
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => Refusal::Upstream(error.to_string()),
+            | UpstreamError::ErrorAlone(_)
+            | UpstreamError::Stopped => Refusal::Upstream(error.to_string()),
+            UpstreamError::TooLarge { .. } => {
+                Refusal::Upstream(format!("{error}; `answer_bytes` allows no more"))
+            }
         };
         self.trail.failed(attempt, &refusal);
         match error {
-            UpstreamError::Unreachable(_) | UpstreamError::Page => settlement.cancel(),
-            UpstreamError::Cut { seen, .. } => {
+            UpstreamError::Unreachable(_) | UpstreamError::Page | UpstreamError::ErrorAlone(_) => {
+                settlement.cancel();
+            }
+            UpstreamError::Cut { seen, .. }
+            | UpstreamError::Unfinished { seen }
+            | UpstreamError::TooLarge { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
-                drop(settlement.settle_answer(has_output.then(|| seen.clone())));
+                self.tries.counts(settlement.settle_answer(has_output.then(|| seen.clone())));
             }
-            UpstreamError::Broken(_)
-            | UpstreamError::Timeout(_)
-            | UpstreamError::Stopped
-            | UpstreamError::TooLarge(_) => settlement.settle_prompt(),
+            UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::Stopped => {
+                self.tries.counts(settlement.settle_answer(None));
+            }
+        }
+        if matches!(error, UpstreamError::TooLarge { .. }) {
+            return Failure::Final(refusal);
         }
         Failure::next(Err(refusal))
     }

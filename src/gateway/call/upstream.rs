@@ -1,12 +1,16 @@
 //! Calls to providers, over connections that are kept open.
 
+pub mod opening;
+mod error_alone;
+mod received;
 mod told;
+pub mod tries;
 
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::{Request, Response};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -45,12 +49,26 @@ pub enum UpstreamError {
         "the provider answers with a web page and not with JSON; its `url` in the gateway's file may be wrong, or something between may have answered"
     )]
     Page,
+    /// The provider says that all is well, and then only what went wrong.
+    #[error("the provider answers with an error alone: {0}")]
+    ErrorAlone(String),
     /// The provider may be doing its work.
     #[error("the provider did not {0} in time")]
     Timeout(&'static str),
-    /// The answer is larger than allowed.
-    #[error("the answer of the provider is larger than {0} bytes")]
-    TooLarge(u64),
+    /// The provider has begun its answer, and may be doing the rest of its work.
+    #[error("the provider did not finish its answer in time")]
+    Unfinished {
+        /// What has come.
+        seen: Bytes,
+    },
+    /// The answer is larger than allowed. The provider has done its work, and would do no other.
+    #[error("the answer of the provider is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// What is allowed.
+        limit_bytes: u64,
+        /// What has come.
+        seen: Bytes,
+    },
     /// Somebody wanted the end of the call; the provider may be doing its work.
     #[error("the call was stopped")]
     Stopped,
@@ -63,6 +81,15 @@ impl UpstreamError {
         Self::Cut { why: "it is empty".to_owned(), seen: Bytes::new() }
     }
 
+    /// An answer that cannot be read.
+    #[must_use]
+    pub fn compressed(word: &str) -> Self {
+        Self::Broken(format!(
+            "it is compressed (`content-encoding: {word}`) though it was asked for as it is; switch that off at the \
+             provider, or at what stands before it"
+        ))
+    }
+
     /// Its word in the log.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -71,8 +98,9 @@ impl UpstreamError {
             Self::Broken(_) => "broken",
             Self::Cut { .. } => "cut",
             Self::Page => "page",
-            Self::Timeout(_) => "timeout",
-            Self::TooLarge(_) => "too_large",
+            Self::ErrorAlone(_) => "error",
+            Self::Timeout(_) | Self::Unfinished { .. } => "timeout",
+            Self::TooLarge { .. } => "too_large",
             Self::Stopped => "stopped",
         }
     }
@@ -125,25 +153,29 @@ impl Upstream {
 
 /// The whole body of an answer.
 pub async fn read_all(
-    body: Incoming,
+    mut body: Incoming,
     limit_bytes: u64,
     limit: Duration,
 ) -> Result<Bytes, UpstreamError> {
-    let size = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
-    let (mut body, mut pieces) = (Limited::new(body, size), Vec::new());
+    let (mut pieces, mut left) = (Vec::new(), Some(limit_bytes));
     let all = async {
         while let Some(frame) = body.frame().await {
-            pieces.extend(frame?.into_data().ok());
+            let Ok(piece) = frame?.into_data() else { continue };
+            left = left.and_then(|it| it.checked_sub(piece.len() as u64));
+            pieces.push(piece);
+            if left.is_none() {
+                break;
+            }
         }
-        Ok::<_, Box<dyn Error + Send + Sync>>(())
+        Ok::<_, hyper::Error>(())
     };
-    match tokio::time::timeout(limit, all).await {
-        Ok(Ok(())) => Ok(apart(joined(pieces))),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(UpstreamError::TooLarge(limit_bytes))
-        }
-        Ok(Err(error)) => Err(UpstreamError::Cut { why: cause(&*error), seen: joined(pieces) }),
-        Err(_) => Err(UpstreamError::Timeout("finish its answer")),
+    let end = tokio::time::timeout(limit, all).await;
+    let seen = joined(pieces);
+    match end {
+        Ok(Ok(())) if left.is_none() => Err(UpstreamError::TooLarge { limit_bytes, seen }),
+        Ok(Ok(())) => Ok(apart(seen)),
+        Ok(Err(error)) => Err(UpstreamError::Cut { why: cause(&error), seen }),
+        Err(_) => Err(UpstreamError::Unfinished { seen }),
     }
 }
 
@@ -156,7 +188,7 @@ fn joined(mut pieces: Vec<Bytes>) -> Bytes {
 }
 
 /// A whole answer that is none, though neither its status nor the connection says so: it is empty, ends before its JSON
-/// does, or is a web page. What else is no JSON is another matter.
+/// does, is a web page, or an error alone. What else is no JSON is another matter.
 #[must_use]
 pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
     match body.trim_ascii().first() {
@@ -164,10 +196,14 @@ pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
         Some(b'<') => return Some(UpstreamError::Page),
         Some(_) => {}
     }
-    let read = serde_json::from_slice::<serde::de::IgnoredAny>(body);
-    let is_cut = read.is_err_and(|it| it.is_eof());
-    let why = "it ends before its JSON does";
-    is_cut.then(|| UpstreamError::Cut { why: why.to_owned(), seen: body.clone() })
+    match serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        Ok(_) => error_alone::of_answer(body),
+        Err(error) if error.is_eof() => {
+            let why = "it ends before its JSON does".to_owned();
+            Some(UpstreamError::Cut { why, seen: body.clone() })
+        }
+        Err(_) => None,
+    }
 }
 
 /// The body by itself: as long as a part of a connection's buffer is kept, all of the buffer is, and the connection
@@ -175,26 +211,6 @@ pub fn no_answer(body: &Bytes) -> Option<UpstreamError> {
 #[must_use]
 pub(in crate::gateway) fn apart(body: Bytes) -> Bytes {
     if body.len() <= SMALL_BYTES { Bytes::copy_from_slice(&body) } else { body }
-}
-
-/// The first piece of a streamed body; `None` when there is none.
-pub async fn first_piece(
-    body: &mut Incoming,
-    limit: Duration,
-) -> Result<Option<Bytes>, UpstreamError> {
-    let piece = async {
-        while let Some(frame) = body.frame().await {
-            if let Ok(piece) = frame?.into_data() {
-                return Ok(Some(piece));
-            }
-        }
-        Ok::<_, hyper::Error>(None)
-    };
-    match tokio::time::timeout(limit, piece).await {
-        Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(UpstreamError::Broken(cause(&error))),
-        Err(_) => Err(UpstreamError::Timeout("send its first piece")),
-    }
 }
 
 /// The innermost cause: what says why.

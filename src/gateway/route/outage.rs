@@ -70,7 +70,8 @@ impl Outages {
 
 impl Outage {
     fn rests(&self, now: Timestamp) -> bool {
-        self.told_at.is_some_and(|it| now.since(it) < TELL_EVERY)
+        // What was told later than now was so before the clock was put back.
+        self.told_at.is_some_and(|it| it <= now && now.since(it) < TELL_EVERY)
     }
 }
 
@@ -92,6 +93,8 @@ mod tests {
             assert_eq!(outages.failed(LANE, at(second)), None, "{second}");
         }
         assert_eq!(outages.failed(LANE, at(60)), Some(60));
+        assert_eq!(outages.failed(LANE, at(9)), Some(1), "the clock was put back");
+        assert_eq!(outages.failed(LANE, at(10)), None);
         assert_eq!(outages.failed((0, "other"), at(60)), Some(1), "another model");
         assert_eq!(outages.failed((1, "m"), at(60)), Some(1), "another provider");
     }

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::world::{World, asks};
+use super::world::{Reply, World, asks};
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -230,6 +230,7 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more_with_its_own_reserva
     let body = ask("how old?", false).replace("\"model\"", SCHEMA);
     let reply = world.post(CHAT, &body, &[]).await;
     assert_eq!(reply.json()["choices"][0]["message"]["content"], "{\"age\":7}", "{reply:?}");
+    assert_tries(&reply, &world, 2);
     let rows = world.rows();
     assert_eq!((flags(&rows[0]), flags(&rows[1])[0]), (vec!["schema"], "repair"));
     assert_eq!((rows.len(), &rows[0]["request"]), (2, &rows[1]["request"]));
@@ -253,8 +254,18 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more_with_its_own_reserva
             "{action} {repair}"
         );
         assert!(reply.header("x-trunkline-flags").contains("schema"), "{reply:?}");
+        assert_tries(&reply, &world, calls);
         world.end().await;
     }
+}
+
+/// Both answers are paid for, also where a refusal is all that comes of them.
+#[track_caller]
+fn assert_tries(reply: &Reply, world: &World, calls: usize) {
+    assert_eq!(reply.header("x-trunkline-attempts"), calls.to_string(), "{reply:?}");
+    let cost = world.cost().to_string().replace(" USD", "");
+    assert_eq!(reply.header("x-trunkline-cost-usd"), cost, "{reply:?}");
+    assert!(world.cost().0 > 0);
 }
 
 #[tokio::test]

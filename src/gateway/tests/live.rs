@@ -169,6 +169,27 @@ async fn a_request_for_more_than_is_left_is_lowered_when_that_is_wanted() {
 }
 
 #[tokio::test]
+async fn a_request_is_not_lowered_below_its_thoughts() {
+    let more = r#"
+        limits = { clamp = true }
+        [[budget]]
+        id = "all"
+        window = "day"
+        usd = "0.0003"
+    "#;
+    let world = World::new(more).await;
+    for (thoughts, status) in [(1024, 402), (2, 200)] {
+        let thinking = format!(r#""thinking":{{"type":"enabled","budget_tokens":{thoughts}}}"#);
+        let body = asks(false, &thinking).replace(":50,", ":5000,");
+        let reply = world.post("/v1/messages", &body, &[]).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+        assert_eq!(reply.header("x-trunkline-flags").contains("clamped"), status == 200);
+    }
+    assert_eq!(world.charged.calls.load(std::sync::atomic::Ordering::Relaxed), 1);
+    world.end().await;
+}
+
+#[tokio::test]
 async fn models_that_routes_name_are_listed_in_both_formats() {
     let world = World::new("").await;
     let list = world.get("/v1/models", &[]).await.json();

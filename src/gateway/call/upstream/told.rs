@@ -35,7 +35,7 @@ impl Call {
             Fate::Failed => self.failed(step, "status", &format!("it answers {status}")),
             Fate::Limited => self.failed(step, "limited", &format!("it answers {status}")),
             // A key that is refused is told of where its refusal is read.
-            Fate::Answered | Fate::KeyRefused | Fate::ModelRefused => {}
+            Fate::Answered | Fate::KeyRefused | Fate::ModelRefused | Fate::Elsewhere => {}
         }
     }
 

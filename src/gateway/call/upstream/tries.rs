@@ -1,0 +1,101 @@
+//! How often a call has gone out so far, and what that has cost, as far as it is known.
+
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hyper::Response;
+use tokio::task::JoinHandle;
+
+use crate::gateway::call::answer::Answer;
+use crate::gateway::call::{Call, headers};
+use crate::gateway::settlement::counting::Counted;
+use crate::model::UsdNanos;
+
+/// The attempts of one call, which are made one after the other.
+#[derive(Debug, Default)]
+pub struct Tries {
+    made: AtomicU32,
+    cost: AtomicI64,
+    /// What is still being counted.
+    counting: Mutex<Vec<JoinHandle<UsdNanos>>>,
+}
+
+impl Tries {
+    /// How many have gone out.
+    pub fn made(&self) -> u32 {
+        self.made.load(Ordering::Relaxed)
+    }
+
+    /// The one of this number goes out.
+    pub fn goes_out(&self, attempt: u32) {
+        self.made.store(attempt, Ordering::Relaxed);
+    }
+
+    /// Notes what one has cost.
+    pub fn costs(&self, cost: UsdNanos) {
+        self.cost.fetch_add(cost.0, Ordering::Relaxed);
+    }
+
+    /// Notes what one has cost, or will when it is counted.
+    pub fn counts(&self, counted: Counted) {
+        match counted {
+            Counted::Now(cost) => self.costs(cost),
+            Counted::Later(counting) => self.counting().push(counting),
+        }
+    }
+
+    /// What they have cost, without what is still being counted.
+    pub async fn known_cost(&self) -> UsdNanos {
+        let all = std::mem::take(&mut *self.counting());
+        let (done, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(JoinHandle::is_finished);
+        self.counting().extend(rest);
+        for counted in done {
+            self.costs(counted.await.unwrap_or_default());
+        }
+        UsdNanos(self.cost.load(Ordering::Relaxed))
+    }
+
+    fn counting(&self) -> MutexGuard<'_, Vec<JoinHandle<UsdNanos>>> {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    /// Says how often it has gone out, and what that has cost; the latter not of a stream, which goes on.
+    pub(in crate::gateway::call) async fn tell_tries(&self, response: &mut Response<Answer>) {
+        let made = self.tries.made();
+        if made == 0 {
+            return;
+        }
+        let goes_on = matches!(response.body(), Answer::Live(_));
+        let cost = if goes_on { None } else { Some(self.tries.known_cost().await) };
+        headers::tell_tries(response.headers_mut(), made, cost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_still_being_counted_is_not_known_yet() {
+        let (tries, end) = (Tries::default(), tokio::sync::Notify::new());
+        let end = std::sync::Arc::new(end);
+        let waits = end.clone();
+        #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
+        let counting = tokio::spawn(async move {
+            waits.notified().await;
+            UsdNanos(7)
+        });
+        tries.costs(UsdNanos(1));
+        tries.counts(Counted::Now(UsdNanos(2)));
+        tries.counts(Counted::Later(counting));
+        assert_eq!(tries.known_cost().await, UsdNanos(3));
+        end.notify_one();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(tries.known_cost().await, UsdNanos(10));
+        assert_eq!(tries.known_cost().await, UsdNanos(10), "each once");
+    }
+}

@@ -293,19 +293,19 @@ fn cache_of(
 }
 
 fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUpError> {
-    let mut rows = Vec::new();
+    let mut files = Vec::new();
     for name in &settings.prices {
         let text = file(name, outside)?;
         let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
         let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
-        rows.extend(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
+        files.push(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
     }
     if let Some(name) = &settings.public_prices {
         let text = file(name, outside)?;
         let list = prices::import::genai_prices(&text);
-        rows.extend(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
+        files.push(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
     }
-    Ok(Prices::new(rows))
+    Ok(Prices::of_files(files))
 }
 
 /// Prices that a setting does not read: of a list that has to be taken in first, how that is done.

@@ -6,8 +6,7 @@ use super::PriceRow;
 use super::rate::Decimal;
 
 /// The first row that cannot be read, and what is wrong with it; nothing, where it is not a row.
-#[must_use]
-pub fn of_mistake(file: &Value) -> Option<String> {
+pub(super) fn of_mistake(file: &Value) -> Option<String> {
     let rows = file.get("price")?.as_array()?;
     let wrong = |row: &Value| serde_json::from_value::<PriceRow>(row.clone()).err();
     let (place, row, why) =

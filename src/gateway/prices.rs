@@ -332,20 +332,20 @@ impl Prices {
 
 /// Reads a price file in TOML.
 pub fn read_toml(text: &str) -> Result<PriceFile, String> {
-    let read = toml::from_str(text).map_err(|error| {
+    let file: PriceFile = toml::from_str(text).map_err(|error| {
         let file = toml::from_str::<serde_json::Value>(text).ok();
         file.and_then(|it| place::of_mistake(&it)).unwrap_or_else(|| error.to_string())
-    });
-    of_known_version(read?)
+    })?;
+    of_known_version(file)
 }
 
 /// Reads a price file in JSON.
 pub fn read_json(text: &str) -> Result<PriceFile, String> {
-    let read = serde_json::from_str(text).map_err(|error| {
+    let file: PriceFile = serde_json::from_str(text).map_err(|error| {
         let file = serde_json::from_str::<serde_json::Value>(text).ok();
         file.and_then(|it| place::of_mistake(&it)).unwrap_or_else(|| error.to_string())
-    });
-    of_known_version(read?)
+    })?;
+    of_known_version(file)
 }
 
 fn of_known_version(file: PriceFile) -> Result<PriceFile, String> {

@@ -262,7 +262,9 @@ impl Budgets {
         let left = budget.limit.money_after(account.requests);
         let left = left.map(|it| UsdNanos(it.0.saturating_sub(after.0)));
         reserved.remaining = least(reserved.remaining, left);
-        if account.is_nearly_used(estimate, &budget.limit) {
+        let grants = self.grants.as_ref();
+        let elsewhere = grants.map(|it| it.set_aside_elsewhere(key)).unwrap_or_default();
+        if account.is_nearly_used(elsewhere, &budget.limit) {
             reserved.nearly_used.push(budget.id.clone());
         }
         Ok(())

@@ -9,13 +9,14 @@ pub mod notes;
 pub mod trail;
 pub mod summed;
 mod held;
+mod written;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use super::budget::account::{Account, Alert, Amount};
@@ -26,6 +27,7 @@ use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::CallRow;
 pub use row::{Origin, Row, Similar, What};
 use stored::Books;
+use written::Written;
 
 /// How often lines are handed over.
 pub const BATCH_EVERY: Duration = Duration::from_millis(20);
@@ -144,15 +146,11 @@ impl Ledger {
         Self { state: Mutex::new(state), keeps_lines, ..Self::default() }
     }
 
-    /// Takes up the entries of lines that were written before. Gives how many there were.
-    pub fn replay(&self, lines: &str) -> usize {
-        #[derive(Deserialize)]
-        struct Written {
-            entry: Entry,
-        }
-        let mut state = self.lock();
-        let written = lines.lines().filter_map(|it| serde_json::from_str::<Written>(it).ok());
-        written.map(|it| state.budgets.replay(&it.entry)).count()
+    /// Takes up a line that was written before. Says whether it was an entry, or why it cannot be read.
+    pub fn take_up(&self, line: &[u8]) -> Result<bool, String> {
+        let Written::Entry(entry) = written::read(line)? else { return Ok(false) };
+        self.lock().budgets.replay(&entry);
+        Ok(true)
     }
 
     /// Adds a budget, or changes the one of its name: for the calls of one run, say.
@@ -449,16 +447,20 @@ mod tests {
         let refused = ledger.reserve(call(3, 30), Timestamp(0)).await;
         assert!(matches!(refused, Err(NotReserved::Refused(_))));
         let lines = ledger.take_lines(String::new());
+        let replay = |ledger: &Ledger, lines: &str| {
+            let taken = lines.lines().map(|it| ledger.take_up(it.as_bytes()));
+            taken.filter(|it| *it == Ok(true)).count()
+        };
 
         let again = Ledger::new(budgets(), true);
-        assert_eq!(again.replay(&format!("{lines}half a li")), 2);
+        assert_eq!(replay(&again, &format!("{lines}half a li")), 2);
         assert_eq!(again.open_calls(), 2);
         assert_eq!(again.sweep(Timestamp(1000)), 2);
         assert_eq!(again.accounts()[0].2.spent.money, UsdNanos(90));
         let lines = lines + &again.take_lines(String::new());
 
         let third = Ledger::new(budgets(), false);
-        assert_eq!(third.replay(&lines), 4);
+        assert_eq!(replay(&third, &lines), 4);
         assert_eq!((third.open_calls(), third.accounts()[0].2.spent.money), (0, UsdNanos(90)));
     }
 }

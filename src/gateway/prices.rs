@@ -1,12 +1,14 @@
 //! What models cost, by date: one file of rows that a person can read and a list can be imported
-//! into. Pure. A row is found for provider, model and moment; what was found is written down with
+//! into. Pure. A row is found for provider, model and moment ([`lookup`]); what was found is written down with
 //! each call, so that a later price changes nothing that was.
 
 pub mod rate;
 pub mod matcher;
+pub mod lookup;
 pub mod import;
 pub mod merge;
 pub mod text;
+mod place;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,6 +21,10 @@ use rate::{Date, DayTime, Rate, Rates};
 /// Femto-dollars in a nano-dollar.
 const FEMTOS_PER_NANO: i128 = 1_000_000;
 
+/// The service tiers that calls are known to have: OpenAI's, Anthropic's, and `batch`, which is that of the queue's
+/// batches too.
+pub const TIERS: [&str; 7] = ["auto", "batch", "default", "flex", "priority", "scale", "standard"];
+
 /// A price file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,8 +33,7 @@ pub struct PriceFile {
     pub version: u32,
     /// The currency of all amounts.
     pub currency: Currency,
-    /// The rows. Of those of one provider, the first whose model matches gives the `id`, and the last
-    /// of that `id` that is in force gives the price.
+    /// The rows; which of them counts is said at [`lookup::find`].
     #[serde(rename = "price", default)]
     pub prices: Vec<PriceRow>,
 }
@@ -45,7 +50,7 @@ pub enum Currency {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PriceRow {
-    /// Names the price; rows of different days share it.
+    /// Names the price in the ledger; rows of different days may share it.
     pub id: String,
     /// Who serves the model.
     pub provider: String,
@@ -63,7 +68,7 @@ pub struct PriceRow {
     /// Prices of whole calls whose prompt is larger.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub above: Vec<Above>,
-    /// Prices of service tiers, `batch` among them. What a tier does not name costs as usual.
+    /// Prices of service tiers, [some](TIERS) of which are known. What a tier does not name costs as usual.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tier: BTreeMap<String, Rates>,
 }
@@ -278,51 +283,72 @@ fn output_classes(most: &Most) -> &'static [UsageClass] {
 /// Prices, ready to be looked up.
 #[derive(Debug, Clone, Default)]
 pub struct Prices {
-    rows: Vec<PriceRow>,
-    by_provider: HashMap<String, Vec<usize>>,
+    /// Of each provider the rows of each file, in the order of the files.
+    by_provider: HashMap<String, Vec<Vec<PriceRow>>>,
 }
 
 impl Prices {
-    /// Of the rows of files, those named first before those named later.
+    /// Of the rows of one file.
     #[must_use]
     pub fn new(rows: Vec<PriceRow>) -> Self {
-        let mut by_provider: HashMap<String, Vec<usize>> = HashMap::new();
-        for (index, row) in rows.iter().enumerate() {
-            by_provider.entry(row.provider.clone()).or_default().push(index);
+        Self::of_files(vec![rows])
+    }
+
+    /// Of the rows of files, the first that has a price counting.
+    #[must_use]
+    pub fn of_files(files: Vec<Vec<PriceRow>>) -> Self {
+        let mut by_provider: HashMap<String, Vec<Vec<PriceRow>>> = HashMap::new();
+        for rows in files {
+            let mut of_file: HashMap<String, Vec<PriceRow>> = HashMap::new();
+            for row in rows {
+                of_file.entry(row.provider.clone()).or_default().push(row);
+            }
+            for (provider, rows) in of_file {
+                by_provider.entry(provider).or_default().push(rows);
+            }
         }
-        Self { rows, by_provider }
+        Self { by_provider }
     }
 
     /// The price of a model at a provider at a moment.
     #[must_use]
     pub fn find(&self, provider: &str, model: &str, at: Timestamp) -> Option<&PriceRow> {
-        let rows = self.by_provider.get(provider)?.iter().filter_map(|it| self.rows.get(*it));
-        let id = &rows.clone().find(|it| it.model.matches(model))?.id;
-        rows.rev().find(|it| it.id == *id && it.is_in_force(at) && it.model.matches(model))
+        let files = self.by_provider.get(provider)?;
+        files.iter().find_map(|rows| lookup::find(rows.iter(), model, at))
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.by_provider.values().flatten().map(Vec::len).sum()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.by_provider.is_empty()
     }
 }
 
 /// Reads a price file in TOML.
 pub fn read_toml(text: &str) -> Result<PriceFile, String> {
-    let file: PriceFile = toml::from_str(text).map_err(|it| it.to_string())?;
-    if file.version == 1 { Ok(file) } else { Err(format!("version {} is not known", file.version)) }
+    let file: PriceFile = toml::from_str(text).map_err(|error| {
+        let file = toml::from_str::<serde_json::Value>(text).ok();
+        file.and_then(|it| place::of_mistake(&it)).unwrap_or_else(|| error.to_string())
+    })?;
+    of_known_version(file)
 }
 
 /// Reads a price file in JSON.
 pub fn read_json(text: &str) -> Result<PriceFile, String> {
-    let file: PriceFile = serde_json::from_str(text).map_err(|it| it.to_string())?;
+    let file: PriceFile = serde_json::from_str(text).map_err(|error| {
+        let file = serde_json::from_str::<serde_json::Value>(text).ok();
+        file.and_then(|it| place::of_mistake(&it)).unwrap_or_else(|| error.to_string())
+    })?;
+    of_known_version(file)
+}
+
+fn of_known_version(file: PriceFile) -> Result<PriceFile, String> {
     if file.version == 1 { Ok(file) } else { Err(format!("version {} is not known", file.version)) }
 }
 

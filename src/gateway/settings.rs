@@ -27,7 +27,7 @@ pub struct Settings {
     /// What is different for stages of pipelines.
     #[serde(default)]
     pub stages: ForStages,
-    /// Price files, the first that knows a model counting: ours (`.toml`, `.json`).
+    /// Price files, the first that has a price of a model counting: ours (`.toml`, `.json`).
     #[serde(default)]
     pub prices: Vec<String>,
     /// A copy of the public list `genai-prices`, after them.

@@ -195,6 +195,9 @@ fn a_part_that_is_not_said_is_the_rest_of_the_total_or_is_missing() {
     let silent = br#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
     let told = read_answer(Operation::ChatCompletions, silent).unwrap();
     assert!(!lacks(Operation::ChatCompletions, &told, silent).any(), "it says nothing");
+}
+
+#[test]
 fn a_message_says_how_much_it_may_think() {
     let read = |thinking: &str| {
         let body = format!(r#"{{"model":"m","max_tokens":2000{thinking}}}"#);

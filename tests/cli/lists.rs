@@ -74,6 +74,34 @@ fn a_list_comes_in_as_dated_rows_and_what_is_there_stays() {
 }
 
 #[test]
+fn a_new_price_with_an_id_of_its_own_is_the_one_that_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let row = |id: &str, model: &str, more: &str| {
+        format!("[[price]]\nid = \"{id}\"\nprovider = \"openai\"\nmodel = \"{model}\"\n{more}\n")
+    };
+    let rows = [
+        row("all", "*", "per_million = { input = 1 }"),
+        row("january", "gpt-4o", "from = \"2026-01-01\"\nper_million = { input = 2 }"),
+        row("june", "gpt-4o", "from = \"2026-06-01\"\nper_million = { input = 4 }"),
+    ];
+    let text = format!("version = 1\ncurrency = \"USD\"\n{}", rows.concat());
+    std::fs::write(folder.join("prices.toml"), &text).unwrap();
+    assert_eq!(says(folder, &["prices", "check"]), "`prices.toml`: 3 rows, nothing is odd\n");
+    let all = "  all  always  input 1 USD a million tokens  (for `*`)\n";
+    let january = "january  from 2026-01-01  input 2 USD a million tokens\n";
+    let june = "june  from 2026-06-01  input 4 USD a million tokens\n";
+    let show = |day| says(folder, &["prices", "show", "gpt-4o", "--at", day]);
+    assert_eq!(show("2026-11-01"), format!("{all}  {january}* {june}"));
+    assert_eq!(show("2026-05-31"), format!("{all}* {january}  {june}"));
+    let wrong = text.replace("input = 4", "input = \"four\"");
+    std::fs::write(folder.join("prices.toml"), wrong).unwrap();
+    let said = complains(folder, 2, &["prices", "check"]);
+    let place = "`[[price]]` 3 (`june`), `per_million.input`: `four` is not an amount of dollars";
+    assert!(said.contains(place), "{said}");
+}
+
+#[test]
 fn a_file_in_json_gets_rows_too_and_mistakes_are_said() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

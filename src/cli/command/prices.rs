@@ -274,7 +274,9 @@ fn show(
     }
     for (row, holds) in found {
         let mark = if holds { "*" } else { " " };
-        session.output.line(&format!("{mark} {}", line(row)))?;
+        let of =
+            if row.model.names(model) { String::new() } else { format!("  (for `{}`)", row.model) };
+        session.output.line(&format!("{mark} {}{of}", line(row)))?;
     }
     Ok(())
 }

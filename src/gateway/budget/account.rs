@@ -8,7 +8,7 @@ pub use crate::model::Amount;
 use crate::model::UsdNanos;
 use crate::store::spend::alerts::THRESHOLDS;
 
-/// The threshold from which on each call is told.
+/// So much of a budget is spent when each call is told.
 const NEARLY_PERCENT: u8 = 80;
 
 /// A ceiling. What is not given is not limited.
@@ -107,11 +107,11 @@ impl Account {
         Some(u64::try_from(left).unwrap_or(0))
     }
 
-    /// Whether a call that is reserved with `estimate` is to be warned.
+    /// Whether so much is spent that each call is told. Of what counts as spent here, others have not spent `elsewhere`.
     #[must_use]
-    pub fn is_nearly_used(&self, estimate: Amount, limit: &Limit) -> bool {
-        self.used().plus(estimate).percent_of(limit.money_after(self.requests), limit.tokens)
-            >= NEARLY_PERCENT
+    pub fn is_nearly_used(&self, elsewhere: Amount, limit: &Limit) -> bool {
+        let spent = self.spent.minus(elsewhere);
+        spent.percent_of(limit.money_after(self.requests), limit.tokens) >= NEARLY_PERCENT
     }
 
     /// The highest threshold that what is spent has crossed and that was not told of.

@@ -38,6 +38,8 @@ pub struct Need {
 struct Own {
     /// As the store has it.
     granted: Amount,
+    /// Granted to other processes, as it was known last.
+    others: Amount,
     /// Not in a batch yet.
     waiting: AccountChange,
     /// In the batch that is being written.
@@ -90,6 +92,11 @@ impl Grants {
     /// Whether anything is known of an account.
     pub(super) fn has(&self, key: &AccountKey) -> bool {
         self.all.contains_key(key)
+    }
+
+    /// What counts as used in an account, and is only granted to others.
+    pub(super) fn set_aside_elsewhere(&self, key: &AccountKey) -> Amount {
+        self.all.get(key).map(|it| it.others).unwrap_or_default()
     }
 
     /// A call was charged. What it cost beyond its estimate was not granted.
@@ -376,9 +383,10 @@ impl Budgets {
         let Some(grants) = &mut self.grants else { return };
         let own = grants.all.entry(key.clone()).or_default();
         own.short_at = own.short_at.max(row.short_at);
-        let (unwritten, more) = own.unwritten();
+        own.others = row.granted().minus(granted);
+        let (others, (unwritten, more)) = (own.others, own.unwritten());
         let account = self.accounts.entry(key.clone()).or_default();
-        account.spent = row.spent().plus(row.granted()).minus(granted).plus(unwritten);
+        account.spent = row.spent().plus(others).plus(unwritten);
         account.requests = requests(row).saturating_add(more);
     }
 

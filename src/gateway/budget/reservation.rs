@@ -70,7 +70,7 @@ pub enum Entry {
 pub struct Reserved {
     /// The least that any budget has left for calls like this one.
     pub remaining: Option<UsdNanos>,
-    /// Budgets of which 80 % and more are used or reserved.
+    /// Budgets of which 80 % and more are spent, whatever is reserved.
     pub nearly_used: Vec<String>,
 }
 

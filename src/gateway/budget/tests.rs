@@ -161,11 +161,28 @@ fn thresholds_are_told_of_once_and_a_call_near_the_end_is_warned() {
     let mut told = Vec::new();
     for number in 0..10 {
         let reserved = budgets.reserve(&call(number, amount(10, 1)), Timestamp(0)).unwrap();
-        assert_eq!(reserved.nearly_used.is_empty(), number < 7, "{number}");
+        assert_eq!(reserved.nearly_used.is_empty(), number < 8, "{number}");
         assert_eq!(reserved.remaining, Some(UsdNanos(i64::try_from(9 - number).unwrap() * 10)));
         told.extend(budgets.settle(id(number), amount(10, 1)).alerts.iter().map(|it| it.percent));
     }
     assert_eq!(told, [50, 80, 100]);
+}
+
+#[test]
+fn what_is_only_reserved_is_no_reason_to_warn() {
+    let mut budgets = one(money(500));
+    for number in 0..2 {
+        let reserved = budgets.reserve(&call(number, amount(250, 1)), Timestamp(0)).unwrap();
+        assert!(reserved.nearly_used.is_empty(), "{number}");
+    }
+    for (number, cost) in [(0, 60), (1, 250)] {
+        budgets.settle(id(number), amount(cost, 1));
+    }
+    let next = budgets.reserve(&call(2, amount(190, 1)), Timestamp(0)).unwrap();
+    assert!(next.nearly_used.is_empty(), "62 % are spent");
+    budgets.settle(id(2), amount(90, 1));
+    let last = budgets.reserve(&call(3, amount(1, 1)), Timestamp(0)).unwrap();
+    assert_eq!(last.nearly_used, ["all"], "80 % are spent");
 }
 
 #[test]

@@ -6,12 +6,11 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::row::{Origin, count, owner};
+use super::written::{self, Call, Written};
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Close, Entry};
-use crate::model::{Timestamp, Usage, UsdNanos};
+use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::{OF_REPORTS, Owner};
 use crate::store::spend::sums::{SpendBy, SpendFilter, SpendRow};
 
@@ -46,43 +45,21 @@ fn of_lines(mut lines: impl BufRead, by: SpendBy, filter: &SpendFilter) -> io::R
         if line.last() != Some(&b'\n') {
             break;
         }
-        match serde_json::from_slice(&line) {
+        match written::read(&line) {
             Ok(written) => {
                 summed.lines += 1;
                 sums.take(written);
             }
-            Err(error) => {
+            Err(why) => {
                 summed.damaged += 1;
                 let number = summed.lines + summed.damaged;
                 if summed.reasons.len() < DAMAGED_MAX {
-                    summed.reasons.push((number, error.to_string()));
+                    summed.reasons.push((number, why));
                 }
             }
         }
     }
     Ok(Summed { rows: sums.finish(), ..summed })
-}
-
-/// A line; what it has besides is not about money.
-#[derive(Debug, Deserialize)]
-struct Written {
-    entry: Option<Entry>,
-    call: Option<Call>,
-}
-
-/// What is summed up of a row.
-#[derive(Debug, Deserialize)]
-struct Call {
-    at: Timestamp,
-    subject: Subject,
-    operation: String,
-    model: String,
-    origin: Origin,
-    usage: Usage,
-    cost: UsdNanos,
-    avoided: UsdNanos,
-    #[serde(default)]
-    tags: String,
 }
 
 /// What was spent, and whose it is.
@@ -111,17 +88,17 @@ impl<'a> Sums<'a> {
         Self { by, filter, sums, open, expired }
     }
 
-    fn take(&mut self, Written { entry, call }: Written) {
-        match entry {
-            Some(Entry::Reserved { reservation, at }) => {
+    fn take(&mut self, written: Written) {
+        match written {
+            Written::Entry(Entry::Reserved { reservation, at }) => {
                 self.open.insert(reservation.id, (reservation.subject, at));
             }
-            Some(Entry::Closed { id, cost, close: Close::Expired }) => {
+            Written::Entry(Entry::Closed { id, cost, close: Close::Expired }) => {
                 if let Some((subject, at)) = self.open.remove(&id) {
                     self.expired.insert(id, Spent::of_expired(&subject, at, cost.money));
                 }
             }
-            Some(Entry::Closed {
+            Written::Entry(Entry::Closed {
                 id,
                 cost: _,
                 close: Close::Settled | Close::Cancelled | Close::Corrected,
@@ -129,10 +106,8 @@ impl<'a> Sums<'a> {
                 self.open.remove(&id);
                 self.expired.remove(&id);
             }
-            None => {}
-        }
-        if let Some(call) = call {
-            self.add(&Spent::from(call));
+            Written::Call(call) => self.add(&Spent::from(*call)),
+            Written::Alert {} => {}
         }
     }
 

@@ -184,21 +184,45 @@ struct Constraint {
 }
 
 /// The list as a price file; the models of a provider that serves another one's as well come after
-/// its own. What cannot be read is an error, and never left out in silence.
+/// its own. What cannot be read is an error, and never left out in silence. In the list the first model
+/// counts that a name matches, and in a price file a name in full: so a name is left out of a model
+/// where one before it has it already.
 pub fn genai_prices(json: &str) -> Result<PriceFile, String> {
     let providers: Vec<Provider> = serde_json::from_str(json).map_err(|it| it.to_string())?;
     let mut prices = Vec::new();
     for provider in &providers {
         let others = provider.fallback_model_providers.iter();
         let others = others.filter_map(|id| providers.iter().find(|it| it.id == *id));
+        let mut before = Vec::<Matcher>::new();
         for source in std::iter::once(provider).chain(others) {
             for model in &source.models {
                 let rows = rows(&provider.id, &source.id, model);
-                prices.extend(rows.map_err(|it| format!("{}/{}: {it}", source.id, model.id))?);
+                let rows = rows.map_err(|it| format!("{}/{}: {it}", source.id, model.id))?;
+                let left = rows.first().and_then(|it| left(&it.model, &before));
+                if let Some(left) = left.filter(|it| !before.contains(it)) {
+                    prices
+                        .extend(rows.into_iter().map(|it| PriceRow { model: left.clone(), ..it }));
+                    before.push(left);
+                }
             }
         }
     }
     Ok(PriceFile { version: 1, currency: Currency::Usd, prices })
+}
+
+/// What of a matcher is not taken by those before it.
+fn left(matcher: &Matcher, before: &[Matcher]) -> Option<Matcher> {
+    match matcher {
+        Matcher::Glob(name) if !name.contains('*') => {
+            let is_taken = before.iter().any(|it| it.matches(name));
+            (!is_taken).then(|| matcher.clone())
+        }
+        Matcher::Any(several) => {
+            let several: Vec<_> = several.iter().filter_map(|it| left(it, before)).collect();
+            (!several.is_empty()).then_some(Matcher::Any(several))
+        }
+        Matcher::Glob(_) | Matcher::All { .. } | Matcher::Regex { .. } => Some(matcher.clone()),
+    }
 }
 
 fn rows(provider: &str, source: &str, model: &Model) -> Result<Vec<PriceRow>, String> {

@@ -35,6 +35,42 @@ impl Matcher {
             Self::Regex { regex } => regex.0.is_match(name),
         }
     }
+
+    /// Whether a name is there in full, and not only by a pattern.
+    #[must_use]
+    pub fn names(&self, name: &str) -> bool {
+        match self {
+            Self::Glob(own) => !own.contains('*') && own.eq_ignore_ascii_case(name),
+            Self::Any(several) => several.iter().any(|it| it.names(name)),
+            Self::All { .. } | Self::Regex { .. } => false,
+        }
+    }
+
+    /// The names that are there in full.
+    #[must_use]
+    pub fn in_full(&self) -> Vec<&str> {
+        match self {
+            Self::Glob(own) if !own.contains('*') => vec![own.as_str()],
+            Self::Any(several) => several.iter().flat_map(Self::in_full).collect(),
+            Self::Glob(_) | Self::All { .. } | Self::Regex { .. } => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Glob(own) => f.write_str(own),
+            Self::Any(several) => list(several, " or ", f),
+            Self::All { all } => list(all, " and ", f),
+            Self::Regex { regex } => write!(f, "/{regex:?}/"),
+        }
+    }
+}
+
+fn list(several: &[Matcher], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let several: Vec<_> = several.iter().map(ToString::to_string).collect();
+    f.write_str(&several.join(word))
 }
 
 /// Whether `*` of the pattern can be filled so that it is the name. Goes back only to the last star,

@@ -4,9 +4,9 @@
 use std::collections::HashSet;
 
 use super::import::Listed;
-use super::matcher::Matcher;
+use super::matcher::{Matcher, glob};
 use super::rate::Date;
-use super::{PriceRow, Prices};
+use super::{PriceRow, TIERS, lookup};
 use crate::model::Timestamp;
 
 /// What is done with a list.
@@ -33,7 +33,6 @@ pub struct Added {
 #[must_use]
 pub fn merge(present: &[PriceRow], listed: Vec<Listed>, from: Date) -> Merged {
     let mut merged = Merged::default();
-    let prices = Prices::new(present.to_vec());
     let mut seen = HashSet::new();
     for Listed { source, row, is_plain } in listed {
         // Else the two would take turns, a row at each import.
@@ -42,7 +41,7 @@ pub fn merge(present: &[PriceRow], listed: Vec<Listed>, from: Date) -> Merged {
             continue;
         }
         let verdict = match plain(&row.model).filter(|_| is_plain) {
-            Some(name) => of_model((present, &prices), (name, &row), from),
+            Some(name) => of_model(present, (name, &row), from),
             None => of_pattern(present, &row, from),
         };
         let is_twice = |it: &Added| {
@@ -68,27 +67,27 @@ enum Verdict {
     Add(Box<PriceRow>, bool),
 }
 
-fn of_model(
-    (present, prices): (&[PriceRow], &Prices),
-    (name, row): (&str, &PriceRow),
-    from: Date,
-) -> Verdict {
-    let at = from.start();
+fn of_model(present: &[PriceRow], (name, row): (&str, &PriceRow), from: Date) -> Verdict {
     let rows = present.iter().filter(|it| it.provider == row.provider);
-    let Some(first) = rows.clone().find(|it| it.model.matches(name)) else {
+    let mut own: Vec<_> = rows.clone().filter(|it| it.model.names(name)).collect();
+    if own.is_empty()
+        && let Some(first) = rows.clone().find(|it| it.model.matches(name))
+    {
+        own = rows.clone().filter(|it| it.model == first.model).collect();
+    }
+    let Some(first) = own.first() else {
         let new = PriceRow { from: row.from.or(Some(from)), ..row.clone() };
         return Verdict::Add(Box::new(new), false);
     };
-    let own: Vec<_> = rows.filter(|it| it.id == first.id).collect();
     if own.iter().any(|it| it.hours.is_some()) {
         return Verdict::Keep(format!("`{}` of the file has a price by the hour", first.id));
     }
-    let current = prices.find(&row.provider, name, at);
+    let current = lookup::find(rows, name, from.start());
     if current.is_some_and(|it| is_same_price(it, row)) {
         return Verdict::Same;
     }
-    if own.iter().any(|it| it.model != row.model) {
-        let why = format!("`{}` of the file is for several models, this one among them", first.id);
+    if let Some(other) = own.iter().find(|it| it.model != row.model) {
+        let why = format!("`{}` of the file is for several models, this one among them", other.id);
         return Verdict::Keep(why);
     }
     next((&own, from), &PriceRow { id: first.id.clone(), ..row.clone() })
@@ -151,24 +150,26 @@ pub struct Oddity {
 pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
     let mut found = Vec::new();
     for (place, row) in rows.iter().enumerate() {
-        let before = rows.get(..place).unwrap_or_default();
         let mut say = |what: String| found.push(Oddity { id: row.id.clone(), what });
-        let mut own = before.iter().filter(|it| it.provider == row.provider && it.id == row.id);
-        if let Some(twin) = own.clone().find(|it| it.from == row.from && it.hours == row.hours) {
+        let before = rows.get(..place).unwrap_or_default();
+        let before = before.iter().filter(|it| it.provider == row.provider);
+        if let Some(twin) = before.clone().find(|it| is_twin(it, row)) {
             let day =
-                twin.from.map_or_else(|| "without a day".to_owned(), |it| format!("from {it} on"));
-            say(format!("it is there twice {day}: the later row counts"));
-        } else if own.any(|it| it.from > row.from && row.hours.is_none() && it.hours.is_none()) {
-            say("it stands after a row of a later day, and hides that one".to_owned());
+                row.from.map_or_else(|| "without a day".to_owned(), |it| format!("from {it} on"));
+            let of = if twin.id == row.id {
+                String::new()
+            } else {
+                format!(", the other time as `{}`", twin.id)
+            };
+            say(format!("it is there twice {day}{of}: the later row counts"));
         }
-        let hides = |it: &&PriceRow| it.provider == row.provider && it.id != row.id;
-        if let Some(name) = plain(&row.model)
-            && let Some(other) = before.iter().filter(hides).find(|it| it.model.matches(name))
-        {
-            say(format!(
-                "`{}` before it is for `{name}` too, so this row is never taken",
-                other.id
-            ));
+        if let Some(other) = before.clone().find(|it| hides(it, row)) {
+            let (other, model) = (&other.id, &row.model);
+            say(format!("`{other}` before it is for `{model}` too, so this row is never taken"));
+        }
+        for tier in row.tier.keys().filter(|it| !TIERS.contains(&it.as_str())) {
+            let known = TIERS.join("`, `");
+            say(format!("no call is known to have its tier `{tier}`; known are `{known}`"));
         }
         let rates = row.rates.per_million.values().map(|it| it.0.0);
         let mut all = rates.chain(row.rates.per_thousand.values().map(|it| it.0.0));
@@ -179,6 +180,25 @@ pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
     found
 }
 
+/// Whether two rows are for the same name or pattern from the same day on.
+fn is_twin(one: &PriceRow, other: &PriceRow) -> bool {
+    let is_same_time = one.from == other.from && one.hours == other.hours;
+    let has_name = || other.model.in_full().into_iter().any(|it| one.model.names(it));
+    is_same_time && (one.model == other.model || has_name())
+}
+
+/// Whether all that one row is for is taken by another before it, always.
+fn hides(first: &PriceRow, row: &PriceRow) -> bool {
+    let is_there_before = first.hours.is_none() && first.from <= row.from;
+    match (&first.model, &row.model) {
+        // A star is only found by a star, so what matches the pattern as a text matches all that it does.
+        (Matcher::Glob(first), Matcher::Glob(own)) if first != own && own.contains('*') => {
+            is_there_before && glob(first.as_bytes(), own.as_bytes())
+        }
+        _ => false,
+    }
+}
+
 /// The name, where a pattern is for one.
 fn plain(model: &Matcher) -> Option<&str> {
     match model {
@@ -187,19 +207,17 @@ fn plain(model: &Matcher) -> Option<&str> {
     }
 }
 
-/// The rows that are for a model: which one holds at a moment, and those of its id before and after.
+/// The rows that are for a model, and which one holds at a moment.
 #[must_use]
 pub fn history<'a>(
     rows: &'a [PriceRow],
     (provider, model): (&str, &str),
     at: Timestamp,
 ) -> Vec<(&'a PriceRow, bool)> {
-    let prices = Prices::new(rows.to_vec());
     let own = rows.iter().filter(|it| it.provider == provider);
-    let Some(first) = own.clone().find(|it| it.model.matches(model)) else { return Vec::new() };
-    let holds = prices.find(provider, model, at);
-    let of_id = own.filter(|it| it.id == first.id && it.model.matches(model));
-    of_id.map(|it| (it, holds.is_some_and(|holds| holds == it))).collect()
+    let holds = lookup::find(own.clone(), model, at);
+    let own = own.filter(|it| it.model.matches(model));
+    own.map(|it| (it, holds.is_some_and(|holds| std::ptr::eq(holds, it)))).collect()
 }
 
 #[cfg(test)]

@@ -124,6 +124,56 @@ fn a_file_that_is_wrong_says_where() {
 }
 
 #[test]
+fn in_a_public_list_the_first_model_counts_though_a_later_one_has_the_name_in_full() {
+    let list = r#"[
+        { "id": "azure", "fallback_model_providers": ["openai"], "models": [
+            { "id": "o4", "match": { "starts_with": "o4" }, "prices": { "input_mtok": 1 } },
+            { "id": "o3", "match": { "contains": "o3" }, "prices": { "input_mtok": 1 } }
+        ] },
+        { "id": "openai", "models": [
+            { "id": "o4-mini", "match": { "or": [{ "equals": "o4-mini" }, { "equals": "x1" }] }, "prices": { "input_mtok": 2 } },
+            { "id": "o3", "match": { "contains": "o3" }, "prices": { "input_mtok": 2 } }
+        ] }
+    ]"#;
+    let prices = Prices::new(import::genai_prices(list).unwrap().prices);
+    let id = |provider, model| prices.find(provider, model, day("2026-01-01")).unwrap().id.clone();
+    assert_eq!(id("azure", "o4-mini"), "azure/o4");
+    assert_eq!(id("azure", "o3"), "azure/o3");
+    assert_eq!(id("azure", "x1"), "openai/o4-mini");
+    assert_eq!(id("openai", "o4-mini"), "openai/o4-mini");
+    assert_eq!(id("openai", "o3"), "openai/o3");
+}
+
+#[test]
+fn a_wrong_amount_is_named_with_its_row_and_its_place() {
+    let of = |more: &str| {
+        let row = |id: &str, more: &str| {
+            format!("[[price]]\nid = \"{id}\"\nprovider = \"p\"\nmodel = \"m\"\n{more}\n")
+        };
+        let rows = row("good", "per_million = { input = 1 }") + &row("bad", more);
+        let toml = format!("version = 1\ncurrency = \"USD\"\n{rows}");
+        let json: serde_json::Value = toml::from_str(&toml).unwrap();
+        let whys = [read_toml(&toml), read_json(&json.to_string())].map(Result::unwrap_err);
+        assert_eq!(whys[0], whys[1]);
+        whys[0].clone()
+    };
+    assert_eq!(
+        of("per_million = { input = 1, output = \"much\" }"),
+        "`[[price]]` 2 (`bad`), `per_million.output`: `much` is not an amount of dollars"
+    );
+    assert_eq!(
+        of("[price.tier.batch.per_thousand]\nrequests = true"),
+        "`[[price]]` 2 (`bad`), `tier.batch.per_thousand.requests`: `true` is not an amount of dollars"
+    );
+    assert_eq!(
+        of("[[price.above]]\ninput_tokens = 5\nper_million = { input = \"-1\" }"),
+        "`[[price]]` 2 (`bad`), `above.per_million.input`: `-1` is not an amount of dollars"
+    );
+    let day = of("from = \"2026-02-30\"");
+    assert!(day.starts_with("`[[price]]` 2 (`bad`): `2026-02-30` is not a day"), "{day}");
+}
+
+#[test]
 fn a_file_that_is_written_reads_the_same() {
     let file = read_toml(FILE).unwrap();
     let json = serde_json::to_string(&file).unwrap();

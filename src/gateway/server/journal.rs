@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::de::IgnoredAny;
 use tokio_util::sync::CancellationToken;
 
 use crate::gateway::ledger::{BATCH_EVERY, Ledger};
@@ -16,6 +15,8 @@ const ROOM_BYTES: usize = 1 << 20;
 /// How long a gateway that ends is waited for: longer than its calls have to finish.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+/// Lines that cannot be read of which is said why.
+const DAMAGED_MAX: usize = 20;
 
 /// The file of one ledger.
 #[derive(Debug)]
@@ -43,10 +44,11 @@ impl Journal {
             options.read(true).write(true).create(true).truncate(false);
             let mut file = options.open(&path)?;
             lock(&file)?;
-            let (entries, whole) = read(&file, &of_ledger)?;
-            file.set_len(whole)?;
+            let found = read(&file, &of_ledger)?;
+            found.tell();
+            file.set_len(found.whole)?;
             file.seek(SeekFrom::End(0))?;
-            Ok((file, entries, path))
+            Ok((file, found.entries, path))
         })
         .await?;
         let pages = Pages { file, text: String::new() };
@@ -144,24 +146,57 @@ fn lock(file: &File) -> io::Result<()> {
     }
 }
 
-/// Has the ledger take up the whole lines of a file: how many entries there were, and where the last line ends.
-fn read(file: &File, ledger: &Ledger) -> io::Result<(usize, u64)> {
+/// What is in a file.
+#[derive(Debug, Default)]
+struct Found {
+    entries: usize,
+    /// Where the last whole line ends.
+    whole: u64,
+    /// Lines that cannot be read.
+    damaged: u64,
+    /// The first of those: their numbers, and why.
+    reasons: Vec<(u64, String)>,
+}
+
+impl Found {
+    /// Names the lines that cannot be read.
+    fn tell(&self) {
+        let hint = "what it tells of is in no budget";
+        for (line, why) in &self.reasons {
+            tracing::error!(line, why, hint, "a line of the ledger cannot be read");
+        }
+        if self.damaged > self.reasons.len() as u64 {
+            tracing::error!(
+                lines = self.damaged,
+                hint,
+                "so many lines of the ledger cannot be read"
+            );
+        }
+    }
+}
+
+/// Has the ledger take up the whole lines of a file.
+fn read(file: &File, ledger: &Ledger) -> io::Result<Found> {
     let (mut lines, mut line) = (BufReader::new(file), Vec::new());
-    let (mut entries, mut whole) = (0, 0);
+    let mut found = Found::default();
     for number in 1_u64.. {
         line.clear();
         let length = lines.read_until(b'\n', &mut line)?;
         if line.last() != Some(&b'\n') {
             break;
         }
-        if let Err(error) = serde_json::from_slice::<IgnoredAny>(&line) {
-            let hint = "what it tells of is in no budget";
-            tracing::error!(line = number, %error, hint, "a line of the ledger cannot be read");
+        match ledger.take_up(&line) {
+            Ok(is_entry) => found.entries += usize::from(is_entry),
+            Err(why) => {
+                found.damaged += 1;
+                if found.reasons.len() < DAMAGED_MAX {
+                    found.reasons.push((number, why));
+                }
+            }
         }
-        entries += ledger.replay(&String::from_utf8_lossy(&line));
-        whole += length as u64;
+        found.whole += length as u64;
     }
-    Ok((entries, whole))
+    Ok(found)
 }
 
 /// On a thread that may wait for the disk.
@@ -214,6 +249,33 @@ mod tests {
         let lines = std::fs::read_to_string(&path).unwrap();
         assert_eq!(lines.lines().count(), 4);
         assert!(lines.starts_with(&text) && lines.ends_with('\n'), "{lines}");
+    }
+
+    #[tokio::test]
+    async fn lines_that_are_no_json_or_say_something_else_are_named_and_the_others_count() {
+        let ledger = Ledger::new(Vec::new(), true);
+        ledger.reserve(call(1), Timestamp(0)).await.unwrap();
+        ledger.reserve(call(2), Timestamp(0)).await.unwrap();
+        let lines = ledger.take_lines(String::new());
+        let (first, second) = lines.trim_end().split_once('\n').unwrap();
+        let bad = first.replace("\"money\":5", "\"money\":\"x\"");
+        assert_ne!(bad, first);
+        let alert = "{\"alert\":{\"budget\":\"all\"}}";
+        let text =
+            [bad.as_str(), second, "{\"credit\":{\"money\":5}}", alert, "no json", first, "{\"ent"];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        std::fs::write(&path, text.join("\n")).unwrap();
+        let ledger = Ledger::new(Vec::new(), true);
+        let found = read(&File::open(&path).unwrap(), &ledger).unwrap();
+        assert_eq!((found.entries, found.damaged, ledger.open_calls()), (2, 3, 2));
+        assert_eq!(found.reasons.iter().map(|it| it.0).collect::<Vec<_>>(), [1, 3, 5]);
+        let reasons: Vec<_> = found.reasons.iter().map(|it| it.1.as_str()).collect();
+        assert!(reasons[0].starts_with("invalid type: string"), "{reasons:?}");
+        assert!(reasons[1].starts_with("it is of the kind `credit`"), "{reasons:?}");
+        std::fs::write(&path, "x\n".repeat(1000)).unwrap();
+        let many = read(&File::open(&path).unwrap(), &ledger).unwrap();
+        assert_eq!((many.damaged, many.reasons.len(), many.whole), (1000, DAMAGED_MAX, 2000));
     }
 
     #[tokio::test]

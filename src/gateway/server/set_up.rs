@@ -1,6 +1,8 @@
 //! Puts a gateway together from its settings. Secrets and files are read here, once.
 
-use std::collections::{HashMap, HashSet};
+mod names;
+
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -90,8 +92,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
             keys: ready.keys.len(),
         })
         .collect();
-    check_routes(settings)?;
-    check_names(settings)?;
+    names::check(settings, outside.store.as_ref()).map_err(SetUpError)?;
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
@@ -150,6 +151,14 @@ fn provider_of(
     if address.host().is_none() || !matches!(address.scheme_str(), Some("http" | "https")) {
         return Err(wrong(name, "its `url` is not an address of http or https"));
     }
+    if address.path().ends_with("/v1")
+        && let Some(base) = url.strip_suffix("/v1")
+    {
+        let what = format!(
+            "its `url` ends in `/v1`, and calls would go to `/v1/v1/…`: leave it out, `url = \"{base}\"`"
+        );
+        return Err(wrong(name, &what));
+    }
     let mut keys = Vec::new();
     let (may_miss, files_may) =
         (missing_keys != MissingKeys::Refuse, missing_keys == MissingKeys::NotNeeded);
@@ -185,32 +194,6 @@ fn header(dialect: Dialect, key: &str) -> Option<(HeaderName, HeaderValue)> {
     let mut value = HeaderValue::from_str(&text).ok()?;
     value.set_sensitive(true);
     Some((HeaderName::from_static(name), value))
-}
-
-fn check_routes(settings: &Settings) -> Result<(), SetUpError> {
-    for target in settings.routes.iter().flat_map(|it| &it.to) {
-        if !settings.providers.iter().any(|it| it.name == target.provider) {
-            return Err(wrong(&target.provider, "a route names it, and it is not a provider"));
-        }
-    }
-    Ok(())
-}
-
-/// What is named is named once: of two the second would count for nothing, or nobody could tell them apart.
-fn check_names(settings: &Settings) -> Result<(), SetUpError> {
-    let providers = settings.providers.iter().map(|it| &*it.name).collect::<Vec<_>>();
-    let keys = settings.keys.iter().map(|it| it.name.as_str()).collect();
-    let budgets = settings.budgets.iter().map(|it| it.id.as_str()).collect();
-    for (what, names) in [("provider", providers), ("key", keys), ("budget", budgets)] {
-        let mut seen = HashSet::new();
-        if let Some(twice) = names.into_iter().find(|it| !seen.insert(*it)) {
-            return Err(wrong(twice, &format!("there are two `[[{what}]]` of this name")));
-        }
-    }
-    if settings.limits.attempts == 0 {
-        return Err(wrong("limits.attempts", "it is at least 1: the first try is one"));
-    }
-    Ok(())
 }
 
 fn keys_of(
@@ -293,19 +276,23 @@ fn cache_of(
 }
 
 fn prices_of(settings: &Settings, outside: &Outside<'_>) -> Result<Prices, SetUpError> {
-    let mut rows = Vec::new();
+    let mut files = Vec::new();
     for name in &settings.prices {
         let text = file(name, outside)?;
         let is_json = Path::new(name).extension().is_some_and(|it| it.eq_ignore_ascii_case("json"));
         let read = if is_json { prices::read_json(&text) } else { prices::read_toml(&text) };
-        rows.extend(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
+        files.push(read.map_err(|it| unread(("prices", name), &text, &it))?.prices);
     }
     if let Some(name) = &settings.public_prices {
         let text = file(name, outside)?;
         let list = prices::import::genai_prices(&text);
-        rows.extend(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
+        files.push(list.map_err(|it| unread(("public_prices", name), &text, &it))?.prices);
     }
-    Ok(Prices::new(rows))
+    for (tier, price) in names::unknown_tiers(&files) {
+        let known = prices::TIERS.join(", ");
+        tracing::warn!(tier, price, known, "no call is known to have this service tier of a price");
+    }
+    Ok(Prices::of_files(files))
 }
 
 /// Prices that a setting does not read: of a list that has to be taken in first, how that is done.
@@ -391,6 +378,21 @@ mod tests {
         assert_eq!(of("public_prices = \"list.json\"", "[]"), None);
         let broken = of("public_prices = \"list.json\"", "[7]").unwrap();
         assert!(!broken.contains("trunkline prices"), "{broken}");
+    }
+
+    #[tokio::test]
+    async fn an_address_with_the_version_of_the_interface_is_refused() {
+        let of = |url: &str| {
+            start(&format!("[[provider]]\nname = \"p\"\ndialect = \"openai\"\nurl = \"{url}\""))
+        };
+        for end in ["/v1", "/v1/"] {
+            let why = of(&format!("https://api.example.com{end}")).unwrap();
+            assert!(why.starts_with("`p`: its `url` ends in `/v1`"), "{why}");
+            assert!(why.ends_with("leave it out, `url = \"https://api.example.com\"`"), "{why}");
+        }
+        for good in ["https://api.example.com", "https://api.example.com/api/", "http://v1"] {
+            assert_eq!(of(good), None, "{good}");
+        }
     }
 
     #[tokio::test]

@@ -122,6 +122,7 @@ impl World {
         let provider = format!("http://{}", listener.local_addr().unwrap());
         tasks.spawn(fake::serve(listener, charged.clone(), provider_stop.clone()));
         std::fs::write(folder.path().join("prices.toml"), PRICES).unwrap();
+        let cassette = if more.contains("cassettes =") { "cassette = \"eval\"" } else { "" };
         let base = format!(
             r#"
             prices = ["prices.toml"]
@@ -143,7 +144,7 @@ impl World {
             name = "ci"
             variable = "CLIENT_KEY"
             subject = {{ team = "core", run = "r1" }}
-            cassette = "eval"
+            {cassette}
             "#,
             more.replace("{provider}", &provider)
         );

@@ -241,6 +241,27 @@ fn a_refusal_says_what_is_used_by_all() {
 }
 
 #[test]
+fn what_others_may_spend_and_have_not_spent_is_no_reason_to_warn() {
+    let mut shelf = Shelf::default();
+    let all = || vec![budget("all", Scope::default(), Window::Whole, money(1000))];
+    let (mut one, mut two) = (Budgets::shared(all()), Budgets::shared(all()));
+    let large = call(1, amount(850, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &large));
+    let nearly_used = |two: &mut Budgets, shelf: &mut Shelf, number: u128| {
+        let call = call(number, amount(10, 1), "a", "r");
+        let needs = two.needs(&call, Timestamp(0));
+        let (grant, rows) = shelf.grant(1, &needs);
+        assert_eq!(two.take_grant(&needs, (&grant, &rows)), None);
+        two.reserve(&call, Timestamp(0)).unwrap().nearly_used
+    };
+    assert!(nearly_used(&mut two, &mut shelf, 2).is_empty(), "others hold 85 %");
+    one.settle(large.id, amount(820, 1));
+    shelf.write(0, &mut one);
+    two.take_standing(&shelf.held(1));
+    assert_eq!(nearly_used(&mut two, &mut shelf, 3), ["all"], "they have spent 82 %");
+}
+
+#[test]
 fn what_was_spent_of_a_budget_of_one_run_is_known_until_the_budget_goes() {
     let mut shelf = Shelf::default();
     let scope = Scope::default().with(Kind::Run, "r");

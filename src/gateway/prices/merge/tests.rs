@@ -1,6 +1,6 @@
 use super::*;
 use crate::gateway::prices::import::{self, List};
-use crate::gateway::prices::{read_toml, text};
+use crate::gateway::prices::{Prices, read_toml, text};
 use crate::model::{Usage, UsageClass};
 
 const LITELLM: &str = r#"{
@@ -252,10 +252,71 @@ per_million = { input = "0" }
     let told: Vec<_> =
         oddities(&rows).into_iter().map(|it| format!("{}: {}", it.id, it.what)).collect();
     insta::assert_snapshot!(told.join("\n"), @r"
-    a: it stands after a row of a later day, and hides that one
     a: it is there twice from 2026-01-01 on: the later row counts
-    b: `a` before it is for `m-1` too, so this row is never taken
     b: it costs nothing
     ");
     assert!(oddities(&rows[..1]).is_empty());
+}
+
+#[test]
+fn what_is_said_of_rows_is_what_counts() {
+    let row = |(id, model): (&str, &str), more: &str| {
+        format!(
+            "[[price]]\nid = \"{id}\"\nprovider = \"p\"\nmodel = {model}\nper_million = {{ input = 1 }}\n{more}\n"
+        )
+    };
+    let rows = file(
+        &[
+            row(("all", "\"*\""), ""),
+            row(("all", "\"gpt-4o\""), ""),
+            row(("gpt", "\"gpt-*\""), ""),
+            row(("late", "[\"gpt-4o\", \"o3\"]"), "[price.tier.batsch.per_million]\ninput = 1"),
+            row(("june", "\"gpt-4o\""), "from = \"2026-06-01\""),
+        ]
+        .concat(),
+    );
+    let told: Vec<_> =
+        oddities(&rows).into_iter().map(|it| format!("{}: {}", it.id, it.what)).collect();
+    insta::assert_snapshot!(told.join("\n"), @r"
+    gpt: `all` before it is for `gpt-*` too, so this row is never taken
+    late: it is there twice without a day, the other time as `all`: the later row counts
+    late: no call is known to have its tier `batsch`; known are `auto`, `batch`, `default`, `flex`, `priority`, `scale`, `standard`
+    ");
+    let prices = Prices::new(rows.clone());
+    for (model, at, wanted) in [
+        ("gpt-4o", "2026-05-31", 3),
+        ("gpt-4o", "2026-06-01", 4),
+        ("gpt-5", "2026-06-01", 0),
+        ("o3", "2026-06-01", 3),
+    ] {
+        let at = day(at).start();
+        let history = history(&rows, ("p", model), at);
+        let marked: Vec<_> = history.iter().filter(|it| it.1).map(|it| it.0).collect();
+        assert_eq!(marked, [&rows[wanted]], "{model}");
+        assert_eq!(prices.find("p", model, at), Some(&rows[wanted]), "{model}");
+    }
+}
+
+#[test]
+fn a_model_that_is_named_in_full_is_compared_with_that_row_and_not_with_a_pattern_before_it() {
+    let rows = file(
+        r#"
+[[price]]
+id = "all"
+provider = "openai"
+model = "gpt-*"
+per_million = { input = "1" }
+
+[[price]]
+id = "nine"
+provider = "openai"
+model = "gpt-9"
+per_million = { input = "2" }
+"#,
+    );
+    let (later, merged) = after(&rows, LITELLM, "2026-11-20");
+    let added = merged.added.iter().find(|it| it.row.provider == "openai").unwrap();
+    assert_eq!((added.row.id.as_str(), added.is_change), ("nine", true));
+    let costs = |at: &str| cost(&later, ("openai", "gpt-9"), at).unwrap();
+    assert_eq!([costs("2026-11-19"), costs("2026-11-20")], ["0.20 USD", "0.25 USD"]);
 }

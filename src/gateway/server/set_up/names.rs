@@ -1,0 +1,207 @@
+//! What settings name is there, and is named once: what would count for nothing is refused, with what is known.
+
+use std::collections::{BTreeMap, HashSet};
+
+use crate::gateway::cassette::CassetteError;
+use crate::gateway::prices::{PriceRow, TIERS};
+use crate::gateway::settings::Settings;
+use crate::store::Store;
+
+/// Refuses settings that do nothing. Where there is a store, it has keys that the file does not know.
+pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
+    check_routes(settings)?;
+    check_twice(settings)?;
+    check_guardrails(settings, store)?;
+    check_cassettes(settings)
+}
+
+fn check_routes(settings: &Settings) -> Result<(), String> {
+    for route in &settings.routes {
+        if route.to.is_empty() {
+            let known = settings.providers.iter().map(|it| it.name.as_str());
+            let known = listed(known).unwrap_or_else(|| "none".to_owned());
+            let what = format!(
+                "this `[[route]]` leads nowhere, for its `to` is empty; name a provider in it, \
+                 `to = [{{ provider = \"…\" }}]`; known are {known}"
+            );
+            return Err(wrong(&route.model.to_string(), &what));
+        }
+        for target in &route.to {
+            if !settings.providers.iter().any(|it| it.name == target.provider) {
+                return Err(wrong(&target.provider, "a route names it, and it is not a provider"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of two of one name the second would count for nothing, or nobody could tell them apart.
+fn check_twice(settings: &Settings) -> Result<(), String> {
+    let providers = settings.providers.iter().map(|it| &*it.name).collect::<Vec<_>>();
+    let keys = settings.keys.iter().map(|it| it.name.as_str()).collect();
+    let budgets = settings.budgets.iter().map(|it| it.id.as_str()).collect();
+    let rules = settings.guardrails.iter().map(|it| it.name.as_str()).collect();
+    for (what, names) in
+        [("provider", providers), ("key", keys), ("budget", budgets), ("guardrail", rules)]
+    {
+        let mut seen = HashSet::new();
+        if let Some(twice) = names.into_iter().find(|it| !seen.insert(*it)) {
+            return Err(wrong(twice, &format!("there are two `[[{what}]]` of this name")));
+        }
+    }
+    if settings.limits.attempts == 0 {
+        return Err(wrong("limits.attempts", "it is at least 1: the first try is one"));
+    }
+    Ok(())
+}
+
+/// A rule for a key that is not there would look at nothing. Where there is a store, its keys come and go.
+fn check_guardrails(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
+    let known: Vec<_> = settings.keys.iter().map(|it| it.name.as_str()).collect();
+    for rule in &settings.guardrails {
+        let Some(keys) = &rule.keys else { continue };
+        if keys.is_empty() {
+            let what = "this `[[guardrail]]` is for no call, for its `keys` is empty; leave it out for all calls";
+            return Err(wrong(&rule.name, what));
+        }
+        let gone = keys.iter().find(|it| !known.contains(&it.as_str()));
+        if let Some(gone) = gone.filter(|_| store.is_none()) {
+            let known = listed(known.into_iter()).unwrap_or_else(|| "none".to_owned());
+            let what = format!(
+                "this `[[guardrail]]` has `{gone}` in its `keys`, and no `[[key]]` has that name; known are {known}"
+            );
+            return Err(wrong(&rule.name, &what));
+        }
+    }
+    Ok(())
+}
+
+fn check_cassettes(settings: &Settings) -> Result<(), String> {
+    for key in &settings.keys {
+        let Some(cassette) = &key.cassette else { continue };
+        if settings.cassettes.is_none() {
+            let what = format!(
+                "this `[[key]]` has the cassette `{cassette}`, and nobody says in which folder it is; name that \
+                 above the tables, `cassettes = \"cassettes\"`"
+            );
+            return Err(wrong(&key.name, &what));
+        }
+        if !is_cassette(cassette) {
+            let why = CassetteError::Name(cassette.clone());
+            return Err(wrong(&key.name, &format!("its `cassette` cannot be: {why}")));
+        }
+    }
+    Ok(())
+}
+
+/// As they are opened.
+fn is_cassette(name: &str) -> bool {
+    let is_letter = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(is_letter)
+}
+
+/// Service tiers of prices that no call is known to have, each with the first price that has it.
+pub(super) fn unknown_tiers(files: &[Vec<PriceRow>]) -> BTreeMap<&str, &str> {
+    let mut unknown = BTreeMap::new();
+    for row in files.iter().flatten() {
+        for tier in row.tier.keys().filter(|it| !TIERS.contains(&it.as_str())) {
+            unknown.entry(tier.as_str()).or_insert(row.id.as_str());
+        }
+    }
+    unknown
+}
+
+/// `a`, `b`; nothing, where there is none.
+fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<_> = names.map(|it| format!("`{it}`")).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
+fn wrong(what: &str, why: &str) -> String {
+    format!("`{what}`: {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::prices::read_toml;
+    use crate::gateway::settings;
+
+    const PROVIDER: &str =
+        "[[provider]]\nname = \"p\"\ndialect = \"openai\"\nurl = \"http://127.0.0.1:9\"\n";
+    const KEY: &str = "[[key]]\nname = \"ci\"\nvariable = \"CI_KEY\"\n";
+    const RULE: &str = "[[guardrail]]\nname = \"no names\"\nrule = \"pii\"\naction = \"block\"\n";
+
+    fn why(text: &str) -> String {
+        check(&settings::read(text).unwrap(), None).err().unwrap_or_else(|| "good".to_owned())
+    }
+
+    #[test]
+    fn a_route_that_leads_nowhere_is_refused() {
+        let to =
+            |to: &str| why(&format!("{PROVIDER}[[route]]\nmodel = [\"gpt-*\", \"o3\"]\nto = {to}"));
+        assert_eq!(
+            to("[]"),
+            "`gpt-* or o3`: this `[[route]]` leads nowhere, for its `to` is empty; name a provider in it, \
+             `to = [{ provider = \"…\" }]`; known are `p`"
+        );
+        assert_eq!(to("[{ provider = \"p\" }]"), "good");
+        assert!(to("[{ provider = \"q\" }]").starts_with("`q`: a route names it"));
+    }
+
+    #[test]
+    fn a_rule_for_a_key_that_is_not_there_is_refused() {
+        assert_eq!(why(&format!("{KEY}{RULE}keys = [\"ci\"]")), "good");
+        let gone = why(&format!("{KEY}{RULE}keys = [\"ci\", \"cli\"]"));
+        assert!(
+            gone.starts_with("`no names`: this `[[guardrail]]` has `cli` in its `keys`"),
+            "{gone}"
+        );
+        assert!(gone.ends_with("known are `ci`"), "{gone}");
+        assert!(why(&format!("{RULE}keys = [\"ci\"]")).ends_with("known are none"));
+        assert!(why(&format!("{KEY}{RULE}keys = []")).contains("is for no call"));
+    }
+
+    #[test]
+    fn two_rules_of_one_name_are_refused() {
+        let twice = why(&format!("{RULE}{RULE}"));
+        assert_eq!(twice, "`no names`: there are two `[[guardrail]]` of this name");
+    }
+
+    #[test]
+    fn a_cassette_that_cannot_be_is_refused() {
+        let of = |name: &str| why(&format!("cassettes = \"tapes\"\n{KEY}cassette = \"{name}\""));
+        assert_eq!(of("eval-1.b"), "good");
+        for name in ["sub/x", "", "..", "a b"] {
+            let why = of(name);
+            let start = format!("`ci`: its `cassette` cannot be: `{name}` is not the name");
+            assert!(why.starts_with(&start), "{why}");
+        }
+        let nowhere = why(&format!("{KEY}cassette = \"eval\""));
+        assert!(nowhere.starts_with("`ci`: this `[[key]]` has the cassette `eval`"), "{nowhere}");
+        assert!(nowhere.contains("`cassettes = \"cassettes\"`"), "{nowhere}");
+    }
+
+    #[test]
+    fn what_is_a_name_of_a_cassette_here_is_one_when_it_is_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let cassettes =
+            crate::gateway::cassette::Cassettes::new(folder.path().to_owned(), Vec::new());
+        for name in ["eval", "a-b_c.d", "", ".a", "..", "sub/x", "a b", "ä", "a\\b"] {
+            assert_eq!(cassettes.open(name).is_ok(), is_cassette(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_tier_that_no_call_has_is_told_of_once() {
+        let row = |id: &str, tier: &str| {
+            format!(
+                "[[price]]\nid = \"{id}\"\nprovider = \"p\"\nmodel = \"m\"\n[price.tier.{tier}.per_million]\ninput = 1\n"
+            )
+        };
+        let rows = row("a", "flex") + &row("b", "flexx") + &row("c", "flexx") + &row("d", "batch");
+        let text = format!("version = 1\ncurrency = \"USD\"\n{rows}");
+        let files = [read_toml(&text).unwrap().prices];
+        assert_eq!(unknown_tiers(&files).into_iter().collect::<Vec<_>>(), [("flexx", "b")]);
+    }
+}

@@ -13,7 +13,7 @@ pub mod recorder;
 pub mod import;
 pub mod yaml;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -24,10 +24,12 @@ use tokio_util::sync::CancellationToken;
 use disk::{Held, Stamp};
 use entry::{Call, Entry};
 use redact::Redactor;
-use tape::Tape;
+use tape::{Name, Tape};
 
 /// Entries of one cassette.
 const ENTRIES_AT_MOST: usize = 20_000;
+/// Entries that were changed by hand and are named one by one.
+const EDITED_NAMED: usize = 10;
 
 /// Why a cassette cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +97,8 @@ pub struct Cassette {
 struct Disk {
     /// As it was when it was last read or written.
     stamp: Option<Stamp>,
+    /// Entries that were changed by hand, of which the log has told.
+    edited: HashSet<Name>,
     /// When it could not be written, and why.
     failed: Option<(Instant, String)>,
 }
@@ -131,6 +135,13 @@ impl Cassettes {
         Ok(cassette)
     }
 
+    /// Whether a cassette could be opened. It is read anew when it is asked for.
+    pub fn check(&self, name: &str) -> Result<(), CassetteError> {
+        let file = self.file(name)?;
+        let read = disk::read(&file).map_err(|it| not_read(&file, it))?;
+        lines::read(&file, read.as_ref().map_or("", |it| it.0.as_str())).map(drop)
+    }
+
     fn file(&self, name: &str) -> Result<PathBuf, CassetteError> {
         let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
         if name.is_empty() || name.starts_with('.') || !name.chars().all(is_name) {
@@ -160,14 +171,23 @@ impl Cassette {
     pub fn read(file: PathBuf, redactor: Redactor) -> Result<Self, CassetteError> {
         let read = disk::read(&file).map_err(|it| not_read(&file, it))?;
         let (text, stamp) = read.map_or((String::new(), None), |it| (it.0, Some(it.1)));
-        let disk = Disk { stamp, ..Disk::default() };
-        let cassette = Self::of_text(file, &text, redactor)?;
+        let mut disk = Disk { stamp, ..Disk::default() };
+        let cassette = Self::of_lines(file, &text, (redactor, &mut disk))?;
         Ok(Self { disk: Some(Mutex::new(disk)), ..cassette })
     }
 
     /// The cassette of a text that a revision has of this file. It is never written.
     pub fn of_text(file: PathBuf, text: &str, redactor: Redactor) -> Result<Self, CassetteError> {
+        Self::of_lines(file, text, (redactor, &mut Disk::default()))
+    }
+
+    fn of_lines(
+        file: PathBuf,
+        text: &str,
+        (redactor, disk): (Redactor, &mut Disk),
+    ) -> Result<Self, CassetteError> {
         let lines = lines::read(&file, text)?;
+        disk.tell_edited(&file, &lines);
         let mut tape = Tape::default();
         lines.into_iter().for_each(|it| tape.insert(it.1));
         Ok(Self { file, redactor, tape: Mutex::new(tape), news: Arc::default(), disk: None })
@@ -198,7 +218,7 @@ impl Cassette {
             Some(_) => Err(format!(
                 "this call was recorded fewer times in `{file}` than it is made: this is number {turn}"
             )),
-            None => Err(nearest::describe(call, entries.iter().map(|it| &**it), &file)),
+            None => Err(nearest::describe(&self.redactor.call(call), &entries, &file)),
         }
     }
 
@@ -299,6 +319,7 @@ impl Cassette {
         let found = match found {
             Some((text, stamp)) => {
                 let lines = lines::read(&self.file, &text)?;
+                disk.tell_edited(&self.file, &lines);
                 Some((lines, stamp))
             }
             None => None,
@@ -325,6 +346,25 @@ impl Cassette {
 
     fn lock(&self) -> MutexGuard<'_, Tape> {
         self.tape.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disk {
+    /// Warns of entries whose request was changed by hand, of each once: they answer the call that they were recorded
+    /// for, and no other.
+    fn tell_edited(&mut self, file: &Path, lines: &[(usize, Entry)]) {
+        let edited = lines.iter().filter(|it| it.1.is_edited());
+        let names = edited.map(|it| (it.0, (it.1.path.clone(), it.1.key.clone(), it.1.repeat)));
+        let new: Vec<_> = names.filter(|it| !self.edited.contains(&it.1)).collect();
+        let file = file.display();
+        for (line, (_, key, _)) in new.iter().take(EDITED_NAMED) {
+            let hint = "calls are found by `key`: delete the line and record the call anew";
+            tracing::warn!(%file, line, %key, hint, "the `key` of an entry is not that of its `request`");
+        }
+        if let Some(more) = new.len().checked_sub(EDITED_NAMED).filter(|it| *it > 0) {
+            tracing::warn!(%file, more, "the `key` of more entries is not that of their `request`");
+        }
+        self.edited.extend(new.into_iter().map(|it| it.1));
     }
 }
 

@@ -280,6 +280,7 @@ fn a_file_that_cannot_be_read_is_left_as_it_is_until_it_is_mended() {
     );
     assert_eq!(text_in(&folder), broken);
     assert!(cassette.find(&call("b")).is_ok());
+    assert!(cassettes.check("eval").is_err() && cassettes.check("none").is_ok());
     std::fs::write(&path, &whole).unwrap();
     cassettes.save().unwrap();
     assert!(again(&folder).find(&call("a")).is_ok() && again(&folder).find(&call("b")).is_ok());
@@ -334,4 +335,50 @@ async fn recordings_are_written_soon_and_the_last_ones_at_the_end() {
     };
     tokio::join!(calls, cassettes.keep(over.clone()));
     assert_eq!(text_in(&folder).lines().count(), 3);
+}
+
+#[test]
+fn a_request_that_was_changed_by_hand_is_told_of_where_it_is_missed() {
+    let (folder, cassettes) = folder();
+    cassettes.open("eval").unwrap().record(&call("a"), answer("one"));
+    cassettes.open("eval").unwrap().record(&call("b me@example.org"), answer("two"));
+    cassettes.save().unwrap();
+    let edited = text_in(&folder).replace("\"content\":\"a\"", "\"content\":\"changed\"");
+    std::fs::write(folder.path().join("eval.jsonl"), &edited).unwrap();
+    let cassette = again(&folder);
+    assert!(cassette.find(&call("a")).is_ok());
+    let error = cassette.find(&call("changed")).unwrap_err();
+    let (then, now) = (call("a").key, call("changed").key);
+    let parts = [format!("the entry with the key `{then}`"), format!("set its `key` to `{now}`")];
+    for part in parts {
+        assert!(error.contains(&part), "no {part} in {error}");
+    }
+
+    let lines = lines::read(&cassette.file, &edited).unwrap();
+    let mut disk = Disk::default();
+    disk.tell_edited(&cassette.file, &lines);
+    let told: Vec<_> = disk.edited.iter().map(|it| it.1.clone()).collect();
+    assert_eq!(told, [then], "nothing can be told of what was redacted");
+}
+
+#[test]
+fn what_is_not_recorded_is_not_shown_of_a_call_that_is_missing_either() {
+    let (_folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("one me@example.org"), answer("1"));
+    cassette.record(&call("two"), answer("2"));
+    let error = |text: &str| cassette.find(&call(text)).unwrap_err();
+    let other = error("one other@corp.com sk-proj-abcdefghij0123456789");
+    assert!(
+        other.contains("recorded \"one [redacted]\", now \"one [redacted] [redacted]\""),
+        "{other}"
+    );
+    let alike = error("one other@corp.com");
+    assert!(alike.contains("only in what is taken out of recordings"), "{alike}");
+    assert!(
+        !other.contains("corp") && !alike.contains("corp") && !other.contains("sk-"),
+        "{other}"
+    );
+    let slip = error("tow");
+    assert!(slip.contains("recorded \"two\", now \"tow\""), "{slip}");
 }

@@ -133,7 +133,7 @@ mod tests {
         });
         let stamp = first.replace("first\n").unwrap();
         other.join().unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\nsecond\n");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first\nsecond\n");
 
         let held = Held::open(&path).unwrap();
         let (_, now) = held.read_if_not(Some(stamp)).unwrap().unwrap();

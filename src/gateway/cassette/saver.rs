@@ -38,7 +38,7 @@ pub async fn keep(
         let save = move || cassettes.iter().filter(|it| it.save_in_turn()).count();
         let left = tokio::task::spawn_blocking(save).await.unwrap_or_default();
         let took = begun.elapsed();
-        not_before = Instant::now() + took.saturating_mul(PAUSES).min(PAUSE_AT_MOST);
+        not_before = Instant::now() + pause_after(took);
         if left > 0 {
             // It is seen to again, whether anything new comes or not.
             news.notify_one();
@@ -49,11 +49,27 @@ pub async fn keep(
     }
 }
 
+/// How long nothing is written after what took so long.
+fn pause_after(took: Duration) -> Duration {
+    took.saturating_mul(PAUSES).min(PAUSE_AT_MOST)
+}
+
 /// Writes a cassette that nothing more is recorded in.
 pub async fn close(cassette: Arc<Cassette>) {
     match tokio::task::spawn_blocking(move || cassette.close()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::error!(%error, "a cassette could not be written"),
         Err(error) => tracing::error!(%error, "a cassette could not be written"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_cassette_is_written_less_often() {
+        let pause = |ms| pause_after(Duration::from_millis(ms)).as_millis();
+        assert_eq!([0, 10, 500, 60_000].map(pause), [0, 80, 4000, 5000]);
     }
 }

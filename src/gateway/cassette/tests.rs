@@ -313,6 +313,17 @@ fn what_a_revision_has_is_never_written() {
     assert!(cassette.find(&call("a")).is_ok() && !file.exists());
 }
 
+/// Whether a text comes into a file before two seconds are over.
+async fn is_soon_in(file: &Path, text: &str) -> bool {
+    for _ in 0..400 {
+        if std::fs::read_to_string(file).is_ok_and(|it| it.contains(text)) {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    false
+}
+
 #[tokio::test]
 async fn recordings_are_written_soon_and_the_last_ones_at_the_end() {
     let (folder, cassettes) = folder();
@@ -321,20 +332,33 @@ async fn recordings_are_written_soon_and_the_last_ones_at_the_end() {
         let cassette = cassettes.open("eval").unwrap();
         for text in ["one", "two"] {
             cassette.record(&call(text), answer(text));
-            let is_written = || std::fs::read_to_string(&file).is_ok_and(|it| it.contains(text));
-            for _ in 0..400 {
-                if is_written() {
-                    break;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            assert!(is_written(), "{text}");
+            assert!(is_soon_in(&file, text).await, "{text}");
         }
         cassette.record(&call("three"), answer("three"));
         over.cancel();
     };
     tokio::join!(calls, cassettes.keep(over.clone()));
     assert_eq!(text_in(&folder).lines().count(), 3);
+}
+
+#[tokio::test]
+async fn recordings_of_stages_are_written_soon_and_beside_a_broken_file_at_the_end() {
+    let (folder, _) = folder();
+    let (file, over) = (folder.path().join("eval.jsonl"), CancellationToken::new());
+    let news = Arc::<Notify>::default();
+    let cassette = Cassette::read(file.clone(), Redactor::new(Vec::new())).unwrap();
+    let cassette = Arc::new(cassette.telling(news.clone()));
+    let calls = async {
+        cassette.record(&call("one"), answer("one"));
+        assert!(is_soon_in(&file, "one").await);
+        std::fs::write(&file, "broken\n").unwrap();
+        cassette.record(&call("two"), answer("two"));
+        over.cancel();
+    };
+    tokio::join!(calls, saver::keep(news, || vec![cassette.clone()], over.clone()));
+    assert_eq!(text_in(&folder), "broken\n");
+    let beside = std::fs::read_to_string(folder.path().join("eval.jsonl.unsaved")).unwrap();
+    assert_eq!((beside.lines().count(), beside.contains("two")), (1, true), "{beside}");
 }
 
 #[test]

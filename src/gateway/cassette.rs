@@ -3,21 +3,33 @@
 
 pub mod canonical;
 pub mod entry;
+mod lines;
+mod tape;
+mod disk;
+pub mod saver;
 pub mod nearest;
 pub mod redact;
 pub mod recorder;
 pub mod import;
 pub mod yaml;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use disk::{Held, Stamp};
 use entry::{Call, Entry};
 use redact::Redactor;
+use tape::{Name, Tape};
 
 /// Entries of one cassette.
 const ENTRIES_AT_MOST: usize = 20_000;
+/// Entries that were changed by hand and are named one by one.
+const EDITED_NAMED: usize = 10;
 
 /// Why a cassette cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +48,7 @@ pub enum CassetteError {
         cause: std::io::Error,
     },
     /// A line of it.
-    #[error("line {line} of the cassette `{file}` is not an entry: {cause}")]
+    #[error("line {line} of the cassette `{file}` is not an entry: {cause}; {help}")]
     Line {
         /// The file.
         file: String,
@@ -44,6 +56,18 @@ pub enum CassetteError {
         line: usize,
         /// The cause.
         cause: String,
+        /// What to do.
+        help: &'static str,
+    },
+    /// It could not be written to the end.
+    #[error("{cause}; its last recordings ({count}) stand in `{beside}`: append those lines to it")]
+    Beside {
+        /// Why not.
+        cause: Box<CassetteError>,
+        /// How many are elsewhere.
+        count: usize,
+        /// And where.
+        beside: String,
     },
 }
 
@@ -53,6 +77,7 @@ pub struct Cassettes {
     folder: PathBuf,
     redactor: Redactor,
     open: Mutex<HashMap<String, Arc<Cassette>>>,
+    news: Arc<Notify>,
 }
 
 /// One cassette.
@@ -61,6 +86,21 @@ pub struct Cassette {
     file: PathBuf,
     redactor: Redactor,
     tape: Mutex<Tape>,
+    /// Hears of each recording.
+    news: Arc<Notify>,
+    /// `None` for a text of a revision, which nothing is written into.
+    disk: Option<Mutex<Disk>>,
+}
+
+/// What is known of the file.
+#[derive(Debug, Default)]
+struct Disk {
+    /// As it was when it was last read or written.
+    stamp: Option<Stamp>,
+    /// Entries that were changed by hand, of which the log has told.
+    edited: HashSet<Name>,
+    /// When it could not be written, and why.
+    failed: Option<(Instant, String)>,
 }
 
 /// What became of a call that was recorded elsewhere.
@@ -74,72 +114,89 @@ pub enum Add {
     Full,
 }
 
-#[derive(Debug, Default)]
-struct Tape {
-    entries: BTreeMap<(String, String, u32), Entry>,
-    /// How often each call was asked for since the gateway started.
-    asked: HashMap<String, u32>,
-    /// Calls that were recorded since then, by path and key.
-    renewed: HashSet<(String, String)>,
-    is_changed: bool,
-}
-
 impl Cassettes {
     /// The cassettes of a folder; the secrets never enter a file.
     #[must_use]
     pub fn new(folder: PathBuf, secrets: Vec<String>) -> Self {
-        Self { folder, redactor: Redactor::new(secrets), open: Mutex::default() }
+        let (open, news) = (Mutex::default(), Arc::default());
+        Self { folder, redactor: Redactor::new(secrets), open, news }
     }
 
     /// The cassette of a name, read when it is first asked for.
     pub fn open(&self, name: &str) -> Result<Arc<Cassette>, CassetteError> {
-        let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_name) {
-            return Err(CassetteError::Name(name.to_owned()));
-        }
+        let file = self.file(name)?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cassette) = open.get(name) {
             return Ok(cassette.clone());
         }
-        let file = self.folder.join(format!("{name}.jsonl"));
-        let cassette = Arc::new(Cassette::read(file, self.redactor.clone())?);
+        let cassette = Cassette::read(file, self.redactor.clone())?;
+        let cassette = Arc::new(Cassette { news: self.news.clone(), ..cassette });
         open.insert(name.to_owned(), cassette.clone());
         Ok(cassette)
     }
 
+    /// Whether a cassette could be opened. It is read anew when it is asked for.
+    pub fn check(&self, name: &str) -> Result<(), CassetteError> {
+        let file = self.file(name)?;
+        let read = disk::read(&file).map_err(|it| not_read(&file, it))?;
+        lines::read(&file, read.as_ref().map_or("", |it| it.0.as_str())).map(drop)
+    }
+
+    fn file(&self, name: &str) -> Result<PathBuf, CassetteError> {
+        let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_name) {
+            return Err(CassetteError::Name(name.to_owned()));
+        }
+        Ok(self.folder.join(format!("{name}.jsonl")))
+    }
+
     /// Writes the cassettes that have changed.
     pub fn save(&self) -> Result<(), CassetteError> {
+        self.list().iter().try_for_each(|it| it.save())
+    }
+
+    /// Writes them soon after they have changed, until `over`.
+    pub async fn keep(&self, over: CancellationToken) {
+        saver::keep(self.news.clone(), || self.list(), over).await;
+    }
+
+    fn list(&self) -> Vec<Arc<Cassette>> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let cassettes: Vec<_> = open.values().cloned().collect();
-        drop(open);
-        cassettes.iter().try_for_each(|it| it.save())
+        open.values().cloned().collect()
     }
 }
 
 impl Cassette {
     /// The cassette of a file; an empty one, where there is none.
     pub fn read(file: PathBuf, redactor: Redactor) -> Result<Self, CassetteError> {
-        let name = || file.display().to_string();
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(cause) => return Err(CassetteError::File { file: name(), what: "read", cause }),
-        };
-        Self::of_text(file, &text, redactor)
+        let read = disk::read(&file).map_err(|it| not_read(&file, it))?;
+        let (text, stamp) = read.map_or((String::new(), None), |it| (it.0, Some(it.1)));
+        let mut disk = Disk { stamp, ..Disk::default() };
+        let cassette = Self::of_lines(file, &text, (redactor, &mut disk))?;
+        Ok(Self { disk: Some(Mutex::new(disk)), ..cassette })
     }
 
-    /// The cassette of a text that stands in this file.
+    /// The cassette of a text that a revision has of this file. It is never written.
     pub fn of_text(file: PathBuf, text: &str, redactor: Redactor) -> Result<Self, CassetteError> {
+        Self::of_lines(file, text, (redactor, &mut Disk::default()))
+    }
+
+    fn of_lines(
+        file: PathBuf,
+        text: &str,
+        (redactor, disk): (Redactor, &mut Disk),
+    ) -> Result<Self, CassetteError> {
+        let lines = lines::read(&file, text)?;
+        disk.tell_edited(&file, &lines);
         let mut tape = Tape::default();
-        for (index, line) in text.lines().enumerate().filter(|it| !it.1.trim().is_empty()) {
-            let entry: Entry = serde_json::from_str(line).map_err(|it| CassetteError::Line {
-                file: file.display().to_string(),
-                line: index + 1,
-                cause: it.to_string(),
-            })?;
-            tape.insert(entry);
-        }
-        Ok(Self { file, redactor, tape: Mutex::new(tape) })
+        lines.into_iter().for_each(|it| tape.insert(it.1));
+        Ok(Self { file, redactor, tape: Mutex::new(tape), news: Arc::default(), disk: None })
+    }
+
+    /// Its recordings are told of here, for somebody who has it written.
+    #[must_use]
+    pub fn telling(self, news: Arc<Notify>) -> Self {
+        Self { news, ..self }
     }
 
     /// The recorded answer to a call; what is missing and what is nearest to it, when there is none.
@@ -148,21 +205,20 @@ impl Cassette {
     pub fn find(&self, call: &Call) -> Result<Entry, String> {
         let mut tape = self.lock();
         let turn = tape.turn(&call.key);
-        let of_repeat = |repeat| tape.entries.get(&(call.path.clone(), call.key.clone(), repeat));
-        if let Some(entry) = of_repeat(turn) {
-            return Ok(entry.clone());
+        if let Some(entry) = tape.entry(call, turn).cloned() {
+            return Ok(Entry::clone(&entry));
         }
-        match (of_repeat(1), of_repeat(2)) {
-            (Some(only), None) => Ok(only.clone()),
-            (None, _) => Err(nearest::describe(
-                call,
-                tape.entries.values(),
-                &self.file.display().to_string(),
+        let (first, is_only) = (tape.entry(call, 1).cloned(), tape.entry(call, 2).is_none());
+        let entries = if first.is_none() { tape.all() } else { Vec::new() };
+        // To compare takes its time.
+        drop(tape);
+        let file = self.file.display().to_string();
+        match first {
+            Some(only) if is_only => Ok(Entry::clone(&only)),
+            Some(_) => Err(format!(
+                "this call was recorded fewer times in `{file}` than it is made: this is number {turn}"
             )),
-            (Some(_), Some(_)) => Err(format!(
-                "this call was recorded fewer times in `{}` than it is made: this is number {turn}",
-                self.file.display()
-            )),
+            None => Err(nearest::describe(&self.redactor.call(call), &entries, &file)),
         }
     }
 
@@ -171,56 +227,121 @@ impl Cassette {
     pub fn record(&self, call: &Call, response: entry::Response) {
         let mut tape = self.lock();
         tape.renew(call);
-        if tape.entries.len() >= ENTRIES_AT_MOST {
+        if tape.len() >= ENTRIES_AT_MOST {
             tracing::warn!(file = %self.file.display(), "the cassette is full");
             return;
         }
-        let repeat = tape.last_repeat(call).saturating_add(1);
-        let entry = self.redactor.entry(call.entry(repeat, response));
-        tape.insert(entry);
-        tape.is_changed = true;
+        let last = tape.equal(&call.path, &call.key).last().map_or(0, |it| it.0);
+        let entry = self.redactor.entry(call.entry(last.saturating_add(1), response));
+        tape.record(entry);
+        drop(tape);
+        self.news.notify_one();
     }
 
     /// Takes a call in that was recorded elsewhere, behind equal ones with other answers.
     pub fn add(&self, entry: Entry) -> Add {
         let mut tape = self.lock();
-        if tape.entries.len() >= ENTRIES_AT_MOST {
+        if tape.len() >= ENTRIES_AT_MOST {
             return Add::Full;
         }
         let entry = self.redactor.entry(entry);
         let text = |it: &Entry| serde_json::to_string(&it.response).unwrap_or_default();
         let new = text(&entry);
-        let (from, to) = ((entry.path.clone(), entry.key.clone(), 1), u32::MAX);
-        let until = (entry.path.clone(), entry.key.clone(), to);
-        let equal: Vec<_> =
-            tape.entries.range(from..=until).map(|it| (it.0.2, text(it.1))).collect();
+        let equal = tape.equal(&entry.path, &entry.key);
+        let equal: Vec<_> = equal.map(|it| (it.0, text(it.1))).collect();
         if equal.iter().any(|it| it.1 == new) {
             return Add::Present;
         }
         let repeat = equal.last().map_or(1, |it| it.0.saturating_add(1));
-        tape.insert(Entry { repeat, ..entry });
-        tape.is_changed = true;
+        tape.record(Entry { repeat, ..entry });
+        drop(tape);
+        self.news.notify_one();
         Add::Added
     }
 
-    /// Writes the file anew beside the old one, and puts it in its place.
+    /// Writes what has changed. What others have made of the file meanwhile stands; where that cannot be read, the file
+    /// is left as it is, and the recordings wait here.
     pub fn save(&self) -> Result<(), CassetteError> {
+        match &self.disk {
+            Some(disk) => self.write(&mut disk.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same, but not at once again after it has failed, which the log tells of. Whether something is left to be
+    /// written.
+    fn save_in_turn(&self) -> bool {
+        let Some(disk) = &self.disk else { return false };
+        let mut disk = disk.lock().unwrap_or_else(PoisonError::into_inner);
+        if disk.failed.as_ref().is_some_and(|it| it.0.elapsed() < saver::RETRY) {
+            return true;
+        }
+        let Err(error) = self.write(&mut disk) else {
+            if disk.failed.take().is_some() {
+                tracing::info!(file = %self.file.display(), "the cassette is written again");
+            }
+            return false;
+        };
+        let error = error.to_string();
+        if disk.failed.as_ref().is_none_or(|it| it.1 != error) {
+            let hint = "recordings are kept in memory until then";
+            tracing::error!(%error, hint, "a cassette could not be written, and is tried again");
+        }
+        disk.failed = Some((Instant::now(), error));
+        true
+    }
+
+    /// Writes it for the last time. What cannot go into the file was paid for, too: it goes into one beside it.
+    fn close(&self) -> Result<(), CassetteError> {
+        let Err(cause) = self.save() else { return Ok(()) };
         let mut tape = self.lock();
-        if !tape.is_changed {
+        let unsaved = tape.all_unsaved();
+        let beside = self.file.with_extension("jsonl.unsaved");
+        if disk::append(&beside, &lines::write(unsaved.iter())).is_err() {
+            return Err(cause);
+        }
+        drop(tape.take_unsaved());
+        let (cause, count) = (Box::new(cause), unsaved.len());
+        Err(CassetteError::Beside { cause, count, beside: beside.display().to_string() })
+    }
+
+    fn write(&self, disk: &mut Disk) -> Result<(), CassetteError> {
+        if !self.lock().is_changed() {
             return Ok(());
         }
-        let mut text = String::new();
-        for entry in tape.entries.values() {
-            text.push_str(&serde_json::to_string(entry).unwrap_or_default());
-            text.push('\n');
-        }
-        replace_file(&self.file, &text).map_err(|cause| CassetteError::File {
+        let not_written = |cause| CassetteError::File {
             file: self.file.display().to_string(),
             what: "written",
             cause,
-        })?;
-        tape.is_changed = false;
-        Ok(())
+        };
+        let held = Held::open(&self.file).map_err(not_written)?;
+        let found = held.read_if_not(disk.stamp).map_err(|it| not_read(&self.file, it))?;
+        let found = match found {
+            Some((text, stamp)) => {
+                let lines = lines::read(&self.file, &text)?;
+                disk.tell_edited(&self.file, &lines);
+                Some((lines, stamp))
+            }
+            None => None,
+        };
+        let (entries, unsaved) = {
+            let mut tape = self.lock();
+            if let Some((lines, stamp)) = found {
+                tape.merge(lines.into_iter().map(|it| it.1));
+                disk.stamp = Some(stamp);
+            }
+            (tape.all(), tape.take_unsaved())
+        };
+        match held.replace(&lines::write(entries.iter())) {
+            Ok(stamp) => {
+                disk.stamp = Some(stamp);
+                Ok(())
+            }
+            Err(cause) => {
+                self.lock().give_back(unsaved);
+                Err(not_written(cause))
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Tape> {
@@ -228,42 +349,27 @@ impl Cassette {
     }
 }
 
-impl Tape {
-    fn turn(&mut self, key: &str) -> u32 {
-        let asked = self.asked.entry(key.to_owned()).or_default();
-        *asked = asked.saturating_add(1);
-        *asked
-    }
-
-    /// Forgets what earlier sessions have recorded of a call, unless it is one that was missed.
-    fn renew(&mut self, call: &Call) {
-        let is_first = self.renewed.insert((call.path.clone(), call.key.clone()));
-        if !is_first || self.asked.contains_key(&call.key) {
-            return;
+impl Disk {
+    /// Warns of entries whose request was changed by hand, of each once: they answer the call that they were recorded
+    /// for, and no other.
+    fn tell_edited(&mut self, file: &Path, lines: &[(usize, Entry)]) {
+        let edited = lines.iter().filter(|it| it.1.is_edited());
+        let names = edited.map(|it| (it.0, (it.1.path.clone(), it.1.key.clone(), it.1.repeat)));
+        let new: Vec<_> = names.filter(|it| !self.edited.contains(&it.1)).collect();
+        let file = file.display();
+        for (line, (_, key, _)) in new.iter().take(EDITED_NAMED) {
+            let hint = "calls are found by `key`: delete the line and record the call anew";
+            tracing::warn!(%file, line, %key, hint, "the `key` of an entry is not that of its `request`");
         }
-        let is_other = |it: &(String, String, u32)| it.0 != call.path || it.1 != call.key;
-        self.entries.retain(|name, _| is_other(name));
-    }
-
-    /// The number of the last of the equal calls that are recorded; 0 for none.
-    fn last_repeat(&self, call: &Call) -> u32 {
-        let name = |repeat| (call.path.clone(), call.key.clone(), repeat);
-        let equal = self.entries.range(name(0)..=name(u32::MAX));
-        equal.last().map_or(0, |it| it.0.2)
-    }
-
-    fn insert(&mut self, entry: Entry) {
-        self.entries.insert((entry.path.clone(), entry.key.clone(), entry.repeat), entry);
+        if let Some(more) = new.len().checked_sub(EDITED_NAMED).filter(|it| *it > 0) {
+            tracing::warn!(%file, more, "the `key` of more entries is not that of their `request`");
+        }
+        self.edited.extend(new.into_iter().map(|it| it.1));
     }
 }
 
-fn replace_file(file: &Path, text: &str) -> std::io::Result<()> {
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let new = file.with_extension("jsonl.new");
-    std::fs::write(&new, text)?;
-    std::fs::rename(new, file)
+fn not_read(file: &Path, cause: std::io::Error) -> CassetteError {
+    CassetteError::File { file: file.display().to_string(), what: "read", cause }
 }
 
 #[cfg(test)]

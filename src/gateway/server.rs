@@ -160,8 +160,21 @@ pub async fn serve(core: Arc<Core>, listener: TcpListener, stop: CancellationTok
     core.tasks.spawn(sweep(core.clone(), stop.clone()));
     core.tasks.spawn(queue::serve(core.clone(), stop.clone()));
     core.tasks.spawn(shadow::serve(core.clone(), stop.clone()));
-    accept(core.clone(), listener, stop).await;
-    finish(&core, GOODBYE).await;
+    let over = CancellationToken::new();
+    let calls = async {
+        accept(core.clone(), listener, stop).await;
+        finish(&core, GOODBYE).await;
+        over.cancel();
+    };
+    // The last calls are recorded, too.
+    tokio::join!(calls, keep_cassettes(&core, over.clone()));
+}
+
+/// Writes cassettes soon after they have changed, until `over`.
+async fn keep_cassettes(core: &Core, over: CancellationToken) {
+    if let Some(cassettes) = &core.cassettes {
+        cassettes.keep(over).await;
+    }
 }
 
 /// Waits for the calls that are there, after nothing is listened on any more. Streams that go on even so end with an
@@ -236,7 +249,7 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     }
 }
 
-/// Charges what nobody settled, and writes cassettes, until `stop`.
+/// Charges what nobody settled, until `stop`.
 async fn sweep(core: Arc<Core>, stop: CancellationToken) {
     let mut is_over = false;
     while !is_over {
@@ -244,12 +257,6 @@ async fn sweep(core: Arc<Core>, stop: CancellationToken) {
         let expired = core.ledger.sweep(core.clock.now());
         if expired > 0 {
             tracing::warn!(expired, "calls that nobody settled were charged their estimates");
-        }
-        let save = core.clone();
-        let saved =
-            tokio::task::spawn_blocking(move || save.cassettes.as_ref().map(Cassettes::save));
-        if let Ok(Some(Err(error))) = saved.await {
-            tracing::error!(%error, "a cassette could not be written");
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::canonical;
+use super::{canonical, redact};
 
 /// Headers that change what a provider answers.
 const CHOSEN_HEADERS: [&str; 3] = ["anthropic-beta", "anthropic-version", "openai-beta"];
@@ -73,6 +73,26 @@ pub struct Entry {
     pub request: Value,
     /// What came back.
     pub response: Response,
+}
+
+impl Entry {
+    /// The key that a call with this request has; `None` where something was taken out, as it cannot be told then.
+    #[must_use]
+    pub fn key_of_request(&self) -> Option<String> {
+        if redact::is_redacted(&canonical::text(&self.request))
+            || self.headers.values().any(|it| redact::is_redacted(it))
+        {
+            return None;
+        }
+        let headers: Vec<_> = self.headers.clone().into_iter().collect();
+        Some(canonical::key("POST", &self.path, &headers, &self.request))
+    }
+
+    /// Whether its request was changed by hand: it is found by its key, and that is of another request.
+    #[must_use]
+    pub fn is_edited(&self) -> bool {
+        self.key_of_request().is_some_and(|it| it != self.key)
+    }
 }
 
 fn one() -> u32 {

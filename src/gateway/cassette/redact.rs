@@ -7,13 +7,20 @@ use regex::Regex;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::entry::{Content, Entry};
+use super::entry::{Call, Content, Entry};
 use crate::gateway::guard::pii::{self, secret};
 
 /// What stands where a secret was. It fits into JSON texts.
 const PLACEHOLDER: &str = "[redacted]";
 /// Secrets shorter than this would take words out.
 const SHORTEST: usize = 8;
+
+/// Whether something was taken out of a text.
+#[must_use]
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(PLACEHOLDER)
+}
+
 /// Takes secrets out.
 #[derive(Debug, Clone)]
 pub struct Redactor {
@@ -50,6 +57,17 @@ impl Redactor {
             Content::Stream(pieces) => Content::Stream(self.pieces(&pieces)),
         };
         entry
+    }
+
+    /// A call as it would be written down; its key stays that of what is sent.
+    #[must_use]
+    pub fn call(&self, call: &Call) -> Call {
+        let mut call = call.clone();
+        self.value(&mut call.body);
+        for value in call.headers.values_mut() {
+            *value = self.text(value);
+        }
+        call
     }
 
     fn pieces(&self, pieces: &[(u64, String)]) -> Vec<(u64, String)> {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::entry::{Content, Response};
@@ -193,4 +195,214 @@ version: 1
 "#;
     let entries = import::vcr(text).unwrap();
     insta::assert_snapshot!(serde_json::to_string(&entries[0]).unwrap(), @r#"{"path":"/v1/messages","key":"5cd1538429861bd1fec267404dd51df6","headers":{"anthropic-version":"2023"},"request":{"model":"m"},"response":{"status":200,"headers":{"content-type":"application/json"},"json":{"ok":true}}}"#);
+}
+
+/// The cassette as another process finds it.
+fn again(folder: &tempfile::TempDir) -> Arc<Cassette> {
+    Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap()
+}
+
+fn text_in(folder: &tempfile::TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("eval.jsonl")).unwrap()
+}
+
+#[test]
+fn what_other_processes_have_recorded_meanwhile_stays() {
+    let (folder, ours) = folder();
+    let theirs = Cassettes::new(folder.path().to_owned(), Vec::new());
+    let (a, b) = (ours.open("eval").unwrap(), theirs.open("eval").unwrap());
+    for (cassettes, cassette, text) in
+        [(&ours, &a, "one"), (&theirs, &b, "two"), (&ours, &a, "three")]
+    {
+        cassette.record(&call(text), answer(text));
+        cassettes.save().unwrap();
+    }
+    for text in ["one", "two", "three"] {
+        assert!(text_of(&again(&folder).find(&call(text)).unwrap()).contains(text));
+    }
+    assert!(a.find(&call("two")).is_ok(), "it is taken in");
+    let file = text_in(&folder);
+    assert!(file.lines().is_sorted(), "{file}");
+}
+
+#[test]
+fn what_was_changed_in_the_file_by_hand_stays() {
+    let (folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("a"), answer("a"));
+    cassette.record(&call("b"), answer("b"));
+    cassettes.save().unwrap();
+    let of_a = text_in(&folder);
+    let of_a = of_a.lines().find(|it| it.contains("\"content\":\"a\"")).unwrap();
+    let of_c = serde_json::to_string(&call("c").entry(1, answer("c"))).unwrap();
+    std::fs::write(folder.path().join("eval.jsonl"), format!("{of_c}\n{of_a}\n")).unwrap();
+    cassette.record(&call("d"), answer("d"));
+    cassettes.save().unwrap();
+    for (text, is_there) in [("a", true), ("b", false), ("c", true), ("d", true)] {
+        assert_eq!(again(&folder).find(&call(text)).is_ok(), is_there, "{text}");
+        assert_eq!(cassette.find(&call(text)).is_ok(), is_there, "{text}");
+    }
+}
+
+#[test]
+fn a_call_that_is_recorded_anew_takes_the_place_of_what_others_have_recorded_of_it() {
+    let (folder, first) = folder();
+    let of_first = first.open("eval").unwrap();
+    of_first.record(&call("a"), answer("old"));
+    first.save().unwrap();
+    let second = Cassettes::new(folder.path().to_owned(), Vec::new());
+    let of_second = second.open("eval").unwrap();
+    of_first.record(&call("a"), answer("older"));
+    of_first.record(&call("b"), answer("other"));
+    first.save().unwrap();
+    of_second.record(&call("a"), answer("new"));
+    second.save().unwrap();
+    let file = text_in(&folder);
+    assert_eq!((file.lines().count(), file.contains("old")), (2, false), "{file}");
+    assert!(file.contains("new") && file.contains("other"), "{file}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_left_as_it_is_until_it_is_mended() {
+    let (folder, cassettes) = folder();
+    let path = folder.path().join("eval.jsonl");
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("a"), answer("a"));
+    cassettes.save().unwrap();
+    let whole = text_in(&folder);
+    let broken = format!("{whole}=======\n");
+    std::fs::write(&path, &broken).unwrap();
+    cassette.record(&call("b"), answer("b"));
+    let error = cassettes.save().unwrap_err().to_string();
+    assert!(
+        error.contains("line 2 of the cassette") && error.contains("merge conflict"),
+        "{error}"
+    );
+    assert_eq!(text_in(&folder), broken);
+    assert!(cassette.find(&call("b")).is_ok());
+    assert!(cassettes.check("eval").is_err() && cassettes.check("none").is_ok());
+    std::fs::write(&path, &whole).unwrap();
+    cassettes.save().unwrap();
+    assert!(again(&folder).find(&call("a")).is_ok() && again(&folder).find(&call("b")).is_ok());
+}
+
+#[test]
+fn what_a_broken_file_cannot_take_at_the_end_is_written_beside_it() {
+    let (folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("a"), answer("a"));
+    std::fs::write(folder.path().join("eval.jsonl"), "{\n").unwrap();
+    let error = cassette.close().unwrap_err().to_string();
+    assert!(
+        error.contains("it is cut off") && error.contains("its last recordings (1)"),
+        "{error}"
+    );
+    assert!(cassette.close().is_ok(), "nothing is left");
+    let beside = folder.path().join("eval.jsonl.unsaved");
+    std::fs::rename(beside, folder.path().join("eval.jsonl")).unwrap();
+    assert!(again(&folder).find(&call("a")).is_ok());
+}
+
+#[test]
+fn what_a_revision_has_is_never_written() {
+    let (folder, _) = folder();
+    let file = folder.path().join("eval.jsonl");
+    let cassette = Cassette::of_text(file.clone(), "", Redactor::new(Vec::new())).unwrap();
+    cassette.record(&call("a"), answer("a"));
+    cassette.save().unwrap();
+    assert!(cassette.find(&call("a")).is_ok() && !file.exists());
+}
+
+/// Whether a text comes into a file before two seconds are over.
+async fn is_soon_in(file: &Path, text: &str) -> bool {
+    for _ in 0..400 {
+        if std::fs::read_to_string(file).is_ok_and(|it| it.contains(text)) {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    false
+}
+
+#[tokio::test]
+async fn recordings_are_written_soon_and_the_last_ones_at_the_end() {
+    let (folder, cassettes) = folder();
+    let (file, over) = (folder.path().join("eval.jsonl"), CancellationToken::new());
+    let calls = async {
+        let cassette = cassettes.open("eval").unwrap();
+        for text in ["one", "two"] {
+            cassette.record(&call(text), answer(text));
+            assert!(is_soon_in(&file, text).await, "{text}");
+        }
+        cassette.record(&call("three"), answer("three"));
+        over.cancel();
+    };
+    tokio::join!(calls, cassettes.keep(over.clone()));
+    assert_eq!(text_in(&folder).lines().count(), 3);
+}
+
+#[tokio::test]
+async fn recordings_of_stages_are_written_soon_and_beside_a_broken_file_at_the_end() {
+    let (folder, _) = folder();
+    let (file, over) = (folder.path().join("eval.jsonl"), CancellationToken::new());
+    let news = Arc::<Notify>::default();
+    let cassette = Cassette::read(file.clone(), Redactor::new(Vec::new())).unwrap();
+    let cassette = Arc::new(cassette.telling(news.clone()));
+    let calls = async {
+        cassette.record(&call("one"), answer("one"));
+        assert!(is_soon_in(&file, "one").await);
+        std::fs::write(&file, "broken\n").unwrap();
+        cassette.record(&call("two"), answer("two"));
+        over.cancel();
+    };
+    tokio::join!(calls, saver::keep(news, || vec![cassette.clone()], over.clone()));
+    assert_eq!(text_in(&folder), "broken\n");
+    let beside = std::fs::read_to_string(folder.path().join("eval.jsonl.unsaved")).unwrap();
+    assert_eq!((beside.lines().count(), beside.contains("two")), (1, true), "{beside}");
+}
+
+#[test]
+fn a_request_that_was_changed_by_hand_is_told_of_where_it_is_missed() {
+    let (folder, cassettes) = folder();
+    cassettes.open("eval").unwrap().record(&call("a"), answer("one"));
+    cassettes.open("eval").unwrap().record(&call("b me@example.org"), answer("two"));
+    cassettes.save().unwrap();
+    let edited = text_in(&folder).replace("\"content\":\"a\"", "\"content\":\"changed\"");
+    std::fs::write(folder.path().join("eval.jsonl"), &edited).unwrap();
+    let cassette = again(&folder);
+    assert!(cassette.find(&call("a")).is_ok());
+    let error = cassette.find(&call("changed")).unwrap_err();
+    let (then, now) = (call("a").key, call("changed").key);
+    let parts = [format!("the entry with the key `{then}`"), format!("set its `key` to `{now}`")];
+    for part in parts {
+        assert!(error.contains(&part), "no {part} in {error}");
+    }
+
+    let lines = lines::read(&cassette.file, &edited).unwrap();
+    let mut disk = Disk::default();
+    disk.tell_edited(&cassette.file, &lines);
+    let told: Vec<_> = disk.edited.iter().map(|it| it.1.clone()).collect();
+    assert_eq!(told, [then], "nothing can be told of what was redacted");
+}
+
+#[test]
+fn what_is_not_recorded_is_not_shown_of_a_call_that_is_missing_either() {
+    let (_folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    cassette.record(&call("one me@example.org"), answer("1"));
+    cassette.record(&call("two"), answer("2"));
+    let error = |text: &str| cassette.find(&call(text)).unwrap_err();
+    let other = error("one other@corp.com sk-proj-abcdefghij0123456789");
+    assert!(
+        other.contains("recorded \"one [redacted]\", now \"one [redacted] [redacted]\""),
+        "{other}"
+    );
+    let alike = error("one other@corp.com");
+    assert!(alike.contains("only in what is taken out of recordings"), "{alike}");
+    assert!(
+        !other.contains("corp") && !alike.contains("corp") && !other.contains("sk-"),
+        "{other}"
+    );
+    let slip = error("tow");
+    assert!(slip.contains("recorded \"two\", now \"tow\""), "{slip}");
 }

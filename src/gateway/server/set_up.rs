@@ -242,7 +242,16 @@ fn cassettes_of(
     secrets: Vec<String>,
 ) -> Result<Option<Cassettes>, SetUpError> {
     match (&settings.cassettes, settings.cassette_mode) {
-        (Some(folder), _) => Ok(Some(Cassettes::new(outside.folder.join(folder), secrets))),
+        (Some(folder), mode) => {
+            let cassettes = Cassettes::new(outside.folder.join(folder), secrets);
+            let of_keys = settings.keys.iter().filter_map(|it| it.cassette.as_deref());
+            for name in of_keys.filter(|_| mode != CassetteMode::Live) {
+                if let Err(error) = cassettes.check(name) {
+                    tracing::error!(%error, "calls with this cassette are refused until it is mended");
+                }
+            }
+            Ok(Some(cassettes))
+        }
         (None, CassetteMode::Live) => Ok(None),
         (None, _) => Err(SetUpError("`cassette_mode` needs the folder `cassettes`".to_owned())),
     }

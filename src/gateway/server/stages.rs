@@ -12,15 +12,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::doors::Doors;
 use super::secret::Secret;
-use super::{Core, accept, finish, queue, shadow, sweep};
+use super::{Core, accept, finish, keep_cassettes, queue, shadow, sweep};
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{Budget, Mode};
-use crate::gateway::cassette::{Cassette, CassetteError};
+use crate::gateway::cassette::{Cassette, CassetteError, saver};
 use crate::gateway::keys::{self, Key, OwnCassette};
 use crate::gateway::ledger::notes::Notes;
 use crate::gateway::ledger::{BATCH_EVERY, Sum, stored, trail};
@@ -69,7 +70,9 @@ pub struct Stages {
     doors: Doors,
     secret: Secret,
     settings: ForStages,
-    admitted: Mutex<Admitted>,
+    admitted: Arc<Mutex<Admitted>>,
+    /// Hears of recordings of stages.
+    recordings: Arc<Notify>,
     stop: CancellationToken,
     /// Whether apps call, too, whose calls nobody makes again.
     has_apps: AtomicBool,
@@ -82,6 +85,14 @@ pub struct Stages {
 struct Admitted {
     attempts: HashMap<AttemptName, (Arc<Notes>, OwnCassette)>,
     budgets: HashMap<RunId, BTreeMap<String, Budget>>,
+}
+
+impl Admitted {
+    /// What attempts record in.
+    fn cassettes(admitted: &Mutex<Self>) -> Vec<Arc<Cassette>> {
+        let admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
+        admitted.attempts.values().filter_map(|it| it.1.cassette.clone()).collect()
+    }
 }
 
 impl Stages {
@@ -103,7 +114,12 @@ impl Stages {
         books.spawn(stored::keep(core.ledger.clone(), over.clone()));
         let written = (store.clone(), core.clock.clone());
         books.spawn(trail::writer::keep(core.trails.clone(), written, over.clone()));
-        let admitted = Mutex::default();
+        let of_apps = (core.clone(), over.clone());
+        books.spawn(async move { keep_cassettes(&of_apps.0, of_apps.1).await });
+        let (admitted, recordings) = (Arc::<Mutex<Admitted>>::default(), Arc::<Notify>::default());
+        let of_stages = admitted.clone();
+        let list = move || Admitted::cassettes(&of_stages);
+        books.spawn(saver::keep(recordings.clone(), list, over.clone()));
         let has_apps = AtomicBool::new(false);
         Ok(Arc::new(Self {
             core,
@@ -112,6 +128,7 @@ impl Stages {
             secret,
             settings,
             admitted,
+            recordings,
             stop,
             has_apps,
             books,
@@ -220,7 +237,7 @@ impl Stages {
             Some(text) => Cassette::of_text(file, text, redactor),
             None => Cassette::read(file, redactor),
         };
-        cassette.map(Arc::new)
+        cassette.map(|it| Arc::new(it.telling(self.recordings.clone())))
     }
 
     /// Ends the key of an attempt that was admitted here, and writes what it has recorded.
@@ -326,9 +343,5 @@ impl Stages {
 async fn save(own: OwnCassette) {
     let records = matches!(own.mode, CassetteMode::Record | CassetteMode::ReplayOrRecord);
     let Some(cassette) = own.cassette.filter(|_| records) else { return };
-    match tokio::task::spawn_blocking(move || cassette.save()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(%error, "a cassette could not be written"),
-        Err(error) => tracing::error!(%error, "a cassette could not be written"),
-    }
+    saver::close(cassette).await;
 }

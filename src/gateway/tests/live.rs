@@ -276,6 +276,26 @@ async fn what_was_recorded_is_replayed_without_a_provider_and_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_recording_is_in_its_file_while_the_gateway_goes_on() {
+    let world =
+        World::new("ledger = \"l\"\ncassettes = \"tapes\"\ncassette_mode = \"record\"").await;
+    for (stream, lines) in [(false, 1), (true, 2)] {
+        let reply = world.post("/v1/chat/completions", &asks(stream, ""), &[]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let file = world.folder.path().join("tapes/eval.jsonl");
+        let recorded = || std::fs::read_to_string(&file).unwrap_or_default().lines().count();
+        for _ in 0..400 {
+            if recorded() == lines {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(recorded(), lines);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_gateway_that_only_replays_needs_no_keys_of_providers() {
     let far = r#"
         cassettes = "tapes"

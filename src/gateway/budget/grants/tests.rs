@@ -241,6 +241,32 @@ fn a_refusal_says_what_is_used_by_all() {
 }
 
 #[test]
+fn a_call_of_a_team_hears_no_amounts_of_a_budget_that_all_teams_spend_of() {
+    let team = Scope::default().with(Kind::Team, "*");
+    let mut heard = BTreeMap::new();
+    for (name, scope) in [("all", Scope::default()), ("each", team)] {
+        let mut shelf = Shelf::default();
+        let mut one = Budgets::shared(vec![budget(name, scope, Window::Day, money(1000))]);
+        let subject = Subject::default().with(Kind::Team, "bank");
+        let small = Reservation { subject: subject.clone(), ..call(1, amount(100, 1), "a", "r") };
+        let needs = one.needs(&small, Timestamp(0));
+        let (grant, rows) = shelf.grant(0, &needs);
+        assert!(one.take_grant(&needs, (&grant, &rows)).is_none());
+        let left = one.reserve(&small, Timestamp(0)).unwrap().remaining;
+        let large = Reservation { subject, ..call(2, amount(5000, 1), "a", "r") };
+        let needs = one.needs(&large, Timestamp(0));
+        let said = one.refusal(&needs[0], &large).to_string();
+        let by_row = one.refusal_by(&needs[0], &rows[0], &large).to_string();
+        for said in [&said, &by_row] {
+            assert!(said.contains("1970-01-02") && said.contains(&format!("`{name}`")), "{said}");
+        }
+        heard.insert(name, (left, said.contains("0.000001 USD"), by_row.contains("reserved")));
+    }
+    assert_eq!(heard["all"], (None, false, false));
+    assert_eq!(heard["each"], (Some(UsdNanos(900)), true, true));
+}
+
+#[test]
 fn what_was_spent_of_a_budget_of_one_run_is_known_until_the_budget_goes() {
     let mut shelf = Shelf::default();
     let scope = Scope::default().with(Kind::Run, "r");

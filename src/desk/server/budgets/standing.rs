@@ -5,7 +5,8 @@ use crate::auth::Verdict;
 use crate::desk::server::spend::period::Span;
 use crate::desk::server::spend::trend::{Outlook, complete, filter_of_account, float, outlook};
 use crate::desk::server::spend::view::cents;
-use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
@@ -86,6 +87,35 @@ pub async fn list(
         look_ahead(app, it).await?;
     }
     Ok(standings)
+}
+
+/// Budgets of the installation that hold calls of the caller's teams, or of one, and that [`list`] leaves out.
+pub async fn count_unseen(
+    app: &App,
+    visitor: &Visitor,
+    team: Option<&str>,
+) -> Result<usize, Problem> {
+    if visitor.0.may_own() && team.is_none() {
+        return Ok(0);
+    }
+    let teams = teams(app, visitor).await?.into_iter().map(|it| it.0.name);
+    let teams: Vec<_> = teams.filter(|it| team.is_none_or(|team| team == it)).collect();
+    let rows = app.store.list_budgets().await?;
+    Ok(rows.iter().filter(|it| holds_some_of(it, &teams)).count())
+}
+
+/// Whether a budget of the installation refuses calls of one of these teams.
+fn holds_some_of(row: &BudgetRow, teams: &[String]) -> bool {
+    let Ok(budget) = definition::read(row) else { return false };
+    let is_meant = |kind: Kind, is_of: &dyn Fn(&str, &str) -> bool| {
+        let wanted = budget.scope.get(kind).filter(|it| *it != "*");
+        wanted.is_none_or(|it| teams.iter().any(|team| is_of(it, team)))
+    };
+    row.team.is_empty()
+        && budget.mode == Mode::Hard
+        && !teams.is_empty()
+        && is_meant(Kind::Team, &|wanted, team| wanted == team)
+        && is_meant(Kind::Project, &|wanted, team| wanted.split('/').next() == Some(team))
 }
 
 async fn look_ahead(app: &App, standing: &mut Standing) -> Result<(), Problem> {

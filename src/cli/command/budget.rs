@@ -194,10 +194,8 @@ async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result
     let holder = holder(state, &args.which).await?;
     let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
     let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
-    let (row, event) = budgets::to_save(&holder, &budget, &by(session));
-    let present = state.store.find_budget(&row.id).await?;
-    let saved = state.store.save_budget(&row, present.map_or(0, |it| it.version), &event).await;
-    match saved {
+    let present = state.store.find_budget(&budget.id).await?;
+    match budgets::put(&state.store, &holder, (&budget, present.as_ref()), &by(session)).await {
         Err(StoreError::Conflict { .. }) => {
             let what = "the budget was changed by someone else at this moment";
             Err(Usage::new(what, "look at it with `trunkline budget show`, and try again").into())

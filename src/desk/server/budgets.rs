@@ -3,6 +3,7 @@
 pub mod view;
 pub mod typed;
 pub mod standing;
+pub mod recount;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ use crate::store::access::teams::TeamRow;
 use crate::store::audit::AuditRow;
 use crate::store::spend::accounts::AccountRow;
 use crate::store::spend::budgets::BudgetRow;
+use crate::store::{Store, StoreError};
+use recount::Recount;
 pub use standing::Prospect;
 
 /// Accounts of a budget that are shown.
@@ -132,9 +135,22 @@ pub async fn save(
 ) -> Result<BudgetRow, Problem> {
     let budget = read(holder, name, wish).map_err(Problem::bad_request)?;
     let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
-    let (row, event) = to_save(holder, &budget, &by);
-    let version = present.map_or(0, |it| it.version);
-    Ok(app.store.save_budget(&row, version, &event).await?)
+    Ok(put(&app.store, holder, (&budget, present), &by).await?)
+}
+
+/// The same for a budget that was read, and by whoever may.
+pub async fn put(
+    store: &Store,
+    holder: &Holder,
+    (budget, present): (&Budget, Option<&BudgetRow>),
+    by: &By,
+) -> Result<BudgetRow, StoreError> {
+    let recount = recount::recount(store, (budget, present), by.at).await?;
+    let (row, event) = to_save(holder, (budget, present), recount.as_ref(), by);
+    if let Some(recount) = &recount {
+        store.save_counted((&row, recount.began_at), &recount.accounts).await?;
+    }
+    store.save_budget(&row, present.map_or(0, |it| it.version), &event).await
 }
 
 /// Removes a budget. What was spent stays in the ledger.
@@ -160,11 +176,13 @@ pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
     Ok(used)
 }
 
-/// The accounts of the present window.
+/// The accounts of the present window, of the scope as it is now.
 #[must_use]
 pub fn used(budget: &Budget, accounts: Vec<AccountRow>, now: Timestamp) -> Vec<Used> {
     let began_at = budget.window.start(now);
-    let present = accounts.into_iter().filter(|it| it.began_at == began_at);
+    let is_present =
+        |it: &AccountRow| it.began_at == began_at && budget.scope.has_account(&it.account);
+    let present = accounts.into_iter().filter(is_present);
     let used = present.map(|row| {
         let requests = u64::try_from(row.requests).unwrap_or_default();
         let limit = budget.limit.money_after(requests);
@@ -223,15 +241,24 @@ pub struct By {
 }
 
 /// What is stored of a budget that is set, and of who sets it.
-#[must_use]
-pub fn to_save(holder: &Holder, budget: &Budget, by: &By) -> (BudgetRow, AuditRow) {
+fn to_save(
+    holder: &Holder,
+    (budget, present): (&Budget, Option<&BudgetRow>),
+    recount: Option<&Recount>,
+    by: &By,
+) -> (BudgetRow, AuditRow) {
+    let counted_from = recount.map(|it| it.began_at).or(present.map(|it| it.counted_from));
     let row = BudgetRow {
         team: holder.team.clone(),
         set_by: by.actor.clone(),
         changed_at: by.at,
+        counted_from: counted_from.unwrap_or(by.at),
         ..definition::row(budget)
     };
-    let detail = json!({ "budget": budget });
+    let detail = match recount {
+        Some(recount) => json!({ "budget": budget, "from_ledger": recount.told() }),
+        None => json!({ "budget": budget }),
+    };
     let event = event(holder, ("budget.save", &row.id), by, &detail);
     (row, event)
 }

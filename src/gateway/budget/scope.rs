@@ -150,6 +150,17 @@ impl Scope {
         }
         Some(account)
     }
+
+    /// Whether an account may be one of this scope: one that it had before it was changed is not.
+    #[must_use]
+    pub fn has_account(&self, account: &str) -> bool {
+        let words: Vec<_> = account.split(' ').filter_map(|it| it.split_once('=')).collect();
+        let kinds = words.iter();
+        let kinds = kinds.filter_map(|it| Kind::ALL.into_iter().find(|kind| kind.as_str() == it.0));
+        let is_there = |kind: Kind, name: &str| words.contains(&(kind.as_str(), name));
+        kinds.eq(self.parts.keys().copied())
+            && self.parts.iter().all(|(kind, name)| name == "*" || is_there(*kind, name))
+    }
 }
 
 /// The span after which a budget begins anew, UTC.

@@ -138,7 +138,7 @@ pub async fn prospect(
     let Some(span) = Span::of_window(budget.window, now) else { return Ok(None) };
     let (_, kept) = span.habit();
     let past = Timestamp(span.step.start(now).0 - kept * span.step.milliseconds());
-    let filter = SpendFilter { from: past, ..filter_of_account(&row.account, span) };
+    let filter = SpendFilter { from: past, to: span.to, ..filter_of_account(&row.account) };
     let points = app.store.list_spend_points(span.step, None, &filter).await?;
     let told = |limit: Option<i64>, spent: i64, spans: Vec<f64>| {
         outlook((span, now), &spans, (float(spent), Some(float(limit?))))

@@ -194,6 +194,9 @@ async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result
     let holder = holder(state, &args.which).await?;
     let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
     let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
+    if let Some(missing) = budgets::missing_project(&state.store, &budget).await? {
+        return Err(Usage::new(missing, "`trunkline project list` shows which there are").into());
+    }
     let present = state.store.find_budget(&budget.id).await?;
     match budgets::put(&state.store, &holder, (&budget, present.as_ref()), &by(session)).await {
         Err(StoreError::Conflict { .. }) => {

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::desk::teams;
 use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
@@ -134,6 +135,9 @@ pub async fn save(
     (name, wish, present): (&str, Wish, Option<&BudgetRow>),
 ) -> Result<BudgetRow, Problem> {
     let budget = read(holder, name, wish).map_err(Problem::bad_request)?;
+    if let Some(missing) = missing_project(&app.store, &budget).await? {
+        return Err(Problem::bad_request(missing));
+    }
     let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
     Ok(put(&app.store, holder, (&budget, present), &by).await?)
 }
@@ -205,10 +209,10 @@ pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
             return Err(format!("a budget of the team `{team}` is for its own calls"));
         }
     }
-    let is_odd = |it: &String| it.is_empty() || it.len() > PART_BYTES_MAX || it.contains(' ');
-    if let Some((kind, value)) = scope.iter().find(|it| is_odd(it.1)) {
-        return Err(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
+    if let Some(why) = scope.iter().find_map(|(kind, value)| odd_part(kind, value)) {
+        return Err(why);
     }
+    check_project(&scope)?;
     if wish.usd.is_none() && wish.tokens.is_none() && wish.usd_per_thousand_requests.is_none() {
         return Err("a budget limits `usd`, `tokens` or `usd_per_thousand_requests`".to_owned());
     }
@@ -227,6 +231,45 @@ pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
         budget.extend(given.map(|(name, value)| (name.to_owned(), value)));
     }
     serde_json::from_value(budget).map_err(|it| it.to_string())
+}
+
+/// What is wrong with a part of a scope.
+fn odd_part(kind: &str, value: &str) -> Option<String> {
+    if value.is_empty() || value.len() > PART_BYTES_MAX || value.contains(char::is_whitespace) {
+        return Some(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
+    }
+    let is_part = value != "*" && value.contains('*');
+    is_part.then(|| {
+        format!(
+            "`{value}` would be taken for a name, and no {kind} has it: a scope takes a whole name, or `*` alone, which \
+             counts each name apart"
+        )
+    })
+}
+
+/// A project that no call of the scope belongs to is refused: its name says whose it is.
+fn check_project(scope: &BTreeMap<String, String>) -> Result<(), String> {
+    let Some(project) = scope.get("project").filter(|it| *it != "*") else { return Ok(()) };
+    let team = scope.get("team").map_or("*", String::as_str);
+    let example = if team == "*" { "shop" } else { team };
+    match project.split_once('/') {
+        None => {
+            Err(format!("`{project}` is no project: write `team/name`, such as `{example}/web`"))
+        }
+        Some((of, _)) if team != "*" && of != team => Err(format!(
+            "`{project}` is a project of the team `{of}`, and the budget is for calls of `{team}`"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Says that the project of a scope is none of its team's; a team that is not there may be one of a gateway's file.
+pub async fn missing_project(store: &Store, budget: &Budget) -> Result<Option<String>, StoreError> {
+    let project = budget.scope.get(Kind::Project).filter(|it| *it != "*");
+    let Some((team, name)) = project.and_then(|it| it.split_once('/')) else { return Ok(None) };
+    let is_missing = store.find_team(team).await?.is_some()
+        && store.find_project_by_name(team, name).await?.is_none();
+    Ok(is_missing.then(|| format!("there is no project `{team}/{name}`")))
 }
 
 /// Who does something, when, and the id of the entry of the audit log that says so.
@@ -336,5 +379,18 @@ mod tests {
         assert!(said(Wish { scope, ..wish() }).contains("planet"));
         let scope = BTreeMap::from([("team".to_owned(), "a b".to_owned())]);
         assert!(said(Wish { scope, ..wish() }).contains("a b"));
+        for (kind, value, why) in [
+            ("model", "m-gl*", "a whole name, or `*` alone"),
+            ("project", "web", "such as `shop/web`"),
+            ("project", "bank/x", "of the team `bank`"),
+        ] {
+            let scope = BTreeMap::from([(kind.to_owned(), value.to_owned())]);
+            let said = read(&holder("shop"), "all", Wish { scope, ..wish() }).unwrap_err();
+            assert!(said.contains(why) && said.contains(value), "{said}");
+        }
+        for value in ["*", "shop/web"] {
+            let scope = BTreeMap::from([("project".to_owned(), value.to_owned())]);
+            assert!(read(&holder("shop"), "all", Wish { scope, ..wish() }).is_ok(), "{value}");
+        }
     }
 }

@@ -126,6 +126,12 @@ async fn a_budget_that_makes_no_sense_is_refused_with_why() {
         (json!({ "window": "month", "usd": "much" }), "much"),
         (json!({ "window": "month", "usd": "1", "scope": { "team": "other" } }), "its own calls"),
         (json!({ "window": "month", "usd": "1", "scope": { "planet": "mars" } }), "planet"),
+        (json!({ "window": "month", "usd": "1", "scope": { "model": "m-gl*" } }), "a whole name"),
+        (
+            json!({ "window": "month", "usd": "1", "scope": { "project": "other/x" } }),
+            "of the team",
+        ),
+        (json!({ "window": "month", "usd": "1", "scope": { "project": "shop/x" } }), "no project"),
     ] {
         let answer = put(&server, &bob, (MONTH, body)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");

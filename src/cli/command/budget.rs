@@ -12,6 +12,7 @@ use crate::desk::server::budgets::view::{BudgetView, UsageView};
 use crate::desk::server::budgets::{self, By, Holder, Wish};
 use crate::gateway::ledger::definition;
 use crate::store::StoreError;
+use crate::store::access::teams::TeamRow;
 use crate::store::spend::budgets::BudgetRow;
 
 /// Accounts that are shown of a budget.
@@ -166,6 +167,9 @@ async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyho
 async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Result<()> {
     match action {
         Action::List { team } => {
+            if let Some(name) = team {
+                find_team(state, name).await?;
+            }
             let mut rows = state.store.list_budgets().await?;
             rows.retain(|it| team.as_ref().is_none_or(|team| it.team == *team));
             let rows: Vec<_> = rows.into_iter().map(BudgetView::from).collect();
@@ -214,14 +218,17 @@ fn by(session: &Session) -> By {
 
 async fn holder(state: &State, which: &Which) -> anyhow::Result<Holder> {
     let Some(name) = &which.team else { return Ok(Holder::at_the_machine(None)) };
+    Ok(Holder::at_the_machine(Some(find_team(state, name).await?)))
+}
+
+async fn find_team(state: &State, name: &str) -> anyhow::Result<TeamRow> {
     let missing = || {
         Usage::new(
             format!("there is no team `{name}`"),
             "`trunkline team list` shows which there are",
         )
     };
-    let team = state.store.find_team(name).await?.ok_or_else(missing)?;
-    Ok(Holder::at_the_machine(Some(team)))
+    Ok(state.store.find_team(name).await?.ok_or_else(missing)?)
 }
 
 async fn present(state: &State, which: &Which) -> anyhow::Result<BudgetRow> {

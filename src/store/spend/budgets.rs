@@ -176,7 +176,8 @@ impl Store {
                 spent_tokens = CASE WHEN excluded.spent_tokens > budget_accounts.spent_tokens
                     THEN excluded.spent_tokens ELSE budget_accounts.spent_tokens END,
                 requests = CASE WHEN excluded.requests > budget_accounts.requests
-                    THEN excluded.requests ELSE budget_accounts.requests END";
+                    THEN excluded.requests ELSE budget_accounts.requests END,
+                used_at = excluded.used_at";
         // Whoever locks several accounts does it in the order of their names.
         let mut counted: Vec<_> = counted.iter().collect();
         counted.sort_by(|a, b| a.account.cmp(&b.account));

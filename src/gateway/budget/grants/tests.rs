@@ -262,6 +262,18 @@ fn a_call_of_a_team_hears_no_amounts_of_a_budget_that_all_teams_spend_of() {
         }
         heard.insert(name, (left, said.contains("0.000001 USD"), by_row.contains("reserved")));
     }
+    let all = || vec![budget("all", Scope::default(), Window::Day, money(1000))];
+    let left = |mut budgets: Budgets, subject: Subject| {
+        let call = Reservation { subject, ..call(1, amount(0, 0), "a", "r") };
+        budgets.reserve(&call, Timestamp(0)).unwrap().remaining
+    };
+    let bank = || Subject::default().with(Kind::Team, "bank");
+    assert_eq!(left(Budgets::new(all()), bank()), Some(UsdNanos(1000)), "one owner");
+    assert_eq!(left(Budgets::shared(all()), bank()), None);
+    let at_home = bank().with(Kind::Run, "r1");
+    assert_eq!(left(Budgets::shared(all()), at_home.clone()), Some(UsdNanos(1000)), "`run`");
+    let of_project = at_home.with(Kind::Project, "bank/x");
+    assert_eq!(left(Budgets::shared(all()), of_project), None);
     assert_eq!(heard["all"], (None, false, false));
     assert_eq!(heard["each"], (Some(UsdNanos(900)), true, true));
 }

@@ -36,7 +36,8 @@ pub struct Measured {
     pub seconds: f64,
     /// Calls a second over that time.
     pub average_qps: f64,
-    /// Calls a second in the busiest minute, by their beginnings.
+    /// Calls a second in the busiest minute, by their beginnings; over all the time that was measured where that is
+    /// shorter than a minute.
     pub busiest_qps: f64,
     /// Tokens a second that were answered in the busiest minute: what was seen, which may be less than what
     /// would be possible.
@@ -94,7 +95,7 @@ pub fn measure(calls: &[Call]) -> Option<Measured> {
     };
     let minutes = minutes(calls);
     let busiest = minutes.values().max_by_key(|it| it.begun).copied().unwrap_or_default();
-    // A trial may be shorter than a minute.
+    // A whole minute, unless all that was measured is shorter: then that, which is no busiest minute.
     let span = seconds.clamp(SPAN_AT_LEAST, ms(MINUTE_MS) / 1000.0);
     let busiest_qps = float(busiest.begun) / span;
     let mean_seconds = float(busiest.took_ms) / float(busiest.begun.max(1)) / 1000.0;
@@ -202,6 +203,16 @@ mod tests {
         assert!(close(measured.busiest_qps, 10.0) && close(measured.average_qps, 10.0));
         assert_eq!(measured.in_flight_at_most, 1);
         assert_eq!(measure(&[]), None);
+    }
+
+    #[test]
+    fn a_burst_counts_over_the_whole_minute() {
+        let mut calls: Vec<_> = (0..60).map(|it| call(it * 10, 20)).collect();
+        calls.push(call(600_000, 20));
+        let measured = measure(&calls).unwrap();
+        assert!(close(measured.busiest_qps, 1.0), "{measured:?}");
+        assert!(close(measured.busiest_tokens_per_second, 50.0), "{measured:?}");
+        assert!(measured.average_qps < 0.11, "{measured:?}");
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Budgets {
         let keys = self.all.keys(&call.subject, now);
         let mut reserved = Reserved::default();
         for key in &keys {
-            self.check(key, call.estimate, &mut reserved)?;
+            self.check(key, call, &mut reserved)?;
         }
         self.hold(call, keys);
         Ok(reserved)
@@ -248,9 +248,10 @@ impl Budgets {
     fn check(
         &self,
         key: &AccountKey,
-        estimate: Amount,
+        call: &Reservation,
         reserved: &mut Reserved,
     ) -> Result<(), Box<Refused>> {
+        let estimate = call.estimate;
         let Some(budget) = self.budget(key) else { return Ok(()) };
         let account = self.accounts.get(key).copied().unwrap_or_default();
         let is_limit = self.grants.is_none() && budget.mode == Mode::Hard;
@@ -261,13 +262,20 @@ impl Budgets {
         let after = account.used().plus(estimate).money;
         let left = budget.limit.money_after(account.requests);
         let left = left.map(|it| UsdNanos(it.0.saturating_sub(after.0)));
-        reserved.remaining = least(reserved.remaining, left);
+        if !self.is_of_others(budget, &call.subject) {
+            reserved.remaining = least(reserved.remaining, left);
+        }
         let grants = self.grants.as_ref();
         let elsewhere = grants.map(|it| it.set_aside_elsewhere(key)).unwrap_or_default();
         if account.is_nearly_used(elsewhere, &budget.limit) {
             reserved.nearly_used.push(budget.id.clone());
         }
         Ok(())
+    }
+
+    /// Whether calls of other teams are in the account of a budget that a call falls under. A gateway alone has one owner.
+    fn is_of_others(&self, budget: &Budget, subject: &Subject) -> bool {
+        self.grants.is_some() && subject.is_of_a_team() && budget.scope.spans_teams()
     }
 
     fn hold(&mut self, call: &Reservation, accounts: Vec<AccountKey>) {
@@ -341,6 +349,7 @@ fn refused(key: &AccountKey, budget: &Budget, account: Account, needed: Amount) 
         needed,
         limit: budget.limit,
         frees_at: budget.window.end(key.window),
+        is_of_others: false,
     }
 }
 

@@ -31,6 +31,9 @@ impl AddressRule {
             Some(Form::Folder(folder)) => self.admit_folder(address, folder),
             Some(Form::Web) => self.outgoing.admit(address).map(|_| ()),
             Some(Form::Ssh { .. }) => Ok(()),
+            None if address.starts_with("file:") => {
+                Err(forbidden(address, "a folder of the server is written `file:///path`"))
+            }
             None => Err(forbidden(address, "it is no `https:`, `ssh:` or `file:` address")),
         }
     }
@@ -122,6 +125,8 @@ mod tests {
         assert!(admit(&rule, "git/shop.git"));
         assert!(!admit(&rule, "other"));
         assert!(!admit(&rule, "git/../other"));
+        let short = rule.admit_form("file:/srv/shop.git").unwrap_err().to_string();
+        assert!(short.contains("`file:///path`"), "{short}");
         assert!(!admit(&AddressRule::new(outgoing, None), "git/shop.git"));
     }
 }

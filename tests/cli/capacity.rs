@@ -87,6 +87,28 @@ fn calls_that_took_next_to_no_time_say_what_they_cannot_tell() {
 }
 
 #[test]
+fn a_burst_that_is_all_there_is_says_that_it_is_no_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |calls: i64, every_ms: i64, more: &[&str]| {
+        let line = |at: i64| {
+            serde_json::json!({"call": {"at": at, "subject": {}, "model": "own", "origin": "live", "status": 200,
+                "usage": {"input": 10, "output": 100}, "cost": 2_000_000, "total_ms": 20}})
+        };
+        let lines = (0..calls).map(|it| line(it * every_ms).to_string()).collect::<Vec<_>>();
+        std::fs::write(folder.path().join("ledger.jsonl"), lines.join("\n")).unwrap();
+        says(folder.path(), &[&["--ledger", "ledger.jsonl"], more].concat())
+    };
+    let burst = of(60, 10, &[]);
+    assert!(burst.contains("lie within 0.61 s, which is no load"), "{burst}");
+    assert!(burst.contains("were as these: give `--average-qps`"), "{burst}");
+    assert!(!of(60, 10, &["--average-qps", "0.1"]).contains("were as these"));
+    let short = of(100, 500, &[]);
+    assert!(short.contains("lie within 49.52 s"), "{short}");
+    let long = of(200, 500, &[]);
+    assert!(!long.contains("no load") && !long.contains("were as these"), "{long}");
+}
+
+#[test]
 fn what_is_missing_or_cannot_be_is_named() {
     let folder = tempfile::tempdir().unwrap();
     ledger(folder.path());

@@ -390,6 +390,12 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
     let shop = &rows[0];
     assert_eq!((shop.attempts, shop.answered_here, shop.avoided.0), (2, 1, 33));
     assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
+    // A dear day comes in its turn, and the newest days are those that count.
+    let dear = CallRow { at: Timestamp(86_400_000 + 4), ..call("req_4", "8", 100) };
+    store.write_batch(&spender("p1", 2), &batch(2, &[dear], &[])).await.unwrap();
+    assert_eq!(sums(SpendBy::Day, all.clone()).await, named(&[("0", 30), ("86400000", 105)]));
+    let newest = SpendFilter { limit: 1, ..all };
+    assert_eq!(sums(SpendBy::Day, newest).await, named(&[("86400000", 105)]));
 }
 
 async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {

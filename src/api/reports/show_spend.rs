@@ -47,7 +47,7 @@ pub(super) struct OfQuery {
 
 /// Sums up what calls to models have cost, as far as you may know of them
 ///
-/// The dearest first, 1,000 at most.
+/// The dearest first, 1,000 at most; days in their order.
 #[utoipa::path(
     get, path = "/spend", tag = "budgets",
     extensions(("x-access" = json!("signed-in"))),

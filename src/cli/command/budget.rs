@@ -12,6 +12,7 @@ use crate::desk::server::budgets::view::{BudgetView, UsageView};
 use crate::desk::server::budgets::{self, By, Holder, Wish};
 use crate::gateway::ledger::definition;
 use crate::store::StoreError;
+use crate::store::access::teams::TeamRow;
 use crate::store::spend::budgets::BudgetRow;
 
 /// Accounts that are shown of a budget.
@@ -166,6 +167,9 @@ async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyho
 async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Result<()> {
     match action {
         Action::List { team } => {
+            if let Some(name) = team {
+                find_team(state, name).await?;
+            }
             let mut rows = state.store.list_budgets().await?;
             rows.retain(|it| team.as_ref().is_none_or(|team| it.team == *team));
             let rows: Vec<_> = rows.into_iter().map(BudgetView::from).collect();
@@ -194,10 +198,11 @@ async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result
     let holder = holder(state, &args.which).await?;
     let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
     let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
-    let (row, event) = budgets::to_save(&holder, &budget, &by(session));
-    let present = state.store.find_budget(&row.id).await?;
-    let saved = state.store.save_budget(&row, present.map_or(0, |it| it.version), &event).await;
-    match saved {
+    if let Some(missing) = budgets::missing_project(&state.store, &budget).await? {
+        return Err(Usage::new(missing, "`trunkline project list` shows which there are").into());
+    }
+    let present = state.store.find_budget(&budget.id).await?;
+    match budgets::put(&state.store, &holder, (&budget, present.as_ref()), &by(session)).await {
         Err(StoreError::Conflict { .. }) => {
             let what = "the budget was changed by someone else at this moment";
             Err(Usage::new(what, "look at it with `trunkline budget show`, and try again").into())
@@ -213,14 +218,17 @@ fn by(session: &Session) -> By {
 
 async fn holder(state: &State, which: &Which) -> anyhow::Result<Holder> {
     let Some(name) = &which.team else { return Ok(Holder::at_the_machine(None)) };
+    Ok(Holder::at_the_machine(Some(find_team(state, name).await?)))
+}
+
+async fn find_team(state: &State, name: &str) -> anyhow::Result<TeamRow> {
     let missing = || {
         Usage::new(
             format!("there is no team `{name}`"),
             "`trunkline team list` shows which there are",
         )
     };
-    let team = state.store.find_team(name).await?.ok_or_else(missing)?;
-    Ok(Holder::at_the_machine(Some(team)))
+    Ok(state.store.find_team(name).await?.ok_or_else(missing)?)
 }
 
 async fn present(state: &State, which: &Which) -> anyhow::Result<BudgetRow> {

@@ -25,7 +25,7 @@ const LEAST_SECONDS: f64 = 0.001;
 /// Seconds of a call below which it says little.
 const FEW_SECONDS: f64 = 0.01;
 /// Seconds in which calls have to lie to be a load.
-const TRIAL_SECONDS: f64 = 10.0;
+const TRIAL_SECONDS: f64 = 60.0;
 
 /// Arguments of `trunkline capacity`.
 #[derive(Debug, clap::Args)]
@@ -295,10 +295,17 @@ fn too_short(args: &CapacityArgs, seen: &Measured) -> Vec<String> {
     }
     if seen.seconds < TRIAL_SECONDS {
         warnings.push(format!(
-            "all calls that were measured lie within {} s, which is no load: measure for a minute or longer, or give \
-             `--qps` and `--throughput`",
+            "all calls that were measured lie within {} s, which is no load: rates are those of this time alone, not of \
+             a busiest minute; measure for a minute or longer, or give `--qps` and `--throughput`",
             number(seen.seconds)
         ));
+        let has_cost = args.prices.is_some() || seen.cost_per_call.0 > 0;
+        if args.average_qps.is_none() && has_cost {
+            warnings.push(
+                "what calls cost a month is what they would if each second of it were as these: give `--average-qps`"
+                    .to_owned(),
+            );
+        }
     }
     warnings
 }

@@ -109,7 +109,7 @@ struct CreateArgs {
     /// Its team and its name
     #[arg(value_name = "TEAM/NAME")]
     project: Slug,
-    /// Where the code is fetched from: an `https:`, `ssh:` or `file:` address
+    /// Where the code is fetched from: an `https:`, `ssh:` or `file:///` address
     #[arg(long, value_name = "URL")]
     address: String,
     /// github, gitlab, gitea or git

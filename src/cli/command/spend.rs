@@ -156,7 +156,7 @@ fn of_file(session: &Session, file: &Path, args: &SpendArgs) -> anyhow::Result<V
     if damaged > 0 {
         tracing::error!(damaged, lines, "lines of the ledger cannot be read");
     }
-    Ok(rows.into_iter().map(SpendView::from).collect())
+    Ok(by.in_order(rows).into_iter().map(SpendView::from).collect())
 }
 
 fn wanted(

@@ -3,6 +3,7 @@
 pub mod view;
 pub mod typed;
 pub mod standing;
+pub mod recount;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use crate::desk::teams;
 use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
@@ -18,6 +20,8 @@ use crate::store::access::teams::TeamRow;
 use crate::store::audit::AuditRow;
 use crate::store::spend::accounts::AccountRow;
 use crate::store::spend::budgets::BudgetRow;
+use crate::store::{Store, StoreError};
+use recount::Recount;
 pub use standing::Prospect;
 
 /// Accounts of a budget that are shown.
@@ -131,10 +135,26 @@ pub async fn save(
     (name, wish, present): (&str, Wish, Option<&BudgetRow>),
 ) -> Result<BudgetRow, Problem> {
     let budget = read(holder, name, wish).map_err(Problem::bad_request)?;
+    if let Some(missing) = missing_project(&app.store, &budget).await? {
+        return Err(Problem::bad_request(missing));
+    }
     let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
-    let (row, event) = to_save(holder, &budget, &by);
-    let version = present.map_or(0, |it| it.version);
-    Ok(app.store.save_budget(&row, version, &event).await?)
+    Ok(put(&app.store, holder, (&budget, present), &by).await?)
+}
+
+/// The same for a budget that was read, and by whoever may.
+pub async fn put(
+    store: &Store,
+    holder: &Holder,
+    (budget, present): (&Budget, Option<&BudgetRow>),
+    by: &By,
+) -> Result<BudgetRow, StoreError> {
+    let recount = recount::recount(store, (budget, present), by.at).await?;
+    let (row, event) = to_save(holder, (budget, present), recount.as_ref(), by);
+    if let Some(recount) = &recount {
+        store.save_counted((&row, recount.began_at), &recount.accounts).await?;
+    }
+    store.save_budget(&row, present.map_or(0, |it| it.version), &event).await
 }
 
 /// Removes a budget. What was spent stays in the ledger.
@@ -160,11 +180,13 @@ pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
     Ok(used)
 }
 
-/// The accounts of the present window.
+/// The accounts of the present window, of the scope as it is now.
 #[must_use]
 pub fn used(budget: &Budget, accounts: Vec<AccountRow>, now: Timestamp) -> Vec<Used> {
     let began_at = budget.window.start(now);
-    let present = accounts.into_iter().filter(|it| it.began_at == began_at);
+    let is_present =
+        |it: &AccountRow| it.began_at == began_at && budget.scope.has_account(&it.account);
+    let present = accounts.into_iter().filter(is_present);
     let used = present.map(|row| {
         let requests = u64::try_from(row.requests).unwrap_or_default();
         let limit = budget.limit.money_after(requests);
@@ -187,10 +209,10 @@ pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
             return Err(format!("a budget of the team `{team}` is for its own calls"));
         }
     }
-    let is_odd = |it: &String| it.is_empty() || it.len() > PART_BYTES_MAX || it.contains(' ');
-    if let Some((kind, value)) = scope.iter().find(|it| is_odd(it.1)) {
-        return Err(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
+    if let Some(why) = scope.iter().find_map(|(kind, value)| odd_part(kind, value)) {
+        return Err(why);
     }
+    check_project(&scope)?;
     if wish.usd.is_none() && wish.tokens.is_none() && wish.usd_per_thousand_requests.is_none() {
         return Err("a budget limits `usd`, `tokens` or `usd_per_thousand_requests`".to_owned());
     }
@@ -211,6 +233,45 @@ pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
     serde_json::from_value(budget).map_err(|it| it.to_string())
 }
 
+/// What is wrong with a part of a scope.
+fn odd_part(kind: &str, value: &str) -> Option<String> {
+    if value.is_empty() || value.len() > PART_BYTES_MAX || value.contains(char::is_whitespace) {
+        return Some(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
+    }
+    let is_part = value != "*" && value.contains('*');
+    is_part.then(|| {
+        format!(
+            "`{value}` would be taken for a name, and no {kind} has it: a scope takes a whole name, or `*` alone, which \
+             counts each name apart"
+        )
+    })
+}
+
+/// A project that no call of the scope belongs to is refused: its name says whose it is.
+fn check_project(scope: &BTreeMap<String, String>) -> Result<(), String> {
+    let Some(project) = scope.get("project").filter(|it| *it != "*") else { return Ok(()) };
+    let team = scope.get("team").map_or("*", String::as_str);
+    let example = if team == "*" { "shop" } else { team };
+    match project.split_once('/') {
+        None => {
+            Err(format!("`{project}` is no project: write `team/name`, such as `{example}/web`"))
+        }
+        Some((of, _)) if team != "*" && of != team => Err(format!(
+            "`{project}` is a project of the team `{of}`, and the budget is for calls of `{team}`"
+        )),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Says that the project of a scope is none of its team's; a team that is not there may be one of a gateway's file.
+pub async fn missing_project(store: &Store, budget: &Budget) -> Result<Option<String>, StoreError> {
+    let project = budget.scope.get(Kind::Project).filter(|it| *it != "*");
+    let Some((team, name)) = project.and_then(|it| it.split_once('/')) else { return Ok(None) };
+    let is_missing = store.find_team(team).await?.is_some()
+        && store.find_project_by_name(team, name).await?.is_none();
+    Ok(is_missing.then(|| format!("there is no project `{team}/{name}`")))
+}
+
 /// Who does something, when, and the id of the entry of the audit log that says so.
 #[derive(Debug, Clone)]
 pub struct By {
@@ -223,15 +284,24 @@ pub struct By {
 }
 
 /// What is stored of a budget that is set, and of who sets it.
-#[must_use]
-pub fn to_save(holder: &Holder, budget: &Budget, by: &By) -> (BudgetRow, AuditRow) {
+fn to_save(
+    holder: &Holder,
+    (budget, present): (&Budget, Option<&BudgetRow>),
+    recount: Option<&Recount>,
+    by: &By,
+) -> (BudgetRow, AuditRow) {
+    let counted_from = recount.map(|it| it.began_at).or(present.map(|it| it.counted_from));
     let row = BudgetRow {
         team: holder.team.clone(),
         set_by: by.actor.clone(),
         changed_at: by.at,
+        counted_from: counted_from.unwrap_or(by.at),
         ..definition::row(budget)
     };
-    let detail = json!({ "budget": budget });
+    let detail = match recount {
+        Some(recount) => json!({ "budget": budget, "from_ledger": recount.told() }),
+        None => json!({ "budget": budget }),
+    };
     let event = event(holder, ("budget.save", &row.id), by, &detail);
     (row, event)
 }
@@ -309,5 +379,18 @@ mod tests {
         assert!(said(Wish { scope, ..wish() }).contains("planet"));
         let scope = BTreeMap::from([("team".to_owned(), "a b".to_owned())]);
         assert!(said(Wish { scope, ..wish() }).contains("a b"));
+        for (kind, value, why) in [
+            ("model", "m-gl*", "a whole name, or `*` alone"),
+            ("project", "web", "such as `shop/web`"),
+            ("project", "bank/x", "of the team `bank`"),
+        ] {
+            let scope = BTreeMap::from([(kind.to_owned(), value.to_owned())]);
+            let said = read(&holder("shop"), "all", Wish { scope, ..wish() }).unwrap_err();
+            assert!(said.contains(why) && said.contains(value), "{said}");
+        }
+        for value in ["*", "shop/web"] {
+            let scope = BTreeMap::from([("project".to_owned(), value.to_owned())]);
+            assert!(read(&holder("shop"), "all", Wish { scope, ..wish() }).is_ok(), "{value}");
+        }
     }
 }

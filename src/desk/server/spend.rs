@@ -124,7 +124,7 @@ impl Wanted {
     }
 }
 
-/// Sums over the calls that the caller may know of, the dearest first.
+/// Sums over the calls that the caller may know of, the dearest first, days in their order.
 pub async fn sums(app: &App, visitor: &Visitor, wanted: Wanted) -> Result<Vec<SpendRow>, Problem> {
     let (by, filter) = wanted.filter(app.now()).map_err(Problem::bad_request)?;
     let filter = visible(app, visitor, filter).await?;

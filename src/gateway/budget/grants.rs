@@ -279,7 +279,10 @@ impl Budgets {
             limit: need.limit,
             mode: Mode::Hard,
         };
-        super::refused(&need.key, budget.unwrap_or(&gone), account, call.estimate)
+        let budget = budget.unwrap_or(&gone);
+        let is_of_others = self.is_of_others(budget, &call.subject);
+        let refused = super::refused(&need.key, budget, account, call.estimate);
+        Refused { is_of_others, ..refused }
     }
 
     /// Takes what is to be written of accounts.

@@ -68,7 +68,8 @@ pub enum Entry {
 /// A reservation was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reserved {
-    /// The least that any budget has left for calls like this one.
+    /// The least that any budget has left for calls like this one; budgets that all teams spend of are left out for a
+    /// call of one team.
     pub remaining: Option<UsdNanos>,
     /// Budgets of which 80 % and more are spent, whatever is reserved.
     pub nearly_used: Vec<String>,
@@ -89,16 +90,26 @@ pub struct Refused {
     pub limit: Limit,
     /// When it begins anew.
     pub frees_at: Option<Timestamp>,
+    /// Whether others spend of it who are none of the caller's business: its amounts are not said then.
+    pub is_of_others: bool,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { budget, account, used, needed, limit, frees_at } = self;
+        let Self { budget, account, used, needed, limit, frees_at, is_of_others } = self;
         let place = if account.is_empty() { String::new() } else { format!(" ({account})") };
-        write!(
-            f,
-            "the budget `{budget}`{place} has {limit}; {used} are used or reserved, and this call may need {needed}"
-        )?;
+        if *is_of_others {
+            write!(
+                f,
+                "the budget `{budget}`{place} of the installation is used up for this call, which may need {needed}; \
+                 its owners see how it stands"
+            )?;
+        } else {
+            write!(
+                f,
+                "the budget `{budget}`{place} has {limit}; {used} are used or reserved, and this call may need {needed}"
+            )?;
+        }
         match *frees_at {
             Some(at) => write!(f, "; it begins anew at {}", clock_time(at)),
             None => Ok(()),

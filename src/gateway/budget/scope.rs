@@ -96,6 +96,13 @@ impl Subject {
     pub fn get(&self, kind: Kind) -> Option<&str> {
         self.parts.get(&kind).map(|it| &**it)
     }
+
+    /// Whether it belongs to one team of several: not a run of `trunkline run`, where whoever runs it owns all.
+    #[must_use]
+    pub fn is_of_a_team(&self) -> bool {
+        let is_own_run = self.get(Kind::Run).is_some() && self.get(Kind::Project).is_none();
+        self.get(Kind::Team).is_some() && !is_own_run
+    }
 }
 
 /// The calls that a budget is for: those that belong to all of these. `*` counts each name apart.
@@ -119,6 +126,12 @@ impl Scope {
         self.parts.get(&kind).map(String::as_str)
     }
 
+    /// Whether calls of several teams may go to one account of it.
+    #[must_use]
+    pub fn spans_teams(&self) -> bool {
+        ![Kind::Team, Kind::Project, Kind::Run].into_iter().any(|it| self.parts.contains_key(&it))
+    }
+
     /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the
     /// budget is not for it.
     #[must_use]
@@ -136,6 +149,17 @@ impl Scope {
             account.push_str(name);
         }
         Some(account)
+    }
+
+    /// Whether an account may be one of this scope: one that it had before it was changed is not.
+    #[must_use]
+    pub fn has_account(&self, account: &str) -> bool {
+        let words: Vec<_> = account.split(' ').filter_map(|it| it.split_once('=')).collect();
+        let kinds = words.iter();
+        let kinds = kinds.filter_map(|it| Kind::ALL.into_iter().find(|kind| kind.as_str() == it.0));
+        let is_there = |kind: Kind, name: &str| words.contains(&(kind.as_str(), name));
+        kinds.eq(self.parts.keys().copied())
+            && self.parts.iter().all(|(kind, name)| name == "*" || is_there(*kind, name))
     }
 }
 

@@ -95,6 +95,17 @@ fn each_run_has_an_account_of_its_own_and_other_calls_none() {
     assert_eq!(account(&core), None);
     assert_eq!(account(&core.clone().with(Kind::Run, "r1")).as_deref(), Some("team=core run=r1"));
     assert_eq!(account(&core.with(Kind::Run, "r2")).as_deref(), Some("team=core run=r2"));
+    for (name, is_its) in [
+        ("team=core run=r2", true),
+        ("team=core run=test (os=linux)", true),
+        ("team=other run=r2", false),
+        ("team=core", false),
+        ("run=r2", false),
+        ("", false),
+    ] {
+        assert_eq!(budget.scope.has_account(name), is_its, "{name}");
+    }
+    assert!(Scope::default().has_account("") && !Scope::default().has_account("team=core"));
 }
 
 #[test]

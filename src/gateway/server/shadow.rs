@@ -94,6 +94,7 @@ pub(in crate::gateway) struct Sample {
     model: String,
     endpoint: String,
     organisation: Option<String>,
+    team: String,
     notes: Arc<Notes>,
 }
 
@@ -180,6 +181,7 @@ impl Shadows {
             model: call.asked.model.clone(),
             endpoint: call.subject.get(Kind::Endpoint).unwrap_or_default().to_owned(),
             organisation: call.subject.get(Kind::Organisation).map(str::to_owned),
+            team: call.subject.get(Kind::Team).unwrap_or_default().to_owned(),
             notes,
         })
     }
@@ -231,11 +233,20 @@ impl Shadows {
         }
     }
 
-    async fn pairs(&self, name: &str, since: Timestamp) -> Result<Vec<PairRow>, StoreError> {
+    /// Those of a shadow: of calls of one team, or of all.
+    async fn pairs(
+        &self,
+        (name, team): (&str, Option<&str>),
+        since: Timestamp,
+    ) -> Result<Vec<PairRow>, StoreError> {
         match &self.kept {
-            Kept::Store(store) => store.list_shadow_pairs(name, since, PAIRS_OF_REPORT).await,
+            Kept::Store(store) => {
+                store.list_shadow_pairs((name, team), since, PAIRS_OF_REPORT).await
+            }
             Kept::Memory(pairs) => {
-                let is_meant = |it: &&PairRow| it.shadow == name && it.at >= since;
+                let is_meant = |it: &&PairRow| {
+                    it.shadow == name && it.at >= since && team.is_none_or(|team| it.team == team)
+                };
                 Ok(lock(pairs).iter().filter(is_meant).cloned().collect())
             }
         }

@@ -201,3 +201,19 @@ async fn a_candidate_of_another_team_is_not_there() {
     assert_eq!(world.rows().len(), 1, "no copy is made");
     world.end().await;
 }
+
+#[tokio::test]
+async fn a_key_of_a_team_hears_of_the_calls_of_its_own_team() {
+    let other = r#"
+[[key]]
+name = "other"
+variable = "OTHER_KEY"
+subject = { team = "bank" }
+"#;
+    let world = World::new(&settings(other)).await;
+    assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200);
+    report(&world, |it| pairs(it) == 1).await;
+    let bank = world.get(REPORT, &[("authorization", "Bearer tl-other")]).await;
+    assert_eq!((bank.status, pairs(&bank.json())), (200, 0), "{bank:?}");
+    world.end().await;
+}

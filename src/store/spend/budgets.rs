@@ -1,7 +1,8 @@
 //! The table `budgets`: ceilings that people have set. Rows stay when a budget is removed.
 
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 
+use super::sums::{SpendBy, SpendFilter, push_source};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::audit::{AuditRow, insert_event};
 use crate::store::{Store, StoreError, in_transaction, with_db};
@@ -37,6 +38,21 @@ pub struct BudgetRow {
     pub changed_at: Timestamp,
     /// When it was removed.
     pub archived_at: Option<Timestamp>,
+    /// From when on what was spent counts.
+    pub counted_from: Timestamp,
+}
+
+/// What calls of one account have come to, as the ledger has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
+pub struct CountedRow {
+    /// Such as `team=core run=01k…`.
+    pub account: String,
+    /// Money.
+    pub money: UsdNanos,
+    /// Tokens that budgets count.
+    pub tokens: i64,
+    /// Attempts that went out.
+    pub requests: i64,
 }
 
 impl Store {
@@ -51,15 +67,15 @@ impl Store {
         const SQL: &str = "
             INSERT INTO budgets (
                 id, team, scope, span, money, tokens, per_thousand, at_least_requests, mode, version,
-                set_by, created_at, changed_at
+                set_by, created_at, changed_at, counted_from
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $11, $13)
             ON CONFLICT (id) DO UPDATE SET
                 scope = excluded.scope, span = excluded.span, money = excluded.money,
                 tokens = excluded.tokens, per_thousand = excluded.per_thousand,
                 at_least_requests = excluded.at_least_requests, mode = excluded.mode,
                 version = budgets.version + 1, set_by = excluded.set_by,
-                changed_at = excluded.changed_at, archived_at = NULL
+                changed_at = excluded.changed_at, counted_from = excluded.counted_from, archived_at = NULL
             WHERE (budgets.archived_at IS NULL AND budgets.version = $12)
                 OR (budgets.archived_at IS NOT NULL AND $12 = 0)
             RETURNING *";
@@ -77,6 +93,7 @@ impl Store {
                 .bind(&row.set_by)
                 .bind(row.changed_at)
                 .bind(version)
+                .bind(row.counted_from)
                 .fetch_optional(&mut *tx)
                 .await?;
             let Some(saved) = saved else { return Err(conflict(&row.id)) };
@@ -122,11 +139,93 @@ impl Store {
         Ok(with_db!(self, db => sqlx::query_as(SQL).fetch_all(db).await?))
     }
 
+    /// What accounts have used in the span of a filter, by the ledger: those of the calls that have all of `kinds`,
+    /// which are names of columns, and are counted apart by them. The most used first.
+    pub async fn count_accounts(
+        &self,
+        kinds: &[&'static str],
+        filter: &SpendFilter,
+    ) -> Result<Vec<CountedRow>, StoreError> {
+        let summed_until = self.find_summed_until().await?;
+        let (account, known) = (account_sql(kinds), known_sql(kinds));
+        Ok(with_db!(self, db => {
+            let mut sql = QueryBuilder::new("SELECT ");
+            sql.push(&account).push(COUNTED);
+            push_source!(sql, filter, None::<SpendBy>, summed_until);
+            sql.push(&known).push(" GROUP BY 1 ORDER BY money DESC, account LIMIT ");
+            sql.push_bind(i64::from(filter.limit));
+            sql.build_query_as().fetch_all(db).await?
+        }))
+    }
+
+    /// Lets accounts of a window have used at least so much.
+    pub async fn save_counted(
+        &self,
+        (budget, began_at): (&BudgetRow, Timestamp),
+        counted: &[CountedRow],
+    ) -> Result<(), StoreError> {
+        const SQL: &str = "
+            INSERT INTO budget_accounts (
+                budget, account, began_at, spent, spent_tokens, requests, overrun, overrun_tokens, granted,
+                granted_tokens, max_money, max_tokens, alerted, short_at, used_at
+            )
+            VALUES ($1, $2, $3, $4, $5, $6, 0, 0, 0, 0, $7, $8, 0, 0, $9)
+            ON CONFLICT (budget, account, began_at) DO UPDATE SET
+                spent = CASE WHEN excluded.spent > budget_accounts.spent
+                    THEN excluded.spent ELSE budget_accounts.spent END,
+                spent_tokens = CASE WHEN excluded.spent_tokens > budget_accounts.spent_tokens
+                    THEN excluded.spent_tokens ELSE budget_accounts.spent_tokens END,
+                requests = CASE WHEN excluded.requests > budget_accounts.requests
+                    THEN excluded.requests ELSE budget_accounts.requests END,
+                used_at = excluded.used_at";
+        // Whoever locks several accounts does it in the order of their names.
+        let mut counted: Vec<_> = counted.iter().collect();
+        counted.sort_by(|a, b| a.account.cmp(&b.account));
+        in_transaction!(self, tx => {
+            for it in &counted {
+                sqlx::query(SQL)
+                    .bind(&budget.id)
+                    .bind(&it.account)
+                    .bind(began_at)
+                    .bind(it.money)
+                    .bind(it.tokens)
+                    .bind(it.requests)
+                    .bind(budget.money)
+                    .bind(budget.tokens)
+                    .bind(budget.changed_at)
+                    .execute(&mut *tx)
+                    .await?;
+            }
+        });
+        Ok(())
+    }
+
     /// A number that grows whenever a budget changes.
     pub async fn find_budgets_version(&self) -> Result<i64, StoreError> {
         const SQL: &str = "SELECT CAST(COALESCE(SUM(version), 0) AS BIGINT) FROM budgets";
         Ok(with_db!(self, db => sqlx::query_scalar(SQL).fetch_one(db).await?))
     }
+}
+
+const COUNTED: &str = " AS account,
+    CAST(SUM(cost) AS BIGINT) AS money,
+    CAST(SUM(tokens) AS BIGINT) AS tokens,
+    CAST(SUM(CASE WHEN calls > answered_here THEN calls - answered_here ELSE 0 END) AS BIGINT) AS requests";
+
+/// The name of an account: `'team=' || team || ' run=' || run`.
+fn account_sql(kinds: &[&'static str]) -> String {
+    let parts = kinds.iter().enumerate().map(|(place, kind)| {
+        let space = if place == 0 { "" } else { " " };
+        format!("'{space}{kind}=' || {kind}")
+    });
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { "CAST('' AS TEXT)".to_owned() } else { parts.join(" || ") }
+}
+
+/// Calls that are of all of them.
+fn known_sql(kinds: &[&'static str]) -> String {
+    let parts: Vec<_> = kinds.iter().map(|it| format!("{it} <> ''")).collect();
+    if parts.is_empty() { String::new() } else { format!(" WHERE {}", parts.join(" AND ")) }
 }
 
 fn conflict(id: &str) -> StoreError {

@@ -64,6 +64,20 @@ impl SpendBy {
         Self::ALL.into_iter().find(|it| it.as_str() == word)
     }
 
+    /// What comes first: what costs most, and the newest day.
+    fn order(self) -> &'static str {
+        if self == Self::Day { "MAX(at) DESC" } else { "cost DESC, name" }
+    }
+
+    /// Rows as people read them: days in their order.
+    #[must_use]
+    pub fn in_order(self, mut rows: Vec<SpendRow>) -> Vec<SpendRow> {
+        if self == Self::Day {
+            rows.sort_by_key(|it| it.name.parse::<i64>().unwrap_or_default());
+        }
+        rows
+    }
+
     pub(super) fn sql(self) -> &'static str {
         match self {
             Self::Day => "CAST(at / 86400000 * 86400000 AS TEXT)",
@@ -189,7 +203,7 @@ macro_rules! push_source {
 pub(super) use push_source;
 
 impl Store {
-    /// Sums of calls, the dearest first.
+    /// Sums of calls, the dearest first; of days the newest, the oldest of them first.
     pub async fn sum_spend(
         &self,
         by: SpendBy,
@@ -199,13 +213,15 @@ impl Store {
             return Ok(Vec::new());
         }
         let summed_until = self.find_summed_until().await?;
-        Ok(with_db!(self, db => {
+        let rows: Vec<SpendRow> = with_db!(self, db => {
             let mut sql = QueryBuilder::new("SELECT ");
             sql.push(by.sql()).push(SUMS);
             push_source!(sql, filter, Some(by), summed_until);
-            sql.push(" GROUP BY 1 ORDER BY cost DESC, name LIMIT ").push_bind(i64::from(filter.limit));
+            sql.push(" GROUP BY 1 ORDER BY ").push(by.order()).push(" LIMIT ");
+            sql.push_bind(i64::from(filter.limit));
             sql.build_query_as().fetch_all(db).await?
-        }))
+        });
+        Ok(by.in_order(rows))
     }
 }
 
@@ -219,3 +235,20 @@ const SUMS: &str = " AS name,
     CAST(SUM(lost) AS BIGINT) AS lost,
     CAST(SUM(reports) AS BIGINT) AS reports,
     CAST(SUM(reported) AS BIGINT) AS reported";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_come_in_their_order_and_other_sums_as_they_are() {
+        let row = |name: &str| SpendRow { name: name.to_owned(), ..SpendRow::default() };
+        let rows = || vec![row("172800000"), row("86400000"), row("1793491200000")];
+        let names = |by: SpendBy| {
+            let rows = by.in_order(rows()).into_iter();
+            rows.map(|it| it.name).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(names(SpendBy::Day), "86400000 172800000 1793491200000");
+        assert_eq!(names(SpendBy::Run), "172800000 86400000 1793491200000");
+    }
+}

@@ -39,7 +39,7 @@ pub(super) struct Level {
     /// What is set aside, where that is something.
     pub(super) reserved: Option<String>,
     pub(super) requests: String,
-    /// When the budget was made, where that is in the midst of the window: what was spent before does not count.
+    /// When counting began, where that is in the midst of the window: what was spent before does not count.
     pub(super) since: Option<Timestamp>,
     pub(super) ends_at: Option<Timestamp>,
     pub(super) prospect: Coming,
@@ -119,7 +119,7 @@ impl Level {
             used: [money, tokens].into_iter().flatten().collect(),
             reserved,
             requests: grouped(account.requests),
-            since: Some(row.created_at)
+            since: Some(row.counted_from)
                 .filter(|it| used.ends_at.is_some() && *it > account.began_at),
             ends_at: used.ends_at,
             prospect: coming(row, used, is_foreseen),
@@ -263,7 +263,7 @@ mod tests {
         it.prospect = Some(Prospect { used_up_at: Some(Timestamp(7)), ..Prospect::default() });
         assert!(matches!(level(&it).prospect, Coming::UsedUpAt(Timestamp(7))));
         assert_eq!(level(&it).used, ["$90.00 of $200.00"]);
-        let late = BudgetRow { created_at: Timestamp(5), ..row() };
+        let late = BudgetRow { counted_from: Timestamp(5), ..row() };
         assert_eq!(Level::of(&late, &it, true).since, Some(Timestamp(5)));
         assert_eq!(level(&it).since, None, "made before the window began, or with it");
         assert_eq!(limit(&row()), "$200.00 a month");

@@ -45,6 +45,9 @@ struct ListPart {
     words: Words,
     bars: Vec<Bar>,
     hidden: usize,
+    /// Budgets of the installation that hold as well and are not in the list.
+    unseen: usize,
+    is_owner: bool,
     may_make: bool,
     team: String,
 }
@@ -99,6 +102,8 @@ async fn list(app: &App, visitor: &Visitor, query: &BudgetsQuery) -> Result<Stri
         words: Words::at(app.now()),
         hidden: standings.len().saturating_sub(SHOWN_MAX),
         bars: standings.iter().take(SHOWN_MAX).map(Bar::of).collect(),
+        unseen: standing::count_unseen(app, visitor, query.team()).await?,
+        is_owner: visitor.0.may_own(),
         may_make: may_make(visitor, &teams),
         team: query.team().unwrap_or_default().to_owned(),
     })

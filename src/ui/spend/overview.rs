@@ -97,6 +97,9 @@ struct HeldPart {
     words: Words,
     bars: Vec<Bar>,
     more: usize,
+    /// Budgets of the installation that hold as well and are not among them.
+    unseen: usize,
+    is_owner: bool,
 }
 
 pub(super) async fn show(
@@ -160,7 +163,13 @@ async fn parts(app: &App, visitor: &Visitor, query: &SpendQuery) -> Result<Vec<P
             .cleaned()
             .address("/spend"),
     };
-    let held = HeldPart { words, more: standings.len().saturating_sub(bars.len()), bars };
+    let held = HeldPart {
+        words,
+        more: standings.len().saturating_sub(bars.len()),
+        bars,
+        unseen: standing::count_unseen(app, visitor, team).await?,
+        is_owner: visitor.0.may_own(),
+    };
     let charts = ChartsPart { charts: charts(&trend, &runs) };
     Ok(vec![
         Part { id: "facts", html: part(&FactsPart { words, facts: facts(query, &trend) })? },

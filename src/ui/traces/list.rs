@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::milliseconds;
@@ -121,7 +122,8 @@ pub(super) async fn show(
         let with = Asked { query: with, page: PageQuery::default(), ..asked.clone() };
         Choice { name, href: with.address("/traces"), is_chosen }
     });
-    page(&ListPage {
+    let is_wrong = problem.is_some();
+    let mut response = page(&ListPage {
         shell: visit.shell(Section::Traces, "Traces"),
         words: visit.words(),
         live: asked.address("/live/traces"),
@@ -130,7 +132,11 @@ pub(super) async fn show(
         list,
         choices: choices.collect(),
         query,
-    })
+    })?;
+    if is_wrong {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    Ok(response)
 }
 
 pub(super) async fn watch(

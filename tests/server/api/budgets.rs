@@ -126,11 +126,50 @@ async fn a_budget_that_makes_no_sense_is_refused_with_why() {
         (json!({ "window": "month", "usd": "much" }), "much"),
         (json!({ "window": "month", "usd": "1", "scope": { "team": "other" } }), "its own calls"),
         (json!({ "window": "month", "usd": "1", "scope": { "planet": "mars" } }), "planet"),
+        (json!({ "window": "month", "usd": "1", "scope": { "model": "m-gl*" } }), "a whole name"),
+        (
+            json!({ "window": "month", "usd": "1", "scope": { "project": "other/x" } }),
+            "of the team",
+        ),
+        (json!({ "window": "month", "usd": "1", "scope": { "project": "shop/x" } }), "no project"),
     ] {
         let answer = put(&server, &bob, (MONTH, body)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
         assert!(answer.text.contains(said), "{answer:?}");
     }
+}
+
+#[tokio::test]
+async fn a_budget_whose_window_or_scope_changes_forgets_nothing() {
+    let (server, [_, bob, eve]) = server().await;
+    let set = async |body: Value| {
+        let set = put(&server, &bob, (MONTH, body)).await;
+        assert_eq!(set.status, StatusCode::OK, "{set:?}");
+    };
+    let used = async || server.get(&eve, &format!("{MONTH}/usage")).await.json();
+    let (store, now) = (&server.app.store, server.app.now());
+    set(json!({ "usd": "200", "window": "month" })).await;
+    spend(store, 1, call("req_1", "shop", 90, now), "shop/month").await;
+    set(json!({ "usd": "200", "window": "day" })).await;
+    assert_eq!(used().await[0]["spent_usd"], "90.00", "what it is today");
+    // Calls of a day are in no account of a month.
+    spend(store, 2, call("req_2", "shop", 7, now), "x").await;
+    spend(store, 3, call("req_3", "other", 5, now), "x").await;
+    set(json!({ "usd": "200", "window": "month" })).await;
+    let month = used().await;
+    assert_eq!((&month[0]["spent_usd"], &month[0]["requests"]), (&json!("97.00"), &json!(2)));
+    assert_eq!(
+        (&month[0]["account"], &month[0]["spent_tokens"]),
+        (&json!("team=shop"), &json!(200))
+    );
+    set(json!({ "usd": "300", "window": "month", "scope": { "stage": "*" } })).await;
+    let stages = used().await;
+    assert_eq!(stages.as_array().unwrap().len(), 1, "only of the scope as it is: {stages}");
+    let first = (&stages[0]["account"], &stages[0]["spent_usd"]);
+    assert_eq!(first, (&json!("team=shop stage=eval"), &json!("97.00")));
+    let audit = server.get(&bob, "/api/v1/audit?team=shop&action=budget.save").await.json();
+    assert_eq!(audit["items"][1]["detail"]["from_ledger"]["usd"], "97.00", "{audit}");
+    assert!(audit["items"][3]["detail"].get("from_ledger").is_none(), "{audit}");
 }
 
 #[tokio::test]

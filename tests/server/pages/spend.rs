@@ -307,6 +307,13 @@ async fn who_may_not_set_budgets_is_refused_and_who_may_not_see_them_sees_none()
         check_page(&list);
         assert_eq!(list.text.contains("shop/month"), sees_team, "{login}: {list:?}");
         assert_eq!(list.text.contains("/budgets/all\""), is_owner, "{login}: {list:?}");
+        let spend = browser.get("/spend").await;
+        for page in [&list, &spend] {
+            let holds = page.text.contains("One budget of the installation holds these calls");
+            assert_eq!(holds, !is_owner, "{login}: {page:?}");
+            assert!(!page.text.contains("nothing holds"), "{login}: {page:?}");
+            assert!(!page.text.contains("No budget holds"), "{login}: {page:?}");
+        }
         let page = browser.get(team).await;
         assert_eq!(page.status, if sees_team { 200 } else { 404 }, "{login}: {page:?}");
         assert_eq!(page.text.contains("Remove the budget"), may_team, "{login}: {page:?}");

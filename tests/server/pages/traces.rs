@@ -45,8 +45,14 @@ async fn calls_are_listed_by_what_stands_in_the_address() {
     assert_eq!(ids(&read(&eve, &format!("/traces?limit=2&{next}")).await), "3 2");
     let none = read(&eve, "/traces?endpoint=%3Cb%3E").await;
     assert!(none.contains("No call fits") && none.contains("value=\"&#60;b&#62;\""), "{none}");
-    let wrong = read(&eve, "/traces?min_ms=fast").await;
-    assert!(wrong.contains("is a number, not") && wrong.contains("value=\"fast\""), "{wrong}");
+    let wrong = eve.get("/traces?min_ms=fast").await;
+    check_page(&wrong);
+    assert!(wrong.text.contains("is a number, not"), "{wrong:?}");
+    assert!(wrong.text.contains("value=\"fast\""), "what was typed stays: {wrong:?}");
+    for query in ["min_ms=fast", "min_usd=-1", "since=foo", "within=ever"] {
+        let wrong = eve.get(&format!("/traces?{query}")).await;
+        assert_eq!(wrong.status, 400, "{query}: {wrong:?}");
+    }
     // No choice of the page leads there, and nothing can have ended so.
     let odd = eve.get("/traces?status=nonsense").await;
     assert_eq!(odd.status, 400, "{odd:?}");

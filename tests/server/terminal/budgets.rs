@@ -55,6 +55,12 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     assert!(wrong.contains("a budget limits"), "{wrong}");
     let wrong = terminal.complains(2, &["budget", "set", "a", "--usd", "1", "--team", "nobody"]);
     assert!(wrong.contains("there is no team `nobody`"), "{wrong}");
+    let wrong = terminal.complains(2, &["budget", "list", "--team", "nobody"]);
+    assert!(wrong.contains("there is no team `nobody`"), "{wrong}");
+    let scope = ["--scope", "project=shop/web", "--usd", "1"];
+    let wrong =
+        terminal.complains(2, &[&["budget", "set", "a", "--team", "shop"], &scope[..]].concat());
+    assert!(wrong.contains("there is no project `shop/web`"), "{wrong}");
     let nothing = terminal.says(&["spend"]);
     assert!(nothing.starts_with("no call to a model was made; "), "{nothing}");
     assert!(nothing.contains("`trunkline spend --ledger FILE`"), "{nothing}");

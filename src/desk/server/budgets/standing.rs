@@ -5,7 +5,8 @@ use crate::auth::Verdict;
 use crate::desk::server::spend::period::Span;
 use crate::desk::server::spend::trend::{Outlook, complete, filter_of_account, float, outlook};
 use crate::desk::server::spend::view::cents;
-use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
@@ -88,6 +89,35 @@ pub async fn list(
     Ok(standings)
 }
 
+/// Budgets of the installation that hold calls of the caller's teams, or of one, and that [`list`] leaves out.
+pub async fn count_unseen(
+    app: &App,
+    visitor: &Visitor,
+    team: Option<&str>,
+) -> Result<usize, Problem> {
+    if visitor.0.may_own() && team.is_none() {
+        return Ok(0);
+    }
+    let teams = teams(app, visitor).await?.into_iter().map(|it| it.0.name);
+    let teams: Vec<_> = teams.filter(|it| team.is_none_or(|team| team == it)).collect();
+    let rows = app.store.list_budgets().await?;
+    Ok(rows.iter().filter(|it| holds_some_of(it, &teams)).count())
+}
+
+/// Whether a budget of the installation refuses calls of one of these teams.
+fn holds_some_of(row: &BudgetRow, teams: &[String]) -> bool {
+    let Ok(budget) = definition::read(row) else { return false };
+    let is_meant = |kind: Kind, is_of: &dyn Fn(&str, &str) -> bool| {
+        let wanted = budget.scope.get(kind).filter(|it| *it != "*");
+        wanted.is_none_or(|it| teams.iter().any(|team| is_of(it, team)))
+    };
+    row.team.is_empty()
+        && budget.mode == Mode::Hard
+        && !teams.is_empty()
+        && is_meant(Kind::Team, &|wanted, team| wanted == team)
+        && is_meant(Kind::Project, &|wanted, team| wanted.split('/').next() == Some(team))
+}
+
 async fn look_ahead(app: &App, standing: &mut Standing) -> Result<(), Problem> {
     standing.is_foreseen = true;
     let Some(most) = standing.used.first_mut() else { return Ok(()) };
@@ -108,7 +138,7 @@ pub async fn prospect(
     let Some(span) = Span::of_window(budget.window, now) else { return Ok(None) };
     let (_, kept) = span.habit();
     let past = Timestamp(span.step.start(now).0 - kept * span.step.milliseconds());
-    let filter = SpendFilter { from: past, ..filter_of_account(&row.account, span) };
+    let filter = SpendFilter { from: past, to: span.to, ..filter_of_account(&row.account) };
     let points = app.store.list_spend_points(span.step, None, &filter).await?;
     let told = |limit: Option<i64>, spent: i64, spans: Vec<f64>| {
         outlook((span, now), &spans, (float(spent), Some(float(limit?))))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::{PART_BYTES_MAX, Wish};
+use super::Wish;
 use crate::gateway::budget::account::Limit;
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;
@@ -168,9 +168,7 @@ impl Typed {
             if text.is_empty() {
                 continue;
             }
-            if text.len() > PART_BYTES_MAX || text.contains(char::is_whitespace) {
-                let message =
-                    format!("`{text}` is no {kind}: write its name, or `*` for each apart");
+            if let Some(message) = super::odd_part(kind, text) {
                 wrong.push(Wrong { field, message });
             }
             scope.insert(kind.to_owned(), text.to_owned());

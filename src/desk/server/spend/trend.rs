@@ -209,9 +209,8 @@ fn part(filter: &SpendFilter, kind: Kind) -> Option<&str> {
 
 /// What the account of a budget is of, as a filter: `team=core run=01k…`.
 #[must_use]
-pub fn filter_of_account(account: &str, span: Span) -> SpendFilter {
-    let mut filter =
-        SpendFilter { from: span.from, to: span.to, limit: POINTS_MAX, ..SpendFilter::default() };
+pub fn filter_of_account(account: &str) -> SpendFilter {
+    let mut filter = SpendFilter { limit: POINTS_MAX, ..SpendFilter::default() };
     for (kind, name) in account.split(' ').filter_map(|it| it.split_once('=')) {
         let name = name.to_owned();
         match kind {

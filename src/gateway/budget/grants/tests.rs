@@ -262,6 +262,44 @@ fn what_others_may_spend_and_have_not_spent_is_no_reason_to_warn() {
 }
 
 #[test]
+fn a_call_of_a_team_hears_no_amounts_of_a_budget_that_all_teams_spend_of() {
+    let team = Scope::default().with(Kind::Team, "*");
+    let mut heard = BTreeMap::new();
+    for (name, scope) in [("all", Scope::default()), ("each", team)] {
+        let mut shelf = Shelf::default();
+        let mut one = Budgets::shared(vec![budget(name, scope, Window::Day, money(1000))]);
+        let subject = Subject::default().with(Kind::Team, "bank");
+        let small = Reservation { subject: subject.clone(), ..call(1, amount(100, 1), "a", "r") };
+        let needs = one.needs(&small, Timestamp(0));
+        let (grant, rows) = shelf.grant(0, &needs);
+        assert!(one.take_grant(&needs, (&grant, &rows)).is_none());
+        let left = one.reserve(&small, Timestamp(0)).unwrap().remaining;
+        let large = Reservation { subject, ..call(2, amount(5000, 1), "a", "r") };
+        let needs = one.needs(&large, Timestamp(0));
+        let said = one.refusal(&needs[0], &large).to_string();
+        let by_row = one.refusal_by(&needs[0], &rows[0], &large).to_string();
+        for said in [&said, &by_row] {
+            assert!(said.contains("1970-01-02") && said.contains(&format!("`{name}`")), "{said}");
+        }
+        heard.insert(name, (left, said.contains("0.000001 USD"), by_row.contains("reserved")));
+    }
+    let all = || vec![budget("all", Scope::default(), Window::Day, money(1000))];
+    let left = |mut budgets: Budgets, subject: Subject| {
+        let call = Reservation { subject, ..call(1, amount(0, 0), "a", "r") };
+        budgets.reserve(&call, Timestamp(0)).unwrap().remaining
+    };
+    let bank = || Subject::default().with(Kind::Team, "bank");
+    assert_eq!(left(Budgets::new(all()), bank()), Some(UsdNanos(1000)), "one owner");
+    assert_eq!(left(Budgets::shared(all()), bank()), None);
+    let at_home = bank().with(Kind::Run, "r1");
+    assert_eq!(left(Budgets::shared(all()), at_home.clone()), Some(UsdNanos(1000)), "`run`");
+    let of_project = at_home.with(Kind::Project, "bank/x");
+    assert_eq!(left(Budgets::shared(all()), of_project), None);
+    assert_eq!(heard["all"], (None, false, false));
+    assert_eq!(heard["each"], (Some(UsdNanos(900)), true, true));
+}
+
+#[test]
 fn what_was_spent_of_a_budget_of_one_run_is_known_until_the_budget_goes() {
     let mut shelf = Shelf::default();
     let scope = Scope::default().with(Kind::Run, "r");

@@ -73,21 +73,35 @@ const CONTENT_WORDS: [&str; 14] = [
 ];
 /// Likewise, of events whose names begin with `gen_ai.`.
 const EVENT_WORDS: [&str; 3] = ["message", "tool_calls", "result"];
-const SECRET_WORDS: [&str; 14] = [
-    "access_token",
-    "api_key",
+/// Ends of last words, however they are written: `token`, and `authtoken`.
+const SECRET_ENDS: [&str; 13] = [
     "apikey",
     "authorization",
-    "client_secret",
     "cookie",
+    "credential",
+    "credentials",
+    "passphrase",
     "passwd",
     "password",
-    "proxy_authorization",
-    "refresh_token",
+    "privatekey",
     "secret",
-    "set_cookie",
+    "secrets",
     "token",
-    "x_api_key",
+    "username",
+];
+/// Last words that are the end of others, too.
+const SECRET_WORDS: [&str; 6] = ["bearer", "cookies", "jwt", "passwords", "pwd", "userpass"];
+/// The last two words.
+const SECRET_PAIRS: [(&str, &str); 9] = [
+    ("access", "key"),
+    ("account", "key"),
+    ("api", "key"),
+    ("db", "user"),
+    ("encryption", "key"),
+    ("private", "key"),
+    ("secret", "key"),
+    ("signing", "key"),
+    ("user", "name"),
 ];
 /// Addresses, whose queries may say anything.
 const ADDRESSES: [&str; 4] = ["http.target", "http.url", "url.full", "url.original"];
@@ -101,11 +115,46 @@ pub(super) fn is_content(name: &str, event: &str) -> bool {
         || (event.starts_with("gen_ai.") && EVENT_WORDS.contains(&last))
 }
 
-/// Whether an attribute holds what opens something.
-pub(super) fn is_secret(name: &str) -> bool {
-    let last = name.rsplit('.').next().unwrap_or_default();
-    let last = last.to_ascii_lowercase().replace('-', "_");
-    SECRET_WORDS.contains(&last.as_str())
+/// Whether an attribute holds what opens something, or who somebody is. A count of tokens opens nothing.
+pub(super) fn is_secret(name: &str, value: &Kind) -> bool {
+    let words = words(name);
+    let Some(last) = words.last() else { return false };
+    let is_count = match value {
+        Kind::Bool(_) => return false,
+        Kind::Int(_) | Kind::Double(_) => true,
+        Kind::Text(_) | Kind::Array(_) | Kind::Members(_) | Kind::Bytes(_) => false,
+    };
+    if is_count && last == "token" {
+        return false;
+    }
+    let before = words.iter().rev().nth(1);
+    SECRET_ENDS.iter().any(|it| last.ends_with(it))
+        || SECRET_WORDS.contains(&last.as_str())
+        || before.is_some_and(|it| SECRET_PAIRS.contains(&(it.as_str(), last.as_str())))
+}
+
+/// A name taken apart: `my.authToken` and `MY_AUTH_TOKEN` are `my`, `auth`, `token`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut letters = name.chars().peekable();
+    let mut former = ' ';
+    while let Some(it) = letters.next() {
+        let is_next_small = letters.peek().is_some_and(|it| it.is_lowercase());
+        // `authToken`, and the `K` of `APIKey`.
+        let is_hump = it.is_uppercase()
+            && (former.is_lowercase()
+                || former.is_ascii_digit()
+                || (former.is_uppercase() && is_next_small));
+        if is_hump || !it.is_alphanumeric() {
+            words.push(String::new());
+        }
+        if let Some(word) = words.last_mut().filter(|_| it.is_alphanumeric()) {
+            word.extend(it.to_lowercase());
+        }
+        former = it;
+    }
+    words.retain(|it| !it.is_empty());
+    words
 }
 
 /// Addresses without their queries and without who opens them; other texts as they are.
@@ -217,5 +266,69 @@ fn plain(value: AnyValue, depth: usize, is_cut: &mut bool) -> Value {
             Value::Object(members)
         }
         Some(Kind::Bytes(_)) | None => Value::Null,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> Kind {
+        Kind::Text("x".to_owned())
+    }
+
+    #[test]
+    fn names_of_secrets_are_known_however_they_are_written() {
+        for name in [
+            "password",
+            "db_password",
+            "dbpassword",
+            "api_token",
+            "my.api_token",
+            "MY_API_TOKEN",
+            "auth_token",
+            "authToken",
+            "authtoken",
+            "sessionToken",
+            "bearer_token",
+            "id_token",
+            "aws.secret_access_key",
+            "clientSecret",
+            "private_key",
+            "PrivateKey",
+            "x-api-key",
+            "openaiAPIKey",
+            "credential",
+            "app/credentials",
+            "pwd",
+            "jwt",
+            "user.name",
+            "userName",
+            "http.request.header.set-cookie",
+            "http.request.header.authorization",
+        ] {
+            assert!(is_secret(name, &text()), "{name}");
+        }
+    }
+
+    #[test]
+    fn counters_and_other_names_are_not() {
+        for name in [
+            "gen_ai.usage.input_tokens",
+            "max_tokens",
+            "maxTokens",
+            "token_count",
+            "total_tokens",
+            "gen_ai.token.type",
+            "cache.key",
+            "service.name",
+            "user.id",
+            "",
+        ] {
+            assert!(!is_secret(name, &text()), "{name}");
+        }
+        assert!(!is_secret("llm.token", &Kind::Int(7)));
+        assert!(is_secret("db.password", &Kind::Int(7)));
+        assert!(!is_secret("has_password", &Kind::Bool(true)));
     }
 }

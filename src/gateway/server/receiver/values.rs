@@ -77,7 +77,7 @@ impl<'a> Values<'a> {
 
     fn named(&self, name: &str, value: Option<AnyValue>, depth: usize) -> Value {
         let Some(kind) = value.and_then(|it| it.kind) else { return Value::Null };
-        if said::is_secret(name) {
+        if said::is_secret(name, &kind) {
             return Value::from(REDACTED);
         }
         match kind {

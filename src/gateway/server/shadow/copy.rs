@@ -182,6 +182,7 @@ fn pair(sample: &Sample, seen: &Seen, (copied, spent): (&Seen, Sum)) -> PairRow 
         at: sample.at,
         request: request_id(sample.id),
         endpoint: sample.endpoint.clone(),
+        team: sample.team.clone(),
         model: sample.model.clone(),
         candidate: shadow.settings.model.clone().unwrap_or_else(|| sample.model.clone()),
         status: i64::from(seen.status),

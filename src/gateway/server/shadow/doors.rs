@@ -57,18 +57,23 @@ pub(in crate::gateway) async fn answer(
     match action {
         "pick" => index::pick(core, key, (shadow, head)).await,
         "pairs" => index::pairs(core, key, (shadow, head, body)).await,
-        _ => told(core, shadow, head).await,
+        _ => told(core, key, (shadow, head)).await,
     }
 }
 
-/// The report of one.
-async fn told(core: &Core, shadow: &Shadow, head: &Parts) -> Result<Response<Answer>, Refusal> {
+/// The report of one: a key of a team hears of the calls of its own team.
+async fn told(
+    core: &Core,
+    key: &Key,
+    (shadow, head): (&Shadow, &Parts),
+) -> Result<Response<Answer>, Refusal> {
     let query = head.uri.query().unwrap_or_default();
     let value = |name: &str| {
         query.split('&').filter_map(|it| it.split_once('=')).find(|it| it.0 == name).map(|it| it.1)
     };
     let since = since(core.clock.now(), value("since").unwrap_or(SINCE))?;
-    let rows = core.shadows.pairs(&shadow.settings.name, since).await.map_err(|error| {
+    let of = (shadow.settings.name.as_str(), key.subject.get(Kind::Team));
+    let rows = core.shadows.pairs(of, since).await.map_err(|error| {
         tracing::error!(%error, "pairs of a shadow cannot be read");
         Refusal::Away { what: STORE, retry_after: STORE_AGAIN }
     })?;

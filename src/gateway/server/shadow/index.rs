@@ -124,11 +124,12 @@ pub(super) async fn pairs(
     let candidates: Vec<_> = read.iter().filter_map(|it| it.candidate.clone()).collect();
     let origin = Origin::of(key, &head.headers);
     let owner = format!("{}/{}", shadow.endpoint(), origin.owner());
+    let team = origin.whose().get(Kind::Team).unwrap_or_default().to_owned();
     let charged = usage::charge(core, origin.of_candidate(&shadow.endpoint()), candidates).await?;
     let mut costs = charged.iter();
     for pair in read {
         let cost = pair.candidate.as_ref().and_then(|_| costs.next());
-        let row = row(shadow, (&owner, &pair, cost), at);
+        let row = PairRow { team: team.clone(), ..row(shadow, (&owner, &pair, cost), at) };
         shadow.made.fetch_add(1, Ordering::Relaxed);
         core.shadows.keep(row).await.map_err(|error| {
             tracing::error!(%error, "a pair of a shadow cannot be kept");

@@ -58,6 +58,8 @@ pub struct PairRow {
     pub similarity: Option<f64>,
     /// How many of the first hits of two indexes are the same, from 0 to 1.
     pub overlap: Option<f64>,
+    /// Name of the team whose the call was, or empty.
+    pub team: String,
 }
 
 impl Store {
@@ -67,11 +69,11 @@ impl Store {
             INSERT INTO shadow_pairs (
                 id, shadow, at, request, copy, endpoint, model, candidate, status, copy_status, reason, total_ms,
                 copy_total_ms, first_ms, copy_first_ms, cost, copy_cost, output_tokens, copy_output_tokens, refused,
-                copy_refused, fits, copy_fits, similarity, overlap
+                copy_refused, fits, copy_fits, similarity, overlap, team
             )
             VALUES (
                 $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
-                $23, $24, $25
+                $23, $24, $25, $26
             ) ON CONFLICT (id) DO NOTHING";
         with_writer!(self, db => {
             sqlx::query(SQL)
@@ -100,26 +102,29 @@ impl Store {
                 .bind(row.copy_fits)
                 .bind(row.similarity)
                 .bind(row.overlap)
+                .bind(&row.team)
                 .execute(db)
                 .await?;
         });
         Ok(())
     }
 
-    /// The newest pairs of a shadow since a moment.
+    /// The newest pairs of a shadow since a moment: of calls of one team, or of all.
     pub async fn list_shadow_pairs(
         &self,
-        shadow: &str,
+        (shadow, team): (&str, Option<&str>),
         since: Timestamp,
         limit: u32,
     ) -> Result<Vec<PairRow>, StoreError> {
         const SQL: &str = "
-            SELECT * FROM shadow_pairs WHERE shadow = $1 AND at >= $2 ORDER BY at DESC, id DESC LIMIT $3";
+            SELECT * FROM shadow_pairs WHERE shadow = $1 AND at >= $2 AND ($4 = '' OR team = $4)
+            ORDER BY at DESC, id DESC LIMIT $3";
         Ok(with_db!(self, db => {
             sqlx::query_as(SQL)
                 .bind(shadow)
                 .bind(since)
                 .bind(i64::from(limit))
+                .bind(team.unwrap_or_default())
                 .fetch_all(db)
                 .await?
         }))

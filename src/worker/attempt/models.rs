@@ -137,7 +137,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         job: &mut Job,
         masked: Vec<String>,
-    ) -> Result<Option<Arc<Notes>>, Failure> {
+    ) -> Result<Option<Notes>, Failure> {
         let Some((variables, notes)) = self.join(&mut job.setup, masked).await? else {
             return Ok(None);
         };
@@ -149,7 +149,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         setup: &mut Setup,
         masked: Vec<String>,
-    ) -> Result<Option<(Variables, Arc<Notes>)>, Failure> {
+    ) -> Result<Option<(Variables, Notes)>, Failure> {
         let (Some(gateway), Some(models)) = (&self.worker.gateway, &setup.models) else {
             return Ok(None);
         };
@@ -248,13 +248,15 @@ impl<E: Executor> Attempt<E> {
         std::future::pending::<()>().await;
     }
 
-    /// What the calls came to becomes part of the outcome: metrics, and why it failed.
+    /// What the calls came to becomes part of the outcome: metrics, and why it failed. The containers have ended, however
+    /// they did, so what they have under way is stopped and settled before it is summed up.
     pub(in crate::worker) async fn leave_gateway(
         &self,
         notes: Option<&Notes>,
         outcome: &mut AttemptOutcome,
     ) {
         let Some(gateway) = &self.worker.gateway else { return };
+        gateway.close_key(&self.name).await;
         if let Some(notes) = notes {
             account(notes, outcome);
             match gateway.exceeded(&self.name.run).await {

@@ -1,6 +1,7 @@
 //! Stages that call models: through the gateway of the process that runs them, to a provider on the host.
 
 mod ends;
+mod modes;
 
 use std::sync::atomic::Ordering;
 

@@ -21,16 +21,14 @@ use crate::gateway::server::stages::variables::{Told, Variables};
 use crate::gateway::server::stages::{Admission, Stages};
 use crate::gateway::settings::CassetteMode;
 use crate::model::{AttemptName, FailureClass, Milliseconds, ProjectId, StageIndex, UsdNanos};
-use crate::pipeline::plan;
+use crate::pipeline::plan::{self, MODEL_CALL_MODES, MODEL_CALLS};
 use crate::runs::LoadedRun;
 use crate::secrets::Masker;
 use crate::store::StoreError;
 use crate::worker::attempt::failure::Failure;
-use crate::worker::attempt::job::{Job, Setup};
+use crate::worker::attempt::job::{self, Job, Setup};
 use crate::worker::attempt::{Attempt, patience::patiently};
 
-/// The variable by which a stage says what its cassette is for.
-const MODE: &str = "TRUNKLINE_MODEL_CALLS";
 /// The largest cassette that is replayed from a revision.
 const CASSETTE_BYTES: usize = 64 << 20;
 /// How long a stage that is ended for its budget may take to end by itself.
@@ -51,17 +49,18 @@ pub(in crate::worker) struct ModelUse {
     mode: Option<String>,
 }
 
-/// What a stage may do at the gateway; nothing without a container or a network.
+/// What a stage may do at the gateway; nothing without a container or a network. Fails while what its cassette is for
+/// must wait for the results of needs.
 pub(in crate::worker) fn of(
     loaded: &LoadedRun,
     stage: StageIndex,
     (program, network): (&ProgramSpec, NetworkSpec),
-) -> Option<ModelUse> {
+) -> Result<Option<ModelUse>, Failure> {
     if *program == ProgramSpec::Nothing || network == NetworkSpec::None {
-        return None;
+        return Ok(None);
     }
     let plan = loaded.run.plan();
-    let planned = plan.stages.get(stage.as_usize())?;
+    let Some(planned) = plan.stages.get(stage.as_usize()) else { return Ok(None) };
     let (run, number) = (loaded.row.id.to_string(), loaded.row.number);
     let subject = Subject::default()
         .with(Kind::Pipeline, plan.pipeline.as_str())
@@ -77,15 +76,17 @@ pub(in crate::worker) fn of(
         let id = format!("stage {} of run #{number}", planned.key);
         (id, scope.with(Kind::Stage, &planned.key), it)
     });
-    let mode = planned.env.get(MODE).and_then(|it| it.resolve(&loaded.run.scope(stage)).ok());
-    Some(ModelUse {
+    let variable = planned.env.get(MODEL_CALLS);
+    let place = format!("env.{MODEL_CALLS}");
+    let mode = variable.map(|it| job::text(it, &place, &loaded.run.scope(stage))).transpose()?;
+    Ok(Some(ModelUse {
         project: loaded.row.project.clone(),
         subject,
         budgets: of_run.into_iter().chain(of_stage).map(budget).collect(),
         lasts: Milliseconds(planned.timeout.0.saturating_add(KEY_GRACE.0)),
         pipeline: plan.pipeline.clone(),
         mode: mode.filter(|it| !it.is_empty()),
-    })
+    }))
 }
 
 fn budget((id, scope, budget): (String, Scope, &plan::Budget)) -> Budget {
@@ -188,8 +189,11 @@ impl<E: Executor> Attempt<E> {
     ) -> Result<OwnCassette, Failure> {
         let mode = match &models.mode {
             Some(word) => CassetteMode::of_word(word).ok_or_else(|| {
-                let words = "`live`, `record`, `replay` or `replay_or_record`";
-                Failure::user(format!("`{MODE}` is `{word}`, and must be {words}"))
+                let words = MODEL_CALL_MODES.join("`, `");
+                Failure::user(format!(
+                    "`{MODEL_CALLS}` is `{word}`, and can be `{words}`\n\
+                     help: it stands in `env` of the stage, or of `defaults`"
+                ))
             })?,
             None => gateway.model_calls(),
         };
@@ -347,6 +351,13 @@ pub(in crate::worker) fn say_missing(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_mode_that_a_stage_may_name_is_one_of_cassettes() {
+        for word in MODEL_CALL_MODES {
+            assert!(CassetteMode::of_word(word).is_some(), "{word}");
+        }
+    }
 
     #[test]
     fn the_key_of_a_stage_becomes_the_name_of_a_file() {

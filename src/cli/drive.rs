@@ -132,6 +132,7 @@ pub struct Foreground<'a> {
     args: &'a DriveArgs,
     secrets: BTreeMap<String, String>,
     engine: Engine,
+    gateway: Option<Arc<Stages>>,
 }
 
 enum Engine {
@@ -146,7 +147,10 @@ pub async fn drive(
     run: &RunId,
     args: &DriveArgs,
 ) -> anyhow::Result<Exit> {
-    Foreground::open_for(session, state, args, run).await?.drive(run, Reuse::default()).await
+    let repository = state.store.find_run(run).await?.map(|it| it.repository).unwrap_or_default();
+    let foreground = Foreground::open_for(session, state, args, run).await?;
+    let foreground = foreground.with_gateway((run, &repository)).await?;
+    foreground.drive(run, Reuse::default()).await
 }
 
 impl<'a> Foreground<'a> {
@@ -162,7 +166,7 @@ impl<'a> Foreground<'a> {
             ExecutorKind::Docker => Engine::Docker(executor::docker(session, state).await?),
             ExecutorKind::Host => Engine::Host(executor::host(session, state)?),
         };
-        Ok(Self { session, state, args, secrets, engine })
+        Ok(Self { session, state, args, secrets, engine, gateway: None })
     }
 
     /// The same, with the executor that the run was created with unless another is asked for.
@@ -176,6 +180,14 @@ impl<'a> Foreground<'a> {
         Self::open(session, state, args, kind).await
     }
 
+    /// Starts the LLM gateway for a run of this repository, where a file says how. A file that is wrong is told before
+    /// the run is made, or begins again: else it would be left for `trunkline resume`.
+    pub async fn with_gateway(self, run: (&RunId, &str)) -> anyhow::Result<Self> {
+        let given = (self.args, &self.secrets);
+        let gateway = Box::pin(gateway::of_run(self.session, self.state, given, run)).await?;
+        Ok(Self { gateway, ..self })
+    }
+
     /// The secrets that were given.
     #[must_use]
     pub fn secrets(&self) -> &BTreeMap<String, String> {
@@ -187,7 +199,7 @@ impl<'a> Foreground<'a> {
         let (session, state) = (self.session, self.state);
         let settings = worker_settings(session, state, self.args, reuse);
         let drive = Drive { session, state, run, report: self.args.report };
-        let gateway = self.gateway(run).await?;
+        let gateway = self.gateway;
         let parts = (SecretSource::Given(Given(self.secrets)), settings);
         let exit = match self.engine {
             Engine::Docker(docker) => {
@@ -204,20 +216,6 @@ impl<'a> Foreground<'a> {
             gateway.forget_address();
         }
         exit
-    }
-
-    async fn gateway(&self, run: &RunId) -> anyhow::Result<Option<Arc<Stages>>> {
-        let row = self.state.store.find_run(run).await?;
-        let repository = row.map(|it| it.repository).unwrap_or_default();
-        let named = self.args.gateway.as_deref();
-        let origin = gateway::origin(self.session, named, (&repository, &self.secrets));
-        let Some(origin) = origin else { return Ok(None) };
-        let owner = format!("run-{run}");
-        let model_calls = self.args.model_calls;
-        let set_up =
-            gateway::SetUp { origin: &origin, model_calls, queue: gateway::QueuePart::None };
-        let started = gateway::start(self.session, self.state, (set_up, &owner)).await?;
-        Ok(Some(started.0))
     }
 }
 

@@ -6,6 +6,10 @@ use trunkline::engine::GRACE;
 
 use crate::{PIPELINE, World, ended, signal, started};
 
+/// A stage that fails.
+const FAILS: &str =
+    "version: 1\nname: demo\non: { push: {} }\nstages:\n  a: { image: x, run: 'false' }\n";
+
 /// A stage that prints `one`, and `two` once there is a file.
 fn waiting() -> World {
     let world = World::new(PIPELINE);
@@ -48,6 +52,24 @@ fn a_run_whose_process_is_dead_is_shown_as_interrupted_until_it_is_resumed() {
     let resumed = world.says(0, &["resume"]);
     assert!(resumed.contains("a   | two"), "{resumed}");
     assert_eq!(world.json(0, &["show", "--json"])["interrupted"], false);
+}
+
+#[test]
+fn a_run_whose_gateways_file_is_wrong_is_not_made_and_does_not_begin_again() {
+    let world = World::new(FAILS);
+    world.write("unknown.toml", "providers = 1\n");
+    for file in ["none.toml", "unknown.toml"] {
+        let told = world.complains(2, &["run", "--gateway", file]);
+        assert!(told.starts_with("error: the gateway's file `<folder>/repository/"), "{told}");
+    }
+    assert_eq!(world.json(0, &["runs", "--json"]), serde_json::json!([]));
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
+
+    world.says(1, &["run"]);
+    world.complains(2, &["rerun", "--gateway", "none.toml"]);
+    let run = world.json(0, &["show", "--json"]);
+    assert_eq!((&run["status"], &run["interrupted"]), (&"failed".into(), &false.into()));
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
 }
 
 #[test]

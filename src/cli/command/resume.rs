@@ -89,6 +89,7 @@ async fn resume_interrupted(
     let is_left = |it| loaded.run.stage(it).is_some_and(|it| !it.status.is_finished());
     let (run, given) = (&loaded.run, foreground.secrets());
     missing_secrets::refuse_rest(run, is_left, given, Reuse::default())?;
+    let foreground = foreground.with_gateway((&row.id, &row.repository)).await?;
     foreground.drive(&row.id, Reuse::default()).await
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 
+use super::DriveArgs;
 use crate::cli::failure::Usage;
 use crate::cli::keys;
 use crate::cli::session::Session;
@@ -18,6 +19,7 @@ use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{MissingKeys, Outside};
 use crate::gateway::server::stages::{Place, Stages};
 use crate::gateway::settings::{self, CassetteMode, Settings};
+use crate::model::RunId;
 use crate::outgoing::Outgoing;
 
 /// The gateway's file in a repository, for runs from a terminal.
@@ -52,6 +54,21 @@ pub fn origin<'a>(
     }
     let found = Path::new(repository).join(FILE);
     found.exists().then_some(Origin::Found(found, secrets))
+}
+
+/// Starts the gateway of a run from a terminal, where there is a file for one.
+pub async fn of_run(
+    session: &Session,
+    state: &State,
+    (args, secrets): (&DriveArgs, &BTreeMap<String, String>),
+    (run, repository): (&RunId, &str),
+) -> anyhow::Result<Option<Arc<Stages>>> {
+    let origin = origin(session, args.gateway.as_deref(), (repository, secrets));
+    let Some(origin) = origin else { return Ok(None) };
+    let owner = format!("run-{run}");
+    let model_calls = args.model_calls;
+    let set_up = SetUp { origin: &origin, model_calls, queue: QueuePart::None };
+    Ok(Some(start(session, state, (set_up, &owner)).await?.0))
 }
 
 /// What cassettes are for, as the command line says it.

@@ -5,6 +5,7 @@ pub mod executor;
 pub mod fleet;
 pub mod follower;
 pub mod gateway;
+pub mod remembered;
 pub mod report;
 pub mod screen;
 pub mod signals;
@@ -34,6 +35,7 @@ use crate::secrets::{Given, SecretSource};
 use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
 use screen::ReportArgs;
 
+use remembered::Remembered;
 use report::Report;
 use signals::{Asked, Signals};
 
@@ -390,7 +392,7 @@ impl Drive<'_> {
         match ended {
             Ok(ended) => {
                 report.end().await?;
-                Ok(exit_of(ended, number))
+                Ok(exit_of(ended, (number, &Remembered::of_run(self.state, self.run).options())))
             }
             Err(error) => {
                 report.abandon().await;
@@ -467,13 +469,13 @@ async fn drive_and_sweep<E: Executor>(
     ended
 }
 
-fn exit_of(ended: Option<RunStatus>, number: i64) -> Exit {
+fn exit_of(ended: Option<RunStatus>, (number, options): (i64, &str)) -> Exit {
     match ended {
         Some(RunStatus::Passed) => Exit::Passed,
         Some(_) => Exit::RunFailed,
         None => {
-            let hint =
-                format!("run #{number} is left as it is; `trunkline resume {number}` goes on");
+            let resume = format!("trunkline resume {number}{options}");
+            let hint = format!("run #{number} is left as it is; `{resume}` goes on");
             let _nobody_reads = writeln!(std::io::stderr().lock(), "{hint}");
             Exit::Terminated
         }

@@ -55,6 +55,27 @@ fn a_run_whose_process_is_dead_is_shown_as_interrupted_until_it_is_resumed() {
 }
 
 #[test]
+fn a_run_goes_on_with_the_gateways_file_that_it_was_started_with() {
+    let world = World::new(FAILS);
+    world.write("other.toml", "");
+    let options = ["--gateway", "other.toml", "--model-calls", "live", "--secret", "KEY=hidden"];
+    let ended = world.says(1, &[&["run"][..], &options[..]].concat());
+    let file = world.repository().join("other.toml").display().to_string();
+    let given = format!("--secret KEY --gateway {file} --model-calls live");
+    let rerun = format!("  trunkline rerun --failed 1 {given}  try again");
+    for told in [ended, world.says(0, &["show"])] {
+        assert!(told.contains(&rerun) && !told.contains("hidden"), "{told}");
+    }
+    world.write("other.toml", "unknown = 1\n");
+    let told = world.complains(2, &["rerun"]);
+    assert!(told.contains("`<folder>/repository/other.toml` is wrong"), "{told}");
+    world.write("third.toml", "");
+    world.says(1, &["rerun", "--gateway", "third.toml"]);
+    let told = world.says(0, &["show"]);
+    assert!(told.contains("/third.toml --model-calls live"), "{told}");
+}
+
+#[test]
 fn a_run_whose_gateways_file_is_wrong_is_not_made_and_does_not_begin_again() {
     let world = World::new(FAILS);
     world.write("unknown.toml", "providers = 1\n");

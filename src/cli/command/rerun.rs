@@ -16,6 +16,9 @@ use crate::runs::view::RunView;
 /// Arguments of `trunkline rerun`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+`--gateway` and `--model-calls` are those that the run was started with, unless you give others. Secrets are
+kept nowhere, so give them again.
+
 Examples:
   trunkline rerun --failed last          what failed, and what follows from it
   trunkline rerun 12 --stage unit

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::follower::{self, Follower};
+use super::remembered::Remembered;
 use super::screen::{self, ReportArgs, Screen};
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -250,7 +251,9 @@ impl Report {
         let ends = failure_ends(&self.loaded, &self.state).await?;
         let outline = super::view_of(&self.session, &self.state, &self.loaded);
         let tails = BTreeMap::new();
-        let view = Self::view(&self.session, &self.state, (&outline, &tails));
+        let given = Remembered::of_run(&self.state, &outline.id).options();
+        let picture = Self::view(&self.session, &self.state, (&outline, &tails));
+        let view = View { given: &given, ..picture };
         self.screen.end(view, &ends).await?;
         Ok(())
     }

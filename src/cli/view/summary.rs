@@ -230,7 +230,7 @@ fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
 
 /// Commands that make sense now.
 fn next(view: View<'_>) -> Vec<String> {
-    let number = view.run.number;
+    let (number, given) = (view.run.number, view.given);
     let mut commands: Vec<(String, &str)> = Vec::new();
     let failed = view.stages().find(|it| it.status == StageStatus::Failed && !it.allowed);
     if let Some(stage) = failed {
@@ -244,11 +244,11 @@ fn next(view: View<'_>) -> Vec<String> {
         }
     }
     if view.run.interrupted {
-        commands.push((view.command(&format!("resume {number}")), "go on with it"));
+        commands.push((view.command(&format!("resume {number}{given}")), "go on with it"));
     }
     if matches!(view.run.status, RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";
-        commands.push((view.command(&format!("rerun --failed {number}")), what));
+        commands.push((view.command(&format!("rerun --failed {number}{given}")), what));
     }
     if !artifacts(view).is_empty() {
         commands.push((

@@ -98,7 +98,7 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
         run: drive::view_of(session, &state, &loaded),
-        ends: report::failure_ends(&loaded, &state).await?,
+        ends: report::ends(session, &state, &loaded).await?,
         keeps_containers: drive::keeps_some(&state, &row.id),
         server: String::new(),
         given: Remembered::of_run(&state, &row.id).options(),

@@ -20,7 +20,9 @@ use crate::gateway::ledger::notes::Notes;
 use crate::gateway::server::stages::variables::{Told, Variables};
 use crate::gateway::server::stages::{Admission, Stages};
 use crate::gateway::settings::CassetteMode;
-use crate::model::{AttemptName, FailureClass, Milliseconds, ProjectId, StageIndex, UsdNanos};
+use crate::model::{
+    AttemptName, FailureClass, Milliseconds, ProjectId, RunId, StageIndex, UsdNanos,
+};
 use crate::pipeline::plan::{self, MODEL_CALL_MODES, MODEL_CALLS};
 use crate::runs::LoadedRun;
 use crate::secrets::Masker;
@@ -262,7 +264,7 @@ impl<E: Executor> Attempt<E> {
         let Some(gateway) = &self.worker.gateway else { return };
         gateway.close_key(&self.name).await;
         if let Some(notes) = notes {
-            account(notes, outcome);
+            account(notes, &self.name.run, outcome);
             match gateway.exceeded(&self.name.run).await {
                 Ok(exceeded) => outcome.warnings.extend(exceeded),
                 Err(error) => tracing::warn!(%error, "the budgets of a run cannot be looked up"),
@@ -287,7 +289,7 @@ fn file_name(key: &str) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
+fn account(notes: &Notes, run: &RunId, outcome: &mut AttemptOutcome) {
     let sum = notes.sum();
     let usd = |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
     if sum.reports > 0 {
@@ -311,8 +313,11 @@ fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
         if !is_ours {
             outcome.class = Some(FailureClass::Budget);
             outcome.is_final = true;
-            let help = "help: `trunkline show` says what each stage spent; raise the `budget`, or call less";
-            outcome.message = format!("{refusal}\n{help}");
+            let spend = format!("trunkline spend --run {run} --by stage");
+            outcome.message = format!(
+                "{refusal}\nhelp: `{spend}` says what each stage spent, and what processes may have spent that \
+                 died; raise the `budget`, or call less"
+            );
         }
         return;
     }
@@ -351,6 +356,19 @@ pub(in crate::worker) fn say_missing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::refusal::Refusal;
+
+    #[test]
+    fn what_a_budget_refused_names_the_sums_that_it_goes_by() {
+        let (notes, run) = (Notes::default(), RunId("r1".to_owned()));
+        let (budget, message) = ("b".to_owned(), "0.001431 USD are used".to_owned());
+        notes.refuse(&Refusal::Budget { budget, message });
+        let mut outcome = AttemptOutcome::default();
+        account(&notes, &run, &mut outcome);
+        assert_eq!(outcome.class, Some(FailureClass::Budget));
+        let start = "0.001431 USD are used\nhelp: `trunkline spend --run r1 --by stage` says ";
+        assert!(outcome.message.starts_with(start), "{}", outcome.message);
+    }
 
     #[test]
     fn each_mode_that_a_stage_may_name_is_one_of_cassettes() {

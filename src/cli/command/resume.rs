@@ -16,8 +16,9 @@ const PAGE: u32 = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Containers that went on meanwhile are adopted: no step runs twice. Secrets are kept nowhere, so give them
-again; `--gateway` and `--model-calls` are those that the run was started with, unless you give others. The exit code is that of the runs that were resumed, and 0 when there was nothing to resume; of a run
-that is named and has ended, it is that of the run.
+again; `--gateway` and `--model-calls` are those that the run was started with, unless you give others. The
+exit code is that of the runs that were resumed, and 0 when there was nothing to resume; of a run that is
+named and has ended, it is that of the run.
 
 Examples:
   trunkline resume                       every run that was interrupted, in any repository

@@ -76,7 +76,7 @@ pub async fn of_run(
     let before = Remembered::of_run(state, run);
     let named = args.gateway.as_deref().or(before.gateway.as_deref());
     let origin = origin(session, named, (repository, secrets));
-    let named = origin.as_ref().and_then(Origin::named).map(Path::to_owned);
+    let named = origin.as_ref().and_then(Origin::named).map(|it| session.folder.join(it));
     let remembered = before.with(session, args, named.as_deref());
     let gateway = match &origin {
         Some(origin) => {

@@ -142,7 +142,8 @@ enum Engine {
     Host(HostExecutor),
 }
 
-/// Drives a run that is there already to its end, as [`Foreground::drive`] does.
+/// Drives a run that is cancelled to its end, as [`Foreground::drive`] does; without a gateway where none can be started,
+/// for what goes on must be stopped all the same.
 pub async fn drive(
     session: &Session,
     state: &State,
@@ -150,8 +151,12 @@ pub async fn drive(
     args: &DriveArgs,
 ) -> anyhow::Result<Exit> {
     let repository = state.store.find_run(run).await?.map(|it| it.repository).unwrap_or_default();
-    let foreground = Foreground::open_for(session, state, args, run).await?;
-    let foreground = foreground.with_gateway((run, &repository)).await?;
+    let mut foreground = Foreground::open_for(session, state, args, run).await?;
+    let given = (args, &foreground.secrets);
+    match Box::pin(gateway::of_run(session, state, given, (run, &repository))).await {
+        Ok(gateway) => foreground.gateway = gateway,
+        Err(error) => tracing::warn!(%error, "the run is ended without an LLM gateway"),
+    }
     foreground.drive(run, Reuse::default()).await
 }
 

@@ -117,6 +117,17 @@ fn resume_says_why_there_is_nothing_to_do() {
 }
 
 #[test]
+fn a_cancel_stops_what_a_dead_process_left_although_the_gateways_file_is_wrong_by_now() {
+    let world = waiting();
+    world.write("trunkline.gateway.toml", "");
+    kill(started(&world, "one"));
+    world.write("trunkline.gateway.toml", "unknown = 1\n");
+    world.complains(2, &["resume"]);
+    world.says(0, &["cancel", "last"]);
+    assert_eq!(world.json(0, &["show", "--json"])["status"], "cancelled");
+}
+
+#[test]
 fn a_cancel_by_force_waits_for_nothing() {
     let world = World::new(
         "version: 1\nname: demo\non: { push: {} }\nstages:\n  \

@@ -1,5 +1,7 @@
 //! Stages that end while calls of theirs are under way.
 
+use std::time::{Duration, Instant};
+
 use super::{ASK, Benched as _, SECRET, metric};
 use crate::docker;
 use crate::models::Provider;
@@ -40,4 +42,34 @@ fn calls_that_are_under_way_when_a_stage_ends_count_in_its_gates_and_in_what_is_
     assert!(metric(&bench, 1, "llm_cost_usd") > 0.0, "{story}");
     let shown = bench.trunkline(&["show", "last"]).expect_code(0).stdout;
     assert!(shown.contains("left: 2 calls") && shown.contains("late: 1 call"), "{shown}");
+}
+
+#[test]
+fn a_call_that_a_cancel_ends_is_shown() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let slowly = ask_slowly();
+    let bench = provider.bench(&format!(
+        "  asks:
+    network: gateway
+    run: |
+      echo asking
+      {slowly}
+"
+    ));
+    let mut run = bench.command(&["run", SECRET[0], SECRET[1]]).spawn().unwrap();
+    let started = Instant::now();
+    while !bench.trunkline(&["logs", "last", "asks"]).stdout.contains("asking") {
+        assert!(started.elapsed() < Duration::from_secs(60), "the stage never began");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Until the call has come to the gateway.
+    std::thread::sleep(Duration::from_secs(2));
+    bench.trunkline(&["cancel", "last"]).expect_code(0);
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    assert!((metric(&bench, 0, "llm_calls") - 1.0).abs() < 1e-9, "{}", bench.story());
+    let shown = bench.trunkline(&["show", "last"]).expect_code(0).stdout;
+    assert!(shown.contains("asks: 1 call, "), "{shown}");
 }

@@ -5,6 +5,7 @@ pub mod executor;
 pub mod fleet;
 pub mod follower;
 pub mod gateway;
+pub mod remembered;
 pub mod report;
 pub mod screen;
 pub mod signals;
@@ -34,6 +35,7 @@ use crate::secrets::{Given, SecretSource};
 use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
 use screen::ReportArgs;
 
+use remembered::Remembered;
 use report::Report;
 use signals::{Asked, Signals};
 
@@ -132,6 +134,7 @@ pub struct Foreground<'a> {
     args: &'a DriveArgs,
     secrets: BTreeMap<String, String>,
     engine: Engine,
+    gateway: Option<Arc<Stages>>,
 }
 
 enum Engine {
@@ -139,14 +142,22 @@ enum Engine {
     Host(HostExecutor),
 }
 
-/// Drives a run that is there already to its end, as [`Foreground::drive`] does.
+/// Drives a run that is cancelled to its end, as [`Foreground::drive`] does; without a gateway where none can be started,
+/// for what goes on must be stopped all the same.
 pub async fn drive(
     session: &Session,
     state: &State,
     run: &RunId,
     args: &DriveArgs,
 ) -> anyhow::Result<Exit> {
-    Foreground::open_for(session, state, args, run).await?.drive(run, Reuse::default()).await
+    let repository = state.store.find_run(run).await?.map(|it| it.repository).unwrap_or_default();
+    let mut foreground = Foreground::open_for(session, state, args, run).await?;
+    let given = (args, &foreground.secrets);
+    match Box::pin(gateway::of_run(session, state, given, (run, &repository))).await {
+        Ok(gateway) => foreground.gateway = gateway,
+        Err(error) => tracing::warn!(%error, "the run is ended without an LLM gateway"),
+    }
+    foreground.drive(run, Reuse::default()).await
 }
 
 impl<'a> Foreground<'a> {
@@ -162,7 +173,7 @@ impl<'a> Foreground<'a> {
             ExecutorKind::Docker => Engine::Docker(executor::docker(session, state).await?),
             ExecutorKind::Host => Engine::Host(executor::host(session, state)?),
         };
-        Ok(Self { session, state, args, secrets, engine })
+        Ok(Self { session, state, args, secrets, engine, gateway: None })
     }
 
     /// The same, with the executor that the run was created with unless another is asked for.
@@ -176,6 +187,14 @@ impl<'a> Foreground<'a> {
         Self::open(session, state, args, kind).await
     }
 
+    /// Starts the LLM gateway for a run of this repository, where a file says how. A file that is wrong is told before
+    /// the run is made, or begins again: else it would be left for `trunkline resume`.
+    pub async fn with_gateway(self, run: (&RunId, &str)) -> anyhow::Result<Self> {
+        let given = (self.args, &self.secrets);
+        let gateway = Box::pin(gateway::of_run(self.session, self.state, given, run)).await?;
+        Ok(Self { gateway, ..self })
+    }
+
     /// The secrets that were given.
     #[must_use]
     pub fn secrets(&self) -> &BTreeMap<String, String> {
@@ -187,7 +206,7 @@ impl<'a> Foreground<'a> {
         let (session, state) = (self.session, self.state);
         let settings = worker_settings(session, state, self.args, reuse);
         let drive = Drive { session, state, run, report: self.args.report };
-        let gateway = self.gateway(run).await?;
+        let gateway = self.gateway;
         let parts = (SecretSource::Given(Given(self.secrets)), settings);
         let exit = match self.engine {
             Engine::Docker(docker) => {
@@ -204,20 +223,6 @@ impl<'a> Foreground<'a> {
             gateway.forget_address();
         }
         exit
-    }
-
-    async fn gateway(&self, run: &RunId) -> anyhow::Result<Option<Arc<Stages>>> {
-        let row = self.state.store.find_run(run).await?;
-        let repository = row.map(|it| it.repository).unwrap_or_default();
-        let named = self.args.gateway.as_deref();
-        let origin = gateway::origin(self.session, named, (&repository, &self.secrets));
-        let Some(origin) = origin else { return Ok(None) };
-        let owner = format!("run-{run}");
-        let model_calls = self.args.model_calls;
-        let set_up =
-            gateway::SetUp { origin: &origin, model_calls, queue: gateway::QueuePart::None };
-        let started = gateway::start(self.session, self.state, (set_up, &owner)).await?;
-        Ok(Some(started.0))
     }
 }
 
@@ -392,7 +397,7 @@ impl Drive<'_> {
         match ended {
             Ok(ended) => {
                 report.end().await?;
-                Ok(exit_of(ended, number))
+                Ok(exit_of(ended, (number, &Remembered::of_run(self.state, self.run).options())))
             }
             Err(error) => {
                 report.abandon().await;
@@ -469,13 +474,13 @@ async fn drive_and_sweep<E: Executor>(
     ended
 }
 
-fn exit_of(ended: Option<RunStatus>, number: i64) -> Exit {
+fn exit_of(ended: Option<RunStatus>, (number, options): (i64, &str)) -> Exit {
     match ended {
         Some(RunStatus::Passed) => Exit::Passed,
         Some(_) => Exit::RunFailed,
         None => {
-            let hint =
-                format!("run #{number} is left as it is; `trunkline resume {number}` goes on");
+            let resume = format!("trunkline resume {number}{options}");
+            let hint = format!("run #{number} is left as it is; `{resume}` goes on");
             let _nobody_reads = writeln!(std::io::stderr().lock(), "{hint}");
             Exit::Terminated
         }

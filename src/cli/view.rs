@@ -33,6 +33,8 @@ pub struct View<'a> {
     pub keeps_containers: bool,
     /// The server that commands for a person have to name, or empty.
     pub server: &'a str,
+    /// What the run was started with, as options of commands that go on with it: ` --secret API_KEY`, or empty.
+    pub given: &'a str,
     /// Columns of the terminal; lines are cut to fit. `usize::MAX` for a file.
     pub columns: usize,
 }

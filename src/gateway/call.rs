@@ -211,6 +211,9 @@ impl Call {
 
     /// What is left of the time that it may take.
     fn left(&self) -> Duration {
+        if self.stop.as_ref().is_some_and(CancellationToken::is_cancelled) {
+            return Duration::ZERO;
+        }
         Duration::from(self.limits.total_ms).saturating_sub(self.started.elapsed())
     }
 

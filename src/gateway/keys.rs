@@ -111,7 +111,16 @@ impl Keys {
         self.here.write().unwrap_or_else(PoisonError::into_inner).insert(digest, held);
     }
 
-    /// Ends a key that was added here.
+    /// Lets no more calls in with a key that was added here, and asks no store for it. Calls that are under way go on.
+    pub fn close(&self, digest: &KeyDigest) {
+        let ended = Key { expires: Some(Timestamp(i64::MIN)), ..Key::default() };
+        let mut here = self.here.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = here.get_mut(digest) {
+            *held = Held::new(ended, None, Timestamp(i64::MIN));
+        }
+    }
+
+    /// Forgets a key that was added here.
     pub fn remove(&self, digest: &KeyDigest) {
         self.here.write().unwrap_or_else(PoisonError::into_inner).remove(digest);
         self.looked_up.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
@@ -230,8 +239,27 @@ mod tests {
         assert!(find(&keys, "tl-1", 9).await.is_some());
         assert!(find(&keys, "tl-1", 10).await.is_none());
         assert!(find(&keys, "tl-2", 0).await.is_none());
+        keys.close(&digest("tl-1"));
+        assert!(find(&keys, "tl-1", 0).await.is_none());
         keys.remove(&digest("tl-1"));
         assert!(find(&keys, "tl-1", 0).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_closed_key_lets_go_of_its_notes_and_is_not_asked_of_the_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("state.db").display());
+        let store = Store::open(&url).await.unwrap();
+        store.save_gateway_key(&row("t1", None)).await.unwrap();
+        let keys = Keys::new(Some(store));
+        let notes = Arc::new(Notes::default());
+        let held = Arc::downgrade(&notes);
+        let key = Key { notes: Some(notes), ..key(None, None) };
+        keys.insert(digest("tl-app"), key, Timestamp(0));
+        assert!(find(&keys, "tl-app", 0).await.is_some() && held.strong_count() == 1);
+        keys.close(&digest("tl-app"));
+        assert!(find(&keys, "tl-app", 0).await.is_none());
+        assert_eq!(held.strong_count(), 0);
     }
 
     #[tokio::test]

@@ -63,6 +63,9 @@ impl Settlement {
         let (input_tokens, estimate) = counted;
         let started = Instant::now();
         row.trail.begin(&row);
+        if let Some(notes) = &row.notes {
+            notes.begin(&row);
+        }
         Self {
             charge,
             id,

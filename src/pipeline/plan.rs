@@ -16,6 +16,11 @@ pub use container::{
     Resources, Service, Step,
 };
 
+/// The variable of a stage's `env` that says what its recorded calls of models are for.
+pub const MODEL_CALLS: &str = "TRUNKLINE_MODEL_CALLS";
+/// What it may be.
+pub const MODEL_CALL_MODES: [&str; 4] = ["live", "record", "replay", "replay_or_record"];
+
 /// Everything a run will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

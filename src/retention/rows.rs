@@ -87,8 +87,10 @@ impl Sweep<'_> {
             Err(StoreError::Unfinished { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
-        let note = self.of.folder.join("executors").join(run.to_string());
-        let _runs_of_a_server_have_none = std::fs::remove_file(note);
+        for notes in ["executors", "started-with"] {
+            let note = self.of.folder.join(notes).join(run.to_string());
+            let _runs_of_a_server_have_none = std::fs::remove_file(note);
+        }
         self.pause().await;
         Ok(true)
     }

@@ -14,8 +14,6 @@ mod reports;
 pub(in crate::worker) mod secrets;
 mod spool;
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +127,7 @@ impl<E: Executor> Attempt<E> {
             Ok(ready) => ready,
             Err(failure) => return failure.into(),
         };
-        let notes = notes.as_deref();
+        let notes = notes.as_ref();
         let run = self.try_run(&job, head);
         let mut outcome = tokio::select! {
             outcome = run => outcome.unwrap_or_else(AttemptOutcome::from),
@@ -145,7 +143,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         job: Result<Job, Failure>,
         wishes: &Wishes,
-    ) -> Result<(Job, Option<Arc<Notes>>), Failure> {
+    ) -> Result<(Job, Option<Notes>), Failure> {
         let mut job = job?;
         let delivered = secrets::deliver(&self.worker.parts.secrets, &wishes.secrets).await?;
         let issued = self.worker.issue(&self.name, &wishes.identity).await?;

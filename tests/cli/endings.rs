@@ -6,6 +6,10 @@ use trunkline::engine::GRACE;
 
 use crate::{PIPELINE, World, ended, signal, started};
 
+/// A stage that fails.
+const FAILS: &str =
+    "version: 1\nname: demo\non: { push: {} }\nstages:\n  a: { image: x, run: 'false' }\n";
+
 /// A stage that prints `one`, and `two` once there is a file.
 fn waiting() -> World {
     let world = World::new(PIPELINE);
@@ -51,6 +55,45 @@ fn a_run_whose_process_is_dead_is_shown_as_interrupted_until_it_is_resumed() {
 }
 
 #[test]
+fn a_run_goes_on_with_the_gateways_file_that_it_was_started_with() {
+    let world = World::new(FAILS);
+    world.write("other.toml", "");
+    let options = ["--gateway", "other.toml", "--model-calls", "live", "--secret", "KEY=hidden"];
+    let ended = world.says(1, &[&["run"][..], &options[..]].concat());
+    let file = world.repository().join("other.toml").display().to_string();
+    let given = format!("--secret KEY --gateway {file} --model-calls live");
+    let rerun = format!("  trunkline rerun --failed 1 {given}  try again");
+    for told in [ended, world.says(0, &["show"])] {
+        assert!(told.contains(&rerun) && !told.contains("hidden"), "{told}");
+    }
+    world.write("other.toml", "unknown = 1\n");
+    let told = world.complains(2, &["rerun"]);
+    assert!(told.contains("`<folder>/repository/other.toml` is wrong"), "{told}");
+    world.write("third.toml", "");
+    world.says(1, &["rerun", "--gateway", "third.toml"]);
+    let told = world.says(0, &["show"]);
+    assert!(told.contains("/third.toml --model-calls live"), "{told}");
+}
+
+#[test]
+fn a_run_whose_gateways_file_is_wrong_is_not_made_and_does_not_begin_again() {
+    let world = World::new(FAILS);
+    world.write("unknown.toml", "providers = 1\n");
+    for file in ["none.toml", "unknown.toml"] {
+        let told = world.complains(2, &["run", "--gateway", file]);
+        assert!(told.starts_with("error: the gateway's file `<folder>/repository/"), "{told}");
+    }
+    assert_eq!(world.json(0, &["runs", "--json"]), serde_json::json!([]));
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
+
+    world.says(1, &["run"]);
+    world.complains(2, &["rerun", "--gateway", "none.toml"]);
+    let run = world.json(0, &["show", "--json"]);
+    assert_eq!((&run["status"], &run["interrupted"]), (&"failed".into(), &false.into()));
+    assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
+}
+
+#[test]
 fn resume_says_why_there_is_nothing_to_do() {
     let world = waiting();
     assert_eq!(world.says(0, &["resume"]), "nothing to resume\n");
@@ -71,6 +114,17 @@ fn resume_says_why_there_is_nothing_to_do() {
     std::fs::write(world.folder.path().join("go"), "").unwrap();
     world.says(0, &["run"]);
     assert_eq!(world.says(0, &["resume", "last"]), "nothing to resume: run #2 has passed\n");
+}
+
+#[test]
+fn a_cancel_stops_what_a_dead_process_left_although_the_gateways_file_is_wrong_by_now() {
+    let world = waiting();
+    world.write("trunkline.gateway.toml", "");
+    kill(started(&world, "one"));
+    world.write("trunkline.gateway.toml", "unknown = 1\n");
+    world.complains(2, &["resume"]);
+    world.says(0, &["cancel", "last"]);
+    assert_eq!(world.json(0, &["show", "--json"])["status"], "cancelled");
 }
 
 #[test]

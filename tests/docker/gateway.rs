@@ -1,5 +1,8 @@
 //! Stages that call models: through the gateway of the process that runs them, to a provider on the host.
 
+mod ends;
+mod modes;
+
 use std::sync::atomic::Ordering;
 
 use trunkline::model::FailureClass;
@@ -10,6 +13,7 @@ use crate::models::{PRICES, Provider};
 
 /// Asks the model; what is said stays in the log.
 const ASK: &str = r#"wget -q -O answer.json --header "authorization: Bearer $OPENAI_API_KEY" --header "content-type: application/json" --post-data '{"model":"m1","messages":[{"role":"user","content":"Say something."}],"max_tokens":50}' "$OPENAI_BASE_URL/chat/completions""#;
+
 trait Benched {
     /// A repository whose stages may call it.
     fn bench(&self, stages: &str) -> Bench;

@@ -10,11 +10,15 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::engine::{Command, Event, RerunScope};
 use crate::model::StageIndex;
+use crate::runs::RunsError;
 use crate::runs::view::RunView;
 
 /// Arguments of `trunkline rerun`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+`--gateway` and `--model-calls` are those that the run was started with, unless you give others. Secrets are
+kept nowhere, so give them again.
+
 Examples:
   trunkline rerun --failed last          what failed, and what follows from it
   trunkline rerun 12 --stage unit
@@ -56,10 +60,12 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let command = Command::Rerun { scope, by, no_reuse };
     // What is missing is told before the run has begun again and could not go on.
     let foreground = Foreground::open_for(session, &state, &args.drive, &row.id).await?;
-    let again = again(&loaded.run.decide(&command, session.now()).unwrap_or_default());
+    let decided = loaded.run.decide(&command, session.now()).map_err(RunsError::from)?;
+    let again = again(&decided);
     let reuse = Reuse::unless(args.no_reuse);
     let (run, given) = (&loaded.run, foreground.secrets());
     missing_secrets::refuse_rest(run, |it| again.contains(&it), given, reuse)?;
+    let foreground = foreground.with_gateway((&row.id, &row.repository)).await?;
     state.runs.execute(&mut loaded, &command, session.now()).await?;
     foreground.drive(&row.id, reuse).await
 }

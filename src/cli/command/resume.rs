@@ -16,8 +16,9 @@ const PAGE: u32 = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Containers that went on meanwhile are adopted: no step runs twice. Secrets are kept nowhere, so give them
-again. The exit code is that of the runs that were resumed, and 0 when there was nothing to resume; of a run
-that is named and has ended, it is that of the run.
+again; `--gateway` and `--model-calls` are those that the run was started with, unless you give others. The
+exit code is that of the runs that were resumed, and 0 when there was nothing to resume; of a run that is
+named and has ended, it is that of the run.
 
 Examples:
   trunkline resume                       every run that was interrupted, in any repository
@@ -89,6 +90,7 @@ async fn resume_interrupted(
     let is_left = |it| loaded.run.stage(it).is_some_and(|it| !it.status.is_finished());
     let (run, given) = (&loaded.run, foreground.secrets());
     missing_secrets::refuse_rest(run, is_left, given, Reuse::default())?;
+    let foreground = foreground.with_gateway((&row.id, &row.repository)).await?;
     foreground.drive(&row.id, Reuse::default()).await
 }
 

@@ -84,6 +84,7 @@ pub async fn execute(session: &Session, args: &RunArgs) -> anyhow::Result<Exit> 
     let foreground = Foreground::open(session, &state, &args.drive, kind).await?;
     let create = create(session, &state, &repository, (&pipeline, args)).await?;
     missing_secrets::refuse((&create.plan, &create.context), foreground.secrets(), args.reuse())?;
+    let foreground = foreground.with_gateway((&create.id, &create.repository)).await?;
     executor::remember(&state, &create.id, kind)?;
     state.runs.create(&create).await?;
     foreground.drive(&create.id, args.reuse()).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::approvals::{Approvals, Repositories, ShownApproval};
+use crate::cli::drive::remembered::Remembered;
 use crate::cli::drive::screen;
 use crate::cli::drive::{self, report};
 use crate::cli::failure::Exit;
@@ -40,6 +41,8 @@ struct Shown {
     ends: summary::Ends,
     keeps_containers: bool,
     server: String,
+    /// What it was started with here, as options.
+    given: String,
     /// The approvals that people are asked for now.
     asked: Vec<ShownApproval>,
     /// What a run of a server waits for, and its place in the queue.
@@ -64,7 +67,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
     let tails = BTreeMap::new();
     let moment = (session.now(), session.output);
     let picture = screen::picture(&shown.run, moment, (&tails, &shown.server));
-    let view = View { keeps_containers: shown.keeps_containers, ..picture };
+    let view = View { keeps_containers: shown.keeps_containers, given: &shown.given, ..picture };
     let mut lines = tree::lines(view, usize::MAX);
     lines.insert(1, session.output.paint.dim(&times(session.output, &shown.run)));
     lines.extend(shown.waits.iter().map(|it| session.output.paint.dim(it)));
@@ -95,9 +98,10 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
         run: drive::view_of(session, &state, &loaded),
-        ends: report::failure_ends(&loaded, &state).await?,
+        ends: report::ends(session, &state, &loaded).await?,
         keeps_containers: drive::keeps_some(&state, &row.id),
         server: String::new(),
+        given: Remembered::of_run(&state, &row.id).options(),
         asked: asked(&state, &loaded).await?,
         waits: Vec::new(),
     })
@@ -110,6 +114,7 @@ async fn of_server(remote: &Remote, args: &ShowArgs) -> anyhow::Result<Shown> {
         ends,
         keeps_containers: false,
         server: remote.hint.clone(),
+        given: String::new(),
         asked: remote.asked(&run).await?,
         waits: remote.waits(&run).await?,
         run,

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use super::DriveArgs;
+use super::remembered::Remembered;
 use crate::cli::failure::Usage;
 use crate::cli::keys;
 use crate::cli::session::Session;
@@ -18,6 +21,7 @@ use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{MissingKeys, Outside};
 use crate::gateway::server::stages::{Place, Stages};
 use crate::gateway::settings::{self, CassetteMode, Settings};
+use crate::model::RunId;
 use crate::outgoing::Outgoing;
 
 /// The gateway's file in a repository, for runs from a terminal.
@@ -38,6 +42,13 @@ impl Origin<'_> {
         let (Self::Named(path) | Self::Found(path, _)) = self;
         path
     }
+
+    fn named(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) => Some(path),
+            Self::Found(..) => None,
+        }
+    }
 }
 
 /// The file for runs from a terminal, if there is one.
@@ -54,9 +65,36 @@ pub fn origin<'a>(
     found.exists().then_some(Origin::Found(found, secrets))
 }
 
+/// Starts the gateway of a run from a terminal, where there is a file for one: with what the run was started with, unless
+/// something else is given.
+pub async fn of_run(
+    session: &Session,
+    state: &State,
+    (args, secrets): (&DriveArgs, &BTreeMap<String, String>),
+    (run, repository): (&RunId, &str),
+) -> anyhow::Result<Option<Arc<Stages>>> {
+    let before = Remembered::of_run(state, run);
+    let named = args.gateway.as_deref().or(before.gateway.as_deref());
+    let origin = origin(session, named, (repository, secrets));
+    let named = origin.as_ref().and_then(Origin::named).map(|it| session.folder.join(it));
+    let remembered = before.with(session, args, named.as_deref());
+    let gateway = match &origin {
+        Some(origin) => {
+            let owner = format!("run-{run}");
+            let model_calls = remembered.model_calls;
+            let set_up = SetUp { origin, model_calls, queue: QueuePart::None };
+            Some(start(session, state, (set_up, &owner)).await?.0)
+        }
+        None => None,
+    };
+    remembered.keep(state, run)?;
+    Ok(gateway)
+}
+
 /// What cassettes are for, as the command line says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
 #[value(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ModelCalls {
     /// Nothing: every call goes out.
     Live,
@@ -66,6 +104,19 @@ pub enum ModelCalls {
     Replay,
     /// Calls that were not recorded go out and are.
     ReplayOrRecord,
+}
+
+impl ModelCalls {
+    /// The word on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Record => "record",
+            Self::Replay => "replay",
+            Self::ReplayOrRecord => "replay_or_record",
+        }
+    }
 }
 
 impl From<ModelCalls> for CassetteMode {

@@ -6,16 +6,19 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::follower::{self, Follower};
+use super::remembered::Remembered;
 use super::screen::{self, ReportArgs, Screen};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::View;
 use crate::cli::view::summary::Ends;
+use crate::desk::server::spend::SpendView;
 use crate::engine::Event;
 use crate::model::{AttemptName, Milliseconds, StageIndex, StageStatus, Timestamp};
 use crate::runs::LoadedRun;
 use crate::runs::view::{EventView, RunView};
 use crate::store::runs::StoredEvent;
+use crate::store::spend::sums::{SpendBy, SpendFilter};
 
 /// The shortest time between two looks at the run, so that looking costs little.
 const PACE: Duration = Duration::from_millis(50);
@@ -247,24 +250,44 @@ impl Report {
         for name in self.followed.clone() {
             self.finish_log(&name).await?;
         }
-        let ends = failure_ends(&self.loaded, &self.state).await?;
+        let ends = ends(&self.session, &self.state, &self.loaded).await?;
         let outline = super::view_of(&self.session, &self.state, &self.loaded);
         let tails = BTreeMap::new();
-        let view = Self::view(&self.session, &self.state, (&outline, &tails));
+        let given = Remembered::of_run(&self.state, &outline.id).options();
+        let picture = Self::view(&self.session, &self.state, (&outline, &tails));
+        let view = View { given: &given, ..picture };
         self.screen.end(view, &ends).await?;
         Ok(())
     }
 }
 
-/// The ends of the logs of failed stages, and the tests that failed.
-pub async fn failure_ends(loaded: &LoadedRun, state: &State) -> anyhow::Result<Ends> {
+/// The ends of the logs of failed stages, the tests that failed, and money that no attempt knows of.
+pub async fn ends(session: &Session, state: &State, loaded: &LoadedRun) -> anyhow::Result<Ends> {
     let mut logs = BTreeMap::new();
     for name in last_attempts(loaded, StageStatus::Failed) {
         let lines = follower::last_lines(&state.logs, &name, FAILURE_LINES).await?;
         logs.insert(name.stage, lines);
     }
     let cases = state.runs.cases(loaded).await?;
-    Ok(Ends { logs, cases })
+    Ok(Ends { logs, cases, lost_usd: lost_usd(session, state, loaded).await? })
+}
+
+/// What processes that have driven the run may have spent before they died.
+async fn lost_usd(
+    session: &Session,
+    state: &State,
+    loaded: &LoadedRun,
+) -> anyhow::Result<Option<String>> {
+    let filter = SpendFilter {
+        from: loaded.row.created_at,
+        to: session.now().plus(Milliseconds::from_seconds(1)),
+        run: loaded.row.id.to_string(),
+        limit: 1,
+        ..SpendFilter::default()
+    };
+    let sums = state.store.sum_spend(SpendBy::Run, &filter).await?;
+    let lost = sums.into_iter().find(|it| it.lost.0 > 0);
+    Ok(lost.map(|it| SpendView::from(it).lost_usd))
 }
 
 fn running_attempts(loaded: &LoadedRun) -> impl Iterator<Item = AttemptName> + '_ {

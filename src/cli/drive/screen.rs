@@ -205,6 +205,7 @@ pub fn picture<'a>(
         paint: output.paint,
         keeps_containers: false,
         server,
+        given: "",
         columns: usize::MAX,
     }
 }

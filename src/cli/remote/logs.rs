@@ -59,7 +59,8 @@ impl Remote {
 
     /// The ends of the logs of failed stages, and the tests that failed.
     pub async fn failure_ends(&self, run: &RunView) -> Result<Ends, RemoteError> {
-        Ok(Ends { logs: self.log_ends(run).await?, cases: self.failed_cases(run).await? })
+        let (logs, cases) = (self.log_ends(run).await?, self.failed_cases(run).await?);
+        Ok(Ends { logs, cases, ..Ends::default() })
     }
 
     /// Test cases that failed or were flaky.

@@ -18,6 +18,8 @@ pub struct Ends {
     pub logs: BTreeMap<StageIndex, Vec<String>>,
     /// Test cases that failed or were flaky.
     pub cases: Vec<CaseView>,
+    /// Dollars that processes may have spent on models which died before they could say; `None` for nothing.
+    pub lost_usd: Option<String>,
 }
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of
@@ -33,7 +35,7 @@ pub fn lines(view: View<'_>, ends: &Ends) -> Vec<String> {
     }
     lines.extend(gates(view));
     lines.extend(tests(view, &ends.cases));
-    lines.extend(model_calls(view));
+    lines.extend(model_calls(view, ends.lost_usd.as_deref()));
     lines.extend(warnings(view));
     lines.extend(artifacts(view));
     lines.extend(next(view));
@@ -124,13 +126,17 @@ fn gate_line(view: View<'_>, key: &str, gate: &GateView) -> String {
 }
 
 /// What each stage called models for, and the sum where there are several.
-fn model_calls(view: View<'_>) -> Vec<String> {
+fn model_calls(view: View<'_>, lost_usd: Option<&str>) -> Vec<String> {
     let all: Vec<_> = view.run.model_calls().collect();
     let mut lines: Vec<_> =
         all.iter().map(|(stage, it)| format!("  {}: {}", stage.key, calls_line(*it))).collect();
     if all.len() > 1 {
         let sum = all.iter().map(|it| it.1).fold(ModelCallsView::default(), ModelCallsView::plus);
         lines.push(format!("  together: {}", calls_line(sum)));
+    }
+    if let Some(lost) = lost_usd {
+        let spend = view.command(&format!("spend --run {} --by stage", view.run.number));
+        lines.push(format!("  and up to {lost} USD of processes that died: `{spend}`"));
     }
     with_title("model calls", lines)
 }
@@ -230,7 +236,7 @@ fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
 
 /// Commands that make sense now.
 fn next(view: View<'_>) -> Vec<String> {
-    let number = view.run.number;
+    let (number, given) = (view.run.number, view.given);
     let mut commands: Vec<(String, &str)> = Vec::new();
     let failed = view.stages().find(|it| it.status == StageStatus::Failed && !it.allowed);
     if let Some(stage) = failed {
@@ -244,11 +250,11 @@ fn next(view: View<'_>) -> Vec<String> {
         }
     }
     if view.run.interrupted {
-        commands.push((view.command(&format!("resume {number}")), "go on with it"));
+        commands.push((view.command(&format!("resume {number}{given}")), "go on with it"));
     }
     if matches!(view.run.status, RunStatus::Failed | RunStatus::Cancelled) {
         let what = "try again what did not pass";
-        commands.push((view.command(&format!("rerun --failed {number}")), what));
+        commands.push((view.command(&format!("rerun --failed {number}{given}")), what));
     }
     if !artifacts(view).is_empty() {
         commands.push((

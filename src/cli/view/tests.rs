@@ -138,6 +138,7 @@ fn view(run: &RunView) -> View<'_> {
         paint: Paint::default(),
         keeps_containers: true,
         server: "",
+        given: "",
         columns: 100,
     }
 }
@@ -239,6 +240,15 @@ fn an_interrupted_run_says_how_it_goes_on() {
     let summary = summary::lines(view, &summary::Ends::default()).join("\n");
     assert!(summary.starts_with("\n■ assistant #12 was interrupted\n"), "{summary}");
     assert!(summary.contains("\n  trunkline resume 12  go on with it"), "{summary}");
+    let lost = summary::Ends { lost_usd: Some("0.0006".to_owned()), ..summary::Ends::default() };
+    let told = summary::lines(view, &lost).join("\n");
+    let line =
+        "  and up to 0.0006 USD of processes that died: `trunkline spend --run 12 --by stage`";
+    assert!(told.contains("\nmodel calls:\n") && told.contains(line), "{told}");
+    let given = View { given: " --secret API_KEY --model-calls live", ..view };
+    let summary = summary::lines(given, &summary::Ends::default()).join("\n");
+    let resume = "\n  trunkline resume 12 --secret API_KEY --model-calls live  go on with it";
+    assert!(summary.contains(resume), "{summary}");
     assert_eq!(serde_json::to_value(&outline).unwrap()["interrupted"], true);
 }
 

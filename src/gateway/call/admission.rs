@@ -206,7 +206,7 @@ pub(in crate::gateway) fn call_of(
         violation: Mutex::default(),
         flags: Vec::new(),
         limits: core.limits,
-        stop: None,
+        stop: key.notes.as_ref().and_then(|it| it.stopping()).cloned(),
         is_copy: false,
         trail: Trail::default(),
     };

@@ -370,9 +370,19 @@ impl Live {
     }
 
     async fn drain(mut self) {
+        let cut = self.cut.clone();
         let piece = std::future::poll_fn(|context| self.poll_piece(context));
         let mut piece = Box::pin(piece);
-        while piece.as_mut().await.is_some() {}
+        loop {
+            let next = tokio::select! {
+                next = piece.as_mut() => next,
+                // It sees that, too, once it is asked for more.
+                () = cut.cancelled() => piece.as_mut().await,
+            };
+            if next.is_none() {
+                break;
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::io;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -34,6 +34,8 @@ use variables::{Told, Variables};
 
 /// How long calls may go on when a process stops that serves stages alone: those of stages that go on are made again.
 const GOODBYE: Duration = Duration::from_secs(3);
+/// How long the end of an attempt waits until its calls, which are stopped, are settled.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
 /// Calls of a run that are looked through for those of an attempt that is taken over.
 const EARLIER_PAGE: u32 = 1_000;
 const EARLIER_PAGES: u32 = 20;
@@ -70,7 +72,7 @@ pub struct Stages {
     doors: Doors,
     secret: Secret,
     settings: ForStages,
-    admitted: Arc<Mutex<Admitted>>,
+    admitted: Arc<Mutex<AllAdmitted>>,
     /// Hears of recordings of stages.
     recordings: Arc<Notify>,
     stop: CancellationToken,
@@ -81,17 +83,26 @@ pub struct Stages {
     over: CancellationToken,
 }
 
-#[derive(Debug, Default)]
+/// An attempt that may call.
+#[derive(Debug)]
 struct Admitted {
-    attempts: HashMap<AttemptName, (Arc<Notes>, OwnCassette)>,
+    notes: Notes,
+    /// The same notes as its calls hold them: what is left of it when the key is closed is held by calls alone.
+    held: Weak<Notes>,
+    cassette: OwnCassette,
+}
+
+#[derive(Debug, Default)]
+struct AllAdmitted {
+    attempts: HashMap<AttemptName, Admitted>,
     budgets: HashMap<RunId, BTreeMap<String, Budget>>,
 }
 
-impl Admitted {
+impl AllAdmitted {
     /// What attempts record in.
     fn cassettes(admitted: &Mutex<Self>) -> Vec<Arc<Cassette>> {
         let admitted = admitted.lock().unwrap_or_else(PoisonError::into_inner);
-        admitted.attempts.values().filter_map(|it| it.1.cassette.clone()).collect()
+        admitted.attempts.values().filter_map(|it| it.cassette.cassette.clone()).collect()
     }
 }
 
@@ -116,9 +127,10 @@ impl Stages {
         books.spawn(trail::writer::keep(core.trails.clone(), written, over.clone()));
         let of_apps = (core.clone(), over.clone());
         books.spawn(async move { keep_cassettes(&of_apps.0, of_apps.1).await });
-        let (admitted, recordings) = (Arc::<Mutex<Admitted>>::default(), Arc::<Notify>::default());
+        let (admitted, recordings) =
+            (Arc::<Mutex<AllAdmitted>>::default(), Arc::<Notify>::default());
         let of_stages = admitted.clone();
-        let list = move || Admitted::cassettes(&of_stages);
+        let list = move || AllAdmitted::cassettes(&of_stages);
         books.spawn(saver::keep(recordings.clone(), list, over.clone()));
         let has_apps = AtomicBool::new(false);
         Ok(Arc::new(Self {
@@ -148,8 +160,8 @@ impl Stages {
         let has_apps = self.has_apps.load(Ordering::Relaxed);
         finish(&self.core, if has_apps { super::GOODBYE } else { GOODBYE }).await;
         let left = std::mem::take(&mut self.lock().attempts);
-        for (_, own) in left.into_values() {
-            save(own).await;
+        for admitted in left.into_values() {
+            save(admitted.cassette).await;
         }
         // After the last call.
         self.over.cancel();
@@ -163,7 +175,7 @@ impl Stages {
     }
 
     /// Lets an attempt call. Done again, it changes nothing.
-    pub async fn admit(&self, admission: &Admission) -> Result<Arc<Notes>, StoreError> {
+    pub async fn admit(&self, admission: &Admission) -> Result<Notes, StoreError> {
         let attempt = &admission.attempt;
         let subject = match &self.settings.organisation {
             Some(name) => admission.subject.clone().with(Kind::Organisation, name.as_str()),
@@ -174,12 +186,19 @@ impl Stages {
         admission.budgets.iter().cloned().for_each(|it| self.core.ledger.set_budget(it));
         let is_known = self.lock().attempts.contains_key(attempt);
         let earlier = if is_known { Sum::default() } else { self.earlier(attempt).await? };
-        let notes = {
-            let mut admitted = self.lock();
+        let (notes, held) = {
+            let mut all = self.lock();
             let budgets = admission.budgets.iter().map(|it| (it.id.clone(), it.clone()));
-            admitted.budgets.entry(attempt.run.clone()).or_default().extend(budgets);
-            let new = || (Arc::new(Notes::of(earlier)), admission.cassette.clone());
-            admitted.attempts.entry(attempt.clone()).or_insert_with(new).0.clone()
+            all.budgets.entry(attempt.run.clone()).or_default().extend(budgets);
+            let admitted = all.attempts.entry(attempt.clone()).or_insert_with(|| Admitted {
+                notes: Notes::of(earlier, self.core.cut.child_token()),
+                held: Weak::new(),
+                cassette: admission.cassette.clone(),
+            });
+            let notes = admitted.notes.clone();
+            let held = admitted.held.upgrade().unwrap_or_else(|| Arc::new(notes.clone()));
+            admitted.held = Arc::downgrade(&held);
+            (notes, held)
         };
         let row = GatewayKeyRow {
             digest: keys::hex(&digest),
@@ -200,7 +219,7 @@ impl Stages {
             subject,
             expires: Some(admission.expires),
             own: Some(admission.cassette.clone()),
-            notes: Some(notes.clone()),
+            notes: Some(held),
             parent: Some(TraceParent::of_attempt(attempt)),
             ..Key::default()
         };
@@ -223,7 +242,7 @@ impl Stages {
     /// The cassette that an attempt has already.
     #[must_use]
     pub fn cassette_of(&self, attempt: &AttemptName) -> Option<OwnCassette> {
-        self.lock().attempts.get(attempt).map(|it| it.1.clone())
+        self.lock().attempts.get(attempt).map(|it| it.cassette.clone())
     }
 
     /// Opens a cassette: a file of a working tree, or the text that a revision has of it.
@@ -240,15 +259,28 @@ impl Stages {
         cassette.map(|it| Arc::new(it.telling(self.recordings.clone())))
     }
 
+    /// Closes the key of an attempt whose containers have ended, and stops the calls that are under way. Once they are
+    /// settled, or `SETTLED_WITHIN` is over, the notes tell all that it has spent.
+    pub async fn close_key(&self, attempt: &AttemptName) {
+        let handles = |it: &Admitted| (it.notes.clone(), it.held.clone());
+        let admitted = self.lock().attempts.get(attempt).map(handles);
+        let Some((notes, held)) = admitted else { return };
+        self.core.keys.close(&keys::digest(&self.secret.key_of(attempt)));
+        let unsettled = notes.close(&held, SETTLED_WITHIN).await;
+        if unsettled > 0 {
+            tracing::warn!(%attempt, unsettled, "calls of an attempt that has ended count as reserved");
+        }
+    }
+
     /// Ends the key of an attempt that was admitted here, and writes what it has recorded.
     pub async fn end(&self, attempt: &AttemptName) {
         let ended = self.lock().attempts.remove(attempt);
-        let Some((_, own)) = ended else { return };
-        save(own).await;
-        self.core.keys.remove(&keys::digest(&self.secret.key_of(attempt)));
+        let Some(admitted) = ended else { return };
+        save(admitted.cassette).await;
         if let Err(error) = self.store.delete_gateway_keys_of(attempt).await {
             tracing::warn!(%attempt, %error, "the key of an attempt is left until it expires");
         }
+        self.core.keys.remove(&keys::digest(&self.secret.key_of(attempt)));
     }
 
     /// Forgets the budgets of a run that has ended, or goes on elsewhere.
@@ -334,7 +366,7 @@ impl Stages {
         Ok(sum)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Admitted> {
+    fn lock(&self) -> MutexGuard<'_, AllAdmitted> {
         self.admitted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -131,6 +131,21 @@ fn a_text_without_a_value_is_shown_where_it_stands_unless_the_stage_is_skipped()
 }
 
 #[test]
+fn a_stage_says_what_its_model_calls_are_for_as_a_word_or_an_expression() {
+    let text = "
+defaults: { image: a, env: { TRUNKLINE_MODEL_CALLS: replay } }
+stages:
+  a: { run: make }
+  b: { env: { TRUNKLINE_MODEL_CALLS: live }, run: make }
+  c: { matrix: { mode: [record] }, env: { TRUNKLINE_MODEL_CALLS: '${{ matrix.mode }}' }, run: make }
+";
+    let plan = pipeline(text).plan(&push(), &Selection::All).unwrap();
+    let modes: Vec<_> =
+        plan.stages.iter().map(|it| it.env["TRUNKLINE_MODEL_CALLS"].source()).collect();
+    assert_eq!(modes, ["replay", "live", "record"]);
+}
+
+#[test]
 fn settings_of_a_stage_go_before_defaults_and_variables_are_joined() {
     let text = "
 defaults: { image: a, timeout: 5m, env: { X: '1', Y: '1' }, resources: { cpu: 1, memory: 1Gi } }

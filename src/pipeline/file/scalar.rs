@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use super::fields::{Read, mapping, wrong_type};
 use super::occurrence::{self, Use};
+use crate::pipeline::diagnostic::Place;
+use crate::pipeline::plan::{MODEL_CALL_MODES, MODEL_CALLS};
 use crate::pipeline::reading::Reading;
 use crate::pipeline::yaml::{Entry, Node, Scalar, ScalarKind, Value};
 use crate::pipeline::{Expression, Template};
@@ -238,10 +240,38 @@ pub(crate) fn environment(
     label: &str,
     reading: &Reading,
 ) -> Option<BTreeMap<String, Template>> {
+    read_environment(node, label, &[], reading)
+}
+
+/// Those of a stage, which may say what its recorded calls of models are for.
+pub(crate) fn stage_environment(
+    node: &Node,
+    label: &str,
+    reading: &Reading,
+) -> Option<BTreeMap<String, Template>> {
+    let found = read_environment(node, label, &[MODEL_CALLS], reading)?;
+    let mode = found.get(MODEL_CALLS).and_then(Template::as_text);
+    let mode = mode.filter(|it| !it.is_empty() && !MODEL_CALL_MODES.contains(&it.as_str()));
+    if let Some((mode, value)) = mode.zip(node.find(MODEL_CALLS)) {
+        let message = format!("`{MODEL_CALLS}` cannot be `{mode}`");
+        let help = format!("it is `{}`", MODEL_CALL_MODES.join("`, `"));
+        reading.error("pipeline/model-calls", value.place, message, help);
+    }
+    Some(found)
+}
+
+/// With names that are otherwise the engine's own.
+fn read_environment(
+    node: &Node,
+    label: &str,
+    ours: &[&str],
+    reading: &Reading,
+) -> Option<BTreeMap<String, Template>> {
     let entries = mapping(node, label, "such as `env: { LOG_LEVEL: debug }`", reading)?;
     let mut found = BTreeMap::new();
     for entry in entries {
-        let is_name = check_variable(&entry.key, entry.key_place, reading);
+        let is_ours = ours.contains(&entry.key.as_str());
+        let is_name = is_ours || check_variable(&entry.key, entry.key_place, reading);
         let value = Loose::read(&entry.value, &format!("`{}`", entry.key), reading);
         let value =
             value.and_then(|it| occurrence::template(&it.0, Use::Field, &entry.value, reading));
@@ -280,11 +310,7 @@ pub(crate) fn is_variable(text: &str) -> bool {
 }
 
 /// Checks the name of an environment variable.
-pub(crate) fn check_variable(
-    name: &str,
-    place: crate::pipeline::diagnostic::Place,
-    reading: &Reading,
-) -> bool {
+pub(crate) fn check_variable(name: &str, place: Place, reading: &Reading) -> bool {
     if !is_variable(name) {
         let message = format!("`{name}` cannot be the name of an environment variable");
         let help = "use letters, digits and `_`, and no digit first";
@@ -294,7 +320,10 @@ pub(crate) fn check_variable(
     if name.starts_with("TRUNKLINE_") {
         let message =
             format!("`{name}`: variables that start with `TRUNKLINE_` are set by the engine");
-        reading.error("pipeline/env-name", place, message, "choose another name");
+        let is_of_stage = name == MODEL_CALLS;
+        let help =
+            if is_of_stage { "write it into `env` of the stage" } else { "choose another name" };
+        reading.error("pipeline/env-name", place, message, help);
         return false;
     }
     true

@@ -24,7 +24,7 @@ use self::secret::read_secrets;
 use super::fields::{Fields, Read};
 use super::image::ImageName;
 use super::measure::{Positive, tracked};
-use super::scalar::{check_name, environment};
+use super::scalar::{check_name, stage_environment};
 use super::{DefaultsChain, Named};
 use crate::model::Milliseconds;
 use crate::pipeline::diagnostic::Place;
@@ -163,7 +163,7 @@ pub(crate) struct Defaults {
 
 impl Defaults {
     fn of(fields: &Fields<'_>, reading: &Reading) -> Self {
-        let env = fields.find("env").and_then(|it| environment(it, "`env`", reading));
+        let env = fields.find("env").and_then(|it| stage_environment(it, "`env`", reading));
         Self {
             image: fields.find("image").map(|it| image_or_blank(it, reading)),
             timeout: fields.read::<Positive>("timeout").map(|it| it.0),

@@ -101,7 +101,7 @@ impl Setup {
         };
         Ok(Self {
             stage: planned.key.clone(),
-            models: models::of(loaded, stage, (&program, network)),
+            models: models::of(loaded, stage, (&program, network))?,
             program,
             image,
             pull,
@@ -164,7 +164,11 @@ fn planned(loaded: &LoadedRun, stage: StageIndex) -> Resolved<&PlannedStage> {
     })
 }
 
-fn text(template: &Template, place: &str, scope: &Scope<'_>) -> Resolved<String> {
+pub(in crate::worker) fn text(
+    template: &Template,
+    place: &str,
+    scope: &Scope<'_>,
+) -> Resolved<String> {
     template.resolve(scope).map_err(|error| unresolved(place, &error))
 }
 

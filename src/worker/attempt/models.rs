@@ -20,17 +20,17 @@ use crate::gateway::ledger::notes::Notes;
 use crate::gateway::server::stages::variables::{Told, Variables};
 use crate::gateway::server::stages::{Admission, Stages};
 use crate::gateway::settings::CassetteMode;
-use crate::model::{AttemptName, FailureClass, Milliseconds, ProjectId, StageIndex, UsdNanos};
-use crate::pipeline::plan;
+use crate::model::{
+    AttemptName, FailureClass, Milliseconds, ProjectId, RunId, StageIndex, UsdNanos,
+};
+use crate::pipeline::plan::{self, MODEL_CALL_MODES, MODEL_CALLS};
 use crate::runs::LoadedRun;
 use crate::secrets::Masker;
 use crate::store::StoreError;
 use crate::worker::attempt::failure::Failure;
-use crate::worker::attempt::job::{Job, Setup};
+use crate::worker::attempt::job::{self, Job, Setup};
 use crate::worker::attempt::{Attempt, patience::patiently};
 
-/// The variable by which a stage says what its cassette is for.
-const MODE: &str = "TRUNKLINE_MODEL_CALLS";
 /// The largest cassette that is replayed from a revision.
 const CASSETTE_BYTES: usize = 64 << 20;
 /// How long a stage that is ended for its budget may take to end by itself.
@@ -51,17 +51,18 @@ pub(in crate::worker) struct ModelUse {
     mode: Option<String>,
 }
 
-/// What a stage may do at the gateway; nothing without a container or a network.
+/// What a stage may do at the gateway; nothing without a container or a network. Fails while what its cassette is for
+/// must wait for the results of needs.
 pub(in crate::worker) fn of(
     loaded: &LoadedRun,
     stage: StageIndex,
     (program, network): (&ProgramSpec, NetworkSpec),
-) -> Option<ModelUse> {
+) -> Result<Option<ModelUse>, Failure> {
     if *program == ProgramSpec::Nothing || network == NetworkSpec::None {
-        return None;
+        return Ok(None);
     }
     let plan = loaded.run.plan();
-    let planned = plan.stages.get(stage.as_usize())?;
+    let Some(planned) = plan.stages.get(stage.as_usize()) else { return Ok(None) };
     let (run, number) = (loaded.row.id.to_string(), loaded.row.number);
     let subject = Subject::default()
         .with(Kind::Pipeline, plan.pipeline.as_str())
@@ -77,15 +78,17 @@ pub(in crate::worker) fn of(
         let id = format!("stage {} of run #{number}", planned.key);
         (id, scope.with(Kind::Stage, &planned.key), it)
     });
-    let mode = planned.env.get(MODE).and_then(|it| it.resolve(&loaded.run.scope(stage)).ok());
-    Some(ModelUse {
+    let variable = planned.env.get(MODEL_CALLS);
+    let place = format!("env.{MODEL_CALLS}");
+    let mode = variable.map(|it| job::text(it, &place, &loaded.run.scope(stage))).transpose()?;
+    Ok(Some(ModelUse {
         project: loaded.row.project.clone(),
         subject,
         budgets: of_run.into_iter().chain(of_stage).map(budget).collect(),
         lasts: Milliseconds(planned.timeout.0.saturating_add(KEY_GRACE.0)),
         pipeline: plan.pipeline.clone(),
         mode: mode.filter(|it| !it.is_empty()),
-    })
+    }))
 }
 
 fn budget((id, scope, budget): (String, Scope, &plan::Budget)) -> Budget {
@@ -137,7 +140,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         job: &mut Job,
         masked: Vec<String>,
-    ) -> Result<Option<Arc<Notes>>, Failure> {
+    ) -> Result<Option<Notes>, Failure> {
         let Some((variables, notes)) = self.join(&mut job.setup, masked).await? else {
             return Ok(None);
         };
@@ -149,7 +152,7 @@ impl<E: Executor> Attempt<E> {
         &self,
         setup: &mut Setup,
         masked: Vec<String>,
-    ) -> Result<Option<(Variables, Arc<Notes>)>, Failure> {
+    ) -> Result<Option<(Variables, Notes)>, Failure> {
         let (Some(gateway), Some(models)) = (&self.worker.gateway, &setup.models) else {
             return Ok(None);
         };
@@ -188,8 +191,11 @@ impl<E: Executor> Attempt<E> {
     ) -> Result<OwnCassette, Failure> {
         let mode = match &models.mode {
             Some(word) => CassetteMode::of_word(word).ok_or_else(|| {
-                let words = "`live`, `record`, `replay` or `replay_or_record`";
-                Failure::user(format!("`{MODE}` is `{word}`, and must be {words}"))
+                let words = MODEL_CALL_MODES.join("`, `");
+                Failure::user(format!(
+                    "`{MODEL_CALLS}` is `{word}`, and can be `{words}`\n\
+                     help: it stands in `env` of the stage, or of `defaults`"
+                ))
             })?,
             None => gateway.model_calls(),
         };
@@ -248,15 +254,17 @@ impl<E: Executor> Attempt<E> {
         std::future::pending::<()>().await;
     }
 
-    /// What the calls came to becomes part of the outcome: metrics, and why it failed.
+    /// What the calls came to becomes part of the outcome: metrics, and why it failed. The containers have ended, however
+    /// they did, so what they have under way is stopped and settled before it is summed up.
     pub(in crate::worker) async fn leave_gateway(
         &self,
         notes: Option<&Notes>,
         outcome: &mut AttemptOutcome,
     ) {
         let Some(gateway) = &self.worker.gateway else { return };
+        gateway.close_key(&self.name).await;
         if let Some(notes) = notes {
-            account(notes, outcome);
+            account(notes, &self.name.run, outcome);
             match gateway.exceeded(&self.name.run).await {
                 Ok(exceeded) => outcome.warnings.extend(exceeded),
                 Err(error) => tracing::warn!(%error, "the budgets of a run cannot be looked up"),
@@ -281,7 +289,7 @@ fn file_name(key: &str) -> String {
     parts.collect::<Vec<_>>().join("-")
 }
 
-fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
+fn account(notes: &Notes, run: &RunId, outcome: &mut AttemptOutcome) {
     let sum = notes.sum();
     let usd = |it: UsdNanos| number(it.0.unsigned_abs()) / number(UsdNanos::PER_USD.unsigned_abs());
     if sum.reports > 0 {
@@ -305,8 +313,11 @@ fn account(notes: &Notes, outcome: &mut AttemptOutcome) {
         if !is_ours {
             outcome.class = Some(FailureClass::Budget);
             outcome.is_final = true;
-            let help = "help: `trunkline show` says what each stage spent; raise the `budget`, or call less";
-            outcome.message = format!("{refusal}\n{help}");
+            let spend = format!("trunkline spend --run {run} --by stage");
+            outcome.message = format!(
+                "{refusal}\nhelp: `{spend}` says what each stage spent, and what processes may have spent that \
+                 died; raise the `budget`, or call less"
+            );
         }
         return;
     }
@@ -345,6 +356,26 @@ pub(in crate::worker) fn say_missing(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::refusal::Refusal;
+
+    #[test]
+    fn what_a_budget_refused_names_the_sums_that_it_goes_by() {
+        let (notes, run) = (Notes::default(), RunId("r1".to_owned()));
+        let (budget, message) = ("b".to_owned(), "0.001431 USD are used".to_owned());
+        notes.refuse(&Refusal::Budget { budget, message });
+        let mut outcome = AttemptOutcome::default();
+        account(&notes, &run, &mut outcome);
+        assert_eq!(outcome.class, Some(FailureClass::Budget));
+        let start = "0.001431 USD are used\nhelp: `trunkline spend --run r1 --by stage` says ";
+        assert!(outcome.message.starts_with(start), "{}", outcome.message);
+    }
+
+    #[test]
+    fn each_mode_that_a_stage_may_name_is_one_of_cassettes() {
+        for word in MODEL_CALL_MODES {
+            assert!(CassetteMode::of_word(word).is_some(), "{word}");
+        }
+    }
 
     #[test]
     fn the_key_of_a_stage_becomes_the_name_of_a_file() {

@@ -159,6 +159,7 @@ impl Call {
         let key = Key { name: self.key.clone(), subject: self.subject.clone(), ..Key::default() };
         let mut call = call_of(core, &key, arrived)?;
         call.notes.clone_from(&self.notes);
+        call.stop.clone_from(&self.stop);
         let limits = call.limits;
         let total_ms = limits.total_ms.min(settings.timeout_ms);
         call.limits = Limits { attempts: 1, first_token_ms: total_ms, total_ms, ..limits };

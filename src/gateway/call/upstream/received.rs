@@ -198,7 +198,8 @@ impl Call {
             deadline: tokio::time::sleep(self.left()),
             client_gone: self.limits.client_gone,
             tasks: self.core.tasks.clone(),
-            cut: self.core.cut.clone(),
+            // That of its attempt is cut with that of the process.
+            cut: self.notes.as_ref().and_then(|it| it.stopping()).unwrap_or(&self.core.cut).clone(),
         });
         Ok(headers::to_client(&head, Answer::Live(Box::new(live)), &self.asked.model, &told))
     }

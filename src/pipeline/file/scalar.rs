@@ -155,7 +155,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 pub(crate) fn check_name(
     name: &str,
     what: &str,
-    place: crate::pipeline::diagnostic::Place,
+    place: Place,
     reading: &Reading,
 ) -> bool {
     if is_name(name) {

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use super::{ASK, Benched as _, SECRET, metric};
 use crate::docker;
 use crate::models::Provider;
@@ -42,6 +44,14 @@ fn calls_that_are_under_way_when_a_stage_ends_count_in_its_gates_and_in_what_is_
     assert!(metric(&bench, 1, "llm_cost_usd") > 0.0, "{story}");
     let shown = bench.trunkline(&["show", "last"]).expect_code(0).stdout;
     assert!(shown.contains("left: 2 calls") && shown.contains("late: 1 call"), "{shown}");
+    let spent = bench.trunkline(&["spend", "--run", "last", "--by", "stage", "--json"]);
+    let spent: Value = serde_json::from_str(&spent.expect_code(0).stdout).unwrap();
+    for (stage, name, attempts) in [(0, "left", 2), (1, "late", 1)] {
+        let row = spent.as_array().unwrap().iter().find(|it| it["name"] == name).unwrap();
+        assert_eq!(row["attempts"], attempts, "{spent}");
+        let cost: f64 = row["cost_usd"].as_str().unwrap().parse().unwrap();
+        assert!((metric(&bench, stage, "llm_cost_usd") - cost).abs() < 1e-12, "{spent} {story}");
+    }
 }
 
 #[test]

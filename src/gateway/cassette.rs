@@ -189,7 +189,9 @@ impl Cassette {
         let lines = lines::read(&file, text)?;
         disk.tell_edited(&file, &lines);
         let mut tape = Tape::default();
-        lines.into_iter().for_each(|it| tape.insert(it.1));
+        for (_, entry) in lines {
+            tape.insert(entry);
+        }
         Ok(Self { file, redactor, tape: Mutex::new(tape), news: Arc::default(), disk: None })
     }
 

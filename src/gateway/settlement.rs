@@ -223,15 +223,18 @@ impl Charge {
     pub fn cost(&self, row: &mut Row, metered: &Metered) -> UsdNanos {
         let Some(reserved) = self.price.as_deref() else { return UsdNanos(0) };
         let (tier, at) = (metered.service_tier.as_deref(), row.at);
-        let of = |model: Option<&str>| {
-            let found = model.and_then(|it| self.prices.find(&self.price_provider, it, at));
-            found.unwrap_or(reserved)
-        };
-        let price = of(metered.model.as_deref());
+        let find = |model: &str| self.prices.find(&self.price_provider, model, at);
+        // A price of the asked model's own name is better than a pattern's for the longer name that answers.
+        let is_named = reserved.model.names(&row.model);
+        let answered = metered
+            .model
+            .as_deref()
+            .and_then(|it| find(it).filter(|price| !is_named || price.model.names(it)));
+        let price = answered.unwrap_or(reserved);
         row.price = Some(price.reference());
         let mut total = part(row, price, (&metered.usage, tier));
         for (model, usage) in &metered.besides {
-            let price = model.as_deref().map_or(price, |it| of(Some(it)));
+            let price = model.as_deref().map_or(price, |it| find(it).unwrap_or(reserved));
             total = total.saturating_add(part(row, price, (usage, tier)));
         }
         UsdNanos(total)

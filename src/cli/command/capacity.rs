@@ -365,7 +365,7 @@ fn number(value: f64) -> String {
     let size = value.abs();
     let digits = if size >= 100.0 {
         0
-    } else if size >= 0.1 || size < 1e-9 {
+    } else if !(1e-9..0.1).contains(&size) {
         2
     } else if size >= 0.001 {
         5

@@ -75,7 +75,7 @@ struct Spent {
 struct Sums<'a> {
     by: SpendBy,
     filter: &'a SpendFilter,
-    sums: BTreeMap<String, SpendRow>,
+    rows: BTreeMap<String, SpendRow>,
     /// Calls that were let through and not closed yet.
     open: HashMap<CallId, (Subject, Timestamp)>,
     /// Calls that nobody settled: they count at their estimate, unless it is told later what they cost.
@@ -84,8 +84,8 @@ struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     fn new(by: SpendBy, filter: &'a SpendFilter) -> Self {
-        let (sums, open, expired) = (BTreeMap::new(), HashMap::new(), HashMap::new());
-        Self { by, filter, sums, open, expired }
+        let (rows, open, expired) = (BTreeMap::new(), HashMap::new(), HashMap::new());
+        Self { by, filter, rows, open, expired }
     }
 
     fn take(&mut self, written: Written) {
@@ -116,7 +116,7 @@ impl<'a> Sums<'a> {
             self.add(&spent);
         }
         let named = |(name, row)| SpendRow { name, ..row };
-        let mut rows: Vec<_> = self.sums.into_iter().map(named).collect();
+        let mut rows: Vec<_> = self.rows.into_iter().map(named).collect();
         rows.sort_by(|one, other| {
             other.cost.cmp(&one.cost).then_with(|| one.name.cmp(&other.name))
         });
@@ -129,7 +129,7 @@ impl<'a> Sums<'a> {
             return;
         }
         for name in self.names(spent) {
-            add(self.sums.entry(name).or_default(), &spent.row);
+            add(self.rows.entry(name).or_default(), &spent.row);
         }
     }
 

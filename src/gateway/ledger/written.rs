@@ -1,9 +1,7 @@
 //! A line of a ledger's file, as it is read again: at the start of its gateway, and for sums. Pure.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::row::Origin;
 use crate::gateway::budget::Entry;
@@ -56,9 +54,9 @@ pub(super) fn read(line: &[u8]) -> Result<Written, String> {
 }
 
 fn unknown_kind(line: &[u8]) -> Option<String> {
-    let members = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(line).ok()?;
+    let members = serde_json::from_slice::<Map<String, Value>>(line).ok()?;
     let is_known = members.keys().any(|it| KINDS.contains(&it.as_str()));
-    members.into_keys().next().filter(|_| !is_known)
+    members.into_iter().next().map(|it| it.0).filter(|_| !is_known)
 }
 
 /// The first letters, without what would play with a terminal.

@@ -387,6 +387,31 @@ async fn a_part_of_its_use_that_a_provider_does_not_say_is_counted() {
 }
 
 #[tokio::test]
+async fn the_price_of_a_name_in_full_counts_before_a_patterns() {
+    let raw = Raw::start().await;
+    let more = "\n[[route]]\nmodel = \"m-named\"\nto = [{ provider = \"raw\" }]";
+    let world = World::new(&(raw.settings("") + more)).await;
+    let usage = r#""usage":{"prompt_tokens":10,"completion_tokens":5}"#;
+    let calls = [
+        ("m-named", "m-named", 3),
+        ("m-named", "m-named-2024-08-06", 3),
+        ("m-raw", "m-raw-2024-08-06", 1),
+        ("m-raw", "m-named", 3),
+    ];
+    let said = |(_, model, _): &(&str, &str, i64)| {
+        answer("200 OK", "", &format!(r#"{{"model":"{model}","choices":[],{usage}}}"#))
+    };
+    *raw.answers.lock().unwrap() = calls.iter().map(said).collect();
+    for (number, (asked, answered, price)) in calls.into_iter().enumerate() {
+        let body = asks_raw(false).replace("m-raw", asked);
+        world.post(CHAT, &body, &[("x-raw", &number.to_string())]).await;
+        let cost = world.rows()[0]["cost"].as_i64();
+        assert_eq!(cost, Some((10 + 5 * 10) * price * 1000), "{asked} {answered}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_is_no_json_passes_as_it_is() {
     let raw = Raw::start().await;
     let world = World::new(&raw.settings("")).await;

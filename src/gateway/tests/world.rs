@@ -37,6 +37,11 @@ per_million = { input = 1, output = 10 }
 input = "0.5"
 output = "5"
 [[price]]
+id = "named"
+provider = "test"
+model = "m-named"
+per_million = { input = 3, output = 30 }
+[[price]]
 id = "docs"
 provider = "vectors"
 model = "docs*"

@@ -152,12 +152,7 @@ pub(crate) fn is_name(text: &str) -> bool {
 }
 
 /// Checks a name, and proposes one that fits.
-pub(crate) fn check_name(
-    name: &str,
-    what: &str,
-    place: Place,
-    reading: &Reading,
-) -> bool {
+pub(crate) fn check_name(name: &str, what: &str, place: Place, reading: &Reading) -> bool {
     if is_name(name) {
         return true;
     }

@@ -56,7 +56,7 @@ async fn a_word_that_a_parameter_cannot_have_is_refused_with_those_it_can() {
     ] {
         let answer = browser.get(path).await;
         // The page of traces keeps its filters beside what is wrong with them, and lists nothing.
-        assert_eq!(answer.status == 200, path.starts_with("/traces"), "{path}");
+        assert_ne!(answer.status, 200, "{path}");
         check_told(path, &answer, &[word, "is not known", known]);
     }
 }

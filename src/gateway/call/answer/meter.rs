@@ -176,7 +176,7 @@ mod tests {
             out.extend_from_slice(&meter.push(&Bytes::copy_from_slice(piece)));
         }
         out.extend_from_slice(&meter.finish());
-        (String::from_utf8(out).unwrap(), meter.outcome().is_final)
+        (String::from_utf8(out).unwrap(), meter.outcome().metered.is_some())
     }
 
     const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":null}\n\n";

@@ -33,6 +33,7 @@ on_each_database!(
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
     sums_are_made_for_whom_one_asks,
+    days_are_summed_in_their_order,
     sums_are_made_by_spans_of_time,
     calls_that_were_answered_say_how_large_a_load_is,
     sums_are_the_same_when_hours_are_summed_up,
@@ -390,12 +391,20 @@ async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {
     let shop = &rows[0];
     assert_eq!((shop.attempts, shop.answered_here, shop.avoided.0), (2, 1, 33));
     assert_eq!((shop.input_tokens, shop.output_tokens), (14, 6));
-    // A dear day comes in its turn, and the newest days are those that count.
-    let dear = CallRow { at: Timestamp(86_400_000 + 4), ..call("req_4", "8", 100) };
-    store.write_batch(&spender("p1", 2), &batch(2, &[dear], &[])).await.unwrap();
-    assert_eq!(sums(SpendBy::Day, all.clone()).await, named(&[("0", 30), ("86400000", 105)]));
-    let newest = SpendFilter { limit: 1, ..all };
-    assert_eq!(sums(SpendBy::Day, newest).await, named(&[("86400000", 105)]));
+}
+
+/// A dear day comes in its turn, and the newest days are those that count.
+async fn days_are_summed_in_their_order(store: Store, _: &Database) {
+    let dear = CallRow { at: Timestamp(86_400_000 + 4), ..call("req_2", "8", 100) };
+    let calls = [call("req_1", "7", 30), dear];
+    store.write_batch(&spender("p1", 1), &batch(1, &calls, &[])).await.unwrap();
+    for (limit, expected) in [(9, vec![("0", 30), ("86400000", 100)]), (1, vec![("86400000", 100)])]
+    {
+        let filter = SpendFilter { to: Timestamp(i64::MAX), limit, ..SpendFilter::default() };
+        let rows = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
+        let days: Vec<_> = rows.iter().map(|it| (it.name.as_str(), it.cost.0)).collect();
+        assert_eq!(days, expected);
+    }
 }
 
 async fn sums_are_made_by_spans_of_time(store: Store, _: &Database) {

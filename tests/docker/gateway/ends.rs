@@ -30,7 +30,7 @@ fn calls_that_are_under_way_when_a_stage_ends_count_in_its_gates_and_in_what_is_
       sleep 1
   late:
     network: gateway
-    timeout: 3s
+    timeout: 8s
     run: |
       {slowly}
 "

@@ -5,6 +5,7 @@
 pub mod rate;
 pub mod matcher;
 pub mod lookup;
+pub mod at_hand;
 pub mod import;
 pub mod merge;
 pub mod text;

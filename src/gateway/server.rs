@@ -13,7 +13,6 @@ pub mod shadow;
 pub mod receiver;
 pub mod usage;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -38,11 +37,11 @@ use super::guard::Guard;
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::ledger::trail::trails::Trails;
-use super::prices::{PriceRow, Prices};
+use super::prices::at_hand::PricesAtHand;
 use super::route::{Breakers, Known, Route};
 use super::settings::{CassetteMode, Limits, UnknownPrice};
 use super::settlement::counting::Counting;
-use crate::model::{Clock, Timestamp};
+use crate::model::Clock;
 use lanes::{Lanes, Taken};
 use patience::Patient;
 pub use provider::Provider;
@@ -58,8 +57,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 const GOODBYE: Duration = Duration::from_secs(20);
 /// How long streams that are cut off may take to say so.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Prices that are kept at hand.
-const PRICES_AT_HAND: usize = 1024;
 
 /// All that calls need.
 #[derive(Debug)]
@@ -75,7 +72,7 @@ pub struct Core {
     /// Keys of clients.
     pub keys: Keys,
     /// Prices.
-    pub prices: Arc<Prices>,
+    pub prices: Arc<PricesAtHand>,
     /// What happens to models without one.
     pub unknown_price: UnknownPrice,
     /// What was reserved and spent.
@@ -112,11 +109,7 @@ pub struct Core {
     pub lanes: Lanes,
     breakers: Mutex<Breakers>,
     turn: AtomicUsize,
-    prices_at_hand: Mutex<PricesAtHand>,
 }
-
-/// Prices that were just asked for, by provider and model, and until when each is the right one.
-type PricesAtHand = HashMap<(Arc<str>, String), (Timestamp, Arc<PriceRow>)>;
 
 impl Core {
     /// The circuit breakers.
@@ -134,24 +127,6 @@ impl Core {
     pub fn new_id(&self) -> u128 {
         let now = u64::try_from(self.clock.now().0).unwrap_or_default();
         Ulid::from_parts(now, fastrand::u128(..)).0
-    }
-
-    /// The price of a model, looked up at most once a minute.
-    pub fn price(&self, provider: &Arc<str>, model: &str, at: Timestamp) -> Option<Arc<PriceRow>> {
-        let minute = Timestamp(at.0.div_euclid(60_000));
-        let name = (provider.clone(), model.to_owned());
-        let mut at_hand = self.prices_at_hand.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((of_minute, price)) = at_hand.get(&name)
-            && *of_minute == minute
-        {
-            return Some(price.clone());
-        }
-        let price = Arc::new(self.prices.find(provider, model, at)?.clone());
-        if at_hand.len() >= PRICES_AT_HAND {
-            at_hand.clear();
-        }
-        at_hand.insert(name, (minute, price.clone()));
-        Some(price)
     }
 }
 

@@ -12,7 +12,8 @@ use super::budget::CallId;
 use super::budget::account::Amount;
 use super::ledger::trail::Trail;
 use super::ledger::{Ledger, Origin, Row};
-use super::prices::{PriceRow, Prices};
+use super::prices::PriceRow;
+use super::prices::at_hand::PricesAtHand;
 use crate::model::{Usage, UsdNanos};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::Tokenizer;
@@ -30,7 +31,7 @@ pub struct Charge {
     /// The ledger.
     pub ledger: Arc<Ledger>,
     /// All prices.
-    pub prices: Arc<Prices>,
+    pub prices: Arc<PricesAtHand>,
     /// The price that was reserved with; none for what is free.
     pub price: Option<Arc<PriceRow>>,
     /// The provider's name in the prices.
@@ -221,7 +222,7 @@ impl Charge {
     /// What a call has cost: at the price of the model that answered, or the one that was reserved with. It is noted in
     /// the row which price that was.
     pub fn cost(&self, row: &mut Row, metered: &Metered) -> UsdNanos {
-        let Some(reserved) = self.price.as_deref() else { return UsdNanos(0) };
+        let Some(reserved) = self.price.as_ref() else { return UsdNanos(0) };
         let (tier, at) = (metered.service_tier.as_deref(), row.at);
         let find = |model: &str| self.prices.find(&self.price_provider, model, at);
         // A price of the asked model's own name is better than a pattern's for the longer name that answers.
@@ -229,12 +230,14 @@ impl Charge {
         let answered = metered
             .model
             .as_deref()
+            .filter(|it| *it != row.model)
             .and_then(|it| find(it).filter(|price| !is_named || price.model.names(it)));
-        let price = answered.unwrap_or(reserved);
+        let price = answered.unwrap_or_else(|| reserved.clone());
         row.price = Some(price.reference());
-        let mut total = part(row, price, (&metered.usage, tier));
+        let mut total = part(row, &price, (&metered.usage, tier));
         for (model, usage) in &metered.besides {
-            let price = model.as_deref().map_or(price, |it| find(it).unwrap_or(reserved));
+            let of_model = model.as_deref().map(|it| find(it).unwrap_or_else(|| reserved.clone()));
+            let price = of_model.as_ref().unwrap_or(&price);
             total = total.saturating_add(part(row, price, (usage, tier)));
         }
         UsdNanos(total)

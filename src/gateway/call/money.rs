@@ -147,7 +147,7 @@ impl Call {
         if self.operation.is_free() {
             return Ok(None);
         }
-        if let Some(price) = core.price(&provider.price_provider, model, self.at) {
+        if let Some(price) = core.prices.find(&provider.price_provider, model, self.at) {
             return Ok(Some(price));
         }
         match &core.unknown_price {

@@ -140,7 +140,7 @@ impl Call {
         let row = Row { origin, status: Some(status), ..self.row(name, model, 1, &self.flags) };
         let charge = match provider {
             Some(provider) => {
-                let price = self.core.price(&provider.price_provider, model, self.at);
+                let price = self.core.prices.find(&provider.price_provider, model, self.at);
                 self.charge(provider, price)
             }
             None => Charge {

@@ -27,6 +27,7 @@ use crate::gateway::keys::{self, Key, Keys};
 use crate::gateway::ledger::Ledger;
 use crate::gateway::ledger::trail::trails::Trails;
 use crate::gateway::prices::import::List;
+use crate::gateway::prices::at_hand::PricesAtHand;
 use crate::gateway::prices::{self, Prices};
 use crate::gateway::route::{Breakers, Known};
 use crate::gateway::settings::{self, CassetteMode, ClientKey, Settings};
@@ -116,7 +117,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         known,
         routes: settings.routes.clone(),
         keys,
-        prices: Arc::new(prices_of(settings, outside)?),
+        prices: Arc::new(PricesAtHand::new(prices_of(settings, outside)?)),
         unknown_price: settings.unknown_price.clone(),
         ledger,
         cassettes,
@@ -136,7 +137,6 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         lanes: Lanes::default(),
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),
-        prices_at_hand: Mutex::default(),
     }))
 }
 

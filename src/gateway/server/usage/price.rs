@@ -31,8 +31,9 @@ pub(in crate::gateway) fn priced(
         let what = format!("who serves `{name}` is not known: say `provider`");
         Refusal::Unreadable(format!("{what}, or name it in an `[[index]]` of the gateway's file"))
     })?;
-    let (key, mut flags) = (Arc::<str>::from(provider.as_str()), Vec::new());
-    let known = core.price(&key, name, at).and_then(|it| Some((cost(&it, &report)?, it)));
+    let mut flags = Vec::new();
+    let known =
+        core.prices.find(&provider, name, at).and_then(|it| Some((cost(&it, &report)?, it)));
     let assumed = || match &core.unknown_price {
         UnknownPrice::Refuse => None,
         UnknownPrice::Assume(rates) => {

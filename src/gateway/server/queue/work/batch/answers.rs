@@ -295,7 +295,7 @@ fn charge(
     row.usage = metered.usage;
     row.answered_by = metered.model.as_deref().map(said::short);
     let price_provider: Arc<str> = terms.price_provider.as_str().into();
-    let price = core.price(&price_provider, &terms.model, terms.held_at);
+    let price = core.prices.find(&price_provider, &terms.model, terms.held_at);
     let price = price.or_else(|| match &core.unknown_price {
         UnknownPrice::Assume(rates) => {
             Some(Arc::new(PriceRow::assumed(&price_provider, rates.clone())))

@@ -15,6 +15,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/budget.rs",
     "src/gateway/budget/account.rs",
     "src/gateway/budget/grants.rs",
+    "src/gateway/budget/grants/need.rs",
     "src/gateway/budget/reservation.rs",
     "src/gateway/budget/scope.rs",
     "src/gateway/budget/set.rs",

@@ -45,6 +45,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/guard/texts.rs",
     "src/gateway/guard/topics.rs",
     "src/gateway/guard/window.rs",
+    "src/gateway/ledger/sum.rs",
     "src/gateway/ledger/written.rs",
     "src/gateway/prices.rs",
     "src/gateway/prices/import.rs",

@@ -9,6 +9,8 @@ pub mod notes;
 pub mod trail;
 pub mod summed;
 mod held;
+mod lines;
+mod sum;
 mod written;
 
 use std::collections::BTreeMap;
@@ -16,67 +18,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::sync::watch;
 
-use super::budget::account::{Account, Alert, Amount};
+use super::budget::account::{Account, Amount};
 use super::budget::grants::Need;
 use super::budget::scope::Subject;
 use super::budget::{Budget, Budgets, CallId, Entry, Refused, Reservation, Reserved, Settled};
 use crate::model::{Timestamp, UsdNanos};
 use crate::store::spend::calls::CallRow;
+use lines::{LINE_BYTES_AT_MOST, Line};
 pub use row::{Origin, Row, Similar, What};
 use stored::Books;
+pub use sum::{Sum, SumName};
 use written::Written;
 
 /// How often lines are handed over.
 pub const BATCH_EVERY: Duration = Duration::from_millis(20);
-/// Bytes of lines that may wait. When there are more, no call is let through until they are gone.
-const LINE_BYTES_AT_MOST: usize = 64 << 20;
-/// Room for a line, so that it need not grow.
-const LINE_ROOM: usize = 1 << 10;
 /// Rows of the store that may wait; the same holds.
 const ROWS_AT_MOST: usize = 50_000;
 /// Sums that are kept apart for people.
 const SUMS_AT_MOST: usize = 10_000;
-
-/// Sums of calls that belong together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Sum {
-    /// Calls; one that was tried again counts each time.
-    pub calls: u64,
-    /// Tokens of prompts.
-    pub input_tokens: u64,
-    /// Tokens of answers.
-    pub output_tokens: u64,
-    /// Money.
-    pub cost: UsdNanos,
-    /// Money that caches and cassettes saved.
-    pub avoided: UsdNanos,
-    /// Reports of what was used elsewhere: no calls, and not in what they came to.
-    pub reports: u64,
-    /// Money of those.
-    pub reported: UsdNanos,
-}
-
-impl Sum {
-    /// Counts a call in.
-    pub fn add(&mut self, row: &Row) {
-        if row.operation == What::Usage {
-            self.reports += 1;
-            self.reported = UsdNanos(self.reported.0.saturating_add(row.cost.0));
-            return;
-        }
-        self.calls += 1;
-        self.input_tokens = self.input_tokens.saturating_add(row.usage.input_tokens());
-        self.output_tokens = self.output_tokens.saturating_add(row.usage.output_tokens());
-        self.cost = UsdNanos(self.cost.0.saturating_add(row.cost.0));
-        self.avoided = UsdNanos(self.avoided.0.saturating_add(row.avoided.0));
-    }
-}
-
-/// Whose and which calls a sum is of: key, provider, model.
-pub type SumName = (String, String, String);
 
 #[derive(Debug, Default)]
 struct State {
@@ -128,14 +89,6 @@ enum NotAtOnce {
     Not(NotReserved),
     /// The store is to be asked for more.
     Short(Vec<Need>),
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Line<'a> {
-    Entry(&'a Entry),
-    Call(&'a Row),
-    Alert(&'a Alert),
 }
 
 impl Ledger {
@@ -324,33 +277,6 @@ impl Ledger {
         self.lock().budgets.headroom(subject, now)
     }
 
-    /// The lines since the last time, each with its end. `room` is filled from now on: one that was used before
-    /// need not grow again.
-    #[must_use]
-    pub fn take_lines(&self, mut room: String) -> String {
-        room.clear();
-        std::mem::replace(&mut self.lock().lines, room)
-    }
-
-    /// So many more bytes of lines are written; who has taken them says so, and with 0 that it will.
-    pub fn lines_are_written(&self, bytes: u64) {
-        self.is_stuck.store(false, Ordering::Relaxed);
-        self.written.send_modify(|it| *it = Some(it.unwrap_or(0).saturating_add(bytes)));
-    }
-
-    /// Lines cannot be written now: nothing more is reserved until they can.
-    pub fn lines_cannot_be_written(&self) {
-        self.is_stuck.store(true, Ordering::Relaxed);
-    }
-
-    /// Waits until what there is by now is written, where somebody writes it.
-    pub async fn until_written(&self) {
-        let ever = self.lock().bytes_ever;
-        let is_written = |it: &Option<u64>| it.is_none_or(|it| it >= ever);
-        // The sender lives as long as this.
-        drop(self.written.subscribe().wait_for(is_written).await);
-    }
-
     /// All sums, by name.
     #[must_use]
     pub fn sums(&self) -> Vec<(SumName, Sum)> {
@@ -388,26 +314,6 @@ impl Ledger {
                 "a budget is used up to a threshold"
             );
             self.write(&Line::Alert(alert));
-        }
-    }
-
-    fn write(&self, line: &Line<'_>) {
-        if !self.keeps_lines {
-            return;
-        }
-        let mut text = Vec::with_capacity(LINE_ROOM);
-        if serde_json::to_writer(&mut text, line).is_err() {
-            return;
-        }
-        text.push(b'\n');
-        let Ok(text) = std::str::from_utf8(&text) else { return };
-        let mut state = self.lock();
-        // Settlements must not be lost where new calls are already refused: there is room for those.
-        if state.lines.len() < 2 * LINE_BYTES_AT_MOST {
-            state.lines.push_str(text);
-            state.bytes_ever += text.len() as u64;
-        } else {
-            state.lose();
         }
     }
 

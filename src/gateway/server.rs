@@ -13,7 +13,7 @@ pub mod shadow;
 pub mod receiver;
 pub mod usage;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ use usage::Usage;
 
 /// How long a client may take to send the head of a request, on a connection that it keeps open too.
 const HEAD_WITHIN: Duration = Duration::from_secs(75);
+/// How long for that of its first request. Until then nobody knows who holds the connection.
+const FIRST_HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How often calls that nobody settled are looked for.
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long calls may go on when the gateway stops.
@@ -198,7 +200,10 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     }
     let stream = Patient::new(stream, core.limits.stalled_ms.into());
     let cut = core.cut.clone();
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let late = late(FIRST_HEAD_WITHIN.min(core.limits.request_ms.into()), has_asked.clone());
     let service = service_fn(move |request: Request<Incoming>| {
+        has_asked.store(true, Ordering::Relaxed);
         let core = core.clone();
         async move {
             Ok::<Response<Answer>, std::convert::Infallible>(admission::answer(core, request).await)
@@ -210,6 +215,10 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        () = late => {
+            tracing::debug!("a client has asked nothing in time");
+            return;
+        }
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
@@ -221,6 +230,14 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     };
     if let Err(error) = result {
         tracing::debug!(%error, "a connection of a client ended");
+    }
+}
+
+/// Comes to its end when the first request does not come in time.
+async fn late(within: Duration, has_asked: Arc<AtomicBool>) {
+    tokio::time::sleep(within).await;
+    if has_asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -56,6 +56,11 @@ pub enum Refusal {
     },
     /// The provider cannot be reached, or its answer is broken.
     Upstream(String),
+    /// The provider has done its work, and its answer is beyond the limit: it would be the next time, too.
+    AnswerTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// All ways to the model are closed for now.
     Unavailable {
         /// When to come again.
@@ -174,6 +179,7 @@ impl Refusal {
             | Self::Full { .. }
             | Self::CassetteMiss { .. }
             | Self::Upstream(_)
+            | Self::AnswerTooLarge { .. }
             | Self::Unavailable { .. }
             | Self::Away { .. }
             | Self::Unreported { .. }
@@ -200,6 +206,9 @@ impl Refusal {
             Self::TooLarge { limit_bytes } => {
                 format!("the body is larger than {limit_bytes} bytes")
             }
+            Self::AnswerTooLarge { limit_bytes } => format!(
+                "the answer of the provider is larger than {limit_bytes} bytes; `answer_bytes` allows no more"
+            ),
             Self::Budget { message, .. }
             | Self::Full { message, .. }
             | Self::CassetteMiss { message } => message.clone(),
@@ -244,7 +253,9 @@ impl Refusal {
             Self::CassetteMiss { .. } => {
                 (424, "invalid_request_error", "cassette_miss", "invalid_request_error")
             }
-            Self::Upstream(_) => (502, "server_error", "upstream_failed", "api_error"),
+            Self::Upstream(_) | Self::AnswerTooLarge { .. } => {
+                (502, "server_error", "upstream_failed", "api_error")
+            }
             Self::Unavailable { .. } | Self::Unreported { .. } => {
                 (503, "server_error", "unavailable", "overloaded_error")
             }

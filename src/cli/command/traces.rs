@@ -113,7 +113,10 @@ fn show(output: Output, tree: &TreeView) -> anyhow::Result<Exit> {
 async fn of_machine(session: &Session, id: &str) -> anyhow::Result<TreeView> {
     let state = State::open_present(&session.settings, Needed::Database).await?;
     let found = traces::show_here(&state.store, id).await?;
-    let help = "`trunkline traces` lists them; under load, not every call is traced";
+    let help = format!(
+        "`trunkline traces` lists them; under load, not every call is traced. {}",
+        traces::UNTRACED
+    );
     Ok(found.ok_or_else(|| Usage::new(format!("there is no trace `{id}`"), help))?)
 }
 

@@ -44,6 +44,10 @@ const ENDINGS: [&str; 18] = [
     "cut",
     "lost",
 ];
+/// Why nothing may be found of a call. Which calls have reserved what is in the memory of their process alone, so that
+/// none waits for the database.
+pub const UNTRACED: &str = "A call that was under way in a process that died leaves no trace: what its budgets had set aside \
+                            is in `trunkline spend` a minute later, as of processes that died.";
 /// The statuses that HTTP has.
 const STATUSES: RangeInclusive<i64> = 100..=599;
 
@@ -239,10 +243,10 @@ pub async fn show(app: &App, visitor: &Visitor, id: &str) -> Result<TreeView, Pr
     let viewed = teams(app, visitor, Role::Viewer, None).await?;
     let (rows, spans) = find(&app.store, id, viewed).await?;
     if rows.is_empty() && spans.is_empty() {
-        return Err(Problem::not_found("this trace").with_help(
+        return Err(Problem::not_found("this trace").with_help(format!(
             "A trace is named by the id of a request (`req_…`) or of the trace (32 hexadecimal digits); it is kept \
-             for as long as the server says, and under load not every call is traced.",
-        ));
+             for as long as the server says, and under load not every call is traced. {UNTRACED}"
+        )));
     }
     // What people said is for those who work on it.
     let read = teams(app, visitor, Role::Developer, None).await?;

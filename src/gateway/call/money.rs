@@ -296,8 +296,8 @@ impl Call {
             | UpstreamError::Page
             | UpstreamError::ErrorAlone(_)
             | UpstreamError::Stopped => Refusal::Upstream(error.to_string()),
-            UpstreamError::TooLarge { .. } => {
-                Refusal::Upstream(format!("{error}; `answer_bytes` allows no more"))
+            UpstreamError::TooLarge { limit_bytes, .. } => {
+                Refusal::AnswerTooLarge { limit_bytes: *limit_bytes }
             }
         };
         self.trail.failed(attempt, &refusal);

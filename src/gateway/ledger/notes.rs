@@ -109,6 +109,7 @@ impl Notes {
             | Refusal::Full { .. }
             | Refusal::Guardrail { .. }
             | Refusal::Upstream(_)
+            | Refusal::AnswerTooLarge { .. }
             | Refusal::Unavailable { .. }
             | Refusal::Away { .. }
             | Refusal::Unreported { .. }

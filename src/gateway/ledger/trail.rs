@@ -312,6 +312,7 @@ fn words(refusal: &Refusal) -> String {
         | Refusal::Full { .. }
         | Refusal::Guardrail { .. }
         | Refusal::Upstream(_)
+        | Refusal::AnswerTooLarge { .. }
         | Refusal::Unavailable { .. }
         | Refusal::Away { .. }
         | Refusal::Unreported { .. }

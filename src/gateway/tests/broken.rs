@@ -163,6 +163,51 @@ async fn a_client_that_never_finishes_its_request_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_client_that_asks_nothing_in_time_holds_no_place_of_others() {
+    let world = World::new("limits = { request_ms = 300, connections = 2 }").await;
+    let address = world.address.trim_start_matches("http://");
+    let half = format!("POST {CHAT} HTTP/1.1\r\nhost: x\r\nauthorization: Bear");
+    let mut clients = Vec::new();
+    for said in ["", half.as_str()] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(said.as_bytes()).await.unwrap();
+        clients.push(stream);
+    }
+    // Both places are theirs.
+    let body = asks(false, "");
+    let reply = world.post(CHAT, &body, &[]);
+    let reply = tokio::time::timeout(Duration::from_secs(5), reply).await.expect("it waits");
+    assert_eq!(reply.status, 200, "{reply:?}");
+    for mut stream in clients {
+        let mut answer = Vec::new();
+        let read = stream.read_to_end(&mut answer);
+        let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+        assert!(read.is_ok() && answer.is_empty(), "{answer:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_a_client_that_has_asked() {
+    let world = World::new("limits = { request_ms = 300 }").await;
+    let address = world.address.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let mut answers = Vec::new();
+    for number in 1..=2 {
+        let asks =
+            format!("GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\r\n");
+        stream.write_all(asks.as_bytes()).await.unwrap();
+        while String::from_utf8_lossy(&answers).matches("HTTP/1.1 200").count() < number {
+            let read = stream.read_buf(&mut answers);
+            let read = tokio::time::timeout(Duration::from_secs(5), read).await.expect("it hangs");
+            assert_ne!(read.unwrap(), 0, "it was closed");
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_giant_request_is_refused_while_it_is_still_coming() {
     let world = World::new("limits = { request_bytes = 1000 }").await;
     let giant = "x".repeat(3_000_000);

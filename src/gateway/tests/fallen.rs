@@ -134,6 +134,8 @@ async fn an_answer_that_is_too_large_is_fetched_once_and_charged_by_what_has_com
     for (number, status, tokens) in [(0, 502, 10_000), (1, 504, 500)] {
         let reply = call(&world, (CHAT, "m-else"), false, number).await;
         assert_eq!(reply.status, status, "{reply:?}");
+        let again = if number == 0 { "false" } else { "" };
+        assert_eq!(reply.header("x-should-retry"), again, "clients do not fetch it again");
         let rows = world.rows();
         assert_eq!(rows.len(), 1, "it is not fetched again: {rows:?}");
         assert!(rows[0]["usage"]["output"].as_u64().unwrap() > tokens, "{rows:?}");

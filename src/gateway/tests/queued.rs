@@ -9,6 +9,7 @@ use std::time::Duration;
 use place::{Place, SETTINGS, ask};
 use serde_json::{Value, json};
 
+use super::raw::{Raw, Then};
 use super::world::{World, asks};
 use crate::gateway::budget::account::Limit;
 use crate::gateway::budget::scope::{Kind, Scope, Window};
@@ -309,6 +310,42 @@ async fn a_provider_that_asks_for_time_gets_it_and_one_that_fails_is_tried_again
     let refused = end_of(&world, &refused).await;
     assert_eq!((&refused["state"], &refused["attempts"]), (&json!("failed"), &json!(1)));
     assert_eq!(refused["answer"]["status"], 400);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_ends_its_item_and_is_charged_by_what_came() {
+    let words = "Words that were made, and are to be paid for. ".repeat(500);
+    let whole = json!({"choices": [{"message": {"content": words}}]}).to_string();
+    let piece = json!({"choices": [{"delta": {"content": words}}]});
+    let ok = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type:";
+    let answers = [
+        format!("{ok} application/json\r\n\r\n{whole}"),
+        format!("{ok} text/event-stream\r\n\r\ndata: {piece}\n\ndata: [DONE]\n\n"),
+    ];
+    let (raw, place) = (Raw::start().await, Place::new());
+    *raw.answers.lock().unwrap() =
+        answers.into_iter().map(|it| (it.into_bytes(), Then::Close)).collect();
+    let settings = SETTINGS.replace("tries = 3", "tries = 3\nanswer_bytes = 1000");
+    let world = place.world(&format!("{}{settings}", raw.settings(""))).await;
+    for (is_stream, number) in [(false, "0"), (true, "1")] {
+        let body = asks(is_stream, "").replace("\"m1\"", "\"m-raw\"");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let headers = json!({"x-raw": number});
+        let item = json!({"path": "/v1/chat/completions", "body": body, "headers": headers});
+        let item = submit(&world, &item).await;
+        let item = end_of(&world, &item).await;
+        let (state, code) = (&item["state"], &item["reason"]["code"]);
+        assert_eq!((state, code), (&json!("failed"), &json!("too_large")), "{item}");
+        assert_eq!(item["attempts"], 1, "it would be as large the next time: {item}");
+        let said =
+            "the answer is larger than 1000 bytes; `answer_bytes` of `[queue]` allows no more";
+        assert_eq!((&item["reason"]["message"], &item["answer"]), (&json!(said), &Value::Null));
+        world.settled().await;
+        let rows = world.rows();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        assert!(rows[0]["usage"]["output"].as_u64() > Some(100), "{rows:?}");
+    }
     world.end().await;
 }
 

@@ -34,6 +34,7 @@ async fn calls_of_a_server_are_listed_and_shown_as_trees() {
     assert_eq!(terminal.json(&["traces", traced::TRACE])["calls"][4]["id"], "req_5");
     let gone = terminal.complains(2, &["traces", "req_6"]);
     assert!(gone.contains("this trace does not exist"), "{gone}");
+    assert!(gone.contains("in a process that died leaves no trace"), "{gone}");
     let wrong = terminal.complains(2, &["traces", "--min-usd", "much"]);
     assert!(wrong.contains("`min_usd` is a number"), "{wrong}");
 }
@@ -82,4 +83,5 @@ async fn calls_are_shown_on_the_machine_of_the_server_too() {
     );
     let gone = terminal.complains(2, &["traces", "req_1"]);
     assert!(gone.contains("there is no trace `req_1`"), "{gone}");
+    assert!(gone.contains("`trunkline spend` a minute later, as of processes that died"), "{gone}");
 }

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::gateway::budget::CallId;
+use crate::gateway::budget::account::Limit;
 use crate::gateway::budget::scope::{Kind, Scope, Window};
+use crate::model::UsdNanos;
 
 /// What the store keeps, as simply as it can be said.
 #[derive(Debug, Default)]

@@ -8,6 +8,8 @@ use crate::provider::refusal::Refusal;
 const PAUSE_MAX: Milliseconds = Milliseconds::from_seconds(600);
 /// The longest time that a provider may ask for.
 const TOLD_MAX: Milliseconds = Milliseconds::from_seconds(3600);
+/// The word for an answer beyond `answer_bytes`. It would be as large the next time, and cost the same again.
+pub(super) const TOO_LARGE: &str = "too_large";
 
 /// What a try came to.
 #[derive(Debug, Clone)]
@@ -76,6 +78,7 @@ pub(super) fn judge(seen: &Seen<'_>, before: Before, settings: &QueueSettings) -
             | Refusal::Unreported { .. },
         ) => return wait("unavailable"),
         Some(Refusal::Upstream(_)) => return again("upstream", before, settings),
+        Some(Refusal::AnswerTooLarge { .. }) => return Verdict::Failed { reason: TOO_LARGE },
         Some(Refusal::Timeout(_)) => return again("timeout", before, settings),
         Some(Refusal::Guardrail { .. }) => return Verdict::Failed { reason: "guardrail" },
         Some(
@@ -103,6 +106,14 @@ pub(super) fn again(reason: &'static str, before: Before, settings: &QueueSettin
         return Verdict::Failed { reason };
     }
     Verdict::Again { reason, after: pause(settings.retry_ms, failures) }
+}
+
+/// What is said of such an answer.
+pub(super) fn too_large(settings: &QueueSettings) -> String {
+    let limit_bytes = settings.answer_bytes;
+    format!(
+        "the answer is larger than {limit_bytes} bytes; `answer_bytes` of `[queue]` allows no more"
+    )
 }
 
 fn wait_of(seen: &Seen<'_>, before: Before, settings: &QueueSettings) -> Milliseconds {
@@ -152,6 +163,12 @@ mod tests {
         assert_eq!(check(&seen(402, Some(&refusal)), NEW), "wait budget 60000");
         let fails = Before { waits_for_budget: false, ..NEW };
         assert_eq!(check(&seen(402, Some(&refusal)), fails), "failed budget");
+    }
+
+    #[test]
+    fn an_answer_that_is_too_large_is_not_asked_for_again() {
+        let large = Refusal::AnswerTooLarge { limit_bytes: 100 };
+        assert_eq!(check(&seen(502, Some(&large)), NEW), "failed too_large");
     }
 
     #[test]

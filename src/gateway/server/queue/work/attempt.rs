@@ -146,34 +146,35 @@ async fn answered(queue: &Queue, row: &QueueItemRow, (call, running): (Call, &Ru
     };
     let (head, body) = response.into_parts();
     match read(body, queue.settings.answer_bytes, running).await {
-        Ok((text, is_whole)) => judged(queue, row, (&head, text, is_whole)),
-        Err(message) => Tried {
-            verdict: Verdict::Failed { reason: "too_large" },
-            message,
-            answer: None,
-            request_id: String::new(),
-        },
+        Some((text, is_whole)) => judged(queue, row, (&head, text, is_whole)),
+        None => too_large(queue),
     }
 }
 
-/// The whole body, and whether a stream came to its end. What is dropped is settled.
-async fn read(
-    mut body: Answer,
-    limit_bytes: u64,
-    running: &Running,
-) -> Result<(String, bool), String> {
+/// An answer of which nothing is kept.
+fn too_large(queue: &Queue) -> Tried {
+    Tried {
+        verdict: Verdict::Failed { reason: verdict::TOO_LARGE },
+        message: verdict::too_large(&queue.settings),
+        answer: None,
+        request_id: String::new(),
+    }
+}
+
+/// The whole body, and whether a stream came to its end; nothing of one that is too large. What is dropped is settled.
+async fn read(mut body: Answer, limit_bytes: u64, running: &Running) -> Option<(String, bool)> {
     let mut all = Vec::new();
     while let Some(Some(Ok(frame))) = running.stop.run_until_cancelled(body.frame()).await {
         all.extend_from_slice(&frame.into_data().unwrap_or_default());
         if all.len() as u64 > limit_bytes {
-            return Err(format!("the answer is larger than {limit_bytes} bytes"));
+            return None;
         }
     }
     let is_whole = match &body {
         Answer::Full(_) => true,
         Answer::Live(live) => live.is_whole(),
     };
-    Ok((String::from_utf8_lossy(&all).into_owned(), is_whole))
+    Some((String::from_utf8_lossy(&all).into_owned(), is_whole))
 }
 
 fn judged(
@@ -194,6 +195,9 @@ fn judged(
         is_whole,
     };
     let verdict = verdict::judge(&seen, before(row), &queue.settings);
+    if verdict == (Verdict::Failed { reason: verdict::TOO_LARGE }) {
+        return too_large(queue);
+    }
     let tells = |name: &str| {
         name == "content-type" || name.starts_with("x-trunkline-") || name == "retry-after"
     };

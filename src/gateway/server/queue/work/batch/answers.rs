@@ -17,6 +17,7 @@ use crate::gateway::ledger::trail::{Facts, Trail};
 use crate::gateway::ledger::{Ledger, Origin, Row, What};
 use crate::gateway::prices::PriceRow;
 use crate::gateway::server::Core;
+use crate::gateway::server::queue::verdict;
 use crate::gateway::server::queue::view::Kept;
 use crate::gateway::server::queue::work::attempt::{self, Outcome, cancelled, write};
 use crate::gateway::server::queue::{Queue, Running};
@@ -167,8 +168,8 @@ fn ended(queue: &Queue, item: &QueueItemRow, state: &str) -> EndedItem {
 }
 
 fn too_large(queue: &Queue, item: &QueueItemRow) -> Outcome {
-    let error = format!("the answer is larger than {} bytes", queue.settings.answer_bytes);
-    let reason = "too_large".to_owned();
+    let error = verdict::too_large(&queue.settings);
+    let reason = verdict::TOO_LARGE.to_owned();
     Outcome::Ended(EndedItem { reason, error, ..ended(queue, item, "failed") }, None)
 }
 

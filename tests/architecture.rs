@@ -56,6 +56,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/prices/rate.rs",
     "src/gateway/prices/text.rs",
     "src/gateway/route.rs",
+    "src/gateway/route/breakers.rs",
     "src/gateway/route/outage.rs",
     "src/gateway/server/receiver/counted.rs",
     "src/gateway/server/receiver/read.rs",

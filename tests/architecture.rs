@@ -18,6 +18,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/budget/reservation.rs",
     "src/gateway/budget/scope.rs",
     "src/gateway/budget/set.rs",
+    "src/gateway/cache/answer.rs",
     "src/gateway/cache/embedding.rs",
     "src/gateway/cache/kept.rs",
     "src/gateway/cache/settings.rs",

@@ -4,6 +4,7 @@
 pub mod settings;
 pub mod wish;
 pub mod kept;
+pub mod answer;
 pub mod embedding;
 pub mod flight;
 pub mod remote;

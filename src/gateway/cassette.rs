@@ -103,6 +103,15 @@ struct Disk {
     failed: Option<(Instant, String)>,
 }
 
+/// Why there is no recorded answer to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missed {
+    /// It was not recorded.
+    Unknown,
+    /// It was recorded fewer times than it is made, which is now so many.
+    Fewer(u32),
+}
+
 /// What became of a call that was recorded elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Add {
@@ -112,6 +121,15 @@ pub enum Add {
     Present,
     /// The cassette holds no more.
     Full,
+}
+
+/// Refuses what is not the name of a cassette.
+pub fn check_name(name: &str) -> Result<(), CassetteError> {
+    let is_letter = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_letter) {
+        return Err(CassetteError::Name(name.to_owned()));
+    }
+    Ok(())
 }
 
 impl Cassettes {
@@ -143,10 +161,7 @@ impl Cassettes {
     }
 
     fn file(&self, name: &str) -> Result<PathBuf, CassetteError> {
-        let is_name = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(is_name) {
-            return Err(CassetteError::Name(name.to_owned()));
-        }
+        check_name(name)?;
         Ok(self.folder.join(format!("{name}.jsonl")))
     }
 
@@ -201,26 +216,35 @@ impl Cassette {
         Self { news, ..self }
     }
 
-    /// The recorded answer to a call; what is missing and what is nearest to it, when there is none.
-    /// A call that was recorded once is answered as often as it comes; one that was recorded more often
-    /// is answered in that order.
-    pub fn find(&self, call: &Call) -> Result<Entry, String> {
+    /// The recorded answer to a call. A call that was recorded once is answered as often as it comes; one that was recorded
+    /// more often is answered in that order.
+    pub fn find(&self, call: &Call) -> Result<Entry, Missed> {
         let mut tape = self.lock();
         let turn = tape.turn(&call.key);
         if let Some(entry) = tape.entry(call, turn).cloned() {
             return Ok(Entry::clone(&entry));
         }
         let (first, is_only) = (tape.entry(call, 1).cloned(), tape.entry(call, 2).is_none());
-        let entries = if first.is_none() { tape.all() } else { Vec::new() };
-        // To compare takes its time.
         drop(tape);
-        let file = self.file.display().to_string();
         match first {
             Some(only) if is_only => Ok(Entry::clone(&only)),
-            Some(_) => Err(format!(
+            Some(_) => Err(Missed::Fewer(turn)),
+            None => Err(Missed::Unknown),
+        }
+    }
+
+    /// What is missing where a call was missed, and what is nearest to it, for people. To compare takes its time.
+    #[must_use]
+    pub fn describe(&self, call: &Call, missed: Missed) -> String {
+        let file = self.file.display().to_string();
+        match missed {
+            Missed::Fewer(turn) => format!(
                 "this call was recorded fewer times in `{file}` than it is made: this is number {turn}"
-            )),
-            None => Err(nearest::describe(&self.redactor.call(call), &entries, &file)),
+            ),
+            Missed::Unknown => {
+                let entries = self.lock().all();
+                nearest::describe(&self.redactor.call(call), &entries, &file)
+            }
         }
     }
 

@@ -1,8 +1,7 @@
 //! Which ways lead to a model, in which order they are tried, and when another is. Pure.
 
+mod breakers;
 pub mod outage;
-
-use std::collections::HashMap;
 
 use serde::Deserialize;
 
@@ -10,16 +9,7 @@ use super::prices::matcher::Matcher;
 use crate::model::{Milliseconds, Timestamp};
 use crate::provider::Dialect;
 use crate::provider::estimate::tokenizer::Tokenizer;
-use outage::Outages;
-
-/// Failures in a row after which a way is closed.
-const FAILURES_TO_CLOSE: u32 = 5;
-/// How long a way is closed at first; twice as long after each failed probe.
-const CLOSED_FOR: Milliseconds = Milliseconds(2_000);
-/// How long a way is closed at most.
-const CLOSED_AT_MOST: Milliseconds = Milliseconds(60_000);
-/// Models of a way that are closed apart from it.
-const MODELS_MAX: usize = 1000;
+pub use breakers::Breakers;
 
 /// Where a name of a model leads.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -120,8 +110,10 @@ fn provider<'a>(
 pub enum Fate {
     /// The client gets the answer, be it an error of its own.
     Answered,
-    /// Another way may do better; this one has failed.
+    /// Another way may do better; this one has failed with this model.
     Failed,
+    /// The call never left: no key and no model of the provider does better.
+    Unreachable,
     /// The provider asks to be left alone for a while.
     Limited,
     /// The provider does not accept the key.
@@ -130,6 +122,13 @@ pub enum Fate {
     ModelRefused,
     /// The provider does not have the model, or its account is empty: no failure, and the same each time.
     Elsewhere,
+}
+
+impl Fate {
+    /// Whether it shows that the provider can be reached. A failure may be a silence.
+    fn has_reached(self) -> bool {
+        !matches!(self, Self::Failed | Self::Unreachable)
+    }
 }
 
 /// What a status of a provider means.
@@ -144,137 +143,6 @@ pub fn fate_of_status(status: u16) -> Fate {
         300..=399 | 408 | 409 | 500.. => Fate::Failed,
         _ => Fate::Answered,
     }
-}
-
-/// How a way has done lately.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Health {
-    failures: u32,
-    closed_until: Option<Timestamp>,
-    /// One call is on its way to see whether the way is open again.
-    has_probe: bool,
-    closings: u32,
-}
-
-/// Circuit breakers. What a provider says of its limits, or of what a key may not use, is about one model: the
-/// others of the way go on. A key that is refused, and a provider that fails, are about the way.
-#[derive(Debug, Default)]
-pub struct Breakers {
-    /// What people were told of ways that fail.
-    pub outages: Outages,
-    ways: HashMap<Way, Health>,
-    models: HashMap<Way, HashMap<String, Health>>,
-}
-
-impl Breakers {
-    /// Whether a call to this model may go this way now. What is closed lets one call through when its time is over.
-    pub fn admits(&mut self, (way, model): (Way, &str), now: Timestamp) -> bool {
-        let mut found: Vec<_> = self.healths((way, model)).collect();
-        let is_open = found.iter().all(|it| it.is_open(now));
-        if is_open {
-            for health in &mut found {
-                health.has_probe = health.closed_until.is_some();
-            }
-        }
-        is_open
-    }
-
-    /// Notes what became of a call. `retry_after` is the provider's own word.
-    pub fn note(
-        &mut self,
-        (way, model): (Way, &str),
-        fate: Fate,
-        retry_after: Option<Milliseconds>,
-        now: Timestamp,
-    ) {
-        self.release((way, model));
-        match fate {
-            Fate::Answered => {
-                self.ways.remove(&way);
-                if let Some(models) = self.models.get_mut(&way) {
-                    models.remove(model);
-                }
-            }
-            Fate::Limited => {
-                let pause = retry_after.unwrap_or(CLOSED_FOR).min(CLOSED_AT_MOST);
-                self.of_model((way, model), now).closed_until = Some(now.plus(pause));
-            }
-            Fate::ModelRefused => self.of_model((way, model), now).close(now),
-            Fate::KeyRefused => self.ways.entry(way).or_default().close(now),
-            Fate::Failed => self.ways.entry(way).or_default().fail(now),
-            Fate::Elsewhere => {}
-        }
-    }
-
-    /// A call that was admitted went nowhere: whoever comes next may probe.
-    pub fn release(&mut self, lane: (Way, &str)) {
-        for health in self.healths(lane) {
-            health.has_probe = false;
-        }
-    }
-
-    /// When the first of these opens again.
-    #[must_use]
-    pub fn opens_in<'a>(
-        &self,
-        lanes: impl Iterator<Item = (Way, &'a str)>,
-        now: Timestamp,
-    ) -> Milliseconds {
-        let left = lanes.filter_map(|(way, model)| {
-            let of_model = self.models.get(&way).and_then(|it| it.get(model)?.opens_in(now));
-            self.ways.get(&way).and_then(|it| it.opens_in(now)).max(of_model)
-        });
-        left.min().unwrap_or(Milliseconds(1000))
-    }
-
-    fn healths(&mut self, (way, model): (Way, &str)) -> impl Iterator<Item = &mut Health> {
-        let of_model = self.models.get_mut(&way).and_then(|it| it.get_mut(model));
-        self.ways.get_mut(&way).into_iter().chain(of_model)
-    }
-
-    /// That of a model; of the way as a whole, where too many are closed already.
-    fn of_model(&mut self, (way, model): (Way, &str), now: Timestamp) -> &mut Health {
-        let models = self.models.entry(way).or_default();
-        if models.len() >= MODELS_MAX {
-            models.retain(|_, it| it.closed_until.is_some_and(|until| !is_over(until, now)));
-        }
-        if models.len() >= MODELS_MAX {
-            return self.ways.entry(way).or_default();
-        }
-        models.entry(model.to_owned()).or_default()
-    }
-}
-
-impl Health {
-    fn is_open(&self, now: Timestamp) -> bool {
-        self.closed_until.is_none_or(|until| is_over(until, now) && !self.has_probe)
-    }
-
-    /// When it opens again, if it is closed.
-    fn opens_in(&self, now: Timestamp) -> Option<Milliseconds> {
-        let until = self.closed_until?;
-        Some(if is_over(until, now) { Milliseconds(0) } else { until.since(now) })
-    }
-
-    fn fail(&mut self, now: Timestamp) {
-        self.failures = self.failures.saturating_add(1);
-        // Who was closed before was probed now.
-        if self.closed_until.is_some() || self.failures >= FAILURES_TO_CLOSE {
-            self.close(now);
-        }
-    }
-
-    /// For twice as long each time.
-    fn close(&mut self, now: Timestamp) {
-        let doubled = CLOSED_FOR.0.saturating_mul(1 << self.closings.min(10));
-        self.closings = self.closings.saturating_add(1);
-        self.closed_until = Some(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
-    }
-}
-
-/// Whether a pause is over. One that would still last longer than any does was set before the clock was put back.
-fn is_over(until: Timestamp, now: Timestamp) -> bool {
-    until <= now || until > now.plus(CLOSED_AT_MOST)
 }
 
 /// Calls that a key may still make: as many as it has minutes' worth, and at most one minute's.
@@ -320,9 +188,6 @@ mod tests {
         route: Vec<Route>,
     }
 
-    const WAY: Way = Way { provider: 0, key: 0 };
-    const LANE: (Way, &str) = (WAY, "m");
-
     fn at(seconds: i64) -> Timestamp {
         Timestamp(seconds * 1000)
     }
@@ -363,104 +228,6 @@ mod tests {
     }
 
     #[test]
-    fn a_way_that_fails_is_closed_probed_once_and_opened_again() {
-        let mut breakers = Breakers::default();
-        for _ in 0..FAILURES_TO_CLOSE {
-            assert!(breakers.admits(LANE, at(0)));
-            breakers.note(LANE, Fate::Failed, None, at(0));
-        }
-        assert!(!breakers.admits(LANE, at(1)));
-        assert_eq!(breakers.opens_in(std::iter::once(LANE), at(1)), Milliseconds(1000));
-        assert!(breakers.admits(LANE, at(2)), "one probe");
-        assert!(!breakers.admits(LANE, at(2)), "and only one");
-        breakers.note(LANE, Fate::Failed, None, at(2));
-        assert!(!breakers.admits(LANE, at(5)), "closed for twice as long");
-        assert!(breakers.admits(LANE, at(6)));
-        breakers.note(LANE, Fate::Answered, None, at(6));
-        assert!(breakers.admits(LANE, at(6)) && breakers.admits(LANE, at(6)));
-    }
-
-    #[test]
-    fn a_limited_way_is_left_alone_for_as_long_as_it_says() {
-        let mut breakers = Breakers::default();
-        breakers.note(LANE, Fate::Limited, Some(Milliseconds(7000)), at(0));
-        assert!(!breakers.admits(LANE, at(6)));
-        assert!(breakers.admits(LANE, at(7)));
-        breakers.release(LANE);
-        assert!(breakers.admits(LANE, at(7)), "a probe that never went out is no probe");
-    }
-
-    #[test]
-    fn a_provider_that_does_not_have_a_model_has_not_failed() {
-        let mut breakers = Breakers::default();
-        for _ in 0..3 * FAILURES_TO_CLOSE {
-            breakers.note(LANE, Fate::Elsewhere, None, at(0));
-            assert!(breakers.admits(LANE, at(0)));
-        }
-        // Nor does it say that a way which failed is well again.
-        for _ in 0..FAILURES_TO_CLOSE {
-            breakers.note(LANE, Fate::Failed, None, at(0));
-        }
-        breakers.note(LANE, Fate::Elsewhere, None, at(0));
-        assert!(!breakers.admits(LANE, at(1)));
-        assert!(breakers.admits(LANE, at(2)), "a probe");
-        breakers.note(LANE, Fate::Elsewhere, None, at(2));
-        assert!(breakers.admits(LANE, at(2)), "and another one");
-    }
-
-    #[test]
-    fn a_clock_that_is_put_back_closes_no_way_for_longer_than_any_is_closed() {
-        for fate in [Fate::Limited, Fate::ModelRefused, Fate::KeyRefused] {
-            let mut breakers = Breakers::default();
-            breakers.note(LANE, fate, Some(CLOSED_FOR), at(4000));
-            assert!(!breakers.admits(LANE, at(3999)), "{fate:?}: it waits a little longer");
-            assert_eq!(breakers.opens_in(std::iter::once(LANE), at(400)), Milliseconds(0));
-            assert!(breakers.admits(LANE, at(400)), "{fate:?}: not for an hour");
-            assert!(!breakers.admits(LANE, at(400)), "{fate:?}: it is a probe");
-        }
-        let mut bucket = Bucket::full(60, at(4000));
-        for _ in 0..60 {
-            bucket.take(60, at(4000)).unwrap();
-        }
-        assert!(bucket.take(60, at(400)).is_err());
-        bucket.take(60, at(401)).unwrap();
-    }
-
-    #[test]
-    fn what_is_about_a_model_closes_no_other() {
-        const OTHER: (Way, &str) = (WAY, "other");
-        for fate in [Fate::Limited, Fate::ModelRefused] {
-            let mut breakers = Breakers::default();
-            breakers.note(LANE, fate, None, at(0));
-            assert!(!breakers.admits(LANE, at(1)) && breakers.admits(OTHER, at(1)), "{fate:?}");
-            // That another is answered says nothing of this one.
-            breakers.note(OTHER, Fate::Answered, None, at(1));
-            assert!(!breakers.admits(LANE, at(1)));
-            assert!(breakers.admits(LANE, at(2)) && !breakers.admits(LANE, at(2)), "one probe");
-            breakers.note(LANE, Fate::Answered, None, at(2));
-            assert!(breakers.admits(LANE, at(2)) && breakers.admits(LANE, at(2)));
-        }
-        let mut breakers = Breakers::default();
-        breakers.note(LANE, Fate::KeyRefused, None, at(0));
-        assert!(!breakers.admits(LANE, at(1)) && !breakers.admits(OTHER, at(1)), "the key is bad");
-        // A refusal of a model is no failure of the way, whose probe it was.
-        assert!(breakers.admits(OTHER, at(2)));
-        breakers.note(OTHER, Fate::ModelRefused, None, at(2));
-        assert!(breakers.admits(LANE, at(2)));
-    }
-
-    #[test]
-    fn names_of_models_that_clients_invent_take_bounded_room() {
-        let mut breakers = Breakers::default();
-        for number in 0..3 * MODELS_MAX {
-            breakers.note((WAY, &number.to_string()), Fate::ModelRefused, None, at(0));
-        }
-        assert_eq!(breakers.models[&WAY].len(), MODELS_MAX);
-        assert!(!breakers.admits((WAY, "new"), at(1)), "the way as a whole is closed then");
-        assert!(breakers.admits((WAY, "new"), at(60)));
-    }
-
-    #[test]
     fn statuses_are_the_clients_matter_unless_another_way_may_do_better() {
         assert_eq!(fate_of_status(400), Fate::Answered);
         assert_eq!(fate_of_status(529), Fate::Failed);
@@ -481,5 +248,15 @@ mod tests {
         assert_eq!(bucket.take(60, Timestamp(400)), Err(Milliseconds(600)));
         bucket.take(60, at(1)).unwrap();
         assert!(bucket.take(60, at(1)).is_err());
+    }
+
+    #[test]
+    fn a_clock_that_is_put_back_keeps_no_key_without_calls() {
+        let mut bucket = Bucket::full(60, at(4000));
+        for _ in 0..60 {
+            bucket.take(60, at(4000)).unwrap();
+        }
+        assert!(bucket.take(60, at(400)).is_err());
+        bucket.take(60, at(401)).unwrap();
     }
 }

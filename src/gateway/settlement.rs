@@ -146,8 +146,8 @@ impl Settlement {
     }
 
     /// With the prompt alone: it went out, and nothing came back.
-    pub fn settle_prompt(self) {
-        drop(self.estimated(Untold::Prompt));
+    pub fn settle_prompt(self) -> Counted {
+        self.estimated(Untold::Prompt)
     }
 
     /// With an answer that does not say what it used; `None` where answers have no tokens of their own.

@@ -94,7 +94,7 @@ struct AnswerUsage {
 }
 
 /// The parts of an answer to so many texts, each with its share of the tokens; `None` when one is
-/// missing or there twice.
+/// missing, no vector, or there twice.
 #[must_use]
 pub fn parts(answer: &[u8], texts: &[&str]) -> Option<Vec<Kept>> {
     let answer: Answer<'_> = serde_json::from_slice(answer).ok()?;
@@ -102,7 +102,9 @@ pub fn parts(answer: &[u8], texts: &[&str]) -> Option<Vec<Kept>> {
     let shares = shares(usage, texts);
     let mut parts: Vec<Option<Kept>> = vec![None; texts.len()];
     for part in &answer.data {
-        let embedding = Bytes::copy_from_slice(part.embedding.get().as_bytes());
+        // A list of numbers, or their bytes in base64.
+        let embedding = Some(part.embedding.get()).filter(|it| it.starts_with(['[', '"']))?;
+        let embedding = Bytes::copy_from_slice(embedding.as_bytes());
         let kept = Kept {
             model: answer.model.as_deref().map(ToOwned::to_owned),
             tokens: shares.get(part.index).copied()?,
@@ -196,6 +198,11 @@ mod tests {
         };
         assert!(check(&[1, 0]));
         assert!(!check(&[0]) && !check(&[0, 0]) && !check(&[0, 2]) && !check(&[0, 1, 1]));
+        let of = |vector: &str| {
+            let answer = format!(r#"{{"data":[{{"index":0,"embedding":{vector}}}]}}"#);
+            parts(answer.as_bytes(), &["\"a\""]).is_some()
+        };
+        assert!(of("[0.5]") && of("\"AAAA\"") && !of("null") && !of("{}"));
     }
 
     fn provider(request: &[u8]) -> Vec<u8> {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Deserialize;
 
 use super::Cache;
+use super::answer::is_answer;
 use super::flight::Turn;
 use super::kept::{Content, Kept};
 use super::semantic::{Known, Meant};
@@ -53,14 +53,9 @@ pub struct Keeper {
 impl Keeper {
     /// A whole answer, if it is one that would be given again.
     pub fn keep_whole(self, operation: Operation, content_type: &str, body: &Bytes) {
-        if operation == Operation::Responses && !is_done(body) {
-            return;
+        if is_answer(operation, body) {
+            self.keep(content_type, Content::Whole(Bytes::copy_from_slice(body)));
         }
-        // A page of somebody in between is no answer, whatever its status says.
-        if serde_json::from_slice::<serde::de::IgnoredAny>(body).is_err() {
-            return;
-        }
-        self.keep(content_type, Content::Whole(Bytes::copy_from_slice(body)));
     }
 
     /// A stream that begins.
@@ -109,15 +104,4 @@ impl StreamKeeper {
             self.keeper.keep(&self.content_type, Content::Stream(self.pieces));
         }
     }
-}
-
-/// Whether a response is more than a promise.
-fn is_done(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Answer<'a> {
-        #[serde(borrow)]
-        status: Option<std::borrow::Cow<'a, str>>,
-    }
-    let answer = serde_json::from_slice::<Answer<'_>>(body);
-    answer.is_ok_and(|it| matches!(it.status.as_deref(), Some("completed" | "incomplete")))
 }

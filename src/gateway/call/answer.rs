@@ -363,7 +363,9 @@ impl Live {
         if let Some(recorder) = self.recorder.take() {
             recorder.finish();
         }
-        let is_good = self.meter.outcome().is_whole() && self.stopped().is_none();
+        // An end alone is no answer.
+        let is_whole = self.meter.outcome().is_whole() && self.meter.has_content();
+        let is_good = is_whole && self.stopped().is_none();
         if let Some(keeper) = self.keeper.take().filter(|_| is_good) {
             keeper.finish();
         }

@@ -48,6 +48,10 @@ const NOT_TO_CLIENT: [&str; 9] = [
     "upgrade",
 ];
 
+/// What a call has cost.
+const COST: &str = "x-trunkline-cost-usd";
+/// What is to be known of it besides.
+const FLAGS: &str = "x-trunkline-flags";
 /// Headers that the gateway adds to an answer.
 const TOLD_MAX: usize = 10;
 /// Tags of a call, and letters of one.
@@ -171,7 +175,7 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
     say("x-trunkline-origin", told.origin.as_str());
     let money = [
         ("x-trunkline-reserved-usd", told.reserved),
-        ("x-trunkline-cost-usd", told.cost),
+        (COST, told.cost),
         ("x-trunkline-budget-remaining-usd", told.remaining),
     ];
     for (name, amount) in money {
@@ -180,16 +184,29 @@ pub(super) fn tell(headers: &mut HeaderMap, model: &str, told: &Told) {
         }
     }
     if !told.flags.is_empty() {
-        say("x-trunkline-flags", &told.flags.join(","));
+        say(FLAGS, &told.flags.join(","));
     }
 }
 
-/// How often a call has gone out, and what that has cost.
+/// How often a call has gone out, and what that has cost. Where that is not known, no part of it is told either.
 pub(super) fn tell_tries(headers: &mut HeaderMap, made: u32, cost: Option<UsdNanos>) {
     set(headers, "x-trunkline-attempts", HeaderValue::from(made));
     let cost = cost.map(|it| HeaderValue::from_str(it.to_string().trim_end_matches(" USD")));
-    if let Some(Ok(cost)) = cost {
-        set(headers, "x-trunkline-cost-usd", cost);
+    match cost {
+        Some(Ok(cost)) => set(headers, COST, cost),
+        Some(Err(_)) | None => drop(headers.remove(COST)),
+    }
+}
+
+/// Adds a flag to those of an answer, unless it is there.
+pub(super) fn add_flag(headers: &mut HeaderMap, flag: &str) {
+    let told = headers.get(FLAGS).and_then(|it| it.to_str().ok()).unwrap_or_default();
+    if told.split(',').any(|it| it == flag) {
+        return;
+    }
+    let comma = if told.is_empty() { "" } else { "," };
+    if let Ok(value) = HeaderValue::from_str(&format!("{told}{comma}{flag}")) {
+        set(headers, FLAGS, value);
     }
 }
 
@@ -303,6 +320,29 @@ mod tests {
         let sent = to_provider(&headers);
         let sent: Vec<_> = sent.get_all(ACCEPT_ENCODING).iter().collect();
         assert_eq!(sent, ["identity"]);
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_is_not_told_in_part() {
+        let mut headers = HeaderMap::new();
+        set(&mut headers, COST, HeaderValue::from_static("0.01"));
+        tell_tries(&mut headers, 2, Some(UsdNanos(20_000_000)));
+        assert_eq!(headers[COST], "0.02");
+        assert_eq!(headers["x-trunkline-attempts"], "2");
+        tell_tries(&mut headers, 2, None);
+        assert_eq!(headers.get(COST), None);
+    }
+
+    #[test]
+    fn a_flag_is_added_once() {
+        let mut headers = HeaderMap::new();
+        for _ in 0..2 {
+            add_flag(&mut headers, "estimated");
+            assert_eq!(headers[FLAGS], "estimated");
+        }
+        add_flag(&mut headers, "cut");
+        add_flag(&mut headers, "estimated");
+        assert_eq!(headers[FLAGS], "estimated,cut");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::gateway::keys::Key;
-use crate::gateway::prices::matcher::Matcher;
 use crate::gateway::prices::rate::Date;
 use crate::gateway::route;
 use crate::gateway::server::Core;
@@ -50,7 +49,7 @@ pub(super) fn answer(
         let found = may_be_called(name).then(|| model(name, dialect).to_string());
         return found.ok_or_else(nowhere);
     }
-    let mut names: Vec<_> = core.routes.iter().flat_map(|it| literals(&it.model)).collect();
+    let mut names: Vec<_> = core.routes.iter().flat_map(|it| it.model.in_full()).collect();
     names.sort_unstable();
     names.dedup();
     names.retain(|it| may_be_called(it));
@@ -76,14 +75,6 @@ fn model(name: &str, dialect: Dialect) -> Value {
             let created = format!("{}T00:00:00Z", Date::of(Timestamp(0)));
             json!({"type": "model", "id": name, "display_name": name, "created_at": created})
         }
-    }
-}
-
-fn literals(matcher: &Matcher) -> Vec<&str> {
-    match matcher {
-        Matcher::Glob(name) if !name.contains('*') => vec![name],
-        Matcher::Any(several) => several.iter().flat_map(literals).collect(),
-        Matcher::Glob(_) | Matcher::All { .. } | Matcher::Regex { .. } => Vec::new(),
     }
 }
 

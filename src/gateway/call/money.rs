@@ -282,7 +282,7 @@ impl Call {
         let Prepared { mut settlement, attempt, .. } = prepared;
         if matches!(error, UpstreamError::Stopped) {
             self.breakers().release(self.lane(step));
-            settlement.settle_prompt();
+            self.tries.counts(settlement.settle_prompt());
             return Failure::Final(Refusal::Upstream(error.to_string()));
         }
         self.note_loss(step, error);

@@ -41,10 +41,14 @@ impl Call {
             Ok(it) => it,
             Err(refusal) => return Some(Err(refusal)),
         };
-        match cassette.find(&self.recorded(&body)) {
+        let call = self.recorded(&body);
+        match cassette.find(&call) {
             Ok(entry) => Some(self.replay(entry, cuts_usage, model)),
             Err(_) if mode == CassetteMode::ReplayOrRecord => None,
-            Err(message) => Some(Err(Refusal::CassetteMiss { message })),
+            Err(missed) => {
+                let message = cassette.describe(&call, missed);
+                Some(Err(Refusal::CassetteMiss { message }))
+            }
         }
     }
 

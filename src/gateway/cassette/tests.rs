@@ -27,6 +27,11 @@ fn folder() -> (tempfile::TempDir, Cassettes) {
     (folder, cassettes)
 }
 
+/// What people hear of a call that is missed.
+fn missed(cassette: &Cassette, call: &Call) -> String {
+    cassette.describe(call, cassette.find(call).unwrap_err())
+}
+
 #[test]
 fn what_was_recorded_is_found_again_by_another_process() {
     let (folder, cassettes) = folder();
@@ -56,7 +61,21 @@ fn equal_calls_are_answered_in_the_order_of_the_recording() {
     let again = Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap();
     assert!(text_of(&again.find(&call("a")).unwrap()).contains("first"));
     assert!(text_of(&again.find(&call("a")).unwrap()).contains("second"));
-    insta::assert_snapshot!(again.find(&call("a")).unwrap_err().replace(&*folder.path().to_string_lossy(), "F"), @"this call was recorded fewer times in `F/eval.jsonl` than it is made: this is number 3");
+    insta::assert_snapshot!(missed(&again, &call("a")).replace(&*folder.path().to_string_lossy(), "F"), @"this call was recorded fewer times in `F/eval.jsonl` than it is made: this is number 3");
+}
+
+#[test]
+fn a_miss_is_told_without_a_comparison_which_is_made_for_people_alone() {
+    let (_folder, cassettes) = folder();
+    let cassette = cassettes.open("eval").unwrap();
+    assert_eq!(cassette.find(&call("a")).unwrap_err(), Missed::Unknown);
+    for text in ["first", "second"] {
+        cassette.record(&call("b"), answer(text));
+        assert!(cassette.find(&call("b")).is_ok());
+    }
+    assert_eq!(cassette.find(&call("b")).unwrap_err(), Missed::Fewer(3));
+    let told = cassette.describe(&call("a"), Missed::Unknown);
+    assert!(told.contains("recorded \"b\", now \"a\""), "{told}");
 }
 
 #[test]
@@ -122,9 +141,8 @@ fn what_is_recorded_anew_takes_the_place_of_all_that_was_recorded_of_it() {
 fn a_call_that_is_missing_says_what_the_nearest_one_was() {
     let (folder, cassettes) = folder();
     let cassette = cassettes.open("eval").unwrap();
-    let error = |call: &Call| {
-        cassette.find(call).unwrap_err().replace(&*folder.path().to_string_lossy(), "F")
-    };
+    let error =
+        |call: &Call| missed(&cassette, call).replace(&*folder.path().to_string_lossy(), "F");
     insta::assert_snapshot!(error(&call("a")), @"this call was not recorded in `F/eval.jsonl`, nor was any other of `/v1/messages`; record it with the cassette mode `record`");
     cassette.record(&call("summarise this"), answer("x"));
     let longer = json!({"model": "m", "messages": [{"role": "user", "content": "summarise that"}], "tools": []});
@@ -371,7 +389,7 @@ fn a_request_that_was_changed_by_hand_is_told_of_where_it_is_missed() {
     std::fs::write(folder.path().join("eval.jsonl"), &edited).unwrap();
     let cassette = again(&folder);
     assert!(cassette.find(&call("a")).is_ok());
-    let error = cassette.find(&call("changed")).unwrap_err();
+    let error = missed(&cassette, &call("changed"));
     let (then, now) = (call("a").key, call("changed").key);
     let parts = [format!("the entry with the key `{then}`"), format!("set its `key` to `{now}`")];
     for part in parts {
@@ -391,7 +409,7 @@ fn what_is_not_recorded_is_not_shown_of_a_call_that_is_missing_either() {
     let cassette = cassettes.open("eval").unwrap();
     cassette.record(&call("one me@example.org"), answer("1"));
     cassette.record(&call("two"), answer("2"));
-    let error = |text: &str| cassette.find(&call(text)).unwrap_err();
+    let error = |text: &str| missed(&cassette, &call(text));
     let other = error("one other@corp.com sk-proj-abcdefghij0123456789");
     assert!(
         other.contains("recorded \"one [redacted]\", now \"one [redacted] [redacted]\""),

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use super::raw::{Raw, Then};
 use super::world::{Reply, World, asks};
 use crate::model::UsdNanos;
 
@@ -101,6 +102,48 @@ async fn what_failed_or_broke_off_is_not_kept() {
     let wrong = world.post(CHAT, &asks(false, COLD), &[("x-fake", "status=400")]).await;
     assert_eq!(wrong.status, 400);
     assert_eq!(origin(&world.post(CHAT, &asks(false, COLD), &[]).await), "live");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn what_is_no_answer_of_the_operation_passes_and_is_not_kept() {
+    const MESSAGES: &str = "/v1/messages";
+    let used = r#""usage":{"prompt_tokens":3,"completion_tokens":1}"#;
+    let lacks = format!(r#"{{"choices":[],{used}}}"#);
+    let choices = r#"{"choices":[{"message":{"content":"so"}}]}"#;
+    let chunk = r#"data: {"choices":[{"delta":{"content":"so"},"finish_reason":"stop"}]}"#;
+    let stream = format!("{chunk}\n\ndata: [DONE]\n\n");
+    let answers = [
+        (CHAT, false, "[1]", "live"),
+        (CHAT, false, "404", "live"),
+        (CHAT, false, "{}", "live"),
+        (CHAT, false, lacks.as_str(), "live"),
+        (MESSAGES, false, r#"{"usage":{"input_tokens":3,"output_tokens":1}}"#, "live"),
+        ("/v1/moderations", false, r#"{"id":"modr-1"}"#, "live"),
+        ("/v1/messages/count_tokens", false, r#"{"tokens":3}"#, "live"),
+        (CHAT, true, "data: [DONE]\n\n", "live"),
+        (CHAT, false, choices, "cache"),
+        (MESSAGES, false, r#"{"content":[{"type":"text","text":"so"}]}"#, "cache"),
+        (CHAT, true, stream.as_str(), "cache"),
+    ];
+    let said = |(_, is_stream, body, _): &(&str, bool, &str, &str)| {
+        let kind = if *is_stream { "text/event-stream" } else { "application/json" };
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n");
+        let text = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+        (text.into_bytes(), Then::Close)
+    };
+    let raw = Raw::start().await;
+    *raw.answers.lock().unwrap() = answers.iter().map(said).collect();
+    let world = World::new(&format!("{}[cache]\nttl_seconds = 60\n", raw.settings(""))).await;
+    for (number, (path, is_stream, body, second)) in answers.iter().enumerate() {
+        let asked = asks(*is_stream, COLD).replace("\"m1\"", "\"m-raw\"");
+        let number = [("x-raw", &*number.to_string())];
+        let first = world.post(path, &asked, &number).await;
+        assert_eq!((origin(&first), &*first.body), ("live", *body), "{path}");
+        let again = world.post(path, &asked, &number).await;
+        assert_eq!((origin(&again), &*again.body), (*second, *body), "{path}");
+    }
+    world.settled().await;
     world.end().await;
 }
 

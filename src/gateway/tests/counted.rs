@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::raw::{Raw, Then};
 use super::recorded::{as_text, files, json, streams};
 use super::world::{World, asks};
 use crate::gateway::call::answer::meter::Meter;
@@ -98,6 +99,32 @@ async fn an_answer_without_usage_is_counted_before_its_cost_is_said() {
     let embedded = r#"{"model":"m-counted","input":["Hello world","Hello"]}"#;
     world.post("/v1/embeddings", embedded, &order).await;
     assert_eq!(world.rows().pop().unwrap()["usage"]["input"], 3);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn while_an_attempt_is_being_counted_no_cost_is_told_without_it() {
+    let raw = Raw::start().await;
+    *raw.answers.lock().unwrap() = vec![(Vec::new(), Then::Close)];
+    let more = r#"
+        [[route]]
+        model = "m-else"
+        to = [{ provider = "raw", tokenizer = "o200k" }, { provider = "test", model = "m1" }]
+    "#;
+    let settings = raw.settings("").replace("attempts = 1", "attempts = 2") + more;
+    let world = World::new(&settings).await;
+    // So long that its tokens are still being counted when the next way has answered.
+    let long = "Say something else. ".repeat(6_000);
+    let body = asks(false, "").replace("m1", "m-else").replace("Say something.", &long);
+    let reply = world.post("/v1/chat/completions", &body, &[("x-raw", "0")]).await;
+    assert_eq!((reply.status, reply.header("x-trunkline-attempts")), (200, "2"), "{reply:?}");
+    assert_eq!(reply.header("x-trunkline-flags"), "estimated");
+    world.settled().await;
+    let all = world.cost().to_string().replace(" USD", "");
+    let told = reply.header("x-trunkline-cost-usd");
+    assert!(told.is_empty() || told == all, "{told} of {all}");
+    let rows = world.rows();
+    assert!(rows.iter().any(|it| flags(it) == ["estimated", "counted_o200k"]), "{rows:?}");
     world.end().await;
 }
 

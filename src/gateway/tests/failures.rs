@@ -285,7 +285,7 @@ async fn a_stream_that_takes_too_long_is_ended_and_settled() {
 }
 
 #[tokio::test]
-async fn a_way_that_keeps_failing_is_closed_and_says_when_to_come_again() {
+async fn a_model_that_keeps_failing_is_closed_and_says_when_to_come_again() {
     let world = World::new("limits = { attempts = 1 }").await;
     for _ in 0..5 {
         world.post(CHAT, &asks(false, ""), &[("x-fake", "status=503")]).await;
@@ -294,6 +294,34 @@ async fn a_way_that_keeps_failing_is_closed_and_says_when_to_come_again() {
     assert_eq!(closed.status, 503);
     assert!(closed.body.contains("no provider of the model answers"), "{closed:?}");
     assert!(!closed.header("retry-after-ms").is_empty());
+    let other = world.post(CHAT, &asks(false, "").replace("m1", "m-b"), &[]).await;
+    assert_eq!(other.status, 200, "other models of the key go on: {other:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_provider_that_cannot_be_reached_is_closed_for_all_its_models_and_keys() {
+    let more = r#"
+        ledger = "l"
+        limits = { attempts = 1 }
+        [[provider]]
+        name = "gone"
+        dialect = "openai"
+        url = "http://127.0.0.1:9"
+        key_variables = ["PROVIDER_KEY", "OTHER_KEY"]
+        prices = "test"
+        [[route]]
+        model = "m-gone*"
+        to = [{ provider = "gone" }]
+    "#;
+    let world = World::new(more).await;
+    let mut statuses = Vec::new();
+    for number in 0..6 {
+        let body = asks(false, "").replace("m1", &format!("m-gone{number}"));
+        statuses.push(world.post(CHAT, &body, &[]).await.status);
+    }
+    assert_eq!(statuses, [502, 502, 502, 502, 502, 503], "whatever the model and the key");
+    assert_eq!(world.post(CHAT, &asks(false, ""), &[]).await.status, 200, "another provider");
     world.end().await;
 }
 

@@ -94,6 +94,12 @@ impl Meter {
         self.gate.is_torn
     }
 
+    /// Whether something of the answer itself has come.
+    #[must_use]
+    pub fn has_content(&self) -> bool {
+        self.reader.has_content()
+    }
+
     /// Whether the last event of the answer has come.
     #[must_use]
     pub fn has_ended(&self) -> bool {

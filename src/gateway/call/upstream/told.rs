@@ -35,13 +35,19 @@ impl Call {
             Fate::Failed => self.failed(step, "status", &format!("it answers {status}")),
             Fate::Limited => self.failed(step, "limited", &format!("it answers {status}")),
             // A key that is refused is told of where its refusal is read.
-            Fate::Answered | Fate::KeyRefused | Fate::ModelRefused | Fate::Elsewhere => {}
+            Fate::Answered
+            | Fate::Unreachable
+            | Fate::KeyRefused
+            | Fate::ModelRefused
+            | Fate::Elsewhere => {}
         }
     }
 
     /// Notes that no answer has come, or not all of it.
     pub(in crate::gateway) fn note_loss(&self, step: &Step<'_>, error: &UpstreamError) {
-        self.breakers().note(self.lane(step), Fate::Failed, None, self.core.clock.now());
+        let is_unreachable = matches!(error, UpstreamError::Unreachable(_));
+        let fate = if is_unreachable { Fate::Unreachable } else { Fate::Failed };
+        self.breakers().note(self.lane(step), fate, None, self.core.clock.now());
         self.failed(step, error.kind(), &error.to_string());
     }
 

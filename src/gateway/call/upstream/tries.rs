@@ -1,6 +1,6 @@
 //! How often a call has gone out so far, and what that has cost, as far as it is known.
 
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hyper::Response;
@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 
 use crate::gateway::call::answer::Answer;
 use crate::gateway::call::{Call, headers};
+use crate::gateway::settlement::ESTIMATED;
 use crate::gateway::settlement::counting::Counted;
 use crate::model::UsdNanos;
 
@@ -16,6 +17,8 @@ use crate::model::UsdNanos;
 pub struct Tries {
     made: AtomicU32,
     cost: AtomicI64,
+    /// Whether the tokens of one that was lost were counted here.
+    is_estimated: AtomicBool,
     /// What is still being counted.
     counting: Mutex<Vec<JoinHandle<UsdNanos>>>,
 }
@@ -36,23 +39,30 @@ impl Tries {
         self.cost.fetch_add(cost.0, Ordering::Relaxed);
     }
 
-    /// Notes what one has cost, or will when it is counted.
+    /// Notes what one that was lost has cost, or will when it is counted.
     pub fn counts(&self, counted: Counted) {
+        self.is_estimated.store(true, Ordering::Relaxed);
         match counted {
             Counted::Now(cost) => self.costs(cost),
             Counted::Later(counting) => self.counting().push(counting),
         }
     }
 
-    /// What they have cost, without what is still being counted.
-    pub async fn known_cost(&self) -> UsdNanos {
+    /// What they have cost; `None` while one is still being counted, as the rest alone would be too little.
+    pub async fn cost(&self) -> Option<UsdNanos> {
         let all = std::mem::take(&mut *self.counting());
         let (done, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(JoinHandle::is_finished);
+        let is_known = rest.is_empty();
         self.counting().extend(rest);
         for counted in done {
             self.costs(counted.await.unwrap_or_default());
         }
-        UsdNanos(self.cost.load(Ordering::Relaxed))
+        is_known.then(|| UsdNanos(self.cost.load(Ordering::Relaxed)))
+    }
+
+    /// Whether an estimate is among what they have cost.
+    pub fn is_estimated(&self) -> bool {
+        self.is_estimated.load(Ordering::Relaxed)
     }
 
     fn counting(&self) -> MutexGuard<'_, Vec<JoinHandle<UsdNanos>>> {
@@ -61,15 +71,19 @@ impl Tries {
 }
 
 impl Call {
-    /// Says how often it has gone out, and what that has cost; the latter not of a stream, which goes on.
+    /// Says how often it has gone out, and what that has cost; the latter not of a stream, which goes on, and not while
+    /// it is not known.
     pub(in crate::gateway::call) async fn tell_tries(&self, response: &mut Response<Answer>) {
         let made = self.tries.made();
         if made == 0 {
             return;
         }
         let goes_on = matches!(response.body(), Answer::Live(_));
-        let cost = if goes_on { None } else { Some(self.tries.known_cost().await) };
+        let cost = if goes_on { None } else { self.tries.cost().await };
         headers::tell_tries(response.headers_mut(), made, cost);
+        if !goes_on && self.tries.is_estimated() {
+            headers::add_flag(response.headers_mut(), ESTIMATED);
+        }
     }
 }
 
@@ -78,7 +92,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_still_being_counted_is_not_known_yet() {
+    async fn while_one_is_being_counted_no_sum_without_it_is_told() {
         let (tries, end) = (Tries::default(), tokio::sync::Notify::new());
         let end = std::sync::Arc::new(end);
         let waits = end.clone();
@@ -88,14 +102,16 @@ mod tests {
             UsdNanos(7)
         });
         tries.costs(UsdNanos(1));
+        assert!(!tries.is_estimated());
         tries.counts(Counted::Now(UsdNanos(2)));
+        assert_eq!((tries.cost().await, tries.is_estimated()), (Some(UsdNanos(3)), true));
         tries.counts(Counted::Later(counting));
-        assert_eq!(tries.known_cost().await, UsdNanos(3));
+        assert_eq!(tries.cost().await, None);
         end.notify_one();
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(tries.known_cost().await, UsdNanos(10));
-        assert_eq!(tries.known_cost().await, UsdNanos(10), "each once");
+        assert_eq!(tries.cost().await, Some(UsdNanos(10)));
+        assert_eq!(tries.cost().await, Some(UsdNanos(10)), "each once");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::gateway::cassette::CassetteError;
+use crate::gateway::cassette;
 use crate::gateway::prices::{PriceRow, TIERS};
 use crate::gateway::settings::Settings;
 use crate::store::Store;
@@ -86,18 +86,11 @@ fn check_cassettes(settings: &Settings) -> Result<(), String> {
             );
             return Err(wrong(&key.name, &what));
         }
-        if !is_cassette(cassette) {
-            let why = CassetteError::Name(cassette.clone());
+        if let Err(why) = cassette::check_name(cassette) {
             return Err(wrong(&key.name, &format!("its `cassette` cannot be: {why}")));
         }
     }
     Ok(())
-}
-
-/// As they are opened.
-fn is_cassette(name: &str) -> bool {
-    let is_letter = |it: char| it.is_ascii_alphanumeric() || matches!(it, '-' | '_' | '.');
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(is_letter)
 }
 
 /// Service tiers of prices that no call is known to have, each with the first price that has it.
@@ -185,10 +178,10 @@ mod tests {
     #[test]
     fn what_is_a_name_of_a_cassette_here_is_one_when_it_is_opened() {
         let folder = tempfile::tempdir().unwrap();
-        let cassettes =
-            crate::gateway::cassette::Cassettes::new(folder.path().to_owned(), Vec::new());
+        let cassettes = cassette::Cassettes::new(folder.path().to_owned(), Vec::new());
         for name in ["eval", "a-b_c.d", "", ".a", "..", "sub/x", "a b", "ä", "a\\b"] {
-            assert_eq!(cassettes.open(name).is_ok(), is_cassette(name), "{name}");
+            let why = why(&format!("cassettes = \"tapes\"\n{KEY}cassette = '{name}'"));
+            assert_eq!(cassettes.open(name).is_ok(), why == "good", "{name}: {why}");
         }
     }
 

@@ -25,7 +25,7 @@ use crate::config::Environment;
 use crate::telemetry;
 
 use command::Subcommand;
-use failure::{Exit, Usage};
+use failure::{Exit, Usage, told};
 use output::ColorChoice;
 use session::Session;
 
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
     let json = cli.global.json;
     match local_only(&cli).map_err(anyhow::Error::from).and_then(|()| start(cli)) {
         Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error, json).into(),
+        Err(error) => told::report(&error, json).into(),
     }
 }
 
@@ -114,7 +114,7 @@ fn start(cli: Cli) -> anyhow::Result<Exit> {
     let is_logged = session.settings.log_json && cli.command.is_long();
     let exit = runtime.block_on(command::execute(&session, cli.command));
     runtime.shutdown_timeout(GOODBYE);
-    if is_logged { exit.or_else(|error| Ok(failure::log(&error))) } else { exit }
+    if is_logged { exit.or_else(|error| Ok(told::log(&error))) } else { exit }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `trunkline approve` and `trunkline reject`: a person answers a stage that waits.
 
-use crate::cli::drive;
 use crate::cli::drive::remembered::Remembered;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
@@ -90,11 +90,11 @@ async fn here(
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let stage = super::find_stage(&drive::view_of(session, &state, &loaded), &args.stage)?;
+    let stage = super::find_stage(&standing::view_of(session, &state, &loaded), &args.stage)?;
     let command = command(session, args, (answer, stage));
     state.runs.execute(&mut loaded, &command, session.now()).await?;
     let given = Remembered::of_run(&state, &row.id).options();
-    Ok((drive::view_of(session, &state, &loaded), stage, given))
+    Ok((standing::view_of(session, &state, &loaded), stage, given))
 }
 
 /// A server knows who answers, and in which teams they are.

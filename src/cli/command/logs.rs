@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::blobs::{LogReader, LogSection};
-use crate::cli::drive::{self, follower::Follower};
+use crate::cli::drive::follower::Follower;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Remote, logs};
 use crate::cli::session::Session;
@@ -68,7 +69,7 @@ pub async fn execute(session: &Session, args: &LogsArgs) -> anyhow::Result<Exit>
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
-    let run = drive::view_of(session, &state, &loaded);
+    let run = standing::view_of(session, &state, &loaded);
     let stages = stages(&run, args)?;
     if args.follow {
         let style = style(session, (&run, ""), (stages.len() > 1, args));

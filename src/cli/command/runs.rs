@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::drive;
 use crate::cli::drive::remembered::Remembered;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::output::Output;
 use crate::cli::remote::Remote;
@@ -99,7 +99,7 @@ async fn look_into(state: &State, rows: Vec<RunRow>) -> Vec<RunRowView> {
     let mut left = EVENTS_MAX;
     let mut listed = Vec::new();
     for row in rows {
-        let is_interrupted = drive::is_interrupted(state, &row.id, row.status);
+        let is_interrupted = standing::is_interrupted(state, &row.id, row.status);
         left -= row.events;
         let loaded = if left < 0 { None } else { state.runs.load(&row.id).await.ok() };
         let started_at = loaded.as_ref().and_then(|it| it.run.times().0);

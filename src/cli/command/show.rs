@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::approvals::{Approvals, Repositories, ShownApproval};
 use crate::cli::drive::remembered::Remembered;
-use crate::cli::drive::screen;
-use crate::cli::drive::{self, report};
+use crate::cli::drive::{report, screen, standing};
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
 use crate::cli::remote::Remote;
@@ -97,9 +96,9 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
-        run: drive::view_of(session, &state, &loaded),
+        run: standing::view_of(session, &state, &loaded),
         ends: report::ends(session, &state, &loaded).await?,
-        keeps_containers: drive::keeps_some(&state, &row.id),
+        keeps_containers: standing::keeps_some(&state, &row.id),
         server: String::new(),
         given: Remembered::of_run(&state, &row.id).options(),
         asked: asked(&state, &loaded).await?,

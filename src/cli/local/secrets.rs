@@ -36,7 +36,8 @@ fn refuse_absent(session: &Session, given: &[String]) -> Result<(), Usage> {
         return Ok(());
     }
     let absent = absent.join(", ");
-    let message = format!("the environment has no variables {absent} for the secrets of these names");
+    let message =
+        format!("the environment has no variables {absent} for the secrets of these names");
     let help = "set them, or give values with `--secret NAME=…` or `--secrets-file FILE`";
     Err(Usage::new(message, help))
 }

@@ -1,5 +1,6 @@
 //! `trunkline budget`: ceilings for calls to models, of the server on this machine or of one elsewhere.
 
+use chrono::DateTime;
 use serde_json::json;
 
 use crate::cli::access;
@@ -8,7 +9,7 @@ use crate::cli::remote::client::ROWS_MAX;
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::desk::server::budgets::view::{BudgetView, UsageView};
+use crate::desk::server::budgets::view::{BudgetView, FromLedgerView, UsageView};
 use crate::desk::server::budgets::{self, By, Holder, Wish};
 use crate::gateway::ledger::definition;
 use crate::store::StoreError;
@@ -244,7 +245,11 @@ fn tell_set(session: &Session, budget: &BudgetView) -> anyhow::Result<()> {
     if session.output.json {
         return Ok(session.output.json(budget)?);
     }
-    Ok(session.output.line(&line(budget))?)
+    session.output.line(&line(budget))?;
+    if let Some(used) = &budget.from_ledger {
+        session.output.line(&from_ledger_line(budget, used))?;
+    }
+    Ok(())
 }
 
 fn show_all(session: &Session, rows: &[BudgetView]) -> anyhow::Result<()> {
@@ -291,6 +296,17 @@ fn line(budget: &BudgetView) -> String {
     let scope = if scope.is_empty() { "all calls".to_owned() } else { scope.join(" ") };
     let soft = if budget.mode == "soft" { ", only told of" } else { "" };
     format!("{}  {}{window} of {scope}{soft}", budget.id, limits.join(", "))
+}
+
+/// `  used 1.20 USD of the window that began 2026-11-01 00:00 UTC, as the ledger says`
+fn from_ledger_line(budget: &BudgetView, used: &FromLedgerView) -> String {
+    let tokens = budget.tokens.map(|_| format!(" and {} tokens", used.tokens));
+    let began = DateTime::from_timestamp_millis(used.from).filter(|_| used.from > 0);
+    let window = began.map_or_else(
+        || "so far".to_owned(),
+        |it| format!("of the window that began {} UTC", it.format("%Y-%m-%d %H:%M")),
+    );
+    format!("  used {} USD{} {window}, as the ledger says", used.usd, tokens.unwrap_or_default())
 }
 
 fn usage_line(budget: &BudgetView, used: &UsageView) -> String {

@@ -23,6 +23,7 @@ Examples:
   trunkline show                         the newest run of this repository
   trunkline show 12
   trunkline show 12 --json | jq '.stages[] | {key, status}'
+  trunkline show 12 --json | jq .lost_usd    what processes of this machine that died may have spent on models
   trunkline show 12 --svg run.svg        its graph with the status of each stage")]
 pub struct ShowArgs {
     /// The run: `last` (of this repository), its number, or the beginning of its id
@@ -60,7 +61,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         (None, Some(file)) => return draw(session, args, file).await,
     };
     if session.output.json {
-        session.output.json(&shown.run)?;
+        session.output.json(&summary::Told::new(&shown.run, &shown.ends))?;
         return Ok(Exit::Passed);
     }
     let tails = BTreeMap::new();

@@ -104,7 +104,8 @@ fn local_only(cli: &Cli) -> Result<(), Usage> {
 
 fn start(cli: Cli) -> anyhow::Result<Exit> {
     let process = Environment::of_process();
-    let environment = configuration::environment(process, &cli.global, &cli.command)?;
+    let environment =
+        configuration::environment(process, &cli.global, cli.command.configuration())?;
     let session = Session::new(environment, &cli.global)?;
     telemetry::start(&session.settings, cli.command.messages(), cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -67,7 +67,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca: Option<PathBuf>,
     /// Configuration file of the server [default: `TRUNKLINE_CONFIG`, or /etc/trunkline/server.toml for
-    /// the commands that are about a server]
+    /// the commands that are about a server]; of `trunkline gateway` its own, which has no default
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// Write JSON instead of text
@@ -152,6 +152,19 @@ mod tests {
         }
         assert!(looked_at > 100, "{looked_at} arguments were looked at");
         assert!(same.is_empty(), "{same:?}");
+    }
+
+    #[test]
+    fn help_that_errors_send_to_has_examples() {
+        for path in [&["budget", "set"][..], &["gateway", "key", "create"], &["spend"], &["traces"]]
+        {
+            let mut command = super::Cli::command();
+            for name in path {
+                command = command.find_subcommand(name).unwrap().clone();
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n"), "`{path:?}` has none");
+        }
     }
 
     #[test]

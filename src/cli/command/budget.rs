@@ -46,7 +46,7 @@ enum Action {
     },
     /// Show a budget, and what is used of it
     Show(Which),
-    /// Set a budget, or other limits of one; it holds within two seconds
+    /// Set a budget, in place of the one of this name; it holds within two seconds
     Set(SetArgs),
     /// Remove a budget: calls are no longer held to it
     Remove(Which),
@@ -62,6 +62,16 @@ struct Which {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+One of `--usd`, `--tokens` and `--per-thousand` is needed. A budget of this name is replaced: what is not given is not
+limited any more. Where its window or its scope changes, what its present window has used is taken from the ledger and
+said (`from_ledger` with `--json`).
+
+Examples:
+  trunkline budget set month --team shop --usd 200 --window month
+  trunkline budget set each-run --usd 2.50 --scope 'run=*'
+  trunkline budget set tokens --scope project=shop/web --scope model=gpt-4.1 --tokens 5000000 --window day
+  trunkline budget set search --team shop --scope endpoint=search --window day --per-thousand 4 --soft")]
 struct SetArgs {
     #[command(flatten)]
     which: Which,
@@ -74,13 +84,14 @@ struct SetArgs {
     /// Dollars for a thousand requests
     #[arg(long, value_name = "AMOUNT")]
     per_thousand: Option<String>,
-    /// Requests that `--per-thousand` takes for granted at the start of a window
+    /// Requests that `--per-thousand` takes for granted at the start of a window [default: 100]
     #[arg(long, value_name = "NUMBER")]
     at_least_requests: Option<u32>,
-    /// After what it begins anew: hour, day, month (UTC) or whole
+    /// After what it begins anew: hour, day, month (UTC), or whole for never
     #[arg(long, default_value = "whole")]
     window: String,
-    /// Only these calls, as `KIND=NAME`; `*` counts each name apart (repeatable)
+    /// Only these calls: organisation, team, project (as `team/name`), pipeline, run, stage, endpoint or model, and a
+    /// name; `*` counts each name apart (repeatable)
     #[arg(long = "scope", value_name = "KIND=NAME", value_parser = part)]
     scope: Vec<(String, String)>,
     /// Tell people, and refuse nothing

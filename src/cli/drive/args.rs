@@ -35,11 +35,12 @@ pub struct DriveArgs {
     /// What runs the stages.
     #[command(flatten)]
     pub engine: EngineArgs,
-    /// The file of the LLM gateway for the stages [default: `TRUNKLINE_GATEWAY`, or trunkline.gateway.toml
-    /// of the repository]
+    /// The file of the LLM gateway for the stages [default: what the run was started with,
+    /// `TRUNKLINE_GATEWAY`, or trunkline.gateway.toml of the repository]
     #[arg(long, value_name = "FILE")]
     pub gateway: Option<PathBuf>,
-    /// What the cassettes of stages are for [default: `stages.model_calls` of the gateway's file]
+    /// What the cassettes of stages are for [default: what the run was started with, or
+    /// `stages.model_calls` of the gateway's file]
     #[arg(long, value_name = "MODE", value_enum)]
     pub model_calls: Option<ModelCalls>,
     /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)

@@ -77,7 +77,8 @@ fn a_run_goes_on_with_the_gateways_file_that_it_was_started_with() {
 
 /// A gateway's file with a provider whose key is in a variable.
 const GATEWAY: &str = "[[provider]]\nname = \"openai\"\ndialect = \"openai\"\n\
-                       url = \"http://127.0.0.1:9\"\nkey_variables = [\"MODEL_KEY\"]\n";
+                       url = \"http://127.0.0.1:9\"\nkey_variables = [\"MODEL_KEY\"]\n\
+                       [stages]\ncassettes = \"cassettes\"\n";
 
 #[test]
 fn what_a_run_was_started_with_stands_in_every_command_that_goes_on_with_it() {

@@ -94,9 +94,9 @@ impl Origin<'_> {
                 format!("give what is missing: `--secret {first}` takes it from the environment")
             }
         };
-        let help =
-            format!("{give}; with `--model-calls replay` no call goes out, and none is needed");
-        Err(Usage::new(message, help))
+        let replay = "; with `--model-calls replay` no call goes out, and none is needed";
+        let replay = settings.stages.cassettes.as_ref().map_or("", |_| replay);
+        Err(Usage::new(message, format!("{give}{replay}")))
     }
 
     /// The keys of providers that are there, by their variables.

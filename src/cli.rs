@@ -25,7 +25,7 @@ use crate::config::Environment;
 use crate::telemetry;
 
 use command::Subcommand;
-use failure::{Exit, Usage};
+use failure::{Exit, Usage, told};
 use output::ColorChoice;
 use session::Session;
 
@@ -67,7 +67,7 @@ pub struct GlobalArgs {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub ca: Option<PathBuf>,
     /// Configuration file of the server [default: `TRUNKLINE_CONFIG`, or /etc/trunkline/server.toml for
-    /// the commands that are about a server]
+    /// the commands that are about a server]; of `trunkline gateway` its own, which has no default
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// Write JSON instead of text
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
     let json = cli.global.json;
     match local_only(&cli).map_err(anyhow::Error::from).and_then(|()| start(cli)) {
         Ok(exit) => exit.into(),
-        Err(error) => failure::report(&error, json).into(),
+        Err(error) => told::report(&error, json).into(),
     }
 }
 
@@ -104,7 +104,8 @@ fn local_only(cli: &Cli) -> Result<(), Usage> {
 
 fn start(cli: Cli) -> anyhow::Result<Exit> {
     let process = Environment::of_process();
-    let environment = configuration::environment(process, &cli.global, &cli.command)?;
+    let environment =
+        configuration::environment(process, &cli.global, cli.command.configuration())?;
     let session = Session::new(environment, &cli.global)?;
     telemetry::start(&session.settings, cli.command.messages(), cli.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -114,7 +115,7 @@ fn start(cli: Cli) -> anyhow::Result<Exit> {
     let is_logged = session.settings.log_json && cli.command.is_long();
     let exit = runtime.block_on(command::execute(&session, cli.command));
     runtime.shutdown_timeout(GOODBYE);
-    if is_logged { exit.or_else(|error| Ok(failure::log(&error))) } else { exit }
+    if is_logged { exit.or_else(|error| Ok(told::log(&error))) } else { exit }
 }
 
 #[cfg(test)]
@@ -151,6 +152,19 @@ mod tests {
         }
         assert!(looked_at > 100, "{looked_at} arguments were looked at");
         assert!(same.is_empty(), "{same:?}");
+    }
+
+    #[test]
+    fn help_that_errors_send_to_has_examples() {
+        for path in [&["budget", "set"][..], &["gateway", "key", "create"], &["spend"], &["traces"]]
+        {
+            let mut command = super::Cli::command();
+            for name in path {
+                command = command.find_subcommand(name).unwrap().clone();
+            }
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n"), "`{path:?}` has none");
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub mod backup;
 pub mod restore;
 pub mod completions;
 
+use super::configuration::Reads;
 use super::failure::{Exit, Usage};
 use super::session::Session;
 use super::state::State;
@@ -66,7 +67,7 @@ pub enum Subcommand {
     /// Show one run with its stages, gates, tests and artifacts
     Show(show::ShowArgs),
     /// Show (or follow) the log of a stage
-    Logs(logs::LogsArgs),
+    Logs(logs::args::LogsArgs),
     /// Cancel a run
     Cancel(cancel::CancelArgs),
     /// Run a finished run's stages again
@@ -196,9 +197,18 @@ impl Subcommand {
         }
     }
 
-    /// Whether it works on a server's database, and so reads the server's configuration file.
+    /// When it reads the configuration file of a server.
     #[must_use]
-    pub fn is_about_a_server(&self) -> bool {
+    pub fn configuration(&self) -> Reads {
+        match (self.is_about_a_server(), self.has_a_file_of_its_own()) {
+            (true, _) => Reads::Always,
+            (false, true) => Reads::Never,
+            (false, false) => Reads::WhereNamed,
+        }
+    }
+
+    /// Whether it works on a server's database.
+    fn is_about_a_server(&self) -> bool {
         matches!(
             self,
             Self::Serve(_)
@@ -217,8 +227,7 @@ impl Subcommand {
     }
 
     /// Whether `--config` names a file of its own, and not that of a server.
-    #[must_use]
-    pub fn has_a_file_of_its_own(&self) -> bool {
+    fn has_a_file_of_its_own(&self) -> bool {
         matches!(self, Self::Gateway(args) if !args.is_about_a_server())
     }
 

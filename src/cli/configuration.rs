@@ -3,20 +3,34 @@
 use std::path::{Path, PathBuf};
 
 use super::GlobalArgs;
-use super::command::Subcommand;
 use super::failure::Usage;
 use crate::config::file::{Gravity, Problem};
 use crate::config::{DEFAULT_FILE, Environment, Layers};
 use crate::pipeline::diagnostic::{Diagnostic, Severity, SourceFile, Span};
 
+/// When a command reads the configuration file of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reads {
+    /// Always, for it works on the database of a server.
+    Always,
+    /// Where a person names it.
+    WhereNamed,
+    /// Never: `--config` names another file.
+    Never,
+}
+
 /// The environment as a command sees it: completed by the configuration file, where there is one for it.
 pub fn environment(
     process: Environment,
     global: &GlobalArgs,
-    command: &Subcommand,
+    reads: Reads,
 ) -> anyhow::Result<Environment> {
-    let is_named = global.config.is_some() && !command.has_a_file_of_its_own();
-    if !command.is_about_a_server() && !is_named {
+    let is_read = match reads {
+        Reads::Always => true,
+        Reads::WhereNamed => global.config.is_some(),
+        Reads::Never => false,
+    };
+    if !is_read {
         return Ok(process);
     }
     let Some(path) = file(&process, global) else { return Ok(process.with_files()?) };

@@ -1,6 +1,7 @@
 //! Drives a run in the foreground: the worker does the work, a report shows it beside, and signals
 //! of the terminal become commands. A slow reader of the report never delays the run.
 
+pub mod args;
 pub mod executor;
 pub mod fleet;
 pub mod follower;
@@ -9,17 +10,18 @@ pub mod remembered;
 pub mod report;
 pub mod screen;
 pub mod signals;
+pub mod standing;
 pub mod vanished;
+pub mod workers;
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::{Exit, Usage};
+use super::failure::Exit;
 use super::local::secrets;
 use super::session::Session;
 use super::state::State;
@@ -27,105 +29,17 @@ use crate::config::ExecutorKind;
 use crate::engine::Command;
 use crate::executor::{DockerExecutor, Executor, HostExecutor};
 use crate::gateway::server::stages::Stages;
-use crate::model::{AttemptName, RunId, RunStatus, Timestamp};
-use crate::projects::Projects;
+use crate::model::{RunId, RunStatus};
 use crate::runs::LoadedRun;
-use crate::runs::view::{RunView, Surroundings};
 use crate::secrets::{Given, SecretSource};
-use crate::worker::{self, BuiltImages, Swept, Worker, WorkerError, WorkerParts, WorkerSettings};
-use screen::ReportArgs;
+use crate::worker::{BuiltImages, Worker, WorkerError};
 
+use args::{DriveArgs, Reuse};
 use remembered::Remembered;
 use report::Report;
+use screen::ReportArgs;
 use signals::{Asked, Signals};
-
-/// The longest log of one attempt.
-const LOG_LIMIT_BYTES: u64 = 4 << 30;
-/// What seems to have no state folder any more is left alone for so long.
-const DAY_MILLISECONDS: i64 = 24 * 3600 * 1000;
-
-/// What runs stages on this machine, and how many.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct EngineArgs {
-    /// What runs the stages [default: `docker`, or what the run was created with]
-    #[arg(long, value_enum)]
-    pub executor: Option<executor::Choice>,
-    /// Stages at the same time [default: the number of CPUs, at least 2]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub jobs: Option<u16>,
-    /// Containers made ready while their needs still run; 0 for none [default: as many as `--jobs`]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=1000))]
-    pub look_ahead: Option<u16>,
-}
-
-/// Options of the commands that drive runs.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct DriveArgs {
-    /// Give a secret; without a value it is read from the environment
-    #[arg(long = "secret", value_name = "NAME[=VALUE]")]
-    pub secrets: Vec<String>,
-    /// Give the secrets of a file with `NAME=value` lines
-    #[arg(long = "secrets-file", value_name = "FILE")]
-    pub secrets_files: Vec<PathBuf>,
-    /// What runs the stages.
-    #[command(flatten)]
-    pub engine: EngineArgs,
-    /// The file of the LLM gateway for the stages [default: `TRUNKLINE_GATEWAY`, or trunkline.gateway.toml
-    /// of the repository]
-    #[arg(long, value_name = "FILE")]
-    pub gateway: Option<PathBuf>,
-    /// What the cassettes of stages are for [default: `stages.model_calls` of the gateway's file]
-    #[arg(long, value_name = "MODE", value_enum)]
-    pub model_calls: Option<gateway::ModelCalls>,
-    /// Keep the containers of failed stages for `trunkline shell` (on a terminal that is the default)
-    #[arg(long, overrides_with = "no_keep")]
-    pub keep: bool,
-    /// Do not keep them
-    #[arg(long, overrides_with = "keep")]
-    pub no_keep: bool,
-    /// How it is shown.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-impl DriveArgs {
-    /// Refuses what only this machine can do about a run of a server.
-    pub fn check_remote(&self) -> Result<(), Usage> {
-        let given = [
-            (!self.secrets.is_empty(), "--secret"),
-            (!self.secrets_files.is_empty(), "--secrets-file"),
-            (self.engine.executor.is_some(), "--executor"),
-            (self.engine.jobs.is_some(), "--jobs"),
-            (self.engine.look_ahead.is_some(), "--look-ahead"),
-            (self.keep, "--keep"),
-            (self.gateway.is_some(), "--gateway"),
-            (self.model_calls.is_some(), "--model-calls"),
-        ];
-        let Some((_, option)) = given.into_iter().find(|(is_given, _)| *is_given) else {
-            return Ok(());
-        };
-        let message = format!("`{option}` is for runs that this machine drives");
-        Err(Usage::new(message, "leave it out: the server has its own secrets and workers"))
-    }
-}
-
-/// Whether an earlier green result may stand for a stage.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Reuse {
-    /// Where the stage declares `inputs` and they are as they were.
-    #[default]
-    WhereUnchanged,
-    /// Every stage runs.
-    Never,
-}
-
-impl Reuse {
-    /// What `--no-reuse` says.
-    #[must_use]
-    pub fn unless(is_forbidden: bool) -> Self {
-        if is_forbidden { Self::Never } else { Self::WhereUnchanged }
-    }
-}
+use workers::{worker, worker_settings};
 
 /// Everything that is needed to drive runs here: secrets are gathered, the executor is reached.
 pub struct Foreground<'a> {
@@ -233,132 +147,6 @@ struct Drive<'a> {
     state: &'a State,
     run: &'a RunId,
     report: ReportArgs,
-}
-
-/// Removes what killed processes, and state folders that are no more, have left behind. A machine
-/// without Docker has nothing left in it.
-pub async fn sweep(session: &Session, state: &State) -> Swept {
-    let settings = || worker_settings(session, state, &DriveArgs::default(), Reuse::default());
-    let mut swept = Swept::default();
-    if let Ok(docker) = executor::docker(session, state).await {
-        let orphans = docker.remove_orphans(Timestamp(session.now().0 - DAY_MILLISECONDS)).await;
-        if let Err(error) = orphans {
-            tracing::warn!(%error, "what other state folders left could not be removed");
-        }
-        let worker = worker(session, state, docker, (nothing_secret(), settings()));
-        add(&mut swept, sweep_with(&worker).await);
-    }
-    if let Ok(host) = executor::host(session, state) {
-        let worker = worker(session, state, host, (nothing_secret(), settings()));
-        add(&mut swept, sweep_with(&worker).await);
-    }
-    swept
-}
-
-fn add(sum: &mut Swept, more: Swept) {
-    sum.attempts += more.attempts;
-    sum.images += more.images;
-}
-
-async fn sweep_with<E: Executor>(worker: &Worker<E>) -> Swept {
-    worker.sweep(BuiltImages::KeepFailed).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "what is left over could not be removed; the next sweep tries again");
-        Swept::default()
-    })
-}
-
-/// Whether a container of the run is kept for a person to enter.
-#[must_use]
-pub fn keeps_some(state: &State, run: &RunId) -> bool {
-    let entries = std::fs::read_dir(state.folder.join("kept")).into_iter().flatten().flatten();
-    let mut names = entries.filter_map(|it| AttemptName::parse_slug(it.file_name().to_str()?));
-    names.any(|it| it.run == *run)
-}
-
-/// Whether the error only says that another process drives the run.
-#[must_use]
-pub fn is_elsewhere(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref(), Some(WorkerError::DrivenElsewhere { .. }))
-}
-
-/// Whether a run has not ended, and no living process goes on with it.
-#[must_use]
-pub fn is_interrupted(state: &State, run: &RunId, status: RunStatus) -> bool {
-    !status.is_finished() && !worker::is_driven_here(&state.folder, run)
-}
-
-/// What people see of a run of this machine.
-#[must_use]
-pub fn view_of(session: &Session, state: &State, loaded: &LoadedRun) -> RunView {
-    let row = &loaded.row;
-    let is_interrupted = is_interrupted(state, &row.id, loaded.run.status());
-    let around = Surroundings { events: loaded.seq, is_interrupted, ..Surroundings::of(row) };
-    RunView::new(&loaded.run, around, session.now())
-}
-
-fn nothing_secret() -> SecretSource {
-    SecretSource::Given(Given::default())
-}
-
-/// A worker of a server, which fetches what its projects' runs need.
-pub fn server_worker<E: Executor>(
-    session: &Session,
-    state: &State,
-    executor: E,
-    (projects, secrets, settings): (Projects, SecretSource, WorkerSettings),
-) -> Worker<E> {
-    let parts = parts(session, state, executor, secrets);
-    Worker::new(WorkerParts { projects: Some(projects), ..parts }, settings)
-}
-
-/// A worker on this state folder.
-pub fn worker<E: Executor>(
-    session: &Session,
-    state: &State,
-    executor: E,
-    (secrets, settings): (SecretSource, WorkerSettings),
-) -> Worker<E> {
-    Worker::new(parts(session, state, executor, secrets), settings)
-}
-
-fn parts<E: Executor>(
-    session: &Session,
-    state: &State,
-    executor: E,
-    secrets: SecretSource,
-) -> WorkerParts<E> {
-    WorkerParts {
-        runs: state.runs.clone(),
-        blobs: state.blobs.clone(),
-        logs: state.logs.clone(),
-        executor,
-        clock: Arc::clone(&session.clock),
-        secrets,
-        projects: None,
-    }
-}
-
-/// How a worker of this process works.
-pub fn worker_settings(
-    session: &Session,
-    state: &State,
-    args: &DriveArgs,
-    reuse: Reuse,
-) -> WorkerSettings {
-    let slots = args.engine.jobs.map_or(session.settings.slots, usize::from);
-    WorkerSettings {
-        instance: state.instance.clone(),
-        owner: format!("process {} of {}", std::process::id(), session.settings.user),
-        state_folder: state.folder.clone(),
-        slots,
-        look_ahead: args.engine.look_ahead.map_or(slots, usize::from),
-        log_limit_bytes: LOG_LIMIT_BYTES,
-        keep_failed: args.keep || (session.output.is_live && !args.no_keep),
-        reuse: reuse == Reuse::WhereUnchanged,
-        is_shared: false,
-        lease: worker::LEASE,
-        place: None,
-    }
 }
 
 /// How driving ended.

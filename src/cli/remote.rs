@@ -22,8 +22,8 @@ use super::session::Session;
 
 pub use address::Address;
 pub use call::Call;
-pub use client::{Client, TokenOrigin};
-pub use error::RemoteError;
+pub use client::Client;
+pub use error::{RemoteError, TokenOrigin};
 use servers::{Servers, StoredServer};
 
 /// A server, and who speaks to it.

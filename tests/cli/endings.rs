@@ -75,6 +75,74 @@ fn a_run_goes_on_with_the_gateways_file_that_it_was_started_with() {
     assert!(told.contains("/third.toml --model-calls live"), "{told}");
 }
 
+/// A gateway's file with a provider whose key is in a variable.
+const GATEWAY: &str = "[[provider]]\nname = \"openai\"\ndialect = \"openai\"\n\
+                       url = \"http://127.0.0.1:9\"\nkey_variables = [\"MODEL_KEY\"]\n\
+                       [stages]\ncassettes = \"cassettes\"\n";
+
+#[test]
+fn what_a_run_was_started_with_stands_in_every_command_that_goes_on_with_it() {
+    let world = waiting();
+    world.write("other.toml", GATEWAY);
+    let options = ["--gateway", "other.toml", "--model-calls", "live", "--secret", "KEY=hidden"];
+    let mut run = world
+        .command(&[&["run"][..], &options[..]].concat())
+        .env("MODEL_KEY", "of the provider")
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    read_until(&mut run, "one");
+    kill(run);
+    let file = world.repository().join("other.toml").display().to_string();
+    let command = format!("trunkline resume 1 --secret KEY --gateway {file} --model-calls live");
+    let runs = world.says(0, &["runs"]);
+    assert!(runs.ends_with(&format!("run #1 was interrupted: `{command}` goes on\n")), "{runs}");
+
+    std::fs::write(world.folder.path().join("go"), "").unwrap();
+    let told = world.complains(2, &["resume", "1"]);
+    let missing = "error: the run was started with a key that is missing now for the LLM gateway: \
+                   `MODEL_KEY` (for `openai`)\nhelp: set what is missing in the environment; ";
+    assert!(told.starts_with(missing), "{told}");
+    assert_eq!(world.json(0, &["show", "--json"])["status"], "running", "nothing went on");
+    let resumed = world.command(&["resume", "1"]).env("MODEL_KEY", "again").output().unwrap();
+    assert_eq!(resumed.status.code(), Some(0), "{resumed:?}");
+}
+
+#[test]
+fn an_approval_of_a_run_that_nobody_drives_names_the_whole_command_that_goes_on() {
+    let world = World::new(
+        "version: 1\nname: demo\non: { push: {} }\nstages:\n  ok: { approval: { count: 1 } }\n  \
+         go: { needs: [ok], image: x, run: echo went }\n",
+    );
+    let mut run = world
+        .command(&["run", "--secret", "KEY=hidden"])
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    world.wait_until("waiting");
+    run.kill().unwrap();
+    run.wait().unwrap();
+    let told = world.says(0, &["approve", "last", "ok"]);
+    let hint = "nobody drives the run: `trunkline resume 1 --secret KEY` goes on\n";
+    assert!(told.ends_with(hint), "{told}");
+}
+
+#[test]
+fn a_run_that_begins_again_asks_for_the_key_of_the_gateway_that_it_was_given_as_a_secret() {
+    let world = World::new(FAILS);
+    world.write("trunkline.gateway.toml", GATEWAY);
+    world.says(1, &["run"]);
+    world.says(1, &["rerun"]);
+    world.says(1, &["rerun", "--secret", "MODEL_KEY=hidden"]);
+    let told = world.complains(2, &["rerun"]);
+    let help = "help: give what is missing: `--secret MODEL_KEY` takes it from the environment";
+    assert!(told.contains("`MODEL_KEY` (for `openai`)\n") && told.contains(help), "{told}");
+    world.says(1, &["rerun", "--model-calls", "replay"]);
+    let absent = world.complains(2, &["rerun", "--secret", "MODEL_KEY", "--secret", "OTHER"]);
+    let both = "error: the environment has no variables `MODEL_KEY`, `OTHER` for the secrets";
+    assert!(absent.starts_with(both), "{absent}");
+}
+
 #[test]
 fn a_run_whose_gateways_file_is_wrong_is_not_made_and_does_not_begin_again() {
     let world = World::new(FAILS);

@@ -1,6 +1,7 @@
 //! `trunkline approve` and `trunkline reject`: a person answers a stage that waits.
 
-use crate::cli::drive;
+use crate::cli::drive::remembered::Remembered;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
@@ -50,7 +51,7 @@ pub struct AnswerArgs {
 
 /// Records the answer. The process that drives the run sees it at once.
 pub async fn execute(session: &Session, args: &AnswerArgs, answer: Answer) -> anyhow::Result<Exit> {
-    let (run, stage) = match Remote::chosen(session)? {
+    let (run, stage, given) = match Remote::chosen(session)? {
         Some(remote) => at_server(&remote, args, answer).await?,
         None => here(session, args, answer).await?,
     };
@@ -74,24 +75,26 @@ pub async fn execute(session: &Session, args: &AnswerArgs, answer: Answer) -> an
         ))?;
     }
     if run.interrupted {
-        let hint = format!("nobody drives the run: `trunkline resume {number}` goes on");
+        let hint = format!("nobody drives the run: `trunkline resume {number}{given}` goes on");
         session.output.line(&hint)?;
     }
     Ok(Exit::Passed)
 }
 
+/// The run, its stage, and what the run was started with, as options of `trunkline resume`.
 async fn here(
     session: &Session,
     args: &AnswerArgs,
     answer: Answer,
-) -> anyhow::Result<(RunView, StageIndex)> {
+) -> anyhow::Result<(RunView, StageIndex, String)> {
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let stage = super::find_stage(&drive::view_of(session, &state, &loaded), &args.stage)?;
+    let stage = super::find_stage(&standing::view_of(session, &state, &loaded), &args.stage)?;
     let command = command(session, args, (answer, stage));
     state.runs.execute(&mut loaded, &command, session.now()).await?;
-    Ok((drive::view_of(session, &state, &loaded), stage))
+    let given = Remembered::of_run(&state, &row.id).options();
+    Ok((standing::view_of(session, &state, &loaded), stage, given))
 }
 
 /// A server knows who answers, and in which teams they are.
@@ -99,7 +102,7 @@ async fn at_server(
     remote: &Remote,
     args: &AnswerArgs,
     answer: Answer,
-) -> anyhow::Result<(RunView, StageIndex)> {
+) -> anyhow::Result<(RunView, StageIndex, String)> {
     if args.by.is_some() || !args.teams.is_empty() {
         let message = "`--by` and `--team` are for runs of this machine";
         let help = "leave them out: the server knows who you are";
@@ -113,7 +116,8 @@ async fn at_server(
     };
     let body = serde_json::json!({ "comment": args.comment });
     let call = Call::post(&["runs", &run.id.0, "stages", run.key_of(stage), verb]).body(&body);
-    Ok((remote.client.fetch(&call).await?, stage))
+    // A server goes on with its runs itself.
+    Ok((remote.client.fetch(&call).await?, stage, String::new()))
 }
 
 fn command(session: &Session, args: &AnswerArgs, (answer, stage): (Answer, StageIndex)) -> Command {

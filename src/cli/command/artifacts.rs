@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, BufReader};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-use crate::cli::drive;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::remote::client::ROWS_MAX;
 use crate::cli::remote::{Call, Remote};
@@ -100,7 +100,7 @@ async fn of_here(
     let loaded = state.runs.load(&row.id).await?;
     let rows = state.store.list_artifacts(&row.id).await?;
     let rows = rows.iter().map(|it| shown(&loaded.run, it)).collect();
-    Ok((drive::view_of(session, &state, &loaded), rows, Place::Here(Box::new(state))))
+    Ok((standing::view_of(session, &state, &loaded), rows, Place::Here(Box::new(state))))
 }
 
 /// Of several attempts of a stage, the last one's artifacts count.

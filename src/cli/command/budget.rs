@@ -1,5 +1,6 @@
 //! `trunkline budget`: ceilings for calls to models, of the server on this machine or of one elsewhere.
 
+use chrono::DateTime;
 use serde_json::json;
 
 use crate::cli::access;
@@ -8,7 +9,7 @@ use crate::cli::remote::client::ROWS_MAX;
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
-use crate::desk::server::budgets::view::{BudgetView, UsageView};
+use crate::desk::server::budgets::view::{BudgetView, FromLedgerView, UsageView};
 use crate::desk::server::budgets::{self, By, Holder, Wish};
 use crate::gateway::ledger::definition;
 use crate::store::StoreError;
@@ -45,7 +46,7 @@ enum Action {
     },
     /// Show a budget, and what is used of it
     Show(Which),
-    /// Set a budget, or other limits of one; it holds within two seconds
+    /// Set a budget, in place of the one of this name; it holds within two seconds
     Set(SetArgs),
     /// Remove a budget: calls are no longer held to it
     Remove(Which),
@@ -61,6 +62,16 @@ struct Which {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+One of `--usd`, `--tokens` and `--per-thousand` is needed. A budget of this name is replaced: what is not given is not
+limited any more. Where its window or its scope changes, what its present window has used is taken from the ledger and
+said (`from_ledger` with `--json`).
+
+Examples:
+  trunkline budget set month --team shop --usd 200 --window month
+  trunkline budget set each-run --usd 2.50 --scope 'run=*'
+  trunkline budget set tokens --scope project=shop/web --scope model=gpt-4.1 --tokens 5000000 --window day
+  trunkline budget set search --team shop --scope endpoint=search --window day --per-thousand 4 --soft")]
 struct SetArgs {
     #[command(flatten)]
     which: Which,
@@ -73,13 +84,14 @@ struct SetArgs {
     /// Dollars for a thousand requests
     #[arg(long, value_name = "AMOUNT")]
     per_thousand: Option<String>,
-    /// Requests that `--per-thousand` takes for granted at the start of a window
+    /// Requests that `--per-thousand` takes for granted at the start of a window [default: 100]
     #[arg(long, value_name = "NUMBER")]
     at_least_requests: Option<u32>,
-    /// After what it begins anew: hour, day, month (UTC) or whole
+    /// After what it begins anew: hour, day, month (UTC), or whole for never
     #[arg(long, default_value = "whole")]
     window: String,
-    /// Only these calls, as `KIND=NAME`; `*` counts each name apart (repeatable)
+    /// Only these calls: organisation, team, project (as `team/name`), pipeline, run, stage, endpoint or model, and a
+    /// name; `*` counts each name apart (repeatable)
     #[arg(long = "scope", value_name = "KIND=NAME", value_parser = part)]
     scope: Vec<(String, String)>,
     /// Tell people, and refuse nothing
@@ -244,7 +256,11 @@ fn tell_set(session: &Session, budget: &BudgetView) -> anyhow::Result<()> {
     if session.output.json {
         return Ok(session.output.json(budget)?);
     }
-    Ok(session.output.line(&line(budget))?)
+    session.output.line(&line(budget))?;
+    if let Some(used) = &budget.from_ledger {
+        session.output.line(&from_ledger_line(budget, used))?;
+    }
+    Ok(())
 }
 
 fn show_all(session: &Session, rows: &[BudgetView]) -> anyhow::Result<()> {
@@ -291,6 +307,17 @@ fn line(budget: &BudgetView) -> String {
     let scope = if scope.is_empty() { "all calls".to_owned() } else { scope.join(" ") };
     let soft = if budget.mode == "soft" { ", only told of" } else { "" };
     format!("{}  {}{window} of {scope}{soft}", budget.id, limits.join(", "))
+}
+
+/// `  used 1.20 USD of the window that began 2026-11-01 00:00 UTC, as the ledger says`
+fn from_ledger_line(budget: &BudgetView, used: &FromLedgerView) -> String {
+    let tokens = budget.tokens.map(|_| format!(" and {} tokens", used.tokens));
+    let began = DateTime::from_timestamp_millis(used.from).filter(|_| used.from > 0);
+    let window = began.map_or_else(
+        || "so far".to_owned(),
+        |it| format!("of the window that began {} UTC", it.format("%Y-%m-%d %H:%M")),
+    );
+    format!("  used {} USD{} {window}, as the ledger says", used.usd, tokens.unwrap_or_default())
 }
 
 fn usage_line(budget: &BudgetView, used: &UsageView) -> String {

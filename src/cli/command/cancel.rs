@@ -1,7 +1,8 @@
 //! `trunkline cancel`: cancels a run, politely or by force.
 
-use crate::cli::drive::{self, DriveArgs};
-use crate::cli::failure::Exit;
+use crate::cli::drive::args::DriveArgs;
+use crate::cli::drive::{self, standing};
+use crate::cli::failure::{Exit, is_elsewhere};
 use crate::cli::remote::{Call, Remote};
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -40,11 +41,11 @@ pub async fn execute(session: &Session, args: &CancelArgs) -> anyhow::Result<Exi
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
     ask(session, &state, (&mut loaded, args)).await?;
-    if drive::is_interrupted(&state, &row.id, loaded.run.status()) {
+    if standing::is_interrupted(&state, &row.id, loaded.run.status()) {
         finish_if_abandoned(session, &state, &loaded).await?;
     }
     let loaded = state.runs.load(&row.id).await?;
-    tell(session, (&drive::view_of(session, &state, &loaded), ""), args)?;
+    tell(session, (&standing::view_of(session, &state, &loaded), ""), args)?;
     Ok(Exit::Passed)
 }
 
@@ -98,7 +99,7 @@ async fn finish_if_abandoned(
     let args = DriveArgs::default();
     let driven = drive::drive(session, state, &loaded.row.id, &args).await;
     match driven {
-        Err(error) if drive::is_elsewhere(&error) => Ok(()),
+        Err(error) if is_elsewhere(&error) => Ok(()),
         other => other.map(|_exit| ()),
     }
 }

@@ -30,14 +30,16 @@ const TRIAL_SECONDS: f64 = 60.0;
 /// Arguments of `trunkline capacity`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is not given is measured of the calls that were answered by a provider: from the ledger of a gateway of its own
+What is not given is measured of the calls that were answered by a provider: from the ledger of a gateway alone
 (`--ledger`, the file that its settings name), of the database of this machine (`--from-store`), or of a server
-(`--server`, of the teams that you may see).
+(`--server` or `TRUNKLINE_SERVER`, of the teams that you may see). A server is not asked where `--qps`, `--tokens` and
+`--throughput` are given.
 
 Examples:
   trunkline capacity --qps 20 --tokens 350 --throughput 2500
   trunkline capacity --qps 20 --tokens 350 --throughput 2500 --seconds 14 --slots 64 --replica-hour 2.50
   trunkline capacity --ledger ledger.jsonl --model qwen-7b --throughput 2500 --json
+  trunkline capacity --ledger ledger.jsonl --model gpt-4.1-mini --prices prices.toml --provider openai
   trunkline capacity --from-store --model qwen-7b --since 7d --slots 64
   trunkline capacity --server ci.example.org --team shop --endpoint search --serving 2")]
 pub struct CapacityArgs {

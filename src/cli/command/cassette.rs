@@ -15,11 +15,13 @@ const BYTES_MAX: u64 = 64 << 20;
 /// Arguments of `trunkline cassette`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Reads recordings of go-vcr (version 2) and vcr.py. Secrets and e-mail addresses are taken out as they are written.
+Reads recordings of go-vcr (version 2) and vcr.py. Secrets and e-mail addresses are taken out as they are written. What
+the cassette has already is not added twice. The stages of a pipeline are answered from
+`<cassettes>/<pipeline>/<stage>.jsonl`: docs/gateway.md.
 
 Examples:
   trunkline cassette import tests/cassettes/chat.yaml --into cassettes/chat.jsonl
-  trunkline cassette import tests/cassettes/*.yaml --into cassettes/all.jsonl")]
+  trunkline cassette import tests/cassettes/*.yaml --into cassettes/ci/eval.jsonl    of the stage `eval` of `ci`")]
 pub struct CassetteArgs {
     #[command(subcommand)]
     action: Action,

@@ -35,16 +35,20 @@ const QUEUE_KEYS: &str = "queue.keys";
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-The file (TOML) names providers, routes, keys, budgets and prices: docs/gateway.md has one to start from.
-Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys.
+The file (TOML) that `--config` names has providers, routes, keys, budgets and prices: docs/gateway.md has one to
+start from. The keys of providers are in the variables and files that it names, and have to be there, but for a replay.
+Apps use it with OPENAI_BASE_URL=http://ADDRESS/v1, ANTHROPIC_BASE_URL=http://ADDRESS and one of its keys. Stopped by
+Ctrl-C or SIGTERM, it says what was spent.
 
 `trunkline gateway key` is about the gateway of a server: it works on its database, or with `--server` asks that server.
 
 Examples:
   trunkline gateway --config gateway.toml
+  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100
   trunkline gateway key create --team search shop --endpoint search --per-minute 600
+  trunkline gateway key list --team search --server ci.example.org
   trunkline gateway key rotate --team search shop --overlap-hours 48
-  trunkline gateway --config gateway.toml --listen 127.0.0.1:4100"
+  trunkline gateway key revoke --team search shop"
 )]
 pub struct GatewayArgs {
     #[command(subcommand)]

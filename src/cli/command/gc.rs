@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::blobs::garbage::GRACE;
-use crate::cli::drive;
+use crate::cli::drive::workers;
 use crate::cli::failure::Exit;
 use crate::cli::local::include;
 use crate::cli::session::Session;
@@ -78,7 +78,7 @@ pub async fn execute(session: &Session, args: &GcArgs) -> anyhow::Result<Exit> {
         // Last: what the runs that are gone have left.
         removed.checkouts = gc.checkouts().await?;
         removed.objects = gc.objects().await?;
-        let swept = drive::sweep(session, &state).await;
+        let swept = workers::sweep(session, &state).await;
         (removed.containers, removed.images) = (swept.attempts as u64, swept.images as u64);
     }
     if session.output.json {

@@ -25,12 +25,13 @@ const NAMES_MAX: usize = 5;
 #[command(after_help = "\
 The lists are files that you have downloaded: LiteLLM's model_prices_and_context_window.json, models.dev/api.json, or
 data_slim.json of genai-prices. An import only adds rows, each from a day on, and never changes one that is there: what
-was charged stays what it was.
+was charged stays what it was. `show` marks with `*` what holds on the day. `check` ends with 2 where something is odd.
 
 Examples:
   trunkline prices import model_prices_and_context_window.json --provider openai --provider anthropic
   trunkline prices import api.json --model 'gpt-*' --into prices.toml --from 2026-12-01 --dry-run
   trunkline prices show gpt-4.1-mini --provider openai
+  trunkline prices show claude-sonnet-4-5 --at 2026-11-01 --prices deploy/prices.toml --json
   trunkline prices check")]
 pub struct PricesArgs {
     #[command(subcommand)]

@@ -26,9 +26,10 @@ const LOOK: &str = "30s";
 #[command(after_help = "\
 It asks a gateway whose file has `[queue]`, with one of its keys: docs/queue.md. The address is `--url`,
 TRUNKLINE_GATEWAY_URL or OPENAI_BASE_URL; the key is in `--key-file`, TRUNKLINE_GATEWAY_KEY or OPENAI_API_KEY.
+`submit --wait` writes the body of the answer alone; without an answer it shows the item, and ends with 1.
 
 Examples:
-  trunkline queue submit report.json --priority 10 --within 2h
+  trunkline queue submit report.json --priority 10 --within 2h --url https://gateway.example.org --key-file key.txt
   trunkline queue submit report.json --wait > answer.json
   trunkline queue submit report.json --batch --on-batch fail
   trunkline queue show 01kb… --wait
@@ -89,7 +90,7 @@ struct SubmitArgs {
     /// When its batch has no answer for it: live (it is called) or fail
     #[arg(long, value_name = "WHAT", requires = "batch")]
     on_batch: Option<String>,
-    /// Give it up after this long, such as `30m` or `2h` [default: the gateway's, a day]
+    /// Give it up after this long: `90s`, `30m`, `2h` or `1d` [default: the gateway's, a day]
     #[arg(long, value_name = "SPAN")]
     within: Option<String>,
     /// Whom to tell of its end

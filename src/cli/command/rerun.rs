@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::drive::{self, DriveArgs, Foreground, Reuse};
+use crate::cli::drive::args::{DriveArgs, Reuse};
+use crate::cli::drive::{Foreground, standing};
 use crate::cli::failure::Exit;
 use crate::cli::local::missing_secrets;
 use crate::cli::remote::{Call, Remote, watch};
@@ -55,7 +56,7 @@ pub async fn execute(session: &Session, args: &RerunArgs) -> anyhow::Result<Exit
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let mut loaded = state.runs.load(&row.id).await?;
-    let scope = scope(&drive::view_of(session, &state, &loaded), args)?;
+    let scope = scope(&standing::view_of(session, &state, &loaded), args)?;
     let (by, no_reuse) = (session.settings.user.clone(), args.no_reuse);
     let command = Command::Rerun { scope, by, no_reuse };
     // What is missing is told before the run has begun again and could not go on.

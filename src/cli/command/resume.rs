@@ -1,7 +1,8 @@
 //! `trunkline resume`: goes on with runs whose process was stopped or killed.
 
-use crate::cli::drive::{self, DriveArgs, Foreground, Reuse};
-use crate::cli::failure::{Exit, Usage};
+use crate::cli::drive::args::{DriveArgs, Reuse};
+use crate::cli::drive::{Foreground, standing, workers};
+use crate::cli::failure::{Exit, Usage, is_elsewhere};
 use crate::cli::local::missing_secrets;
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -40,7 +41,7 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
         return resume_one(session, &state, (&row, args)).await;
     }
     let unfinished = unfinished(&state).await?;
-    let is_interrupted = |it: &RunRow| drive::is_interrupted(&state, &it.id, it.status);
+    let is_interrupted = |it: &RunRow| standing::is_interrupted(&state, &it.id, it.status);
     let (interrupted, driven): (Vec<_>, Vec<_>) = unfinished.into_iter().partition(is_interrupted);
     if interrupted.is_empty() {
         return nothing_to_resume(session, &state, &driven).await;
@@ -48,7 +49,7 @@ pub async fn execute(session: &Session, args: &ResumeArgs) -> anyhow::Result<Exi
     let mut exit = Exit::Passed;
     for row in interrupted {
         let ended = match resume_interrupted(session, &state, (&row, args)).await {
-            Err(error) if drive::is_elsewhere(&error) => continue,
+            Err(error) if is_elsewhere(&error) => continue,
             other => other?,
         };
         match ended {
@@ -68,7 +69,7 @@ async fn resume_one(
     if row.status.is_finished() {
         return ended(session, state, row).await;
     }
-    if !drive::is_interrupted(state, &row.id, row.status) {
+    if !standing::is_interrupted(state, &row.id, row.status) {
         let number = row.number;
         let message = format!("run #{number} is driven by {}", driver(row));
         let help = format!(
@@ -110,7 +111,7 @@ async fn nothing_to_resume(
     state: &State,
     driven: &[RunRow],
 ) -> anyhow::Result<Exit> {
-    drive::sweep(session, state).await;
+    workers::sweep(session, state).await;
     if !session.output.json {
         let mut text = "nothing to resume".to_owned();
         for row in driven {
@@ -122,7 +123,7 @@ async fn nothing_to_resume(
 }
 
 async fn ended(session: &Session, state: &State, row: &RunRow) -> anyhow::Result<Exit> {
-    drive::sweep(session, state).await;
+    workers::sweep(session, state).await;
     if session.output.json {
         session.output.json(&RunRowView::of(row, false))?;
     } else {

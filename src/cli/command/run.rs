@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::project::Slug;
-use crate::cli::drive::{DriveArgs, Foreground, Reuse, executor};
+use crate::cli::drive::args::{DriveArgs, Reuse};
+use crate::cli::drive::{Foreground, executor};
 use crate::cli::failure::{AlreadyShown, Exit, Usage};
 use crate::cli::local::include::Freshness;
 use crate::cli::local::{facts, missing_secrets, pipeline_file};

@@ -1,6 +1,9 @@
 //! `trunkline runs`: the runs of a repository, of the whole state folder or of a server, newest first.
 
-use crate::cli::drive;
+use std::collections::BTreeMap;
+
+use crate::cli::drive::remembered::Remembered;
+use crate::cli::drive::standing;
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::output::Output;
 use crate::cli::remote::Remote;
@@ -73,8 +76,8 @@ impl RunsArgs {
 /// Lists the runs.
 pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit> {
     let remote = Remote::chosen(session)?;
-    let (rows, place) = match &remote {
-        Some(remote) => (of_server(remote, args).await?, Place::Server),
+    let Listed { rows, place, given } = match &remote {
+        Some(remote) => of_server(remote, args).await?,
         None => of_here(session, args).await?,
     };
     if session.output.json {
@@ -82,7 +85,7 @@ pub async fn execute(session: &Session, args: &RunsArgs) -> anyhow::Result<Exit>
     } else if rows.is_empty() {
         session.output.line(none(args.has_filter(), place))?;
     } else {
-        let table = Table { now: session.now(), output: session.output, place };
+        let table = Table { now: session.now(), output: session.output, place, given };
         session.output.line(&table.lines(&rows).join("\n"))?;
     }
     Ok(Exit::Passed)
@@ -96,7 +99,7 @@ async fn look_into(state: &State, rows: Vec<RunRow>) -> Vec<RunRowView> {
     let mut left = EVENTS_MAX;
     let mut listed = Vec::new();
     for row in rows {
-        let is_interrupted = drive::is_interrupted(state, &row.id, row.status);
+        let is_interrupted = standing::is_interrupted(state, &row.id, row.status);
         left -= row.events;
         let loaded = if left < 0 { None } else { state.runs.load(&row.id).await.ok() };
         let started_at = loaded.as_ref().and_then(|it| it.run.times().0);
@@ -123,7 +126,15 @@ enum Place {
     Server,
 }
 
-async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<(Vec<RunRowView>, Place)> {
+/// Runs, and what a person is told of them.
+struct Listed {
+    rows: Vec<RunRowView>,
+    place: Place,
+    /// What those that were interrupted were started with, as options, by their numbers.
+    given: BTreeMap<i64, String>,
+}
+
+async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<Listed> {
     if args.project.is_some() {
         let help = "name the server with `--server` or `TRUNKLINE_SERVER`";
         return Err(Usage::new("only runs of a server have a project", help).into());
@@ -141,11 +152,13 @@ async fn of_here(session: &Session, args: &RunsArgs) -> anyhow::Result<(Vec<RunR
         limit: args.limit,
         ..RunFilter::default()
     };
-    let rows = state.store.list_runs(&filter).await?;
-    Ok((look_into(&state, rows).await, place))
+    let rows = look_into(&state, state.store.list_runs(&filter).await?).await;
+    let interrupted = rows.iter().filter(|it| it.interrupted);
+    let given = interrupted.map(|it| (it.number, Remembered::of_run(&state, &it.id).options()));
+    Ok(Listed { given: given.collect(), rows, place })
 }
 
-async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Vec<RunRowView>> {
+async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Listed> {
     let word = |it: &'_ Option<String>| it.clone().unwrap_or_default();
     let statuses: Vec<_> = args.statuses.iter().map(|it| it.as_str()).collect();
     let query = RunsQuery {
@@ -157,7 +170,8 @@ async fn of_server(remote: &Remote, args: &RunsArgs) -> anyhow::Result<Vec<RunRo
         statuses: statuses.join(","),
     };
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    Ok(remote.list_runs(&query, limit).await?)
+    let rows = remote.list_runs(&query, limit).await?;
+    Ok(Listed { rows, place: Place::Server, given: BTreeMap::new() })
 }
 
 fn none(has_filter: bool, place: Place) -> &'static str {
@@ -178,6 +192,7 @@ struct Table {
     now: Timestamp,
     output: Output,
     place: Place,
+    given: BTreeMap<i64, String>,
 }
 
 impl Table {
@@ -198,7 +213,8 @@ impl Table {
         let interrupted = rows.iter().filter(|it| it.interrupted);
         lines.extend(interrupted.map(|it| {
             let number = it.number;
-            format!("run #{number} was interrupted: `trunkline resume {number}` goes on")
+            let given = self.given.get(&number).map_or("", String::as_str);
+            format!("run #{number} was interrupted: `trunkline resume {number}{given}` goes on")
         }));
         let failing = rows.iter().filter(|it| it.failed_stages > 0 && !it.status.is_finished());
         lines.extend(failing.map(|RunRowView { number, failed_stages, .. }| {

@@ -15,9 +15,10 @@ use crate::api;
 use crate::blobs::Archives;
 use crate::cli::access;
 use crate::cli::command::gc;
+use crate::cli::drive::args::EngineArgs;
 use crate::cli::drive::fleet::{self, HereArgs, PlaceArgs, ServerLock};
 use crate::cli::drive::signals::Signals;
-use crate::cli::drive::{self, EngineArgs, executor, gateway};
+use crate::cli::drive::{executor, gateway, workers};
 use crate::cli::failure::Exit;
 use crate::cli::keys;
 use crate::cli::session::Session;
@@ -124,7 +125,7 @@ impl Serving<'_> {
         let source = SecretSource::Team(app.secrets.clone());
         let gateway = start_gateway(session, state).await?;
         let worker = executor
-            .map(|it| drive::server_worker(session, state, it, (projects, source, settings)));
+            .map(|it| workers::server_worker(session, state, it, (projects, source, settings)));
         let worker =
             worker.map(|it| it.with_identity(app.auth.clone()).with_gateway(gateway.clone()));
         // Only who really serves has started, and tells how to own it.

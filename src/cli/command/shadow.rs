@@ -11,10 +11,11 @@ use crate::cli::session::Session;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 It asks a gateway whose file has `[[shadow]]`, with one of its keys: docs/shadow.md. The address is `--url`,
-TRUNKLINE_GATEWAY_URL or OPENAI_BASE_URL; the key is in `--key-file`, TRUNKLINE_GATEWAY_KEY or OPENAI_API_KEY.
+TRUNKLINE_GATEWAY_URL or OPENAI_BASE_URL; the key is in `--key-file`, TRUNKLINE_GATEWAY_KEY or OPENAI_API_KEY. A key
+of a team hears of the calls of its own team alone.
 
 Examples:
-  trunkline shadow list
+  trunkline shadow list --url https://gateway.example.org --key-file key.txt
   trunkline shadow report mini --since 7d
   trunkline shadow report mini --metrics >> \"$TRUNKLINE_METRICS\"      in a stage, for its gate")]
 pub struct ShadowArgs {

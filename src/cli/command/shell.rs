@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use crate::cli::drive::{self, executor};
+use crate::cli::drive::{executor, standing};
 use crate::cli::failure::{Broken, Exit, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -44,7 +44,7 @@ pub async fn execute(session: &Session, args: &ShellArgs) -> anyhow::Result<Exit
     let state = State::open(&session.settings).await?;
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
-    let run = drive::view_of(session, &state, &loaded);
+    let run = standing::view_of(session, &state, &loaded);
     let index = super::find_stage(&run, &args.stage)?;
     if executor::kind_for(session, &state, &row.id, None) == ExecutorKind::Host {
         let message = format!("run #{} ran on the host, without containers", row.number);

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::approvals::{Approvals, Repositories, ShownApproval};
 use crate::cli::drive::remembered::Remembered;
-use crate::cli::drive::screen;
-use crate::cli::drive::{self, report};
+use crate::cli::drive::{report, screen, standing};
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
 use crate::cli::remote::Remote;
@@ -24,6 +23,7 @@ Examples:
   trunkline show                         the newest run of this repository
   trunkline show 12
   trunkline show 12 --json | jq '.stages[] | {key, status}'
+  trunkline show 12 --json | jq .lost_usd    what processes of this machine that died may have spent on models
   trunkline show 12 --svg run.svg        its graph with the status of each stage")]
 pub struct ShowArgs {
     /// The run: `last` (of this repository), its number, or the beginning of its id
@@ -61,7 +61,7 @@ pub async fn execute(session: &Session, args: &ShowArgs) -> anyhow::Result<Exit>
         (None, Some(file)) => return draw(session, args, file).await,
     };
     if session.output.json {
-        session.output.json(&shown.run)?;
+        session.output.json(&summary::Told::new(&shown.run, &shown.ends))?;
         return Ok(Exit::Passed);
     }
     let tails = BTreeMap::new();
@@ -97,9 +97,9 @@ async fn of_here(session: &Session, args: &ShowArgs) -> anyhow::Result<Shown> {
     let row = super::find_run(session, &state, &args.run).await?;
     let loaded = state.runs.load(&row.id).await?;
     Ok(Shown {
-        run: drive::view_of(session, &state, &loaded),
+        run: standing::view_of(session, &state, &loaded),
         ends: report::ends(session, &state, &loaded).await?,
-        keeps_containers: drive::keeps_some(&state, &row.id),
+        keeps_containers: standing::keeps_some(&state, &row.id),
         server: String::new(),
         given: Remembered::of_run(&state, &row.id).options(),
         asked: asked(&state, &loaded).await?,

@@ -27,14 +27,17 @@ const ELSEWHERE: &str =
 #[command(after_help = "\
 Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it asks that
 server for what you may know of. With `--ledger` it reads the file that `trunkline gateway` writes, and may go on
-writing. Without `--since` it is about the last 30 days. `--json` has long names whole. By `tag`, calls are summed
-up for each word of their `x-trunkline-tags`: one with several counts for each, one without for none.
+writing. Without `--since` it is about the last 30 days. By `tag`, calls are summed up for each word of their
+`x-trunkline-tags`: one with several counts for each, one without for none. `--json` has long names whole; its
+`lost_usd` is the part of `cost_usd` that processes may have spent which died before they could say, and a sum
+without a `name` says in `called` what it is of.
 
 Examples:
   trunkline spend                                        by model
   trunkline spend --by run --since 7d
   trunkline spend --by day --team shop --server ci.example.org
   trunkline spend --by stage --project shop/web --since 2026-11-01 --json
+  trunkline spend --run 12 --by stage                    what the stages of a run have cost
   trunkline spend --by tag --ledger ledger.jsonl         of a gateway alone")]
 pub struct SpendArgs {
     /// What it is summed up for: team, project, pipeline, run, stage, endpoint, model, tag or day

@@ -14,7 +14,8 @@ use crate::store::spend::requests::traces::TraceFilter;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Works on the state folder of this machine, or `DATABASE_URL`. With `--server` or `TRUNKLINE_SERVER` it asks that
-server for what you may know of.
+server for what you may know of. A gateway alone keeps no traces: it sends them to a collector, where its file or the
+environment names one (docs/traces.md). Under load, not every call is traced.
 
 Examples:
   trunkline traces                                       the newest calls, and what apps have sent

@@ -3,7 +3,7 @@
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::command::serve::forges;
-use crate::cli::drive::EngineArgs;
+use crate::cli::drive::args::EngineArgs;
 use crate::cli::drive::fleet::{self, Engine, HereArgs, PlaceArgs, Stops};
 use crate::cli::drive::signals::Signals;
 use crate::cli::failure::{Exit, Usage};

@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use super::{DriveArgs, EngineArgs, executor, gateway};
+use super::args::{DriveArgs, EngineArgs, Reuse};
+use super::{executor, gateway, workers};
 use crate::cli::access;
-use crate::cli::drive;
 use crate::cli::failure::{Broken, Usage};
 use crate::cli::session::Session;
 use crate::cli::state::State;
@@ -70,7 +70,7 @@ pub fn worker_settings(
         return Err(Usage::new(format!("`{owner}` cannot be the name of a worker"), help));
     }
     let drive = DriveArgs { engine: engine.clone(), no_keep: true, ..DriveArgs::default() };
-    let settings = drive::worker_settings(session, state, &drive, drive::Reuse::default());
+    let settings = workers::worker_settings(session, state, &drive, Reuse::default());
     let slots = place.slots.map_or(settings.slots, usize::from);
     let place =
         WorkerPlace { kind: kind.to_owned(), labels, leaves_when_drained: kind == "worker" };
@@ -141,12 +141,12 @@ impl Engine {
         };
         let worked = match self {
             Self::Docker(docker) => {
-                let worker = drive::server_worker(session, state, *docker, parts);
+                let worker = workers::server_worker(session, state, *docker, parts);
                 let worker = worker.with_identity(issuer).with_gateway(gateway.clone());
                 work(worker, stops).await
             }
             Self::Host(host) => {
-                let worker = drive::server_worker(session, state, *host, parts);
+                let worker = workers::server_worker(session, state, *host, parts);
                 let worker = worker.with_identity(issuer).with_gateway(gateway.clone());
                 work(worker, stops).await
             }

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use super::DriveArgs;
+use super::args::{DriveArgs, ModelCalls};
 use super::remembered::Remembered;
 use crate::cli::failure::Usage;
 use crate::cli::keys;
@@ -49,6 +48,62 @@ impl Origin<'_> {
             Self::Found(..) => None,
         }
     }
+
+    /// What a variable is that the file names.
+    fn variable(&self, session: &Session, name: &str) -> Option<String> {
+        match self {
+            Self::Named(_) => session.environment.get(name).map(str::to_owned),
+            Self::Found(_, secrets) => secrets.get(name).cloned(),
+        }
+    }
+
+    /// Whether a variable with a key is set.
+    fn has(&self, session: &Session, name: &str) -> bool {
+        self.variable(session, name).is_some_and(|it| !it.is_empty())
+    }
+
+    /// Says which keys of providers are missing that were there when the run was started: each call would be refused.
+    /// None is needed where no call goes out.
+    fn check_keys(
+        &self,
+        session: &Session,
+        (settings, had): (&Settings, &[String]),
+    ) -> Result<(), Usage> {
+        let modes = [settings.cassette_mode, settings.stages.model_calls];
+        if modes.contains(&CassetteMode::Replay) {
+            return Ok(());
+        }
+        let mut missing = Vec::new();
+        for provider in &settings.providers {
+            let variables = &provider.key_variables;
+            let has_one = variables.iter().any(|it| self.has(session, it));
+            if provider.key_files.is_empty() && !has_one {
+                let lost = variables.iter().filter(|it| had.contains(it));
+                missing.extend(lost.map(|it| (it, &provider.name)));
+            }
+        }
+        let Some((first, _)) = missing.first() else { return Ok(()) };
+        let named = missing.iter().map(|(key, provider)| format!("`{key}` (for `{provider}`)"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let what = if missing.len() == 1 { "a key that is" } else { "keys that are" };
+        let message =
+            format!("the run was started with {what} missing now for the LLM gateway: {named}");
+        let give = match self {
+            Self::Named(_) => "set what is missing in the environment".to_owned(),
+            Self::Found(..) => {
+                format!("give what is missing: `--secret {first}` takes it from the environment")
+            }
+        };
+        let replay = "; with `--model-calls replay` no call goes out, and none is needed";
+        let replay = settings.stages.cassettes.as_ref().map_or("", |_| replay);
+        Err(Usage::new(message, format!("{give}{replay}")))
+    }
+
+    /// The keys of providers that are there, by their variables.
+    fn keys(&self, session: &Session, settings: &Settings) -> Vec<String> {
+        let names = settings.providers.iter().flat_map(|it| &it.key_variables);
+        names.filter(|it| self.has(session, it)).cloned().collect()
+    }
 }
 
 /// The file for runs from a terminal, if there is one.
@@ -78,56 +133,19 @@ pub async fn of_run(
     let origin = origin(session, named, (repository, secrets));
     let named = origin.as_ref().and_then(Origin::named).map(|it| session.folder.join(it));
     let remembered = before.with(session, args, named.as_deref());
-    let gateway = match &origin {
-        Some(origin) => {
-            let owner = format!("run-{run}");
-            let model_calls = remembered.model_calls;
-            let set_up = SetUp { origin, model_calls, queue: QueuePart::None };
-            Some(start(session, state, (set_up, &owner)).await?.0)
-        }
-        None => None,
+    let Some(origin) = &origin else {
+        remembered.keep(state, run)?;
+        return Ok(None);
     };
+    let model_calls = remembered.model_calls;
+    let set_up = SetUp { origin, model_calls, queue: QueuePart::None };
+    let settings = read(&set_up)?;
+    origin.check_keys(session, (&settings, &remembered.keys))?;
+    let remembered = remembered.with_keys(origin.keys(session, &settings));
+    let owner = format!("run-{run}");
+    let gateway = start_with(session, state, (set_up, &settings, &owner)).await?;
     remembered.keep(state, run)?;
-    Ok(gateway)
-}
-
-/// What cassettes are for, as the command line says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
-#[value(rename_all = "snake_case")]
-#[serde(rename_all = "snake_case")]
-pub enum ModelCalls {
-    /// Nothing: every call goes out.
-    Live,
-    /// Every call goes out and is written into the working tree.
-    Record,
-    /// No call goes out.
-    Replay,
-    /// Calls that were not recorded go out and are.
-    ReplayOrRecord,
-}
-
-impl ModelCalls {
-    /// The word on the command line.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Record => "record",
-            Self::Replay => "replay",
-            Self::ReplayOrRecord => "replay_or_record",
-        }
-    }
-}
-
-impl From<ModelCalls> for CassetteMode {
-    fn from(mode: ModelCalls) -> Self {
-        match mode {
-            ModelCalls::Live => Self::Live,
-            ModelCalls::Record => Self::Record,
-            ModelCalls::Replay => Self::Replay,
-            ModelCalls::ReplayOrRecord => Self::ReplayOrRecord,
-        }
-    }
+    Ok(Some(gateway))
 }
 
 /// What the gateway is set up from.
@@ -156,26 +174,40 @@ pub async fn start(
     state: &State,
     (set_up, owner): (SetUp<'_>, &str),
 ) -> anyhow::Result<(Arc<Stages>, Settings)> {
-    let origin = set_up.origin;
-    let path = origin.path();
-    let wrong = |why: String| {
-        let message = format!("the gateway's file `{}` is wrong: {why}", path.display());
-        Usage::new(message, "docs/gateway.md shows every setting")
-    };
-    let text = std::fs::read_to_string(path).map_err(|it| wrong(it.to_string()))?;
-    let mut settings = settings::read(&text).map_err(wrong)?;
+    let settings = read(&set_up)?;
+    let gateway = start_with(session, state, (set_up, &settings, owner)).await?;
+    Ok((gateway, settings))
+}
+
+fn wrong(path: &Path, why: &str) -> Usage {
+    let message = format!("the gateway's file `{}` is wrong: {why}", path.display());
+    Usage::new(message, "docs/gateway.md shows every setting")
+}
+
+/// What the file says, and what else was said.
+fn read(set_up: &SetUp<'_>) -> Result<Settings, Usage> {
+    let path = set_up.origin.path();
+    let text = std::fs::read_to_string(path).map_err(|it| wrong(path, &it.to_string()))?;
+    let mut settings = settings::read(&text).map_err(|it| wrong(path, &it))?;
     // The lines of a ledger's file are for `trunkline gateway`: several processes run stages.
     settings.ledger = None;
     if let Some(mode) = set_up.model_calls {
         settings.stages.model_calls = mode.into();
     }
-    if matches!(origin, Origin::Found(..)) {
-        confine(&settings).map_err(wrong)?;
+    if matches!(set_up.origin, Origin::Found(..)) {
+        confine(&settings).map_err(|it| wrong(path, &it))?;
     }
-    let variable = |name: &str| match origin {
-        Origin::Named(_) => session.environment.get(name).map(str::to_owned),
-        Origin::Found(_, secrets) => secrets.get(name).cloned(),
-    };
+    Ok(settings)
+}
+
+async fn start_with(
+    session: &Session,
+    state: &State,
+    (set_up, settings, owner): (SetUp<'_>, &Settings, &str),
+) -> anyhow::Result<Arc<Stages>> {
+    let origin = set_up.origin;
+    let path = origin.path();
+    let variable = |name: &str| origin.variable(session, name);
     let queue = match (set_up.queue, &settings.queue) {
         (QueuePart::OfServer, Some(_)) => Some(QueueParts {
             store: state.store.clone(),
@@ -199,10 +231,11 @@ pub async fn start(
         ledger: Some(Arc::new(ledger)),
         queue,
     };
-    let core = server::set_up::core(&settings, &outside).map_err(|it| wrong(it.to_string()))?;
+    let core = server::set_up::core(settings, &outside);
+    let core = core.map_err(|it| wrong(path, &it.to_string()))?;
     let place = Place { folder: state.folder.join("gateway"), owner: owner.to_owned() };
     let started = Stages::start(core, state.store.clone(), settings.stages.clone(), &place).await;
-    Ok((started.context("the LLM gateway cannot listen for stages")?, settings))
+    started.context("the LLM gateway cannot listen for stages")
 }
 
 /// A file that was found may only name files of its own repository.

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::DriveArgs;
-use super::gateway::ModelCalls;
+use super::args::{DriveArgs, ModelCalls};
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::shell_word;
@@ -25,6 +24,8 @@ pub struct Remembered {
     pub secrets: Vec<String>,
     /// Files that secrets were given in.
     pub secrets_files: Vec<PathBuf>,
+    /// Variables of the gateway's file with keys of providers that were there.
+    pub keys: Vec<String>,
 }
 
 impl Remembered {
@@ -51,7 +52,17 @@ impl Remembered {
             model_calls: args.model_calls.or(self.model_calls),
             secrets,
             secrets_files,
+            keys: self.keys,
         }
+    }
+
+    /// The same with keys that are there now.
+    #[must_use]
+    pub fn with_keys(mut self, now: Vec<String>) -> Self {
+        self.keys.extend(now);
+        self.keys.sort();
+        self.keys.dedup();
+        self
     }
 
     /// Keeps it for whoever goes on with the run.
@@ -104,6 +115,7 @@ mod tests {
             model_calls: Some(ModelCalls::ReplayOrRecord),
             secrets: vec!["API_KEY".to_owned()],
             secrets_files: vec![PathBuf::from("/home/ada/.secrets")],
+            keys: vec!["OPENAI_KEY".to_owned()],
         };
         assert_eq!(
             remembered.options(),
@@ -115,8 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_read_again_and_so_is_what_another_version_wrote() {
-        let text =
-            r#"{"gateway":"/gw.toml","model_calls":"live","secrets":["A"],"secrets_files":[]}"#;
+        let text = r#"{"gateway":"/gw.toml","model_calls":"live","secrets":["A"],"secrets_files":[],"keys":[]}"#;
         let read: Remembered = serde_json::from_str(text).unwrap();
         assert_eq!((read.model_calls, read.secrets.len()), (Some(ModelCalls::Live), 1));
         assert_eq!(serde_json::to_string(&read).unwrap(), text);

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::follower::{self, Follower};
 use super::remembered::Remembered;
 use super::screen::{self, ReportArgs, Screen};
+use super::standing;
 use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::cli::view::View;
@@ -48,7 +49,7 @@ impl Report {
     /// A report that begins with what happens from now on.
     #[must_use]
     pub fn new(session: &Session, state: &State, loaded: LoadedRun, args: ReportArgs) -> Self {
-        let outline = RunView { interrupted: false, ..super::view_of(session, state, &loaded) };
+        let outline = RunView { interrupted: false, ..standing::view_of(session, state, &loaded) };
         Self {
             session: session.clone(),
             state: state.clone(),
@@ -97,7 +98,7 @@ impl Report {
     async fn update(&mut self) -> anyhow::Result<bool> {
         let events = self.state.runs.refresh(&mut self.loaded).await?;
         if !events.is_empty() {
-            let outline = super::view_of(&self.session, &self.state, &self.loaded);
+            let outline = standing::view_of(&self.session, &self.state, &self.loaded);
             self.shown = RunView { interrupted: false, ..outline };
         }
         if !events.is_empty() && !self.has_begun {
@@ -225,7 +226,7 @@ impl Report {
         state: &State,
         (run, tails): (&'a RunView, &'a BTreeMap<StageIndex, String>),
     ) -> View<'a> {
-        let keeps_containers = super::keeps_some(state, &run.id);
+        let keeps_containers = standing::keeps_some(state, &run.id);
         let picture = screen::picture(run, (session.now(), session.output), (tails, ""));
         View { keeps_containers, ..picture }
     }
@@ -251,7 +252,7 @@ impl Report {
             self.finish_log(&name).await?;
         }
         let ends = ends(&self.session, &self.state, &self.loaded).await?;
-        let outline = super::view_of(&self.session, &self.state, &self.loaded);
+        let outline = standing::view_of(&self.session, &self.state, &self.loaded);
         let tails = BTreeMap::new();
         let given = Remembered::of_run(&self.state, &outline.id).options();
         let picture = Self::view(&self.session, &self.state, (&outline, &tails));

@@ -161,7 +161,7 @@ impl Screen {
     pub async fn end(mut self, view: View<'_>, ends: &summary::Ends) -> anyhow::Result<()> {
         let view = View { columns: usize::MAX, ..view };
         let lines = match &self.mode {
-            Mode::Json { .. } => vec![serde_json::to_string(view.run)?],
+            Mode::Json { .. } => vec![serde_json::to_string(&summary::Told::new(view.run, ends))?],
             Mode::Plain { .. } => summary::lines(view, ends),
             Mode::Live(_) => [tree::lines(view, usize::MAX), summary::lines(view, ends)].concat(),
         };

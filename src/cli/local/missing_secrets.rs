@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::cli::drive::Reuse;
+use crate::cli::drive::args::Reuse;
 use crate::cli::failure::Usage;
 use crate::engine::Run;
 use crate::model::StageIndex;

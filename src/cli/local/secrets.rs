@@ -21,10 +21,25 @@ pub fn gather(
         })?;
         secrets.extend(read_file(file, &text)?);
     }
+    refuse_absent(session, given)?;
     for it in given {
         secrets.extend([read_given(session, it)?]);
     }
     Ok(secrets)
+}
+
+/// Several that the environment should have and has not are told at once.
+fn refuse_absent(session: &Session, given: &[String]) -> Result<(), Usage> {
+    let is_absent = |it: &&String| !it.contains('=') && session.environment.get(it).is_none();
+    let absent: Vec<_> = given.iter().filter(is_absent).map(|it| format!("`{it}`")).collect();
+    if absent.len() < 2 {
+        return Ok(());
+    }
+    let absent = absent.join(", ");
+    let message =
+        format!("the environment has no variables {absent} for the secrets of these names");
+    let help = "set them, or give values with `--secret NAME=…` or `--secrets-file FILE`";
+    Err(Usage::new(message, help))
 }
 
 fn read_given(session: &Session, given: &str) -> Result<(String, String), Usage> {

@@ -5,7 +5,8 @@ use std::path::Path;
 use reqwest::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use serde::{Deserialize, Serialize};
 
-use super::client::{Client, TokenOrigin};
+use super::client::Client;
+use super::error::TokenOrigin;
 use super::servers::StoredServer;
 use super::{Call, Remote, RemoteError};
 use crate::config::ApiToken;

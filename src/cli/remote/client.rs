@@ -11,7 +11,7 @@ use crate::config::ApiToken;
 
 use super::address::Address;
 use super::call::Call;
-use super::error::RemoteError;
+use super::error::{RemoteError, TokenOrigin};
 
 /// How long a call may take in all.
 const CALL_TIMEOUT: Duration = Duration::from_mins(1);
@@ -27,19 +27,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 const PAGE_ROWS: u32 = 200;
 /// Rows of a list that are read at most.
 pub const ROWS_MAX: usize = 10_000;
-
-/// Where the token comes from that is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenOrigin {
-    /// There is none.
-    Missing,
-    /// From an earlier `trunkline login`.
-    Stored,
-    /// From `TRUNKLINE_TOKEN`.
-    Environment,
-    /// Given just now.
-    Given,
-}
 
 /// Speaks to one server. Cheap to clone.
 #[derive(Debug, Clone)]

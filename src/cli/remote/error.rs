@@ -3,7 +3,19 @@
 use crate::cli::failure::Exit;
 
 use super::address::Address;
-use super::client::TokenOrigin;
+
+/// Where the token comes from that is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenOrigin {
+    /// There is none.
+    Missing,
+    /// From an earlier `trunkline login`.
+    Stored,
+    /// From `TRUNKLINE_TOKEN`.
+    Environment,
+    /// Given just now.
+    Given,
+}
 
 /// Why a call to a server came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use super::{View, format, shell_word};
 use crate::model::{CaseOutcome, FailureClass, RunStatus, StageIndex, StageStatus};
-use crate::runs::view::{CaseView, GateView, ModelCallsView, StageView};
+use crate::runs::view::{CaseView, GateView, ModelCallsView, RunView, StageView};
 
 /// Test cases of a stage that are named.
 const CASES_SHOWN: usize = 10;
@@ -20,6 +22,24 @@ pub struct Ends {
     pub cases: Vec<CaseView>,
     /// Dollars that processes may have spent on models which died before they could say; `None` for nothing.
     pub lost_usd: Option<String>,
+}
+
+/// A run for a program: as the API has it, with what only this machine knows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Told<'a> {
+    #[serde(flatten)]
+    run: &'a RunView,
+    /// As in [`Ends`]; absent for nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost_usd: Option<&'a str>,
+}
+
+impl<'a> Told<'a> {
+    /// The run, with its ends.
+    #[must_use]
+    pub fn new(run: &'a RunView, ends: &'a Ends) -> Self {
+        Self { run, lost_usd: ends.lost_usd.as_deref() }
+    }
 }
 
 /// Everything worth saying at the end: the verdict, each failed stage with its reason and the end of

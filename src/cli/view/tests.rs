@@ -245,6 +245,11 @@ fn an_interrupted_run_says_how_it_goes_on() {
     let line =
         "  and up to 0.0006 USD of processes that died: `trunkline spend --run 12 --by stage`";
     assert!(told.contains("\nmodel calls:\n") && told.contains(line), "{told}");
+    let json =
+        |ends: &summary::Ends| serde_json::to_value(summary::Told::new(&outline, ends)).unwrap();
+    let (told, none) = (json(&lost), json(&summary::Ends::default()));
+    assert_eq!((&told["lost_usd"], &told["number"]), (&"0.0006".into(), &12.into()));
+    assert_eq!(none, serde_json::to_value(&outline).unwrap(), "as the API has it");
     let given = View { given: " --secret API_KEY --model-calls live", ..view };
     let summary = summary::lines(given, &summary::Ends::default()).join("\n");
     let resume = "\n  trunkline resume 12 --secret API_KEY --model-calls live  go on with it";

@@ -127,13 +127,22 @@ pub async fn find_present(
     Ok(app.store.find_budget(&holder.id_of(name)).await?)
 }
 
+/// A budget that was set.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    /// As it is stored.
+    pub row: BudgetRow,
+    /// What was taken from the ledger, where its window or scope was changed.
+    pub recount: Option<Recount>,
+}
+
 /// Sets a budget, in place of what is `present`.
 pub async fn save(
     app: &App,
     visitor: &Visitor,
     holder: &Holder,
     (name, wish, present): (&str, Wish, Option<&BudgetRow>),
-) -> Result<BudgetRow, Problem> {
+) -> Result<Saved, Problem> {
     let budget = read(holder, name, wish).map_err(Problem::bad_request)?;
     if let Some(missing) = missing_project(&app.store, &budget).await? {
         return Err(Problem::bad_request(missing));
@@ -148,13 +157,14 @@ pub async fn put(
     holder: &Holder,
     (budget, present): (&Budget, Option<&BudgetRow>),
     by: &By,
-) -> Result<BudgetRow, StoreError> {
+) -> Result<Saved, StoreError> {
     let recount = recount::recount(store, (budget, present), by.at).await?;
     let (row, event) = to_save(holder, (budget, present), recount.as_ref(), by);
     if let Some(recount) = &recount {
         store.save_counted((&row, recount.began_at), &recount.accounts).await?;
     }
-    store.save_budget(&row, present.map_or(0, |it| it.version), &event).await
+    let row = store.save_budget(&row, present.map_or(0, |it| it.version), &event).await?;
+    Ok(Saved { row, recount })
 }
 
 /// Removes a budget. What was spent stays in the ledger.
@@ -299,7 +309,7 @@ fn to_save(
         ..definition::row(budget)
     };
     let detail = match recount {
-        Some(recount) => json!({ "budget": budget, "from_ledger": recount.told() }),
+        Some(recount) => json!({ "budget": budget, "from_ledger": recount.view() }),
         None => json!({ "budget": budget }),
     };
     let event = event(holder, ("budget.save", &row.id), by, &detail);

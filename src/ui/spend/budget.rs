@@ -135,7 +135,7 @@ pub(super) async fn create(
             Err(BudgetForm { wrong, ..BudgetForm::of(typed) })
         }
         Ok(wish) => match budgets::save(&app, &visit.visitor, &holder, (&name, wish, None)).await {
-            Ok(row) => Ok(row),
+            Ok(saved) => Ok(saved.row),
             Err(problem) => {
                 let problem = Some(mistake(problem)?);
                 Err(BudgetForm { problem, ..BudgetForm::of(typed) })
@@ -247,7 +247,9 @@ async fn change(
         Ok(wish) => {
             let new = (name.as_str(), wish, Some(&present));
             match budgets::save(app, &visit.visitor, &holder, new).await {
-                Ok(row) => return Ok(onward(&format!("{}?done=saved", bars::path(&row)))),
+                Ok(saved) => {
+                    return Ok(onward(&format!("{}?done=saved", bars::path(&saved.row))));
+                }
                 Err(problem) => {
                     BudgetForm { problem: Some(mistake(problem)?), ..BudgetForm::of(typed) }
                 }

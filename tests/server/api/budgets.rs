@@ -145,18 +145,25 @@ async fn a_budget_whose_window_or_scope_changes_forgets_nothing() {
     let set = async |body: Value| {
         let set = put(&server, &bob, (MONTH, body)).await;
         assert_eq!(set.status, StatusCode::OK, "{set:?}");
+        set.json()
     };
     let used = async || server.get(&eve, &format!("{MONTH}/usage")).await.json();
     let (store, now) = (&server.app.store, server.app.now());
-    set(json!({ "usd": "200", "window": "month" })).await;
+    let made = set(json!({ "usd": "200", "window": "month" })).await;
+    assert!(made.get("from_ledger").is_none(), "{made}");
     spend(store, 1, call("req_1", "shop", 90, now), "shop/month").await;
     set(json!({ "usd": "200", "window": "day" })).await;
     assert_eq!(used().await[0]["spent_usd"], "90.00", "what it is today");
     // Calls of a day are in no account of a month.
     spend(store, 2, call("req_2", "shop", 7, now), "x").await;
     spend(store, 3, call("req_3", "other", 5, now), "x").await;
-    set(json!({ "usd": "200", "window": "month" })).await;
+    let changed = set(json!({ "usd": "200", "window": "month" })).await;
+    let said = &changed["from_ledger"];
+    assert_eq!((&said["usd"], &said["tokens"]), (&json!("97.00"), &json!(200)), "{changed}");
     let month = used().await;
+    assert_eq!(said["from"], month[0]["began_at"]);
+    let same = set(json!({ "usd": "201", "window": "month" })).await;
+    assert!(same.get("from_ledger").is_none(), "the window and the scope are as they were");
     assert_eq!((&month[0]["spent_usd"], &month[0]["requests"]), (&json!("97.00"), &json!(2)));
     assert_eq!(
         (&month[0]["account"], &month[0]["spent_tokens"]),
@@ -168,8 +175,8 @@ async fn a_budget_whose_window_or_scope_changes_forgets_nothing() {
     let first = (&stages[0]["account"], &stages[0]["spent_usd"]);
     assert_eq!(first, (&json!("team=shop stage=eval"), &json!("97.00")));
     let audit = server.get(&bob, "/api/v1/audit?team=shop&action=budget.save").await.json();
-    assert_eq!(audit["items"][1]["detail"]["from_ledger"]["usd"], "97.00", "{audit}");
-    assert!(audit["items"][3]["detail"].get("from_ledger").is_none(), "{audit}");
+    assert_eq!(audit["items"][2]["detail"]["from_ledger"]["usd"], "97.00", "{audit}");
+    assert!(audit["items"][4]["detail"].get("from_ledger").is_none(), "{audit}");
 }
 
 #[tokio::test]

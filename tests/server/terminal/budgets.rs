@@ -27,6 +27,14 @@ async fn budgets_of_a_server_are_set_shown_and_removed() {
         (&json["budget"]["usd"], &json["usage"][0]["percent"]),
         (&json!("200.00"), &json!(45))
     );
+    let daily = ["budget", "set", "month", "--team", "shop", "--usd", "200", "--window", "day"];
+    let changed = terminal.says(&daily);
+    let day =
+        "shop/month  200.00 USD a day of team=shop\n  used 90.00 USD of the window that began ";
+    assert!(changed.starts_with(day), "{changed}");
+    assert!(changed.ends_with(" 00:00 UTC, as the ledger says\n"), "{changed}");
+    assert_eq!(terminal.json(&set)["from_ledger"]["usd"], "90.00");
+    assert_eq!(terminal.says(&set), line, "nothing is counted anew");
     assert_eq!(terminal.says(&["spend"]), "claude  90.00 USD  1 attempt, 70 tokens in, 30 out\n");
     let by_day = terminal.says(&["spend", "--by", "day", "--team", "shop", "--since", "7d"]);
     assert!(by_day.contains("90.00 USD"), "{by_day}");
@@ -51,6 +59,14 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     assert_eq!(terminal.says(&["budget", "list"]), line);
     let shown = terminal.says(&["budget", "show", "each-run", "--team", "shop"]);
     assert_eq!(shown, format!("{line}  nothing is used of it\n"));
+    let other = ["--scope", "stage=*", "--tokens", "5000", "--soft"];
+    let changed =
+        terminal.says(&[&["budget", "set", "each-run", "--team", "shop"], &other[..]].concat());
+    let used = "  used 0.00 USD and 0 tokens so far, as the ledger says\n";
+    assert_eq!(
+        changed,
+        format!("shop/each-run  5000 tokens of stage=* team=shop, only told of\n{used}")
+    );
     let wrong = terminal.complains(2, &["budget", "set", "none", "--team", "shop"]);
     assert!(wrong.contains("a budget limits"), "{wrong}");
     let wrong = terminal.complains(2, &["budget", "set", "a", "--usd", "1", "--team", "nobody"]);

@@ -52,6 +52,12 @@ pub struct Which {
 
 /// Arguments of `trunkline gateway key create`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The key is shown this once; only its digest is kept. One that is lost is replaced with `trunkline gateway key rotate`.
+
+Examples:
+  trunkline gateway key create --team search shop --endpoint search --per-minute 600
+  trunkline gateway key create --team search batch --project search/etl --model 'gpt-*' --days 90")]
 pub struct CreateArgs {
     #[command(flatten)]
     which: Which,

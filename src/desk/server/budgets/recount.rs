@@ -1,8 +1,6 @@
 //! What the present window of a budget has used, from the ledger, when its window or its scope is changed.
 
-use serde_json::{Value, json};
-
-use super::view::usd;
+use super::view::{FromLedgerView, usd};
 use crate::desk::server::spend::trend::filter_of_account;
 use crate::gateway::budget::Budget;
 use crate::gateway::budget::scope::Kind;
@@ -25,12 +23,12 @@ pub struct Recount {
 }
 
 impl Recount {
-    /// For the audit log.
+    /// All accounts together, as the audit log and clients have it.
     #[must_use]
-    pub fn told(&self) -> Value {
+    pub fn view(&self) -> FromLedgerView {
         let amounts = self.accounts.iter().map(|it| Amount { money: it.money, tokens: it.tokens });
         let sum = amounts.fold(Amount::default(), Amount::plus);
-        json!({ "from": self.began_at.0, "usd": usd(sum.money), "tokens": sum.tokens })
+        FromLedgerView { from: self.began_at.0, usd: usd(sum.money), tokens: sum.tokens }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Used;
+use super::{Saved, Used};
 use crate::model::UsdNanos;
 use crate::store::spend::budgets::BudgetRow;
 
@@ -35,6 +35,20 @@ pub struct BudgetView {
     pub set_by: String,
     /// When, in milliseconds since 1970-01-01 UTC.
     pub set_at: i64,
+    /// What its present window has used, taken from the ledger; only in the answer to what changed its window or scope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_ledger: Option<FromLedgerView>,
+}
+
+/// What the present window of a budget has used, as the ledger says.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct FromLedgerView {
+    /// When the window began, in milliseconds since 1970-01-01 UTC; 0 for one that never ends.
+    pub from: i64,
+    /// Dollars, of all accounts together.
+    pub usd: String,
+    /// Tokens.
+    pub tokens: i64,
 }
 
 impl From<BudgetRow> for BudgetView {
@@ -51,7 +65,14 @@ impl From<BudgetRow> for BudgetView {
             mode: row.mode,
             set_by: row.set_by,
             set_at: row.changed_at.0,
+            from_ledger: None,
         }
+    }
+}
+
+impl From<Saved> for BudgetView {
+    fn from(saved: Saved) -> Self {
+        Self { from_ledger: saved.recount.map(|it| it.view()), ..Self::from(saved.row) }
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::desk::teams;
 use crate::gateway::budget::Budget;
-use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::scope::{Kind, partial_name};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
@@ -238,13 +238,7 @@ fn odd_part(kind: &str, value: &str) -> Option<String> {
     if value.is_empty() || value.len() > PART_BYTES_MAX || value.contains(char::is_whitespace) {
         return Some(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
     }
-    let is_part = value != "*" && value.contains('*');
-    is_part.then(|| {
-        format!(
-            "`{value}` would be taken for a name, and no {kind} has it: a scope takes a whole name, or `*` alone, which \
-             counts each name apart"
-        )
-    })
+    partial_name(kind, value)
 }
 
 /// A project that no call of the scope belongs to is refused: its name says whose it is.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::view::usd;
-use crate::desk::server::spend::trend::filter_of_account;
+use super::used::filter_of_account;
+use crate::desk::server::money::usd;
 use crate::gateway::budget::Budget;
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;

@@ -70,7 +70,9 @@ impl Typed {
     pub fn of(row: &BudgetRow) -> Self {
         let scope: BTreeMap<String, String> = serde_json::from_str(&row.scope).unwrap_or_default();
         let part = |kind: Kind| scope.get(kind.as_str()).cloned().unwrap_or_default();
-        let usd = |it: Option<crate::model::UsdNanos>| it.map(super::view::usd).unwrap_or_default();
+        let usd = |it: Option<crate::model::UsdNanos>| {
+            it.map(crate::desk::server::money::usd).unwrap_or_default()
+        };
         Self {
             name: row.id.rsplit('/').next().unwrap_or_default().to_owned(),
             team: row.team.clone(),

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::Used;
-use crate::model::UsdNanos;
+use super::used::Used;
+use crate::desk::server::money::usd;
 use crate::store::spend::budgets::BudgetRow;
 
 /// A budget: a ceiling for calls to models.
@@ -114,10 +114,4 @@ impl From<Used> for UsageView {
             used_up_at: prospect.used_up_at.map(|it| it.0),
         }
     }
-}
-
-/// Without the currency.
-#[must_use]
-pub fn usd(money: UsdNanos) -> String {
-    money.to_string().trim_end_matches(" USD").to_owned()
 }

@@ -120,6 +120,21 @@ impl Typed {
         ]
     }
 
+    /// Each field but name and team: what it is of, what was typed, and what another form has.
+    #[must_use]
+    pub fn beside<'a>(&'a self, other: &'a Self) -> Vec<(&'static str, &'a str, &'a str)> {
+        let own: [(&'static str, &'a str, &'a str); 6] = [
+            ("begins anew after", &self.window, &other.window),
+            ("dollars", &self.usd, &other.usd),
+            ("tokens", &self.tokens, &other.tokens),
+            ("dollars for a thousand requests", &self.per_thousand, &other.per_thousand),
+            ("from so many requests on", &self.at_least, &other.at_least),
+            ("mode", &self.mode, &other.mode),
+        ];
+        let parts = self.parts().into_iter().zip(other.parts());
+        own.into_iter().chain(parts.map(|(own, other)| (own.1, own.2, other.2))).collect()
+    }
+
     /// The version that was seen, 0 for none.
     #[must_use]
     pub fn seen(&self) -> i64 {

@@ -62,6 +62,31 @@ async fn the_client_says_what_is_read_and_what_is_kept() {
 }
 
 #[tokio::test]
+async fn an_answer_that_a_budget_has_cut_short_is_given_to_nobody_else() {
+    let more = r#"
+        limits = { clamp = true }
+        [cache]
+        ttl_seconds = 60
+        [[budget]]
+        id = "all"
+        window = "day"
+        usd = "0.0002"
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, COLD).replace(":50,", ":5000,");
+    let long = [("x-fake", "chunks=5000")];
+    let first = world.post(CHAT, &body, &long).await;
+    assert_eq!((origin(&first), first.header("x-trunkline-flags")), ("live", "clamped"));
+    world.ledger().unset_budget("all");
+    for from in ["live", "cache"] {
+        let whole = world.post(CHAT, &body, &long).await;
+        assert_eq!((origin(&whole), whole.header("x-trunkline-flags")), (from, ""));
+        assert!(whole.body.len() > first.body.len(), "{from}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_stream_comes_back_as_the_stream_that_it_was() {
     let world = World::new(CACHE).await;
     let usage = "\"temperature\":0,\"stream_options\":{\"include_usage\":true}";

@@ -340,6 +340,21 @@ async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
 }
 
 #[tokio::test]
+async fn a_limit_that_budgets_have_set_is_no_part_of_a_recording() {
+    let cassettes =
+        "cassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"\nlimits = { clamp = true }";
+    let world = World::new(cassettes).await;
+    for stream in [false, true] {
+        let body = asks(stream, "").replace(",\"max_tokens\":50", "");
+        for origin in ["live", "cassette"] {
+            let reply = world.post("/v1/chat/completions", &body, &[]).await;
+            assert_eq!((reply.status, reply.header("x-trunkline-origin")), (200, origin));
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_stream_that_goes_on_when_the_gateway_stops_ends_with_an_error() {
     let world = World::new(LEDGER).await;
     let slow = [("x-fake", "chunks=1000,chunk_ms=60000")];

@@ -53,10 +53,12 @@ async fn the_client_says_what_is_read_and_what_is_kept() {
     assert_eq!((call("off").await, call("write").await), ("live".into(), "live".into()));
     let reply = world.post(CHAT, &body, &[("x-trunkline-cache", "yes")]).await;
     assert_eq!(reply.status, 400, "{reply:?}");
-    let goes_on = r#"{"model":"m1","input":"hi","temperature":0,"previous_response_id":"resp_1"}"#;
-    for _ in 0..2 {
-        let reply = world.post("/v1/responses", goes_on, &[("x-trunkline-cache", "on")]).await;
-        assert_eq!(origin(&reply), "live");
+    for state in [r#""previous_response_id":"resp_1""#, r#""prompt":{"id":"pmpt_1"}"#] {
+        let goes_on = format!(r#"{{"model":"m1","input":"hi","temperature":0,{state}}}"#);
+        for _ in 0..2 {
+            let reply = world.post("/v1/responses", &goes_on, &[("x-trunkline-cache", "on")]).await;
+            assert_eq!(origin(&reply), "live", "{state}");
+        }
     }
     world.end().await;
 }

@@ -340,6 +340,30 @@ async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
 }
 
 #[tokio::test]
+async fn what_another_way_has_answered_is_found_in_the_cassette() {
+    let more = r#"
+        cassettes = "tapes"
+        cassette_mode = "replay_or_record"
+        [[provider]]
+        name = "down"
+        dialect = "openai"
+        url = "http://127.0.0.1:9"
+        prices = "test"
+        [[route]]
+        model = "m-two"
+        to = [{ provider = "down", model = "m-down" }, { provider = "test", model = "m1" }]
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, "").replace("m1", "m-two");
+    for (origin, attempts) in [("live", "2"), ("cassette", "1")] {
+        let reply = world.post("/v1/chat/completions", &body, &[]).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-origin")), (200, origin), "{reply:?}");
+        assert_eq!(reply.header("x-trunkline-attempts"), attempts);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn a_limit_that_budgets_have_set_is_no_part_of_a_recording() {
     let cassettes =
         "cassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"\nlimits = { clamp = true }";

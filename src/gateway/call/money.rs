@@ -140,7 +140,9 @@ impl Call {
     ) -> Result<Reserved, Refusal> {
         let now = self.core.clock.now();
         let deadline = now.plus(self.limits.total_ms).plus(GRACE);
-        let call = Reservation { id, subject, estimate, deadline, requests: 1 };
+        // A ceiling for a thousand requests must not grow with what costs nothing.
+        let requests = u64::from(!self.operation.is_free());
+        let call = Reservation { id, subject, estimate, deadline, requests };
         self.core.ledger.reserve(call, now).await.map_err(|it| match it {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }

@@ -190,6 +190,27 @@ async fn a_request_is_not_lowered_below_its_thoughts() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_free_is_no_request_of_a_budget() {
+    let more = r#"
+        [[budget]]
+        id = "rate"
+        window = "day"
+        usd_per_thousand_requests = "4"
+    "#;
+    let world = World::new(more).await;
+    let count = r#"{"model":"m1","messages":[]}"#;
+    for (path, body, requests) in [
+        ("/v1/messages/count_tokens", count.to_owned(), 0),
+        ("/v1/messages", asks(false, ""), 1),
+        ("/v1/messages/count_tokens", count.to_owned(), 1),
+    ] {
+        assert_eq!(world.post(path, &body, &[]).await.status, 200, "{path}");
+        assert_eq!(world.ledger().accounts()[0].2.requests, requests, "{path}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn models_that_routes_name_are_listed_in_both_formats() {
     let world = World::new("").await;
     let list = world.get("/v1/models", &[]).await.json();

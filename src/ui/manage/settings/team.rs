@@ -60,7 +60,7 @@ impl MemberForm {
     fn check_seen(&self, members: &[MemberRow]) -> Result<(), Problem> {
         let login = self.login.trim().to_lowercase();
         let now = members.iter().find(|it| it.login == login).map_or("", |it| it.role.as_str());
-        check_seen((&self.seen, now), &[("the role", &self.role, now)])
+        check_seen((&self.seen, now), &[("the role", self.role.as_str(), now)])
     }
 }
 

@@ -9,8 +9,10 @@ const PURE: &[&str] = &["model", "pipeline", "engine", "capacity"];
 /// Files of other modules that only decide: the same holds for them.
 const PURE_FILES: &[&str] = &[
     "src/desk/server/budgets/typed.rs",
-    "src/desk/server/spend/forecast.rs",
-    "src/desk/server/spend/period.rs",
+    "src/desk/server/money.rs",
+    "src/desk/server/outlook.rs",
+    "src/desk/server/outlook/forecast.rs",
+    "src/desk/server/outlook/period.rs",
     "src/gateway/call/answer/meter.rs",
     "src/gateway/budget.rs",
     "src/gateway/budget/account.rs",

@@ -4,6 +4,8 @@
 pub mod people;
 pub mod audit;
 pub mod fleet;
+pub mod money;
+pub mod outlook;
 pub mod budgets;
 pub mod spend;
 pub mod traces;

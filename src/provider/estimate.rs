@@ -157,8 +157,17 @@ impl<'a> Scan<'a> {
 }
 
 fn media(text: &[u8]) -> u64 {
+    if is_plain(text) {
+        return of_text(text);
+    }
     let by_size = MEDIA_TOKENS + text.len() as u64 / MEDIA_BYTES_PER_TOKEN;
     of_text(text).min(by_size)
+}
+
+/// Whether it has letters that no file in base64 has: documents may be given as they are.
+fn is_plain(text: &[u8]) -> bool {
+    let is_written = text.iter().any(|it| *it == b' ' || !it.is_ascii());
+    is_written || memchr::memmem::find(text, b"\\u").is_some()
 }
 
 #[cfg(test)]
@@ -182,6 +191,16 @@ mod tests {
         let body = format!(r#"{{"image_url":{{"url":"data:image/png;base64,{picture}"}}}}"#);
         let tokens = of_json(body.as_bytes());
         assert!((1600..7000).contains(&tokens), "{tokens}");
+    }
+
+    #[test]
+    fn a_document_that_is_plain_text_counts_as_text() {
+        for words in ["Plain words. ", "日本語", r"\u65e5\u672c"] {
+            let words = words.repeat(20_000);
+            let body = format!(r#"{{"source":{{"type":"text","data":"{words}"}}}}"#);
+            let tokens = of_json(body.as_bytes());
+            assert!(tokens >= of_text(words.as_bytes()), "{tokens}");
+        }
     }
 
     #[test]

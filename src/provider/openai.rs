@@ -105,7 +105,9 @@ pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unre
         answers: answers.saturating_mul(prompts),
         temperature: body.temperature,
         has_seed: body.seed.is_some(),
-        has_server_state: is_given(body.previous_response_id) || is_given(body.conversation),
+        has_server_state: is_given(body.previous_response_id)
+            || is_given(body.conversation)
+            || (is_responses && body.prompt.is_some_and(is_kept_prompt)),
         service_tier: body.service_tier,
     })
 }
@@ -199,6 +201,11 @@ pub(super) fn present<'de, D: serde::Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
+}
+
+/// Whether a prompt is one that the provider keeps, and of which the request has the id.
+fn is_kept_prompt(prompt: &RawValue) -> bool {
+    prompt.get().starts_with('{')
 }
 
 fn is_given(value: Option<&RawValue>) -> bool {

@@ -98,7 +98,6 @@ function showUnsent(element, field) {
 const TYPED = `typed ${location.pathname} `;
 
 function keepTyped(form) {
-  isSending = true;
   const fields = [...form.elements].filter((it) => it.matches("[data-typed]") && it.value);
   for (const field of fields) sessionStorage.setItem(TYPED + field.name, field.value);
 }
@@ -196,7 +195,10 @@ function follow(root) {
 
 // A session shows a proof that is good for ten minutes; a page that stays open gets the next one in time. Where the
 // session has ended, the page says so.
+let refreshed = Date.now();
+
 export async function refresh() {
+  refreshed = Date.now();
   try {
     const ask = () => fetch("/api/v1/session/refresh", { method: "POST" });
     let answer = await ask();
@@ -208,10 +210,18 @@ export async function refresh() {
     const isOut = answer.status === 401;
     if (signedOut) signedOut.hidden = !isOut;
     if (isOut) connection.hidden = true;
+    if (answer.ok) proveAnew(await answer.json());
     return answer.ok;
   } catch {
     return false;
   }
+}
+
+// Who has signed in again in another tab sends the forms of this one with the new session's proof; forms of somebody
+// else do not go through.
+function proveAnew({ login, csrf }) {
+  if (document.querySelector(".menu .login")?.textContent !== login) return;
+  for (const field of document.querySelectorAll('input[name="csrf"]')) field.value = csrf;
 }
 
 // Waits before a stream is asked for again, and goes on with the session; without one it asks seldom, in case somebody
@@ -267,6 +277,15 @@ document.addEventListener("submit", (event) => {
   if (question && !confirm(question)) event.preventDefault();
 });
 
+// A form of who is signed out would be gone: it stays as it is typed until somebody has signed in, in another tab.
+document.addEventListener("submit", async (event) => {
+  const { target: form, submitter } = event;
+  if (event.defaultPrevented || !form.elements.csrf || signedOut?.hidden !== false) return;
+  event.preventDefault();
+  keepTyped(form);
+  if (await refresh()) form.requestSubmit(submitter);
+});
+
 // What makes something that is shown once is sent once: the answer to a second press would replace the first.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -280,7 +299,9 @@ window.addEventListener("pageshow", () => {
 });
 
 document.addEventListener("submit", (event) => {
-  if (!event.defaultPrevented) keepTyped(event.target);
+  if (event.defaultPrevented) return;
+  isSending = true;
+  keepTyped(event.target);
 });
 bringTyped();
 
@@ -307,7 +328,14 @@ document.addEventListener("keydown", (event) => {
 tellTimes();
 setInterval(tellTimes, SECOND);
 document.addEventListener("visibilitychange", tellTimes);
-if (signsOut()) setInterval(refresh, 8 * MINUTE);
+if (signsOut()) {
+  setInterval(refresh, 8 * MINUTE);
+  // A page that is looked at again after a while, or that is signed out, hears how its session is.
+  document.addEventListener("visibilitychange", () => {
+    const isOld = Date.now() - refreshed > MINUTE || signedOut?.hidden === false;
+    if (!document.hidden && isOld) refresh();
+  });
+}
 
 const alive = document.querySelectorAll("[data-live]");
 alive.forEach(follow);

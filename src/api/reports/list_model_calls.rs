@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 
-use crate::desk::server::budgets::view::usd;
+use crate::desk::server::money::usd;
 use crate::desk::server::spend;
 use crate::http::{App, CursorForm, Json, Page, PageQuery, Path, Problem, Query, Visitor};
 use crate::model::Timestamp;

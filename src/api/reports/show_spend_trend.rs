@@ -3,8 +3,8 @@
 use axum::extract::State;
 
 use super::show_spend::OfQuery;
+use crate::desk::server::outlook::period::Period;
 use crate::desk::server::spend::Wanted;
-use crate::desk::server::spend::period::Period;
 use crate::desk::server::spend::trend::{self, Asked, SERIES_MAX};
 use crate::desk::server::spend::view::SpendTrendView;
 use crate::http::{App, Json, Problem, Query, Visitor};

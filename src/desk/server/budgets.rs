@@ -4,6 +4,7 @@ pub mod view;
 pub mod typed;
 pub mod standing;
 pub mod recount;
+mod used;
 
 use std::collections::BTreeMap;
 
@@ -11,23 +12,18 @@ use serde_json::json;
 
 use crate::desk::teams;
 use crate::gateway::budget::Budget;
-use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::scope::{Kind, partial_name};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
-use crate::model::{ProjectId, Role, TeamId, Timestamp, UsdNanos};
+use crate::model::{ProjectId, Role, TeamId, Timestamp};
 use crate::store::access::teams::TeamRow;
 use crate::store::audit::AuditRow;
-use crate::store::spend::accounts::AccountRow;
 use crate::store::spend::budgets::BudgetRow;
 use crate::store::{Store, StoreError};
 use recount::Recount;
-pub use standing::Prospect;
+pub use used::{Prospect, Used, usage, used};
 
-/// Accounts of a budget that are shown.
-const ACCOUNTS_MAX: u32 = 500;
-/// Accounts of a budget of which is told what they come to: the most used.
-const PROSPECTS_MAX: usize = 20;
 /// Bytes of a name in a scope.
 const PART_BYTES_MAX: usize = 200;
 
@@ -87,21 +83,6 @@ pub struct Wish {
     pub at_least_requests: Option<u32>,
     /// `hard` or `soft`.
     pub mode: String,
-}
-
-/// What is used of one account.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Used {
-    /// Of which.
-    pub row: AccountRow,
-    /// When it begins anew.
-    pub ends_at: Option<Timestamp>,
-    /// The limit of money as it is now.
-    pub limit: Option<UsdNanos>,
-    /// How much of its limits is spent.
-    pub percent: u8,
-    /// What it comes to; `None` when too little is known, or nobody has looked.
-    pub prospect: Option<Prospect>,
 }
 
 /// Budgets by name: a team's, or those of the installation and of all teams.
@@ -179,33 +160,6 @@ pub async fn delete(
     Ok(app.store.archive_budget(&present.id, present.version, &event).await?)
 }
 
-/// What is used of a budget in its present windows, the most used accounts first.
-pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
-    let accounts = app.store.list_accounts(&row.id, ACCOUNTS_MAX).await?;
-    let budget = definition::read(row).map_err(|it| Problem::internal(&Unreadable(it)))?;
-    let mut used = used(&budget, accounts, app.now());
-    for it in used.iter_mut().take(PROSPECTS_MAX) {
-        it.prospect = standing::prospect(app, &budget, &it.row).await?;
-    }
-    Ok(used)
-}
-
-/// The accounts of the present window, of the scope as it is now.
-#[must_use]
-pub fn used(budget: &Budget, accounts: Vec<AccountRow>, now: Timestamp) -> Vec<Used> {
-    let began_at = budget.window.start(now);
-    let is_present =
-        |it: &AccountRow| it.began_at == began_at && budget.scope.has_account(&it.account);
-    let present = accounts.into_iter().filter(is_present);
-    let used = present.map(|row| {
-        let requests = u64::try_from(row.requests).unwrap_or_default();
-        let limit = budget.limit.money_after(requests);
-        let percent = row.spent().percent_of(limit, budget.limit.tokens);
-        Used { ends_at: budget.window.end(began_at), limit, percent, row, prospect: None }
-    });
-    used.collect()
-}
-
 /// Reads a budget that somebody wishes for; says what is wrong with it.
 pub fn read(holder: &Holder, name: &str, wish: Wish) -> Result<Budget, String> {
     let team = holder.team.as_str();
@@ -248,13 +202,7 @@ fn odd_part(kind: &str, value: &str) -> Option<String> {
     if value.is_empty() || value.len() > PART_BYTES_MAX || value.contains(char::is_whitespace) {
         return Some(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
     }
-    let is_part = value != "*" && value.contains('*');
-    is_part.then(|| {
-        format!(
-            "`{value}` would be taken for a name, and no {kind} has it: a scope takes a whole name, or `*` alone, which \
-             counts each name apart"
-        )
-    })
+    partial_name(kind, value)
 }
 
 /// A project that no call of the scope belongs to is refused: its name says whose it is.
@@ -341,13 +289,10 @@ fn actor(visitor: &Visitor) -> String {
     format!("person:{}", visitor.0.login)
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unreadable(String);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::UsdNanos;
 
     fn holder(team: &str) -> Holder {
         Holder { team: team.to_owned(), id: TeamId(String::new()) }

@@ -1,13 +1,11 @@
 //! Where the money of calls to models went, and where it goes.
 
-pub mod forecast;
-pub mod period;
 pub mod trend;
 pub mod view;
 pub mod load;
 
-use super::budgets::view::usd;
 use crate::desk::runs;
+use crate::desk::server::money::usd;
 use crate::http::{App, Problem, Visitor};
 use crate::model::{Role, Timestamp};
 use crate::store::spend::calls::CallRow;

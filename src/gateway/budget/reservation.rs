@@ -29,7 +29,8 @@ pub struct Reservation {
     pub estimate: Amount,
     /// When it counts as lost.
     pub deadline: Timestamp,
-    /// For how many requests it counts: one, and none where an app only reports what it has spent elsewhere.
+    /// For how many requests it counts: one, and none where an app only reports what it has spent elsewhere, or where
+    /// the call is free.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub requests: u64,
 }

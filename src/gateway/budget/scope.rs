@@ -126,6 +126,12 @@ impl Scope {
         self.parts.get(&kind).map(String::as_str)
     }
 
+    /// Why no call can belong to it, if a name of it is only a part of one.
+    #[must_use]
+    pub fn partial_name(&self) -> Option<String> {
+        self.parts.iter().find_map(|(kind, name)| partial_name(kind.as_str(), name))
+    }
+
     /// Whether calls of several teams may go to one account of it.
     #[must_use]
     pub fn spans_teams(&self) -> bool {
@@ -161,6 +167,19 @@ impl Scope {
         kinds.eq(self.parts.keys().copied())
             && self.parts.iter().all(|(kind, name)| name == "*" || is_there(*kind, name))
     }
+}
+
+/// Why no call has a name, if it is meant for a pattern: names of a scope are no patterns as those of routes are, for
+/// each account is of one name.
+#[must_use]
+pub fn partial_name(kind: &str, name: &str) -> Option<String> {
+    let is_part = name != "*" && name.contains('*');
+    is_part.then(|| {
+        format!(
+            "`{name}` would be taken for a name, and no {kind} has it: a scope takes a whole name, or `*` alone, which \
+             counts each name apart"
+        )
+    })
 }
 
 /// The span after which a budget begins anew, UTC.

@@ -165,6 +165,11 @@ impl Call {
         }
     }
 
+    /// An answer that is shorter than was asked for, as the budgets have no more, is given to nobody else.
+    pub(super) fn keeps_nothing(&self) {
+        drop(self.keeping.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
     /// Keeps a whole answer, if it is to be kept.
     pub(super) fn keep_whole(&self, step: &Step<'_>, head: &Head, body: &Bytes) {
         if let Some(keeper) = self.keeper(step, head).filter(|_| self.fits()) {

@@ -24,6 +24,9 @@ use crate::provider::{self, Changes, Dialect, Metered};
 /// How long after its own time a call counts as lost.
 const GRACE: Milliseconds = Milliseconds(30_000);
 
+/// The flag of a call that may have fewer tokens than it asked for.
+const CLAMPED: &str = "clamped";
+
 /// The service tier of batches, in price files and in the flags of the ledger.
 pub(in crate::gateway) const BATCH: &str = "batch";
 
@@ -43,6 +46,8 @@ pub(super) struct Prepared {
     /// Apart: it is handed on from one to the next.
     pub(super) settlement: Box<Settlement>,
     pub(super) body: Bytes,
+    /// As what it is recorded: without the limit that is written into it for the budgets, which replays know nothing of.
+    pub(super) recorded: Bytes,
     pub(super) cuts_usage: bool,
     pub(super) attempt: u32,
     pub(super) reserved: UsdNanos,
@@ -71,6 +76,9 @@ impl Call {
             core.ledger.look_up(&subject, core.clock.now()).await;
         }
         let limit = self.limit(price.as_deref(), &subject, &mut flags);
+        if flags.contains(&CLAMPED) {
+            self.keeps_nothing();
+        }
         let most = self.most(limit.counted);
         let tier = self.asked.service_tier.as_deref();
         let money = price.as_ref().map_or(UsdNanos(0), |it| it.most(&most, tier));
@@ -79,6 +87,9 @@ impl Call {
         let estimate = Amount { money, tokens: i64::try_from(tokens).unwrap_or(i64::MAX) };
         let id = CallId { request: self.id, attempt };
         let (body, cuts_usage) = self.final_body(step.model, limit.written)?;
+        let is_recorded_otherwise = self.cassette.is_some() && limit.written.is_some();
+        let recorded =
+            if is_recorded_otherwise { self.final_body(step.model, None)?.0 } else { body.clone() };
         let reserved = self.reserve(id, subject, estimate).await?;
         if !reserved.nearly_used.is_empty() {
             flags.push("budget_80");
@@ -94,7 +105,8 @@ impl Call {
             settlement.avoids(Usage::default().with(UsageClass::Input, self.known_tokens));
         }
         let (settlement, remaining) = (Box::new(settlement), reserved.remaining);
-        Ok(Prepared { settlement, body, cuts_usage, attempt, reserved: money, remaining, flags })
+        let reserved = money;
+        Ok(Prepared { settlement, body, recorded, cuts_usage, attempt, reserved, remaining, flags })
     }
 
     /// Prices it as a part of a batch, and gives the bytes to send.
@@ -128,7 +140,9 @@ impl Call {
     ) -> Result<Reserved, Refusal> {
         let now = self.core.clock.now();
         let deadline = now.plus(self.limits.total_ms).plus(GRACE);
-        let call = Reservation { id, subject, estimate, deadline, requests: 1 };
+        // A ceiling for a thousand requests must not grow with what costs nothing.
+        let requests = u64::from(!self.operation.is_free());
+        let call = Reservation { id, subject, estimate, deadline, requests };
         self.core.ledger.reserve(call, now).await.map_err(|it| match it {
             NotReserved::Refused(it) => {
                 Refusal::Budget { budget: it.budget.clone(), message: it.to_string() }
@@ -190,7 +204,7 @@ impl Call {
             return OutputLimit { counted: wanted, written: None };
         }
         if each < wanted {
-            flags.push("clamped");
+            flags.push(CLAMPED);
         }
         OutputLimit { counted: each, written: Some(each) }
     }

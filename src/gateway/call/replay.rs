@@ -1,6 +1,6 @@
 //! Answers from cassettes, which cost nothing and say what they would have cost; and answers for cassettes.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,21 +35,29 @@ impl Call {
         if matches!(mode, CassetteMode::Live | CassetteMode::Record) {
             return None;
         }
-        let steps = self.steps(0);
-        let model = steps.first().and_then(|it| it.model);
-        let (body, cuts_usage) = match self.final_body(model, None) {
-            Ok(it) => it,
-            Err(refusal) => return Some(Err(refusal)),
-        };
-        let call = self.recorded(&body);
-        match cassette.find(&call) {
-            Ok(entry) => Some(self.replay(entry, cuts_usage, model)),
-            Err(_) if mode == CassetteMode::ReplayOrRecord => None,
-            Err(missed) => {
-                let message = cassette.describe(&call, missed);
-                Some(Err(Refusal::CassetteMiss { message }))
+        let mut missed = None;
+        for model in self.names() {
+            let (body, cuts_usage) = match self.final_body(model, None) {
+                Ok(it) => it,
+                Err(refusal) => return Some(Err(refusal)),
+            };
+            let call = self.recorded(&body);
+            match cassette.find(&call) {
+                Ok(entry) => return Some(self.replay(entry, cuts_usage, model)),
+                Err(why) => missed = missed.or(Some((call, why))),
             }
         }
+        let (call, why) = missed.filter(|_| mode != CassetteMode::ReplayOrRecord)?;
+        let message = cassette.describe(&call, why);
+        Some(Err(Refusal::CassetteMiss { message }))
+    }
+
+    /// What the model is called where it leads, each name once: an answer is recorded by the name that it came from.
+    fn names(&self) -> Vec<Option<&str>> {
+        let mut names: Vec<_> = self.steps(0).into_iter().map(|it| it.model).collect();
+        let mut seen = HashSet::new();
+        names.retain(|it| seen.insert(*it));
+        if names.is_empty() { vec![None] } else { names }
     }
 
     fn replay(
@@ -134,9 +142,10 @@ impl Call {
         model: Option<&str>,
         status: u16,
     ) -> Settlement {
+        let steps = self.steps(0);
+        let step = steps.iter().find(|it| it.model == model).or(steps.first());
+        let provider = step.and_then(|it| self.core.providers.get(it.way.provider));
         let model = model.unwrap_or(&self.asked.model);
-        let provider =
-            self.steps(0).first().and_then(|it| self.core.providers.get(it.way.provider));
         let name = match (origin, provider) {
             (Origin::Cache, Some(provider)) => provider.name.as_str(),
             _ => PROVIDER,

@@ -1,12 +1,19 @@
 //! Reads recordings that were made elsewhere: go-vcr, version 2, and vcr.py. Pure.
 
 use std::collections::HashMap;
+use std::io::Read as _;
 
 use base64::Engine as _;
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 
 use super::entry::{Call, Content, Entry, Response};
 use super::{redact, yaml};
+
+/// The largest body that comes out of a compressed one.
+const BODY_BYTES: u64 = 64 << 20;
+/// What a body begins with that is compressed with gzip (RFC 1952, section 2.3.1).
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The calls of a recording, in its order.
 pub fn vcr(text: &str) -> Result<Vec<Entry>, String> {
@@ -20,6 +27,7 @@ pub fn vcr(text: &str) -> Result<Vec<Entry>, String> {
             call(interaction).ok_or_else(|| format!("interaction {index} has no request"))?;
         let response = response(interaction);
         let response = response.ok_or_else(|| format!("interaction {index} has no response"))?;
+        let response = response.map_err(|it| format!("interaction {index}: {it}"))?;
         let repeat = repeats.entry(call.key.clone()).or_default();
         *repeat += 1;
         entries.push(call.entry(*repeat, response));
@@ -36,16 +44,21 @@ fn call(interaction: &Value) -> Option<Call> {
     let path = path.split('?').next().unwrap_or(path);
     let headers = headers(request);
     let pairs = headers.iter().map(|it| (it.0.as_str(), it.1.as_str()));
-    Some(Call::new(path, pairs, &body(request.get("body"))))
+    let body = plain(&headers, body(request.get("body"))).ok()?;
+    Some(Call::new(path, pairs, &body))
 }
 
-fn response(interaction: &Value) -> Option<Response> {
+fn response(interaction: &Value) -> Option<Result<Response, String>> {
     let response = interaction.get("response")?;
     let status = response.get("code").or_else(|| response.get("status")?.get("code"))?;
     let headers = headers(response);
     let pairs = headers.iter().map(|it| (it.0.as_str(), it.1.as_str()));
     let chosen = redact::chosen_headers(pairs);
-    let body = body(response.get("body"));
+    let status: u16 = status.as_str()?.parse().ok()?;
+    let body = match plain(&headers, body(response.get("body"))) {
+        Ok(body) => body,
+        Err(why) => return Some(Err(why)),
+    };
     let is_stream =
         chosen.get("content-type").is_some_and(|it| it.starts_with("text/event-stream"));
     let content = if is_stream {
@@ -53,7 +66,7 @@ fn response(interaction: &Value) -> Option<Response> {
     } else {
         Content::of_body(&body)
     };
-    Some(Response { status: status.as_str()?.parse().ok()?, headers: chosen, content })
+    Some(Ok(Response { status, headers: chosen, content }))
 }
 
 /// The first value of each header, by its name in lower case.
@@ -67,12 +80,31 @@ fn headers(message: &Value) -> Vec<(String, String)> {
     headers.filter_map(|it| Some((it.0.to_ascii_lowercase(), first(it.1)?))).collect()
 }
 
+/// A body as it was before it was compressed; many recorders write down what they have taken apart with the header of
+/// before.
+fn plain(headers: &[(String, String)], body: Vec<u8>) -> Result<Vec<u8>, String> {
+    let coding = headers.iter().find(|it| it.0 == "content-encoding").map(|it| it.1.trim());
+    if body.starts_with(&GZIP) {
+        let mut plain = Vec::new();
+        let read = MultiGzDecoder::new(body.as_slice()).take(BODY_BYTES).read_to_end(&mut plain);
+        return read.map(|_| plain).map_err(|it| format!("its body cannot be unpacked: {it}"));
+    }
+    match coding.filter(|_| std::str::from_utf8(&body).is_err()) {
+        Some(coding) => Err(format!(
+            "its body is compressed with `{coding}`, which is not read here; record it without compression"
+        )),
+        None => Ok(body),
+    }
+}
+
 /// A text, or vcr.py's `string` or `base64_string`.
 fn body(value: Option<&Value>) -> Vec<u8> {
     let Some(value) = value else { return Vec::new() };
-    let text = value.as_str().or_else(|| value.get("string").and_then(Value::as_str));
-    if let Some(text) = text {
+    if let Some(text) = value.as_str() {
         return text.as_bytes().to_vec();
+    }
+    if let Some(string) = value.get("string") {
+        return body(Some(string));
     }
     let coded = value.get("base64_string").and_then(Value::as_str).unwrap_or_default();
     let coded: String = coded.chars().filter(|it| !it.is_whitespace()).collect();

@@ -215,6 +215,25 @@ version: 1
     insta::assert_snapshot!(serde_json::to_string(&entries[0]).unwrap(), @r#"{"path":"/v1/messages","key":"5cd1538429861bd1fec267404dd51df6","headers":{"anthropic-version":"2023"},"request":{"model":"m"},"response":{"status":200,"headers":{"content-type":"application/json"},"json":{"ok":true}}}"#);
 }
 
+#[test]
+fn what_vcr_py_has_recorded_compressed_is_read_as_it_was() {
+    let of = |coding: &str, body: &str| {
+        let text = format!(
+            "interactions:\n- request: {{body: '{{}}', method: POST, uri: https://api.example.com/v1/messages}}\n  \
+             response:\n    body: {{string: !!binary \"{body}\"}}\n    \
+             headers: {{Content-Encoding: [{coding}], content-type: [application/json]}}\n    \
+             status: {{code: 200, message: OK}}\n"
+        );
+        import::vcr(&text).map(|it| serde_json::to_string(&it[0].response).unwrap())
+    };
+    // `{"ok": true}`, as `gzip` packs it.
+    let packed = "H4sIAAAAAAACA6tWys9WslIoKSpNrQUAxhmrFwwAAAA=";
+    let read = of("gzip", packed).unwrap();
+    assert!(read.contains(r#""json":{"ok":true}"#), "{read}");
+    let why = of("br", "/////w==").unwrap_err();
+    assert!(why.starts_with("interaction 0: its body is compressed with `br`"), "{why}");
+}
+
 /// The cassette as another process finds it.
 fn again(folder: &tempfile::TempDir) -> Arc<Cassette> {
     Cassettes::new(folder.path().to_owned(), Vec::new()).open("eval").unwrap()

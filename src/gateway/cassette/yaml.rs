@@ -1,4 +1,4 @@
-//! YAML of other recorders as plain values: every scalar a text, but `null`; no aliases. Pure.
+//! YAML of other recorders as plain values: every scalar a text, but `null` and `!!binary`; no aliases. Pure.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
@@ -31,6 +31,7 @@ pub fn read(text: &str) -> Result<Value, String> {
                 Some(Open::Mapping(members, _)) => Some(Value::Object(members)),
                 None => None,
             },
+            Event::Scalar(text, _, _, Some(tag)) if tag.suffix == "binary" => Some(binary(&text)),
             Event::Scalar(text, style, ..) => Some(scalar(&text, style)),
             Event::Alias(_) => return Err(format!("line {}: an alias", span.start.line())),
             Event::Nothing
@@ -53,6 +54,11 @@ pub fn read(text: &str) -> Result<Value, String> {
         }
     }
     Err("there is no document".to_owned())
+}
+
+/// Bytes, as vcr.py writes those that are no text: in base64.
+fn binary(text: &str) -> Value {
+    serde_json::json!({ "base64_string": text })
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {

@@ -54,10 +54,37 @@ async fn the_client_says_what_is_read_and_what_is_kept() {
     assert_eq!((call("off").await, call("write").await), ("live".into(), "live".into()));
     let reply = world.post(CHAT, &body, &[("x-trunkline-cache", "yes")]).await;
     assert_eq!(reply.status, 400, "{reply:?}");
-    let goes_on = r#"{"model":"m1","input":"hi","temperature":0,"previous_response_id":"resp_1"}"#;
-    for _ in 0..2 {
-        let reply = world.post("/v1/responses", goes_on, &[("x-trunkline-cache", "on")]).await;
-        assert_eq!(origin(&reply), "live");
+    for state in [r#""previous_response_id":"resp_1""#, r#""prompt":{"id":"pmpt_1"}"#] {
+        let goes_on = format!(r#"{{"model":"m1","input":"hi","temperature":0,{state}}}"#);
+        for _ in 0..2 {
+            let reply = world.post("/v1/responses", &goes_on, &[("x-trunkline-cache", "on")]).await;
+            assert_eq!(origin(&reply), "live", "{state}");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_a_budget_has_cut_short_is_given_to_nobody_else() {
+    let more = r#"
+        limits = { clamp = true }
+        [cache]
+        ttl_seconds = 60
+        [[budget]]
+        id = "all"
+        window = "day"
+        usd = "0.0002"
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, COLD).replace(":50,", ":5000,");
+    let long = [("x-fake", "chunks=5000")];
+    let first = world.post(CHAT, &body, &long).await;
+    assert_eq!((origin(&first), first.header("x-trunkline-flags")), ("live", "clamped"));
+    world.ledger().unset_budget("all");
+    for from in ["live", "cache"] {
+        let whole = world.post(CHAT, &body, &long).await;
+        assert_eq!((origin(&whole), whole.header("x-trunkline-flags")), (from, ""));
+        assert!(whole.body.len() > first.body.len(), "{from}");
     }
     world.end().await;
 }

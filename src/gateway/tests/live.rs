@@ -190,6 +190,27 @@ async fn a_request_is_not_lowered_below_its_thoughts() {
 }
 
 #[tokio::test]
+async fn a_call_that_is_free_is_no_request_of_a_budget() {
+    let more = r#"
+        [[budget]]
+        id = "rate"
+        window = "day"
+        usd_per_thousand_requests = "4"
+    "#;
+    let world = World::new(more).await;
+    let count = r#"{"model":"m1","messages":[]}"#;
+    for (path, body, requests) in [
+        ("/v1/messages/count_tokens", count.to_owned(), 0),
+        ("/v1/messages", asks(false, ""), 1),
+        ("/v1/messages/count_tokens", count.to_owned(), 1),
+    ] {
+        assert_eq!(world.post(path, &body, &[]).await.status, 200, "{path}");
+        assert_eq!(world.ledger().accounts()[0].2.requests, requests, "{path}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn models_that_routes_name_are_listed_in_both_formats() {
     let world = World::new("").await;
     let list = world.get("/v1/models", &[]).await.json();
@@ -337,6 +358,45 @@ async fn what_is_recorded_when_it_is_missed_is_not_paid_again() {
         assert_eq!((again.status, again.header("x-trunkline-origin")), (200, "cassette"));
         folder = world.end().await;
     }
+}
+
+#[tokio::test]
+async fn what_another_way_has_answered_is_found_in_the_cassette() {
+    let more = r#"
+        cassettes = "tapes"
+        cassette_mode = "replay_or_record"
+        [[provider]]
+        name = "down"
+        dialect = "openai"
+        url = "http://127.0.0.1:9"
+        prices = "test"
+        [[route]]
+        model = "m-two"
+        to = [{ provider = "down", model = "m-down" }, { provider = "test", model = "m1" }]
+    "#;
+    let world = World::new(more).await;
+    let body = asks(false, "").replace("m1", "m-two");
+    for (origin, attempts) in [("live", "2"), ("cassette", "1")] {
+        let reply = world.post("/v1/chat/completions", &body, &[]).await;
+        assert_eq!((reply.status, reply.header("x-trunkline-origin")), (200, origin), "{reply:?}");
+        assert_eq!(reply.header("x-trunkline-attempts"), attempts);
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_limit_that_budgets_have_set_is_no_part_of_a_recording() {
+    let cassettes =
+        "cassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"\nlimits = { clamp = true }";
+    let world = World::new(cassettes).await;
+    for stream in [false, true] {
+        let body = asks(stream, "").replace(",\"max_tokens\":50", "");
+        for origin in ["live", "cassette"] {
+            let reply = world.post("/v1/chat/completions", &body, &[]).await;
+            assert_eq!((reply.status, reply.header("x-trunkline-origin")), (200, origin));
+        }
+    }
+    world.end().await;
 }
 
 #[tokio::test]

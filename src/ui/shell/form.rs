@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
 use crate::http::{App, Problem, ProblemKind, Visitor};
+use crate::model::Digest;
 use crate::ui::shell::{Visit, page};
 
 /// A form that somebody who is signed in has sent from a page of ours, proved by its `csrf` field.
@@ -145,6 +146,40 @@ where
     }
 }
 
+/// What a form shows of what it changes, in short: it is sent with the form.
+pub(in crate::ui) fn seen_of(shown: &impl std::fmt::Debug) -> String {
+    Digest::of(format!("{shown:?}").as_bytes()).hex().to_owned()
+}
+
+/// A field of a form: what it is of, what was typed, and what is there now.
+pub(in crate::ui) type Compared<'a> = (&'static str, &'a str, &'a str);
+
+/// Refuses a form that would take back what somebody else has saved since its page was opened, and says what that is.
+/// A form that was sent without what was `seen` has no page of ours.
+pub(in crate::ui) fn check_seen(
+    (seen, present): (&str, &str),
+    fields: &[Compared<'_>],
+) -> Result<(), Problem> {
+    let others = fields.iter().filter(|(_, typed, now)| typed.trim() != now.trim());
+    let others: Vec<_> = others.map(|(what, _, now)| format!("{what} {}", told(now))).collect();
+    if seen.is_empty() || seen == present || others.is_empty() {
+        return Ok(());
+    }
+    let title = "somebody else has changed these settings since you opened the page";
+    let help = format!(
+        "Nothing was saved, and what you typed is still here. What is there now: {}. Save once more to put yours in its \
+         place.",
+        others.join(", ")
+    );
+    Err(Problem::new(ProblemKind::Conflict, title).with_help(help))
+}
+
+/// A value in a sentence.
+fn told(value: &str) -> String {
+    let lines: Vec<_> = value.lines().map(str::trim).filter(|it| !it.is_empty()).collect();
+    if lines.is_empty() { "nothing".to_owned() } else { format!("`{}`", lines.join(" ")) }
+}
+
 /// A whole number that somebody has typed; an empty field is `None`.
 pub(in crate::ui) fn number<T: std::str::FromStr>(
     text: &str,
@@ -186,6 +221,18 @@ pub(in crate::ui) fn local(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_would_take_back_what_they_have_not_seen_is_told_what_it_is() {
+        let fields = [("trunk", "main", "main"), ("days", "30", ""), ("branches", "", "a\r\nb")];
+        for (seen, is_told) in [("", false), ("new", false), ("old", true)] {
+            assert_eq!(check_seen((seen, "new"), &fields).is_err(), is_told, "{seen}");
+        }
+        let help = check_seen(("old", "new"), &fields).unwrap_err().help().map(str::to_owned);
+        let help = help.unwrap_or_default();
+        assert!(help.contains("What is there now: days nothing, branches `a b`. Save"), "{help}");
+        assert!(check_seen(("old", "new"), &[("trunk", " main", "main")]).is_ok());
+    }
 
     #[test]
     fn only_paths_of_ours_are_led_to() {

@@ -11,7 +11,7 @@ use crate::desk::server::budgets::{self, Holder};
 use crate::http::{App, Path, Problem, ProblemKind, Query, Visitor};
 use crate::model::Role;
 use crate::store::spend::budgets::BudgetRow;
-use crate::ui::form::{Posted, Sent, again, mistake, onward};
+use crate::ui::form::{Posted, Sent, again, check_seen, mistake, onward};
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
 
@@ -226,6 +226,12 @@ pub(super) async fn save_of_team(
     change(&app, &visit, (&named, typed)).await
 }
 
+/// Refuses to take back what somebody else has set since the page was opened, and says what that is.
+fn check_unchanged(typed: &Typed, present: &BudgetRow) -> Result<(), Problem> {
+    let now = Typed::of(present);
+    check_seen((&typed.seen().to_string(), &now.version), &typed.beside(&now))
+}
+
 async fn change(
     app: &App,
     visit: &Visit,
@@ -238,20 +244,21 @@ async fn change(
     let typed = Typed { name: name.clone(), team: team.clone(), ..typed };
     let form = match typed.wish() {
         Err(wrong) => BudgetForm { wrong, ..BudgetForm::of(typed) },
-        Ok(_) if typed.seen() != present.version => {
-            let problem = "Somebody else has changed it since. Below is what you have typed; send it again to \
-                           have it so, or load the page to see what they have set.";
-            let typed = Typed { version: present.version.to_string(), ..typed };
-            BudgetForm { problem: Some(problem.to_owned()), ..BudgetForm::of(typed) }
-        }
         Ok(wish) => {
             let new = (name.as_str(), wish, Some(&present));
-            match budgets::save(app, &visit.visitor, &holder, new).await {
+            let saved = match check_unchanged(&typed, &present) {
+                Ok(()) => budgets::save(app, &visit.visitor, &holder, new).await,
+                Err(problem) => Err(problem),
+            };
+            match saved {
                 Ok(saved) => {
                     return Ok(onward(&format!("{}?done=saved", bars::path(&saved.row))));
                 }
                 Err(problem) => {
-                    BudgetForm { problem: Some(mistake(problem)?), ..BudgetForm::of(typed) }
+                    let problem = Some(mistake(problem)?);
+                    // Who saves again has been told.
+                    let typed = Typed { version: present.version.to_string(), ..typed };
+                    BudgetForm { problem, ..BudgetForm::of(typed) }
                 }
             }
         }

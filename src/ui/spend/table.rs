@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::desk::server::spend::period::{Period, Span};
+use crate::desk::server::outlook::period::{Period, Span};
 use crate::desk::server::spend::trend::{Asked, Trend};
 use crate::desk::server::spend::{Wanted, nameless};
 use crate::desk::server::traces::TraceQuery;

@@ -48,6 +48,28 @@ async fn a_change_of_what_was_not_seen_is_refused() {
 }
 
 #[tokio::test]
+async fn settings_that_somebody_else_has_changed_are_not_overwritten() {
+    let (server, token) = server().await;
+    for (end, theirs, ours) in [
+        ("retention", json!({ "runs_days": 30 }), json!({ "runs_days": 90 })),
+        ("badge", json!({ "public": true }), json!({ "public": false, "token": "rotate" })),
+    ] {
+        let path = format!("{PATH}/{end}");
+        let put = async |body: &Value, seen: &str| {
+            let request = server.request(Method::PUT, &path).bearer_auth(&token).json(body);
+            request.header("if-match", seen).send().await.unwrap().status()
+        };
+        let seen = server.get(&token, &path).await.header("etag").to_owned();
+        assert!(put(&theirs, &seen).await.is_success(), "{end}");
+        assert_eq!(put(&ours, &seen).await, StatusCode::PRECONDITION_FAILED, "{end}");
+        let now = server.get(&token, &path).await;
+        let (name, value) = theirs.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(&now.json()[name], value, "{end}");
+        assert!(put(&ours, now.header("etag")).await.is_success(), "{end}");
+    }
+}
+
+#[tokio::test]
 async fn only_admins_change_a_project_and_only_to_what_makes_sense() {
     let (server, token) = server().await;
     let team = server.app.store.find_team("shop").await.unwrap().unwrap().id;

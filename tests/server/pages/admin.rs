@@ -90,6 +90,16 @@ async fn people_are_made_shut_out_and_given_passwords() {
     // Who saves their own name stays an owner, though the box cannot be ticked.
     assert_eq!(ada.post("/admin/people/ada", &[("name", "Ada")]).await.status, 303);
     assert_eq!(ada.get("/admin/people/ada").await.status, 200);
+    // Who saves second is told what was saved meanwhile.
+    let page = ada.get("/admin/people/eve").await;
+    let (_, rest) = page.text.split_once("name=\"seen\" value=\"").unwrap();
+    let seen = rest.split_once('"').unwrap().0;
+    let owner = [("name", "Eve"), ("is_owner", "yes")];
+    assert_eq!(ada.post("/admin/people/eve", &owner).await.status, 303);
+    let late = ada.post("/admin/people/eve", &[("name", "Evelyn"), ("seen", seen)]).await;
+    assert_eq!(late.status, 422, "{late:?}");
+    let told = "now: name <code>Eve</code>, owns the server: <code>yes</code>.";
+    assert!(late.text.contains(told) && late.text.contains("value=\"Evelyn\""), "{late:?}");
     assert_eq!(ada.get("/admin/people/nobody").await.status, 404);
 }
 

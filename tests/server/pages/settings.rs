@@ -207,6 +207,11 @@ async fn a_project_is_changed_archived_and_restored() {
     let late: Vec<_> = change.into_iter().chain([("seen", old.as_str())]).collect();
     let told = ada.post(path, &late).await;
     says(&told, "Somebody else has changed these settings since you opened the page.");
+    assert!(told.text.contains("What is there now: priority <code>5</code>. Save"), "{told:?}");
+    assert!(
+        told.text.contains("name=\"priority\" value=\"-3\""),
+        "what was typed is kept: {told:?}"
+    );
     let page = ada.get(path).await.text;
     assert!(page.contains("value=\"5\"") && !page.contains("value=\"-3\""), "{page}");
     let now = seen(&told.text);
@@ -243,6 +248,91 @@ async fn a_project_is_changed_archived_and_restored() {
     );
     let archived = audited(&server, "project.archive").await;
     assert_eq!(archived, [("person:ada".to_owned(), "shop/web".to_owned())]);
+}
+
+/// What the form that is sent to this address says that was seen.
+fn seen_in(page: &Answer, action: &str) -> String {
+    let form = format!("action=\"{action}\"");
+    let (_, rest) = page.text.split_once(&form).unwrap_or_else(|| panic!("no {form} in {page:?}"));
+    let (_, rest) = rest.split_once("name=\"seen\" value=\"").unwrap();
+    rest.split_once('"').unwrap().0.to_owned()
+}
+
+/// Somebody saves a form that another one has open. Who saves second is told what is there now, and keeps what they
+/// have typed; once they know, theirs counts.
+async fn saved_by_two(
+    browsers: (&Browser<'_>, &Browser<'_>),
+    (path, action): (&str, &str),
+    (theirs, ours): (&[(&str, &str)], &[(&str, &str)]),
+) -> Answer {
+    let (first, second) = browsers;
+    let old = seen_in(&second.get(path).await, action);
+    let with = |seen| [ours, &[("seen", seen)]].concat();
+    assert_eq!(first.post(action, theirs).await.status, StatusCode::SEE_OTHER, "{action}");
+    let told = second.post(action, &with(old.as_str())).await;
+    says(&told, "Somebody else has changed these settings since you opened the page.");
+    // Whoever sends what is there already takes nothing back.
+    let same = [theirs, &[("seen", old.as_str())]].concat();
+    assert_eq!(second.post(action, &same).await.status, StatusCode::SEE_OTHER, "{action}");
+    let now = seen_in(&told, action);
+    let again = second.post(action, &with(now.as_str())).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER, "{action}: {again:?}");
+    told
+}
+
+#[tokio::test]
+async fn the_second_of_two_who_save_is_told_what_the_first_has_saved() {
+    let server = shop().await;
+    let (ada, admin) = (Browser::of(&server, "ada").await, Browser::of(&server, "admin").await);
+    let both = (&ada, &admin);
+    let retention = format!("{WEB}/retention");
+    let (theirs, ours) = ([("days", "30"), ("count", "")], [("days", "90"), ("count", "7")]);
+    let told = saved_by_two(both, (WEB, &retention), (&theirs, &ours)).await;
+    for wanted in ["now: days <code>30</code>, newest nothing. Save", "name=\"days\" value=\"90\""]
+    {
+        assert!(told.text.contains(wanted), "`{wanted}` is not in {told:?}");
+    }
+    let badge = format!("{WEB}/badge");
+    let told =
+        saved_by_two(both, (WEB, &badge), (&[("public", "yes")], &[("token", "rotate")])).await;
+    assert!(told.text.contains("now: seen by everybody: <code>yes</code>"), "{told:?}");
+    assert!(told.text.contains("value=\"rotate\" selected"), "{told:?}");
+
+    let team = "/teams/shop/settings";
+    let told = saved_by_two(both, (team, team), (&[("title", "One")], &[("title", "Two")])).await;
+    assert!(told.text.contains("the name for people <code>One</code>"), "{told:?}");
+    assert!(told.text.contains("name=\"title\" value=\"Two\""), "{told:?}");
+    assert!(admin.get("/teams/shop").await.text.contains("<h1>Two</h1>"));
+    // A role is shown in a form of its own.
+    let members = format!("{team}/members");
+    let role = |role| [("login", "viewer"), ("role", role)];
+    assert_eq!(ada.post(&members, &role("approver")).await.status, StatusCode::SEE_OTHER);
+    let late = [("login", "viewer"), ("role", "developer"), ("seen", "viewer")];
+    let told = admin.post(&members, &late).await;
+    says(&told, "What is there now: the role <code>approver</code>.");
+}
+
+#[tokio::test]
+async fn the_second_of_two_who_change_a_subscription_is_told() {
+    let server = shop().await;
+    let (ada, admin) = (Browser::of(&server, "ada").await, Browser::of(&server, "admin").await);
+    let list = format!("{WEB}/notifications");
+    let fields = [
+        ("form", "slack"),
+        ("target", "http://127.0.0.1:9/services/x"),
+        ("events", "run.failed"),
+        ("branches", ""),
+    ];
+    let made = admin.post(&list, &fields).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
+    let path = made.header("location").split_once('?').unwrap().0.to_owned();
+    let both = (&ada, &admin);
+    let theirs = [("events", "run.failed"), ("events", "run.passed"), ("branches", "main")];
+    let ours = [("enabled", "yes"), ("events", "run.failed"), ("branches", "release/*")];
+    let told = saved_by_two(both, (&path, &path), (&theirs, &ours)).await;
+    let wanted = "now: it is <code>off</code>, when <code>run.failed, run.passed</code>, branches <code>main</code>.";
+    assert!(told.text.contains(wanted), "{told:?}");
+    assert!(told.text.contains("release/*"), "what was typed is kept: {told:?}");
 }
 
 #[tokio::test]

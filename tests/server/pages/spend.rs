@@ -232,7 +232,12 @@ async fn a_budget_is_made_changed_as_seen_and_removed_and_all_of_it_is_audited()
     assert_eq!(late.status, StatusCode::UNPROCESSABLE_ENTITY, "{late:?}");
     says(
         &late,
-        &["Somebody else has changed it since", "value=\"7.25\"", "name=\"version\" value=\"2\""],
+        &[
+            "Somebody else has changed these settings since you opened the page.",
+            "What is there now: dollars <code>3.00</code>",
+            "value=\"7.25\"",
+            "name=\"version\" value=\"2\"",
+        ],
     );
     leads_to(&admin.post(path, &change("2", "7.25")).await, &format!("{path}?done=saved"));
     let remove = format!("{path}/remove");

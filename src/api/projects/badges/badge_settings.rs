@@ -1,9 +1,10 @@
 //! `…/projects/{team}/{name}/badge`: who may see the badges of a project.
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 
 use crate::desk::projects::{self, settings};
-use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor, check_if_match};
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;
 
@@ -61,7 +62,11 @@ pub(super) async fn show_badge_settings(
 #[utoipa::path(
     put, path = "/projects/{team}/{name}/badge", tag = "badges",
     extensions(("x-access" = json!("admin"))),
-    params(("team" = String, Path), ("name" = String, Path)),
+    params(
+        ("team" = String, Path),
+        ("name" = String, Path),
+        ("if-match" = Option<String>, Header, description = "The `ETag` that it was seen with"),
+    ),
     request_body = SaveBadge,
     responses((status = 200, body = BadgeBody)),
 )]
@@ -69,9 +74,11 @@ pub(super) async fn save_badge_settings(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, name)): Path<(String, String)>,
+    headers: HeaderMap,
     Json(request): Json<SaveBadge>,
 ) -> Result<Json<BadgeBody>, Problem> {
     let project = projects::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
+    check_if_match(&headers, &body(&project, settings::show_badge(&app, &project).await?))?;
     let wanted = (request.public, request.token.as_str());
     let access = settings::save_badge(&app, &project, wanted).await?;
     Ok(Json(body(&project, access)))

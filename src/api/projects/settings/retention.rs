@@ -1,10 +1,10 @@
 //! `GET` and `PUT /api/v1/projects/{team}/{name}/retention`: how long the project's runs are kept.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 
 use crate::desk::projects::settings;
-use crate::http::{App, Json, Path, Problem, Visitor};
+use crate::http::{App, Json, Path, Problem, Visitor, check_if_match};
 
 /// How long runs are kept. What is left out is as the server's settings say.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
@@ -41,7 +41,11 @@ pub(super) async fn show_retention(
 #[utoipa::path(
     put, path = "/projects/{team}/{name}/retention", tag = "projects",
     extensions(("x-access" = json!("admin"))),
-    params(("team" = String, Path), ("name" = String, Path)),
+    params(
+        ("team" = String, Path),
+        ("name" = String, Path),
+        ("if-match" = Option<String>, Header, description = "The `ETag` that it was seen with"),
+    ),
     request_body = Retention,
     responses((status = 204)),
 )]
@@ -49,9 +53,12 @@ pub(super) async fn save_retention(
     State(app): State<App>,
     visitor: Visitor,
     Path((team, name)): Path<(String, String)>,
+    headers: HeaderMap,
     Json(request): Json<Retention>,
 ) -> Result<StatusCode, Problem> {
     let project = super::find_to_change(&app, &visitor, &format!("{team}/{name}")).await?;
+    let (runs_days, runs_count) = settings::show_retention(&app, &project).await?;
+    check_if_match(&headers, &Retention { runs_days, runs_count })?;
     let Retention { runs_days, runs_count } = request;
     settings::save_retention(&app, &project, (runs_days, runs_count)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,7 +1,8 @@
 //! What the present window of a budget has used, from the ledger, when its window or its scope is changed.
 
-use super::view::{FromLedgerView, usd};
-use crate::desk::server::spend::trend::filter_of_account;
+use super::used::filter_of_account;
+use super::view::FromLedgerView;
+use crate::desk::server::money::usd;
 use crate::gateway::budget::Budget;
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;

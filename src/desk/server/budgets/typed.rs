@@ -70,7 +70,9 @@ impl Typed {
     pub fn of(row: &BudgetRow) -> Self {
         let scope: BTreeMap<String, String> = serde_json::from_str(&row.scope).unwrap_or_default();
         let part = |kind: Kind| scope.get(kind.as_str()).cloned().unwrap_or_default();
-        let usd = |it: Option<crate::model::UsdNanos>| it.map(super::view::usd).unwrap_or_default();
+        let usd = |it: Option<crate::model::UsdNanos>| {
+            it.map(crate::desk::server::money::usd).unwrap_or_default()
+        };
         Self {
             name: row.id.rsplit('/').next().unwrap_or_default().to_owned(),
             team: row.team.clone(),
@@ -116,6 +118,21 @@ impl Typed {
             ("model", "model", &self.model),
             ("organisation", "organisation", &self.organisation),
         ]
+    }
+
+    /// Each field but name and team: what it is of, what was typed, and what another form has.
+    #[must_use]
+    pub fn beside<'a>(&'a self, other: &'a Self) -> Vec<(&'static str, &'a str, &'a str)> {
+        let own: [(&'static str, &'a str, &'a str); 6] = [
+            ("begins anew after", &self.window, &other.window),
+            ("dollars", &self.usd, &other.usd),
+            ("tokens", &self.tokens, &other.tokens),
+            ("dollars for a thousand requests", &self.per_thousand, &other.per_thousand),
+            ("from so many requests on", &self.at_least, &other.at_least),
+            ("mode", &self.mode, &other.mode),
+        ];
+        let parts = self.parts().into_iter().zip(other.parts());
+        own.into_iter().chain(parts.map(|(own, other)| (own.1, own.2, other.2))).collect()
     }
 
     /// The version that was seen, 0 for none.

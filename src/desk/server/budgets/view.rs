@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Saved, Used};
+use super::Saved;
+use super::used::Used;
+use crate::desk::server::money::usd;
 use crate::model::UsdNanos;
 use crate::store::spend::budgets::BudgetRow;
 
@@ -135,10 +137,4 @@ impl From<Used> for UsageView {
             used_up_at: prospect.used_up_at.map(|it| it.0),
         }
     }
-}
-
-/// Without the currency.
-#[must_use]
-pub fn usd(money: UsdNanos) -> String {
-    money.to_string().trim_end_matches(" USD").to_owned()
 }

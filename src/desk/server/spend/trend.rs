@@ -1,9 +1,9 @@
 //! What calls to models have cost over a period: by spans, by names, against a budget, and until its end.
 
-use super::forecast::{Forecast, Pace};
-use super::period::{Period, Span};
 use super::{Wanted, visible};
 use crate::desk::server::budgets::{self, Holder};
+use crate::desk::server::outlook::period::{Period, Span};
+use crate::desk::server::outlook::{Outlook, POINTS_MAX, complete, find, float, outlook};
 use crate::gateway::budget::scope::Kind;
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, ProblemKind, Visitor};
@@ -14,8 +14,6 @@ use crate::store::spend::sums::{SpendBy, SpendFilter, SpendRow};
 
 /// Names that are told apart over time; the rest is told together.
 pub const SERIES_MAX: usize = 4;
-/// Rows of points: more than the spans of a period times the names.
-const POINTS_MAX: u32 = 4_000;
 
 /// What is asked for.
 #[derive(Debug, Clone, Default)]
@@ -47,19 +45,6 @@ pub struct Trend {
     pub known: usize,
     /// The budget that is for just these calls and this period, and its ceiling.
     pub budget: Option<(BudgetRow, UsdNanos)>,
-}
-
-/// What will have been spent.
-#[derive(Debug, Clone)]
-pub struct Outlook {
-    /// At the end.
-    pub forecast: Forecast,
-    /// At the end of each span from the present one on.
-    pub path: Vec<f64>,
-    /// Spans that it was told from.
-    pub spans: usize,
-    /// When the budget is used up, where it will be.
-    pub used_up_at: Option<Timestamp>,
 }
 
 impl Trend {
@@ -105,41 +90,6 @@ pub async fn load(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Trend, 
     Ok(Trend { span, now, by, sums, all, series, outlook, known, budget })
 }
 
-/// What a period comes to, unless it is over or too little is known. `limit` is what it may come to.
-#[must_use]
-pub fn outlook(
-    (span, now): (Span, Timestamp),
-    complete: &[f64],
-    (spent, limit): (f64, Option<f64>),
-) -> Option<Outlook> {
-    if now >= span.to {
-        return None;
-    }
-    let (cycle, _) = span.habit();
-    let pace = Pace::of(complete, cycle)?;
-    let rest = span.rest(now);
-    let after = limit.and_then(|it| pace.used_up_after(it - spent, rest));
-    Some(Outlook {
-        forecast: pace.forecast(spent, rest),
-        path: pace.path(spent, rest),
-        spans: pace.spans,
-        used_up_at: after.map(|it| span.after(now, it)),
-    })
-}
-
-/// What each complete span before now has brought, oldest first: so many as are looked at.
-pub fn complete(
-    span: Span,
-    (points, now): (&[SpendPoint], Timestamp),
-    of: impl Fn(&SpendPoint) -> i64,
-) -> Vec<f64> {
-    let (_, kept) = span.habit();
-    let length = span.step.milliseconds();
-    let present = span.step.start(now).0;
-    let starts = (0..kept).map(|it| Timestamp(present - (kept - it) * length));
-    starts.map(|at| find(points, at).map_or(0.0, |it| float(of(it)))).collect()
-}
-
 /// A point for each span of a period.
 fn dense(span: Span, points: &[SpendPoint]) -> Vec<SpendPoint> {
     let nothing = |begun_at| SpendPoint {
@@ -152,12 +102,6 @@ fn dense(span: Span, points: &[SpendPoint]) -> Vec<SpendPoint> {
     };
     let starts = span.starts().into_iter();
     starts.map(|at| find(points, at).cloned().unwrap_or_else(|| nothing(at))).collect()
-}
-
-/// Points are sorted by their beginnings.
-fn find(points: &[SpendPoint], at: Timestamp) -> Option<&SpendPoint> {
-    let place = points.binary_search_by_key(&at, |it| it.begun_at).ok()?;
-    points.get(place)
 }
 
 /// The budget that the caller may know of and that is for these calls and no other, in this period: the one with
@@ -205,32 +149,4 @@ fn part(filter: &SpendFilter, kind: Kind) -> Option<&str> {
         Kind::Model => &filter.model,
     };
     (!word.is_empty()).then_some(word)
-}
-
-/// What the account of a budget is of, as a filter: `team=core run=01k…`.
-#[must_use]
-pub fn filter_of_account(account: &str) -> SpendFilter {
-    let mut filter = SpendFilter { limit: POINTS_MAX, ..SpendFilter::default() };
-    for (kind, name) in account.split(' ').filter_map(|it| it.split_once('=')) {
-        let name = name.to_owned();
-        match kind {
-            "organisation" => filter.organisation = name,
-            "team" => filter.teams = Some(vec![name]),
-            "project" => filter.project = name,
-            "pipeline" => filter.pipeline = name,
-            "run" => filter.run = name,
-            "stage" => filter.stage = name,
-            "endpoint" => filter.endpoint = name,
-            "model" => filter.model = name,
-            _ => {}
-        }
-    }
-    filter
-}
-
-/// For what is only estimated.
-#[expect(clippy::cast_precision_loss, reason = "an estimate")]
-#[must_use]
-pub fn float(amount: i64) -> f64 {
-    amount as f64
 }

@@ -1,8 +1,9 @@
 //! What was spent over time, as clients see it.
 
-use super::period::Period;
-use super::trend::{Outlook, Trend};
-use crate::desk::server::budgets::view::usd;
+use super::trend::Trend;
+use crate::desk::server::money::{cents, usd};
+use crate::desk::server::outlook::Outlook;
+use crate::desk::server::outlook::period::Period;
 use crate::model::UsdNanos;
 
 /// What calls to models have cost over a period.
@@ -125,31 +126,5 @@ impl ForecastView {
             spans: outlook.spans,
             used_up_at: outlook.used_up_at.map(|it| it.0),
         }
-    }
-}
-
-/// An estimate of nano-dollars, with no more digits than it has: three that count, or cents.
-#[must_use]
-pub fn cents(nanos: f64) -> UsdNanos {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
-    let nanos = nanos.max(0.0).round() as i64;
-    let mut unit = UsdNanos::PER_USD / 100;
-    while unit > 1 && nanos < unit * 100 {
-        unit /= 10;
-    }
-    UsdNanos(nanos.saturating_add(unit / 2) / unit * unit)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_estimate_has_no_more_digits_than_it_deserves() {
-        let told = |usd_nanos: f64| usd(cents(usd_nanos));
-        assert_eq!(told(12.345_678e9), "12.35");
-        assert_eq!(told(0.001_234_567e9), "0.00123");
-        assert_eq!(told(0.0), "0.00");
-        assert_eq!(told(-5.0), "0.00");
     }
 }

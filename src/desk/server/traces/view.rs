@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::desk::server::budgets::view::usd;
+use crate::desk::server::money::usd;
 pub use crate::gateway::ledger::trail::content::{Content, Message, Part};
 use crate::model::UsdNanos;
 use crate::model::trace::received;

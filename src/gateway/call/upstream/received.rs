@@ -63,7 +63,7 @@ impl Call {
         self.note_answer(step);
         let upstream_time = sent.elapsed();
         prepared.settlement.first_piece();
-        self.record_whole(&prepared.body, &head, &body);
+        self.record_whole(&prepared.recorded, &head, &body);
         let reserved = prepared.reserved;
         let mut screened = Ok(body.clone());
         let cost = if is_good {
@@ -192,7 +192,7 @@ impl Call {
             meter: Meter::new(self.operation, prepared.cuts_usage)
                 .hearing(prepared.settlement.counts()),
             settlement: prepared.settlement,
-            recorder: self.recorder(&prepared.body, &head),
+            recorder: self.recorder(&prepared.recorded, &head),
             keeper: self.stream_keeper(step, &head),
             filter: self.filter(),
             deadline: tokio::time::sleep(self.left()),

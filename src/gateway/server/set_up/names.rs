@@ -11,6 +11,7 @@ use crate::store::Store;
 pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
     check_routes(settings)?;
     check_twice(settings)?;
+    check_scopes(settings)?;
     check_guardrails(settings, store)?;
     check_cassettes(settings)
 }
@@ -51,6 +52,23 @@ fn check_twice(settings: &Settings) -> Result<(), String> {
     }
     if settings.limits.attempts == 0 {
         return Err(wrong("limits.attempts", "it is at least 1: the first try is one"));
+    }
+    Ok(())
+}
+
+/// What is for calls of a part of a name would be for none: a budget would refuse nothing, a rule look at nothing.
+fn check_scopes(settings: &Settings) -> Result<(), String> {
+    let budgets = settings.budgets.iter().map(|it| ("budget", it.id.as_str(), &it.scope));
+    let rules = settings.guardrails.iter().map(|it| ("guardrail", it.name.as_str(), &it.scope));
+    let shadows = settings.shadows.iter().map(|it| ("shadow", it.name.as_str(), &it.scope));
+    let kept = settings.traces.rules.iter();
+    let kept = kept.map(|it| ("traces.content_for", "traces.content_for", &it.scope));
+    for (table, name, scope) in budgets.chain(rules).chain(shadows).chain(kept) {
+        let Some(why) = scope.partial_name() else { continue };
+        return Err(wrong(
+            name,
+            &format!("the `scope` of this `[[{table}]]` is for no call: {why}"),
+        ));
     }
     Ok(())
 }
@@ -140,6 +158,28 @@ mod tests {
         );
         assert_eq!(to("[{ provider = \"p\" }]"), "good");
         assert!(to("[{ provider = \"q\" }]").starts_with("`q`: a route names it"));
+    }
+
+    #[test]
+    fn a_scope_with_a_part_of_a_name_is_refused() {
+        let budget = |model: &str| {
+            let limit = "window = \"day\"\nusd = \"1\"";
+            why(&format!("[[budget]]\nid = \"day\"\nscope = {{ model = \"{model}\" }}\n{limit}"))
+        };
+        assert_eq!(
+            budget("gpt-4*"),
+            "`day`: the `scope` of this `[[budget]]` is for no call: `gpt-4*` would be taken for a name, and no model \
+             has it: a scope takes a whole name, or `*` alone, which counts each name apart"
+        );
+        assert_eq!((budget("*").as_str(), budget("gpt-4o").as_str()), ("good", "good"));
+        let scope = "scope = { team = \"co*\" }";
+        let rule = why(&format!("{RULE}{scope}"));
+        assert!(rule.starts_with("`no names`: the `scope` of this `[[guardrail]]`"), "{rule}");
+        let shadow = "[[shadow]]\nname = \"v2\"\npercent = 5\nmodel = \"m\"\nbudget = { window = \"day\", usd = \"1\" }";
+        let shadow = why(&format!("{shadow}\n{scope}"));
+        assert!(shadow.starts_with("`v2`: the `scope` of this `[[shadow]]`"), "{shadow}");
+        let kept = why(&format!("[[traces.content_for]]\ncontent = \"off\"\n{scope}"));
+        assert!(kept.starts_with("`traces.content_for`: the `scope`"), "{kept}");
     }
 
     #[test]

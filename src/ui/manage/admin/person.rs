@@ -10,7 +10,7 @@ use crate::desk::server::people;
 use crate::http::{App, Path, Problem};
 use crate::store::access::people::PersonRow;
 use crate::store::access::teams::MemberRow;
-use crate::ui::form::{Posted, Sent, encoded, onward, settle};
+use crate::ui::form::{Compared, Posted, Sent, check_seen, encoded, onward, seen_of, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -22,6 +22,8 @@ struct PersonPage {
     words: Words,
     place: Place,
     person: PersonRow,
+    /// What is to be, as typed.
+    form: ChangeForm,
     memberships: Vec<MemberRow>,
     /// Names of the teams that have no other admin.
     alone: Vec<String>,
@@ -36,6 +38,31 @@ pub(super) struct ChangeForm {
     name: String,
     email: String,
     is_owner: String,
+    seen: String,
+}
+
+impl ChangeForm {
+    fn of(person: &PersonRow) -> Self {
+        let is_owner = if person.is_owner { "yes" } else { "" };
+        Self {
+            name: person.name.clone(),
+            email: person.email.clone(),
+            is_owner: is_owner.to_owned(),
+            seen: seen_of(&(&person.name, &person.email, is_owner)),
+        }
+    }
+
+    /// Refuses to take back what somebody else has changed. Of oneself the box cannot be ticked, and is not sent.
+    fn check_seen(&self, person: &PersonRow, is_me: bool) -> Result<(), Problem> {
+        let now = Self::of(person);
+        let owns = |it: &Self| if it.is_owner.is_empty() { "no" } else { "yes" };
+        let fields: [Compared<'_>; 3] = [
+            ("name", self.name.as_str(), now.name.as_str()),
+            ("mail", &self.email, &now.email),
+            ("owns the server:", owns(if is_me { &now } else { self }), owns(&now)),
+        ];
+        check_seen((&self.seen, &now.seen), &fields)
+    }
 }
 
 /// A new password. It has no `Debug`.
@@ -58,7 +85,8 @@ async fn new_page(app: &App, visit: &Visit, login: &str) -> Result<PersonPage, P
     place.title.clone_from(&person.login);
     place.path = format!("/admin/people/{}", person.login);
     let is_me = person.id == visit.visitor.0.person;
-    Ok(PersonPage { shell, words: visit.words(), place, person, memberships, alone, is_me })
+    let (words, form) = (visit.words(), ChangeForm::of(&person));
+    Ok(PersonPage { shell, words, place, person, form, memberships, alone, is_me })
 }
 
 pub(super) async fn show(
@@ -92,14 +120,27 @@ pub(super) async fn change(
     Path(login): Path<String>,
     Sent(visit, form): Sent<ChangeForm>,
 ) -> Result<Response, Problem> {
-    let is_me = login.to_lowercase() == visit.visitor.0.login;
+    let found = new_page(&app, &visit, &login).await?;
     let change = PersonChange {
         name: Some(form.name.trim().to_owned()),
         email: Some(form.email.trim().to_owned()),
-        is_owner: Some(!form.is_owner.is_empty()).filter(|_| !is_me),
+        is_owner: Some(!form.is_owner.is_empty()).filter(|_| !found.is_me),
         ..PersonChange::default()
     };
-    apply(&app, &visit, (&login, change)).await
+    let noted = people::noted(&change);
+    let changed = match form.check_seen(&found.person, found.is_me) {
+        Ok(()) => people::change(&app, &visit.visitor, (&login, change)).await,
+        Err(problem) => Err(problem),
+    };
+    let done = changed.map(|_| format!("/admin/people/{}?done=saved", encoded(&login)));
+    settle(done, |problem| async move {
+        let mut shown = found;
+        shown.place.problem = Some(problem);
+        let seen = shown.form.seen.clone();
+        Ok(PersonPage { form: ChangeForm { seen, ..form }, ..shown })
+    })
+    .await
+    .map(|it| (Extension(noted), it).into_response())
 }
 
 pub(super) async fn set_password(

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse as _, Response};
 use super::{Names, OfProject};
 use crate::desk::projects::remote::{self, RemoteState};
 use crate::desk::projects::{self, ProjectChange, settings};
-use crate::http::{App, Path, Problem, ProblemKind};
-use crate::model::{Digest, ForgeKind};
+use crate::http::{App, Path, Problem};
+use crate::model::ForgeKind;
 use crate::store::access::projects::ProjectRow;
 use crate::store::intake::badges::BadgeAccess;
-use crate::ui::form::{Posted, Sent, number, onward, settle};
+use crate::ui::form::{Compared, Posted, Sent, check_seen, number, onward, seen_of, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -29,6 +29,8 @@ struct GeneralPage {
     /// Days and count, as typed.
     retention: RetentionForm,
     badge: BadgeAccess,
+    /// What is to become of it, as typed.
+    badge_form: BadgeForm,
     /// Where the server is, as others see it; empty when that is not known.
     origin: String,
 }
@@ -82,13 +84,18 @@ impl GeneralForm {
 
     /// What is to change, unless somebody else has changed what the one who typed has seen.
     fn change_seen(&self, before: &ProjectRow) -> Result<ProjectChange, Problem> {
-        if self.seen.is_empty() || self.seen == seen(before) {
-            return self.change();
-        }
-        let title = "somebody else has changed these settings since you opened the page";
-        let help = "Nothing was saved. Open the page again to see what they are, or save once more to put yours in \
-            their place.";
-        Err(Problem::new(ProblemKind::Conflict, title).with_help(help))
+        let now = Self::of(before);
+        let fields: [Compared<'_>; 7] = [
+            ("address", self.address.as_str(), now.address.as_str()),
+            ("forge", &self.forge, &now.forge),
+            ("owner and name at the forge", &self.forge_path, &now.forge_path),
+            ("address of the forge's API", &self.forge_url, &now.forge_url),
+            ("trunk", &self.default_branch, &now.default_branch),
+            ("seconds between two looks", or_zero(&self.poll_seconds), &now.poll_seconds),
+            ("priority", or_zero(&self.priority), &now.priority),
+        ];
+        check_seen((&self.seen, &now.seen), &fields)?;
+        self.change()
     }
 
     fn change(&self) -> Result<ProjectChange, Problem> {
@@ -112,11 +119,15 @@ impl GeneralForm {
 
 /// What the form shows of a project, in short.
 fn seen(row: &ProjectRow) -> String {
-    let shown = (
+    seen_of(&(
         (&row.address, row.forge, &row.forge_url, &row.forge_path),
         (&row.default_branch, row.priority, row.poll_seconds),
-    );
-    Digest::of(format!("{shown:?}").as_bytes()).hex().to_owned()
+    ))
+}
+
+/// A number as it is read: an empty field is none.
+fn or_zero(text: &str) -> &str {
+    if text.trim().is_empty() { "0" } else { text }
 }
 
 /// How long runs are kept; an empty field is as the server says.
@@ -125,6 +136,28 @@ fn seen(row: &ProjectRow) -> String {
 pub(super) struct RetentionForm {
     days: String,
     count: String,
+    seen: String,
+}
+
+/// Days, and how many.
+type Kept = (Option<u32>, Option<u32>);
+
+impl RetentionForm {
+    fn of(kept: Kept) -> Self {
+        let text = |it: Option<u32>| it.map_or_else(String::new, |it| it.to_string());
+        Self { days: text(kept.0), count: text(kept.1), seen: seen_of(&kept) }
+    }
+
+    /// What is to be, unless somebody else has changed what the one who typed has seen.
+    fn wanted(&self, present: Kept) -> Result<Kept, Problem> {
+        let wanted =
+            (number(&self.days, "the number of days")?, number(&self.count, "the number of runs")?);
+        let now = Self::of(present);
+        let fields: [Compared<'_>; 2] =
+            [("days", self.days.as_str(), now.days.as_str()), ("newest", &self.count, &now.count)];
+        check_seen((&self.seen, &now.seen), &fields)?;
+        Ok(wanted)
+    }
 }
 
 /// Who may see badges.
@@ -133,6 +166,36 @@ pub(super) struct RetentionForm {
 pub(super) struct BadgeForm {
     public: String,
     token: String,
+    seen: String,
+}
+
+impl BadgeForm {
+    fn of(access: &BadgeAccess) -> Self {
+        let public = if access.is_public { "yes" } else { "" };
+        Self { public: public.to_owned(), token: "keep".to_owned(), seen: seen_of(access) }
+    }
+
+    /// What becomes of the token.
+    fn token(&self) -> &str {
+        if self.token.is_empty() { "keep" } else { &self.token }
+    }
+
+    /// Refuses to take back what somebody else has set.
+    fn check_seen(&self, present: &BadgeAccess) -> Result<(), Problem> {
+        let now = Self::of(present);
+        let there = if present.token.is_empty() { "none" } else { "a token" };
+        let token = match self.token() {
+            "keep" => there,
+            "remove" => "none",
+            _ => "a new one",
+        };
+        let everybody = |it: &str| if it.is_empty() { "no" } else { "yes" };
+        let fields = [
+            ("seen by everybody:", everybody(&self.public), everybody(&now.public)),
+            ("in the address:", token, there),
+        ];
+        check_seen((&self.seen, &now.seen), &fields)
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -145,8 +208,7 @@ async fn new_page(
     (found, form): (OfProject, Option<GeneralForm>),
 ) -> Result<GeneralPage, Problem> {
     let OfProject { project, place } = found;
-    let (days, count) = settings::show_retention(app, &project).await?;
-    let typed = |it: Option<u32>| it.map_or_else(String::new, |it| it.to_string());
+    let badge = settings::show_badge(app, &project).await?;
     Ok(GeneralPage {
         shell: place.shell(visit, Section::Home),
         words: visit.words(),
@@ -155,9 +217,10 @@ async fn new_page(
             || GeneralForm::of(&project),
             |it| GeneralForm { seen: seen(&project), ..it },
         ),
-        retention: RetentionForm { days: typed(days), count: typed(count) },
+        retention: RetentionForm::of(settings::show_retention(app, &project).await?),
         remote: remote::find(app, &project).await?.0,
-        badge: settings::show_badge(app, &project).await?,
+        badge_form: BadgeForm::of(&badge),
+        badge,
         origin: app.auth.settings().public_url.clone().unwrap_or_default(),
         place,
         project,
@@ -205,9 +268,8 @@ pub(super) async fn save_retention(
     Sent(visit, form): Sent<RetentionForm>,
 ) -> Result<Response, Problem> {
     let mut found = OfProject::find_to_change(&app, &visit, (&names, "")).await?;
-    let wanted = number(&form.days, "the number of days")
-        .and_then(|days| Ok((days, number(&form.count, "the number of runs")?)));
-    let saved = match wanted {
+    let present = settings::show_retention(&app, &found.project).await?;
+    let saved = match form.wanted(present) {
         Ok(wanted) => settings::save_retention(&app, &found.project, wanted).await,
         Err(problem) => Err(problem),
     };
@@ -215,21 +277,32 @@ pub(super) async fn save_retention(
     settle(done, |problem| async move {
         found.place.problem = Some(problem);
         let page = new_page(&app, &visit, (found, None)).await?;
-        Ok(GeneralPage { retention: form, ..page })
+        let seen = page.retention.seen.clone();
+        Ok(GeneralPage { retention: RetentionForm { seen, ..form }, ..page })
     })
     .await
 }
 
 pub(super) async fn save_badge(
     State(app): State<App>,
-    Path((team, name)): Path<Names>,
-    Posted(visitor, form): Posted<BadgeForm>,
+    Path(names): Path<Names>,
+    Sent(visit, form): Sent<BadgeForm>,
 ) -> Result<Response, Problem> {
-    let slug = format!("{team}/{name}");
-    let project = projects::find_to_change(&app, &visitor, &slug).await?;
-    let token = if form.token.is_empty() { "keep" } else { &form.token };
-    settings::save_badge(&app, &project, (!form.public.is_empty(), token)).await?;
-    Ok(onward(&format!("/projects/{}/settings?done=saved", project.slug())))
+    let mut found = OfProject::find_to_change(&app, &visit, (&names, "")).await?;
+    let present = settings::show_badge(&app, &found.project).await?;
+    let wanted = (!form.public.is_empty(), form.token());
+    let saved = match form.check_seen(&present) {
+        Ok(()) => settings::save_badge(&app, &found.project, wanted).await,
+        Err(problem) => Err(problem),
+    };
+    let done = saved.map(|_| format!("{}?done=saved", found.place.path));
+    settle(done, |problem| async move {
+        found.place.problem = Some(problem);
+        let page = new_page(&app, &visit, (found, None)).await?;
+        let seen = page.badge_form.seen.clone();
+        Ok(GeneralPage { badge_form: BadgeForm { seen, ..form }, ..page })
+    })
+    .await
 }
 
 pub(super) async fn archive(

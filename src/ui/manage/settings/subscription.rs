@@ -12,7 +12,9 @@ use crate::http::{App, Path, Problem, once_of_form};
 use crate::model::Role;
 use crate::store::intake::outbox::NotificationRow;
 use crate::store::intake::subscriptions::SubscriptionRow;
-use crate::ui::form::{Posted, Sent, again, listed, mistake, onward, settle};
+use crate::ui::form::{
+    Compared, Posted, Sent, again, check_seen, listed, mistake, onward, seen_of, settle,
+};
 use crate::ui::live::{self, Audience, Part, Render};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page, part};
@@ -29,8 +31,8 @@ struct SubscriptionPage {
     /// Address of this page.
     path: String,
     row: SubscriptionRow,
-    events: Vec<String>,
-    branches: String,
+    /// What is to be, as typed.
+    form: ChangeForm,
     notifications: Vec<NotificationRow>,
     /// The signing secret that was just made: this page is the only one that has it.
     made: Option<String>,
@@ -43,7 +45,7 @@ impl SubscriptionPage {
     }
 
     fn has(&self, event: &str) -> bool {
-        self.events.iter().any(|it| it == event)
+        self.form.events.iter().any(|it| it == event)
     }
 
     fn is_webhook(&self) -> bool {
@@ -77,6 +79,41 @@ pub(super) struct ChangeForm {
     events: Vec<String>,
     branches: String,
     enabled: String,
+    seen: String,
+}
+
+impl ChangeForm {
+    fn of(row: &SubscriptionRow) -> Self {
+        let branches: Vec<String> = serde_json::from_str(&row.branches).unwrap_or_default();
+        let enabled = if row.disabled_at.is_none() { "yes" } else { "" };
+        Self {
+            events: told(row),
+            branches: branches.join("\n"),
+            enabled: enabled.to_owned(),
+            seen: seen_of(&(&row.events, &row.branches, enabled)),
+        }
+    }
+
+    /// Refuses to take back what somebody else has changed.
+    fn check_seen(&self, row: &SubscriptionRow) -> Result<(), Problem> {
+        let now = Self::of(row);
+        let is_on = |it: &Self| if it.enabled.is_empty() { "off" } else { "on" };
+        let lines = |it: &Self| listed(&it.branches).join("\n");
+        let (typed, there) = ((self.sorted(), lines(self)), (now.sorted(), lines(&now)));
+        let fields: [Compared<'_>; 3] = [
+            ("it is", is_on(self), is_on(&now)),
+            ("when", typed.0.as_str(), there.0.as_str()),
+            ("branches", &typed.1, &there.1),
+        ];
+        check_seen((&self.seen, &now.seen), &fields)
+    }
+
+    /// The events in one order, whoever has named them.
+    fn sorted(&self) -> String {
+        let mut events: Vec<_> = self.events.iter().map(String::as_str).collect();
+        events.sort_unstable();
+        events.join(", ")
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -100,14 +137,12 @@ async fn new_page(
     let row = subscriptions::find(app, &visit.visitor, ((team, id), Role::Viewer)).await?;
     let shell = place.shell(visit, Section::Home);
     place.title = format!("{} to {}", row.form, row.shown_target);
-    let branches: Vec<String> = serde_json::from_str(&row.branches).unwrap_or_default();
     Ok(SubscriptionPage {
         shell,
         words: visit.words(),
         path: format!("{}/notifications/{}", place.path, row.id),
         place,
-        events: told(&row),
-        branches: branches.join("\n"),
+        form: ChangeForm::of(&row),
         notifications: subscriptions::list_notifications(app, &visit.visitor, (team, id)).await?,
         row,
         made: None,
@@ -159,12 +194,17 @@ pub(super) async fn change(
         branches: Some(listed(&form.branches)),
         is_enabled: Some(!form.enabled.is_empty()),
     };
-    let wanted = ((named.0.as_str(), named.2.as_str()), change);
-    let changed = subscriptions::change(&app, &visit.visitor, wanted).await;
+    let (team, id) = (named.0.as_str(), named.2.as_str());
+    let row = subscriptions::find(&app, &visit.visitor, ((team, id), Role::Admin)).await?;
+    let changed = match form.check_seen(&row) {
+        Ok(()) => subscriptions::change(&app, &visit.visitor, ((team, id), change)).await,
+        Err(problem) => Err(problem),
+    };
     settle(changed.map(|_| format!("{}?done=saved", path(&named))), |problem| async move {
         let mut shown = new_page(&app, &visit, &named).await?;
         shown.place.problem = Some(problem);
-        Ok(SubscriptionPage { events: form.events, branches: form.branches, ..shown })
+        let seen = shown.form.seen.clone();
+        Ok(SubscriptionPage { form: ChangeForm { seen, ..form }, ..shown })
     })
     .await
 }

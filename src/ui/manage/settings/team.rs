@@ -9,7 +9,7 @@ use crate::desk::teams;
 use crate::http::{App, Detail, Path, Problem, ProblemKind, Subject};
 use crate::model::Role;
 use crate::store::access::teams::{MemberRow, TeamRow};
-use crate::ui::form::{Posted, Sent, again, mistake, onward, settle};
+use crate::ui::form::{Posted, Sent, again, check_seen, mistake, onward, seen_of, settle};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 
@@ -21,6 +21,7 @@ struct TeamPage {
     team: TeamRow,
     members: Vec<MemberRow>,
     form: MemberForm,
+    named: TitleForm,
 }
 
 impl TeamPage {
@@ -50,12 +51,25 @@ fn may(role: Role) -> &'static str {
 pub(super) struct MemberForm {
     login: String,
     role: String,
+    /// The role that was shown, where there was one.
+    seen: String,
+}
+
+impl MemberForm {
+    /// Refuses to take back a role that somebody else has given.
+    fn check_seen(&self, members: &[MemberRow]) -> Result<(), Problem> {
+        let login = self.login.trim().to_lowercase();
+        let now = members.iter().find(|it| it.login == login).map_or("", |it| it.role.as_str());
+        check_seen((&self.seen, now), &[("the role", self.role.as_str(), now)])
+    }
 }
 
 /// Another name for people.
 #[derive(Debug, serde::Deserialize)]
 pub(super) struct TitleForm {
     title: String,
+    #[serde(default)]
+    seen: String,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -68,7 +82,8 @@ async fn new_page(
 ) -> Result<TeamPage, Problem> {
     let OfTeam { team, place } = found;
     let members = app.store.list_members(&team.id).await?;
-    Ok(TeamPage { shell: place.shell(visit, Section::Home), place, team, members, form })
+    let named = TitleForm { title: team.title.clone(), seen: seen_of(&team.title) };
+    Ok(TeamPage { shell: place.shell(visit, Section::Home), place, team, members, form, named })
 }
 
 pub(super) async fn show(
@@ -85,13 +100,19 @@ pub(super) async fn rename(
     Path(team): Path<String>,
     Sent(visit, form): Sent<TitleForm>,
 ) -> Result<Response, Problem> {
-    let changed = teams::change_title(&app, &visit.visitor, (&team, &form.title)).await;
+    let before = OfTeam::find(&app, &visit, (&team, "")).await?.team;
+    let fields = [("the name for people", form.title.as_str(), before.title.as_str())];
+    let changed = match check_seen((&form.seen, &seen_of(&before.title)), &fields) {
+        Ok(()) => teams::change_title(&app, &visit.visitor, (&team, &form.title)).await,
+        Err(problem) => Err(problem),
+    };
     let done = changed.map(|_| format!("/teams/{team}/settings?done=saved"));
     settle(done, |problem| async move {
         let mut found = OfTeam::find(&app, &visit, (&team, "")).await?;
         found.place.problem = Some(problem);
-        found.team.title = form.title;
-        new_page(&app, &visit, (found, MemberForm::default())).await
+        let shown = new_page(&app, &visit, (found, MemberForm::default())).await?;
+        let seen = shown.named.seen.clone();
+        Ok(TeamPage { named: TitleForm { seen, ..form }, ..shown })
     })
     .await
 }
@@ -104,7 +125,11 @@ pub(super) async fn save(
     let mut found = OfTeam::find(&app, &visit, (&team, "")).await?;
     visit.visitor.require(&found.team.id, Role::Admin, "this team")?;
     let wanted = (team.as_str(), form.login.trim(), form.role.as_str());
-    match teams::save_member(&app, &visit.visitor, wanted).await {
+    let saved = match form.check_seen(&app.store.list_members(&found.team.id).await?) {
+        Ok(()) => teams::save_member(&app, &visit.visitor, wanted).await,
+        Err(problem) => Err(problem),
+    };
+    match saved {
         Ok((login, role)) => {
             let to = onward(&format!("/teams/{team}/settings?done=saved"));
             let subject = axum::Extension(Subject(format!("{team}/{login}")));

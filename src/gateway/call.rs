@@ -53,6 +53,8 @@ pub struct Call {
     pub(super) operation: Operation,
     pub(super) key: String,
     pub(super) subject: Subject,
+    /// Of its address; it goes on as it is, and tells no calls apart.
+    pub(super) query: Option<Box<str>>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) asked: Asked,
@@ -278,7 +280,11 @@ impl Call {
     fn request(&self, step: &Step<'_>, body: Bytes) -> Result<Request<Full<Bytes>>, Refusal> {
         let wrong = || Refusal::Upstream("the provider's address is wrong".to_owned());
         let provider = self.core.providers.get(step.way.provider).ok_or_else(wrong)?;
-        let address = format!("{}{}", provider.url, self.operation.path());
+        let mut address = format!("{}{}", provider.url, self.operation.path());
+        if let Some(query) = &self.query {
+            address.push('?');
+            address.push_str(query);
+        }
         let mut request = Request::post(address).body(Full::new(body)).map_err(|_| wrong())?;
         *request.headers_mut() = headers::to_provider(&self.headers);
         let key = provider.keys.get(step.way.key);

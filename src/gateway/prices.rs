@@ -12,6 +12,7 @@ pub mod text;
 mod place;
 
 use std::collections::{BTreeMap, HashMap};
+use std::num::NonZero;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,9 @@ pub struct PriceRow {
     /// The hours of each day, UTC, in which alone it is in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours: Option<(DayTime, DayTime)>,
+    /// The most tokens that the model gives in one answer: so many are counted on where a request names no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_output: Option<NonZero<u64>>,
     /// The price.
     #[serde(flatten)]
     pub rates: Rates,
@@ -140,6 +144,7 @@ impl PriceRow {
             model: Matcher::Glob("*".to_owned()),
             from: None,
             hours: None,
+            max_output: None,
             rates,
             above: Vec::new(),
             tier: BTreeMap::new(),

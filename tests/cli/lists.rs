@@ -102,6 +102,41 @@ fn a_new_price_with_an_id_of_its_own_is_the_one_that_holds() {
 }
 
 #[test]
+fn how_long_the_answers_of_a_model_get_comes_with_its_price() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let price = json!({ "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-6, "output_cost_per_token": 1e-5 });
+    let litellm = |tokens: Value| {
+        let mut model = price.clone();
+        model["max_output_tokens"] = tokens;
+        std::fs::write(folder.join("list.json"), json!({ "gpt-9": model }).to_string()).unwrap();
+    };
+    let rows = "input 1, output 10 USD a million tokens";
+    let import = |day: &str| says(folder, &["prices", "import", "list.json", "--from", day]);
+    litellm(json!("as the window"));
+    import("2026-11-01");
+    litellm(json!(16384));
+    let added = import("2026-11-02");
+    assert!(added.contains("0 new, 1 changed"), "{added}");
+    let old = format!("  openai/gpt-9  from 2026-11-01  {rows}\n");
+    let new = format!("* openai/gpt-9  from 2026-11-02  {rows}; 16384 tokens an answer at most\n");
+    assert_eq!(says(folder, &["prices", "show", "gpt-9"]), format!("{old}{new}"));
+    litellm(Value::Null);
+    let same = import("2026-11-03");
+    assert!(same.contains("1 as before"), "a list that does not know takes nothing back: {same}");
+    let dev = json!({ "openai": { "models": { "gpt-8": { "cost": { "input": 1, "output": 10 }, "limit": { "output": 8192 } } } } });
+    std::fs::write(folder.join("list.json"), dev.to_string()).unwrap();
+    import("2026-11-03");
+    let shown = says(folder, &["prices", "show", "gpt-8"]);
+    assert!(shown.ends_with("; 8192 tokens an answer at most\n"), "{shown}");
+    let file = folder.join("prices.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("max_output = 8192", "max_output = 0")).unwrap();
+    let said = complains(folder, 2, &["prices", "check"]);
+    assert!(said.contains("max_output"), "{said}");
+}
+
+#[test]
 fn a_file_in_json_gets_rows_too_and_mistakes_are_said() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -305,6 +305,9 @@ fn line(row: &PriceRow) -> String {
     for (tier, of_tier) in &row.tier {
         text += &format!("; {tier}: {}", rates(of_tier));
     }
+    if let Some(tokens) = row.max_output {
+        text += &format!("; {tokens} tokens an answer at most");
+    }
     text
 }
 

@@ -156,7 +156,9 @@ async fn serve(
             return answer.map(Admitted::Shelf);
         }
     };
-    let arrived = Arrived { id, at, started, operation, headers: head.headers, body };
+    let query = head.uri.query().filter(|it| !it.is_empty()).map(Box::from);
+    let headers = head.headers;
+    let arrived = Arrived { id, at, started, operation, query, headers, body };
     call_of(core, key, arrived).map(|it| Admitted::Call(Box::new(it)))
 }
 
@@ -167,6 +169,8 @@ pub(in crate::gateway) struct Arrived {
     pub(in crate::gateway) at: Timestamp,
     pub(in crate::gateway) started: Instant,
     pub(in crate::gateway) operation: Operation,
+    /// What its address says behind the `?`, such as `api-version=preview`.
+    pub(in crate::gateway) query: Option<Box<str>>,
     pub(in crate::gateway) headers: HeaderMap,
     pub(in crate::gateway) body: Bytes,
 }
@@ -177,7 +181,7 @@ pub(in crate::gateway) fn call_of(
     key: &Key,
     arrived: Arrived,
 ) -> Result<Call, Refusal> {
-    let Arrived { id, at, started, operation, headers, body } = arrived;
+    let Arrived { id, at, started, operation, query, headers, body } = arrived;
     let asked = asked(operation, &body)?;
     if key.models.as_ref().is_some_and(|it| !it.matches(&asked.model)) {
         let what = format!("this key may not call the model `{}`", asked.model);
@@ -195,6 +199,7 @@ pub(in crate::gateway) fn call_of(
         mode,
         cassette,
         notes: key.notes.clone(),
+        query,
         headers,
         body,
         asked,

@@ -1,5 +1,6 @@
 //! What a call may cost, reserved before it is sent; and what it did.
 
+use std::num::NonZero;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -90,7 +91,8 @@ impl Call {
         let is_recorded_otherwise = self.cassette.is_some() && limit.written.is_some();
         let recorded =
             if is_recorded_otherwise { self.final_body(step.model, None)?.0 } else { body.clone() };
-        let reserved = self.reserve(id, subject, estimate).await?;
+        let reserved = self.reserve(id, subject, estimate).await;
+        let reserved = reserved.map_err(|it| self.without_limit(it, limit.counted))?;
         if !reserved.nearly_used.is_empty() {
             flags.push("budget_80");
         }
@@ -122,7 +124,7 @@ impl Call {
         let mut flags = self.flags.clone();
         let price = self.price(&self.core, provider, model, &mut flags)?;
         let subject = self.subject.clone().with(Kind::Model, model);
-        let wanted = self.asked.max_output.unwrap_or(self.core.limits.default_max_output);
+        let wanted = self.most_output(price.as_deref());
         let most = self.most(if self.operation.has_output() { wanted } else { 0 });
         let money = price.as_ref().map_or(UsdNanos(0), |it| it.most(&most, Some(BATCH)));
         let tokens = most.input_tokens.saturating_add(most.output_tokens);
@@ -149,6 +151,22 @@ impl Call {
             }
             NotReserved::Behind => Refusal::Away { what: STORE, retry_after: Milliseconds(1000) },
         })
+    }
+
+    /// A refusal by a budget also says what is counted on where the request does not.
+    fn without_limit(&self, refusal: Refusal, counted: u64) -> Refusal {
+        match refusal {
+            Refusal::Budget { budget, message }
+                if self.asked.max_output.is_none() && self.operation.has_output() =>
+            {
+                let message = format!(
+                    "{message}; the request names no limit, so {counted} tokens of answer are counted on: a lower \
+                     `max_tokens` may fit"
+                );
+                Refusal::Budget { budget, message }
+            }
+            other => other,
+        }
     }
 
     fn price(
@@ -186,7 +204,7 @@ impl Call {
         if !self.operation.has_output() {
             return OutputLimit { counted: 0, written: None };
         }
-        let wanted = self.asked.max_output.unwrap_or(limits.default_max_output);
+        let wanted = self.most_output(price);
         if !limits.clamp {
             return OutputLimit { counted: wanted, written: None };
         }
@@ -207,6 +225,14 @@ impl Call {
             flags.push(CLAMPED);
         }
         OutputLimit { counted: each, written: Some(each) }
+    }
+
+    /// The most tokens of an answer: the request's word, or the model's own limit, or what is set for models whose limit
+    /// nobody knows.
+    fn most_output(&self, price: Option<&PriceRow>) -> u64 {
+        let of_model = || price?.max_output.map(NonZero::get);
+        let said = self.asked.max_output.or_else(of_model);
+        said.unwrap_or(self.core.limits.default_max_output)
     }
 
     fn most(&self, max_output: u64) -> Most {

@@ -5,6 +5,7 @@ pub mod litellm;
 pub mod models_dev;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -13,6 +14,9 @@ use super::matcher::{Expression, Matcher};
 use super::rate::{Decimal, Rate, Rates};
 use super::{Above, Currency, PriceFile, PriceRow};
 use crate::model::UsageClass as Class;
+
+/// No model gives more tokens in one answer: what a list says above it is a slip.
+const MAX_OUTPUT: u64 = 10_000_000;
 
 /// What a list says, and what of it cannot be taken.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -107,6 +111,11 @@ fn plain_row(provider: &str, model: &str) -> Result<PriceRow, String> {
         model: Matcher::Glob(model.to_owned()),
         ..PriceRow::assumed(provider, Rates::default())
     })
+}
+
+/// The most tokens that a model gives in one answer, where a list says it as a number that can be.
+fn max_output(value: Option<&Value>) -> Option<NonZero<u64>> {
+    NonZero::new(value?.as_u64()?).filter(|it| it.get() <= MAX_OUTPUT)
 }
 
 /// The row, unless it says nothing, or that everything is free: of what lists do not know, they say so too.
@@ -237,6 +246,7 @@ fn rows(provider: &str, source: &str, model: &Model) -> Result<Vec<PriceRow>, St
             model: matcher.clone(),
             from: constraint.start_date.as_ref().map(|it| it.parse()).transpose()?,
             hours: hours.map(|it| Ok::<_, String>((time(it.0)?, time(it.1)?))).transpose()?,
+            max_output: None,
             rates,
             above,
             tier: BTreeMap::new(),

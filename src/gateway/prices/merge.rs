@@ -132,8 +132,10 @@ fn next((own, from): (&[&PriceRow], Date), row: &PriceRow) -> Verdict {
     Verdict::Add(Box::new(PriceRow { from: Some(from), ..row.clone() }), true)
 }
 
+/// Whether a row of a list says nothing new. A list that does not know how long answers get takes nothing back.
 fn is_same_price(one: &PriceRow, other: &PriceRow) -> bool {
-    (&one.rates, &one.above, &one.tier) == (&other.rates, &other.above, &other.tier)
+    let is_as_long = other.max_output.is_none() || one.max_output == other.max_output;
+    is_as_long && (&one.rates, &one.above, &one.tier) == (&other.rates, &other.above, &other.tier)
 }
 
 /// Something that is odd about a file.

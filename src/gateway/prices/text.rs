@@ -22,6 +22,9 @@ pub fn toml(row: &PriceRow) -> String {
     if let Some((from, to)) = row.hours {
         let _ = writeln!(text, "hours = [\"{from}\", \"{to}\"]");
     }
+    if let Some(tokens) = row.max_output {
+        let _ = writeln!(text, "max_output = {tokens}");
+    }
     push_rates(&mut text, &row.rates);
     for above in &row.above {
         let _ = write!(text, "\n[[price.above]]\ninput_tokens = {}\n", above.input_tokens);

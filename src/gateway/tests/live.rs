@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::raw::{Raw, Then};
 use super::world::{KEY, World, asks, read};
 use crate::gateway::budget::account::Amount;
 use crate::model::UsdNanos;
@@ -145,6 +146,49 @@ async fn calls_at_the_same_time_never_exceed_a_hard_budget() {
     assert_eq!(anthropic.json()["error"]["type"], "billing_error");
     let accounts = world.ledger().accounts();
     assert_eq!(accounts[0].2.held, Amount::default());
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_request_without_a_limit_is_held_for_as_much_as_its_model_may_say() {
+    let budget = "[[budget]]\nid = \"all\"\nwindow = \"day\"\nusd = \"0.5\"";
+    let world = World::new(budget).await;
+    let limited = asks(false, "").replace("m1", "m-long");
+    let unlimited = limited.replace(",\"max_tokens\":50", "");
+    let reply = world.post("/v1/chat/completions", &limited, &[]).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let reply = world.post("/v1/chat/completions", &unlimited, &[]).await;
+    assert_eq!(reply.status, 402, "{reply:?}");
+    let message = reply.json()["error"]["message"].to_string();
+    assert!(message.contains("100000 tokens of answer are counted on"), "{message}");
+    let other = unlimited.replace("m-long", "m1");
+    let reply = world.post("/v1/chat/completions", &other, &[]).await;
+    assert_eq!(reply.status, 200, "how long its answers get is not known: {reply:?}");
+    assert!(reply.header("x-trunkline-reserved-usd").starts_with("0.0409"), "{reply:?}");
+    world.end().await;
+}
+
+#[tokio::test]
+async fn the_query_of_an_address_goes_on_to_the_provider() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    let answer = r#"{"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let bytes = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{answer}",
+        answer.len()
+    );
+    *raw.answers.lock().unwrap() = vec![(bytes.into_bytes(), Then::Close)];
+    let body = asks(false, "").replace("m1", "m-raw");
+    for query in ["?api-version=preview&x=%2F", "?", ""] {
+        let reply = world.post(&format!("/v1/chat/completions{query}"), &body, &[]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    let asked = raw.asked.lock().unwrap().join("\n");
+    insta::assert_snapshot!(asked, @r"
+    POST /v1/chat/completions?api-version=preview&x=%2F HTTP/1.1
+    POST /v1/chat/completions HTTP/1.1
+    POST /v1/chat/completions HTTP/1.1
+    ");
     world.end().await;
 }
 

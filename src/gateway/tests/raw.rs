@@ -18,10 +18,13 @@ pub(super) enum Then {
 
 /// The answers, by the number in the header `x-raw` of a call.
 pub(super) type Answers = Arc<Mutex<Vec<(Vec<u8>, Then)>>>;
+type Asked = Arc<Mutex<Vec<String>>>;
 
 pub(super) struct Raw {
     pub(super) address: String,
     pub(super) answers: Answers,
+    /// The first line of each request.
+    pub(super) asked: Asked,
     _tasks: JoinSet<()>,
 }
 
@@ -29,9 +32,9 @@ impl Raw {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (answers, mut tasks) = (Answers::default(), JoinSet::new());
-        tasks.spawn(accept(listener, answers.clone()));
-        Self { address, answers, _tasks: tasks }
+        let (answers, asked, mut tasks) = (Answers::default(), Asked::default(), JoinSet::new());
+        tasks.spawn(accept(listener, answers.clone(), asked.clone()));
+        Self { address, answers, asked, _tasks: tasks }
     }
 
     /// Settings for a gateway: the model `raw` in both formats, and nothing tried twice.
@@ -51,18 +54,18 @@ impl Raw {
     }
 }
 
-async fn accept(listener: TcpListener, answers: Answers) {
+async fn accept(listener: TcpListener, answers: Answers, asked: Asked) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let answers = answers.clone();
+        let (answers, asked) = (answers.clone(), asked.clone());
         connections.spawn(async move {
             // A peer that has gone away is what these tests are about.
-            answer(stream, &answers).await.unwrap_or_default();
+            answer(stream, &answers, &asked).await.unwrap_or_default();
         });
     }
 }
 
-async fn answer(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()> {
+async fn answer(mut stream: TcpStream, answers: &Answers, asked: &Asked) -> std::io::Result<()> {
     let mut request = Vec::new();
     let number = loop {
         if stream.read_buf(&mut request).await? == 0 {
@@ -79,6 +82,8 @@ async fn answer(mut stream: TcpStream, answers: &Answers) -> std::io::Result<()>
             break after("x-raw:");
         }
     };
+    let first = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
+    asked.lock().unwrap().push(first);
     let (bytes, then) = answers.lock().unwrap()[number].clone();
     stream.write_all(&bytes).await?;
     match then {

@@ -42,6 +42,12 @@ provider = "test"
 model = "m-named"
 per_million = { input = 3, output = 30 }
 [[price]]
+id = "long"
+provider = "test"
+model = "m-long"
+max_output = 100_000
+per_million = { input = 1, output = 10 }
+[[price]]
 id = "docs"
 provider = "vectors"
 model = "docs*"

@@ -2,8 +2,8 @@
 
 use super::used::{ACCOUNTS_MAX, Unreadable, Used, prospect, used};
 use crate::auth::Verdict;
+use crate::gateway::budget::Mode;
 use crate::gateway::budget::scope::Kind;
-use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::Role;

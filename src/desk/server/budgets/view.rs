@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::Saved;
 use super::used::Used;
 use crate::desk::server::money::usd;
-use crate::model::UsdNanos;
 use crate::store::spend::budgets::BudgetRow;
 
 /// A budget: a ceiling for calls to models.

@@ -152,6 +152,7 @@ impl Call {
             at: core.clock.now(),
             started: Instant::now(),
             operation: Operation::Embeddings,
+            query: None,
             headers,
             body: Bytes::from(body.to_string()),
         };

@@ -54,6 +54,7 @@ fn row(
         }
     }
     tiers(&mut row, entry)?;
+    row.max_output = super::max_output(entry.get("max_output_tokens"));
     super::checked(row)
 }
 

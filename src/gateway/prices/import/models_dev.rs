@@ -57,6 +57,7 @@ fn row(
             set(&mut row.rates, (name, value), left_out)?;
         }
     }
+    row.max_output = super::max_output(entry.get("limit").and_then(|it| it.get("output")));
     super::checked(row)
 }
 

@@ -68,7 +68,9 @@ fn call(
     let body = rewritten(shadow, sample.operation, &sample.body)?;
     let at = core.clock.now();
     let operation = sample.operation;
-    let arrived = Arrived { id, at, started: Instant::now(), operation, headers, body };
+    // Another provider may have other ways to be asked.
+    let query = None;
+    let arrived = Arrived { id, at, started: Instant::now(), operation, query, headers, body };
     let key = Key { name: shadow.endpoint(), subject, ..Key::default() };
     let mut call = call_of(core, &key, arrived)?;
     call.notes = Some(notes.clone());

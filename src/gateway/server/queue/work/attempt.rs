@@ -107,6 +107,7 @@ pub(super) async fn call(
         at,
         started: Instant::now(),
         operation,
+        query: None,
         headers: headers(&request.headers),
         body: Bytes::from(request.body),
     };

@@ -21,6 +21,7 @@ use crate::gateway::cassette::redact::{self, chosen_headers};
 use crate::gateway::ledger::{Origin, Row};
 use crate::gateway::settings::CassetteMode;
 use crate::gateway::settlement::{Charge, Settlement};
+use crate::model::UsdNanos;
 use crate::provider;
 use crate::provider::refusal::Refusal;
 
@@ -197,8 +198,8 @@ impl Call {
             attempt: 1,
             overhead: self.started.elapsed().max(Duration::from_micros(1)),
             origin,
-            reserved: None,
-            cost: Some(crate::model::UsdNanos(0)),
+            reserved: Some(UsdNanos(0)),
+            cost: Some(UsdNanos(0)),
             remaining: None,
             flags: self.flags.clone(),
         }

@@ -154,8 +154,12 @@ impl Health {
         }
     }
 
-    /// For twice as long each time.
+    /// For twice as long each time. While it is closed no probe fails, but calls that had gone out before: however many
+    /// those are, they are one failure.
     fn close(&mut self, now: Timestamp) {
+        if self.closed_until.is_some_and(|until| !is_over(until, now)) {
+            return;
+        }
         let doubled = CLOSED_FOR.0.saturating_mul(1 << self.closings.min(10));
         self.closings = self.closings.saturating_add(1);
         self.closed_until = Some(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
@@ -215,6 +219,24 @@ mod tests {
         breakers.note(OTHER, Fate::Answered, None, at(1));
         assert!(!breakers.admits(LANE, at(1)));
         assert!(breakers.admits(LANE, at(2)), "a probe");
+    }
+
+    #[test]
+    fn calls_that_fail_at_the_same_time_close_for_no_longer_than_one() {
+        for fate in [Fate::Failed, Fate::Unreachable, Fate::ModelRefused, Fate::KeyRefused] {
+            let mut breakers = Breakers::default();
+            for _ in 0..100 {
+                assert!(breakers.admits(LANE, at(0)));
+            }
+            for _ in 0..100 {
+                breakers.note(LANE, fate, None, at(0));
+            }
+            assert!(!breakers.admits(LANE, at(1)), "{fate:?}");
+            assert!(breakers.admits(LANE, at(2)), "{fate:?}: a probe");
+            breakers.note(LANE, fate, None, at(2));
+            assert!(!breakers.admits(LANE, at(5)), "{fate:?}: closed for twice as long");
+            assert!(breakers.admits(LANE, at(6)), "{fate:?}");
+        }
     }
 
     #[test]

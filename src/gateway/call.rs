@@ -55,7 +55,7 @@ pub struct Call {
     pub(super) operation: Operation,
     pub(super) key: String,
     pub(super) subject: Subject,
-    /// Of its address; it goes on as it is, and tells no calls apart.
+    /// Of its address; it goes on as it is, and cassettes do not know it.
     pub(super) query: Option<Box<str>>,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,

@@ -378,6 +378,7 @@ impl Call {
         let answer = has_output.then(|| body.clone());
         let Some(metered) = metered else {
             flags.push(ESTIMATED);
+            self.tries.estimates();
             return settlement.settle_answer(answer);
         };
         let lacks = provider::lacks(self.operation, &metered, body);
@@ -385,6 +386,7 @@ impl Call {
             return Counted::Now(settlement.settle(&metered));
         }
         flags.push(ESTIMATED);
+        self.tries.estimates();
         settlement.settle_part(metered, lacks, answer)
     }
 }

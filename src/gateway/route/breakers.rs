@@ -12,6 +12,8 @@ const FAILURES_TO_CLOSE: u32 = 5;
 const CLOSED_FOR: Milliseconds = Milliseconds(2_000);
 /// How long it is closed at most.
 const CLOSED_AT_MOST: Milliseconds = Milliseconds(60_000);
+/// A probe that is under way for so long has reached its provider: what cannot be reached is known before.
+const REACHED_AFTER: Milliseconds = Milliseconds(10_000);
 /// Models of a way that are remembered.
 const MODELS_MAX: usize = 1000;
 
@@ -32,19 +34,21 @@ pub struct Breakers {
 struct Health {
     failures: u32,
     closed_until: Option<Timestamp>,
-    /// One call is on its way to see whether it is open again.
-    has_probe: bool,
+    /// Since when one call is on its way to see whether it is open again.
+    probed_at: Option<Timestamp>,
     closings: u32,
 }
 
 impl Breakers {
     /// Whether a call to this model may go this way now. What is closed lets one call through when its time is over.
     pub fn admits(&mut self, lane: (Way, &str), now: Timestamp) -> bool {
-        let found = self.healths(lane);
-        let is_open = found.iter().flatten().all(|it| it.is_open(now));
+        let [provider, own @ ..] = self.healths(lane);
+        let is_reached = provider.as_ref().is_none_or(|it| it.is_open(now) || it.is_reached(now));
+        let is_open = is_reached && own.iter().flatten().all(|it| it.is_open(now));
         if is_open {
-            for health in found.into_iter().flatten() {
-                health.has_probe = health.closed_until.is_some();
+            let probed = own.into_iter().chain([provider]).flatten();
+            for health in probed.filter(|it| it.closed_until.is_some()) {
+                health.probed_at.get_or_insert(now);
             }
         }
         is_open
@@ -82,7 +86,7 @@ impl Breakers {
     /// A call that was admitted went nowhere: whoever comes next may probe.
     pub fn release(&mut self, lane: (Way, &str)) {
         for health in self.healths(lane).into_iter().flatten() {
-            health.has_probe = false;
+            health.probed_at = None;
         }
     }
 
@@ -137,7 +141,13 @@ impl Breakers {
 
 impl Health {
     fn is_open(&self, now: Timestamp) -> bool {
-        self.closed_until.is_none_or(|until| is_over(until, now) && !self.has_probe)
+        self.closed_until.is_none_or(|until| is_over(until, now) && self.probed_at.is_none())
+    }
+
+    /// Whether its probe has been under way for so long that it must have gone out. An answer may take minutes.
+    fn is_reached(&self, now: Timestamp) -> bool {
+        let is_closed = self.closed_until.is_some_and(|until| !is_over(until, now));
+        !is_closed && self.probed_at.is_some_and(|it| now.since(it) >= REACHED_AFTER)
     }
 
     /// When it opens again, if it is closed.
@@ -260,6 +270,19 @@ mod tests {
         breakers.note(OTHER, Fate::Limited, None, at(6));
         assert!(breakers.admits(LANE, at(6)) && breakers.admits(OTHER_KEY, at(6)));
         assert!(!breakers.admits(OTHER, at(6)));
+    }
+
+    #[test]
+    fn a_probe_that_waits_for_its_answer_keeps_no_provider_closed() {
+        let mut breakers = after(Fate::Unreachable);
+        assert!(breakers.admits(LANE, at(2)), "a probe");
+        assert!(!breakers.admits(OTHER, at(11)));
+        assert!(breakers.admits(OTHER, at(12)) && breakers.admits(OTHER_KEY, at(12)));
+        breakers.note(OTHER, Fate::Unreachable, None, at(13));
+        assert!(!breakers.admits(OTHER, at(14)), "it was not");
+        // Of a model that fails there is one alone, however long it takes.
+        let mut breakers = after(Fate::Failed);
+        assert!(breakers.admits(LANE, at(2)) && !breakers.admits(LANE, at(60)));
     }
 
     #[test]

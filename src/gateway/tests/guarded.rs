@@ -360,7 +360,8 @@ async fn what_cannot_be_read_passes_no_rule_that_would_stop_or_change_it() {
                 assert!(reply.body.contains("stopped by the guardrail `unreadable`"), "{reply:?}");
                 assert!(
                     is_stream
-                        || (reply.status, reply.header("x-trunkline-flags")) == (422, "blocked")
+                        || (reply.status, reply.header("x-trunkline-flags"))
+                            == (422, "blocked,estimated")
                 );
             }
             world.settled().await;

@@ -202,6 +202,7 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     let cut = core.cut.clone();
     let has_asked = Arc::new(AtomicBool::new(false));
     let late = late(FIRST_HEAD_WITHIN.min(core.limits.request_ms.into()), has_asked.clone());
+    let mut late = std::pin::pin!(late);
     let service = service_fn(move |request: Request<Incoming>| {
         has_asked.store(true, Ordering::Relaxed);
         let core = core.clone();
@@ -215,14 +216,12 @@ async fn connection(core: Arc<Core>, stream: std::net::TcpStream, stop: Cancella
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = late => {
-            tracing::debug!("a client has asked nothing in time");
-            return;
-        }
+        () = late.as_mut() => return,
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 result = connection.as_mut() => result,
+                () = late.as_mut() => return,
                 // Its stream sees that, too, once it is asked for more.
                 () = cut.cancelled() => connection.await,
             }
@@ -239,6 +238,7 @@ async fn late(within: Duration, has_asked: Arc<AtomicBool>) {
     if has_asked.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
+    tracing::debug!("a client has asked nothing in time");
 }
 
 /// Charges what nobody settled, until `stop`.

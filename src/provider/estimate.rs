@@ -164,10 +164,15 @@ fn media(text: &[u8]) -> u64 {
     of_text(text).min(by_size)
 }
 
-/// Whether it has letters that no file in base64 has: documents may be given as they are.
+/// Whether it has letters that no file in base64 has (RFC 4648): documents may be given as they are. The `+` of base64 is
+/// `\u002B` by some writers of JSON, such as that of .NET.
 fn is_plain(text: &[u8]) -> bool {
-    let is_written = text.iter().any(|it| *it == b' ' || !it.is_ascii());
-    is_written || memchr::memmem::find(text, b"\\u").is_some()
+    let head = memchr::memchr(b',', text).filter(|_| text.starts_with(b"data:"));
+    let text = head.and_then(|it| text.get(it + 1..)).unwrap_or(text);
+    let is_base64 = |it: &u8| it.is_ascii_alphanumeric() || b"+/=-_\\%".contains(it);
+    let is_ascii = |code: &[u8]| matches!(code, [b'0', b'0', b'0'..=b'7', ..]);
+    let mut escapes = memchr::memmem::find_iter(text, b"\\u");
+    !text.iter().all(is_base64) || escapes.any(|at| !text.get(at + 2..).is_some_and(is_ascii))
 }
 
 #[cfg(test)]
@@ -195,12 +200,21 @@ mod tests {
 
     #[test]
     fn a_document_that_is_plain_text_counts_as_text() {
-        for words in ["Plain words. ", "日本語", r"\u65e5\u672c"] {
+        for words in ["Plain words. ", "日本語", r"\u65e5\u672c", r"12,3.5\n", r#"{\"a\":1}\t"#]
+        {
             let words = words.repeat(20_000);
             let body = format!(r#"{{"source":{{"type":"text","data":"{words}"}}}}"#);
             let tokens = of_json(body.as_bytes());
             assert!(tokens >= of_text(words.as_bytes()), "{tokens}");
         }
+    }
+
+    #[test]
+    fn a_picture_whose_marks_are_escaped_is_no_text() {
+        let picture = r"A0b\u002B\u002Fc\/".repeat(30_000);
+        let body = format!(r#"{{"image_url":{{"url":"data:image/png;base64,{picture}"}}}}"#);
+        let tokens = of_json(body.as_bytes());
+        assert!((1600..12_000).contains(&tokens), "{tokens}");
     }
 
     #[test]

@@ -124,6 +124,12 @@ fn how_long_the_answers_of_a_model_get_comes_with_its_price() {
     litellm(Value::Null);
     let same = import("2026-11-03");
     assert!(same.contains("1 as before"), "a list that does not know takes nothing back: {same}");
+    let dearer = json!({ "gpt-9": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 2e-6 } });
+    std::fs::write(folder.join("list.json"), dearer.to_string()).unwrap();
+    import("2026-11-04");
+    let shown = says(folder, &["prices", "show", "gpt-9", "--at", "2026-11-05"]);
+    let last = "input 2 USD a million tokens; 16384 tokens an answer at most\n";
+    assert!(shown.ends_with(last), "with a new price neither: {shown}");
     let dev = json!({ "openai": { "models": { "gpt-8": { "cost": { "input": 1, "output": 10 }, "limit": { "output": 8192 } } } } });
     std::fs::write(folder.join("list.json"), dev.to_string()).unwrap();
     import("2026-11-03");

@@ -114,8 +114,12 @@ impl Call {
         };
         let Some(version) = version else { return Ok(None) };
         let provider = self.core.known.get(way.provider).map_or("", |it| it.name.as_str());
+        let mut scope = key(&["call", &tenant, namespace, &version, provider]);
+        if let Some(query) = &self.query {
+            scope = key(&[&scope, query]);
+        }
         Ok(Some(Plan {
-            scope: key(&["call", &tenant, namespace, &version, provider]),
+            scope,
             ttl: cache.settings().ttl(namespace),
             expected: Expected::new(*way, *model),
             wish,

@@ -20,7 +20,7 @@ use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::{Refusal, STORE};
-use crate::provider::{self, Changes, Dialect, Metered};
+use crate::provider::{self, Changes, Dialect, Metered, Operation};
 
 /// How long after its own time a call counts as lost.
 const GRACE: Milliseconds = Milliseconds(30_000);
@@ -159,9 +159,11 @@ impl Call {
             Refusal::Budget { budget, message }
                 if self.asked.max_output.is_none() && self.operation.has_output() =>
             {
+                let is_response = self.operation == Operation::Responses;
+                let name = if is_response { "max_output_tokens" } else { "max_tokens" };
                 let message = format!(
                     "{message}; the request names no limit, so {counted} tokens of answer are counted on: a lower \
-                     `max_tokens` may fit"
+                     `{name}` may fit"
                 );
                 Refusal::Budget { budget, message }
             }
@@ -216,9 +218,12 @@ impl Call {
         let left = [by_money, by_tokens].into_iter().flatten().min();
         let each = left.map_or(wanted, |it| it / self.asked.answers.max(1)).min(wanted);
         let is_too_low = self.asked.thinking.is_some_and(|it| each <= it && it < wanted);
-        if each == 0 || is_too_low || (each == wanted && self.asked.max_output.is_some()) {
+        let has_own =
+            self.asked.max_output.is_some() || price.is_some_and(|it| it.max_output.is_some());
+        if each == 0 || is_too_low || (each == wanted && has_own) {
             // Nothing to lower, or nothing left, or less than thoughts may take, which the provider would refuse: the
-            // reservation says which.
+            // reservation says which. Nor is the model's own limit written, which holds without: many providers refuse it
+            // where the prompt takes a part of the same window.
             return OutputLimit { counted: wanted, written: None };
         }
         if each < wanted {
@@ -373,6 +378,7 @@ impl Call {
         let answer = has_output.then(|| body.clone());
         let Some(metered) = metered else {
             flags.push(ESTIMATED);
+            self.tries.estimates();
             return settlement.settle_answer(answer);
         };
         let lacks = provider::lacks(self.operation, &metered, body);
@@ -380,6 +386,7 @@ impl Call {
             return Counted::Now(settlement.settle(&metered));
         }
         flags.push(ESTIMATED);
+        self.tries.estimates();
         settlement.settle_part(metered, lacks, answer)
     }
 }

@@ -85,9 +85,7 @@ fn headers(message: &Value) -> Vec<(String, String)> {
 fn plain(headers: &[(String, String)], body: Vec<u8>) -> Result<Vec<u8>, String> {
     let coding = headers.iter().find(|it| it.0 == "content-encoding").map(|it| it.1.trim());
     if body.starts_with(&GZIP) {
-        let mut plain = Vec::new();
-        let read = MultiGzDecoder::new(body.as_slice()).take(BODY_BYTES).read_to_end(&mut plain);
-        return read.map(|_| plain).map_err(|it| format!("its body cannot be unpacked: {it}"));
+        return unpacked(&body, BODY_BYTES);
     }
     match coding.filter(|_| std::str::from_utf8(&body).is_err()) {
         Some(coding) => Err(format!(
@@ -95,6 +93,18 @@ fn plain(headers: &[(String, String)], body: Vec<u8>) -> Result<Vec<u8>, String>
         )),
         None => Ok(body),
     }
+}
+
+/// What was compressed; none that is larger, of which a part would be taken for all.
+pub(super) fn unpacked(body: &[u8], limit_bytes: u64) -> Result<Vec<u8>, String> {
+    let mut plain = Vec::new();
+    let mut decoder = MultiGzDecoder::new(body).take(limit_bytes.saturating_add(1));
+    let read = decoder.read_to_end(&mut plain);
+    let read = read.map_err(|it| format!("its body cannot be unpacked: {it}"))?;
+    if read as u64 > limit_bytes {
+        return Err(format!("its body is larger than {limit_bytes} bytes"));
+    }
+    Ok(plain)
 }
 
 /// A text, or vcr.py's `string` or `base64_string`.

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
 use serde_json::json;
 
 use super::entry::{Content, Response};
@@ -230,6 +231,9 @@ fn what_vcr_py_has_recorded_compressed_is_read_as_it_was() {
     let packed = "H4sIAAAAAAACA6tWys9WslIoKSpNrQUAxhmrFwwAAAA=";
     let read = of("gzip", packed).unwrap();
     assert!(read.contains(r#""json":{"ok":true}"#), "{read}");
+    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).unwrap();
+    assert_eq!(import::unpacked(&bytes, 12).unwrap(), br#"{"ok": true}"#);
+    assert_eq!(import::unpacked(&bytes, 11).unwrap_err(), "its body is larger than 11 bytes");
     let why = of("br", "/////w==").unwrap_err();
     assert!(why.starts_with("interaction 0: its body is compressed with `br`"), "{why}");
 }

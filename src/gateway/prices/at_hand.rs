@@ -9,6 +9,8 @@ use crate::model::Timestamp;
 
 /// How many names are kept. They come from callers and from answers, so there may be any number of them.
 const MOST: usize = 1024;
+/// Longer names are looked up each time: nobody bounds those that answers have.
+const NAME_BYTES_MAX: usize = 512;
 
 /// All prices, and those that were just looked up.
 #[derive(Debug)]
@@ -61,6 +63,9 @@ impl Found {
     }
 
     fn keep(&mut self, provider: &str, model: &str, price: Price) {
+        if model.len() > NAME_BYTES_MAX {
+            return;
+        }
         if self.len >= MOST {
             *self = Self::default();
         }
@@ -104,7 +109,10 @@ mod tests {
             assert!(prices.find("q", "m", Timestamp(JUNE)).is_none());
             assert!(prices.find("p", "m", Timestamp(JUNE)).is_some());
         }
+        let (long, at) = ("m".repeat(NAME_BYTES_MAX + 1), Timestamp(JUNE));
+        assert!(prices.find("p", &long, at).is_none() && prices.find("p", "m", at).is_some());
         let found = prices.found();
+        assert!(!found.by_provider["p"].contains_key(&long), "it may be as long as an answer");
         let kept: usize = found.by_provider.values().map(HashMap::len).sum();
         assert_eq!(kept, found.len);
         assert!(kept <= MOST, "{kept}");

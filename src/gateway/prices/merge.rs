@@ -116,9 +116,7 @@ fn of_pattern(present: &[PriceRow], row: &PriceRow, from: Date) -> Verdict {
     let begins = row.from.filter(|it| own.iter().all(|own| own.from.is_none_or(|own| own < *it)));
     let has_begun_before = row.from.is_some_and(|it| it < from);
     match begins {
-        Some(day) if !has_begun_before => {
-            Verdict::Add(Box::new(PriceRow { from: Some(day), ..row.clone() }), true)
-        }
+        Some(day) if !has_begun_before => Verdict::Add(Box::new(behind(&own, row, day)), true),
         _ => next((&own, from), row),
     }
 }
@@ -129,7 +127,13 @@ fn next((own, from): (&[&PriceRow], Date), row: &PriceRow) -> Verdict {
         let why = format!("the file has another price of it from {later} on");
         return Verdict::Keep(why);
     }
-    Verdict::Add(Box::new(PriceRow { from: Some(from), ..row.clone() }), true)
+    Verdict::Add(Box::new(behind(own, row, from)), true)
+}
+
+/// A row that follows others: how long answers get is as they say, where the list does not know it.
+fn behind(own: &[&PriceRow], row: &PriceRow, from: Date) -> PriceRow {
+    let before = own.iter().max_by_key(|it| it.from).and_then(|it| it.max_output);
+    PriceRow { from: Some(from), max_output: row.max_output.or(before), ..row.clone() }
 }
 
 /// Whether a row of a list says nothing new. A list that does not know how long answers get takes nothing back.

@@ -12,6 +12,8 @@ const FAILURES_TO_CLOSE: u32 = 5;
 const CLOSED_FOR: Milliseconds = Milliseconds(2_000);
 /// How long it is closed at most.
 const CLOSED_AT_MOST: Milliseconds = Milliseconds(60_000);
+/// A probe that is under way for so long has reached its provider: what cannot be reached is known before.
+const REACHED_AFTER: Milliseconds = Milliseconds(10_000);
 /// Models of a way that are remembered.
 const MODELS_MAX: usize = 1000;
 
@@ -32,19 +34,21 @@ pub struct Breakers {
 struct Health {
     failures: u32,
     closed_until: Option<Timestamp>,
-    /// One call is on its way to see whether it is open again.
-    has_probe: bool,
+    /// Since when one call is on its way to see whether it is open again.
+    probed_at: Option<Timestamp>,
     closings: u32,
 }
 
 impl Breakers {
     /// Whether a call to this model may go this way now. What is closed lets one call through when its time is over.
     pub fn admits(&mut self, lane: (Way, &str), now: Timestamp) -> bool {
-        let found = self.healths(lane);
-        let is_open = found.iter().flatten().all(|it| it.is_open(now));
+        let [provider, own @ ..] = self.healths(lane);
+        let is_reached = provider.as_ref().is_none_or(|it| it.is_open(now) || it.is_reached(now));
+        let is_open = is_reached && own.iter().flatten().all(|it| it.is_open(now));
         if is_open {
-            for health in found.into_iter().flatten() {
-                health.has_probe = health.closed_until.is_some();
+            let probed = own.into_iter().chain([provider]).flatten();
+            for health in probed.filter(|it| it.closed_until.is_some()) {
+                health.probed_at.get_or_insert(now);
             }
         }
         is_open
@@ -82,7 +86,7 @@ impl Breakers {
     /// A call that was admitted went nowhere: whoever comes next may probe.
     pub fn release(&mut self, lane: (Way, &str)) {
         for health in self.healths(lane).into_iter().flatten() {
-            health.has_probe = false;
+            health.probed_at = None;
         }
     }
 
@@ -137,7 +141,13 @@ impl Breakers {
 
 impl Health {
     fn is_open(&self, now: Timestamp) -> bool {
-        self.closed_until.is_none_or(|until| is_over(until, now) && !self.has_probe)
+        self.closed_until.is_none_or(|until| is_over(until, now) && self.probed_at.is_none())
+    }
+
+    /// Whether its probe has been under way for so long that it must have gone out. An answer may take minutes.
+    fn is_reached(&self, now: Timestamp) -> bool {
+        let is_closed = self.closed_until.is_some_and(|until| !is_over(until, now));
+        !is_closed && self.probed_at.is_some_and(|it| now.since(it) >= REACHED_AFTER)
     }
 
     /// When it opens again, if it is closed.
@@ -154,8 +164,12 @@ impl Health {
         }
     }
 
-    /// For twice as long each time.
+    /// For twice as long each time. While it is closed no probe fails, but calls that had gone out before: however many
+    /// those are, they are one failure.
     fn close(&mut self, now: Timestamp) {
+        if self.closed_until.is_some_and(|until| !is_over(until, now)) {
+            return;
+        }
         let doubled = CLOSED_FOR.0.saturating_mul(1 << self.closings.min(10));
         self.closings = self.closings.saturating_add(1);
         self.closed_until = Some(now.plus(Milliseconds(doubled).min(CLOSED_AT_MOST)));
@@ -218,6 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn calls_that_fail_at_the_same_time_close_for_no_longer_than_one() {
+        for fate in [Fate::Failed, Fate::Unreachable, Fate::ModelRefused, Fate::KeyRefused] {
+            let mut breakers = Breakers::default();
+            for _ in 0..100 {
+                assert!(breakers.admits(LANE, at(0)));
+            }
+            for _ in 0..100 {
+                breakers.note(LANE, fate, None, at(0));
+            }
+            assert!(!breakers.admits(LANE, at(1)), "{fate:?}");
+            assert!(breakers.admits(LANE, at(2)), "{fate:?}: a probe");
+            breakers.note(LANE, fate, None, at(2));
+            assert!(!breakers.admits(LANE, at(5)), "{fate:?}: closed for twice as long");
+            assert!(breakers.admits(LANE, at(6)), "{fate:?}");
+        }
+    }
+
+    #[test]
     fn a_provider_that_cannot_be_reached_is_closed_for_all_its_keys_and_models() {
         let mut breakers = Breakers::default();
         for number in 0..FAILURES_TO_CLOSE {
@@ -238,6 +270,19 @@ mod tests {
         breakers.note(OTHER, Fate::Limited, None, at(6));
         assert!(breakers.admits(LANE, at(6)) && breakers.admits(OTHER_KEY, at(6)));
         assert!(!breakers.admits(OTHER, at(6)));
+    }
+
+    #[test]
+    fn a_probe_that_waits_for_its_answer_keeps_no_provider_closed() {
+        let mut breakers = after(Fate::Unreachable);
+        assert!(breakers.admits(LANE, at(2)), "a probe");
+        assert!(!breakers.admits(OTHER, at(11)));
+        assert!(breakers.admits(OTHER, at(12)) && breakers.admits(OTHER_KEY, at(12)));
+        breakers.note(OTHER, Fate::Unreachable, None, at(13));
+        assert!(!breakers.admits(OTHER, at(14)), "it was not");
+        // Of a model that fails there is one alone, however long it takes.
+        let mut breakers = after(Fate::Failed);
+        assert!(breakers.admits(LANE, at(2)) && !breakers.admits(LANE, at(60)));
     }
 
     #[test]

@@ -126,6 +126,20 @@ async fn items_go_out_together_at_the_price_of_batches_and_each_gets_its_answer(
 }
 
 #[tokio::test]
+async fn a_free_call_is_free_in_a_batch_too_and_no_request_of_a_budget() {
+    let rate = "[[budget]]\nid = \"rate\"\nwindow = \"day\"\nusd_per_thousand_requests = \"4\"\n";
+    let (provider, _place, world) = begin(rate).await;
+    let body = json!({"model": "m1", "input": "hi"});
+    let id = submit(&world, &ask(&json!({"path": "/v1/moderations", "body": body}))).await;
+    until("it is handed over", || !provider.lock().batches.is_empty()).await;
+    provider.finish(|_, _| Fate::Answered);
+    let item = end_of(&world, &id).await;
+    assert_eq!((&item["state"], world.cost()), (&json!("done"), UsdNanos(0)), "{item}");
+    assert!(world.ledger().accounts().iter().all(|it| it.2.requests == 0));
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_of_a_batch_comes_without_the_key_of_its_provider() {
     let (provider, _place, world) = begin("").await;
     let id = submit(&world, &ask(&json!({}))).await;

@@ -198,6 +198,10 @@ async fn teams_namespaces_and_versions_are_kept_apart() {
     assert_eq!((said.status, said.body.as_str()), (204, ""));
     assert_eq!((call(&[docs]).await, call(&[docs]).await), ("live".into(), "cache".into()));
     assert_eq!(call(&[]).await, "cache", "other namespaces stay");
+    for from in ["live", "cache"] {
+        let reply = world.post(&format!("{CHAT}?api-version=2"), &body, &[]).await;
+        assert_eq!(origin(&reply), from, "another version of the API may answer otherwise");
+    }
     world.end().await;
 }
 

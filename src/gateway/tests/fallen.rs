@@ -125,6 +125,18 @@ async fn the_time_of_a_call_is_that_of_all_its_attempts() {
 }
 
 #[tokio::test]
+async fn answers_that_are_too_large_close_no_model() {
+    let large = format!(r#"{{"choices":[{{"message":{{"content":"{}"}}}}]}}"#, "a ".repeat(1_000));
+    let (world, _raw) = world(vec![(json(&large), Then::Close)], "answer_bytes = 1000").await;
+    let body = asks(false, "").replace("\"m1\"", "\"m-raw\"");
+    for _ in 0..6 {
+        let reply = world.post(CHAT, &body, &[("x-raw", "0")]).await;
+        assert_eq!(reply.status, 502, "the provider has answered: {reply:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_is_too_large_is_fetched_once_and_charged_by_what_has_come() {
     let words = "Words that were made, and are to be paid for. ".repeat(50_000);
     let large = format!(r#"{{"choices":[{{"message":{{"content":"{words}"}}}}]}}"#);

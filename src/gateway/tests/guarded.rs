@@ -240,6 +240,14 @@ async fn an_answer_that_does_not_fit_is_asked_for_once_more_with_its_own_reserva
     assert!(second["messages"][2]["content"].as_str().unwrap().contains("age"), "{second}");
     world.end().await;
 
+    // The first one does not say what it has used.
+    let silent = said("{}").replace("\"usage\"", "\"used\"");
+    let (world, _) = self::world(&[silent, said("{\"age\":7}")], &schema_rule("block", true)).await;
+    let reply = world.post(CHAT, &body, &[]).await;
+    assert!(reply.header("x-trunkline-flags").contains("estimated"), "{reply:?}");
+    assert_tries(&reply, &world, 2);
+    world.end().await;
+
     for (action, repair, status, calls) in [
         ("block", true, 422, 2),
         ("block", false, 422, 1),
@@ -352,7 +360,8 @@ async fn what_cannot_be_read_passes_no_rule_that_would_stop_or_change_it() {
                 assert!(reply.body.contains("stopped by the guardrail `unreadable`"), "{reply:?}");
                 assert!(
                     is_stream
-                        || (reply.status, reply.header("x-trunkline-flags")) == (422, "blocked")
+                        || (reply.status, reply.header("x-trunkline-flags"))
+                            == (422, "blocked,estimated")
                 );
             }
             world.settled().await;

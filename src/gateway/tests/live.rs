@@ -161,6 +161,11 @@ async fn a_request_without_a_limit_is_held_for_as_much_as_its_model_may_say() {
     assert_eq!(reply.status, 402, "{reply:?}");
     let message = reply.json()["error"]["message"].to_string();
     assert!(message.contains("100000 tokens of answer are counted on"), "{message}");
+    assert!(message.contains("a lower `max_tokens` may fit"), "{message}");
+    let response = r#"{"model":"m-long","input":"hi"}"#;
+    let reply = world.post("/v1/responses", response, &[]).await;
+    assert_eq!(reply.status, 402, "{reply:?}");
+    assert!(reply.body.contains("a lower `max_output_tokens` may fit"), "{reply:?}");
     let other = unlimited.replace("m-long", "m1");
     let reply = world.post("/v1/chat/completions", &other, &[]).await;
     assert_eq!(reply.status, 200, "how long its answers get is not known: {reply:?}");
@@ -210,6 +215,27 @@ async fn a_request_for_more_than_is_left_is_lowered_when_that_is_wanted() {
     assert!((5..20).contains(&tokens), "{tokens}");
     assert!(world.cost() <= UsdNanos(200_000), "{}", world.cost());
     world.end().await;
+}
+
+#[tokio::test]
+async fn the_limit_that_a_model_has_by_itself_is_not_written_into_a_request() {
+    let raw = Raw::start().await;
+    let answer = r#"{"model":"m","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}"#;
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+    *raw.answers.lock().unwrap() = vec![(format!("{head}{answer}").into_bytes(), Then::Close)];
+    let far = "[[route]]\nmodel = \"m-far\"\nto = [{ provider = \"raw\", model = \"m-long\" }]\n";
+    for (usd, model, is_written) in
+        [("2", "m-far", false), ("0.5", "m-far", true), ("2", "m-raw", true)]
+    {
+        let budget = format!("[[budget]]\nid = \"all\"\nwindow = \"day\"\nusd = \"{usd}\"\n");
+        let world = World::new(&format!("{}{far}{budget}", raw.settings("clamp = true"))).await;
+        let body = asks(false, "").replace(",\"max_tokens\":50", "").replace("m1", model);
+        let reply = world.post("/v1/chat/completions", &body, &[]).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let sent = raw.sent.lock().unwrap().pop().unwrap();
+        assert_eq!(sent.contains("max_completion_tokens"), is_written, "{model} {usd}: {sent}");
+        world.end().await;
+    }
 }
 
 #[tokio::test]

@@ -25,6 +25,8 @@ pub(super) struct Raw {
     pub(super) answers: Answers,
     /// The first line of each request.
     pub(super) asked: Asked,
+    /// The body of each.
+    pub(super) sent: Asked,
     _tasks: JoinSet<()>,
 }
 
@@ -32,9 +34,10 @@ impl Raw {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let (answers, asked, mut tasks) = (Answers::default(), Asked::default(), JoinSet::new());
-        tasks.spawn(accept(listener, answers.clone(), asked.clone()));
-        Self { address, answers, asked, _tasks: tasks }
+        let (answers, asked, sent) = (Answers::default(), Asked::default(), Asked::default());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, answers.clone(), (asked.clone(), sent.clone())));
+        Self { address, answers, asked, sent, _tasks: tasks }
     }
 
     /// Settings for a gateway: the model `raw` in both formats, and nothing tried twice.
@@ -54,18 +57,22 @@ impl Raw {
     }
 }
 
-async fn accept(listener: TcpListener, answers: Answers, asked: Asked) {
+async fn accept(listener: TcpListener, answers: Answers, seen: (Asked, Asked)) {
     let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let (answers, asked) = (answers.clone(), asked.clone());
+        let (answers, seen) = (answers.clone(), seen.clone());
         connections.spawn(async move {
             // A peer that has gone away is what these tests are about.
-            answer(stream, &answers, &asked).await.unwrap_or_default();
+            answer(stream, &answers, &seen).await.unwrap_or_default();
         });
     }
 }
 
-async fn answer(mut stream: TcpStream, answers: &Answers, asked: &Asked) -> std::io::Result<()> {
+async fn answer(
+    mut stream: TcpStream,
+    answers: &Answers,
+    (asked, sent): &(Asked, Asked),
+) -> std::io::Result<()> {
     let mut request = Vec::new();
     let number = loop {
         if stream.read_buf(&mut request).await? == 0 {
@@ -82,8 +89,10 @@ async fn answer(mut stream: TcpStream, answers: &Answers, asked: &Asked) -> std:
             break after("x-raw:");
         }
     };
-    let first = String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned();
-    asked.lock().unwrap().push(first);
+    let text = String::from_utf8_lossy(&request);
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+    asked.lock().unwrap().push(head.lines().next().unwrap_or_default().to_owned());
+    sent.lock().unwrap().push(body.to_owned());
     let (bytes, then) = answers.lock().unwrap()[number].clone();
     stream.write_all(&bytes).await?;
     match then {

@@ -100,6 +100,9 @@ async fn people_are_made_shut_out_and_given_passwords() {
     assert_eq!(late.status, 422, "{late:?}");
     let told = "now: name <code>Eve</code>, owns the server: <code>yes</code>.";
     assert!(late.text.contains(told) && late.text.contains("value=\"Evelyn\""), "{late:?}");
+    let late = ada.post("/admin/people/ada", &[("name", "Ada L."), ("seen", "old")]).await;
+    let box_of_hers = "name=\"is_owner\" value=\"yes\" checked disabled";
+    assert!(late.status == 422 && late.text.contains(box_of_hers), "{late:?}");
     assert_eq!(ada.get("/admin/people/nobody").await.status, 404);
 }
 

@@ -45,8 +45,14 @@ impl Call {
 
     /// Notes that no answer has come, or not all of it.
     pub(in crate::gateway) fn note_loss(&self, step: &Step<'_>, error: &UpstreamError) {
-        let is_unreachable = matches!(error, UpstreamError::Unreachable(_));
-        let fate = if is_unreachable { Fate::Unreachable } else { Fate::Failed };
+        let fate = if matches!(error, UpstreamError::Unreachable(_)) {
+            Fate::Unreachable
+        } else if matches!(error, UpstreamError::TooLarge { .. }) {
+            // It has done its work: what one client asks for closes nothing for others.
+            Fate::Answered
+        } else {
+            Fate::Failed
+        };
         self.breakers().note(self.lane(step), fate, None, self.core.clock.now());
         self.failed(step, error.kind(), &error.to_string());
     }

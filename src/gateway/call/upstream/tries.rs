@@ -17,7 +17,7 @@ use crate::model::UsdNanos;
 pub struct Tries {
     made: AtomicU32,
     cost: AtomicI64,
-    /// Whether the tokens of one that was lost were counted here.
+    /// Whether the tokens of one were counted here.
     is_estimated: AtomicBool,
     /// What is still being counted.
     counting: Mutex<Vec<JoinHandle<UsdNanos>>>,
@@ -41,11 +41,16 @@ impl Tries {
 
     /// Notes what one that was lost has cost, or will when it is counted.
     pub fn counts(&self, counted: Counted) {
-        self.is_estimated.store(true, Ordering::Relaxed);
+        self.estimates();
         match counted {
             Counted::Now(cost) => self.costs(cost),
             Counted::Later(counting) => self.counting().push(counting),
         }
+    }
+
+    /// Notes that an estimate is among what they have cost.
+    pub fn estimates(&self) {
+        self.is_estimated.store(true, Ordering::Relaxed);
     }
 
     /// What they have cost; `None` while one is still being counted, as the rest alone would be too little.

@@ -167,7 +167,7 @@ impl Provider {
 
 /// Lines of answers and of errors.
 fn lines(batch: &Batch, fate: &impl Fn(&str, &Value) -> Fate) -> [String; 2] {
-    let is_chat = batch.path == "/v1/chat/completions";
+    let is_chat = batch.path != "/v1/messages";
     let mut lines = [String::new(), String::new()];
     // Providers keep no order.
     for (id, body) in batch.requests.iter().rev() {

@@ -136,8 +136,9 @@ pub(super) async fn change(
     settle(done, |problem| async move {
         let mut shown = found;
         shown.place.problem = Some(problem);
-        let seen = shown.form.seen.clone();
-        Ok(PersonPage { form: ChangeForm { seen, ..form }, ..shown })
+        let ChangeForm { seen, is_owner, .. } = shown.form;
+        let is_owner = if shown.is_me { is_owner } else { form.is_owner };
+        Ok(PersonPage { form: ChangeForm { seen, is_owner, ..form }, ..shown })
     })
     .await
     .map(|it| (Extension(noted), it).into_response())

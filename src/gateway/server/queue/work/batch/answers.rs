@@ -296,13 +296,7 @@ fn charge(
     row.usage = metered.usage;
     row.answered_by = metered.model.as_deref().map(said::short);
     let price_provider: Arc<str> = terms.price_provider.as_str().into();
-    let price = core.prices.find(&price_provider, &terms.model, terms.held_at);
-    let price = price.or_else(|| match &core.unknown_price {
-        UnknownPrice::Assume(rates) => {
-            Some(Arc::new(PriceRow::assumed(&price_provider, rates.clone())))
-        }
-        UnknownPrice::Refuse => None,
-    });
+    let price = if operation.is_free() { None } else { price_of(core, terms) };
     let (ledger, prices) = (core.ledger.clone(), core.prices.clone());
     let is_unpriced = price.is_none() && !operation.is_free();
     let charge = Charge { ledger, prices, price, price_provider };
@@ -315,6 +309,17 @@ fn charge(
     };
     let tokens = if operation.is_free() { 0 } else { metered.usage.tokens() };
     (cost, i64::try_from(tokens).unwrap_or(i64::MAX))
+}
+
+/// The price that an item was let through with.
+fn price_of(core: &Core, terms: &Terms) -> Option<Arc<PriceRow>> {
+    let known = core.prices.find(&terms.price_provider, &terms.model, terms.held_at);
+    known.or_else(|| match &core.unknown_price {
+        UnknownPrice::Assume(rates) => {
+            Some(Arc::new(PriceRow::assumed(&terms.price_provider, rates.clone())))
+        }
+        UnknownPrice::Refuse => None,
+    })
 }
 
 fn trace(core: &Core, (item, terms): (&QueueItemRow, &Terms), row: &Row) {

@@ -265,7 +265,7 @@ async fn let_through(
             subject: batched.subject,
             estimate: batched.estimate,
             deadline: now.plus(gather::HELD_FOR),
-            requests: 1,
+            requests: u64::from(!call.operation.is_free()),
         },
         held_at: now,
         key: call.key.clone(),

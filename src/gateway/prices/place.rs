@@ -13,11 +13,17 @@ pub(super) fn of_mistake(file: &Value) -> Option<String> {
         rows.iter().enumerate().find_map(|(place, row)| Some((place + 1, row, wrong(row)?)))?;
     let name = ["id", "model"].into_iter().find_map(|it| row.get(it)?.as_str());
     let name = name.map(|it| format!(" (`{it}`)")).unwrap_or_default();
-    let (field, why) = match amount(row) {
+    let (field, why) = match amount(row).or_else(|| length(row)) {
         Some((field, why)) => (format!(", `{field}`"), why),
         None => (String::new(), why.to_string()),
     };
     Some(format!("`[[price]]` {place}{name}{field}: {why}"))
+}
+
+/// The most tokens of an answer, where that is no such number.
+fn length(row: &Value) -> Option<(String, String)> {
+    let tokens = row.get("max_output").filter(|it| it.as_u64().is_none_or(|it| it == 0))?;
+    Some(("max_output".to_owned(), format!("`{tokens}` is not a number of tokens from 1 on")))
 }
 
 /// The first amount of a row that is none.

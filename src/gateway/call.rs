@@ -40,8 +40,6 @@ use guarded::Violation;
 use upstream::UpstreamError;
 use upstream::tries::Tries;
 
-/// The longest name of a model. Names are kept in many places, and a request may be all name.
-const MODEL_BYTES_MAX: usize = 1000;
 /// The first pause before a way is tried a second time; twice as long each time after.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -321,10 +319,6 @@ fn pause(round: u32) -> Duration {
 pub(super) fn asked(operation: Operation, body: &[u8]) -> Result<Asked, Refusal> {
     let read = provider::read_request(operation, body);
     let read = read.map_err(|it| Refusal::Unreadable(it.to_string()))?;
-    if read.model.len() > MODEL_BYTES_MAX {
-        let what = format!("the name of the model is longer than {MODEL_BYTES_MAX} bytes");
-        return Err(Refusal::Unreadable(what));
-    }
     Ok(Asked {
         is_stream: read.is_stream && operation.has_output(),
         wants_usage: read.wants_usage,

@@ -139,7 +139,8 @@ fn how_long_the_answers_of_a_model_get_comes_with_its_price() {
     let text = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, text.replace("max_output = 8192", "max_output = 0")).unwrap();
     let said = complains(folder, 2, &["prices", "check"]);
-    let place = "`[[price]]` 3 (`openai/gpt-8`), `max_output`: `0` is not a number of tokens from 1 on";
+    let place =
+        "`[[price]]` 4 (`openai/gpt-8`), `max_output`: `0` is not a number of tokens from 1 on";
     assert!(said.contains(place), "{said}");
 }
 

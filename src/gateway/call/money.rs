@@ -154,21 +154,18 @@ impl Call {
     }
 
     /// A refusal by a budget also says what is counted on where the request does not.
-    fn without_limit(&self, refusal: Refusal, counted: u64) -> Refusal {
-        match refusal {
-            Refusal::Budget { budget, message }
-                if self.asked.max_output.is_none() && self.operation.has_output() =>
-            {
-                let is_response = self.operation == Operation::Responses;
-                let name = if is_response { "max_output_tokens" } else { "max_tokens" };
-                let message = format!(
-                    "{message}; the request names no limit, so {counted} tokens of answer are counted on: a lower \
-                     `{name}` may fit"
-                );
-                Refusal::Budget { budget, message }
-            }
-            other => other,
+    fn without_limit(&self, mut refusal: Refusal, counted: u64) -> Refusal {
+        if let Refusal::Budget { message, .. } = &mut refusal
+            && self.asked.max_output.is_none()
+            && self.operation.has_output()
+        {
+            let is_response = self.operation == Operation::Responses;
+            let name = if is_response { "max_output_tokens" } else { "max_tokens" };
+            message.push_str(&format!(
+                "; the request names no limit, so {counted} tokens of answer are counted on: a lower `{name}` may fit"
+            ));
         }
+        refusal
     }
 
     fn price(

@@ -43,8 +43,8 @@ impl PricesAtHand {
     #[must_use]
     pub fn find(&self, provider: &str, model: &str, at: Timestamp) -> Option<Arc<PriceRow>> {
         let minute = at.0.div_euclid(60_000);
-        if let Some(row) = self.found().get(provider, model, minute) {
-            return row;
+        if let Some(price) = self.found().get(provider, model, minute) {
+            return price.row.clone();
         }
         let row = self.all.find(provider, model, at).cloned().map(Arc::new);
         self.found().keep(provider, model, Price { minute, row: row.clone() });
@@ -57,9 +57,9 @@ impl PricesAtHand {
 }
 
 impl Found {
-    fn get(&self, provider: &str, model: &str, minute: i64) -> Option<Option<Arc<PriceRow>>> {
+    fn get(&self, provider: &str, model: &str, minute: i64) -> Option<&Price> {
         let price = self.by_provider.get(provider)?.get(model)?;
-        (price.minute == minute).then(|| price.row.clone())
+        (price.minute == minute).then_some(price)
     }
 
     fn keep(&mut self, provider: &str, model: &str, price: Price) {

@@ -286,19 +286,6 @@ async fn a_stream_that_takes_too_long_is_ended_and_settled() {
 }
 
 #[tokio::test]
-async fn a_name_of_a_model_that_no_model_has_is_kept_nowhere() {
-    let world = World::new("").await;
-    let long =
-        |bytes: usize| asks(false, "").replace("m1", &format!("m-{}", "a".repeat(bytes - 2)));
-    assert_eq!(world.post(CHAT, &long(1000), &[]).await.status, 200);
-    let reply = world.post(CHAT, &long(1001), &[]).await;
-    assert_eq!(reply.status, 400, "{reply:?}");
-    assert!(reply.body.contains("the name of the model is longer than 1000 bytes"), "{reply:?}");
-    assert_eq!(world.ledger().sums().len(), 1);
-    world.end().await;
-}
-
-#[tokio::test]
 async fn a_client_that_asks_nothing_does_not_hold_up_the_end_either() {
     let world = World::new("limits = { request_ms = 300 }").await;
     let address = world.address.trim_start_matches("http://");

@@ -138,7 +138,7 @@ pub(super) async fn change(
         shown.place.problem = Some(problem);
         let ChangeForm { seen, is_owner, .. } = shown.form;
         let is_owner = if shown.is_me { is_owner } else { form.is_owner };
-        Ok(PersonPage { form: ChangeForm { seen, is_owner, ..form }, ..shown })
+        Ok(PersonPage { form: ChangeForm { is_owner, seen, ..form }, ..shown })
     })
     .await
     .map(|it| (Extension(noted), it).into_response())

@@ -195,28 +195,6 @@ async fn a_project_is_changed_archived_and_restored() {
         &ada.post(path, &[("priority", "high"), ("default_branch", "m")]).await,
         "The priority is a whole number.",
     );
-    // Who has seen an older state is told before they overwrite it, and may then.
-    let seen = |page: &str| {
-        let (_, rest) = page.split_once("name=\"seen\" value=\"").unwrap();
-        rest.split_once('"').unwrap().0.to_owned()
-    };
-    let old = seen(&ada.get(path).await.text);
-    let mut other = change;
-    other[3] = ("priority", "5");
-    ada.post(path, &other).await;
-    let late: Vec<_> = change.into_iter().chain([("seen", old.as_str())]).collect();
-    let told = ada.post(path, &late).await;
-    says(&told, "Somebody else has changed these settings since you opened the page.");
-    assert!(told.text.contains("What is there now: priority <code>5</code>. Save"), "{told:?}");
-    assert!(
-        told.text.contains("name=\"priority\" value=\"-3\""),
-        "what was typed is kept: {told:?}"
-    );
-    let page = ada.get(path).await.text;
-    assert!(page.contains("value=\"5\"") && !page.contains("value=\"-3\""), "{page}");
-    let now = seen(&told.text);
-    let again: Vec<_> = change.into_iter().chain([("seen", now.as_str())]).collect();
-    leads_to(&ada.post(path, &again).await, "/projects/shop/web/settings?done=saved");
     leads_to(
         &ada.post(&format!("{path}/retention"), &[("days", "30"), ("count", "")]).await,
         "/projects/shop/web/settings?done=saved",
@@ -250,6 +228,42 @@ async fn a_project_is_changed_archived_and_restored() {
     assert_eq!(archived, [("person:ada".to_owned(), "shop/web".to_owned())]);
 }
 
+#[tokio::test]
+async fn who_saves_a_project_that_another_has_changed_is_told_first() {
+    let server = shop().await;
+    let ada = Browser::of(&server, "ada").await;
+    let path = "/projects/shop/web/settings";
+    let change = [
+        ("address", "https://git.example/z"),
+        ("forge", "gitea"),
+        ("default_branch", "trunk"),
+        ("priority", "-3"),
+        ("poll_seconds", ""),
+    ];
+    ada.post(path, &change).await;
+    let seen = |page: &str| {
+        let (_, rest) = page.split_once("name=\"seen\" value=\"").unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let old = seen(&ada.get(path).await.text);
+    let mut other = change;
+    other[3] = ("priority", "5");
+    ada.post(path, &other).await;
+    let late: Vec<_> = change.into_iter().chain([("seen", old.as_str())]).collect();
+    let told = ada.post(path, &late).await;
+    says(&told, "Somebody else has changed these settings since you opened the page.");
+    assert!(told.text.contains("What is there now: priority <code>5</code>. Save"), "{told:?}");
+    assert!(
+        told.text.contains("name=\"priority\" value=\"-3\""),
+        "what was typed is kept: {told:?}"
+    );
+    let page = ada.get(path).await.text;
+    assert!(page.contains("value=\"5\"") && !page.contains("value=\"-3\""), "{page}");
+    let now = seen(&told.text);
+    let again: Vec<_> = change.into_iter().chain([("seen", now.as_str())]).collect();
+    leads_to(&ada.post(path, &again).await, "/projects/shop/web/settings?done=saved");
+}
+
 /// What the form that is sent to this address says that was seen.
 fn seen_in(page: &Answer, action: &str) -> String {
     let form = format!("action=\"{action}\"");
@@ -258,12 +272,15 @@ fn seen_in(page: &Answer, action: &str) -> String {
     rest.split_once('"').unwrap().0.to_owned()
 }
 
+/// What is typed into a form: names and values.
+type Typed<'a> = &'a [(&'a str, &'a str)];
+
 /// Somebody saves a form that another one has open. Who saves second is told what is there now, and keeps what they
 /// have typed; once they know, theirs counts.
 async fn saved_by_two(
     browsers: (&Browser<'_>, &Browser<'_>),
     (path, action): (&str, &str),
-    (theirs, ours): (&[(&str, &str)], &[(&str, &str)]),
+    (theirs, ours): (Typed<'_>, Typed<'_>),
 ) -> Answer {
     let (first, second) = browsers;
     let old = seen_in(&second.get(path).await, action);

@@ -18,6 +18,7 @@ use crate::model::{Usage, UsdNanos};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::said;
+use crate::provider::said::named::Named;
 use crate::provider::stream::Outcome;
 use crate::provider::{Lacks, Metered};
 use counting::{Counted, Counter, Untold};
@@ -150,9 +151,10 @@ impl Settlement {
         self.estimated(Untold::Prompt)
     }
 
-    /// With an answer that does not say what it used; `None` where answers have no tokens of their own.
-    pub fn settle_answer(self, answer: Option<Bytes>) -> Counted {
-        self.estimated(Untold::Answer(answer))
+    /// With an answer that does not say what it used, but may name its model; `None` where answers have no tokens of
+    /// their own.
+    pub fn settle_answer(self, named: Named, answer: Option<Bytes>) -> Counted {
+        self.estimated(Untold::Answer(named, answer))
     }
 
     /// With an answer that says a part of what it used; `None` where answers have no tokens of their own.

@@ -20,6 +20,7 @@ use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::{Refusal, STORE};
+use crate::provider::said::named::{self, Named};
 use crate::provider::{self, Changes, Dialect, Metered, Operation};
 
 /// How long after its own time a call counts as lost.
@@ -355,16 +356,22 @@ impl Call {
             | UpstreamError::TooLarge { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
-                self.tries.counts(settlement.settle_answer(has_output.then(|| seen.clone())));
+                let (named, seen) = (self.named(seen), has_output.then(|| seen.clone()));
+                self.tries.counts(settlement.settle_answer(named, seen));
             }
             UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::Stopped => {
-                self.tries.counts(settlement.settle_answer(None));
+                self.tries.counts(settlement.settle_prompt());
             }
         }
         if matches!(error, UpstreamError::TooLarge { .. }) {
             return Failure::Final(refusal);
         }
         Failure::next(Err(refusal))
+    }
+
+    /// The model and the tier that an answer names.
+    fn named(&self, answer: &Bytes) -> Named {
+        named::of_answer(self.operation, answer)
     }
 
     /// Charges a whole answer: by its own word, or by count when it has none, which is flagged.
@@ -379,7 +386,7 @@ impl Call {
         let Some(metered) = metered else {
             flags.push(ESTIMATED);
             self.tries.estimates();
-            return settlement.settle_answer(answer);
+            return settlement.settle_answer(self.named(body), answer);
         };
         let lacks = provider::lacks(self.operation, &metered, body);
         if !lacks.any() {

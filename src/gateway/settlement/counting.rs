@@ -13,6 +13,7 @@ use super::Settlement;
 use crate::model::{Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::{Tokenizer, prompt};
+use crate::provider::said::named::Named;
 use crate::provider::stream::Outcome;
 use crate::provider::{Lacks, Metered, Operation, estimate};
 
@@ -49,8 +50,8 @@ pub struct Counter {
 pub enum Untold {
     /// The prompt, and nothing came back.
     Prompt,
-    /// The prompt and the answer, where it has tokens of its own.
-    Answer(Option<Bytes>),
+    /// The prompt and the answer, where it has tokens of its own; and what it names.
+    Answer(Named, Option<Bytes>),
     /// A part of what an answer used, and the answer where it has tokens of its own.
     Part(Box<Metered>, Lacks, Option<Bytes>),
     /// The rest of what is known of a stream, and its texts.
@@ -134,15 +135,15 @@ impl Untold {
     fn is_whole(&self) -> bool {
         match self {
             Self::Stream(_, heard) => heard.as_ref().is_some_and(Heard::is_whole),
-            Self::Prompt | Self::Answer(_) | Self::Part(..) => true,
+            Self::Prompt | Self::Answer(..) | Self::Part(..) => true,
         }
     }
 
     /// What was used, with so many tokens of prompt and so many allowed of answers.
     pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64, most: Option<u64>) -> Metered {
-        let output = match self {
-            Self::Prompt | Self::Answer(None) => 0,
-            Self::Answer(Some(answer)) => said(tokenizer, answer),
+        let (named, answer) = match self {
+            Self::Prompt => (Named::default(), None),
+            Self::Answer(named, answer) => (named.clone(), answer.as_ref()),
             Self::Part(told, lacks, answer) => {
                 let output = answer.as_ref().map_or(0, |it| said(tokenizer, it));
                 return Metered::clone(told).with(*lacks, input, allowed(output, most));
@@ -156,11 +157,12 @@ impl Untold {
                 return outcome.usage(input).0;
             }
         };
+        let output = answer.map_or(0, |it| said(tokenizer, it));
         let usage = Usage::default()
             .with(UsageClass::Input, input)
             .with(UsageClass::Output, allowed(output, most))
             .with(UsageClass::Requests, 1);
-        Metered { usage, ..Metered::default() }
+        Metered { usage, ..Metered::default() }.named(&named)
     }
 }
 

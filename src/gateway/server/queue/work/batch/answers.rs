@@ -285,7 +285,8 @@ fn charge(
     let told = read_answer(operation, body);
     let nothing = Lacks { input: true, output: operation.has_output() };
     let lacks = told.as_ref().map_or(nothing, |it| lacks(operation, it, body));
-    let mut metered = told.unwrap_or_default();
+    let untold = || Metered::default().named(&said::named::of_answer(operation, body));
+    let mut metered = told.unwrap_or_else(untold);
     if lacks.any() {
         row.flags.extend(["estimated", Tokenizer::Rule.flag()]);
         let said = prompt::of_answer(Tokenizer::Rule, body);

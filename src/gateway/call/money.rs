@@ -182,18 +182,25 @@ impl Call {
         if self.operation.is_free() {
             return Ok(None);
         }
-        if let Some(price) = core.prices.find(&provider.price_provider, model, self.at) {
-            return Ok(Some(price));
+        let known = core.prices.find(&provider.price_provider, model, self.at);
+        let is_whole = |it: &PriceRow| !self.operation.has_output() || it.covers_output();
+        if let Some(price) = known.as_ref().filter(|it| is_whole(it)) {
+            return Ok(Some(price.clone()));
         }
-        match &core.unknown_price {
-            UnknownPrice::Refuse => {
-                Err(Refusal::Forbidden(without_price(model, &provider.price_provider)))
+        let of = (model, &*provider.price_provider);
+        let without = match (&core.unknown_price, known) {
+            (UnknownPrice::Assume(rates), _) => {
+                let assumed = PriceRow::assumed(&provider.price_provider, rates.clone());
+                if is_whole(&assumed) {
+                    flags.push("assumed_price");
+                    return Ok(Some(Arc::new(assumed)));
+                }
+                without_output(of, "unknown_price")
             }
-            UnknownPrice::Assume(rates) => {
-                flags.push("assumed_price");
-                Ok(Some(Arc::new(PriceRow::assumed(&provider.price_provider, rates.clone()))))
-            }
-        }
+            (UnknownPrice::Refuse, Some(price)) => without_output(of, &price.id),
+            (UnknownPrice::Refuse, None) => without_price(of),
+        };
+        Err(Refusal::Forbidden(without))
     }
 
     /// How many tokens each answer may have: what is counted on, and what is written into the request.
@@ -399,7 +406,7 @@ impl Call {
 }
 
 /// What somebody hears whose model has no price. What else may be in a name is left out of the command.
-fn without_price(model: &str, provider: &str) -> String {
+fn without_price((model, provider): (&str, &str)) -> String {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/@-".contains(&it);
     let name = if model.bytes().all(is_plain) { model } else { "NAME" };
     format!(
@@ -407,6 +414,14 @@ fn without_price(model: &str, provider: &str) -> String {
          that `prices` and `public_prices` of the gateway's file name: write it there, or take it from a public list \
          with `trunkline prices import LIST --provider {provider} --model {name}`, and start the gateway anew; \
          `unknown_price` assumes one"
+    )
+}
+
+/// What somebody hears whose answers would be free, as the price that was found for the model is one of prompts alone.
+fn without_output((model, provider): (&str, &str), price: &str) -> String {
+    format!(
+        "the price `{price}` of the model `{model}` at `{provider}` has no price of `output`, so calls with an answer may \
+         not be made; write `output` into it (`\"0\"` where answers are free), and start the gateway anew"
     )
 }
 

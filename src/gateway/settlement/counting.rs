@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::Settlement;
-use crate::model::{Usage, UsageClass, UsdNanos};
+use super::{Settled, Settlement};
+use crate::model::{Usage, UsageClass};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::{Tokenizer, prompt};
 use crate::provider::said::named::Named;
@@ -58,20 +58,20 @@ pub enum Untold {
     Stream(Box<Outcome>, Option<Heard>),
 }
 
-/// What a call cost that was counted.
+/// What a call has come to that was counted.
 #[derive(Debug)]
 pub enum Counted {
     /// It is known.
-    Now(UsdNanos),
+    Now(Settled),
     /// It is being counted.
-    Later(JoinHandle<UsdNanos>),
+    Later(JoinHandle<Settled>),
 }
 
 impl Counted {
-    /// What it cost, when it is counted.
-    pub async fn cost(self) -> UsdNanos {
+    /// What it has come to, when it is counted.
+    pub async fn settled(self) -> Settled {
         match self {
-            Self::Now(cost) => cost,
+            Self::Now(settled) => settled,
             Self::Later(counted) => counted.await.unwrap_or_default(),
         }
     }
@@ -123,9 +123,9 @@ impl Counter {
                 let most = settlement.most_output;
                 settlement.close(&untold.metered(tokenizer, input, most))
             });
-            let cost = counted.await.unwrap_or_default();
+            let settled = counted.await.unwrap_or_default();
             drop(place);
-            cost
+            settled
         }))
     }
 }

@@ -297,7 +297,7 @@ fn charge(
     row.usage = metered.usage;
     row.answered_by = metered.model.as_deref().map(said::short);
     let price_provider: Arc<str> = terms.price_provider.as_str().into();
-    let price = if operation.is_free() { None } else { price_of(core, terms) };
+    let price = if operation.is_free() { None } else { price_of(core, terms, operation) };
     let (ledger, prices) = (core.ledger.clone(), core.prices.clone());
     let is_unpriced = price.is_none() && !operation.is_free();
     let charge = Charge { ledger, prices, price, price_provider };
@@ -313,8 +313,9 @@ fn charge(
 }
 
 /// The price that an item was let through with.
-fn price_of(core: &Core, terms: &Terms) -> Option<Arc<PriceRow>> {
+fn price_of(core: &Core, terms: &Terms, operation: Operation) -> Option<Arc<PriceRow>> {
     let known = core.prices.find(&terms.price_provider, &terms.model, terms.held_at);
+    let known = known.filter(|it| !operation.has_output() || it.covers_output());
     known.or_else(|| match &core.unknown_price {
         UnknownPrice::Assume(rates) => {
             Some(Arc::new(PriceRow::assumed(&terms.price_provider, rates.clone())))

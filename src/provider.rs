@@ -18,6 +18,7 @@ use std::borrow::Cow;
 
 use crate::model::{Usage, UsageClass};
 use estimate::tokenizer::Tokenizer;
+use said::named::Named;
 
 /// Whose wire format a call is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -188,6 +189,14 @@ impl Metered {
     pub fn is_plausible(&self) -> bool {
         let all = self.besides.iter().map(|it| &it.1).chain([&self.usage]);
         all.map(Usage::tokens).fold(0, u64::saturating_add) <= TOKENS_MAX
+    }
+
+    /// With what the answer names, where this does not.
+    #[must_use]
+    pub fn named(mut self, named: &Named) -> Self {
+        self.model = self.model.or_else(|| named.model.clone());
+        self.service_tier = self.service_tier.or_else(|| named.service_tier.clone());
+        self
     }
 
     /// What it leaves out of an answer, which may say something, or calls nothing though it cannot be.

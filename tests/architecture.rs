@@ -79,6 +79,7 @@ const PURE_FILES: &[&str] = &[
     "src/provider/openai/stream.rs",
     "src/provider/openai/usage.rs",
     "src/provider/refusal.rs",
+    "src/provider/said/named.rs",
     "src/provider/splice.rs",
     "src/provider/sse.rs",
     "src/provider/stream.rs",

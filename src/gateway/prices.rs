@@ -163,7 +163,9 @@ impl PriceRow {
         let mut cost = Cost::default();
         for (class, count) in usage.iter() {
             let Some(rate) = self.rate(class, usage.input_tokens(), service_tier) else {
-                if class != UsageClass::Requests {
+                let is_token = class.is_input() || class.is_output();
+                let is_free = is_token && self.is_by_call();
+                if class != UsageClass::Requests && !is_free {
                     cost.unpriced.push(class);
                 }
                 continue;
@@ -184,6 +186,17 @@ impl PriceRow {
     #[must_use]
     pub fn has_rate(&self, class: UsageClass) -> bool {
         self.rate(class, 0, None).is_some()
+    }
+
+    /// Whether answers with tokens have a price: by the token, or by the call. One without it would make them free.
+    #[must_use]
+    pub fn covers_output(&self) -> bool {
+        self.has_rate(UsageClass::Output) || self.is_by_call()
+    }
+
+    /// Whether it is for each call, however many tokens it has.
+    fn is_by_call(&self) -> bool {
+        self.has_rate(UsageClass::Requests) && !self.has_rate(UsageClass::Input)
     }
 
     /// The most that a call can cost: everything at the dearest rate that it may be charged at.

@@ -18,12 +18,25 @@ use crate::model::{Usage, UsdNanos};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::said;
+use crate::provider::said::named::Named;
 use crate::provider::stream::Outcome;
 use crate::provider::{Lacks, Metered};
 use counting::{Counted, Counter, Untold};
 
 /// The word for a call whose use no answer tells.
 pub const ESTIMATED: &str = "estimated";
+
+/// The word for a call that used something without a price.
+pub const UNPRICED: &str = "unpriced";
+
+/// What a call has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// What it cost.
+    pub cost: UsdNanos,
+    /// Whether it used something that has no price.
+    pub is_unpriced: bool,
+}
 
 /// What a call is charged with.
 #[derive(Debug, Clone)]
@@ -127,8 +140,8 @@ impl Settlement {
         &self.row.trail
     }
 
-    /// With the use that an answer tells. Gives what it cost.
-    pub fn settle(mut self, metered: &Metered) -> UsdNanos {
+    /// With the use that an answer tells.
+    pub fn settle(mut self, metered: &Metered) -> Settled {
         self.close(metered)
     }
 
@@ -150,9 +163,10 @@ impl Settlement {
         self.estimated(Untold::Prompt)
     }
 
-    /// With an answer that does not say what it used; `None` where answers have no tokens of their own.
-    pub fn settle_answer(self, answer: Option<Bytes>) -> Counted {
-        self.estimated(Untold::Answer(answer))
+    /// With an answer that does not say what it used, but may name its model; `None` where answers have no tokens of
+    /// their own.
+    pub fn settle_answer(self, named: Named, answer: Option<Bytes>) -> Counted {
+        self.estimated(Untold::Answer(named, answer))
     }
 
     /// With an answer that says a part of what it used; `None` where answers have no tokens of their own.
@@ -169,7 +183,7 @@ impl Settlement {
         }
     }
 
-    fn close_by_rule(mut self, untold: &Untold) -> UsdNanos {
+    fn close_by_rule(mut self, untold: &Untold) -> Settled {
         self.flag(Tokenizer::Rule.flag());
         let metered = untold.metered(Tokenizer::Rule, self.input_tokens, self.most_output);
         self.close(&metered)
@@ -182,16 +196,17 @@ impl Settlement {
         self.charge.ledger.cancel(self.id, &self.row);
     }
 
-    fn close(&mut self, metered: &Metered) -> UsdNanos {
+    fn close(&mut self, metered: &Metered) -> Settled {
         self.is_settled = true;
         let cost = self.cost(metered);
+        let is_unpriced = self.row.flags.contains(&UNPRICED);
         self.row.usage = metered.usage;
         self.row.answered_by = metered.model.as_deref().map(said::short);
         self.row.total_ms = self.elapsed();
         if self.row.origin != Origin::Live {
             self.row.avoided = cost;
             self.charge.ledger.record(&self.row);
-            return UsdNanos(0);
+            return Settled { cost: UsdNanos(0), is_unpriced };
         }
         self.row.cost = cost;
         if let Some(usage) = self.known.take() {
@@ -201,7 +216,7 @@ impl Settlement {
         let tokens = besides.fold(metered.usage.tokens(), u64::saturating_add);
         let tokens = i64::try_from(tokens).unwrap_or(i64::MAX);
         self.charge.ledger.settle(self.id, Amount { money: cost, tokens }, &mut self.row);
-        cost
+        Settled { cost, is_unpriced }
     }
 
     fn elapsed(&self) -> u64 {
@@ -224,7 +239,13 @@ impl Charge {
     pub fn cost(&self, row: &mut Row, metered: &Metered) -> UsdNanos {
         let Some(reserved) = self.price.as_ref() else { return UsdNanos(0) };
         let (tier, at) = (metered.service_tier.as_deref(), row.at);
-        let find = |model: &str| self.prices.find(&self.price_provider, model, at);
+        let mut used = metered.besides.iter().map(|it| &it.1).chain([&metered.usage]);
+        let has_output = used.any(|it| it.output_tokens() > 0);
+        // A price without one of answers would make them free.
+        let find = |model: &str| {
+            let price = self.prices.find(&self.price_provider, model, at);
+            price.filter(|it| !has_output || it.covers_output())
+        };
         // A price of the asked model's own name is better than a pattern's for the longer name that answers.
         let is_named = reserved.model.names(&row.model);
         let answered = metered
@@ -246,8 +267,8 @@ impl Charge {
 
 fn part(row: &mut Row, price: &PriceRow, (usage, tier): (&Usage, Option<&str>)) -> i64 {
     let cost = price.cost(usage, tier);
-    if !cost.unpriced.is_empty() && !row.flags.contains(&"unpriced") {
-        row.flags.push("unpriced");
+    if !cost.unpriced.is_empty() && !row.flags.contains(&UNPRICED) {
+        row.flags.push(UNPRICED);
     }
     cost.total().0
 }

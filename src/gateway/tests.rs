@@ -10,6 +10,7 @@ mod guarded;
 mod raw;
 mod cuts;
 mod counted;
+mod priced;
 mod meant;
 mod broken;
 mod fallen;

@@ -1,5 +1,7 @@
 //! What an answer says besides its texts and its use: its id, why it ended, which tools it asks for. Pure.
 
+pub mod named;
+
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use super::anthropic::usage::Running;
 use super::estimate::heard::Heard;
 use super::said::Said;
+use super::said::named::Named;
 use super::sse::Event;
 use super::{Dialect, Lacks, Metered, Operation, anthropic, estimate, openai};
 use crate::model::{Usage, UsageClass as Class};
@@ -45,6 +46,7 @@ impl Seen {
 #[derive(Debug, Default)]
 pub(super) struct Notes {
     pub(super) said: Said,
+    pub(super) named: Named,
     heard: Option<Heard>,
 }
 
@@ -98,6 +100,8 @@ pub struct Outcome {
     pub has_failed: bool,
     /// What it said besides.
     pub said: Said,
+    /// The model and the service tier that it named.
+    pub named: Named,
 }
 
 impl Reader {
@@ -180,6 +184,7 @@ impl Reader {
     pub fn outcome(&self) -> Outcome {
         let mut outcome = self.outcome.clone();
         outcome.said.clone_from(&self.notes.said);
+        outcome.named.clone_from(&self.notes.named);
         // Some servers (vLLM, when asked) tell with each chunk what was used until then: a last word is followed by none of
         // the answer, and the answer is over.
         let is_over = self.has_finished || outcome.has_ended || outcome.has_failed;
@@ -215,7 +220,7 @@ impl Outcome {
     /// prompt if it said nothing of them.
     #[must_use]
     pub fn usage(&self, input: u64) -> (Metered, bool) {
-        let mut metered = self.metered.clone().unwrap_or_default();
+        let mut metered = self.metered.clone().unwrap_or_default().named(&self.named);
         if self.is_final {
             return (metered, false);
         }

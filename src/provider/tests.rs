@@ -69,7 +69,7 @@ fn the_last_usage_counts_even_with_content_and_that_chunk_stays() {
 
 #[test]
 fn a_cut_chat_stream_is_counted_and_marked() {
-    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, HELLO])), @" | Input=1000 Output=8 Requests=1 | whole=false estimated=true dropped=0");
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &chat(&[HELLO, HELLO])), @"m | Input=1000 Output=8 Requests=1 | whole=false estimated=true dropped=0");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_stream_without_its_done_is_whole_when_everything_was_said() {
 #[test]
 fn malformed_chunks_are_passed_on_and_errors_are_seen() {
     let text = chat(&[HELLO, "{not json", r#"{"error":{"message":"overloaded"}}"#]);
-    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @" | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
+    insta::assert_snapshot!(check(Operation::ChatCompletions, &text), @"m | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
 }
 
 const START: &str = r#"{"type":"message_start","message":{"model":"c","usage":{"input_tokens":43,"cache_read_input_tokens":10,"cache_creation_input_tokens":6,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":4},"output_tokens":1}}}"#;
@@ -96,6 +96,84 @@ fn each_field_of_a_later_usage_replaces_the_earlier() {
 #[test]
 fn a_cut_message_has_the_input_it_began_with_and_the_output_that_was_counted() {
     insta::assert_snapshot!(check(Operation::Messages, &messages(&[START, TEXT, TEXT])), @"c | Input=43 CacheRead=10 CacheWrite5m=2 CacheWrite1h=4 Output=8 Requests=1 | whole=false estimated=true dropped=0");
+}
+
+/// Model and tier of a stream whose use is counted here, and whether it came whole.
+fn named(operation: Operation, text: &str) -> String {
+    let (_, outcome) = run(operation, false, text, 9);
+    let (metered, is_estimated) = outcome.usage(1000);
+    assert!(is_estimated && metered.usage.input_tokens() > 0, "{text}");
+    let [model, tier] = [metered.model, metered.service_tier].map(Option::unwrap_or_default);
+    format!("{model} {tier} whole={}", outcome.is_whole())
+}
+
+#[test]
+fn what_a_stream_names_counts_though_it_does_not_tell_its_use() {
+    let first = r#"{"model":"","choices":[],"prompt_filter_results":[]}"#;
+    let said = r#"{"model":"dear","service_tier":"priority","choices":[{"delta":{"content":"Hello there"}}]}"#;
+    let last = |usage: &str| {
+        format!(
+            r#"{{"model":"dear","choices":[{{"delta":{{}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+        )
+    };
+    let chat = |chunks: &[&str]| named(Operation::ChatCompletions, &chat(chunks));
+    assert_eq!(chat(&[first, said]), "dear priority whole=false");
+    for usage in ["null", "{}", "\"9\"", "7", r#"{"prompt_tokens":-1,"completion_tokens":4}"#] {
+        let whole = chat(&[first, said, &last(usage), first, "[DONE]"]);
+        assert_eq!(whole, "dear priority whole=true", "{usage}");
+    }
+    let told = r#"{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}"#;
+    let text = self::chat(&[said, &last("null"), told, "[DONE]"]);
+    let metered = run(Operation::ChatCompletions, true, &text, 9).1.usage(5).0;
+    assert_eq!(metered.service_tier.as_deref(), Some("priority"));
+    assert_eq!(metered.model.as_deref(), Some("dear"));
+    let text = r#"{"model":"dear","choices":[{"text":"Hello there"}]}"#;
+    assert_eq!(named(Operation::Completions, &self::chat(&[text])), "dear  whole=false");
+    let created =
+        r#"{"type":"response.created","response":{"model":"dear","service_tier":"flex"}}"#;
+    let delta = r#"{"type":"response.output_text.delta","delta":"Hello there"}"#;
+    let response = named(Operation::Responses, &messages(&[created, delta]));
+    assert_eq!(response, "dear flex whole=false");
+    for usage in
+        [r#"{"service_tier":"priority"}"#, r#"{"input_tokens":-1,"service_tier":"priority"}"#]
+    {
+        let start =
+            format!(r#"{{"type":"message_start","message":{{"model":"dear","usage":{usage}}}}}"#);
+        let message = named(Operation::Messages, &messages(&[&start, TEXT]));
+        assert_eq!(message, "dear priority whole=false", "{usage}");
+    }
+}
+
+#[test]
+fn an_odd_use_leaves_the_last_event_what_it_is() {
+    let delta = r#"{"type":"response.output_text.delta","delta":"Hello there"}"#;
+    for usage in
+        [r#"{"input_tokens":10.5,"output_tokens":4}"#, r#"{"input_tokens":-1}"#, "\"9\"", "[[]]"]
+    {
+        for (kind, is_whole) in [("completed", true), ("incomplete", true), ("failed", false)] {
+            let last = format!(
+                r#"{{"type":"response.{kind}","response":{{"id":"r1","model":"dear","service_tier":"flex","output":7,"usage":{usage}}}}}"#
+            );
+            let text = messages(&[delta, &last]);
+            assert_eq!(
+                named(Operation::Responses, &text),
+                format!("dear flex whole={is_whole}"),
+                "{last}"
+            );
+            let outcome = run(Operation::Responses, false, &text, 9).1;
+            assert_eq!((outcome.has_failed, outcome.said.id.as_str()), (!is_whole, "r1"), "{last}");
+        }
+        let last = format!(r#"{{"type":"response.completed","response":{usage}}}"#);
+        assert!(run(Operation::Responses, false, &messages(&[delta, &last]), 9).1.is_whole());
+        let turn = format!(
+            r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn"}},"usage":{usage}}}"#
+        );
+        let stop = format!(r#"{{"type":"message_stop","usage":{usage},"message":{usage}}}"#);
+        let text = messages(&[START, TEXT, &turn, &stop]);
+        let outcome = run(Operation::Messages, false, &text, 9).1;
+        assert!(outcome.is_whole() && outcome.said.finish == ["end_turn"], "{usage}");
+        assert_eq!(outcome.usage(5).0.usage.input_tokens(), 59, "{usage}");
+    }
 }
 
 #[test]
@@ -119,7 +197,7 @@ fn a_response_tells_its_usage_and_the_tools_it_used_at_the_end() {
         r#"{"type":"response.created","response":{"model":"r","usage":null,"output":[]}}"#;
     let text = messages(&[created, delta, done]);
     insta::assert_snapshot!(check(Operation::Responses, &text), @"r | Input=1 CacheRead=30 Output=1 Reasoning=8 Requests=1 WebSearches=2 | whole=true estimated=false dropped=0");
-    insta::assert_snapshot!(check(Operation::Responses, &messages(&[created, delta])), @" | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
+    insta::assert_snapshot!(check(Operation::Responses, &messages(&[created, delta])), @"r | Input=1000 Output=4 Requests=1 | whole=false estimated=true dropped=0");
 }
 
 #[test]

@@ -25,7 +25,8 @@ const NAMES_MAX: usize = 5;
 #[command(after_help = "\
 The lists are files that you have downloaded: LiteLLM's model_prices_and_context_window.json, models.dev/api.json, or
 data_slim.json of genai-prices. An import only adds rows, each from a day on, and never changes one that is there: what
-was charged stays what it was. `show` marks with `*` what holds on the day. `check` ends with 2 where something is odd.
+was charged stays what it was. `show` marks with `*` what holds on the day. `check` ends with 2 where something is odd,
+but not for prices without `output` alone, as embeddings have them.
 
 Examples:
   trunkline prices import model_prices_and_context_window.json --provider openai --provider anthropic
@@ -56,7 +57,8 @@ enum Action {
         #[arg(long, value_name = "FILE", default_value = FILE)]
         prices: PathBuf,
     },
-    /// Say what is odd about a price file: rows that are never taken, that are there twice, that cost nothing
+    /// Say what is odd about a price file: rows that are never taken, that are there twice, that cost nothing,
+    /// that have no price of answers
     Check {
         /// The price file
         #[arg(value_name = "FILE", default_value = FILE)]
@@ -330,7 +332,8 @@ fn check(session: &Session, path: &Path) -> anyhow::Result<Exit> {
             counted(rows.len(), "row")
         ))?;
     }
-    Ok(if odd.is_empty() { Exit::Passed } else { Exit::Usage })
+    let is_meant = odd.iter().all(|it| it.may_be_meant);
+    Ok(if is_meant { Exit::Passed } else { Exit::Usage })
 }
 
 fn parse(path: &Path, text: &str) -> Result<PriceFile, Usage> {

@@ -20,6 +20,7 @@ use crate::gateway::settlement::{Charge, ESTIMATED, Settlement};
 use crate::model::{Milliseconds, Usage, UsageClass, UsdNanos};
 use crate::provider::estimate::tokenizer::Tokenizer;
 use crate::provider::refusal::{Refusal, STORE};
+use crate::provider::said::named::{self, Named};
 use crate::provider::{self, Changes, Dialect, Metered, Operation};
 
 /// How long after its own time a call counts as lost.
@@ -178,18 +179,25 @@ impl Call {
         if self.operation.is_free() {
             return Ok(None);
         }
-        if let Some(price) = core.prices.find(&provider.price_provider, model, self.at) {
-            return Ok(Some(price));
+        let known = core.prices.find(&provider.price_provider, model, self.at);
+        let is_whole = |it: &PriceRow| !self.operation.has_output() || it.covers_output();
+        if let Some(price) = known.as_ref().filter(|it| is_whole(it)) {
+            return Ok(Some(price.clone()));
         }
-        match &core.unknown_price {
-            UnknownPrice::Refuse => {
-                Err(Refusal::Forbidden(without_price(model, &provider.price_provider)))
+        let of = (model, &*provider.price_provider);
+        let without = match (&core.unknown_price, known) {
+            (UnknownPrice::Assume(rates), _) => {
+                let assumed = PriceRow::assumed(&provider.price_provider, rates.clone());
+                if is_whole(&assumed) {
+                    flags.push("assumed_price");
+                    return Ok(Some(Arc::new(assumed)));
+                }
+                without_output(of, "unknown_price")
             }
-            UnknownPrice::Assume(rates) => {
-                flags.push("assumed_price");
-                Ok(Some(Arc::new(PriceRow::assumed(&provider.price_provider, rates.clone()))))
-            }
-        }
+            (UnknownPrice::Refuse, Some(price)) => without_output(of, &price.id),
+            (UnknownPrice::Refuse, None) => without_price(of),
+        };
+        Err(Refusal::Forbidden(without))
     }
 
     /// How many tokens each answer may have: what is counted on, and what is written into the request.
@@ -352,16 +360,22 @@ impl Call {
             | UpstreamError::TooLarge { seen, .. } => {
                 settlement.flag("cut");
                 let has_output = self.operation.has_output() && !seen.trim_ascii().is_empty();
-                self.tries.counts(settlement.settle_answer(has_output.then(|| seen.clone())));
+                let (named, seen) = (self.named(seen), has_output.then(|| seen.clone()));
+                self.tries.counts(settlement.settle_answer(named, seen));
             }
             UpstreamError::Broken(_) | UpstreamError::Timeout(_) | UpstreamError::Stopped => {
-                self.tries.counts(settlement.settle_answer(None));
+                self.tries.counts(settlement.settle_prompt());
             }
         }
         if matches!(error, UpstreamError::TooLarge { .. }) {
             return Failure::Final(refusal);
         }
         Failure::next(Err(refusal))
+    }
+
+    /// The model and the tier that an answer names.
+    fn named(&self, answer: &Bytes) -> Named {
+        named::of_answer(self.operation, answer)
     }
 
     /// Charges a whole answer: by its own word, or by count when it has none, which is flagged.
@@ -376,7 +390,7 @@ impl Call {
         let Some(metered) = metered else {
             flags.push(ESTIMATED);
             self.tries.estimates();
-            return settlement.settle_answer(answer);
+            return settlement.settle_answer(self.named(body), answer);
         };
         let lacks = provider::lacks(self.operation, &metered, body);
         if !lacks.any() {
@@ -389,7 +403,7 @@ impl Call {
 }
 
 /// What somebody hears whose model has no price. What else may be in a name is left out of the command.
-fn without_price(model: &str, provider: &str) -> String {
+fn without_price((model, provider): (&str, &str)) -> String {
     let is_plain = |it: u8| it.is_ascii_alphanumeric() || b"._:/@-".contains(&it);
     let name = if model.bytes().all(is_plain) { model } else { "NAME" };
     format!(
@@ -397,6 +411,14 @@ fn without_price(model: &str, provider: &str) -> String {
          that `prices` and `public_prices` of the gateway's file name: write it there, or take it from a public list \
          with `trunkline prices import LIST --provider {provider} --model {name}`, and start the gateway anew; \
          `unknown_price` assumes one"
+    )
+}
+
+/// What somebody hears whose answers would be free, as the price that was found for the model is one of prompts alone.
+fn without_output((model, provider): (&str, &str), price: &str) -> String {
+    format!(
+        "the price `{price}` of the model `{model}` at `{provider}` has no price of `output`, so calls with an answer may \
+         not be made; write `output` into it (`\"0\"` where answers are free), and start the gateway anew"
     )
 }
 

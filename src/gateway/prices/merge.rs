@@ -7,7 +7,11 @@ use super::import::Listed;
 use super::matcher::{Matcher, glob};
 use super::rate::Date;
 use super::{PriceRow, TIERS, lookup};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, UsageClass};
+
+/// What is said of a price of prompts alone, as those of embeddings are.
+const WITHOUT_OUTPUT: &str =
+    "it has no price of `output`: calls with an answer are refused, embeddings are not";
 
 /// What is done with a list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -149,14 +153,17 @@ pub struct Oddity {
     pub id: String,
     /// What is odd.
     pub what: String,
+    /// Whether it may be so on purpose, which nobody can see from the file.
+    pub may_be_meant: bool,
 }
 
-/// What is odd about the rows of a file: what can never be found, or says something twice.
+/// What is odd about the rows of a file: what can never be found, says something twice, or has no price of answers.
 #[must_use]
 pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
     let mut found = Vec::new();
     for (place, row) in rows.iter().enumerate() {
-        let mut say = |what: String| found.push(Oddity { id: row.id.clone(), what });
+        let odd = |what| Oddity { id: row.id.clone(), what, may_be_meant: false };
+        let mut say = |what: String| found.push(odd(what));
         let before = rows.get(..place).unwrap_or_default();
         let before = before.iter().filter(|it| it.provider == row.provider);
         if let Some(twin) = before.clone().find(|it| is_twin(it, row)) {
@@ -181,6 +188,9 @@ pub fn oddities(rows: &[PriceRow]) -> Vec<Oddity> {
         let mut all = rates.chain(row.rates.per_thousand.values().map(|it| it.0.0));
         if all.all(|it| it == 0) {
             say("it costs nothing".to_owned());
+        }
+        if row.has_rate(UsageClass::Input) && !row.covers_output() {
+            found.push(Oddity { may_be_meant: true, ..odd(WITHOUT_OUTPUT.to_owned()) });
         }
     }
     found

@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::Settlement;
-use crate::model::{Usage, UsageClass, UsdNanos};
+use super::{Settled, Settlement};
+use crate::model::{Usage, UsageClass};
 use crate::provider::estimate::heard::Heard;
 use crate::provider::estimate::tokenizer::{Tokenizer, prompt};
+use crate::provider::said::named::Named;
 use crate::provider::stream::Outcome;
 use crate::provider::{Lacks, Metered, Operation, estimate};
 
@@ -49,28 +50,28 @@ pub struct Counter {
 pub enum Untold {
     /// The prompt, and nothing came back.
     Prompt,
-    /// The prompt and the answer, where it has tokens of its own.
-    Answer(Option<Bytes>),
+    /// The prompt and the answer, where it has tokens of its own; and what it names.
+    Answer(Named, Option<Bytes>),
     /// A part of what an answer used, and the answer where it has tokens of its own.
     Part(Box<Metered>, Lacks, Option<Bytes>),
     /// The rest of what is known of a stream, and its texts.
     Stream(Box<Outcome>, Option<Heard>),
 }
 
-/// What a call cost that was counted.
+/// What a call has come to that was counted.
 #[derive(Debug)]
 pub enum Counted {
     /// It is known.
-    Now(UsdNanos),
+    Now(Settled),
     /// It is being counted.
-    Later(JoinHandle<UsdNanos>),
+    Later(JoinHandle<Settled>),
 }
 
 impl Counted {
-    /// What it cost, when it is counted.
-    pub async fn cost(self) -> UsdNanos {
+    /// What it has come to, when it is counted.
+    pub async fn settled(self) -> Settled {
         match self {
-            Self::Now(cost) => cost,
+            Self::Now(settled) => settled,
             Self::Later(counted) => counted.await.unwrap_or_default(),
         }
     }
@@ -122,9 +123,9 @@ impl Counter {
                 let most = settlement.most_output;
                 settlement.close(&untold.metered(tokenizer, input, most))
             });
-            let cost = counted.await.unwrap_or_default();
+            let settled = counted.await.unwrap_or_default();
             drop(place);
-            cost
+            settled
         }))
     }
 }
@@ -134,15 +135,15 @@ impl Untold {
     fn is_whole(&self) -> bool {
         match self {
             Self::Stream(_, heard) => heard.as_ref().is_some_and(Heard::is_whole),
-            Self::Prompt | Self::Answer(_) | Self::Part(..) => true,
+            Self::Prompt | Self::Answer(..) | Self::Part(..) => true,
         }
     }
 
     /// What was used, with so many tokens of prompt and so many allowed of answers.
     pub(super) fn metered(&self, tokenizer: Tokenizer, input: u64, most: Option<u64>) -> Metered {
-        let output = match self {
-            Self::Prompt | Self::Answer(None) => 0,
-            Self::Answer(Some(answer)) => said(tokenizer, answer),
+        let (named, answer) = match self {
+            Self::Prompt => (Named::default(), None),
+            Self::Answer(named, answer) => (named.clone(), answer.as_ref()),
             Self::Part(told, lacks, answer) => {
                 let output = answer.as_ref().map_or(0, |it| said(tokenizer, it));
                 return Metered::clone(told).with(*lacks, input, allowed(output, most));
@@ -156,11 +157,12 @@ impl Untold {
                 return outcome.usage(input).0;
             }
         };
+        let output = answer.map_or(0, |it| said(tokenizer, it));
         let usage = Usage::default()
             .with(UsageClass::Input, input)
             .with(UsageClass::Output, allowed(output, most))
             .with(UsageClass::Requests, 1);
-        Metered { usage, ..Metered::default() }
+        Metered { usage, ..Metered::default() }.named(&named)
     }
 }
 

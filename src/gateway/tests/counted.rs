@@ -149,6 +149,85 @@ async fn a_prompt_whose_answer_never_came_and_a_client_that_left_are_counted_too
     world.end().await;
 }
 
+const OK: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n";
+
+/// Answers of a model that is not the one that was asked for, which do not tell their use, and the paths they come from.
+fn untold(model: &str, tier: &str) -> Vec<(&'static str, bool, String)> {
+    let names = format!(r#""model":"{model}","service_tier":"{tier}""#);
+    let chunk = format!(r#"data: {{{names},"choices":[{{"delta":{{"content":"so it is"}}}}]}}"#);
+    let last = format!(
+        r#"data: {{{names},"choices":[{{"delta":{{}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":-1}}}}"#
+    );
+    let whole =
+        format!(r#"{{{names},"usage":"9","choices":[{{"message":{{"content":"so it is"}}}}]}}"#);
+    let start = format!(
+        r#"{{"type":"message_start","message":{{"model":"{model}","usage":{{"input_tokens":-1,"service_tier":"{tier}"}}}}}}"#
+    );
+    let text = r#"{"type":"content_block_delta","delta":{"type":"text_delta","text":"so it is"}}"#;
+    let events = |it: &str| format!("{OK}content-type: text/event-stream\r\n\r\n{it}\n\n");
+    let json = |it: &str, more: usize| {
+        let length = it.len() + more;
+        format!("{OK}content-type: application/json\r\ncontent-length: {length}\r\n\r\n{it}")
+    };
+    let (chat, messages) = ("/v1/chat/completions", "/v1/messages");
+    vec![
+        (chat, true, events(&chunk)),
+        (chat, true, events(&format!("{chunk}\n\n{last}\n\ndata: [DONE]"))),
+        (chat, false, json(&whole, 0)),
+        (chat, false, json(&whole, 9)),
+        ("/v1/embeddings", false, json(&format!(r#"{{"data":[],{names}}}"#), 0)),
+        (messages, true, events(&format!("data: {start}\n\ndata: {text}"))),
+    ]
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_tell_its_use_costs_what_the_model_and_tier_cost_that_it_names() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    for (model, tier, input, output) in
+        [("m-named", "default", 3000, 30_000), ("m-other", "batch", 500, 5000)]
+    {
+        for (path, is_stream, answer) in untold(model, tier) {
+            *raw.answers.lock().unwrap() = vec![(answer.clone().into_bytes(), Then::Close)];
+            *world.core.breakers() = crate::gateway::route::Breakers::default();
+            let body = asks(is_stream, r#""input":"hi""#).replace("\"m1\"", "\"m-raw\"");
+            world.post(path, &body, &[("x-raw", "0")]).await;
+            world.settled().await;
+            let row = world.rows().pop().unwrap();
+            assert!(flags(&row).contains(&"estimated"), "{answer} {row}");
+            assert_eq!(row["answered_by"], model, "{answer} {row}");
+            let used = |class: &str| row["usage"][class].as_u64().unwrap_or(0);
+            assert!(used("input") > 0 && (used("output") > 0 || path == "/v1/embeddings"), "{row}");
+            let cost = used("input") * input + used("output") * output;
+            assert_eq!(row["cost"], cost, "{answer} {row}");
+        }
+    }
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_response_that_is_over_is_passed_on_as_it_is_though_its_use_cannot_be_read() {
+    let raw = Raw::start().await;
+    let world = World::new(&raw.settings("")).await;
+    for (kind, used) in [("completed", "10.5"), ("completed", "-1"), ("incomplete", "\"9\"")] {
+        let delta = r#"data: {"type":"response.output_text.delta","delta":"so it is"}"#;
+        let last = format!(
+            r#"data: {{"type":"response.{kind}","response":{{"model":"m-raw","usage":{{"input_tokens":{used}}}}}}}"#
+        );
+        let stream = format!("{delta}\n\n{last}\n\n");
+        let answer = format!("{OK}content-type: text/event-stream\r\n\r\n{stream}");
+        *raw.answers.lock().unwrap() = vec![(answer.into_bytes(), Then::Close)];
+        let body = asks(true, r#""input":"hi""#).replace("\"m1\"", "\"m-raw\"");
+        let reply = world.post("/v1/responses", &body, &[("x-raw", "0")]).await;
+        assert_eq!((reply.status, reply.body.as_str()), (200, stream.as_str()), "{kind} {used}");
+        world.settled().await;
+        let row = world.rows().pop().unwrap();
+        assert_eq!(flags(&row), ["estimated", "counted_by_rule"], "{row}");
+        assert!(row["usage"]["output"].as_u64().unwrap() > 0, "{row}");
+    }
+    world.end().await;
+}
+
 /// What a counter found, beside what the provider said.
 #[derive(Debug, Default)]
 struct Compared {

@@ -48,6 +48,16 @@ model = "m-long"
 max_output = 100_000
 per_million = { input = 1, output = 10 }
 [[price]]
+id = "bare"
+provider = "test"
+model = "m-bare"
+per_million = { input = 1 }
+[[price]]
+id = "by-call"
+provider = "test"
+model = "m-by-call"
+per_thousand = { requests = 2 }
+[[price]]
 id = "docs"
 provider = "vectors"
 model = "docs*"

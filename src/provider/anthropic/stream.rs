@@ -13,21 +13,23 @@ struct Event<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    message: Option<Message<'a>>,
+    message: Option<&'a RawValue>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     content_block: Option<&'a RawValue>,
-    usage: Option<RawUsage>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
-    usage: Option<RawUsage>,
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 /// Reads one event into the running use of its stream.
@@ -39,14 +41,18 @@ pub(in super::super) fn read_event(
     let mut seen = Seen::default();
     match &*event.kind {
         "message_start" => {
-            let message = event.message.unwrap_or(Message { id: None, model: None, usage: None });
+            let message = event.message.map(RawValue::get);
+            let message = message.and_then(|it| serde_json::from_str::<Message<'_>>(it).ok());
+            let message = message.unwrap_or_default();
             notes.said.named(message.id);
-            let model = message.model.map(Cow::into_owned);
-            running.start(model, message.usage.unwrap_or_default());
+            notes.named.note_model(message.model);
+            notes.named.note_use(message.usage);
+            running.start(message.usage.and_then(RawUsage::read).unwrap_or_default());
             seen.metered = Some(running.metered());
         }
         "message_delta" => {
-            running.replace(event.usage.unwrap_or_default());
+            notes.named.note_use(event.usage);
+            running.replace(event.usage.and_then(RawUsage::read).unwrap_or_default());
             if let Some(why) = event.delta.and_then(stop_reason) {
                 notes.said.finished(&why);
             }

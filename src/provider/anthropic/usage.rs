@@ -1,10 +1,10 @@
 //! What an answer in Anthropic's format used. Cached tokens are *added* to the input here.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::super::openai::count::Count;
+use super::super::said::named::Named;
 use super::super::{Dialect, Metered, Operation};
 use crate::model::{Usage, UsageClass as Class};
 
@@ -19,7 +19,6 @@ pub(super) struct RawUsage {
     output_tokens: Option<Count>,
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerTools>,
-    service_tier: Option<String>,
     iterations: Option<Vec<Iteration>>,
 }
 
@@ -65,6 +64,11 @@ struct IterationUsage {
 }
 
 impl RawUsage {
+    /// What can be read. What cannot is as if it were not said.
+    pub(super) fn read(usage: &RawValue) -> Option<Self> {
+        serde_json::from_str(usage.get()).ok()
+    }
+
     /// Each field that `later` has replaces the earlier one. A new number of tokens written to the
     /// cache makes an earlier split of it void, unless they agree.
     pub(super) fn replace(&mut self, later: Self) {
@@ -77,7 +81,6 @@ impl RawUsage {
         replace(&mut self.output_tokens, later.output_tokens);
         replace(&mut self.output_tokens_details, later.output_tokens_details);
         replace(&mut self.server_tool_use, later.server_tool_use);
-        replace(&mut self.service_tier, later.service_tier);
         replace(&mut self.iterations, later.iterations);
     }
 
@@ -122,13 +125,9 @@ impl RawUsage {
         others.map(|it| (it.model.clone(), it.usage.usage())).collect()
     }
 
-    pub(super) fn metered(&self, model: Option<String>) -> Metered {
-        Metered {
-            model,
-            service_tier: self.service_tier.clone(),
-            usage: self.usage().with(Class::Requests, 1),
-            besides: self.besides(),
-        }
+    fn metered(&self) -> Metered {
+        let usage = self.usage().with(Class::Requests, 1);
+        Metered { usage, besides: self.besides(), ..Metered::default() }
     }
 }
 
@@ -172,15 +171,13 @@ fn input(
 /// again before it stopped takes the place of the one before.
 #[derive(Debug, Default)]
 pub struct Running {
-    model: Option<String>,
     done: Metered,
     current: RawUsage,
     has_final: bool,
 }
 
 impl Running {
-    pub(super) fn start(&mut self, model: Option<String>, usage: RawUsage) {
-        replace(&mut self.model, model);
+    pub(super) fn start(&mut self, usage: RawUsage) {
         self.current = usage;
     }
 
@@ -195,11 +192,10 @@ impl Running {
     }
 
     pub(super) fn metered(&self) -> Metered {
-        let mut all = self.current.metered(self.model.clone());
+        let mut all = self.current.metered();
         all.usage.add(&self.done.usage);
         all.usage.set(Class::Requests, 1);
         all.besides.extend(self.done.besides.iter().cloned());
-        replace(&mut all.service_tier, self.done.service_tier.clone());
         all
     }
 
@@ -213,8 +209,9 @@ impl Running {
 #[derive(Debug, Deserialize)]
 struct Answer<'a> {
     #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
-    usage: Option<RawUsage>,
+    model: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
 }
 
 /// What an answer says of its use; `None` when it does not.
@@ -225,6 +222,9 @@ pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         return Some(Metered { usage, ..Metered::default() });
     }
     let answer: Answer<'_> = serde_json::from_slice(body).ok()?;
-    let usage = answer.usage.filter(RawUsage::is_said)?;
-    Some(usage.metered(answer.model.map(Cow::into_owned)))
+    let told = answer.usage.and_then(RawUsage::read).filter(RawUsage::is_said)?;
+    let mut named = Named::default();
+    named.note_model(answer.model);
+    named.note_use(answer.usage);
+    Some(told.metered().named(&named))
 }

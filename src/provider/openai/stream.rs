@@ -17,10 +17,11 @@ struct Chunk<'a> {
     #[serde(borrow, default)]
     id: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
+    model: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    service_tier: Option<Cow<'a, str>>,
-    usage: Option<RawUsage>,
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
     #[serde(borrow, default)]
@@ -52,6 +53,8 @@ pub(in super::super) fn read_chunk(data: &[u8], notes: &mut Notes) -> Seen {
     let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else { return Seen::malformed() };
     let choices = chunk.choices.unwrap_or_default();
     let finished = |it: &Choice<'_>| it.finish_reason.is_some_and(|it| it.get() != "null");
+    notes.named.note_model(chunk.model);
+    notes.named.note_tier(chunk.service_tier);
     let said = &mut notes.said;
     said.named(chunk.id);
     for choice in &choices {
@@ -62,13 +65,10 @@ pub(in super::super) fn read_chunk(data: &[u8], notes: &mut Notes) -> Seen {
             said.finished(why);
         }
     }
-    let usage = chunk.usage.filter(RawUsage::is_said);
-    let metered = usage.map(|it| Metered {
-        model: chunk.model.map(Cow::into_owned),
-        service_tier: chunk.service_tier.map(Cow::into_owned),
-        usage: it.usage().with(Class::Requests, 1),
-        besides: Vec::new(),
-    });
+    let metered = chunk
+        .usage
+        .and_then(RawUsage::read)
+        .map(|it| Metered { usage: it.usage().with(Class::Requests, 1), ..Metered::default() });
     Seen {
         is_usage_alone: metered.is_some() && choices.is_empty(),
         has_content: !choices.is_empty(),
@@ -88,14 +88,14 @@ struct ResponseEvent<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Cow<'a, str>,
     #[serde(borrow, default)]
-    response: Option<Answer<'a>>,
+    response: Option<&'a RawValue>,
     #[serde(borrow, default)]
     delta: Option<&'a RawValue>,
     #[serde(borrow, default)]
     item: Option<&'a RawValue>,
 }
 
-/// Reads an event of a response: the usage is in the last one.
+/// Reads an event of a response: the usage is in the last one. That ends the answer, be its `response` readable or not.
 pub(in super::super) fn read_response_event(data: &[u8], notes: &mut Notes) -> Seen {
     let Ok(event) = serde_json::from_slice::<ResponseEvent<'_>>(data) else {
         return Seen::malformed();
@@ -109,11 +109,13 @@ pub(in super::super) fn read_response_event(data: &[u8], notes: &mut Notes) -> S
     if let Some(item) = item {
         notes.said.read_block(item);
     }
-    if let Some(response) = event.response.as_ref() {
+    let response = event.response.and_then(|it| serde_json::from_str::<Answer<'_>>(it.get()).ok());
+    if let Some(response) = &response {
         response.tell(&mut notes.said, fate == Fate::Ended);
+        response.name(&mut notes.named);
     }
     Seen {
-        metered: event.response.and_then(Answer::metered),
+        metered: response.and_then(|it| Some(it.metered(&it.told()?))),
         is_usage_alone: false,
         has_content: event.delta.is_some(),
         tokens: event.delta.map_or(0, |it| notes.hear(it)),

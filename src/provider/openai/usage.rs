@@ -1,11 +1,10 @@
 //! What an answer in `OpenAI`'s format used. Cached, reasoning and audio tokens are *part of* the
 //! totals here, so they are taken out of them.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::said::named::Named;
 use super::super::said::{Said, word};
 use super::super::{Metered, Operation};
 use super::count::Count;
@@ -50,8 +49,13 @@ struct OutputDetails {
 }
 
 impl RawUsage {
+    /// What can be read, if it says anything. What cannot is as if it were not said.
+    pub(super) fn read(usage: &RawValue) -> Option<Self> {
+        serde_json::from_str::<Self>(usage.get()).ok().filter(Self::is_said)
+    }
+
     /// Whether it says anything.
-    pub(super) fn is_said(&self) -> bool {
+    fn is_said(&self) -> bool {
         let input = self.prompt_tokens.or(self.input_tokens);
         input.or(self.completion_tokens).or(self.output_tokens).or(self.total_tokens).is_some()
     }
@@ -136,18 +140,19 @@ pub(super) struct Answer<'a> {
     #[serde(borrow, default)]
     incomplete_details: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
+    model: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    service_tier: Option<Cow<'a, str>>,
-    usage: Option<RawUsage>,
+    service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    output: Option<Vec<OutputItem<'a>>>,
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
 struct OutputItem<'a> {
     #[serde(borrow, default, rename = "type")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<&'a RawValue>,
 }
 
 impl Answer<'_> {
@@ -167,10 +172,24 @@ impl Answer<'_> {
         }
     }
 
-    pub(super) fn metered(self) -> Option<Metered> {
-        let mut usage = self.usage.filter(RawUsage::is_said)?.usage().with(Class::Requests, 1);
-        for item in self.output.iter().flatten() {
-            let class = match item.kind.as_deref() {
+    /// Notes the model and the tier that it names.
+    pub(super) fn name(&self, named: &mut Named) {
+        named.note_model(self.model);
+        named.note_tier(self.service_tier);
+    }
+
+    /// What it tells of its use.
+    pub(super) fn told(&self) -> Option<RawUsage> {
+        self.usage.and_then(RawUsage::read)
+    }
+
+    /// What it used, by its word.
+    pub(super) fn metered(&self, told: &RawUsage) -> Metered {
+        let mut usage = told.usage().with(Class::Requests, 1);
+        let items = self.output.map(RawValue::get);
+        let items = items.and_then(|it| serde_json::from_str::<Vec<OutputItem<'_>>>(it).ok());
+        for item in items.iter().flatten() {
+            let class = match item.kind.and_then(word) {
                 Some("web_search_call") => Class::WebSearches,
                 Some("file_search_call") => Class::FileSearches,
                 Some("code_interpreter_call") => Class::CodeSessions,
@@ -178,12 +197,7 @@ impl Answer<'_> {
             };
             usage.set(class, usage.get(class) + 1);
         }
-        Some(Metered {
-            model: self.model.map(Cow::into_owned),
-            service_tier: self.service_tier.map(Cow::into_owned),
-            usage,
-            besides: Vec::new(),
-        })
+        Metered { usage, ..Metered::default() }
     }
 }
 
@@ -195,17 +209,18 @@ pub fn of_answer(operation: Operation, body: &[u8]) -> Option<Metered> {
         return Some(Metered { usage, ..Metered::default() });
     }
     let answer = serde_json::from_slice::<Answer<'_>>(body).ok()?;
-    let total = answer.usage.as_ref().and_then(|it| it.total_tokens).unwrap_or_default().0;
-    let mut metered = answer.metered()?;
+    let told = answer.told()?;
+    let (mut metered, mut named) = (answer.metered(&told), Named::default());
+    answer.name(&mut named);
     if operation == Operation::Embeddings {
         // Some servers (Voyage) say the total alone.
         if metered.usage.input_tokens() == 0 {
-            metered.usage.set(Class::Input, total);
+            metered.usage.set(Class::Input, told.total_tokens.unwrap_or_default().0);
         }
         // Vectors are no tokens, whatever a compatible server counts.
         for class in Class::ALL.into_iter().filter(|it| it.is_output()) {
             metered.usage.set(class, 0);
         }
     }
-    Some(metered)
+    Some(metered.named(&named))
 }

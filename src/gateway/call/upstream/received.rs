@@ -15,6 +15,7 @@ use crate::gateway::call::upstream::{self, UpstreamError, opening};
 use crate::gateway::call::{Call, Failure};
 use crate::gateway::ledger::Origin;
 use crate::gateway::route::{self, Fate, Step};
+use crate::gateway::settlement::Settled;
 use crate::model::UsdNanos;
 use crate::provider;
 use crate::provider::refusal::Refusal;
@@ -66,7 +67,7 @@ impl Call {
         self.record_whole(&prepared.recorded, &head, &body);
         let reserved = prepared.reserved;
         let mut screened = Ok(body.clone());
-        let cost = if is_good {
+        let settled = if is_good {
             let Prepared { settlement, flags, .. } = &mut prepared;
             screened = self.screened(&body, flags);
             for flag in &*flags {
@@ -77,13 +78,14 @@ impl Call {
             }
             self.keep_whole(step, &head, &body);
             self.settle_whole(*prepared.settlement, (metered, &body), &mut prepared.flags)
-                .cost()
+                .settled()
                 .await
         } else {
             prepared.settlement.cancel();
-            UsdNanos(0)
+            Settled::default()
         };
-        self.tries.costs(cost);
+        self.tries.settles(settled);
+        let cost = settled.cost;
         let told = Told {
             attempt: prepared.attempt,
             overhead: self.started.elapsed().saturating_sub(upstream_time),

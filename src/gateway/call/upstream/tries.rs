@@ -8,8 +8,8 @@ use tokio::task::JoinHandle;
 
 use crate::gateway::call::answer::Answer;
 use crate::gateway::call::{Call, headers};
-use crate::gateway::settlement::ESTIMATED;
 use crate::gateway::settlement::counting::Counted;
+use crate::gateway::settlement::{ESTIMATED, Settled, UNPRICED};
 use crate::model::UsdNanos;
 
 /// The attempts of one call, which are made one after the other.
@@ -19,8 +19,10 @@ pub struct Tries {
     cost: AtomicI64,
     /// Whether the tokens of one were counted here.
     is_estimated: AtomicBool,
+    /// Whether one used something without a price.
+    is_unpriced: AtomicBool,
     /// What is still being counted.
-    counting: Mutex<Vec<JoinHandle<UsdNanos>>>,
+    counting: Mutex<Vec<JoinHandle<Settled>>>,
 }
 
 impl Tries {
@@ -34,16 +36,17 @@ impl Tries {
         self.made.store(attempt, Ordering::Relaxed);
     }
 
-    /// Notes what one has cost.
-    pub fn costs(&self, cost: UsdNanos) {
-        self.cost.fetch_add(cost.0, Ordering::Relaxed);
+    /// Notes what one has come to.
+    pub fn settles(&self, settled: Settled) {
+        self.cost.fetch_add(settled.cost.0, Ordering::Relaxed);
+        self.is_unpriced.fetch_or(settled.is_unpriced, Ordering::Relaxed);
     }
 
     /// Notes what one that was lost has cost, or will when it is counted.
     pub fn counts(&self, counted: Counted) {
         self.estimates();
         match counted {
-            Counted::Now(cost) => self.costs(cost),
+            Counted::Now(settled) => self.settles(settled),
             Counted::Later(counting) => self.counting().push(counting),
         }
     }
@@ -60,7 +63,7 @@ impl Tries {
         let is_known = rest.is_empty();
         self.counting().extend(rest);
         for counted in done {
-            self.costs(counted.await.unwrap_or_default());
+            self.settles(counted.await.unwrap_or_default());
         }
         is_known.then(|| UsdNanos(self.cost.load(Ordering::Relaxed)))
     }
@@ -70,7 +73,12 @@ impl Tries {
         self.is_estimated.load(Ordering::Relaxed)
     }
 
-    fn counting(&self) -> MutexGuard<'_, Vec<JoinHandle<UsdNanos>>> {
+    /// Whether one used something that has no price, as far as it is known.
+    pub fn is_unpriced(&self) -> bool {
+        self.is_unpriced.load(Ordering::Relaxed)
+    }
+
+    fn counting(&self) -> MutexGuard<'_, Vec<JoinHandle<Settled>>> {
         self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,6 +97,9 @@ impl Call {
         if !goes_on && self.tries.is_estimated() {
             headers::add_flag(response.headers_mut(), ESTIMATED);
         }
+        if !goes_on && self.tries.is_unpriced() {
+            headers::add_flag(response.headers_mut(), UNPRICED);
+        }
     }
 }
 
@@ -98,25 +109,27 @@ mod tests {
 
     #[tokio::test]
     async fn while_one_is_being_counted_no_sum_without_it_is_told() {
+        let cost = |nanos| Settled { cost: UsdNanos(nanos), is_unpriced: false };
         let (tries, end) = (Tries::default(), tokio::sync::Notify::new());
         let end = std::sync::Arc::new(end);
         let waits = end.clone();
         #[expect(clippy::disallowed_methods, reason = "it ends with the test")]
         let counting = tokio::spawn(async move {
             waits.notified().await;
-            UsdNanos(7)
+            Settled { cost: UsdNanos(7), is_unpriced: true }
         });
-        tries.costs(UsdNanos(1));
+        tries.settles(cost(1));
         assert!(!tries.is_estimated());
-        tries.counts(Counted::Now(UsdNanos(2)));
+        tries.counts(Counted::Now(cost(2)));
         assert_eq!((tries.cost().await, tries.is_estimated()), (Some(UsdNanos(3)), true));
         tries.counts(Counted::Later(counting));
-        assert_eq!(tries.cost().await, None);
+        assert_eq!((tries.cost().await, tries.is_unpriced()), (None, false));
         end.notify_one();
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         assert_eq!(tries.cost().await, Some(UsdNanos(10)));
         assert_eq!(tries.cost().await, Some(UsdNanos(10)), "each once");
+        assert!(tries.is_unpriced());
     }
 }

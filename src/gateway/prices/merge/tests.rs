@@ -226,27 +226,46 @@ id = "a"
 provider = "p"
 model = "m-*"
 from = "2026-02-01"
-per_million = { input = "1" }
+per_million = { input = "1", output = "9" }
 
 [[price]]
 id = "a"
 provider = "p"
 model = "m-*"
 from = "2026-01-01"
-per_million = { input = "1" }
+per_million = { input = "1", output = "9" }
 
 [[price]]
 id = "a"
 provider = "p"
 model = "m-*"
 from = "2026-01-01"
-per_million = { input = "2" }
+per_million = { input = "2", output = "9" }
 
 [[price]]
 id = "b"
 provider = "p"
 model = "m-1"
-per_million = { input = "0" }
+per_million = { input = "0", output = "0" }
+
+[[price]]
+id = "c"
+provider = "p"
+model = "m-2"
+per_million = { input = "1" }
+per_thousand = { requests = "1" }
+
+[[price]]
+id = "calls"
+provider = "p"
+model = "m-3"
+per_thousand = { requests = "1" }
+
+[[price]]
+id = "units"
+provider = "p"
+model = "m-4"
+per_million = { read_units = "1" }
 "#,
     );
     let told: Vec<_> =
@@ -254,7 +273,10 @@ per_million = { input = "0" }
     insta::assert_snapshot!(told.join("\n"), @r"
     a: it is there twice from 2026-01-01 on: the later row counts
     b: it costs nothing
+    c: it has no price of `output`: calls with an answer are refused, embeddings are not
     ");
+    let meant = oddities(&rows).into_iter().filter(|it| it.may_be_meant);
+    assert_eq!(meant.map(|it| it.id).collect::<Vec<_>>(), ["c"]);
     assert!(oddities(&rows[..1]).is_empty());
 }
 
@@ -262,7 +284,7 @@ per_million = { input = "0" }
 fn what_is_said_of_rows_is_what_counts() {
     let row = |(id, model): (&str, &str), more: &str| {
         format!(
-            "[[price]]\nid = \"{id}\"\nprovider = \"p\"\nmodel = {model}\nper_million = {{ input = 1 }}\n{more}\n"
+            "[[price]]\nid = \"{id}\"\nprovider = \"p\"\nmodel = {model}\nper_million = {{ input = 1, output = 9 }}\n{more}\n"
         )
     };
     let rows = file(

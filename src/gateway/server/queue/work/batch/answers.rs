@@ -285,7 +285,8 @@ fn charge(
     let told = read_answer(operation, body);
     let nothing = Lacks { input: true, output: operation.has_output() };
     let lacks = told.as_ref().map_or(nothing, |it| lacks(operation, it, body));
-    let mut metered = told.unwrap_or_default();
+    let untold = || Metered::default().named(&said::named::of_answer(operation, body));
+    let mut metered = told.unwrap_or_else(untold);
     if lacks.any() {
         row.flags.extend(["estimated", Tokenizer::Rule.flag()]);
         let said = prompt::of_answer(Tokenizer::Rule, body);
@@ -296,7 +297,7 @@ fn charge(
     row.usage = metered.usage;
     row.answered_by = metered.model.as_deref().map(said::short);
     let price_provider: Arc<str> = terms.price_provider.as_str().into();
-    let price = if operation.is_free() { None } else { price_of(core, terms) };
+    let price = if operation.is_free() { None } else { price_of(core, terms, operation) };
     let (ledger, prices) = (core.ledger.clone(), core.prices.clone());
     let is_unpriced = price.is_none() && !operation.is_free();
     let charge = Charge { ledger, prices, price, price_provider };
@@ -312,8 +313,9 @@ fn charge(
 }
 
 /// The price that an item was let through with.
-fn price_of(core: &Core, terms: &Terms) -> Option<Arc<PriceRow>> {
+fn price_of(core: &Core, terms: &Terms, operation: Operation) -> Option<Arc<PriceRow>> {
     let known = core.prices.find(&terms.price_provider, &terms.model, terms.held_at);
+    let known = known.filter(|it| !operation.has_output() || it.covers_output());
     known.or_else(|| match &core.unknown_price {
         UnknownPrice::Assume(rates) => {
             Some(Arc::new(PriceRow::assumed(&terms.price_provider, rates.clone())))

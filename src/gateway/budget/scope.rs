@@ -59,6 +59,12 @@ impl Kind {
             Self::Model => "model",
         }
     }
+
+    /// Whether two names of it mean the same: of models, upper and lower case are the same, as in routes and prices.
+    #[must_use]
+    pub fn is_same(self, one: &str, other: &str) -> bool {
+        if self == Self::Model { one.eq_ignore_ascii_case(other) } else { one == other }
+    }
 }
 
 /// What one call belongs to.
@@ -138,21 +144,25 @@ impl Scope {
         ![Kind::Team, Kind::Project, Kind::Run].into_iter().any(|it| self.parts.contains_key(&it))
     }
 
-    /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the
-    /// budget is not for it.
+    /// The account of the budget that a call goes to, such as `team=core run=7`, with the name of a model in lower case;
+    /// `None` when the budget is not for it.
     #[must_use]
     pub fn account_of(&self, subject: &Subject) -> Option<String> {
         let mut account = String::new();
         for (kind, wanted) in &self.parts {
             let name = subject.get(*kind)?;
-            if wanted != "*" && wanted != name {
+            if wanted != "*" && !kind.is_same(wanted, name) {
                 return None;
             }
             let space = if account.is_empty() { "" } else { " " };
             account.push_str(space);
             account.push_str(kind.as_str());
             account.push('=');
+            let before = account.len();
             account.push_str(name);
+            if let (Kind::Model, Some(name)) = (kind, account.get_mut(before..)) {
+                name.make_ascii_lowercase();
+            }
         }
         Some(account)
     }
@@ -163,7 +173,9 @@ impl Scope {
         let words: Vec<_> = account.split(' ').filter_map(|it| it.split_once('=')).collect();
         let kinds = words.iter();
         let kinds = kinds.filter_map(|it| Kind::ALL.into_iter().find(|kind| kind.as_str() == it.0));
-        let is_there = |kind: Kind, name: &str| words.contains(&(kind.as_str(), name));
+        let is_there = |kind: Kind, name: &str| {
+            words.iter().any(|it| it.0 == kind.as_str() && kind.is_same(it.1, name))
+        };
         kinds.eq(self.parts.keys().copied())
             && self.parts.iter().all(|(kind, name)| name == "*" || is_there(*kind, name))
     }

@@ -9,6 +9,10 @@ use crate::gateway::prices::rate::Date;
 use crate::model::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
+/// The longest name of an endpoint.
+const ENDPOINT_LETTERS: usize = 100;
+/// What names of endpoints have, as messages say it.
+pub const OF_ENDPOINTS: &str = "1 to 100 letters of ASCII";
 
 /// What a call belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -132,10 +136,10 @@ impl Scope {
         self.parts.get(&kind).map(String::as_str)
     }
 
-    /// Why no call can belong to it, if a name of it is only a part of one.
+    /// Why no call can belong to it, if a name of it is one that no call has.
     #[must_use]
-    pub fn partial_name(&self) -> Option<String> {
-        self.parts.iter().find_map(|(kind, name)| partial_name(kind.as_str(), name))
+    pub fn odd_name(&self) -> Option<String> {
+        self.parts.iter().find_map(|(kind, name)| odd_name(kind.as_str(), name))
     }
 
     /// Whether calls of several teams may go to one account of it.
@@ -181,10 +185,20 @@ impl Scope {
     }
 }
 
-/// Why no call has a name, if it is meant for a pattern: names of a scope are no patterns as those of routes are, for
-/// each account is of one name.
+/// Whether calls may say that they are of an endpoint of this name: a header holds it.
 #[must_use]
-pub fn partial_name(kind: &str, name: &str) -> Option<String> {
+pub fn is_endpoint(name: &str) -> bool {
+    (1..=ENDPOINT_LETTERS).contains(&name.len())
+        && name.bytes().all(|it| (b' '..=b'~').contains(&it))
+}
+
+/// Why no call has a name. One that is meant for a pattern: names of a scope are no patterns as those of routes are, for
+/// each account is of one name. Or one that no endpoint has.
+#[must_use]
+pub fn odd_name(kind: &str, name: &str) -> Option<String> {
+    if kind == Kind::Endpoint.as_str() && !is_endpoint(name) {
+        return Some(format!("`{name}` is no name of an endpoint, which has {OF_ENDPOINTS}"));
+    }
     let is_part = name != "*" && name.contains('*');
     is_part.then(|| {
         format!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::gateway::budget::scope::{Kind, OF_ENDPOINTS, is_endpoint};
 use crate::gateway::cassette;
 use crate::gateway::prices::{PriceRow, TIERS};
 use crate::gateway::settings::Settings;
@@ -11,6 +12,7 @@ use crate::store::Store;
 pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
     check_routes(settings)?;
     check_twice(settings)?;
+    check_endpoints(settings)?;
     check_scopes(settings)?;
     check_guardrails(settings, store)?;
     check_cassettes(settings)
@@ -56,6 +58,20 @@ fn check_twice(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// The endpoint of a key is one that a budget can be for.
+fn check_endpoints(settings: &Settings) -> Result<(), String> {
+    for key in &settings.keys {
+        let Some(name) = key.subject.get(Kind::Endpoint).filter(|it| !is_endpoint(it)) else {
+            continue;
+        };
+        let what = format!(
+            "the `subject` of this `[[key]]` has the endpoint `{name}`, and the name of one has {OF_ENDPOINTS}"
+        );
+        return Err(wrong(&key.name, &what));
+    }
+    Ok(())
+}
+
 /// What is for calls of a part of a name would be for none: a budget would refuse nothing, a rule look at nothing.
 fn check_scopes(settings: &Settings) -> Result<(), String> {
     let budgets = settings.budgets.iter().map(|it| ("budget", it.id.as_str(), &it.scope));
@@ -64,7 +80,7 @@ fn check_scopes(settings: &Settings) -> Result<(), String> {
     let kept = settings.traces.rules.iter();
     let kept = kept.map(|it| ("traces.content_for", "traces.content_for", &it.scope));
     for (table, name, scope) in budgets.chain(rules).chain(shadows).chain(kept) {
-        let Some(why) = scope.partial_name() else { continue };
+        let Some(why) = scope.odd_name() else { continue };
         return Err(wrong(
             name,
             &format!("the `scope` of this `[[{table}]]` is for no call: {why}"),
@@ -172,6 +188,14 @@ mod tests {
              has it: a scope takes a whole name, or `*` alone, which counts each name apart"
         );
         assert_eq!((budget("*").as_str(), budget("gpt-4o").as_str()), ("good", "good"));
+        let endpoint = why(
+            "[[budget]]\nid = \"day\"\nscope = { endpoint = \"café\" }\nwindow = \"day\"\nusd = \"1\"",
+        );
+        let is_said = endpoint
+            .ends_with("`café` is no name of an endpoint, which has 1 to 100 letters of ASCII");
+        assert!(is_said && endpoint.starts_with("`day`: the `scope`"), "{endpoint}");
+        let own = why(&format!("{KEY}subject = {{ endpoint = \"café\" }}"));
+        assert!(own.starts_with("`ci`: the `subject` of this `[[key]]`"), "{own}");
         let scope = "scope = { team = \"co*\" }";
         let rule = why(&format!("{RULE}{scope}"));
         assert!(rule.starts_with("`no names`: the `scope` of this `[[guardrail]]`"), "{rule}");

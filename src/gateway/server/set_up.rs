@@ -1,5 +1,6 @@
 //! Puts a gateway together from its settings. Secrets and files are read here, once.
 
+mod models;
 mod names;
 
 use std::collections::HashMap;
@@ -93,7 +94,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
             keys: ready.keys.len(),
         })
         .collect();
-    names::check(settings, outside.store.as_ref()).map_err(SetUpError)?;
+    check(settings, outside).map_err(SetUpError)?;
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
@@ -138,6 +139,12 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
         breakers: Mutex::new(Breakers::default()),
         turn: AtomicUsize::new(0),
     }))
+}
+
+/// Refuses settings that do nothing, or let nothing be done.
+fn check(settings: &Settings, outside: &Outside<'_>) -> Result<(), String> {
+    names::check(settings, outside.store.as_ref())?;
+    models::check(settings)
 }
 
 fn provider_of(

@@ -1,6 +1,6 @@
 //! What settings name is there, and is named once: what would count for nothing is refused, with what is known.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::gateway::budget::scope::{Kind, OF_ENDPOINTS, is_endpoint};
 use crate::gateway::cassette;
@@ -15,6 +15,7 @@ pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), St
     check_endpoints(settings)?;
     check_scopes(settings)?;
     check_guardrails(settings, store)?;
+    check_teams(settings, store)?;
     check_cassettes(settings)
 }
 
@@ -110,6 +111,28 @@ fn check_guardrails(settings: &Settings, store: Option<&Store>) -> Result<(), St
     Ok(())
 }
 
+/// A budget of a team that no key has would be for no call. Where there is a store, its teams come and go.
+fn check_teams(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
+    if store.is_some() || settings.keys.is_empty() {
+        return Ok(());
+    }
+    let teams = settings.keys.iter().filter_map(|it| it.subject.get(Kind::Team));
+    let teams: BTreeSet<_> = teams.collect();
+    for budget in &settings.budgets {
+        let Some(team) = budget.scope.get(Kind::Team) else { continue };
+        if teams.contains(team) || (team == "*" && !teams.is_empty()) {
+            continue;
+        }
+        let known = listed(teams.into_iter()).unwrap_or_else(|| "none".to_owned());
+        let what = format!(
+            "the `scope` of this `[[budget]]` is for no call: no `[[key]]` has the team `{team}` in its `subject`; known \
+             are {known}"
+        );
+        return Err(wrong(&budget.id, &what));
+    }
+    Ok(())
+}
+
 fn check_cassettes(settings: &Settings) -> Result<(), String> {
     for key in &settings.keys {
         let Some(cassette) = &key.cassette else { continue };
@@ -139,12 +162,12 @@ pub(super) fn unknown_tiers(files: &[Vec<PriceRow>]) -> BTreeMap<&str, &str> {
 }
 
 /// `a`, `b`; nothing, where there is none.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<_> = names.map(|it| format!("`{it}`")).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-fn wrong(what: &str, why: &str) -> String {
+pub(super) fn wrong(what: &str, why: &str) -> String {
     format!("`{what}`: {why}")
 }
 
@@ -217,6 +240,24 @@ mod tests {
         assert!(gone.ends_with("known are `ci`"), "{gone}");
         assert!(why(&format!("{RULE}keys = [\"ci\"]")).ends_with("known are none"));
         assert!(why(&format!("{KEY}{RULE}keys = []")).contains("is for no call"));
+    }
+
+    #[test]
+    fn a_budget_of_a_team_that_no_key_has_is_refused() {
+        let budget = |team: &str, more: &str| {
+            why(&format!(
+                "{KEY}{more}\n[[budget]]\nid = \"day\"\nscope = {{ team = \"{team}\" }}\nwindow = \"day\"\nusd = \"1\""
+            ))
+        };
+        let core = "subject = { team = \"core\" }";
+        assert_eq!((budget("core", core).as_str(), budget("*", core).as_str()), ("good", "good"));
+        let gone = budget("cor", core);
+        assert!(
+            gone.starts_with("`day`: the `scope` of this `[[budget]]` is for no call"),
+            "{gone}"
+        );
+        assert!(gone.ends_with("known are `core`"), "{gone}");
+        assert!(budget("*", "").ends_with("known are none"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod models;
 mod names;
+mod zeros;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -144,7 +145,8 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
 /// Refuses settings that do nothing, or let nothing be done.
 fn check(settings: &Settings, outside: &Outside<'_>) -> Result<(), String> {
     names::check(settings, outside.store.as_ref())?;
-    models::check(settings)
+    models::check(settings)?;
+    zeros::check(settings)
 }
 
 fn provider_of(

@@ -2,6 +2,7 @@
 
 mod models;
 mod names;
+mod warnings;
 mod zeros;
 
 use std::collections::HashMap;
@@ -146,7 +147,11 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
 fn check(settings: &Settings, outside: &Outside<'_>) -> Result<(), String> {
     names::check(settings, outside.store.as_ref())?;
     models::check(settings)?;
-    zeros::check(settings)
+    zeros::check(settings)?;
+    for told in warnings::of(settings, outside) {
+        tracing::warn!("{told}");
+    }
+    Ok(())
 }
 
 fn provider_of(
@@ -218,6 +223,9 @@ fn keys_of(
             (Some(text), None) => digest_of(key, text)?,
             (None, Some(name)) => {
                 let text = variable(name, outside)?;
+                if let Some(told) = warnings::of_key(&key.name, &text) {
+                    tracing::warn!("{told}");
+                }
                 secrets.push(text.clone());
                 keys::digest(&text)
             }

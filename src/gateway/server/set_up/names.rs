@@ -20,10 +20,10 @@ pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), St
 }
 
 fn check_routes(settings: &Settings) -> Result<(), String> {
+    let known = settings.providers.iter().map(|it| it.name.as_str());
+    let known = listed(known).unwrap_or_else(|| "none".to_owned());
     for route in &settings.routes {
         if route.to.is_empty() {
-            let known = settings.providers.iter().map(|it| it.name.as_str());
-            let known = listed(known).unwrap_or_else(|| "none".to_owned());
             let what = format!(
                 "this `[[route]]` leads nowhere, for its `to` is empty; name a provider in it, \
                  `to = [{{ provider = \"…\" }}]`; known are {known}"
@@ -32,7 +32,11 @@ fn check_routes(settings: &Settings) -> Result<(), String> {
         }
         for target in &route.to {
             if !settings.providers.iter().any(|it| it.name == target.provider) {
-                return Err(wrong(&target.provider, "a route names it, and it is not a provider"));
+                let what = format!(
+                    "the `[[route]]` of `{}` names it, and no `[[provider]]` has that name; known are {known}",
+                    route.model
+                );
+                return Err(wrong(&target.provider, &what));
             }
         }
     }
@@ -196,7 +200,10 @@ mod tests {
              `to = [{ provider = \"…\" }]`; known are `p`"
         );
         assert_eq!(to("[{ provider = \"p\" }]"), "good");
-        assert!(to("[{ provider = \"q\" }]").starts_with("`q`: a route names it"));
+        assert_eq!(
+            to("[{ provider = \"q\" }]"),
+            "`q`: the `[[route]]` of `gpt-* or o3` names it, and no `[[provider]]` has that name; known are `p`"
+        );
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::cache::settings::CacheSettings;
 use super::guard::settings::Guardrail;
 use super::ledger::trail::settings::TrailSettings;
 use super::prices::matcher::Matcher;
-use super::prices::rate::{Date, Rates};
+use super::prices::rate::{Date, Decimal, Rates};
 use super::route::Route;
 use super::server::queue::settings::QueueSettings;
 use super::server::shadow::settings::ShadowSettings;
@@ -246,9 +246,14 @@ const BUDGET_WORDS: [&str; 8] = [
     "mode",
 ];
 
+/// Those of them that are dollars.
+const AMOUNTS: [&str; 2] = ["usd", "usd_per_thousand_requests"];
+
 /// Reads the file.
 pub fn read(text: &str) -> Result<Settings, String> {
-    let settings: Settings = toml::from_str(text).map_err(|it| it.to_string())?;
+    let settings = toml::from_str::<Settings>(text);
+    let settings = settings.map_err(|it| wrong_amount(text).unwrap_or_else(|| it.to_string()))?;
+    settings.listen.as_deref().map_or(Ok(()), check_address)?;
     let file: toml::Table = toml::from_str(text).map_err(|it| it.to_string())?;
     let tables = file.get("budget").and_then(toml::Value::as_array).into_iter().flatten();
     for (budget, table) in settings.budgets.iter().zip(tables) {
@@ -256,6 +261,32 @@ pub fn read(text: &str) -> Result<Settings, String> {
         check_limit(budget)?;
     }
     Ok(settings)
+}
+
+/// Says what is wrong with an address to listen at that has no port.
+pub fn check_address(address: &str) -> Result<(), String> {
+    let port = address.rsplit_once(':').map(|it| it.1.parse::<u16>());
+    match port {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(_)) | None => Err(format!(
+            "`listen`: `{address}` has no port; write a host and a port, such as `127.0.0.1:4100`"
+        )),
+    }
+}
+
+/// The amount of dollars in a budget that cannot be read: the reader itself does not know where it is.
+fn wrong_amount(text: &str) -> Option<String> {
+    let file: toml::Table = toml::from_str(text).ok()?;
+    file.get("budget")?.as_array()?.iter().find_map(|budget| {
+        let id = budget.get("id").and_then(toml::Value::as_str).unwrap_or_default();
+        AMOUNTS.iter().find_map(|word| {
+            let why = budget.get(word)?.clone().try_into::<Decimal<6>>().err()?;
+            Some(format!(
+                "`{id}`: `{word}` of this `[[budget]]` cannot be read: {}; write dollars, such as `{word} = \"20\"`",
+                why.message()
+            ))
+        })
+    })
 }
 
 fn check_words(budget: &Budget, table: &toml::Value) -> Result<(), String> {
@@ -310,6 +341,37 @@ mod tests {
             "[[budget]]\nid = \"a\"\nwindow = \"day\"\nusd = \"1\"\n[[budget]]\nid = \"b\"\nwindow = \"day\"",
         );
         assert!(other.unwrap_err().starts_with("`b`:"));
+    }
+
+    #[test]
+    fn an_amount_that_cannot_be_read_names_its_budget() {
+        assert_eq!(
+            wrong("usd = \"much\""),
+            "`month`: `usd` of this `[[budget]]` cannot be read: `much` is not an amount of dollars; write dollars, such \
+             as `usd = \"20\"`"
+        );
+        let other = wrong("usd = \"1\"\nusd_per_thousand_requests = \"-1\"");
+        assert!(other.starts_with("`month`: `usd_per_thousand_requests` of this"), "{other}");
+        let unknown = read("nothing = 1").unwrap_err();
+        assert!(unknown.contains("nothing"), "{unknown}");
+    }
+
+    #[test]
+    fn an_address_without_a_port_is_refused() {
+        for (address, is_good) in [
+            ("127.0.0.1:4100", true),
+            ("localhost:0", true),
+            ("[::1]:4100", true),
+            ("localhost", false),
+            ("[::1]", false),
+            ("localhost:http", false),
+        ] {
+            let read = read(&format!("listen = \"{address}\""));
+            assert_eq!(read.is_ok(), is_good, "{address}");
+            let said = read.err().unwrap_or_default();
+            let start = format!("`listen`: `{address}` has no port");
+            assert!(is_good || said.starts_with(&start), "{said}");
+        }
     }
 
     #[test]

@@ -91,7 +91,8 @@ struct SetArgs {
     #[arg(long, default_value = "whole")]
     window: String,
     /// Only these calls: organisation, team, project (as `team/name`), pipeline, run, stage, endpoint or model, and a
-    /// name; `*` counts each name apart (repeatable)
+    /// name; `*` counts each name apart (repeatable). A model is meant by the name that is sent to its provider, not by
+    /// one that a route has for it
     #[arg(long = "scope", value_name = "KIND=NAME", value_parser = part)]
     scope: Vec<(String, String)>,
     /// Tell people, and refuse nothing

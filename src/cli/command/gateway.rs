@@ -78,6 +78,9 @@ pub async fn execute(session: &Session, args: &GatewayArgs) -> anyhow::Result<Ex
     if let Some(Action::Key(action)) = &args.action {
         return key::execute(session, action).await;
     }
+    if let Some(Err(why)) = args.listen.as_deref().map(settings::check_address) {
+        return Err(Usage::new(why, "`trunkline gateway --help` has examples").into());
+    }
     let (settings, core) = core(session).await?;
     let address = args.listen.as_ref().or(settings.listen.as_ref());
     let address = address.map_or(LISTEN, String::as_str);

@@ -5,7 +5,7 @@ pub mod view;
 use std::fmt;
 
 use crate::desk::teams;
-use crate::gateway::budget::scope::{Kind, Subject};
+use crate::gateway::budget::scope::{Kind, OF_ENDPOINTS, Subject, is_endpoint};
 use crate::gateway::keys;
 use crate::http::{App, Problem, ProblemKind, Visitor};
 use crate::model::access::is_name;
@@ -163,8 +163,11 @@ fn check(team: &str, wanted: &WantedKey) -> Result<(), String> {
             "`project` is one of the team's, such as `{team}/web`, and not `{project}`"
         ));
     }
-    if let Some(endpoint) = wanted.endpoint.as_ref().filter(|it| is_odd(it) || it.contains('*')) {
-        return Err(format!("`endpoint` is a name without spaces and stars, and not `{endpoint}`"));
+    let is_no_endpoint = |it: &str| is_odd(it) || it.contains('*') || !is_endpoint(it);
+    if let Some(endpoint) = wanted.endpoint.as_ref().filter(|it| is_no_endpoint(it)) {
+        return Err(format!(
+            "`endpoint` is a name of {OF_ENDPOINTS}, without spaces and stars, and not `{endpoint}`"
+        ));
     }
     if wanted.models.len() > MODELS_MAX {
         return Err(format!("`models` has {MODELS_MAX} patterns at most"));
@@ -275,6 +278,8 @@ mod tests {
             (WantedKey { project: Some("other/web".to_owned()), ..wanted() }, "project"),
             (WantedKey { project: Some("shopping/web".to_owned()), ..wanted() }, "project"),
             (WantedKey { endpoint: Some("*".to_owned()), ..wanted() }, "endpoint"),
+            (WantedKey { endpoint: Some("café".to_owned()), ..wanted() }, "endpoint"),
+            (WantedKey { endpoint: Some("e".repeat(101)), ..wanted() }, "endpoint"),
             (WantedKey { models: vec!["a b".to_owned()], ..wanted() }, "models"),
             (WantedKey { models: vec!["m".to_owned(); 51], ..wanted() }, "models"),
             (WantedKey { per_minute: Some(0), ..wanted() }, "per_minute"),

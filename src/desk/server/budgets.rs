@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::desk::teams;
 use crate::gateway::budget::Budget;
-use crate::gateway::budget::scope::{Kind, partial_name};
+use crate::gateway::budget::scope::{Kind, odd_name};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, Visitor};
 use crate::model::access::is_name;
@@ -202,7 +202,7 @@ fn odd_part(kind: &str, value: &str) -> Option<String> {
     if value.is_empty() || value.len() > PART_BYTES_MAX || value.contains(char::is_whitespace) {
         return Some(format!("`{value}` is no {kind}: write its name, or `*` for each apart"));
     }
-    partial_name(kind, value)
+    odd_name(kind, value)
 }
 
 /// A project that no call of the scope belongs to is refused: its name says whose it is.
@@ -334,10 +334,13 @@ mod tests {
         assert!(said(Wish { scope, ..wish() }).contains("planet"));
         let scope = BTreeMap::from([("team".to_owned(), "a b".to_owned())]);
         assert!(said(Wish { scope, ..wish() }).contains("a b"));
+        let long = "e".repeat(101);
         for (kind, value, why) in [
             ("model", "m-gl*", "a whole name, or `*` alone"),
             ("project", "web", "such as `shop/web`"),
             ("project", "bank/x", "of the team `bank`"),
+            ("endpoint", "café", "1 to 100 letters of ASCII"),
+            ("endpoint", long.as_str(), "1 to 100 letters of ASCII"),
         ] {
             let scope = BTreeMap::from([(kind.to_owned(), value.to_owned())]);
             let said = read(&holder("shop"), "all", Wish { scope, ..wish() }).unwrap_err();

@@ -9,6 +9,10 @@ use crate::gateway::prices::rate::Date;
 use crate::model::Timestamp;
 
 const HOUR_MS: i64 = 3_600_000;
+/// The longest name of an endpoint.
+const ENDPOINT_LETTERS: usize = 100;
+/// What names of endpoints have, as messages say it.
+pub const OF_ENDPOINTS: &str = "1 to 100 letters of ASCII";
 
 /// What a call belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,6 +62,12 @@ impl Kind {
             Self::Endpoint => "endpoint",
             Self::Model => "model",
         }
+    }
+
+    /// Whether two names of it mean the same: of models, upper and lower case are the same, as in routes and prices.
+    #[must_use]
+    pub fn is_same(self, one: &str, other: &str) -> bool {
+        if self == Self::Model { one.eq_ignore_ascii_case(other) } else { one == other }
     }
 }
 
@@ -126,10 +136,10 @@ impl Scope {
         self.parts.get(&kind).map(String::as_str)
     }
 
-    /// Why no call can belong to it, if a name of it is only a part of one.
+    /// Why no call can belong to it, if a name of it is one that no call has.
     #[must_use]
-    pub fn partial_name(&self) -> Option<String> {
-        self.parts.iter().find_map(|(kind, name)| partial_name(kind.as_str(), name))
+    pub fn odd_name(&self) -> Option<String> {
+        self.parts.iter().find_map(|(kind, name)| odd_name(kind.as_str(), name))
     }
 
     /// Whether calls of several teams may go to one account of it.
@@ -138,21 +148,25 @@ impl Scope {
         ![Kind::Team, Kind::Project, Kind::Run].into_iter().any(|it| self.parts.contains_key(&it))
     }
 
-    /// The account of the budget that a call goes to, such as `team=core run=7`; `None` when the
-    /// budget is not for it.
+    /// The account of the budget that a call goes to, such as `team=core run=7`, with the name of a model in lower case;
+    /// `None` when the budget is not for it.
     #[must_use]
     pub fn account_of(&self, subject: &Subject) -> Option<String> {
         let mut account = String::new();
         for (kind, wanted) in &self.parts {
             let name = subject.get(*kind)?;
-            if wanted != "*" && wanted != name {
+            if wanted != "*" && !kind.is_same(wanted, name) {
                 return None;
             }
             let space = if account.is_empty() { "" } else { " " };
             account.push_str(space);
             account.push_str(kind.as_str());
             account.push('=');
+            let before = account.len();
             account.push_str(name);
+            if let (Kind::Model, Some(name)) = (kind, account.get_mut(before..)) {
+                name.make_ascii_lowercase();
+            }
         }
         Some(account)
     }
@@ -163,16 +177,28 @@ impl Scope {
         let words: Vec<_> = account.split(' ').filter_map(|it| it.split_once('=')).collect();
         let kinds = words.iter();
         let kinds = kinds.filter_map(|it| Kind::ALL.into_iter().find(|kind| kind.as_str() == it.0));
-        let is_there = |kind: Kind, name: &str| words.contains(&(kind.as_str(), name));
+        let is_there = |kind: Kind, name: &str| {
+            words.iter().any(|it| it.0 == kind.as_str() && kind.is_same(it.1, name))
+        };
         kinds.eq(self.parts.keys().copied())
             && self.parts.iter().all(|(kind, name)| name == "*" || is_there(*kind, name))
     }
 }
 
-/// Why no call has a name, if it is meant for a pattern: names of a scope are no patterns as those of routes are, for
-/// each account is of one name.
+/// Whether calls may say that they are of an endpoint of this name: a header holds it.
 #[must_use]
-pub fn partial_name(kind: &str, name: &str) -> Option<String> {
+pub fn is_endpoint(name: &str) -> bool {
+    (1..=ENDPOINT_LETTERS).contains(&name.len())
+        && name.bytes().all(|it| (b' '..=b'~').contains(&it))
+}
+
+/// Why no call has a name. One that is meant for a pattern: names of a scope are no patterns as those of routes are, for
+/// each account is of one name. Or one that no endpoint has.
+#[must_use]
+pub fn odd_name(kind: &str, name: &str) -> Option<String> {
+    if kind == Kind::Endpoint.as_str() && !is_endpoint(name) {
+        return Some(format!("`{name}` is no name of an endpoint, which has {OF_ENDPOINTS}"));
+    }
     let is_part = name != "*" && name.contains('*');
     is_part.then(|| {
         format!(

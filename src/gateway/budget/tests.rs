@@ -109,6 +109,36 @@ fn each_run_has_an_account_of_its_own_and_other_calls_none() {
 }
 
 #[test]
+fn a_model_in_upper_or_lower_case_has_one_account() {
+    let sent = |name: &str| Subject::default().with(Kind::Run, "R1").with(Kind::Model, name);
+    for wanted in ["*", "exact", "EXACT"] {
+        let scope = Scope::default().with(Kind::Run, "*").with(Kind::Model, wanted);
+        for name in ["exact", "EXACT", "eXact"] {
+            let account = scope.account_of(&sent(name));
+            assert_eq!(account.as_deref(), Some("run=R1 model=exact"), "{wanted} {name}");
+        }
+        assert_eq!(scope.account_of(&sent("other")).is_some(), wanted == "*");
+        assert!(scope.has_account("run=R1 model=exact"), "{wanted}");
+    }
+    let team = Scope::default().with(Kind::Team, "Core");
+    assert_eq!(team.account_of(&Subject::default().with(Kind::Team, "core")), None);
+    assert!(!team.has_account("team=core"));
+}
+
+#[test]
+fn what_one_case_of_a_model_has_used_is_gone_for_the_others() {
+    let scope = Scope::default().with(Kind::Model, "*");
+    let mut budgets = Budgets::new(vec![budget("model", scope, Window::Whole, money(50))]);
+    let of = |number: u128, name: &str| Reservation {
+        subject: Subject::default().with(Kind::Model, name),
+        ..call(number, amount(40, 0))
+    };
+    budgets.reserve(&of(1, "exact"), Timestamp(0)).unwrap();
+    assert!(budgets.reserve(&of(2, "EXACT"), Timestamp(0)).is_err());
+    budgets.reserve(&of(3, "other"), Timestamp(0)).unwrap();
+}
+
+#[test]
 fn a_window_begins_anew_and_a_late_settlement_is_charged_where_it_was_reserved() {
     let mut budgets = Budgets::new(vec![budget("hour", Scope::default(), Window::Hour, money(50))]);
     budgets.reserve(&call(1, amount(50, 1)), Timestamp(HOUR - 1)).unwrap();

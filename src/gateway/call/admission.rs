@@ -35,8 +35,6 @@ use running::Running;
 const DISCARDED_BYTES: usize = 64 << 20;
 /// For how long.
 const DISCARDED_WITHIN: Duration = Duration::from_secs(10);
-/// The longest name of an endpoint.
-const ENDPOINT_LETTERS: usize = 100;
 /// When to come again while keys cannot be looked up.
 const KEYS_AGAIN: Milliseconds = Milliseconds(1_000);
 
@@ -215,7 +213,7 @@ pub(in crate::gateway) fn call_of(
         is_copy: false,
         trail: Trail::default(),
     };
-    name_endpoint(&mut call);
+    name_endpoint(&mut call)?;
     call.trail = Trail::start(&call, key.parent);
     Ok(call)
 }
@@ -259,6 +257,9 @@ async fn before_body(
     })?;
     let held = held.ok_or(Refusal::Unauthorized)?;
     headers::refuse_compressed(&head.headers)?;
+    if held.key.subject.get(Kind::Endpoint).is_none() {
+        headers::endpoint(&head.headers)?;
+    }
     let submits = matches!(wanted, Wanted::Queue) && head.method == Method::POST;
     if submits || matches!(wanted, Wanted::Call(_) | Wanted::Shelf | Wanted::Usage) {
         held.take(at).map_err(|(limit, retry_after)| Refusal::Rate { retry_after, limit })?;
@@ -300,12 +301,13 @@ pub(in crate::gateway) async fn discard(mut body: Incoming) {
 }
 
 /// An app with a key of its team says which of its endpoints calls; a key of an endpoint stays with it.
-fn name_endpoint(call: &mut Call) {
-    let name = call.headers.get("x-trunkline-endpoint").and_then(|it| it.to_str().ok());
-    let name = name.filter(|it| !it.is_empty() && it.len() <= ENDPOINT_LETTERS);
-    if let (Some(name), None) = (name, call.subject.get(Kind::Endpoint)) {
+fn name_endpoint(call: &mut Call) -> Result<(), Refusal> {
+    if call.subject.get(Kind::Endpoint).is_none()
+        && let Some(name) = headers::endpoint(&call.headers)?
+    {
         call.subject = call.subject.clone().with(Kind::Endpoint, name);
     }
+    Ok(())
 }
 
 /// What the cassette of a key is for, and the cassette.

@@ -10,11 +10,15 @@ use hyper::http::response::Parts;
 use hyper::{Response, StatusCode};
 use ulid::Ulid;
 
+use crate::gateway::budget::scope::{OF_ENDPOINTS, is_endpoint};
 use crate::gateway::call::answer::Answer;
 use crate::gateway::ledger::{Origin, Similar};
 use crate::model::{Milliseconds, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, said};
+
+/// Which endpoint of its app a call is of.
+pub(in crate::gateway) const ENDPOINT: &str = "x-trunkline-endpoint";
 
 /// Of one connection, or the gateway's own matter.
 const NOT_TO_PROVIDER: [&str; 15] = [
@@ -114,6 +118,14 @@ pub(super) fn compression(headers: &HeaderMap) -> Option<String> {
     let is_plain = |it: &[u8]| it.is_empty() || it.eq_ignore_ascii_case(IDENTITY.as_bytes());
     let word = words.find(|it| !is_plain(it.trim_ascii()))?;
     Some(said::plain(&String::from_utf8_lossy(word.trim_ascii()), ENCODING_LETTERS))
+}
+
+/// The endpoint that a request names. One with another name would be left out of the budgets of endpoints: it is refused.
+pub(in crate::gateway) fn endpoint(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let Some(value) = headers.get(ENDPOINT).filter(|it| !it.is_empty()) else { return Ok(None) };
+    let name = value.to_str().ok().filter(|it| is_endpoint(it));
+    let odd = || Refusal::Unreadable(format!("`{ENDPOINT}` has {OF_ENDPOINTS}"));
+    name.map(Some).ok_or_else(odd)
 }
 
 /// A body that is compressed cannot be metered.

@@ -46,6 +46,31 @@ impl Matcher {
         }
     }
 
+    /// Whether it is for nothing, for it has no pattern.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Any(several) => several.iter().all(Self::is_empty),
+            Self::Glob(_) | Self::All { .. } | Self::Regex { .. } => false,
+        }
+    }
+
+    /// Whether there may be a name that both are for; `true` where that is not easily told.
+    #[must_use]
+    pub fn may_meet(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any(several), one) | (one, Self::Any(several)) => {
+                several.iter().any(|it| it.may_meet(one))
+            }
+            (Self::Glob(name), one) | (one, Self::Glob(name)) if !name.contains('*') => {
+                one.matches(name)
+            }
+            (Self::Glob(one), Self::Glob(other)) => globs_meet(one, other),
+            (Self::All { .. } | Self::Regex { .. }, _)
+            | (_, Self::All { .. } | Self::Regex { .. }) => true,
+        }
+    }
+
     /// The names that are there in full.
     #[must_use]
     pub fn in_full(&self) -> Vec<&str> {
@@ -71,6 +96,18 @@ impl fmt::Display for Matcher {
 fn list(several: &[Matcher], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let several: Vec<_> = several.iter().map(ToString::to_string).collect();
     f.write_str(&several.join(word))
+}
+
+/// Whether a name can be of both patterns, which have a `*` each: what is before the first and behind the last has to fit.
+fn globs_meet(one: &str, other: &str) -> bool {
+    let ends = |it: &str| {
+        let (start, rest) = it.split_once('*').unwrap_or((it, ""));
+        let end = rest.rsplit('*').next().unwrap_or_default();
+        (start.to_ascii_lowercase(), end.to_ascii_lowercase())
+    };
+    let ((start, end), (other_start, other_end)) = (ends(one), ends(other));
+    (start.starts_with(&other_start) || other_start.starts_with(&start))
+        && (end.ends_with(&other_end) || other_end.ends_with(&end))
 }
 
 /// Whether `*` of the pattern can be filled so that it is the name. Goes back only to the last star,

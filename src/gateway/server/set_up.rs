@@ -1,6 +1,9 @@
 //! Puts a gateway together from its settings. Secrets and files are read here, once.
 
+mod models;
 mod names;
+mod warnings;
+mod zeros;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -35,6 +38,10 @@ use crate::gateway::settlement::counting::Counting;
 use crate::model::{Clock, Timestamp};
 use crate::provider::Dialect;
 use crate::store::Store;
+
+/// What is wrong with the address of a provider. It is not repeated: it may hold a secret.
+const ODD_ADDRESS: &str = "its `url` is not an address of http or https, such as `https://api.example.com` or \
+                           `http://127.0.0.1:8000`";
 
 /// What the settings name and do not hold.
 pub struct Outside<'a> {
@@ -93,7 +100,7 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
             keys: ready.keys.len(),
         })
         .collect();
-    names::check(settings, outside.store.as_ref()).map_err(SetUpError)?;
+    check(settings, outside).map_err(SetUpError)?;
     let keys = keys_of(settings, outside, now, &mut secrets)?;
     let redactor = Redactor::new(secrets.clone());
     let cassettes = cassettes_of(settings, outside, secrets)?;
@@ -140,6 +147,17 @@ pub fn core(settings: &Settings, outside: &Outside<'_>) -> Result<Arc<Core>, Set
     }))
 }
 
+/// Refuses settings that do nothing, or let nothing be done.
+fn check(settings: &Settings, outside: &Outside<'_>) -> Result<(), String> {
+    names::check(settings, outside.store.as_ref())?;
+    models::check(settings)?;
+    zeros::check(settings)?;
+    for told in warnings::of(settings, outside) {
+        tracing::warn!("{told}");
+    }
+    Ok(())
+}
+
 fn provider_of(
     provider: &settings::Provider,
     (outside, missing_keys): (&Outside<'_>, MissingKeys),
@@ -147,9 +165,9 @@ fn provider_of(
 ) -> Result<Provider, SetUpError> {
     let name = &provider.name;
     let url = provider.url.trim_end_matches('/').to_owned();
-    let address: Uri = url.parse().map_err(|_| wrong(name, "its `url` is not an address"))?;
+    let address: Uri = url.parse().map_err(|_| wrong(name, ODD_ADDRESS))?;
     if address.host().is_none() || !matches!(address.scheme_str(), Some("http" | "https")) {
-        return Err(wrong(name, "its `url` is not an address of http or https"));
+        return Err(wrong(name, ODD_ADDRESS));
     }
     if address.path().ends_with("/v1")
         && let Some(base) = url.strip_suffix("/v1")
@@ -162,12 +180,13 @@ fn provider_of(
     let mut keys = Vec::new();
     let (may_miss, files_may) =
         (missing_keys != MissingKeys::Refuse, missing_keys == MissingKeys::NotNeeded);
-    let is_absent = |it: &&String| may_miss && variable(it, outside).is_err();
+    let wants = format!("`key_variables` of the `[[provider]]` `{name}` names it");
+    let is_absent = |it: &&String| may_miss && variable((it, &wants), outside).is_err();
     let has_no_file = |it: &&String| files_may && !outside.folder.join(it).exists();
     let absent = provider.key_variables.iter().find(is_absent);
     let missing_key = absent.or_else(|| provider.key_files.iter().find(has_no_file)).cloned();
     let variables = provider.key_variables.iter().filter(|it| !is_absent(it));
-    let variables = variables.map(|it| variable(it, outside));
+    let variables = variables.map(|it| variable((it, &wants), outside));
     let files = provider.key_files.iter().filter(|it| !has_no_file(it));
     let files = files.map(|it| file(it, outside));
     for text in variables.chain(files) {
@@ -208,7 +227,11 @@ fn keys_of(
         let digest = match (&key.sha256, &key.variable) {
             (Some(text), None) => digest_of(key, text)?,
             (None, Some(name)) => {
-                let text = variable(name, outside)?;
+                let wants = format!("`variable` of the `[[key]]` `{}` names it", key.name);
+                let text = variable((name, &wants), outside)?;
+                if let Some(told) = warnings::of_key(&key.name, &text) {
+                    tracing::warn!("{told}");
+                }
                 secrets.push(text.clone());
                 keys::digest(&text)
             }
@@ -273,7 +296,9 @@ fn cache_of(
     }
     let address = match (&cache.redis, &cache.redis_variable) {
         (Some(address), None) => Some(address.0.clone()),
-        (None, Some(name)) => Some(variable(name, outside)?),
+        (None, Some(name)) => {
+            Some(variable((name, "`redis_variable` of `[cache]` names it"), outside)?)
+        }
         (None, None) => None,
         (Some(_), Some(_)) => {
             return Err(wrong("cache", "it has either `redis` or `redis_variable`"));
@@ -324,9 +349,10 @@ fn unread((setting, name): (&str, &str), text: &str, why: &str) -> SetUpError {
     }
 }
 
-fn variable(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
+/// The value of a variable, and what is told of who wants it where it is not set.
+fn variable((name, wants): (&str, &str), outside: &Outside<'_>) -> Result<String, SetUpError> {
     let value = (outside.variables)(name).filter(|it| !it.is_empty());
-    value.ok_or_else(|| wrong(name, "the environment variable is not set"))
+    value.ok_or_else(|| wrong(name, &format!("the environment variable is not set, and {wants}")))
 }
 
 fn file(name: &str, outside: &Outside<'_>) -> Result<String, SetUpError> {
@@ -401,6 +427,32 @@ mod tests {
         }
         for good in ["https://api.example.com", "https://api.example.com/api/", "http://v1"] {
             assert_eq!(of(good), None, "{good}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_variable_that_is_not_set_names_who_wants_it_and_an_odd_address_what_it_may_be() {
+        let of = |url: &str, more: &str| {
+            let text = format!(
+                "[[provider]]\nname = \"p\"\ndialect = \"openai\"\nurl = \"{url}\"\n{more}"
+            );
+            start(&text).unwrap_or_else(|| "good".to_owned())
+        };
+        let (url, not_set) = ("http://127.0.0.1:9", "the environment variable is not set");
+        assert_eq!(
+            of(url, "key_variables = [\"NOPE_KEY\"]"),
+            format!(
+                "`NOPE_KEY`: {not_set}, and `key_variables` of the `[[provider]]` `p` names it"
+            )
+        );
+        assert_eq!(
+            of(url, "[[key]]\nname = \"ci\"\nvariable = \"CI_KEY\""),
+            format!("`CI_KEY`: {not_set}, and `variable` of the `[[key]]` `ci` names it")
+        );
+        for odd in ["ftp://example.com", "api.example.com", "http://a b"] {
+            let why = of(odd, "");
+            assert!(why.starts_with("`p`: its `url` is not an address of http"), "{odd}: {why}");
+            assert!(why.contains("such as `https://api.example.com`"), "{why}");
         }
     }
 

@@ -318,6 +318,22 @@ async fn an_app_names_its_endpoint_and_a_key_stays_with_its_own() {
 }
 
 #[tokio::test]
+async fn an_endpoint_that_no_budget_can_name_is_refused() {
+    let world = World::new("ledger = \"l\"").await;
+    let (most, beyond) = ("e".repeat(100), "e".repeat(101));
+    for (name, is_one) in
+        [(most.as_str(), true), ("", true), (beyond.as_str(), false), ("café", false)]
+    {
+        let headers = [("x-trunkline-endpoint", name)];
+        let reply = world.post("/v1/chat/completions", &asks(false, ""), &headers).await;
+        assert_eq!(reply.status, if is_one { 200 } else { 400 }, "{name}: {reply:?}");
+        let said = reply.body.contains("`x-trunkline-endpoint` has 1 to 100 letters of ASCII");
+        assert_eq!(said, !is_one, "{reply:?}");
+    }
+    world.end().await;
+}
+
+#[tokio::test]
 async fn what_was_recorded_is_replayed_without_a_provider_and_for_nothing() {
     let cassettes = "ledger = \"l\"\ncassettes = \"tapes\"\ncassette_mode = \"record\"";
     let world = World::new(cassettes).await;

@@ -241,6 +241,7 @@ async fn what_can_never_be_carried_out_is_refused_at_once() {
     assert_eq!(check(&|it| it["deadline"] = json!("2020-01-01T00:00:00Z")).await, 400);
     assert_eq!(check(&|it| it["deadline"] = json!("tomorrow")).await, 400);
     assert_eq!(check(&|it| it["headers"] = json!({"x y": "z"})).await, 400);
+    assert_eq!(check(&|it| it["headers"] = json!({"X-Trunkline-Endpoint": "café"})).await, 400);
     assert_eq!(check(&|it| it["unknown"] = json!(1)).await, 400);
     assert_eq!(world.get(&format!("{QUEUE}/none"), &[]).await.status, 404);
     assert_eq!(world.get(&format!("{QUEUE}?limit=0"), &[]).await.status, 400);

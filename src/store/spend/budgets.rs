@@ -212,11 +212,12 @@ const COUNTED: &str = " AS account,
     CAST(SUM(tokens) AS BIGINT) AS tokens,
     CAST(SUM(CASE WHEN calls > answered_here THEN calls - answered_here ELSE 0 END) AS BIGINT) AS requests";
 
-/// The name of an account: `'team=' || team || ' run=' || run`.
+/// The name of an account: `'team=' || team || ' run=' || run`. Rows have a model as it was sent, accounts in lower case.
 fn account_sql(kinds: &[&'static str]) -> String {
     let parts = kinds.iter().enumerate().map(|(place, kind)| {
         let space = if place == 0 { "" } else { " " };
-        format!("'{space}{kind}=' || {kind}")
+        let name = if *kind == "model" { "LOWER(model)" } else { *kind };
+        format!("'{space}{kind}=' || {name}")
     });
     let parts: Vec<_> = parts.collect();
     if parts.is_empty() { "CAST('' AS TEXT)".to_owned() } else { parts.join(" || ") }

@@ -116,6 +116,8 @@ pub struct SpendFilter {
     pub endpoint: String,
     /// Of this model.
     pub model: String,
+    /// Of this model, which is in lower case here: as accounts of budgets have it, however it was sent.
+    pub model_in_any_case: String,
     /// With this tag.
     pub tag: String,
     /// Sums at most: the largest ones.
@@ -164,6 +166,7 @@ macro_rules! push_filter {
             (" AND stage = ", &$filter.stage),
             (" AND endpoint = ", &$filter.endpoint),
             (" AND model = ", &$filter.model),
+            (" AND LOWER(model) = ", &$filter.model_in_any_case),
         ];
         for (column, value) in columns.into_iter().filter(|it| !it.1.is_empty()) {
             $sql.push(column).push_bind(value);

@@ -180,6 +180,26 @@ async fn a_budget_whose_window_or_scope_changes_forgets_nothing() {
 }
 
 #[tokio::test]
+async fn a_model_is_counted_anew_from_the_ledger_in_upper_and_lower_case() {
+    let (server, [_, bob, _]) = server().await;
+    let (store, now) = (&server.app.store, server.app.now());
+    for (number, model) in [(1, "Claude"), (2, "claude"), (3, "other")] {
+        let call = CallRow { model: model.to_owned(), ..call(&format!("r{number}"), "shop", 5, now) };
+        spend(store, number, call, "x").await;
+    }
+    let set = async |body: Value| put(&server, &bob, (MONTH, body)).await.json();
+    set(json!({ "usd": "200", "window": "month" })).await;
+    for (model, usd) in [("CLAUDE", "10.00"), ("*", "15.00")] {
+        let scope = json!({ "model": model });
+        let set = set(json!({ "usd": "200", "window": "month", "scope": scope })).await;
+        assert_eq!(set["from_ledger"]["usd"], usd, "{set}");
+        let used = server.get(&bob, &format!("{MONTH}/usage")).await.json();
+        let first = (&used[0]["account"], &used[0]["spent_usd"]);
+        assert_eq!(first, (&json!("team=shop model=claude"), &json!("10.00")), "{used}");
+    }
+}
+
+#[tokio::test]
 async fn use_and_spend_are_told_to_who_may_know() {
     let (server, [ada, bob, eve]) = server().await;
     put(&server, &bob, (MONTH, json!({ "usd": "200", "window": "month" }))).await;

@@ -127,7 +127,7 @@ pub(super) fn filter_of_account(account: &str) -> SpendFilter {
             "run" => filter.run = name,
             "stage" => filter.stage = name,
             "endpoint" => filter.endpoint = name,
-            "model" => filter.model = name,
+            "model" => filter.model_in_any_case = name.to_ascii_lowercase(),
             _ => {}
         }
     }

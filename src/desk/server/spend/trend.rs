@@ -127,7 +127,7 @@ async fn matching(
         let budget = definition::read(&row).ok().filter(|it| it.window == window)?;
         let is_for = |kind: &Kind| match (budget.scope.get(*kind), part(filter, *kind)) {
             (None, None) => true,
-            (Some(wanted), Some(name)) => wanted == "*" || wanted == name,
+            (Some(wanted), Some(name)) => wanted == "*" || kind.is_same(wanted, name),
             (None, Some(_)) | (Some(_), None) => false,
         };
         let limit = budget.limit.money?;

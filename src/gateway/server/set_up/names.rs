@@ -1,7 +1,8 @@
 //! What settings name is there, and is named once: what would count for nothing is refused, with what is known.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use crate::gateway::budget::scope::{Kind, OF_ENDPOINTS, is_endpoint};
 use crate::gateway::cassette;
 use crate::gateway::prices::{PriceRow, TIERS};
 use crate::gateway::settings::Settings;
@@ -11,16 +12,18 @@ use crate::store::Store;
 pub(super) fn check(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
     check_routes(settings)?;
     check_twice(settings)?;
+    check_endpoints(settings)?;
     check_scopes(settings)?;
     check_guardrails(settings, store)?;
+    check_teams(settings, store)?;
     check_cassettes(settings)
 }
 
 fn check_routes(settings: &Settings) -> Result<(), String> {
+    let known = settings.providers.iter().map(|it| it.name.as_str());
+    let known = listed(known).unwrap_or_else(|| "none".to_owned());
     for route in &settings.routes {
         if route.to.is_empty() {
-            let known = settings.providers.iter().map(|it| it.name.as_str());
-            let known = listed(known).unwrap_or_else(|| "none".to_owned());
             let what = format!(
                 "this `[[route]]` leads nowhere, for its `to` is empty; name a provider in it, \
                  `to = [{{ provider = \"…\" }}]`; known are {known}"
@@ -29,7 +32,11 @@ fn check_routes(settings: &Settings) -> Result<(), String> {
         }
         for target in &route.to {
             if !settings.providers.iter().any(|it| it.name == target.provider) {
-                return Err(wrong(&target.provider, "a route names it, and it is not a provider"));
+                let what = format!(
+                    "the `[[route]]` of `{}` names it, and no `[[provider]]` has that name; known are {known}",
+                    route.model
+                );
+                return Err(wrong(&target.provider, &what));
             }
         }
     }
@@ -56,6 +63,20 @@ fn check_twice(settings: &Settings) -> Result<(), String> {
     Ok(())
 }
 
+/// The endpoint of a key is one that a budget can be for.
+fn check_endpoints(settings: &Settings) -> Result<(), String> {
+    for key in &settings.keys {
+        let Some(name) = key.subject.get(Kind::Endpoint).filter(|it| !is_endpoint(it)) else {
+            continue;
+        };
+        let what = format!(
+            "the `subject` of this `[[key]]` has the endpoint `{name}`, and the name of one has {OF_ENDPOINTS}"
+        );
+        return Err(wrong(&key.name, &what));
+    }
+    Ok(())
+}
+
 /// What is for calls of a part of a name would be for none: a budget would refuse nothing, a rule look at nothing.
 fn check_scopes(settings: &Settings) -> Result<(), String> {
     let budgets = settings.budgets.iter().map(|it| ("budget", it.id.as_str(), &it.scope));
@@ -64,7 +85,7 @@ fn check_scopes(settings: &Settings) -> Result<(), String> {
     let kept = settings.traces.rules.iter();
     let kept = kept.map(|it| ("traces.content_for", "traces.content_for", &it.scope));
     for (table, name, scope) in budgets.chain(rules).chain(shadows).chain(kept) {
-        let Some(why) = scope.partial_name() else { continue };
+        let Some(why) = scope.odd_name() else { continue };
         return Err(wrong(
             name,
             &format!("the `scope` of this `[[{table}]]` is for no call: {why}"),
@@ -90,6 +111,28 @@ fn check_guardrails(settings: &Settings, store: Option<&Store>) -> Result<(), St
             );
             return Err(wrong(&rule.name, &what));
         }
+    }
+    Ok(())
+}
+
+/// A budget of a team that no key has would be for no call. Where there is a store, its teams come and go.
+fn check_teams(settings: &Settings, store: Option<&Store>) -> Result<(), String> {
+    if store.is_some() || settings.keys.is_empty() {
+        return Ok(());
+    }
+    let teams = settings.keys.iter().filter_map(|it| it.subject.get(Kind::Team));
+    let teams: BTreeSet<_> = teams.collect();
+    for budget in &settings.budgets {
+        let Some(team) = budget.scope.get(Kind::Team) else { continue };
+        if teams.contains(team) || (team == "*" && !teams.is_empty()) {
+            continue;
+        }
+        let known = listed(teams.into_iter()).unwrap_or_else(|| "none".to_owned());
+        let what = format!(
+            "the `scope` of this `[[budget]]` is for no call: no `[[key]]` has the team `{team}` in its `subject`; known \
+             are {known}"
+        );
+        return Err(wrong(&budget.id, &what));
     }
     Ok(())
 }
@@ -123,12 +166,12 @@ pub(super) fn unknown_tiers(files: &[Vec<PriceRow>]) -> BTreeMap<&str, &str> {
 }
 
 /// `a`, `b`; nothing, where there is none.
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<_> = names.map(|it| format!("`{it}`")).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-fn wrong(what: &str, why: &str) -> String {
+pub(super) fn wrong(what: &str, why: &str) -> String {
     format!("`{what}`: {why}")
 }
 
@@ -157,7 +200,10 @@ mod tests {
              `to = [{ provider = \"…\" }]`; known are `p`"
         );
         assert_eq!(to("[{ provider = \"p\" }]"), "good");
-        assert!(to("[{ provider = \"q\" }]").starts_with("`q`: a route names it"));
+        assert_eq!(
+            to("[{ provider = \"q\" }]"),
+            "`q`: the `[[route]]` of `gpt-* or o3` names it, and no `[[provider]]` has that name; known are `p`"
+        );
     }
 
     #[test]
@@ -172,6 +218,14 @@ mod tests {
              has it: a scope takes a whole name, or `*` alone, which counts each name apart"
         );
         assert_eq!((budget("*").as_str(), budget("gpt-4o").as_str()), ("good", "good"));
+        let endpoint = why(
+            "[[budget]]\nid = \"day\"\nscope = { endpoint = \"café\" }\nwindow = \"day\"\nusd = \"1\"",
+        );
+        let is_said = endpoint
+            .ends_with("`café` is no name of an endpoint, which has 1 to 100 letters of ASCII");
+        assert!(is_said && endpoint.starts_with("`day`: the `scope`"), "{endpoint}");
+        let own = why(&format!("{KEY}subject = {{ endpoint = \"café\" }}"));
+        assert!(own.starts_with("`ci`: the `subject` of this `[[key]]`"), "{own}");
         let scope = "scope = { team = \"co*\" }";
         let rule = why(&format!("{RULE}{scope}"));
         assert!(rule.starts_with("`no names`: the `scope` of this `[[guardrail]]`"), "{rule}");
@@ -193,6 +247,24 @@ mod tests {
         assert!(gone.ends_with("known are `ci`"), "{gone}");
         assert!(why(&format!("{RULE}keys = [\"ci\"]")).ends_with("known are none"));
         assert!(why(&format!("{KEY}{RULE}keys = []")).contains("is for no call"));
+    }
+
+    #[test]
+    fn a_budget_of_a_team_that_no_key_has_is_refused() {
+        let budget = |team: &str, more: &str| {
+            why(&format!(
+                "{KEY}{more}\n[[budget]]\nid = \"day\"\nscope = {{ team = \"{team}\" }}\nwindow = \"day\"\nusd = \"1\""
+            ))
+        };
+        let core = "subject = { team = \"core\" }";
+        assert_eq!((budget("core", core).as_str(), budget("*", core).as_str()), ("good", "good"));
+        let gone = budget("cor", core);
+        assert!(
+            gone.starts_with("`day`: the `scope` of this `[[budget]]` is for no call"),
+            "{gone}"
+        );
+        assert!(gone.ends_with("known are `core`"), "{gone}");
+        assert!(budget("*", "").ends_with("known are none"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Priced, lock};
 use crate::gateway::budget::account::Amount;
 use crate::gateway::budget::scope::{Kind, Subject};
 use crate::gateway::budget::{CallId, Reservation};
-use crate::gateway::call::headers::{request_id, tags};
+use crate::gateway::call::headers::{self, request_id, tags};
 use crate::gateway::keys::{Key, hex};
 use crate::gateway::ledger::notes::Notes;
 use crate::gateway::ledger::trail::record::span_of;
@@ -61,12 +61,11 @@ pub(in crate::gateway) struct Charged {
 }
 
 impl Origin {
-    /// Of a request with a key.
-    pub(in crate::gateway) fn of(key: &Key, headers: &hyper::HeaderMap) -> Self {
-        let said = headers.get("traceparent").and_then(|it| it.to_str().ok());
-        let endpoint = headers.get("x-trunkline-endpoint").and_then(|it| it.to_str().ok());
+    /// Of a request with a key, which was let in: the endpoint that it names is one.
+    pub(in crate::gateway) fn of(key: &Key, head: &hyper::HeaderMap) -> Self {
+        let said = head.get("traceparent").and_then(|it| it.to_str().ok());
+        let endpoint = headers::endpoint(head).ok().flatten();
         let mut subject = key.subject.clone();
-        let endpoint = endpoint.filter(|it| (1..=100).contains(&it.len()));
         if let (Some(name), None) = (endpoint, subject.get(Kind::Endpoint)) {
             subject = subject.with(Kind::Endpoint, name);
         }
@@ -74,7 +73,7 @@ impl Origin {
             owner: format!("{}/{}", key.subject.get(Kind::Team).unwrap_or_default(), key.name),
             key: key.name.clone(),
             subject,
-            tags: tags(headers),
+            tags: tags(head),
             notes: key.notes.clone(),
             parent: said.and_then(TraceParent::parse).or(key.parent),
         }

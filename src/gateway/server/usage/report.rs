@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::gateway::budget::scope::{OF_ENDPOINTS, is_endpoint};
 use crate::model::{TraceParent, Usage, UsageClass};
 
 /// Reports of one request.
@@ -153,12 +154,14 @@ impl Report {
             ("id", self.id.as_deref(), ID_LETTERS),
             ("name", Some(&*self.name), NAME_LETTERS),
             ("provider", self.provider.as_deref(), NAME_LETTERS),
-            ("endpoint", self.endpoint.as_deref(), 100),
         ];
         for (what, text, most) in texts {
             if text.is_some_and(|it| !is_text(it, most)) {
                 return Err(format!("`{what}` has 1 to {most} bytes, and no control characters"));
             }
+        }
+        if self.endpoint.as_deref().is_some_and(|it| !is_endpoint(it)) {
+            return Err(format!("`endpoint` has {OF_ENDPOINTS}"));
         }
         if self.usage.iter().next().is_none() {
             return Err("it has no unit of which anything was used".to_owned());

@@ -11,9 +11,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::{Door, broken, reply};
-use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::scope::{Kind, OF_ENDPOINTS, is_endpoint};
 use crate::gateway::call::admission::key_text;
 use crate::gateway::call::answer::Answer;
+use crate::gateway::call::headers::ENDPOINT;
 use crate::gateway::keys::{Key, digest, hex};
 use crate::gateway::route;
 use crate::gateway::server::Core;
@@ -147,8 +148,8 @@ impl Door<'_> {
         let (model, may_batch) = self.model(core, key, submission)?;
         let batch = self.batch(submission, may_batch)?;
         let endpoint = key.subject.get(Kind::Endpoint);
-        let own = submission.headers.get("x-trunkline-endpoint").map(String::as_str);
-        let asked = head.headers.get("x-trunkline-endpoint").and_then(|it| it.to_str().ok());
+        let own = submission.headers.get(ENDPOINT).map(String::as_str);
+        let asked = head.headers.get(ENDPOINT).and_then(|it| it.to_str().ok());
         let word = |kind| key.subject.get(kind).unwrap_or_default().to_owned();
         let key_digest = hex(&digest(key_text(&head.headers).unwrap_or_default()));
         Ok(QueueItemRow {
@@ -310,6 +311,9 @@ fn headers(
         let is_value = hyper::header::HeaderValue::from_str(value).is_ok();
         if !is_name || !is_value || value.len() > HEADER_LETTERS {
             return Err(unreadable(&format!("the header `{name}` may not be sent")));
+        }
+        if name == ENDPOINT && !value.is_empty() && !is_endpoint(value) {
+            return Err(unreadable(&format!("`{ENDPOINT}` has {OF_ENDPOINTS}")));
         }
     }
     Ok(headers)

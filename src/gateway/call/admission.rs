@@ -198,6 +198,7 @@ pub(in crate::gateway) fn call_of(
         subject: key.subject.clone(),
         mode,
         cassette,
+        turn: None,
         notes: key.notes.clone(),
         query,
         headers,

@@ -228,6 +228,12 @@ const MODEL_BYTES: usize = 200;
 
 /// Reads what a request asks for. The name of its model can be written down anywhere.
 pub fn read_request(operation: Operation, body: &[u8]) -> Result<Asked<'_>, Unreadable> {
+    let is_object = body.trim_ascii_start().first() == Some(&b'{');
+    // What is no JSON at all is told with the place where it ends to be.
+    if !is_object && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok() {
+        let what = "it is JSON, but no object, such as `{\"model\": \"…\"}`";
+        return Err(Unreadable(what.to_owned()));
+    }
     let asked = match operation.dialect() {
         Dialect::OpenAi => openai::read_request(operation, body),
         Dialect::Anthropic => anthropic::read_request(body),

@@ -52,6 +52,7 @@ const PURE_FILES: &[&str] = &[
     "src/gateway/ledger/written.rs",
     "src/gateway/prices.rs",
     "src/gateway/prices/import.rs",
+    "src/gateway/prices/import/filter.rs",
     "src/gateway/prices/import/litellm.rs",
     "src/gateway/prices/import/models_dev.rs",
     "src/gateway/prices/lookup.rs",

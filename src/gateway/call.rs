@@ -23,6 +23,7 @@ use hyper::{HeaderMap, Request, Response};
 use tokio_util::sync::CancellationToken;
 
 use super::budget::scope::Subject;
+use super::cache::flight::Turn;
 use super::cache::keeper::{Expected, Keeper};
 use super::cassette::Cassette;
 use super::guard::Screen;
@@ -61,6 +62,8 @@ pub struct Call {
     pub(super) mode: CassetteMode,
     pub(super) cassette: Option<Arc<Cassette>>,
     pub(super) notes: Option<Arc<Notes>>,
+    /// Others wait for it to be recorded.
+    pub(super) turn: Option<Arc<Turn>>,
     /// Keeps the answer in the cache.
     pub(super) keeping: Mutex<Option<Keeper>>,
     /// Another question whose answer is, or would have been, given.
@@ -160,7 +163,9 @@ impl Call {
     }
 
     async fn answered(&mut self) -> Result<Response<Answer>, Refusal> {
-        let result = match self.replayed() {
+        let (replayed, turn) = self.replayed().await;
+        self.turn = turn.map(Arc::new);
+        let result = match replayed {
             Some(result) => result,
             None => self.cached().await,
         };

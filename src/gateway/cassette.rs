@@ -16,11 +16,12 @@ pub mod yaml;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::cache::flight::{Flights, Turn};
 use disk::{Held, Stamp};
 use entry::{Call, Entry};
 use redact::Redactor;
@@ -86,6 +87,8 @@ pub struct Cassette {
     file: PathBuf,
     redactor: Redactor,
     tape: Mutex<Tape>,
+    /// Of equal calls that are missing one goes out, and the others wait for its recording.
+    flights: Arc<Flights>,
     /// Hears of each recording.
     news: Arc<Notify>,
     /// `None` for a text of a revision, which nothing is written into.
@@ -207,7 +210,9 @@ impl Cassette {
         for (_, entry) in lines {
             tape.insert(entry);
         }
-        Ok(Self { file, redactor, tape: Mutex::new(tape), news: Arc::default(), disk: None })
+        let flights = Arc::new(Flights::new(usize::MAX));
+        let (tape, news) = (Mutex::new(tape), Arc::default());
+        Ok(Self { file, redactor, tape, flights, news, disk: None })
     }
 
     /// Its recordings are told of here, for somebody who has it written.
@@ -219,8 +224,18 @@ impl Cassette {
     /// The recorded answer to a call. A call that was recorded once is answered as often as it comes; one that was recorded
     /// more often is answered in that order.
     pub fn find(&self, call: &Call) -> Result<Entry, Missed> {
-        let mut tape = self.lock();
-        let turn = tape.turn(&call.key);
+        self.find_number(call, self.count(call))
+    }
+
+    /// Counts a call, and says how often it was made, this time included.
+    #[must_use]
+    pub fn count(&self, call: &Call) -> u32 {
+        self.lock().turn(&call.key)
+    }
+
+    /// The recorded answer to a call that was counted already.
+    pub fn find_number(&self, call: &Call, turn: u32) -> Result<Entry, Missed> {
+        let tape = self.lock();
         if let Some(entry) = tape.entry(call, turn).cloned() {
             return Ok(Entry::clone(&entry));
         }
@@ -231,6 +246,12 @@ impl Cassette {
             Some(_) => Err(Missed::Fewer(turn)),
             None => Err(Missed::Unknown),
         }
+    }
+
+    /// Waits until equal calls have come back that are out to be recorded; `None` when that took too long. Whoever holds
+    /// it keeps others waiting.
+    pub async fn turn(&self, call: &Call, limit: Duration) -> Option<Turn> {
+        self.flights.join(&format!("{} {}", call.path, call.key), limit).await
     }
 
     /// What is missing where a call was missed, and what is nearest to it, for people. To compare takes its time.

@@ -282,6 +282,9 @@ impl Screen {
         for (range, form) in places {
             let part = body.get(range).unwrap_or_default();
             let Some(text) = texts::decode(part) else { continue };
+            if form == Form::Document && texts::is_file(&text) {
+                continue;
+            }
             let hits = self.hits(way, &text);
             let new = self.replaced_in(way, &text, 0..text.len(), (&hits, form, body))?;
             if new != text {
@@ -390,7 +393,7 @@ impl Rule {
 fn beyond_escape(text: &str, start: usize, form: Form) -> usize {
     let before = text.get(..start).unwrap_or_default();
     let slashes = before.len() - before.trim_end_matches('\\').len();
-    if form == Form::Plain || slashes % 2 == 0 {
+    if form != Form::Json || slashes % 2 == 0 {
         return start;
     }
     let is_code = text.get(start..).unwrap_or_default().starts_with('u');

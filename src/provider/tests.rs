@@ -286,3 +286,16 @@ fn a_message_says_how_much_it_may_think() {
     assert_eq!(read(r#","thinking":{"type":"disabled"}"#), None);
     assert_eq!(read(r#","thinking":"much""#), None);
 }
+
+#[test]
+fn a_body_that_is_json_and_no_object_is_refused_in_words() {
+    let model_first = r#"["m1",false,null,1,1,1,1,1,0,null,null,null,null,null,null]"#;
+    for body in ["[]", " \n[]", "\"m1\"", "5", "null", model_first] {
+        for operation in [Operation::ChatCompletions, Operation::Messages] {
+            let error = read_request(operation, body.as_bytes()).unwrap_err();
+            assert!(error.0.starts_with("it is JSON, but no object"), "{body}: {error}");
+        }
+    }
+    let error = read_request(Operation::Messages, b"x").unwrap_err();
+    assert!(error.0.contains("line 1 column 1"), "{error}");
+}

@@ -57,7 +57,7 @@ fn a_list_comes_in_as_dated_rows_and_what_is_there_stays() {
     list(folder, 4e-6);
     let changed = says(folder, &import);
     let row = "  changed  openai/gpt-9  from 2026-11-15  input 4, output 10 USD a million tokens\n";
-    assert!(changed.contains("0 new, 1 changed") && changed.ends_with(row), "{changed}");
+    assert!(changed.contains("0 new, 1 changed") && changed.contains(row), "{changed}");
     let second = std::fs::read_to_string(&file).unwrap();
     assert!(second.starts_with(first.trim_end()), "{second}");
     let shown = says(folder, &["prices", "show", "gpt-9", "--at", "2026-11-20"]);
@@ -74,6 +74,27 @@ fn a_list_comes_in_as_dated_rows_and_what_is_there_stays() {
     let json = says(folder, &["prices", "import", "list.json", "--json", "--from", "2026-11-15"]);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["added"], &json["unchanged"]), (&json!([]), &json!(2)));
+}
+
+#[test]
+fn what_a_filter_names_is_taken_or_told_why_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    list(folder, 2.5e-6);
+    let said = says(folder, &["prices", "import", "list.json", "--model", "painter"]);
+    let skipped = "  skipped, calls for `image_generation` are not metered: `painter`\n";
+    assert!(said.contains("has got 0 rows") && said.ends_with(skipped), "{said}");
+    let said = says(folder, &["prices", "import", "list.json", "--model", "claude-*"]);
+    assert!(said.contains("has got 1 row ") && !said.contains("skipped"), "{said}");
+    for (arguments, why, help) in [
+        (["--provider", "opnai"], "`list.json` has no provider `opnai`", "the list has `openai`"),
+        (["--model", "gtp*"], "`list.json` has no model `gtp*`", "the list has `gpt-9`"),
+        (["--model", "zzz"], "`list.json` has no model `zzz`", "look at how the list spells it"),
+    ] {
+        let import = [["prices", "import", "list.json"].as_slice(), arguments.as_slice()].concat();
+        let said = complains(folder, 2, &import);
+        assert!(said.contains(why) && said.contains(help), "{said}");
+    }
 }
 
 #[test]

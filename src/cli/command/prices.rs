@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::cli::failure::{Exit, Usage};
 use crate::cli::session::Session;
-use crate::gateway::prices::import::{self, List, Listing};
-use crate::gateway::prices::matcher::Matcher;
+use crate::gateway::prices::import::filter::{Filter, Unknown};
+use crate::gateway::prices::import::{self, List, Listing, Skipped};
 use crate::gateway::prices::merge::{self, Merged, Oddity};
 use crate::gateway::prices::rate::Date;
 use crate::gateway::prices::{self, PriceFile, PriceRow, text};
@@ -118,15 +118,10 @@ fn import(session: &Session, args: &ImportArgs) -> anyhow::Result<()> {
         let message = format!("`{}` cannot be taken: {why}", args.list.display());
         Usage::new(message, "`trunkline prices --help` says which lists there are")
     };
-    let (list, listing) = import::read(&text, args.format).map_err(wrong)?;
-    let Listing { prices: mut listed, skipped, left_out } = listing;
-    let models: Vec<_> = args.models.iter().cloned().map(Matcher::Glob).collect();
-    listed.retain(|it| {
-        let is_of = args.providers.is_empty() || args.providers.contains(&it.row.provider);
-        let name = it.row.id.split_once('/').map_or(it.row.id.as_str(), |it| it.1);
-        is_of && (models.is_empty() || models.iter().any(|it| it.matches(name)))
-    });
-    let is_all = args.providers.is_empty() && args.models.is_empty();
+    let (list, mut listing) = import::read(&text, args.format).map_err(wrong)?;
+    let filter = Filter { providers: &args.providers, models: &args.models };
+    filter.keep(&mut listing).map_err(|it| not_there(&args.list, &it))?;
+    let Listing { prices: listed, skipped, left_out } = listing;
     let (present, before) = match std::fs::read_to_string(&args.into) {
         Ok(text) => (parse(&args.into, &text)?.prices, Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Vec::new(), None),
@@ -143,11 +138,21 @@ fn import(session: &Session, args: &ImportArgs) -> anyhow::Result<()> {
         from,
         is_dry: args.dry_run,
         merged,
-        // Of what nobody has asked for nobody wants to know why it was left out.
-        skipped: if is_all { skipped } else { Vec::new() },
-        left_out: if is_all { left_out.into_iter().collect() } else { Vec::new() },
+        skipped: skipped.into_iter().map(|Skipped { source, why, .. }| (source, why)).collect(),
+        left_out: left_out.into_iter().collect(),
     };
     if session.output.json { Ok(session.output.json(&told.json())?) } else { told.say(session) }
+}
+
+/// Nothing would be taken, and nobody told why.
+fn not_there(list: &Path, Unknown { what, nearest, elsewhere }: &Unknown) -> Usage {
+    let names = |names: &[String]| named(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let help = match (elsewhere.is_empty(), nearest.is_empty()) {
+        (false, _) => format!("the list has it of {}", names(elsewhere)),
+        (true, false) => format!("the list has {}", names(nearest)),
+        (true, true) => "look at how the list spells it".to_owned(),
+    };
+    Usage::new(format!("`{}` has no {what}", list.display()), help)
 }
 
 /// What an import has done.

@@ -96,7 +96,8 @@ pub async fn execute(session: &Session, args: &SpendArgs) -> anyhow::Result<Exit
         },
     };
     if session.output.json {
-        session.output.json(&sums)?;
+        let named = |it: SpendView| SpendView { name: whole_name(&args.by, &it), ..it };
+        session.output.json(&sums.into_iter().map(named).collect::<Vec<_>>())?;
         return Ok(Exit::Passed);
     }
     if sums.is_empty() {
@@ -217,15 +218,18 @@ async fn of_server(
 }
 
 fn name(by: &str, sum: &SpendView) -> String {
-    let day = || DateTime::from_timestamp_millis(sum.name.parse().ok()?);
-    let name = match (by, sum.name.is_empty()) {
-        (_, true) => format!("({})", sum.nameless()),
-        ("day", _) => {
-            day().map_or_else(|| sum.name.clone(), |it| it.format("%Y-%m-%d").to_string())
-        }
-        _ => sum.name.clone(),
-    };
+    let name =
+        if sum.name.is_empty() { format!("({})", sum.nameless()) } else { whole_name(by, sum) };
     format::name(&name, NAME_COLUMNS)
+}
+
+/// The name, and of a day its date: the API has its first moment.
+fn whole_name(by: &str, sum: &SpendView) -> String {
+    let day = || DateTime::from_timestamp_millis(sum.name.parse().ok()?);
+    match day().filter(|_| by == "day") {
+        Some(day) => day.format("%Y-%m-%d").to_string(),
+        None => sum.name.clone(),
+    }
 }
 
 fn line(name: &str, sum: &SpendView) -> String {
@@ -286,5 +290,8 @@ mod tests {
             lines("day", &[sum("1793491200000", 1)])[0].split("  ").next(),
             Some("2026-11-01")
         );
+        assert_eq!(whole_name("day", &sum("1793491200000", 1)), "2026-11-01");
+        assert_eq!(whole_name("day", &lost), "");
+        assert_eq!(whole_name("tag", &sum("1793491200000", 1)), "1793491200000");
     }
 }

@@ -26,7 +26,7 @@ use crate::gateway::server::shadow::doors as candidates;
 use crate::gateway::server::usage::doors as reports;
 use crate::gateway::server::usage::retries::{self, Reported};
 use crate::gateway::settings::CassetteMode;
-use crate::model::{Milliseconds, Timestamp, UsdNanos};
+use crate::model::{Milliseconds, Timestamp};
 use crate::provider::refusal::{Refusal, STORE};
 use crate::provider::{Dialect, Operation};
 use running::Running;
@@ -57,10 +57,20 @@ pub async fn answer(core: Arc<Core>, request: Request<Incoming>) -> Response<Ans
         Err(refusal) => headers::refused(&refusal, dialect),
     };
     headers::name(&mut response, id);
-    if let Some(cost) = reported.and_then(|it| HeaderValue::from_str(&reports::usd(it)).ok()) {
-        response.headers_mut().insert("x-trunkline-usage-cost-usd", cost);
+    if let Some(sum) = reported {
+        tell_reported(response.headers_mut(), sum);
     }
     response
+}
+
+/// What the reports of a request have come to, and how many of them were charged before.
+fn tell_reported(headers: &mut HeaderMap, sum: retries::Sum) {
+    if let Ok(cost) = HeaderValue::from_str(&reports::usd(sum.cost)) {
+        headers.insert("x-trunkline-usage-cost-usd", cost);
+    }
+    if sum.replayed > 0 {
+        headers.insert("x-trunkline-usage-replayed", HeaderValue::from(sum.replayed));
+    }
 }
 
 enum Admitted {
@@ -73,7 +83,7 @@ async fn admit(
     core: &Arc<Core>,
     request: Request<Incoming>,
     (id, started): (u128, Instant),
-    reported: &mut Option<UsdNanos>,
+    reported: &mut Option<retries::Sum>,
 ) -> Result<Admitted, Refusal> {
     let at = core.clock.now();
     let (head, body) = request.into_parts();
@@ -101,8 +111,8 @@ async fn admit(
         read(core, body, core.limits.request_bytes).await
     };
     if let Some(left) = left {
-        let cost = Box::pin(left.charge(core, key, (&head, body.as_ref().ok(), id))).await?;
-        *reported = Some(cost);
+        let sum = Box::pin(left.charge(core, key, (&head, body.as_ref().ok(), id))).await?;
+        *reported = Some(sum);
     }
     serve(core, key, (wanted, head, body?), (id, at, started)).await
 }
@@ -112,7 +122,7 @@ async fn admit(
 async fn before_charge(
     core: &Arc<Core>,
     (key, head, id): (&Key, &Parts, u128),
-    reported: &mut Option<UsdNanos>,
+    reported: &mut Option<retries::Sum>,
 ) -> Result<Option<Reported>, Refusal> {
     match retries::of_header(core, head)? {
         Some(it) if it.waits_for_body() => Ok(Some(it)),
@@ -196,6 +206,7 @@ pub(in crate::gateway) fn call_of(
         subject: key.subject.clone(),
         mode,
         cassette,
+        turn: None,
         notes: key.notes.clone(),
         query,
         headers,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use hyper::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName,
     HeaderValue,
@@ -13,7 +14,7 @@ use ulid::Ulid;
 use crate::gateway::budget::scope::{OF_ENDPOINTS, is_endpoint};
 use crate::gateway::call::answer::Answer;
 use crate::gateway::ledger::{Origin, Similar};
-use crate::model::{Milliseconds, UsdNanos};
+use crate::model::{Milliseconds, Timestamp, UsdNanos};
 use crate::provider::refusal::Refusal;
 use crate::provider::{Dialect, said};
 
@@ -284,13 +285,22 @@ pub(super) fn is_stream<T>(response: &Response<T>) -> bool {
     kind.is_some_and(|it| it.to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
-/// When a provider wants to see the next call.
-pub(in crate::gateway) fn retry_after(headers: &HeaderMap) -> Option<Milliseconds> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<f64>().ok();
-    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|it| it * 1000.0))?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-    let ms = ms.clamp(0.0, 3_600_000.0) as u64;
-    Some(Milliseconds(ms))
+/// When a provider wants to see the next call: milliseconds, seconds, or a date, which its own clock tells where it says
+/// what that is (RFC 9110, section 10.2.3).
+pub(in crate::gateway) fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Milliseconds> {
+    let word = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    let number = |name: &str| word(name)?.parse::<f64>().ok();
+    let date = |name: &str| DateTime::parse_from_rfc2822(word(name)?).ok();
+    let ms = number("retry-after-ms").or_else(|| number("retry-after").map(|it| it * 1000.0));
+    if let Some(ms) = ms {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let ms = ms.clamp(0.0, 3_600_000.0) as u64;
+        return Some(Milliseconds(ms));
+    }
+    let until = date("retry-after")?.timestamp_millis();
+    let now = date("date").map_or(now.0, |it| it.timestamp_millis());
+    let ms = u64::try_from(until.saturating_sub(now)).unwrap_or_default();
+    Some(Milliseconds(ms.min(3_600_000)))
 }
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: HeaderValue) {
@@ -343,6 +353,26 @@ mod tests {
         assert_eq!(headers["x-trunkline-attempts"], "2");
         tell_tries(&mut headers, 2, None);
         assert_eq!(headers.get(COST), None);
+    }
+
+    #[test]
+    fn a_provider_says_its_patience_in_numbers_or_as_a_date() {
+        let now = Timestamp(784_111_757_500);
+        let told = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs.iter().map(|it| (HeaderName::from_static(it.0), it.1));
+            let headers: HeaderMap =
+                pairs.map(|it| (it.0, HeaderValue::from_static(it.1))).collect();
+            retry_after(&headers, now).map(|it| it.0)
+        };
+        assert_eq!(told(&[]), None);
+        assert_eq!(told(&[("retry-after", "soon")]), None);
+        assert_eq!(told(&[("retry-after", " 1.5")]), Some(1500));
+        assert_eq!(told(&[("retry-after", "9"), ("retry-after-ms", "250")]), Some(250));
+        let date = ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(told(&[date]), Some(19_500));
+        assert_eq!(told(&[date, ("date", "Sun, 06 Nov 1994 08:49:30 GMT")]), Some(7000));
+        assert_eq!(told(&[date, ("date", "Sun, 06 Nov 1994 08:49:40 GMT")]), Some(0));
+        assert_eq!(told(&[("retry-after", "Mon, 07 Nov 1994 08:49:37 GMT")]), Some(3_600_000));
     }
 
     #[test]

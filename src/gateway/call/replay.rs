@@ -13,11 +13,13 @@ use super::Call;
 use super::headers::{self, Told};
 use crate::gateway::budget::CallId;
 use crate::gateway::budget::account::Amount;
+use crate::gateway::cache::flight::Turn;
 use crate::gateway::call::answer::meter::Meter;
 use crate::gateway::call::answer::{Answer, Live, Parts, Source};
 use crate::gateway::cassette::entry::{self, Content, Entry};
 use crate::gateway::cassette::recorder::Recorder;
 use crate::gateway::cassette::redact::{self, chosen_headers};
+use crate::gateway::cassette::{Cassette, Missed};
 use crate::gateway::ledger::{Origin, Row};
 use crate::gateway::settings::CassetteMode;
 use crate::gateway::settlement::{Charge, Settlement};
@@ -28,29 +30,59 @@ use crate::provider::refusal::Refusal;
 /// Who serves what is replayed.
 const PROVIDER: &str = "cassette";
 
+type Answered = Result<Response<Answer>, Refusal>;
+
+/// A call that its cassette does not have, by one name of its model.
+struct Missing<'a> {
+    model: Option<&'a str>,
+    cuts_usage: bool,
+    call: entry::Call,
+    number: u32,
+    why: Missed,
+}
+
 impl Call {
-    /// The recorded answer; `None` when the call is to go out.
-    pub(super) fn replayed(&self) -> Option<Result<Response<Answer>, Refusal>> {
-        let cassette = self.cassette.as_ref()?;
-        let mode = self.mode;
-        if matches!(mode, CassetteMode::Live | CassetteMode::Record) {
-            return None;
+    /// The recorded answer; `None` when the call is to go out, and its turn where equal ones wait for its recording.
+    pub(super) async fn replayed(&self) -> (Option<Answered>, Option<Turn>) {
+        let Some(cassette) = &self.cassette else { return (None, None) };
+        if matches!(self.mode, CassetteMode::Live | CassetteMode::Record) {
+            return (None, None);
         }
-        let mut missed = None;
+        let mut missed = Vec::new();
         for model in self.names() {
             let (body, cuts_usage) = match self.final_body(model, None) {
                 Ok(it) => it,
-                Err(refusal) => return Some(Err(refusal)),
+                Err(refusal) => return (Some(Err(refusal)), None),
             };
             let call = self.recorded(&body);
-            match cassette.find(&call) {
-                Ok(entry) => return Some(self.replay(entry, cuts_usage, model)),
-                Err(why) => missed = missed.or(Some((call, why))),
+            let number = cassette.count(&call);
+            match cassette.find_number(&call, number) {
+                Ok(entry) => return (Some(self.replay(entry, cuts_usage, model)), None),
+                Err(why) => missed.push(Missing { model, cuts_usage, call, number, why }),
             }
         }
-        let (call, why) = missed.filter(|_| mode != CassetteMode::ReplayOrRecord)?;
-        let message = cassette.describe(&call, why);
-        Some(Err(Refusal::CassetteMiss { message }))
+        let Some(first) = missed.first() else { return (None, None) };
+        if self.mode != CassetteMode::ReplayOrRecord {
+            let message = cassette.describe(&first.call, first.why);
+            return (Some(Err(Refusal::CassetteMiss { message })), None);
+        }
+        let turn = self.turn_of(cassette, &first.call).await;
+        // Whoever went before may have recorded it.
+        for Missing { model, cuts_usage, call, number, .. } in &missed {
+            if let Ok(entry) = cassette.find_number(call, *number) {
+                return (Some(self.replay(entry, *cuts_usage, *model)), None);
+            }
+        }
+        (None, turn)
+    }
+
+    /// Waits as long as the call may take at most.
+    async fn turn_of(&self, cassette: &Cassette, call: &entry::Call) -> Option<Turn> {
+        let turn = cassette.turn(call, self.left());
+        match &self.stop {
+            Some(stop) => stop.run_until_cancelled(turn).await.flatten(),
+            None => turn.await,
+        }
     }
 
     /// What the model is called where it leads, each name once: an answer is recorded by the name that it came from.
@@ -179,7 +211,8 @@ impl Call {
     pub(super) fn recorder(&self, body: &[u8], head: &Head) -> Option<Recorder> {
         let cassette = self.cassette.clone()?;
         let call = self.recorded(body);
-        Some(Recorder::new(cassette, call, head.status.as_u16(), chosen(&head.headers)))
+        let (status, headers) = (head.status.as_u16(), chosen(&head.headers));
+        Some(Recorder::new(cassette, call, status, headers, self.turn.clone()))
     }
 
     /// Records a whole answer.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Cassette;
 use super::entry::{Call, Content, Response};
+use crate::gateway::cache::flight::Turn;
 
 /// The largest stream that is recorded.
 const STREAM_BYTES: usize = 32 << 20;
@@ -22,6 +23,8 @@ pub struct Recorder {
     /// The start of a letter whose end is in the next piece.
     half: Vec<u8>,
     size: usize,
+    /// Equal calls wait until it is recorded, or never will be.
+    _turn: Option<Arc<Turn>>,
 }
 
 impl Recorder {
@@ -32,9 +35,10 @@ impl Recorder {
         call: Call,
         status: u16,
         headers: BTreeMap<String, String>,
+        turn: Option<Arc<Turn>>,
     ) -> Self {
         let (pieces, half, started) = (Vec::new(), Vec::new(), Instant::now());
-        Self { cassette, call, headers, status, started, pieces, half, size: 0 }
+        Self { cassette, call, headers, status, started, pieces, half, size: 0, _turn: turn }
     }
 
     /// Takes a piece in.

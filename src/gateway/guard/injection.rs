@@ -186,9 +186,15 @@ pub fn untrusted(request: &Value) -> Vec<String> {
         found.extend(said.as_str().map(ToOwned::to_owned));
         said.as_array().into_iter().flatten().for_each(|it| of_item(it, &mut found));
     }
-    if let Some(prompt) = request.get("prompt") {
-        of_content(prompt, &mut found);
+    for name in ["prompt", "suffix"] {
+        if let Some(text) = request.get(name) {
+            of_content(text, &mut found);
+        }
     }
+    let variables = request.get("prompt").and_then(|it| it.get("variables"));
+    found.extend(
+        variables.and_then(Value::as_object).into_iter().flatten().filter_map(|it| text(it.1)),
+    );
     found
 }
 
@@ -210,14 +216,32 @@ fn of_item(item: &Value, found: &mut Vec<String>) {
 }
 
 fn of_content(content: &Value, found: &mut Vec<String>) {
-    let text = |it: &Value| it.as_str().or_else(|| it.get("text")?.as_str()).map(ToOwned::to_owned);
     found.extend(content.as_str().map(ToOwned::to_owned));
     for part in content.as_array().into_iter().flatten() {
         found.extend(text(part));
+        of_document(part, found);
         // A result of a tool, which again has parts, but no deeper ones.
         let Some(inner) = part.get("content") else { continue };
         found.extend(inner.as_str().map(ToOwned::to_owned));
         found.extend(inner.as_array().into_iter().flatten().filter_map(text));
+    }
+}
+
+fn text(part: &Value) -> Option<String> {
+    part.as_str().or_else(|| part.get("text")?.as_str()).map(ToOwned::to_owned)
+}
+
+/// A document that is given as text or as parts, with its title and context.
+fn of_document(part: &Value, found: &mut Vec<String>) {
+    let word = |name: &str| part.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+    found.extend(word("title").into_iter().chain(word("context")));
+    let Some(source) = part.get("source") else { return };
+    if source.get("type").is_some_and(|it| it == "text") {
+        found.extend(source.get("data").and_then(Value::as_str).map(ToOwned::to_owned));
+    }
+    if let Some(content) = source.get("content") {
+        found.extend(content.as_str().map(ToOwned::to_owned));
+        found.extend(content.as_array().into_iter().flatten().filter_map(text));
     }
 }
 
@@ -268,6 +292,15 @@ mod tests {
             {"type": "function_call", "arguments": "x"}, {"type": "function_call_output", "output": "o"},
         ]});
         assert_eq!(of(responses), "u|o");
-        assert_eq!(of(serde_json::json!({"prompt": ["a", "b"]})), "a|b");
+        assert_eq!(of(serde_json::json!({"prompt": ["a", "b"], "suffix": "c"})), "a|b|c");
+        let variables =
+            serde_json::json!({"prompt": {"id": "p", "variables": {"a": "1", "b": {"text": "2"}}}});
+        assert_eq!(of(variables), "1|2");
+        let documents = serde_json::json!({"messages": [{"role": "user", "content": [
+            {"type": "document", "title": "t", "context": "c", "source": {"type": "text", "data": "d"}},
+            {"type": "document", "source": {"type": "base64", "data": "no"}},
+            {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": "e"}]}},
+        ]}]});
+        assert_eq!(of(documents), "t|c|d|e");
     }
 }

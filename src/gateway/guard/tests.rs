@@ -51,6 +51,27 @@ fn a_request_changes_only_where_something_was_found_and_the_answer_has_it_again(
 }
 
 #[test]
+fn what_stands_beside_the_messages_is_redacted_in_its_place() {
+    let picture = "4111111111111111".repeat(8);
+    for body in [
+        r#"{"prompt":{"id":"p","variables":{"who":"bob@example.org"}},"input":"x"}"#.to_owned(),
+        r#"{"prediction":{"type":"content","content":"bob@example.org"},"messages":[]}"#.to_owned(),
+        r#"{"prediction":{"content":[{"type":"text","text":"bob@example.org"}]},"messages":[]}"#
+            .to_owned(),
+        r#"{"prompt":"x","suffix":"bob@example.org"}"#.to_owned(),
+        r#"{"messages":[{"content":[{"type":"tool_use","input":{"id":"bob@example.org"}}]}]}"#
+            .to_owned(),
+        format!(
+            r#"{{"messages":[{{"content":[{{"source":{{"type":"text","data":"bob@example.org"}}}},{{"source":{{"type":"base64","data":"{picture}"}}}}]}}]}}"#
+        ),
+    ] {
+        let changed = screen(REDACT).request(&body).unwrap().expect(&body);
+        let changed = String::from_utf8(changed).unwrap();
+        assert_eq!(changed, body.replace("bob@example.org", "[EMAIL_1]"));
+    }
+}
+
+#[test]
 fn a_text_with_half_a_surrogate_pair_is_looked_at_too() {
     let body = r#"{"model":"m1","messages":[{"role":"user","content":"\ud83d a@b.de"}]}"#;
     let changed = screen(REDACT).request(body).unwrap().expect("it is redacted");

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 /// How deep JSON may go that is looked at.
 const DEPTH: usize = 256;
+/// The least that a file in base64 has.
+const FILE_BYTES: usize = 64;
 /// Members that hold what people and models say.
 const TEXTS: [&str; 10] = [
     "content",
@@ -19,7 +21,21 @@ const TEXTS: [&str; 10] = [
     "reasoning_content",
 ];
 /// Members of a request below which texts lie.
-const REQUEST: [&str; 5] = ["messages", "input", "prompt", "instructions", "system"];
+const REQUEST: [&str; 6] = ["messages", "input", "prompt", "prediction", "instructions", "system"];
+/// More members that hold texts in messages and items of a request: of documents, and what tools have done.
+const IN_REQUEST: [&str; 11] = [
+    "title",
+    "context",
+    "cited_text",
+    "document_title",
+    "query",
+    "queries",
+    "code",
+    "logs",
+    "lines",
+    "stdout",
+    "stderr",
+];
 /// Members of an answer below which texts lie.
 const ANSWER: [&str; 5] = ["choices", "content", "output", "response", "delta"];
 
@@ -100,12 +116,56 @@ pub enum Form {
     Plain,
     /// It is JSON itself, such as the arguments of a tool.
     Json,
+    /// A document: as it is, unless it is a file in base64.
+    Document,
 }
 
 /// Whether a string of a request is a text.
 #[must_use]
 pub fn of_request(path: &[Step<'_>]) -> Option<Form> {
-    form(path, &REQUEST)
+    match path {
+        [Step::Key("suffix")] | [Step::Key("messages"), Step::Index(_), Step::Key("name")] => {
+            Some(Form::Plain)
+        }
+        // Their names are anything.
+        [Step::Key(prompt), Step::Key(variables), Step::Key(_)]
+            if is(prompt, "prompt") && is(variables, "variables") =>
+        {
+            Some(Form::Plain)
+        }
+        // What a tool of the provider's is called with.
+        [Step::Key("input"), Step::Index(_), Step::Key("action" | "operation"), .., last] => {
+            (*last != Step::Key("type")).then_some(Form::Plain)
+        }
+        _ => form(path, &REQUEST).or_else(|| more_in_request(path)),
+    }
+}
+
+fn is(key: &str, name: &str) -> bool {
+    key == name || is_veiled(key)
+}
+
+fn more_in_request(path: &[Step<'_>]) -> Option<Form> {
+    let [Step::Key(first), ..] = path else { return None };
+    if !matches!(*first, "messages" | "input" | "system") && !is_veiled(first) {
+        return None;
+    }
+    if path.ends_with(&[Step::Key("source"), Step::Key("data")]) {
+        return Some(Form::Document);
+    }
+    let last = path.iter().rev().find_map(|it| match it {
+        Step::Key(key) => Some(*key),
+        Step::Index(_) => None,
+    })?;
+    IN_REQUEST.contains(&last).then_some(Form::Plain)
+}
+
+/// Whether a document is a file in base64 (RFC 4648), which has no texts to be looked at. What is shorter than any file
+/// is none.
+#[must_use]
+pub fn is_file(document: &str) -> bool {
+    let is_base64 = |it: u8| it.is_ascii_alphanumeric() || b"+/=-_\r\n".contains(&it);
+    document.len() >= FILE_BYTES && document.bytes().all(is_base64)
 }
 
 /// Whether a string of an answer is a text, also in events that have whole texts.
@@ -129,13 +189,11 @@ fn last_form(path: &[Step<'_>]) -> Option<Form> {
         Step::Index(_) => None,
     });
     let last = names.next()?;
-    if matches!(last, "signature" | "data" | "encrypted_content" | "id" | "type") {
-        return None;
-    }
     // What a tool is called with is JSON of any shape.
     let is_in_tool = names.any(|it| it == "input") && path.len() > 2 && !is_responses_item(path);
     match last {
         "arguments" => Some(Form::Json),
+        "signature" | "data" | "encrypted_content" | "id" | "type" if !is_in_tool => None,
         _ if is_in_tool || TEXTS.contains(&last) || is_veiled(last) => Some(Form::Plain),
         _ => None,
     }
@@ -237,6 +295,41 @@ mod tests {
         assert_eq!(texts(r#"{"input":["a","b"],"model":"no"}"#, of_request), "a b");
         assert_eq!(texts(r#"{"prompt":["a"]}"#, of_request), "a");
         assert_eq!(texts(r#"{"mess\u0061ges":[{"c\u006fntent":"a"}]}"#, of_request), "a");
+    }
+
+    #[test]
+    fn texts_lie_in_variables_predictions_documents_and_what_tools_have_done() {
+        let prompt = r#"{"prompt":{"id":"no","version":"no","variables":{"id":"a","q":"b","c":{"type":"input_text","text":"c"},
+            "i":{"type":"input_image","image_url":"no"}}},"input":"d"}"#;
+        assert_eq!(texts(prompt, of_request), "a b c d");
+        let veiled = r#"{"pr\u006fmpt":{"vari\u0061bles":{"q":"a"}}}"#;
+        assert_eq!(texts(veiled, of_request), "a");
+        let chat = r#"{"prediction":{"type":"content","content":[{"type":"text","text":"a"}]},"messages":[{"role":"user","name":"b",
+            "content":"c"},{"tool_calls":[{"type":"custom","custom":{"name":"no","input":"d"}}]}],"user":"no","metadata":{"x":"no"}}"#;
+        assert_eq!(texts(chat, of_request), "a b c d");
+        let text = r#"{"prediction":{"type":"content","content":"a"},"prompt":"b","suffix":"c"}"#;
+        assert_eq!(texts(text, of_request), "a b c");
+        let messages = r#"{"messages":[{"content":[{"type":"document","source":{"type":"text","media_type":"no","data":"a"},"title":"b",
+            "context":"c"},{"type":"document","source":{"type":"content","content":[{"type":"text","text":"d"}]}},
+            {"type":"tool_use","id":"no","input":{"id":"e","type":"f","data":"g"}},
+            {"type":"search_result","source":"no","title":"h","content":[{"type":"text","text":"i","citations":[{"type":"no","cited_text":"j"}]}]},
+            {"type":"bash_code_execution_tool_result","content":{"type":"no","stdout":"k","stderr":"l"}}]}]}"#;
+        assert_eq!(texts(messages, of_request), "a b c d e f g h i j k l");
+        let items = r#"{"input":[{"type":"function_call_output","output":[{"type":"input_text","text":"a"},{"type":"input_image","image_url":"no"}]},
+            {"type":"custom_tool_call","name":"no","input":"b"},{"type":"custom_tool_call_output","output":"c"},
+            {"type":"local_shell_call","id":"no","action":{"type":"exec","command":["d"],"env":{"X":"e"}}},
+            {"type":"shell_call_output","output":[{"stdout":"f","outcome":{"type":"exit"}}]},
+            {"type":"web_search_call","action":{"type":"search","query":"g"}},{"type":"file_search_call","queries":["h"],"results":[{"text":"i"}]},
+            {"type":"code_interpreter_call","code":"j","outputs":[{"type":"logs","logs":"k"}]},
+            {"type":"apply_patch_call","operation":{"type":"no","diff":"l"}}]}"#;
+        assert_eq!(texts(items, of_request), "a b c d e f g h i j k l");
+    }
+
+    #[test]
+    fn a_file_is_told_from_a_document_by_its_letters() {
+        assert!(is_file(&"aB3+/w==\r\n".repeat(10)));
+        assert!(!is_file(&"ann@home.example".repeat(10)));
+        assert!(!is_file("4111111111111111"));
     }
 
     #[test]

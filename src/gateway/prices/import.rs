@@ -3,6 +3,7 @@
 
 pub mod litellm;
 pub mod models_dev;
+pub mod filter;
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
@@ -23,8 +24,8 @@ const MAX_OUTPUT: u64 = 10_000_000;
 pub struct Listing {
     /// The prices.
     pub prices: Vec<Listed>,
-    /// Entries that were not taken, and why.
-    pub skipped: Vec<(String, String)>,
+    /// Entries that were not taken.
+    pub skipped: Vec<Skipped>,
     /// Prices of something that is not metered, by their names, and of how many models.
     pub left_out: BTreeMap<String, usize>,
 }
@@ -38,6 +39,19 @@ pub struct Listed {
     pub row: PriceRow,
     /// Whether it is for one model, by its whole name, and has no day yet.
     pub is_plain: bool,
+}
+
+/// An entry of a list that was not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// What the list calls it.
+    pub source: String,
+    /// Whose it is; empty where the list does not say.
+    pub provider: String,
+    /// Its name there.
+    pub model: String,
+    /// Why not.
+    pub why: String,
 }
 
 /// The lists that can be read.

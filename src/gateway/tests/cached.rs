@@ -8,6 +8,7 @@ use crate::model::UsdNanos;
 
 const CHAT: &str = "/v1/chat/completions";
 const CACHE: &str = "ledger = \"l\"\n[cache]\nttl_seconds = 60\n";
+const TAPES: &str = "cassettes = \"tapes\"\ncassette_mode = \"replay_or_record\"";
 const COLD: &str = "\"temperature\":0";
 
 fn calls(world: &World) -> u64 {
@@ -222,6 +223,48 @@ async fn of_equal_calls_at_the_same_time_one_goes_out() {
     world.settled().await;
     assert_eq!(world.cost(), world.provider_cost());
     assert_eq!(world.core.cache.as_ref().unwrap().flights().inside(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn of_equal_calls_at_the_same_time_one_is_recorded() {
+    let world = World::new(&format!("limits = {{ attempts = 1 }}\n{TAPES}")).await;
+    for stream in [false, true] {
+        let before = calls(&world);
+        let body = asks(stream, "");
+        let orders = [("x-fake", "delay_ms=50,chunk_ms=5")];
+        let all = (0..10).map(|_| world.post(CHAT, &body, &orders));
+        let replies = futures_util::future::join_all(all).await;
+        assert_eq!(calls(&world) - before, 1);
+        assert_eq!(replies.iter().filter(|it| origin(it) == "live").count(), 1);
+        assert_eq!(replies.iter().filter(|it| origin(it) == "cassette").count(), 9);
+    }
+    let body = asks(false, "\"user\":\"b\"");
+    let before = calls(&world);
+    let first = world.post(CHAT, &body, &[("x-fake", "status=404,delay_ms=100")]);
+    let others = async {
+        tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+        let others = (0..5).map(|_| world.post(CHAT, &body, &[("x-fake", "delay_ms=20")]));
+        futures_util::future::join_all(others).await
+    };
+    let (first, others) = futures_util::future::join(first, others).await;
+    assert_eq!((first.status, calls(&world) - before), (404, 1), "a failure is not recorded");
+    assert_eq!(others.iter().filter(|it| origin(it) == "live").count(), 1);
+    world.settled().await;
+    let folder = world.end().await;
+    let tape = std::fs::read_to_string(folder.path().join("tapes/eval.jsonl")).unwrap();
+    assert_eq!(tape.lines().count(), 3, "{tape}");
+}
+
+#[tokio::test]
+async fn a_recording_whose_client_leaves_keeps_nobody_waiting() {
+    let world = World::new(TAPES).await;
+    let body = asks(true, "");
+    let left = world.open(CHAT, &body, &[("x-fake", "chunks=20,chunk_ms=20")]).await;
+    drop(left);
+    let limit = std::time::Duration::from_secs(5);
+    let other = tokio::time::timeout(limit, world.post(CHAT, &body, &[])).await.unwrap();
+    assert_eq!(origin(&other), "live");
     world.end().await;
 }
 

@@ -103,8 +103,9 @@ async fn a_header_of_a_call_is_charged_before_it_and_a_malformed_one_is_told() {
     let world = World::new(INDEX).await;
     let plain = [("x-trunkline-usage", "docs;queries=3;read_units=12")];
     let named = [("x-trunkline-usage", "docs;provider=vectors;id=\"q\";queries=3;read_units=12")];
-    for headers in [plain, plain, named, named] {
+    for (headers, replayed) in [(plain, ""), (plain, ""), (named, ""), (named, "1")] {
         let reply = world.post(CHAT, &asks(false, ""), &headers).await;
+        assert_eq!(reply.header("x-trunkline-usage-replayed"), replayed, "{reply:?}");
         assert_eq!((reply.status, reply.header("x-trunkline-usage-cost-usd")), (200, "0.006192"));
     }
     let rows = world.rows();

@@ -184,7 +184,8 @@ async fn a_model_is_counted_anew_from_the_ledger_in_upper_and_lower_case() {
     let (server, [_, bob, _]) = server().await;
     let (store, now) = (&server.app.store, server.app.now());
     for (number, model) in [(1, "Claude"), (2, "claude"), (3, "other")] {
-        let call = CallRow { model: model.to_owned(), ..call(&format!("r{number}"), "shop", 5, now) };
+        let call =
+            CallRow { model: model.to_owned(), ..call(&format!("r{number}"), "shop", 5, now) };
         spend(store, number, call, "x").await;
     }
     let set = async |body: Value| put(&server, &bob, (MONTH, body)).await.json();

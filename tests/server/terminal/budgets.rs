@@ -38,6 +38,9 @@ async fn budgets_of_a_server_are_set_shown_and_removed() {
     assert_eq!(terminal.says(&["spend"]), "claude  90.00 USD  1 attempt, 70 tokens in, 30 out\n");
     let by_day = terminal.says(&["spend", "--by", "day", "--team", "shop", "--since", "7d"]);
     assert!(by_day.contains("90.00 USD"), "{by_day}");
+    let in_json = terminal.json(&["spend", "--by", "day", "--team", "shop", "--since", "7d"]);
+    let day = in_json[0]["name"].as_str().unwrap();
+    assert!(by_day.starts_with(day) && day.len() == "2026-11-30".len(), "{in_json}");
     assert_eq!(terminal.json(&["spend", "--by", "stage"])[0]["name"], "eval");
     let wrong = terminal.complains(2, &["spend", "--by", "planet"]);
     assert!(wrong.contains("`by` is one of"), "{wrong}");

@@ -106,7 +106,7 @@ impl Call {
         step: &Step<'_>,
         fate: Fate,
     ) -> Failure {
-        let retry_after = headers::retry_after(response.headers());
+        let retry_after = headers::retry_after(response.headers(), self.core.clock.now());
         self.note_status(step, (response.status().as_u16(), fate), retry_after);
         let (mut head, body) = response.into_parts();
         let body =

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Listed, Listing, per_token};
+use super::{Listed, Listing, Skipped, per_token};
 use crate::gateway::prices::rate::{Decimal, Rate, Rates};
 use crate::gateway::prices::{Above, PriceRow};
 use crate::model::UsageClass as Class;
@@ -28,10 +28,20 @@ pub fn read(list: &Map<String, Value>) -> Listing {
     for (key, entry) in list.iter().filter(|it| it.0 != EXPLANATION) {
         match row(key, entry, &mut listing.left_out) {
             Ok(row) => listing.prices.push(Listed { source: key.clone(), row, is_plain: true }),
-            Err(why) => listing.skipped.push((key.clone(), why)),
+            Err(why) => {
+                let provider = entry.get("litellm_provider").and_then(Value::as_str);
+                let provider = provider.unwrap_or_default().to_owned();
+                let model = model(key, &provider).to_owned();
+                listing.skipped.push(Skipped { source: key.clone(), provider, model, why });
+            }
         }
     }
     listing
+}
+
+/// The name of a model at its provider.
+fn model<'a>(key: &'a str, provider: &str) -> &'a str {
+    key.strip_prefix(provider).and_then(|it| it.strip_prefix('/')).unwrap_or(key)
 }
 
 fn row(
@@ -46,8 +56,7 @@ fn row(
     if !MODES.contains(&mode) {
         return Err(format!("calls for `{mode}` are not metered"));
     }
-    let model = key.strip_prefix(provider).and_then(|it| it.strip_prefix('/')).unwrap_or(key);
-    let mut row = super::plain_row(provider, model)?;
+    let mut row = super::plain_row(provider, model(key, provider))?;
     for (name, value) in entry.iter().filter(|it| is_price(it.0)) {
         if set(&mut row, name, value)?.is_none() && !is_nothing(value) {
             *left_out.entry(name.clone()).or_default() += 1;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{Listed, Listing, per_million};
+use super::{Listed, Listing, Skipped, per_million};
 use crate::gateway::prices::rate::{Decimal, Rates};
 use crate::gateway::prices::{Above, PriceRow};
 use crate::model::UsageClass as Class;
@@ -29,7 +29,10 @@ pub fn read(list: &Map<String, Value>) -> Listing {
             let source = format!("{provider}/{model}");
             match row(provider, (model, entry), &mut listing.left_out) {
                 Ok(row) => listing.prices.push(Listed { source, row, is_plain: true }),
-                Err(why) => listing.skipped.push((source, why)),
+                Err(why) => {
+                    let (provider, model) = (provider.clone(), model.clone());
+                    listing.skipped.push(Skipped { source, provider, model, why });
+                }
             }
         }
     }

@@ -80,7 +80,8 @@ fn a_list_of_litellm_is_read_and_what_is_not_taken_is_told() {
     let mut names = names;
     names.sort_unstable();
     assert_eq!(names, sorted(wanted.to_vec()));
-    let skipped: Vec<_> = listing.skipped.iter().map(|it| format!("{}: {}", it.0, it.1)).collect();
+    let skipped: Vec<_> =
+        listing.skipped.iter().map(|it| format!("{}: {}", it.source, it.why)).collect();
     let mut skipped = skipped;
     skipped.sort_unstable();
     insta::assert_snapshot!(skipped.join("\n"), @r#"
@@ -124,7 +125,9 @@ fn a_list_of_litellm_is_read_and_what_is_not_taken_is_told() {
 fn a_list_of_models_dev_is_read() {
     let (list, listing) = import::read(MODELS_DEV, None).unwrap();
     assert_eq!((list, listing.prices.len()), (List::ModelsDev, 1));
-    assert_eq!(listing.skipped, [("openai/no-price".to_owned(), "it has no price".to_owned())]);
+    let skipped: Vec<_> =
+        listing.skipped.iter().map(|it| (it.source.as_str(), it.why.as_str())).collect();
+    assert_eq!(skipped, [("openai/no-price", "it has no price")]);
     assert_eq!(listing.left_out.get("strange"), Some(&1));
     let row = &listing.prices[0].row;
     assert_eq!(row.above[0].input_tokens, 200_000);

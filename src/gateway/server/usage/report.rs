@@ -82,6 +82,9 @@ struct Several {
 pub(super) fn read(body: &[u8], needs_ids: bool) -> Result<Vec<Report>, String> {
     let value: serde_json::Value =
         serde_json::from_slice(body).map_err(|it| format!("the body is not JSON: {it}"))?;
+    if !value.is_object() {
+        return Err("the body is JSON, but no object, such as `{\"reports\": […]}`".to_owned());
+    }
     // An untagged one would not say what is wrong.
     let body = if value.get("reports").is_some() {
         serde_json::from_value(value).map(Body::Several)
@@ -197,6 +200,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_of_the_report_that_it_is_wrong_with() {
         assert!(wrong("{").contains("not JSON"));
+        assert!(wrong("[]").contains("no object"));
         assert!(wrong(r#"{"reports":[]}"#).contains("1 to 500"));
         assert!(wrong(r#"{"id":"a","name":"docs","units":{"querys":1}}"#).contains("`querys`"));
         assert!(wrong(r#"{"id":"a","name":"docs","units":{"output":1}}"#).contains("`output`"));

@@ -68,20 +68,29 @@ fn hint(headers: &HeaderMap) -> Hint {
     }
 }
 
+/// What the reports of a request come to.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::gateway) struct Sum {
+    /// Of all of them.
+    pub(in crate::gateway) cost: UsdNanos,
+    /// How many were charged before, and not again.
+    pub(in crate::gateway) replayed: usize,
+}
+
 impl Reported {
     /// Whether only the body tells whether it was sent before.
     pub(in crate::gateway) fn waits_for_body(&self) -> bool {
         matches!(self.hint, Hint::Try { .. })
     }
 
-    /// Charges them: what is reported is spent, whatever becomes of the request. Gives what they cost. `body` is none
-    /// where it did not come whole.
+    /// Charges them: what is reported is spent, whatever becomes of the request. `body` is none where it did not come
+    /// whole.
     pub(in crate::gateway) async fn charge(
         mut self,
         core: &Arc<Core>,
         key: &Key,
         (head, body, id): (&Parts, Option<&Bytes>, u128),
-    ) -> Result<UsdNanos, Refusal> {
+    ) -> Result<Sum, Refusal> {
         let origin = Origin::of(key, &head.headers).within(id);
         let path = head.uri.path();
         for (place, it) in self.all.iter_mut().enumerate() {
@@ -100,9 +109,10 @@ impl Reported {
                 (Hint::Try { .. }, None) | (Hint::None, _) => None,
             };
         }
-        let sum = UsdNanos(self.all.iter().map(|it| it.cost.0).fold(0, i64::saturating_add));
-        charge(core, origin, self.all).await?;
-        Ok(sum)
+        let cost = UsdNanos(self.all.iter().map(|it| it.cost.0).fold(0, i64::saturating_add));
+        let charged = charge(core, origin, self.all).await?;
+        let replayed = charged.iter().filter(|it| it.is_replayed).count();
+        Ok(Sum { cost, replayed })
     }
 }
 

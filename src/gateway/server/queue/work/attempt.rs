@@ -192,7 +192,7 @@ fn judged(
     let seen = Seen {
         status: head.status.as_u16(),
         refusal,
-        retry_after: retry_after(&head.headers),
+        retry_after: retry_after(&head.headers, queue.clock.now()),
         is_whole,
     };
     let verdict = verdict::judge(&seen, before(row), &queue.settings);

@@ -360,7 +360,7 @@ async fn is_soon_in(file: &Path, text: &str) -> bool {
         if std::fs::read_to_string(file).is_ok_and(|it| it.contains(text)) {
             return true;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     false
 }

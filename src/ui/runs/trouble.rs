@@ -12,6 +12,10 @@ const NAMED_MAX: usize = 20;
 const BEFORE: &str = "It says what is missing. Mend the pipeline, or set what it needs in the settings of the project; \
     then run it again.";
 
+/// What to do about a stage whose message says it.
+const HELPED: &str =
+    "Do what the message says, and run it again. The last lines of its log mostly say more.";
+
 /// A stage that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -83,6 +87,7 @@ impl Failure {
             message: message.to_owned(),
             advice: match class {
                 Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => BEFORE,
+                Some(FailureClass::User) if message.contains("\nhelp: ") => HELPED,
                 class => class.map_or("", advice),
             },
             attempts: stage.present_attempts().len(),

@@ -265,7 +265,7 @@ impl<E: Executor> Attempt<E> {
         gateway.close_key(&self.name).await;
         if let Some(notes) = notes {
             account(notes, &self.name.run, outcome);
-            match gateway.exceeded(&self.name.run).await {
+            match gateway.exceeded(&self.name).await {
                 Ok(exceeded) => outcome.warnings.extend(exceeded),
                 Err(error) => tracing::warn!(%error, "the budgets of a run cannot be looked up"),
             }

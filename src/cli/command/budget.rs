@@ -1,5 +1,7 @@
 //! `trunkline budget`: ceilings for calls to models, of the server on this machine or of one elsewhere.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use serde_json::json;
 
@@ -122,16 +124,24 @@ impl SetArgs {
         if self.soft { "soft" } else { "hard" }
     }
 
-    fn wish(&self) -> Wish {
-        Wish {
-            scope: self.scope.iter().cloned().collect(),
+    fn wish(&self) -> Result<Wish, Usage> {
+        let mut scope = BTreeMap::new();
+        for (kind, name) in &self.scope {
+            if let Some(other) = scope.insert(kind.clone(), name.clone()) {
+                let message = format!("the scope has `{kind}` twice: `{other}` and `{name}`");
+                let help = "a call has one of each kind; set a budget for each, or count each apart with `*`";
+                return Err(Usage::new(message, help));
+            }
+        }
+        Ok(Wish {
+            scope,
             window: self.window.clone(),
             usd: self.usd.clone(),
             tokens: self.tokens,
             usd_per_thousand_requests: self.per_thousand.clone(),
             at_least_requests: self.at_least_requests,
             mode: self.mode().to_owned(),
-        }
+        })
     }
 }
 
@@ -160,7 +170,7 @@ async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyho
             show(session, &budget, &used)
         }
         Action::Set(args) => {
-            let wish = args.wish();
+            let wish = args.wish()?;
             let body = json!({
                 "scope": wish.scope, "window": wish.window, "usd": wish.usd, "tokens": wish.tokens,
                 "usd_per_thousand_requests": wish.usd_per_thousand_requests,
@@ -209,7 +219,7 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
 async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result<()> {
     let holder = holder(state, &args.which).await?;
     let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
-    let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
+    let budget = budgets::read(&holder, &args.which.name, args.wish()?).map_err(wrong)?;
     if let Some(missing) = budgets::missing_project(&state.store, &budget).await? {
         return Err(Usage::new(missing, "`trunkline project list` shows which there are").into());
     }

@@ -137,6 +137,12 @@ async fn a_budget_that_makes_no_sense_is_refused_with_why() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
         assert!(answer.text.contains(said), "{answer:?}");
     }
+    let twice = r#"{"window":"month","usd":"1","scope":{"stage":"a","stage":"b"}}"#;
+    let request = server.request(Method::PUT, MONTH).bearer_auth(&bob).body(twice);
+    let answer = request.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("`scope` has `stage` twice"), "{said}");
 }
 
 #[tokio::test]

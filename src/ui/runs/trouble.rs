@@ -16,6 +16,10 @@ const BEFORE: &str = "It says what is missing. Mend the pipeline, or set what it
 const HELPED: &str =
     "Do what the message says, and run it again. The last lines of its log mostly say more.";
 
+/// What to do about a budget of the run itself.
+const OWN_BUDGET: &str = "A re-run keeps the plan of this run and what is used of its budget. Raise `budget` in the \
+    pipeline and push, or start a new run. Or spend less: the calls of this run stand in Traces.";
+
 /// A stage that failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -88,6 +92,7 @@ impl Failure {
             advice: match class {
                 Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => BEFORE,
                 Some(FailureClass::User) if message.contains("\nhelp: ") => HELPED,
+                Some(FailureClass::Budget) if stage.is_over_own_budget() => OWN_BUDGET,
                 class => class.map_or("", advice),
             },
             attempts: stage.present_attempts().len(),
@@ -151,8 +156,8 @@ pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
              the gate in the pipeline where that is meant."
         }
         FailureClass::Budget => {
-            "Raise the budget that is named: `budget` in the pipeline, or under Spend, Budgets. Or spend less: \
-             the calls of this run stand in Traces."
+            "Raise the budget that is named, under Spend, Budgets or in the gateway's file, and run what failed \
+             again. Or spend less: the calls of this run stand in Traces."
         }
         FailureClass::Approval => {
             "Read what was said, and push a change; or run the stage again to ask once more."

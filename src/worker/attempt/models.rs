@@ -25,6 +25,7 @@ use crate::model::{
 };
 use crate::pipeline::plan::{self, MODEL_CALL_MODES, MODEL_CALLS};
 use crate::runs::LoadedRun;
+use crate::runs::view::reading::is_of_own_budget;
 use crate::secrets::Masker;
 use crate::store::StoreError;
 use crate::worker::attempt::failure::Failure;
@@ -314,9 +315,15 @@ fn account(notes: &Notes, run: &RunId, outcome: &mut AttemptOutcome) {
             outcome.class = Some(FailureClass::Budget);
             outcome.is_final = true;
             let spend = format!("trunkline spend --run {run} --by stage");
+            let way = if is_of_own_budget(&refusal) {
+                "raise the `budget` in the pipeline, or call less, and start a new run: a re-run keeps the plan and what \
+                 is used"
+            } else {
+                "raise the budget, or call less"
+            };
             outcome.message = format!(
                 "{refusal}\nhelp: `{spend}` says what each stage spent, and what processes may have spent that \
-                 died; raise the `budget`, or call less"
+                 died; {way}"
             );
         }
         return;
@@ -384,6 +391,14 @@ mod tests {
         assert_eq!(outcome.class, Some(FailureClass::Budget));
         let start = "0.001431 USD are used\nhelp: `trunkline spend --run r1 --by stage` says ";
         assert!(outcome.message.starts_with(start), "{}", outcome.message);
+        assert!(outcome.message.ends_with("raise the budget, or call less"), "{}", outcome.message);
+        for id in ["run #7", "stage eval of run #7"] {
+            let (notes, mut outcome) = (Notes::default(), AttemptOutcome::default());
+            let (budget, message) = (id.to_owned(), format!("the budget `{id}` has 1.00 USD"));
+            notes.refuse(&Refusal::Budget { budget, message });
+            account(&notes, &run, &mut outcome);
+            assert!(outcome.message.contains("and start a new run"), "{}", outcome.message);
+        }
     }
 
     #[test]

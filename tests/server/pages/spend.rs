@@ -245,6 +245,11 @@ async fn a_budget_is_made_changed_as_seen_and_removed_and_all_of_it_is_audited()
     assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{stale:?}");
     leads_to(&admin.post(&remove, &[("version", "3")]).await, "/budgets?done=removed");
     assert_eq!(admin.get(path).await.status, 404);
+    let gone = admin.post(path, &change("3", "8.75")).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY, "{gone:?}");
+    let said =
+        ["This budget is gone", "value=\"8.75\"", "value=\"each-run\"", "action=\"/new-budget\""];
+    says(&gone, &said);
     let entry =
         |action: &str| (action.to_owned(), "person:admin".to_owned(), "shop/each-run".to_owned());
     let all = ["budget.delete", "budget.save", "budget.save", "budget.save"];

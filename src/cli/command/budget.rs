@@ -208,8 +208,8 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
         Action::Set(args) => set(session, state, args).await,
         Action::Remove(which) => {
             let (holder, row) = (holder(state, which).await?, present(state, which).await?);
-            let event =
-                budgets::event(&holder, ("budget.delete", &row.id), &by(session), &json!({}));
+            let detail = budgets::removed(&row);
+            let event = budgets::event(&holder, ("budget.delete", &row.id), &by(session), detail);
             state.store.archive_budget(&row.id, row.version, &event).await?;
             Ok(session.output.told(&format!("`{}` is removed", which.name))?)
         }
@@ -235,7 +235,8 @@ async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result
 
 fn by(session: &Session) -> By {
     let actor = format!("machine:{}", session.settings.user);
-    By { id: crate::secrets::new_id(session.now()), at: session.now(), actor }
+    let (id, nothing) = (crate::secrets::new_id(session.now()), String::new());
+    By { id, at: session.now(), actor, address: nothing.clone(), proof: nothing }
 }
 
 async fn holder(state: &State, which: &Which) -> anyhow::Result<Holder> {

@@ -115,6 +115,11 @@ async fn a_budget_is_set_changed_as_seen_and_removed_and_all_of_it_is_audited() 
     let first = &audit["items"][2];
     assert_eq!(first["detail"]["budget"]["usd"], "200.00");
     assert_eq!((&first["actor"], &first["subject"]), (&json!("person:bob"), &json!("shop/month")));
+    assert_eq!(audit["items"][0]["detail"]["budget"]["usd"], "300.00", "what is gone: {audit}");
+    for entry in audit["items"].as_array().unwrap() {
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        assert!(entry["detail"]["proof"].as_str().unwrap().starts_with("token "), "{entry}");
+    }
 }
 
 #[tokio::test]

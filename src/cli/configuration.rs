@@ -111,7 +111,9 @@ fn missing_keys(
     source: &SourceFile,
     environment: &Environment,
 ) -> Vec<Problem> {
-    if gateway.cassette_mode == CassetteMode::Replay {
+    let stages_replay = gateway.stages.model_calls == CassetteMode::Replay;
+    if gateway.cassette_mode == CassetteMode::Replay || (stages_replay && gateway.listen.is_none())
+    {
         return Vec::new();
     }
     let is_set = |it: &String| environment.get(it).is_some();

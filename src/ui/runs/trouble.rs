@@ -4,6 +4,7 @@ use super::path_of_stage;
 use crate::desk::runs::{SeenRun, Tail};
 use crate::model::{FailureClass, Timestamp};
 use crate::runs::view::StageView;
+use crate::runs::view::reading::is_of_own_budget;
 
 /// Failed stages that are named beside those that are shown.
 const NAMED_MAX: usize = 20;
@@ -75,6 +76,7 @@ impl Failure {
             (number, to, plain(&text))
         };
         let step = failed_step(stage);
+        let has_begun = !tail.lines.is_empty() || step.is_some();
         let missed = stage.gates.iter().filter(|it| !it.passed).map(|it| {
             let value = it.value.map_or_else(|| "not published".to_owned(), |it| it.to_string());
             (it.metric.clone(), it.comparison.clone(), value)
@@ -83,18 +85,11 @@ impl Failure {
             key: stage.key.clone(),
             class: match class {
                 // What is not there was told before anything ran.
-                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => {
-                    "it could not run"
-                }
+                Some(FailureClass::User) if !has_begun => "it could not run",
                 class => class.map_or("failed", name_of),
             },
             message: message.to_owned(),
-            advice: match class {
-                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => BEFORE,
-                Some(FailureClass::User) if message.contains("\nhelp: ") => HELPED,
-                Some(FailureClass::Budget) if stage.is_over_own_budget() => OWN_BUDGET,
-                class => class.map_or("", advice),
-            },
+            advice: advice_of(class, message, has_begun),
             attempts: stage.present_attempts().len(),
             at: stage.attempts.last().and_then(|it| it.finished_at),
             // The message mostly names it.
@@ -126,6 +121,16 @@ pub(in crate::ui) fn name_of(class: FailureClass) -> &'static str {
         FailureClass::Gate => "a gate was missed",
         FailureClass::Budget => "a budget ran out",
         FailureClass::Approval => "it was not approved",
+    }
+}
+
+/// What to do about a failure of which something has run, or not.
+fn advice_of(class: Option<FailureClass>, message: &str, has_begun: bool) -> &'static str {
+    match class {
+        Some(FailureClass::User) if !has_begun => BEFORE,
+        Some(FailureClass::User) if message.contains("\nhelp: ") => HELPED,
+        Some(FailureClass::Budget) if is_of_own_budget(message) => OWN_BUDGET,
+        class => class.map_or("", advice),
     }
 }
 
@@ -198,6 +203,22 @@ fn skip_sequence(signs: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_is_what_the_message_says_where_it_does() {
+        let user = Some(FailureClass::User);
+        assert_eq!(advice_of(user, "no image", false), BEFORE);
+        assert_eq!(advice_of(user, "403 Forbidden\nhelp: set the variable", true), HELPED);
+        assert_eq!(advice_of(user, "exit code 1", true), advice(FailureClass::User));
+        let budget = Some(FailureClass::Budget);
+        for (id, wanted) in [
+            ("run #7", OWN_BUDGET),
+            ("stage a of run #7", OWN_BUDGET),
+            ("shop/month", advice(FailureClass::Budget)),
+        ] {
+            assert_eq!(advice_of(budget, &format!("the budget `{id}` has 1.00 USD"), true), wanted);
+        }
+    }
 
     #[test]
     fn lines_lose_what_only_terminals_understand() {

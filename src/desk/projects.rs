@@ -12,6 +12,11 @@ use crate::runs::News;
 use crate::store::StoreError;
 use crate::store::access::projects::{ProjectRow, has_credential};
 
+/// Between two looks at a remote: 30 days at most.
+const POLL_SECONDS_MAX: i64 = 30 * 24 * 3600;
+/// How far from 0 a priority is at most.
+const PRIORITY_MAX: i64 = 1000;
+
 /// A project to make.
 #[derive(Debug, Clone, Default)]
 pub struct NewProject {
@@ -89,6 +94,7 @@ pub async fn create(
     let bad_name = || Problem::bad_request("a name has 1 to 63 of `a-z`, `0-9`, `-` and `_`");
     is_name(&request.name).then_some(()).ok_or_else(bad_name)?;
     check_address(app, &request.address)?;
+    check_numbers(Some(request.priority), Some(request.poll_seconds))?;
     let row = ProjectRow {
         id: ProjectId(app.new_id()),
         team: team.id,
@@ -100,7 +106,7 @@ pub async fn create(
         forge_path: request.forge_path,
         default_branch: request.default_branch,
         priority: request.priority,
-        poll_seconds: request.poll_seconds.max(0),
+        poll_seconds: request.poll_seconds,
         created_at: app.now(),
         archived_at: None,
     };
@@ -120,6 +126,9 @@ pub fn changed(
     if let Some(address) = &address {
         check_address(app, address)?;
     }
+    let priority = request.priority.filter(|it| *it != before.priority);
+    let poll_seconds = request.poll_seconds.filter(|it| *it != before.poll_seconds);
+    check_numbers(priority, poll_seconds)?;
     let forge = match &request.forge {
         Some(word) => ForgeKind::parse(word).ok_or_else(bad_forge)?,
         None => before.forge,
@@ -136,7 +145,7 @@ pub fn changed(
         forge_path: request.forge_path.unwrap_or(before.forge_path),
         default_branch: request.default_branch.unwrap_or(before.default_branch),
         priority: request.priority.unwrap_or(before.priority),
-        poll_seconds: request.poll_seconds.map_or(before.poll_seconds, |it| it.max(0)),
+        poll_seconds: request.poll_seconds.unwrap_or(before.poll_seconds),
         archived_at,
         ..before
     })
@@ -195,6 +204,19 @@ pub async fn archive(app: &App, before: &ProjectRow) -> Result<(), Problem> {
 const CREDENTIAL: &str = "the address has a user name or password in it, and everybody who sees the project \
     would see them. Leave them out, and keep a token as the project's credential: under `Settings` of the \
     project, or with `trunkline project credential`";
+
+/// Refuses numbers that nobody means.
+fn check_numbers(priority: Option<i64>, poll_seconds: Option<i64>) -> Result<(), Problem> {
+    if let Some(it) = priority.filter(|it| !(-PRIORITY_MAX..=PRIORITY_MAX).contains(it)) {
+        let range = format!("-{PRIORITY_MAX} to {PRIORITY_MAX}");
+        return Err(Problem::bad_request(format!("`priority` is {range}, and not {it}")));
+    }
+    if let Some(it) = poll_seconds.filter(|it| !(0..=POLL_SECONDS_MAX).contains(it)) {
+        let range = format!("0 (for never) to {POLL_SECONDS_MAX} (30 days)");
+        return Err(Problem::bad_request(format!("`poll_seconds` is {range}, and not {it}")));
+    }
+    Ok(())
+}
 
 fn check_address(app: &App, address: &str) -> Result<(), Problem> {
     if has_credential(address) {

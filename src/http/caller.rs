@@ -29,6 +29,12 @@ impl Visitor {
         self.1.note_run(run);
     }
 
+    /// Where a request comes from that changes something, and what its sender has shown, as the audit log has them.
+    #[must_use]
+    pub fn origin(&self) -> (String, String) {
+        self.1.origin()
+    }
+
     /// Refuses who does not own the installation.
     pub fn require_owner(&self) -> Result<(), Problem> {
         let title = "this takes an owner of the installation";

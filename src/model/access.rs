@@ -127,7 +127,7 @@ pub fn is_name(name: &str) -> bool {
 }
 
 /// The longest name of a team for people.
-pub const TITLE_CHARS_MAX: usize = 200;
+pub const TITLE_CHARS_MAX: usize = 100;
 
 /// Whether a team cannot have this name: pages are where its own would be.
 #[must_use]

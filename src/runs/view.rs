@@ -20,7 +20,7 @@ mod attempt;
 mod calls;
 mod gates;
 mod log;
-mod reading;
+pub mod reading;
 mod report;
 mod waits;
 

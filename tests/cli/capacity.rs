@@ -28,6 +28,24 @@ fn the_example_of_the_documentation_says_what_is_shown() {
     assert_eq!(says(folder.path(), &arguments), shown);
 }
 
+#[test]
+fn a_figure_that_cannot_be_is_refused_in_the_words_of_its_option() {
+    let folder = tempfile::tempdir().unwrap();
+    let figures = ["--qps", "20", "--tokens", "350", "--throughput", "2500"];
+    for (option, value, said) in [
+        ("--headroom", "1001", "`--headroom` is 0 to 1000 percent, and not 1001"),
+        ("--headroom=-1", "", "`--headroom` is 0 to 1000 percent, and not -1"),
+        ("--slots", "0.5", "`--slots` is 1 or more, and not 0.5"),
+        ("--serving", "0", "invalid value '0' for '--serving <COUNT>'"),
+    ] {
+        let given: Vec<_> = [option, value].into_iter().filter(|it| !it.is_empty()).collect();
+        let output = capacity(folder.path(), &[&figures[..], &given[..]].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(told.contains(said), "{told}");
+    }
+}
+
 /// Two calls a second for two minutes, of three seconds and 100 tokens each; and calls that do not count.
 fn ledger(folder: &Path) {
     let call = |at: i64, model: &str, origin: &str, status: u16| {

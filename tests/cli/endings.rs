@@ -131,7 +131,9 @@ fn an_approval_of_a_run_that_nobody_drives_names_the_whole_command_that_goes_on(
 fn a_run_that_begins_again_asks_for_the_key_of_the_gateway_that_it_was_given_as_a_secret() {
     let world = World::new(FAILS);
     world.write("trunkline.gateway.toml", GATEWAY);
-    world.says(1, &["run"]);
+    let warned = world.complains(1, &["run"]);
+    let said = "no key for the provider `openai`: `MODEL_KEY` is not set, and its calls are refused; give it with `--secret`";
+    assert!(warned.contains(said), "{warned}");
     world.says(1, &["rerun"]);
     world.says(1, &["rerun", "--secret", "MODEL_KEY=hidden"]);
     let told = world.complains(2, &["rerun"]);

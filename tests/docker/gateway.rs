@@ -209,6 +209,31 @@ fn a_stage_that_its_budget_refuses_is_ended_with_class_budget_and_not_tried_agai
 }
 
 #[test]
+fn an_exceeded_budget_is_a_warning_of_stages_that_called_models_alone() {
+    if !docker::is_here() {
+        return;
+    }
+    let provider = Provider::start();
+    let bench = provider.bench(&format!(
+        "  asks:
+    network: gateway
+    run: |
+      {ASK}
+  quiet:
+    needs: [asks]
+    network: gateway
+    run: echo nothing
+budget: {{ tokens_per_run: 1, on_exceed: warn }}
+"
+    ));
+    bench.run(&SECRET).expect_code(0);
+    let loaded = bench.last_run().unwrap();
+    let warnings = |at| loaded.run.stage(place(at)).unwrap().outcome().unwrap().warnings.clone();
+    assert!(warnings(0)[0].contains("`run #1` has 1 tokens"), "{:?}", warnings(0));
+    assert_eq!(warnings(1), Vec::<String>::new());
+}
+
+#[test]
 fn each_network_reaches_what_it_may_and_a_stage_keeps_its_own_variables() {
     if !docker::is_here() {
         return;

@@ -138,6 +138,30 @@ fn a_wrong_configuration_is_told_whole_and_starts_nothing() {
 }
 
 #[test]
+fn a_key_of_a_provider_that_is_not_set_is_told_before_the_first_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let gateway = "[[provider]]\nname = \"far\"\ndialect = \"openai\"\nurl = \"http://127.0.0.1:9\"\n\
+                   key_variables = [\"ABSENT_MODEL_KEY\"]\n";
+    file(folder.path(), "gateway.toml", gateway);
+    let config = "[server]\nlisten = \"127.0.0.1:0\"\n[gateway]\nfile = \"gateway.toml\"\n";
+    let config = file(folder.path(), "server.toml", config).display().to_string();
+    let check = trunkline(&state, &["check", "--server-config", &config]).output().unwrap();
+    let told = String::from_utf8_lossy(&check.stdout).into_owned();
+    assert_eq!(check.status.code(), Some(0), "{told}");
+    let said = "warning[config/missing-key]: `ABSENT_MODEL_KEY`, with the key of the provider `far`, is not set here";
+    assert!(told.contains(said) && told.contains("gateway.toml:5:18"), "{told}");
+
+    let process = Process::start(trunkline(&state, &["serve", "--config", &config]));
+    process.signal("-TERM");
+    let (status, log) = process.wait();
+    assert!(status.success(), "{log}");
+    let said =
+        "no key for the provider `far`: `ABSENT_MODEL_KEY` is not set, and its calls are refused";
+    assert!(log.contains("WARN") && log.contains(said), "{log}");
+}
+
+#[test]
 fn a_second_server_on_one_sqlite_is_told_who_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");

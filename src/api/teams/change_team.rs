@@ -9,7 +9,7 @@ use crate::http::{App, Json, Path, Problem, Visitor};
 #[derive(Debug, serde::Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ChangeTeam {
-    /// Its name for people: 1 to 200 characters.
+    /// Its name for people: 1 to 100 characters.
     title: String,
 }
 

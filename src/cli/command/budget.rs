@@ -1,5 +1,7 @@
 //! `trunkline budget`: ceilings for calls to models, of the server on this machine or of one elsewhere.
 
+use std::collections::BTreeMap;
+
 use chrono::DateTime;
 use serde_json::json;
 
@@ -123,16 +125,24 @@ impl SetArgs {
         if self.soft { "soft" } else { "hard" }
     }
 
-    fn wish(&self) -> Wish {
-        Wish {
-            scope: self.scope.iter().cloned().collect(),
+    fn wish(&self) -> Result<Wish, Usage> {
+        let mut scope = BTreeMap::new();
+        for (kind, name) in &self.scope {
+            if let Some(other) = scope.insert(kind.clone(), name.clone()) {
+                let message = format!("the scope has `{kind}` twice: `{other}` and `{name}`");
+                let help = "a call has one of each kind; set a budget for each, or count each apart with `*`";
+                return Err(Usage::new(message, help));
+            }
+        }
+        Ok(Wish {
+            scope,
             window: self.window.clone(),
             usd: self.usd.clone(),
             tokens: self.tokens,
             usd_per_thousand_requests: self.per_thousand.clone(),
             at_least_requests: self.at_least_requests,
             mode: self.mode().to_owned(),
-        }
+        })
     }
 }
 
@@ -161,7 +171,7 @@ async fn at_server(session: &Session, remote: &Remote, action: &Action) -> anyho
             show(session, &budget, &used)
         }
         Action::Set(args) => {
-            let wish = args.wish();
+            let wish = args.wish()?;
             let body = json!({
                 "scope": wish.scope, "window": wish.window, "usd": wish.usd, "tokens": wish.tokens,
                 "usd_per_thousand_requests": wish.usd_per_thousand_requests,
@@ -199,8 +209,8 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
         Action::Set(args) => set(session, state, args).await,
         Action::Remove(which) => {
             let (holder, row) = (holder(state, which).await?, present(state, which).await?);
-            let event =
-                budgets::event(&holder, ("budget.delete", &row.id), &by(session), &json!({}));
+            let detail = budgets::removed(&row);
+            let event = budgets::event(&holder, ("budget.delete", &row.id), &by(session), detail);
             state.store.archive_budget(&row.id, row.version, &event).await?;
             Ok(session.output.told(&format!("`{}` is removed", which.name))?)
         }
@@ -210,7 +220,7 @@ async fn here(session: &Session, state: &State, action: &Action) -> anyhow::Resu
 async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result<()> {
     let holder = holder(state, &args.which).await?;
     let wrong = |why: String| Usage::new(why, "`trunkline budget set --help` has examples");
-    let budget = budgets::read(&holder, &args.which.name, args.wish()).map_err(wrong)?;
+    let budget = budgets::read(&holder, &args.which.name, args.wish()?).map_err(wrong)?;
     if let Some(missing) = budgets::missing_project(&state.store, &budget).await? {
         return Err(Usage::new(missing, "`trunkline project list` shows which there are").into());
     }
@@ -226,7 +236,8 @@ async fn set(session: &Session, state: &State, args: &SetArgs) -> anyhow::Result
 
 fn by(session: &Session) -> By {
     let actor = format!("machine:{}", session.settings.user);
-    By { id: crate::secrets::new_id(session.now()), at: session.now(), actor }
+    let (id, nothing) = (crate::secrets::new_id(session.now()), String::new());
+    By { id, at: session.now(), actor, address: nothing.clone(), proof: nothing }
 }
 
 async fn holder(state: &State, which: &Which) -> anyhow::Result<Holder> {

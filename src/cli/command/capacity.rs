@@ -24,6 +24,8 @@ const DISAGREEMENT: f64 = 0.2;
 const LEAST_SECONDS: f64 = 0.001;
 /// Seconds of a call below which it says little.
 const FEW_SECONDS: f64 = 0.01;
+/// The most percent of the need that are kept free.
+const HEADROOM_MAX: f64 = 1000.0;
 /// Seconds in which calls have to lie to be a load.
 const TRIAL_SECONDS: f64 = 60.0;
 
@@ -77,7 +79,7 @@ pub struct CapacityArgs {
     #[arg(long, value_name = "NAME")]
     team: Option<String>,
     /// Replicas that served the calls of the ledger
-    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     serving: u32,
     /// Only calls of this model, which is also the one whose price is taken
     #[arg(long, value_name = "NAME")]
@@ -118,6 +120,7 @@ struct Answer {
 
 /// Says how many replicas there have to be.
 pub async fn execute(session: &Session, args: &CapacityArgs) -> anyhow::Result<Exit> {
+    check(args)?;
     let seen = load::measure(session, args).await?;
     let (measured, is_cut) = seen.map_or((None, false), |it| (Some(it.0), it.1));
     let mut answer = answer(args, measured, session.clock.now())?;
@@ -134,13 +137,27 @@ pub async fn execute(session: &Session, args: &CapacityArgs) -> anyhow::Result<E
     Ok(Exit::Passed)
 }
 
+/// Refuses figures that cannot be, in the words and units of their options.
+fn check(args: &CapacityArgs) -> Result<(), Usage> {
+    if !(0.0..=HEADROOM_MAX).contains(&args.headroom) {
+        let message =
+            format!("`--headroom` is 0 to {HEADROOM_MAX} percent, and not {}", args.headroom);
+        return Err(Usage::new(message, "`--headroom 30` keeps 30 % of the need free"));
+    }
+    if let Some(slots) = args.slots.filter(|it| !it.is_finite() || *it < 1.0) {
+        let message = format!("`--slots` is 1 or more, and not {slots}");
+        return Err(Usage::new(message, "a replica works on one call at least"));
+    }
+    Ok(())
+}
+
 fn answer(
     args: &CapacityArgs,
     measured: Option<Measured>,
     now: Timestamp,
 ) -> Result<Answer, Usage> {
     let seen = measured.as_ref();
-    let serving = f64::from(args.serving.max(1));
+    let serving = f64::from(args.serving);
     let of_ledger = seen.map(|it| it.busiest_tokens_per_second / serving);
     let seconds = seen.map(|it| it.seconds_per_response).filter(|it| *it >= LEAST_SECONDS);
     let load = Load {

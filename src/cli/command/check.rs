@@ -30,7 +30,7 @@ pub struct CheckArgs {
     /// Write the JSON schema of the format instead, for editors
     #[arg(long)]
     pub schema: bool,
-    /// Check the configuration file of a server instead, as `serve` would read it here
+    /// Check the configuration file of a server instead, and its gateway's file, as `serve` would read them here
     #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "schema"])]
     pub server_config: Option<PathBuf>,
 }
@@ -63,23 +63,29 @@ pub fn execute(session: &Session, args: &CheckArgs) -> anyhow::Result<Exit> {
 }
 
 fn check_server(session: &Session, path: &Path) -> anyhow::Result<Exit> {
-    let CheckedFile { source, diagnostics } = configuration::check(path, &session.environment)?;
-    let is_fine = !diagnostics.iter().any(Diagnostic::is_error);
+    let files = configuration::check(path, &session.environment)?;
     if session.output.json {
-        session.output.json(&json!([{ "file": source.name, "problems": diagnostics }]))?;
+        let row = |it: &CheckedFile| json!({ "file": it.source.name, "problems": it.diagnostics });
+        session.output.json(&files.iter().map(row).collect::<Vec<_>>())?;
     } else {
-        let paint = session.output.paint;
-        let (file, sources) = (source.name.clone(), [source]);
-        let text = shown(&diagnostics, &sources, paint);
-        let counts = counts(&diagnostics);
-        let verdict = match (is_fine, counts.as_str()) {
-            (true, "") => paint.green(&format!("✓ {file}: fine")),
-            (true, counts) => paint.yellow(&format!("✓ {file}: {counts}")),
-            (false, counts) => paint.red(&format!("✗ {file}: {counts}")),
-        };
-        session.output.line(&(text + &verdict))?;
+        for file in &files {
+            session.output.line(&server_text(file, session.output.paint))?;
+        }
     }
+    let is_fine = files.iter().all(CheckedFile::is_fine);
     Ok(if is_fine { Exit::Passed } else { Exit::Usage })
+}
+
+fn server_text(checked: &CheckedFile, paint: Paint) -> String {
+    let CheckedFile { source, diagnostics } = checked;
+    let text = shown(diagnostics, std::slice::from_ref(source), paint);
+    let (file, counts) = (&source.name, counts(diagnostics));
+    let verdict = match (checked.is_fine(), counts.as_str()) {
+        (true, "") => paint.green(&format!("✓ {file}: fine")),
+        (true, counts) => paint.yellow(&format!("✓ {file}: {counts}")),
+        (false, counts) => paint.red(&format!("✗ {file}: {counts}")),
+    };
+    text + &verdict
 }
 
 fn wanted(session: &Session, all: &Files, args: &CheckArgs) -> anyhow::Result<Vec<PathBuf>> {

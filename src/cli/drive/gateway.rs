@@ -15,10 +15,10 @@ use crate::cli::session::Session;
 use crate::cli::state::State;
 use crate::gateway::ledger::Ledger;
 use crate::gateway::ledger::stored::BookParts;
-use crate::gateway::server;
 use crate::gateway::server::queue::QueueParts;
 use crate::gateway::server::set_up::{MissingKeys, Outside};
 use crate::gateway::server::stages::{Place, Stages};
+use crate::gateway::server::{self, Core};
 use crate::gateway::settings::{self, CassetteMode, Settings};
 use crate::model::RunId;
 use crate::outgoing::Outgoing;
@@ -233,9 +233,31 @@ async fn start_with(
     };
     let core = server::set_up::core(settings, &outside);
     let core = core.map_err(|it| wrong(path, &it.to_string()))?;
+    warn_of_missing_keys(&core, settings, origin);
     let place = Place { folder: state.folder.join("gateway"), owner: owner.to_owned() };
     let started = Stages::start(core, state.store.clone(), settings.stages.clone(), &place).await;
     started.context("the LLM gateway cannot listen for stages")
+}
+
+/// Says before the first call which keys of providers are not there. None is needed where no call goes out.
+fn warn_of_missing_keys(core: &Core, settings: &Settings, origin: &Origin<'_>) {
+    let stages_replay = settings.stages.model_calls == CassetteMode::Replay;
+    let replays = stages_replay && settings.listen.is_none();
+    if replays || settings.cassette_mode == CassetteMode::Replay {
+        return;
+    }
+    let help = match origin {
+        Origin::Named(_) => "set it in the environment",
+        Origin::Found(..) => "give it with `--secret`",
+    };
+    for provider in &core.providers {
+        let Some(variable) = &provider.missing_key else { continue };
+        let provider = &provider.name;
+        tracing::warn!(
+            "the LLM gateway has no key for the provider `{provider}`: `{variable}` is not set, and its calls are \
+             refused; {help}"
+        );
+    }
 }
 
 /// A file that was found may only name files of its own repository.

@@ -254,6 +254,15 @@ fn with_title(title: &str, lines: Vec<String>) -> Vec<String> {
     titled
 }
 
+/// `run eval --project shop/web`, which begins anew where a re-run would go on.
+fn new_run(view: View<'_>) -> String {
+    let pipeline = shell_word(&view.run.pipeline);
+    if view.run.project.is_empty() {
+        return format!("run {pipeline}{}", view.given);
+    }
+    format!("run {pipeline} --project {}", shell_word(&view.run.repository))
+}
+
 /// Commands that make sense now.
 fn next(view: View<'_>) -> Vec<String> {
     let (number, given) = (view.run.number, view.given);
@@ -273,8 +282,12 @@ fn next(view: View<'_>) -> Vec<String> {
         commands.push((view.command(&format!("resume {number}{given}")), "go on with it"));
     }
     if matches!(view.run.status, RunStatus::Failed | RunStatus::Cancelled) {
-        let what = "try again what did not pass";
-        commands.push((view.command(&format!("rerun --failed {number}{given}")), what));
+        commands.push(if view.stages().any(StageView::is_over_own_budget) {
+            (view.command(&new_run(view)), "a new run, once its `budget` is raised")
+        } else {
+            let command = view.command(&format!("rerun --failed {number}{given}"));
+            (command, "try again what did not pass")
+        });
     }
     if !artifacts(view).is_empty() {
         commands.push((

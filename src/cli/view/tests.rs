@@ -322,6 +322,23 @@ fn what_has_not_ended_takes_no_time_that_nobody_knows() {
 }
 
 #[test]
+fn a_used_up_budget_of_the_run_itself_leads_to_a_new_run() {
+    let text = "version: 1\nname: demo\non: { push: {} }\nstages: { a: { image: x, run: a } }\n";
+    let (anew, again) = ("  trunkline run demo ", "  trunkline rerun --failed 12 ");
+    for (budget, has, lacks) in
+        [("run #12", anew, again), ("stage a of run #12", anew, again), ("shop/month", again, anew)]
+    {
+        let mut world = World::of(text);
+        world.start("a");
+        let message = format!("the budget `{budget}` has 1.00 USD");
+        world.finish("a", AttemptOutcome::failed(FailureClass::Budget, message));
+        let outline = world.outline();
+        let summary = summary::lines(view(&outline), &summary::Ends::default()).join("\n");
+        assert!(summary.contains(has) && !summary.contains(lacks), "{summary}");
+    }
+}
+
+#[test]
 fn events_become_plain_lines() {
     insta::assert_snapshot!(at_the_end().lines.join("\n"));
 }

@@ -20,6 +20,8 @@ pub const OVERLAP_HOURS: u32 = 24;
 pub const OVERLAP_HOURS_MAX: u32 = 30 * 24;
 const DAYS_MAX: u32 = 3660;
 const MODELS_MAX: usize = 50;
+/// What a name of a model has besides letters and digits, and a pattern.
+const MODEL_SIGNS: &str = "._:/@+=~#[]-*";
 const TEXT_BYTES_MAX: usize = 200;
 const HOUR_SECONDS: u64 = 3600;
 
@@ -172,7 +174,8 @@ fn check(team: &str, wanted: &WantedKey) -> Result<(), String> {
     if wanted.models.len() > MODELS_MAX {
         return Err(format!("`models` has {MODELS_MAX} patterns at most"));
     }
-    if let Some(model) = wanted.models.iter().find(|it| is_odd(it)) {
+    let is_letter = |it: char| it.is_ascii_alphanumeric() || MODEL_SIGNS.contains(it);
+    if let Some(model) = wanted.models.iter().find(|it| is_odd(it) || !it.chars().all(is_letter)) {
         return Err(format!("`models` has names, or patterns such as `gpt-*`, and not `{model}`"));
     }
     if wanted.per_minute == Some(0) {
@@ -281,6 +284,8 @@ mod tests {
             (WantedKey { endpoint: Some("café".to_owned()), ..wanted() }, "endpoint"),
             (WantedKey { endpoint: Some("e".repeat(101)), ..wanted() }, "endpoint"),
             (WantedKey { models: vec!["a b".to_owned()], ..wanted() }, "models"),
+            (WantedKey { models: vec!["m-cheap,".to_owned()], ..wanted() }, "models"),
+            (WantedKey { models: vec!["\"gpt\"".to_owned()], ..wanted() }, "models"),
             (WantedKey { models: vec!["m".to_owned(); 51], ..wanted() }, "models"),
             (WantedKey { per_minute: Some(0), ..wanted() }, "per_minute"),
             (WantedKey { days: Some(0), ..wanted() }, "days"),

@@ -128,7 +128,7 @@ pub async fn save(
     if let Some(missing) = missing_project(&app.store, &budget).await? {
         return Err(Problem::bad_request(missing));
     }
-    let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
+    let by = By::of(app, visitor);
     Ok(put(&app.store, holder, (&budget, present), &by).await?)
 }
 
@@ -155,8 +155,8 @@ pub async fn delete(
     holder: &Holder,
     present: &BudgetRow,
 ) -> Result<(), Problem> {
-    let by = By { id: app.new_id(), at: app.now(), actor: actor(visitor) };
-    let event = event(holder, ("budget.delete", &present.id), &by, &json!({}));
+    let by = By::of(app, visitor);
+    let event = event(holder, ("budget.delete", &present.id), &by, removed(present));
     Ok(app.store.archive_budget(&present.id, present.version, &event).await?)
 }
 
@@ -239,6 +239,24 @@ pub struct By {
     pub at: Timestamp,
     /// Who, as the audit log has it.
     pub actor: String,
+    /// From where; empty at the machine.
+    pub address: String,
+    /// What they showed; empty at the machine.
+    pub proof: String,
+}
+
+impl By {
+    fn of(app: &App, visitor: &Visitor) -> Self {
+        let actor = format!("person:{}", visitor.0.login);
+        let (address, proof) = visitor.origin();
+        Self { id: app.new_id(), at: app.now(), actor, address, proof }
+    }
+}
+
+/// What the audit log is to say of a budget that is removed: what it was.
+#[must_use]
+pub fn removed(row: &BudgetRow) -> serde_json::Value {
+    definition::read(row).map_or_else(|_| json!({}), |it| json!({ "budget": it }))
 }
 
 /// What is stored of a budget that is set, and of who sets it.
@@ -260,7 +278,7 @@ fn to_save(
         Some(recount) => json!({ "budget": budget, "from_ledger": recount.view() }),
         None => json!({ "budget": budget }),
     };
-    let event = event(holder, ("budget.save", &row.id), by, &detail);
+    let event = event(holder, ("budget.save", &row.id), by, detail);
     (row, event)
 }
 
@@ -270,23 +288,22 @@ pub fn event(
     holder: &Holder,
     (action, subject): (&str, &str),
     by: &By,
-    detail: &serde_json::Value,
+    mut detail: serde_json::Value,
 ) -> AuditRow {
+    if let Some(fields) = detail.as_object_mut().filter(|_| !by.proof.is_empty()) {
+        fields.insert("proof".to_owned(), by.proof.as_str().into());
+    }
     AuditRow {
         id: by.id.clone(),
         at: by.at,
         actor: by.actor.clone(),
-        address: String::new(),
+        address: by.address.clone(),
         action: action.to_owned(),
         team: holder.id.clone(),
         project: ProjectId(String::new()),
         subject: subject.to_owned(),
         detail: detail.to_string(),
     }
-}
-
-fn actor(visitor: &Visitor) -> String {
-    format!("person:{}", visitor.0.login)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod trend;
 pub mod view;
 pub mod load;
+pub mod named;
 
 use crate::desk::runs;
 use crate::desk::server::money::usd;

@@ -79,13 +79,14 @@ pub(super) struct Told {
     pub(super) flags: Vec<&'static str>,
 }
 
-/// What the app tells its call apart by: words of `x-trunkline-tags`, with commas or spaces between. Each is taken
-/// once, the first eight of them; what is longer than 64 letters, or has others than these, is none.
+/// What the app tells its call apart by: words of `x-trunkline-tags`, with commas between. Each is taken once, the
+/// first eight of them; what is longer than 64 letters, or has others than these or a space inside, is none.
 pub(in crate::gateway) fn tags(headers: &HeaderMap) -> String {
     let is_letter = |it: char| it.is_ascii_alphanumeric() || "._:=/-".contains(it);
     let mut tags: Vec<&str> = Vec::new();
     for value in headers.get_all("x-trunkline-tags") {
-        let words = value.to_str().unwrap_or_default().split([',', ' ']);
+        let words = value.as_bytes().split(|it| *it == b',');
+        let words = words.filter_map(|it| std::str::from_utf8(it.trim_ascii()).ok());
         let words =
             words.filter(|it| (1..=TAG_LETTERS).contains(&it.len()) && it.chars().all(is_letter));
         for word in words {
@@ -312,9 +313,14 @@ mod tests {
     use super::*;
 
     fn told(values: &[&str]) -> String {
+        let values: Vec<_> = values.iter().map(|it| it.as_bytes()).collect();
+        told_of_bytes(&values)
+    }
+
+    fn told_of_bytes(values: &[&[u8]]) -> String {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append("x-trunkline-tags", HeaderValue::from_str(value).unwrap());
+            headers.append("x-trunkline-tags", HeaderValue::from_bytes(value).unwrap());
         }
         tags(&headers)
     }
@@ -393,6 +399,9 @@ mod tests {
         assert_eq!(told(&["tenant=acme, beta", "beta"]), "beta tenant=acme");
         assert_eq!(told(&["<b>,a\"b,ok"]), "ok");
         assert_eq!(told(&[&"x".repeat(65), "y"]), "y");
-        assert_eq!(told(&["a b c d e f g h i j"]), "a b c d e f g h");
+        assert_eq!(told(&["a,b,c,d,e,f,g,h,i,j"]), "a b c d e f g h");
+        assert_eq!(told(&["tenant=Müller, beta"]), "beta");
+        assert_eq!(told(&["tenant=big corp,\tbeta ,a"]), "a beta");
+        assert_eq!(told_of_bytes(&[b"a\xff,beta"]), "beta");
     }
 }

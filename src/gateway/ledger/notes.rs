@@ -12,7 +12,9 @@ use super::{Origin, Row, Sum};
 use crate::model::UsdNanos;
 use crate::provider::refusal::Refusal;
 
-/// Missing recordings that are named.
+/// How the refusal of a call begins whose provider's key is not there.
+pub const NO_KEY: &str = "the gateway has no key for the provider";
+/// Missing recordings that are named, and calls that were forbidden.
 const MISSES_SHOWN: usize = 3;
 /// How often it is looked whether the last call has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -40,6 +42,8 @@ struct State {
     open: BTreeMap<CallName, UsdNanos>,
     misses: Vec<String>,
     more_misses: u64,
+    /// Why calls were forbidden, the first few.
+    forbidden: Vec<String>,
 }
 
 impl Notes {
@@ -100,8 +104,8 @@ impl Notes {
                 });
             }
             Refusal::CassetteMiss { message } => self.lock().miss(message),
+            Refusal::Forbidden(message) => self.lock().forbid(message),
             Refusal::Unauthorized
-            | Refusal::Forbidden(_)
             | Refusal::NotFound(_)
             | Refusal::Unreadable(_)
             | Refusal::TooLarge { .. }
@@ -136,6 +140,12 @@ impl Notes {
         (state.misses.clone(), state.more_misses)
     }
 
+    /// Why calls were forbidden: the first few reasons, each once.
+    #[must_use]
+    pub fn forbidden(&self) -> Vec<String> {
+        self.lock().forbidden.clone()
+    }
+
     /// Waits until a budget refuses a call.
     pub async fn wait_for_budget(&self) {
         let mut budget = self.0.budget.subscribe();
@@ -163,6 +173,13 @@ impl State {
         }
         self.sum.calls = self.sum.calls.saturating_add(calls);
         calls
+    }
+
+    fn forbid(&mut self, message: &str) {
+        let is_known = self.forbidden.iter().any(|it| it == message);
+        if !is_known && self.forbidden.len() < MISSES_SHOWN {
+            self.forbidden.push(message.to_owned());
+        }
     }
 
     fn miss(&mut self, message: &str) {

@@ -19,8 +19,8 @@ use tokio_util::task::TaskTracker;
 use super::doors::Doors;
 use super::secret::Secret;
 use super::{Core, accept, finish, keep_cassettes, queue, shadow, sweep};
+use crate::gateway::budget::Budget;
 use crate::gateway::budget::scope::{Kind, Subject};
-use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::cassette::{Cassette, CassetteError, saver};
 use crate::gateway::keys::{self, Key, OwnCassette};
 use crate::gateway::ledger::notes::Notes;
@@ -28,6 +28,7 @@ use crate::gateway::ledger::{BATCH_EVERY, Sum, stored, trail};
 use crate::gateway::settings::{CassetteMode, ForStages};
 use crate::model::{AttemptName, RunId, Timestamp, TraceParent, UsdNanos};
 use crate::store::access::gateway_keys::GatewayKeyRow;
+use crate::store::spend::accounts::AccountRow;
 use crate::store::spend::calls::OF_REPORTS;
 use crate::store::{Store, StoreError};
 use variables::{Told, Variables};
@@ -90,6 +91,8 @@ struct Admitted {
     /// The same notes as its calls hold them: what is left of it when the key is closed is held by calls alone.
     held: Weak<Notes>,
     cassette: OwnCassette,
+    /// The budgets of the pipeline file for it.
+    budgets: Vec<Budget>,
 }
 
 #[derive(Debug, Default)]
@@ -194,6 +197,7 @@ impl Stages {
                 notes: Notes::of(earlier, self.core.cut.child_token()),
                 held: Weak::new(),
                 cassette: admission.cassette.clone(),
+                budgets: admission.budgets.clone(),
             });
             let notes = admitted.notes.clone();
             let held = admitted.held.upgrade().unwrap_or_else(|| Arc::new(notes.clone()));
@@ -317,24 +321,19 @@ impl Stages {
         self.doors.open_at(address).await
     }
 
-    /// The soft budgets of a run that are exceeded, as sentences.
-    pub async fn exceeded(&self, run: &RunId) -> Result<Vec<String>, StoreError> {
-        let budgets = self.lock().budgets.get(run).cloned().unwrap_or_default();
-        if budgets.values().all(|it| it.mode == Mode::Hard) {
+    /// The budgets of the pipeline file for an attempt of which more is used than they have, as sentences: soft ones, and
+    /// hard ones whose last calls cost more than was reserved for them. None where it has called nothing.
+    pub async fn exceeded(&self, attempt: &AttemptName) -> Result<Vec<String>, StoreError> {
+        let of_it = |it: &Admitted| (it.notes.sum(), it.budgets.clone());
+        let found = self.lock().attempts.get(attempt).map(of_it);
+        let Some((sum, budgets)) = found else { return Ok(Vec::new()) };
+        if budgets.is_empty() || (sum.calls == 0 && sum.reports == 0) {
             return Ok(Vec::new());
         }
         // What was just spent is on its way into the table.
         tokio::time::sleep(3 * BATCH_EVERY).await;
-        let accounts = self.store.list_accounts_of_run(&run.to_string()).await?;
-        let told = accounts.iter().filter_map(|account| {
-            let budget = budgets.get(&account.budget).filter(|it| it.mode == Mode::Soft)?;
-            let (limit, spent) = (&budget.limit, account.spent());
-            let is_over = limit.money.is_some_and(|it| spent.money > it)
-                || limit.tokens.is_some_and(|it| spent.tokens > it);
-            let told = || format!("the budget `{}` has {limit}, and {spent} are used", budget.id);
-            is_over.then(told)
-        });
-        Ok(told.collect())
+        let accounts = self.store.list_accounts_of_run(&attempt.run.to_string()).await?;
+        Ok(over(&budgets, &accounts))
     }
 
     /// What the calls of an attempt came to that a process before this one let through.
@@ -371,9 +370,70 @@ impl Stages {
     }
 }
 
+/// Says which budgets have less than is spent of them.
+fn over(budgets: &[Budget], accounts: &[AccountRow]) -> Vec<String> {
+    let told = accounts.iter().filter_map(|account| {
+        let budget = budgets.iter().find(|it| it.id == account.budget)?;
+        let (limit, spent) = (&budget.limit, account.spent());
+        let is_over = limit.money.is_some_and(|it| spent.money > it)
+            || limit.tokens.is_some_and(|it| spent.tokens > it);
+        let told = || format!("the budget `{}` has {limit}, and {spent} are used", budget.id);
+        is_over.then(told)
+    });
+    told.collect()
+}
+
 /// Writes a cassette that has recorded something.
 async fn save(own: OwnCassette) {
     let records = matches!(own.mode, CassetteMode::Record | CassetteMode::ReplayOrRecord);
     let Some(cassette) = own.cassette.filter(|_| records) else { return };
     saver::close(cassette).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::budget::Mode;
+    use crate::gateway::budget::account::Limit;
+    use crate::gateway::budget::scope::{Scope, Window};
+
+    fn account(budget: &str, spent: i64) -> AccountRow {
+        AccountRow {
+            budget: budget.to_owned(),
+            account: "run=r".to_owned(),
+            began_at: Timestamp(0),
+            spent: UsdNanos(spent),
+            spent_tokens: 7,
+            requests: 1,
+            overrun: UsdNanos(0),
+            overrun_tokens: 0,
+            granted: UsdNanos(0),
+            granted_tokens: 0,
+            max_money: None,
+            max_tokens: None,
+            alerted: 0,
+            short_at: Timestamp(0),
+            used_at: Timestamp(0),
+        }
+    }
+
+    #[test]
+    fn a_hard_budget_that_is_exceeded_is_told_as_a_soft_one() {
+        let budget = |(id, mode): (&str, Mode)| Budget {
+            id: id.to_owned(),
+            scope: Scope::default().with(Kind::Run, "r"),
+            window: Window::Whole,
+            limit: Limit { money: Some(UsdNanos(150_000_000)), ..Limit::default() },
+            mode,
+        };
+        let budgets =
+            [("hard", Mode::Hard), ("soft", Mode::Soft), ("kept", Mode::Hard)].map(budget);
+        let spent = [("hard", 200_000_000), ("soft", 200_000_000), ("kept", 150_000_000)];
+        let accounts = [("other", 900_000_000)].into_iter().chain(spent);
+        let accounts: Vec<_> = accounts.map(|(budget, spent)| account(budget, spent)).collect();
+        let told = ["hard", "soft"].map(|it| {
+            format!("the budget `{it}` has 0.15 USD, and 0.20 USD and 7 tokens are used")
+        });
+        assert_eq!(over(&budgets, &accounts), told);
+    }
 }

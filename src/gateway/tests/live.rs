@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::raw::{Raw, Then};
 use super::world::{KEY, World, asks, read};
 use crate::gateway::budget::account::Amount;
+use crate::gateway::ledger::notes::NO_KEY;
 use crate::model::UsdNanos;
 
 const LEDGER: &str = "ledger = \"ledger.jsonl\"";
@@ -427,7 +428,8 @@ async fn a_gateway_that_only_replays_needs_no_keys_of_providers() {
     // A key without a cassette has nothing to replay.
     let out = world.post(path, &body, &[("authorization", "Bearer tl-other")]).await;
     assert_eq!(out.status, 403, "{out:?}");
-    assert!(out.body.contains("`ABSENT_KEY` is not set"), "{out:?}");
+    let said = format!("{NO_KEY} `far`: `ABSENT_KEY` is not set");
+    assert!(out.body.contains(&said), "{out:?}");
     world.end().await;
 }
 

@@ -51,6 +51,8 @@ pub struct Actor {
     who: Arc<OnceLock<(String, String)>>,
     /// The run that the path names, perhaps by its number or the beginning of its id.
     run: Arc<OnceLock<RunId>>,
+    /// Where a request comes from that changes something.
+    address: Arc<OnceLock<String>>,
 }
 
 impl Actor {
@@ -58,6 +60,12 @@ impl Actor {
     pub(crate) fn note(&self, actor: String, proof: String) {
         // The first extractor has said it.
         let _known = self.who.set((actor, proof));
+    }
+
+    /// Where it comes from, and what was shown.
+    pub(crate) fn origin(&self) -> (String, String) {
+        let address = self.address.get().cloned().unwrap_or_default();
+        (address, self.who.get().map(|it| it.1.clone()).unwrap_or_default())
     }
 
     /// It is about this run.
@@ -81,6 +89,7 @@ pub async fn observe(
     request.extensions_mut().insert(actor.clone());
     request.extensions_mut().insert(RequestId(id.clone()));
     let act = if is_unsafe {
+        let _first = actor.address.set(address_of(&app, &request));
         Act::of(&app, &mut request, operations.get(&(method.to_owned(), route.clone()))).await
     } else {
         None
@@ -104,6 +113,12 @@ pub async fn observe(
         response
     };
     answer.instrument(span).await
+}
+
+fn address_of(app: &App, request: &Request) -> String {
+    let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
+    let peer = peer.map(|it| it.0.ip());
+    client::address(peer, request.headers(), &app.auth.settings().trusted_proxies)
 }
 
 /// What watches us is not worth a line.
@@ -165,10 +180,7 @@ impl Act {
     async fn of(app: &App, request: &mut Request, operation: Option<&String>) -> Option<Self> {
         let operation = operation.filter(|it| !SILENT.contains(&it.as_str()))?;
         let (verb, noun) = operation.split_once('_').unwrap_or((operation, "server"));
-        let peer = request.extensions().get::<ConnectInfo<std::net::SocketAddr>>();
-        let peer = peer.map(|it| it.0.ip());
-        let proxies = &app.auth.settings().trusted_proxies;
-        let address = client::address(peer, request.headers(), proxies);
+        let address = address_of(app, request);
         let parameters = request.extract_parts::<RawPathParams>().await.ok();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let parameters = parameters.iter().flatten().map(owned).collect();

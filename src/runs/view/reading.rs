@@ -23,7 +23,23 @@ impl RunView {
     }
 }
 
+/// Whether what a budget said is of one of the run itself, of its stages too: a re-run keeps both its plan, where that
+/// budget stands, and what is used of it.
+#[must_use]
+pub fn is_of_own_budget(message: &str) -> bool {
+    let id = message.split('`').nth(1).unwrap_or_default();
+    id.starts_with("run #") || (id.starts_with("stage ") && id.contains(" of run #"))
+}
+
 impl StageView {
+    /// Whether a budget of the run itself has ended it.
+    #[must_use]
+    pub fn is_over_own_budget(&self) -> bool {
+        let (class, message) = self.failure();
+        let is_failed = self.status == StageStatus::Failed && class == Some(FailureClass::Budget);
+        is_failed && is_of_own_budget(message)
+    }
+
     /// The attempts since its last re-run.
     #[must_use]
     pub fn present_attempts(&self) -> &[AttemptView] {

@@ -84,6 +84,8 @@ struct ActionsPart<'a> {
     /// What running everything, or what failed, again would do.
     rerun_all: Option<String>,
     rerun_failed: Option<String>,
+    /// Whether a budget of the run itself is used up, which it would still be then.
+    is_over_budget: bool,
 }
 
 #[derive(Template)]
@@ -205,6 +207,7 @@ fn actions<'a>(app: &App, seen: &'a SeenRun, path: &'a str) -> ActionsPart<'a> {
         end: if seen.loaded.run.failed_stages().next().is_some() { "failed" } else { "cancelled" },
         rerun_all: again(RerunScope::All),
         rerun_failed: again(RerunScope::Failed),
+        is_over_budget: seen.view.stages.iter().any(StageView::is_over_own_budget),
     }
 }
 

@@ -4,6 +4,7 @@ use super::path_of_stage;
 use crate::desk::runs::{SeenRun, Tail};
 use crate::model::{FailureClass, Timestamp};
 use crate::runs::view::StageView;
+use crate::runs::view::reading::is_of_own_budget;
 
 /// Failed stages that are named beside those that are shown.
 const NAMED_MAX: usize = 20;
@@ -11,6 +12,14 @@ const NAMED_MAX: usize = 20;
 /// What to do about a stage that has printed nothing.
 const BEFORE: &str = "It says what is missing. Mend the pipeline, or set what it needs in the settings of the project; \
     then run it again.";
+
+/// What to do about a stage whose message says it.
+const HELPED: &str =
+    "Do what the message says, and run it again. The last lines of its log mostly say more.";
+
+/// What to do about a budget of the run itself.
+const OWN_BUDGET: &str = "A re-run keeps the plan of this run and what is used of its budget. Raise `budget` in the \
+    pipeline and push, or start a new run. Or spend less: the calls of this run stand in Traces.";
 
 /// A stage that failed.
 #[derive(Debug)]
@@ -67,6 +76,7 @@ impl Failure {
             (number, to, plain(&text))
         };
         let step = failed_step(stage);
+        let has_begun = !tail.lines.is_empty() || step.is_some();
         let missed = stage.gates.iter().filter(|it| !it.passed).map(|it| {
             let value = it.value.map_or_else(|| "not published".to_owned(), |it| it.to_string());
             (it.metric.clone(), it.comparison.clone(), value)
@@ -75,16 +85,11 @@ impl Failure {
             key: stage.key.clone(),
             class: match class {
                 // What is not there was told before anything ran.
-                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => {
-                    "it could not run"
-                }
+                Some(FailureClass::User) if !has_begun => "it could not run",
                 class => class.map_or("failed", name_of),
             },
             message: message.to_owned(),
-            advice: match class {
-                Some(FailureClass::User) if tail.lines.is_empty() && step.is_none() => BEFORE,
-                class => class.map_or("", advice),
-            },
+            advice: advice_of(class, message, has_begun),
             attempts: stage.present_attempts().len(),
             at: stage.attempts.last().and_then(|it| it.finished_at),
             // The message mostly names it.
@@ -119,6 +124,16 @@ pub(in crate::ui) fn name_of(class: FailureClass) -> &'static str {
     }
 }
 
+/// What to do about a failure of which something has run, or not.
+fn advice_of(class: Option<FailureClass>, message: &str, has_begun: bool) -> &'static str {
+    match class {
+        Some(FailureClass::User) if !has_begun => BEFORE,
+        Some(FailureClass::User) if message.contains("\nhelp: ") => HELPED,
+        Some(FailureClass::Budget) if is_of_own_budget(message) => OWN_BUDGET,
+        class => class.map_or("", advice),
+    }
+}
+
 /// What to do about a failure of this class.
 pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
     match class {
@@ -146,8 +161,8 @@ pub(in crate::ui) fn advice(class: FailureClass) -> &'static str {
              the gate in the pipeline where that is meant."
         }
         FailureClass::Budget => {
-            "Raise the budget that is named: `budget` in the pipeline, or under Spend, Budgets. Or spend less: \
-             the calls of this run stand in Traces."
+            "Raise the budget that is named, under Spend, Budgets or in the gateway's file, and run what failed \
+             again. Or spend less: the calls of this run stand in Traces."
         }
         FailureClass::Approval => {
             "Read what was said, and push a change; or run the stage again to ask once more."
@@ -188,6 +203,22 @@ fn skip_sequence(signs: &mut std::str::Chars<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_to_do_is_what_the_message_says_where_it_does() {
+        let user = Some(FailureClass::User);
+        assert_eq!(advice_of(user, "no image", false), BEFORE);
+        assert_eq!(advice_of(user, "403 Forbidden\nhelp: set the variable", true), HELPED);
+        assert_eq!(advice_of(user, "exit code 1", true), advice(FailureClass::User));
+        let budget = Some(FailureClass::Budget);
+        for (id, wanted) in [
+            ("run #7", OWN_BUDGET),
+            ("stage a of run #7", OWN_BUDGET),
+            ("shop/month", advice(FailureClass::Budget)),
+        ] {
+            assert_eq!(advice_of(budget, &format!("the budget `{id}` has 1.00 USD"), true), wanted);
+        }
+    }
 
     #[test]
     fn lines_lose_what_only_terminals_understand() {

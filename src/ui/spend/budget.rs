@@ -239,9 +239,19 @@ async fn change(
 ) -> Result<Response, Problem> {
     let (team, name) = named;
     let holder = holder(app, &visit.visitor, (team, Role::Admin)).await?;
-    let present = budgets::find(app, &holder, name).await?;
     // Its name and whose it is are those of the address.
     let typed = Typed { name: name.clone(), team: team.clone(), ..typed };
+    let present = match budgets::find(app, &holder, name).await {
+        Err(problem) if problem.kind() == ProblemKind::NotFound => {
+            let what = "This budget is gone: somebody has removed it. What you typed is below; saving makes it anew.";
+            let problem = Some(what.to_owned());
+            let typed = Typed { version: String::new(), ..typed };
+            return again(
+                &new_page(app, visit, BudgetForm { problem, ..BudgetForm::of(typed) }).await?,
+            );
+        }
+        found => found?,
+    };
     let form = match typed.wish() {
         Err(wrong) => BudgetForm { wrong, ..BudgetForm::of(typed) },
         Ok(wish) => {

@@ -13,6 +13,7 @@ use crate::desk::server::budgets::standing;
 use crate::desk::server::money::cents;
 use crate::desk::server::outlook::forecast::SPANS_MIN;
 use crate::desk::server::outlook::period::Period;
+use crate::desk::server::spend::named::{self, Named};
 use crate::desk::server::spend::trend::{self, Trend};
 use crate::desk::teams;
 use crate::http::{App, Problem, Query, Visitor};
@@ -87,6 +88,8 @@ struct TablePart {
     is_runs: bool,
     has_more: bool,
     is_filtered: bool,
+    /// Kind and name of what a filter names and is not there.
+    missing: Option<(&'static str, String)>,
     period: &'static str,
     clear: String,
 }
@@ -146,6 +149,9 @@ pub(super) async fn watch(
 
 async fn parts(app: &App, visitor: &Visitor, query: &SpendQuery) -> Result<Vec<Part>, Problem> {
     let words = Words::at(app.now());
+    let typed = (query.team.as_str(), query.project.as_str(), query.run.as_str());
+    let Named { project, run, missing } = named::find(app, visitor, typed).await?;
+    let query = &SpendQuery { project, run, ..query.clone() };
     let trend = trend::load(app, visitor, &query.asked()).await?;
     let runs = runs(app, &trend).await?;
     let team = Some(query.team.as_str()).filter(|it| !it.is_empty());
@@ -158,6 +164,7 @@ async fn parts(app: &App, visitor: &Visitor, query: &SpendQuery) -> Result<Vec<P
         is_runs: trend.by == SpendBy::Run,
         has_more: trend.sums.len() > ROWS_MAX as usize,
         is_filtered: query.is_filtered(),
+        missing,
         period: query.period().title(),
         clear: SpendQuery { period: query.period.clone(), ..SpendQuery::default() }
             .cleaned()

@@ -16,7 +16,7 @@ use crate::gateway::budget::account::Limit;
 use crate::gateway::budget::scope::{Kind, Scope, Subject, Window};
 use crate::gateway::budget::{Budget, Mode};
 use crate::gateway::keys::OwnCassette;
-use crate::gateway::ledger::notes::Notes;
+use crate::gateway::ledger::notes::{NO_KEY, Notes};
 use crate::gateway::server::stages::variables::{Told, Variables};
 use crate::gateway::server::stages::{Admission, Stages};
 use crate::gateway::settings::CassetteMode;
@@ -25,6 +25,7 @@ use crate::model::{
 };
 use crate::pipeline::plan::{self, MODEL_CALL_MODES, MODEL_CALLS};
 use crate::runs::LoadedRun;
+use crate::runs::view::reading::is_of_own_budget;
 use crate::secrets::Masker;
 use crate::store::StoreError;
 use crate::worker::attempt::failure::Failure;
@@ -265,7 +266,7 @@ impl<E: Executor> Attempt<E> {
         gateway.close_key(&self.name).await;
         if let Some(notes) = notes {
             account(notes, &self.name.run, outcome);
-            match gateway.exceeded(&self.name.run).await {
+            match gateway.exceeded(&self.name).await {
                 Ok(exceeded) => outcome.warnings.extend(exceeded),
                 Err(error) => tracing::warn!(%error, "the budgets of a run cannot be looked up"),
             }
@@ -314,23 +315,45 @@ fn account(notes: &Notes, run: &RunId, outcome: &mut AttemptOutcome) {
             outcome.class = Some(FailureClass::Budget);
             outcome.is_final = true;
             let spend = format!("trunkline spend --run {run} --by stage");
+            let way = if is_of_own_budget(&refusal) {
+                "raise the `budget` in the pipeline, or call less, and start a new run: a re-run keeps the plan and what \
+                 is used"
+            } else {
+                "raise the budget, or call less"
+            };
             outcome.message = format!(
                 "{refusal}\nhelp: `{spend}` says what each stage spent, and what processes may have spent that \
-                 died; raise the `budget`, or call less"
+                 died; {way}"
             );
         }
         return;
     }
-    let (misses, more) = notes.misses();
-    if outcome.is_passed() || misses.is_empty() {
+    if outcome.is_passed() {
         return;
     }
+    tell_forbidden(&notes.forbidden(), outcome);
+    let (misses, more) = notes.misses();
     for miss in misses {
         outcome.message.push('\n');
         outcome.message.push_str(&miss);
     }
     if more > 0 {
         outcome.message.push_str(&format!("\n{more} more calls were not recorded"));
+    }
+}
+
+/// Adds why calls of a failed attempt were forbidden, and how a key comes to be there that is not.
+fn tell_forbidden(reasons: &[String], outcome: &mut AttemptOutcome) {
+    for reason in reasons {
+        outcome.message.push_str("\na model call was refused: ");
+        outcome.message.push_str(reason);
+    }
+    if reasons.iter().any(|it| it.starts_with(NO_KEY)) {
+        outcome.message.push_str(
+            "\nhelp: set the variable where the gateway runs and start that again: in the environment of `trunkline \
+             serve` and `trunkline worker`, or of `trunkline run`; a gateway's file of the repository gets it by \
+             `--secret`. Then run the stage again",
+        );
     }
 }
 
@@ -368,6 +391,33 @@ mod tests {
         assert_eq!(outcome.class, Some(FailureClass::Budget));
         let start = "0.001431 USD are used\nhelp: `trunkline spend --run r1 --by stage` says ";
         assert!(outcome.message.starts_with(start), "{}", outcome.message);
+        assert!(outcome.message.ends_with("raise the budget, or call less"), "{}", outcome.message);
+        for id in ["run #7", "stage eval of run #7"] {
+            let (notes, mut outcome) = (Notes::default(), AttemptOutcome::default());
+            let (budget, message) = (id.to_owned(), format!("the budget `{id}` has 1.00 USD"));
+            notes.refuse(&Refusal::Budget { budget, message });
+            account(&notes, &run, &mut outcome);
+            assert!(outcome.message.contains("and start a new run"), "{}", outcome.message);
+        }
+    }
+
+    #[test]
+    fn a_call_without_a_key_tells_a_failed_stage_the_variable_and_what_to_do() {
+        let (notes, run) = (Notes::default(), RunId("r1".to_owned()));
+        let reason = format!("{NO_KEY} `p`: `FAKE_KEY` is not set");
+        for reason in [reason.clone(), reason.clone(), "no price".to_owned()] {
+            notes.refuse(&Refusal::Forbidden(reason));
+        }
+        let mut passed = AttemptOutcome::default();
+        account(&notes, &run, &mut passed);
+        assert_eq!(passed.message, "");
+        let mut failed = AttemptOutcome::failed(FailureClass::User, "403 Forbidden");
+        account(&notes, &run, &mut failed);
+        let said = format!(
+            "403 Forbidden\na model call was refused: {reason}\na model call was refused: no price\nhelp: set the \
+             variable where the gateway runs"
+        );
+        assert!(failed.message.starts_with(&said), "{}", failed.message);
     }
 
     #[test]

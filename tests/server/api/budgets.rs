@@ -115,6 +115,11 @@ async fn a_budget_is_set_changed_as_seen_and_removed_and_all_of_it_is_audited() 
     let first = &audit["items"][2];
     assert_eq!(first["detail"]["budget"]["usd"], "200.00");
     assert_eq!((&first["actor"], &first["subject"]), (&json!("person:bob"), &json!("shop/month")));
+    assert_eq!(audit["items"][0]["detail"]["budget"]["usd"], "300.00", "what is gone: {audit}");
+    for entry in audit["items"].as_array().unwrap() {
+        assert_eq!(entry["address"], "127.0.0.1", "{entry}");
+        assert!(entry["detail"]["proof"].as_str().unwrap().starts_with("token "), "{entry}");
+    }
 }
 
 #[tokio::test]
@@ -137,6 +142,12 @@ async fn a_budget_that_makes_no_sense_is_refused_with_why() {
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
         assert!(answer.text.contains(said), "{answer:?}");
     }
+    let twice = r#"{"window":"month","usd":"1","scope":{"stage":"a","stage":"b"}}"#;
+    let request = server.request(Method::PUT, MONTH).bearer_auth(&bob).body(twice);
+    let answer = request.header("content-type", "application/json").send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    let said = answer.text().await.unwrap();
+    assert!(said.contains("`scope` has `stage` twice"), "{said}");
 }
 
 #[tokio::test]

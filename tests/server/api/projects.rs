@@ -85,6 +85,9 @@ async fn only_admins_change_a_project_and_only_to_what_makes_sense() {
         json!({ "address": "ftp://x" }),
         json!({ "name": "other" }),
         json!({ "priority": "high" }),
+        json!({ "priority": -3_000_000_000_i64 }),
+        json!({ "poll_seconds": 99_999_999_999_i64 }),
+        json!({ "poll_seconds": -1 }),
     ] {
         let answer = change(&server, &token, (body.clone(), "*")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{body}: {answer:?}");
@@ -137,7 +140,7 @@ async fn names_of_teams_and_people_are_bounded_and_no_team_is_a_page() {
     let long = "x".repeat(201);
     let bad = [
         ("teams", json!({ "name": "new", "title": "New" }), "cannot"),
-        ("teams", json!({ "name": "web", "title": long }), "1 to 200"),
+        ("teams", json!({ "name": "web", "title": long }), "1 to 100"),
         ("people", json!({ "login": "bob", "name": long }), "200"),
     ];
     for (path, body, wanted) in bad {

@@ -512,7 +512,7 @@ async fn a_team_gets_another_name_for_people() {
     leads_to(&admin.post(path, &[("title", " The <shop> ")]).await, &format!("{path}?done=saved"));
     let page = admin.get("/teams/shop").await;
     assert!(page.text.contains("<h1>The &#60;shop&#62;</h1>"), "{page:?}");
-    says(&admin.post(path, &[("title", " ")]).await, "has 1 to 200 characters");
+    says(&admin.post(path, &[("title", " ")]).await, "has 1 to 100 characters");
     let viewer = Browser::of(&server, "viewer").await;
     assert_eq!(viewer.post(path, &[("title", "Mine")]).await.status, 403);
     assert!(!viewer.get(path).await.text.contains("id=\"title\""));

@@ -101,7 +101,11 @@ async fn where_the_money_went_is_told_with_links_to_what_it_consists_of() {
     let tag = viewer.get("/spend?tag=tenant%3Dacme&by=model").await;
     says(&tag, &["<b>$30.00</b>", "claude"]);
     let other = viewer.get("/spend?team=elsewhere").await;
-    says(&other, &["No call fits.", "<b>$0.00</b>"]);
+    says(&other, &["No call fits. There is no team <code>elsewhere</code>", "<b>$0.00</b>"]);
+    let none = viewer.get("/spend?run=999").await;
+    says(&none, &["There is no run <code>999</code> that you may see."]);
+    let none = viewer.get("/spend?project=nope").await;
+    says(&none, &["There is no project <code>nope</code> that you may see."]);
     let odd = viewer.get("/spend?project=%22%3E%3Cb%3E").await;
     says(&odd, &["value=\"&#34;&#62;&#60;b&#62;\"", "This month"]);
     let nobody = super::reads_pages(&server, reqwest::Method::GET, "/spend");
@@ -245,6 +249,11 @@ async fn a_budget_is_made_changed_as_seen_and_removed_and_all_of_it_is_audited()
     assert_eq!(stale.status, StatusCode::PRECONDITION_FAILED, "{stale:?}");
     leads_to(&admin.post(&remove, &[("version", "3")]).await, "/budgets?done=removed");
     assert_eq!(admin.get(path).await.status, 404);
+    let gone = admin.post(path, &change("3", "8.75")).await;
+    assert_eq!(gone.status, StatusCode::UNPROCESSABLE_ENTITY, "{gone:?}");
+    let said =
+        ["This budget is gone", "value=\"8.75\"", "value=\"each-run\"", "action=\"/new-budget\""];
+    says(&gone, &said);
     let entry =
         |action: &str| (action.to_owned(), "person:admin".to_owned(), "shop/each-run".to_owned());
     let all = ["budget.delete", "budget.save", "budget.save", "budget.save"];
@@ -447,4 +456,20 @@ async fn a_row_leads_to_the_traces_of_the_same_calls() {
     let link = page.text.split("href=\"/traces?").nth(1).unwrap().split('"').next().unwrap();
     let page = ada.get(&format!("/traces?{}", link.replace("&#38;", "&"))).await;
     assert_eq!(requests(&page.text), ["req_1", "req_4"]);
+}
+
+#[tokio::test]
+async fn a_project_is_found_by_its_name_alone_and_a_run_by_its_number() {
+    let (server, team) = shop().await;
+    let run = crate::access::insert_run_of(&server, team).await;
+    let now = server.app.now();
+    let mut own = call("req_1", "shop", 30, now);
+    own.owner.project = "shop/site".to_owned();
+    own.owner.run = run.0;
+    spend(&server.app.store, 1, own, "x").await;
+    spend(&server.app.store, 2, call("req_2", "shop", 5, now), "x").await;
+    let viewer = Browser::of(&server, "viewer").await;
+    for query in ["project=site", "project=shop%2Fsite", "run=1"] {
+        says(&viewer.get(&format!("/spend?{query}")).await, &["<b>$30.00</b>"]);
+    }
 }

@@ -72,6 +72,9 @@ async fn budgets_are_set_on_the_machine_of_the_server_too() {
     );
     let wrong = terminal.complains(2, &["budget", "set", "none", "--team", "shop"]);
     assert!(wrong.contains("a budget limits"), "{wrong}");
+    let twice = ["budget", "set", "a", "--usd", "1", "--scope", "stage=a", "--scope", "stage=b"];
+    let wrong = terminal.complains(2, &twice);
+    assert!(wrong.contains("the scope has `stage` twice: `a` and `b`"), "{wrong}");
     let wrong = terminal.complains(2, &["budget", "set", "a", "--usd", "1", "--team", "nobody"]);
     assert!(wrong.contains("there is no team `nobody`"), "{wrong}");
     let wrong = terminal.complains(2, &["budget", "list", "--team", "nobody"]);

@@ -1,6 +1,7 @@
 //! `PUT …/budgets/{budget}`: a new budget, or another ceiling of one. It holds within two seconds everywhere.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -17,7 +18,7 @@ use crate::store::spend::budgets::BudgetRow;
 pub(super) struct SaveBudget {
     /// Which calls: names, or `*` for each apart, of `organisation`, `team`, `project`, `pipeline`, `run`, `stage`,
     /// `endpoint`, `model`; all of them without. One of a team is for its calls alone.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     scope: BTreeMap<String, String>,
     /// The span after which it begins anew: `hour`, `day`, `month` (UTC) or `whole`.
     window: String,
@@ -36,6 +37,34 @@ pub(super) struct SaveBudget {
     /// `hard`: calls that do not fit are refused; `soft`: people are told.
     #[serde(default = "hard")]
     mode: String,
+}
+
+/// A scope whose kinds are each there once: the last of two would win without a word.
+fn each_once<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    deserializer.deserialize_map(EachOnce)
+}
+
+struct EachOnce;
+
+impl<'de> serde::de::Visitor<'de> for EachOnce {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of names by their kinds")
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut scope = BTreeMap::new();
+        while let Some((kind, name)) = map.next_entry::<String, String>()? {
+            if scope.contains_key(&kind) {
+                return Err(serde::de::Error::custom(format!("`scope` has `{kind}` twice")));
+            }
+            scope.insert(kind, name);
+        }
+        Ok(scope)
+    }
 }
 
 fn hard() -> String {

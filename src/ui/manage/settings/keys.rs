@@ -9,7 +9,7 @@ use crate::desk::server::app_keys::{self, KeyState, MadeKey, OVERLAP_HOURS, Want
 use crate::http::{App, Path, Problem, Subject, once_of_form};
 use crate::model::{Role, Timestamp};
 use crate::store::access::gateway_keys::GatewayKeyRow;
-use crate::ui::form::{Posted, Sent, again, listed, mistake, number, onward};
+use crate::ui::form::{Posted, Sent, again, mistake, number, onward};
 use crate::ui::manage::place::Place;
 use crate::ui::shell::{Section, Shell, Visit, page};
 use crate::ui::words::Words;
@@ -68,11 +68,17 @@ impl KeyForm {
             name: self.name.trim().to_owned(),
             project: some(&self.project),
             endpoint: some(&self.endpoint),
-            models: listed(&self.models),
+            models: models(&self.models),
             per_minute: number(&self.per_minute, "the number of calls a minute")?,
             days: number(&self.days, "the number of days")?,
         })
     }
+}
+
+/// Names that stand on lines, or between commas.
+fn models(text: &str) -> Vec<String> {
+    let names = text.split(['\n', ',']).map(str::trim).filter(|it| !it.is_empty());
+    names.map(str::to_owned).collect()
 }
 
 /// For how long a key still works that is replaced.
@@ -191,4 +197,17 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     app_keys::revoke(&app, &visitor, (&team, &key)).await?;
     Ok(onward(&format!("/teams/{team}/settings/keys?done=revoked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_stand_on_lines_or_between_commas() {
+        assert_eq!(models("m-cheap, m-dear"), ["m-cheap", "m-dear"]);
+        assert_eq!(models("a\r\n\r\nclaude-*,\r\n"), ["a", "claude-*"]);
+        assert_eq!(models("gpt 4"), ["gpt 4"], "which is refused");
+        assert!(models(" \n").is_empty());
+    }
 }

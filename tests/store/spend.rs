@@ -32,6 +32,7 @@ on_each_database!(
     a_ledger_goes_on_after_a_call_that_the_database_does_not_take,
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
+    what_is_lost_is_the_least_of_several_budgets_of_the_same_calls,
     sums_are_made_for_whom_one_asks,
     days_are_summed_in_their_order,
     sums_are_made_by_spans_of_time,
@@ -338,6 +339,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     assert_eq!(store.lapse_spender(Timestamp(62)).await.unwrap(), None);
     let (all, team) = (account(&store, "all").await, account(&store, "team").await);
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (60, 0, 50, 0));
+    assert_eq!((all.lost.0, team.lost.0), (60, 50));
     let filter = SpendFilter { to: Timestamp(1000), limit: 9, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
     assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (60, 60, 0));
@@ -347,6 +349,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     store.write_batch(&spender("p1", 70), &batch).await.unwrap();
     let (all, team) = (account(&store, "all").await, account(&store, "team").await);
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (10, 50, 10, 40));
+    assert_eq!((all.lost.0, team.lost.0), (0, 0));
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
     assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (10, 0, 1));
     // Dead for long: forgotten, and still spent.
@@ -354,6 +357,37 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     assert_eq!(store.delete_lapsed_spenders(Timestamp(1000)).await.unwrap(), 1);
     assert_eq!(account(&store, "all").await.spent.0, 60);
     assert_eq!(store.delete_accounts(Timestamp(1000), 9).await.unwrap(), 0);
+}
+
+async fn what_is_lost_is_the_least_of_several_budgets_of_the_same_calls(
+    store: Store,
+    _: &Database,
+) {
+    for (process, names, at) in [("p1", ["month", "tiny"], 1), ("p2", ["a-month", "b-tiny"], 2)] {
+        let asks = names.map(|it| ask(it, "team=shop"));
+        let given = Grant::Given(vec![amount(50, 0), amount(5, 0)]);
+        store.grant(&spender(process, at), &asks, |_| given).await.unwrap();
+    }
+    let asks = [ask("big", "team=shop"), ask("y-small", "team=shop")];
+    // This one is so young that calls may have begun before it.
+    let row = BudgetRow {
+        id: "y-small".to_owned(),
+        span: "month".to_owned(),
+        mode: "hard".to_owned(),
+        changed_at: Timestamp(3),
+        ..BudgetRow::default()
+    };
+    store.save_budget(&row, 0, &event("1")).await.unwrap();
+    let given = Grant::Given(vec![amount(50, 0), amount(5, 0)]);
+    store.grant(&spender("p3", 3), &asks, |_| given).await.unwrap();
+    for lost in [5, 5, 50] {
+        let lapsed = store.lapse_spender(Timestamp(100)).await.unwrap().unwrap();
+        assert_eq!(lapsed.charged, amount(lost, 0), "{}", lapsed.id);
+    }
+    assert_eq!(
+        (account(&store, "month").await.lost.0, account(&store, "tiny").await.lost.0),
+        (50, 5)
+    );
 }
 
 async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {

@@ -90,6 +90,8 @@ fn empty(name: &AccountName) -> AccountRow {
         began_at: name.began_at,
         spent: UsdNanos(0),
         spent_tokens: 0,
+        lost: UsdNanos(0),
+        lost_tokens: 0,
         requests: 0,
         overrun: UsdNanos(0),
         overrun_tokens: 0,

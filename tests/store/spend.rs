@@ -26,6 +26,7 @@ use crate::databases::{Database, on_each_database};
 
 on_each_database!(
     a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counted,
+    a_budget_that_is_removed_and_made_again_begins_at_nothing,
     grants_are_all_or_none_and_said_of_in_accounts,
     a_batch_counts_once_and_moves_money_from_granted_to_spent,
     what_a_database_does_not_take_holds_up_nothing_else,
@@ -170,6 +171,44 @@ async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counte
     assert_eq!((saved.version, saved.archived_at), (4, None));
     let filter = AuditFilter { limit: 9, ..AuditFilter::default() };
     assert_eq!(store.list_audit_events(&filter).await.unwrap().len(), 4);
+}
+
+async fn a_budget_that_is_removed_and_made_again_begins_at_nothing(store: Store, _: &Database) {
+    let row = BudgetRow {
+        id: "team".to_owned(),
+        span: "month".to_owned(),
+        mode: "hard".to_owned(),
+        ..BudgetRow::default()
+    };
+    store.save_budget(&row, 0, &event("1")).await.unwrap();
+    let asks = [ask("all", ""), ask("team", "team=shop")];
+    for (process, now) in [("long dead", 1), ("silent", 2_000_000), ("alive", 3_000_000)] {
+        let given = Grant::Given(vec![amount(30, 3), amount(20, 2)]);
+        store.grant(&spender(process, now), &asks, |_| given).await.unwrap();
+    }
+    let changes = [(name("all", ""), spent(30, 30)), (name("team", "team=shop"), spent(15, 15))];
+    store.write_batch(&spender("alive", 3_000_000), &batch(1, &[], &changes)).await.unwrap();
+    store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
+    store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
+    let told = store.list_alerts_to_tell(9).await.unwrap();
+    for alert in &told {
+        store.save_alert_told(alert, Timestamp(9)).await.unwrap();
+    }
+    let before = account(&store, "team").await;
+    assert_eq!((before.spent.0, before.lost.0, before.granted.0), (55, 40, 5));
+    // One that is there is left alone.
+    store.empty_removed_budget("team", Timestamp(2_500_000)).await.unwrap();
+    assert_eq!(account(&store, "team").await, before);
+    let all = account(&store, "all").await;
+    store.archive_budget("team", 1, &event("2")).await.unwrap();
+    store.empty_removed_budget("team", Timestamp(2_500_000)).await.unwrap();
+    let team = account(&store, "team").await;
+    assert_eq!((team.spent.0, team.lost.0, team.granted.0), (20, 20, 5), "one may come back");
+    assert_eq!((team.spent_tokens, team.requests, team.alerted), (2, 0, 0));
+    assert_eq!(account(&store, "all").await, all);
+    store.empty_removed_budget("team", Timestamp(3_000_000)).await.unwrap();
+    let team = account(&store, "team").await;
+    assert_eq!((team.spent.0, team.lost.0, team.granted.0), (0, 0, 5));
 }
 
 async fn grants_are_all_or_none_and_said_of_in_accounts(store: Store, _: &Database) {

@@ -141,6 +141,9 @@ pub async fn put(
 ) -> Result<Saved, StoreError> {
     let recount = recount::recount(store, (budget, present), by.at).await?;
     let (row, event) = to_save(holder, (budget, present), recount.as_ref(), by);
+    if present.is_none() {
+        store.empty_removed_budget(&row.id, by.at).await?;
+    }
     if let Some(recount) = &recount {
         store.save_counted((&row, recount.began_at), &recount.accounts).await?;
     }

@@ -204,7 +204,9 @@ impl Budgets {
     pub fn unknown(&self, subject: &Subject, now: Timestamp) -> Vec<Need> {
         let Some(grants) = &self.grants else { return Vec::new() };
         let keys = self.all.keys(subject, now).into_iter();
-        let unknown = keys.filter(|it| !grants.all.contains_key(it));
+        let is_known =
+            |it: &AccountKey| grants.all.contains_key(it) && self.accounts.contains_key(it);
+        let unknown = keys.filter(|it| !is_known(it));
         let need = |key: AccountKey| {
             let (limit, none) = (self.hard(&key)?.limit, Amount::default());
             let requests = self.account(&key).requests;

@@ -269,6 +269,32 @@ fn what_was_granted_is_not_spent_once_an_account_is_over_its_limit() {
 }
 
 #[test]
+fn a_budget_that_is_removed_and_set_again_begins_at_what_the_store_says() {
+    let mut shelf = Shelf::default();
+    let all = || budget("all", Scope::default(), Window::Whole, money(100));
+    let mut one = Budgets::shared(vec![all()]);
+    let first = call(1, amount(90, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &first));
+    one.settle(first.id, amount(90, 1));
+    shelf.write(0, &mut one);
+    one.unset("all");
+    assert!(one.standing().is_empty());
+    shelf.accounts.values_mut().next().unwrap().spent = UsdNanos(0);
+    one.set(all());
+    assert_eq!(one.headroom(&first.subject, Timestamp(0)), (Some(UsdNanos(100)), None));
+    assert!(reserve(&mut one, &mut shelf, 0, &call(2, amount(95, 1), "a", "r")));
+    // Who heard of neither asks before it refuses.
+    let mut two = Budgets::shared(vec![all()]);
+    let third = call(3, amount(5, 1), "a", "r");
+    assert!(reserve(&mut two, &mut shelf, 1, &third));
+    two.cancel(third.id);
+    two.give_back_all();
+    shelf.write(1, &mut two);
+    shelf.accounts.values_mut().next().unwrap().granted = UsdNanos(0);
+    assert!(reserve(&mut two, &mut shelf, 1, &call(4, amount(95, 1), "a", "r")));
+}
+
+#[test]
 fn a_refusal_says_what_is_used_by_all() {
     let mut shelf = Shelf::default();
     let all = || vec![budget("all", Scope::default(), Window::Whole, money(1000))];

@@ -22,7 +22,7 @@ use crate::store::audit::AuditRow;
 use crate::store::spend::budgets::BudgetRow;
 use crate::store::{Store, StoreError};
 use recount::Recount;
-pub use used::{Prospect, Used, usage, used};
+pub use used::{Prospect, Used, usage, used, used_by};
 
 /// Bytes of a name in a scope.
 const PART_BYTES_MAX: usize = 200;

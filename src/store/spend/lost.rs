@@ -63,7 +63,8 @@ impl Store {
                                 .bind(&grant.budget)
                                 .fetch_optional(&mut *tx)
                                 .await?;
-                            let is_old = changed.is_none_or(|it| it.plus(LONGEST_CALL) <= expires_at);
+                            let is_old =
+                                changed.is_none_or(|it| it.plus(LONGEST_CALL) <= expires_at);
                             rests.push(Rest::new((&row, is_old), grant.amount()));
                         }
                     }

@@ -115,6 +115,11 @@ impl Budgets {
     pub fn unset(&mut self, id: &str) {
         self.all.remove(id);
         self.recall(id);
+        if self.grants.is_some() {
+            // One of its name begins at what the store says.
+            let is_held = |it: &Account| it.held != Amount::default();
+            self.accounts.retain(|key, it| &*key.budget != id || is_held(it));
+        }
     }
 
     /// Reserves with all budgets or with none. A call that is reserved already stays so. Where grants are

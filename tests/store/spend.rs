@@ -26,12 +26,14 @@ use crate::databases::{Database, on_each_database};
 
 on_each_database!(
     a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counted,
+    a_budget_that_is_removed_and_made_again_begins_at_nothing,
     grants_are_all_or_none_and_said_of_in_accounts,
     a_batch_counts_once_and_moves_money_from_granted_to_spent,
     what_a_database_does_not_take_holds_up_nothing_else,
     a_ledger_goes_on_after_a_call_that_the_database_does_not_take,
     a_threshold_is_told_of_once,
     what_a_dead_process_had_is_spent_and_comes_back_with_it,
+    what_is_lost_is_the_least_of_several_budgets_of_the_same_calls,
     sums_are_made_for_whom_one_asks,
     days_are_summed_in_their_order,
     sums_are_made_by_spans_of_time,
@@ -169,6 +171,44 @@ async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counte
     assert_eq!((saved.version, saved.archived_at), (4, None));
     let filter = AuditFilter { limit: 9, ..AuditFilter::default() };
     assert_eq!(store.list_audit_events(&filter).await.unwrap().len(), 4);
+}
+
+async fn a_budget_that_is_removed_and_made_again_begins_at_nothing(store: Store, _: &Database) {
+    let row = BudgetRow {
+        id: "team".to_owned(),
+        span: "month".to_owned(),
+        mode: "hard".to_owned(),
+        ..BudgetRow::default()
+    };
+    store.save_budget(&row, 0, &event("1")).await.unwrap();
+    let asks = [ask("all", ""), ask("team", "team=shop")];
+    for (process, now) in [("long dead", 1), ("silent", 2_000_000), ("alive", 3_000_000)] {
+        let given = Grant::Given(vec![amount(30, 3), amount(20, 2)]);
+        store.grant(&spender(process, now), &asks, |_| given).await.unwrap();
+    }
+    let changes = [(name("all", ""), spent(30, 30)), (name("team", "team=shop"), spent(15, 15))];
+    store.write_batch(&spender("alive", 3_000_000), &batch(1, &[], &changes)).await.unwrap();
+    store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
+    store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
+    let told = store.list_alerts_to_tell(9).await.unwrap();
+    for alert in &told {
+        store.save_alert_told(alert, Timestamp(9)).await.unwrap();
+    }
+    let before = account(&store, "team").await;
+    assert_eq!((before.spent.0, before.lost.0, before.granted.0), (55, 40, 5));
+    // One that is there is left alone.
+    store.empty_removed_budget("team", Timestamp(2_500_000)).await.unwrap();
+    assert_eq!(account(&store, "team").await, before);
+    let all = account(&store, "all").await;
+    store.archive_budget("team", 1, &event("2")).await.unwrap();
+    store.empty_removed_budget("team", Timestamp(2_500_000)).await.unwrap();
+    let team = account(&store, "team").await;
+    assert_eq!((team.spent.0, team.lost.0, team.granted.0), (20, 20, 5), "one may come back");
+    assert_eq!((team.spent_tokens, team.requests, team.alerted), (2, 0, 0));
+    assert_eq!(account(&store, "all").await, all);
+    store.empty_removed_budget("team", Timestamp(3_000_000)).await.unwrap();
+    let team = account(&store, "team").await;
+    assert_eq!((team.spent.0, team.lost.0, team.granted.0), (0, 0, 5));
 }
 
 async fn grants_are_all_or_none_and_said_of_in_accounts(store: Store, _: &Database) {
@@ -338,6 +378,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     assert_eq!(store.lapse_spender(Timestamp(62)).await.unwrap(), None);
     let (all, team) = (account(&store, "all").await, account(&store, "team").await);
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (60, 0, 50, 0));
+    assert_eq!((all.lost.0, team.lost.0), (60, 50));
     let filter = SpendFilter { to: Timestamp(1000), limit: 9, ..SpendFilter::default() };
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
     assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (60, 60, 0));
@@ -347,6 +388,7 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     store.write_batch(&spender("p1", 70), &batch).await.unwrap();
     let (all, team) = (account(&store, "all").await, account(&store, "team").await);
     assert_eq!((all.spent.0, all.granted.0, team.spent.0, team.granted.0), (10, 50, 10, 40));
+    assert_eq!((all.lost.0, team.lost.0), (0, 0));
     let sums = store.sum_spend(SpendBy::Day, &filter).await.unwrap();
     assert_eq!((sums[0].cost.0, sums[0].lost.0, sums[0].attempts), (10, 0, 1));
     // Dead for long: forgotten, and still spent.
@@ -354,6 +396,37 @@ async fn what_a_dead_process_had_is_spent_and_comes_back_with_it(store: Store, _
     assert_eq!(store.delete_lapsed_spenders(Timestamp(1000)).await.unwrap(), 1);
     assert_eq!(account(&store, "all").await.spent.0, 60);
     assert_eq!(store.delete_accounts(Timestamp(1000), 9).await.unwrap(), 0);
+}
+
+async fn what_is_lost_is_the_least_of_several_budgets_of_the_same_calls(
+    store: Store,
+    _: &Database,
+) {
+    for (process, names, at) in [("p1", ["month", "tiny"], 1), ("p2", ["a-month", "b-tiny"], 2)] {
+        let asks = names.map(|it| ask(it, "team=shop"));
+        let given = Grant::Given(vec![amount(50, 0), amount(5, 0)]);
+        store.grant(&spender(process, at), &asks, |_| given).await.unwrap();
+    }
+    let asks = [ask("big", "team=shop"), ask("y-small", "team=shop")];
+    // This one is so young that calls may have begun before it.
+    let row = BudgetRow {
+        id: "y-small".to_owned(),
+        span: "month".to_owned(),
+        mode: "hard".to_owned(),
+        changed_at: Timestamp(3),
+        ..BudgetRow::default()
+    };
+    store.save_budget(&row, 0, &event("1")).await.unwrap();
+    let given = Grant::Given(vec![amount(50, 0), amount(5, 0)]);
+    store.grant(&spender("p3", 3), &asks, |_| given).await.unwrap();
+    for lost in [5, 5, 50] {
+        let lapsed = store.lapse_spender(Timestamp(100)).await.unwrap().unwrap();
+        assert_eq!(lapsed.charged, amount(lost, 0), "{}", lapsed.id);
+    }
+    assert_eq!(
+        (account(&store, "month").await.lost.0, account(&store, "tiny").await.lost.0),
+        (50, 5)
+    );
 }
 
 async fn sums_are_made_for_whom_one_asks(store: Store, _: &Database) {

@@ -336,8 +336,13 @@ fn usage_line(budget: &BudgetView, used: &UsageView) -> String {
     let account = if used.account.is_empty() { "all calls" } else { used.account.as_str() };
     let limit = used.limit_usd.as_ref().map(|it| format!(" of {it}")).unwrap_or_default();
     let tokens = budget.tokens.map(|it| format!(" of {it}")).unwrap_or_default();
+    let lost = match used.lost_usd.as_str() {
+        // Of an older server, or nothing.
+        "" | "0.00" => String::new(),
+        lost => format!(" ({lost} of processes that died)"),
+    };
     format!(
-        "  {account}: {}%: {}{limit} USD, {}{tokens} tokens, {} requests; {} USD reserved",
+        "  {account}: {}%: {}{limit} USD{lost}, {}{tokens} tokens, {} requests; {} USD reserved",
         used.percent, used.spent_usd, used.spent_tokens, used.requests, used.reserved_usd
     )
 }

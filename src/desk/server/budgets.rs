@@ -22,7 +22,7 @@ use crate::store::audit::AuditRow;
 use crate::store::spend::budgets::BudgetRow;
 use crate::store::{Store, StoreError};
 use recount::Recount;
-pub use used::{Prospect, Used, usage, used};
+pub use used::{Prospect, Used, usage, used, used_by};
 
 /// Bytes of a name in a scope.
 const PART_BYTES_MAX: usize = 200;
@@ -141,6 +141,9 @@ pub async fn put(
 ) -> Result<Saved, StoreError> {
     let recount = recount::recount(store, (budget, present), by.at).await?;
     let (row, event) = to_save(holder, (budget, present), recount.as_ref(), by);
+    if present.is_none() {
+        store.empty_removed_budget(&row.id, by.at).await?;
+    }
     if let Some(recount) = &recount {
         store.save_counted((&row, recount.began_at), &recount.accounts).await?;
     }

@@ -2,7 +2,8 @@
 //! aside for it. Pure: what is asked, given, spent and given back; the store is written by `ledger::stored`.
 //!
 //! What holds in each account of a hard budget: `held + leaving <= granted` here, and
-//! `spent + granted of all processes <= limit + overrun` in the store.
+//! `spent + granted of all processes <= limit + overrun` in the store. No call is let through that does not also fit
+//! beside all that is known to be spent: not even with what was granted before others cost more than they had reserved.
 
 mod need;
 
@@ -35,6 +36,11 @@ struct Own {
     waiting: AccountChange,
     /// In the batch that is being written.
     flying: AccountChange,
+    /// What `waiting` has spent that nothing was granted for, as where calls cost more than they had reserved: the
+    /// store knows nothing of it.
+    uncovered: Amount,
+    /// The same of `flying`.
+    uncovered_flying: Amount,
     /// What calls wait for.
     wanted: Amount,
     /// The most that was held of late.
@@ -60,9 +66,16 @@ impl Own {
         (self.waiting.spent.plus(self.flying.spent), u64::try_from(requests).unwrap_or_default())
     }
 
-    fn release(&mut self, amount: Amount) {
+    /// What is spent, and neither granted nor known to the store.
+    fn uncovered(&self) -> Amount {
+        self.uncovered.plus(self.uncovered_flying)
+    }
+
+    /// Gives what was released of it.
+    fn release(&mut self, amount: Amount) -> Amount {
         let amount = amount.least(self.granted.minus(self.leaving())).most(Amount::default());
         self.waiting.released = self.waiting.released.plus(amount);
+        amount
     }
 
     fn is_empty(&self) -> bool {
@@ -102,7 +115,8 @@ impl Grants {
         let requests = i64::try_from(requests).unwrap_or(i64::MAX);
         own.waiting.requests = own.waiting.requests.saturating_add(requests);
         own.waiting.overrun = own.waiting.overrun.plus(cost.beyond(estimate));
-        own.release(cost.least(estimate));
+        let covered = own.release(cost.least(estimate));
+        own.uncovered = own.uncovered.plus(cost.beyond(covered));
     }
 
     /// A call that was charged costs more, or less.
@@ -110,25 +124,32 @@ impl Grants {
         let own = self.all.entry(key.clone()).or_default();
         own.waiting.spent = own.waiting.spent.plus(more);
         own.waiting.overrun = own.waiting.overrun.plus(overrun);
+        own.uncovered = own.uncovered.plus(more.most(Amount::default()));
     }
 }
 
 impl Budgets {
-    /// What a call needs that was not granted; nothing where the budgets are this process's alone.
+    /// What a call needs that was not granted, and accounts that it does not fit into with what is known to be spent
+    /// of them, whatever is granted; nothing where the budgets are this process's alone.
     #[must_use]
     pub fn needs(&self, call: &Reservation, now: Timestamp) -> Vec<Need> {
         let Some(grants) = &self.grants else { return Vec::new() };
         let mut needs = Vec::new();
         for key in self.all.keys(&call.subject, now) {
             let Some(budget) = self.hard(&key) else { continue };
-            let (own, held) = (grants.all.get(&key), self.account(&key).held);
+            let (own, account) = (grants.all.get(&key), self.account(&key));
+            let held = account.held;
             let free = own.map_or_else(|| Amount::default().minus(held), |it| it.free(held));
             let least = limited(&budget.limit, call.estimate.beyond(free));
-            if least != Amount::default() {
+            let room = left(&budget.limit, account.used(), account.requests);
+            // What costs nothing fits anywhere.
+            let is_over = call.estimate.beyond(room.most(Amount::default())) != Amount::default();
+            if is_over || least != Amount::default() {
                 let wanted = own.map(|it| it.wanted).unwrap_or_default();
                 let wish = limited(&budget.limit, wanted.beyond(free));
-                let requests = self.account(&key).requests;
-                needs.push(Need { key, least, wish, limit: budget.limit, requests });
+                let (limit, requests) = (budget.limit, account.requests);
+                let uncovered = own.map(Own::uncovered).unwrap_or_default();
+                needs.push(Need { key, least, wish, uncovered, limit, requests });
             }
         }
         needs
@@ -142,7 +163,8 @@ impl Budgets {
             let limit = self.hard(&key)?.limit;
             let (least, requests) = (limited(&limit, call.estimate), self.account(&key).requests);
             let is_needed = least != Amount::default();
-            is_needed.then_some(Need { key, least, wish: Amount::default(), limit, requests })
+            let (wish, uncovered) = (Amount::default(), self.uncovered(&key));
+            is_needed.then_some(Need { key, least, wish, uncovered, limit, requests })
         };
         keys.filter_map(need).collect()
     }
@@ -173,7 +195,8 @@ impl Budgets {
     /// Why a call does not fit into an account that stands so.
     #[must_use]
     pub fn refusal_by(&self, need: &Need, row: &AccountRow, call: &Reservation) -> Refused {
-        Refused { used: row.spent().plus(row.granted()), ..self.refusal(need, call) }
+        let used = row.spent().plus(row.granted()).plus(need.uncovered);
+        Refused { used, ..self.refusal(need, call) }
     }
 
     /// The accounts of a subject that the store was never asked about, to learn how they stand.
@@ -181,11 +204,13 @@ impl Budgets {
     pub fn unknown(&self, subject: &Subject, now: Timestamp) -> Vec<Need> {
         let Some(grants) = &self.grants else { return Vec::new() };
         let keys = self.all.keys(subject, now).into_iter();
-        let unknown = keys.filter(|it| !grants.all.contains_key(it));
+        let is_known =
+            |it: &AccountKey| grants.all.contains_key(it) && self.accounts.contains_key(it);
+        let unknown = keys.filter(|it| !is_known(it));
         let need = |key: AccountKey| {
             let (limit, none) = (self.hard(&key)?.limit, Amount::default());
             let requests = self.account(&key).requests;
-            Some(Need { key, least: none, wish: none, limit, requests })
+            Some(Need { key, least: none, wish: none, uncovered: none, limit, requests })
         };
         unknown.filter_map(need).collect()
     }
@@ -253,7 +278,7 @@ impl Budgets {
         let own = self.grants.as_ref().and_then(|it| it.all.get(&need.key));
         let own = own.map(|it| it.granted).unwrap_or_default();
         let others = row.granted().minus(own);
-        let used = row.spent().plus(own);
+        let used = row.spent().plus(own).plus(need.uncovered);
         let without = left(&need.limit, used, requests(row)).minus(need.least);
         (others.money.0 > 0 || others.tokens > 0) && without.money.0 >= 0 && without.tokens >= 0
     }
@@ -285,6 +310,7 @@ impl Budgets {
                 continue;
             }
             own.flying = std::mem::take(&mut own.waiting);
+            own.uncovered_flying = std::mem::take(&mut own.uncovered);
             let account = self.accounts.get(key).copied().unwrap_or_default();
             let limit = self.all.get(&key.budget).map(|it| it.limit).unwrap_or_default();
             own.flying.ceiling = ceiling(&limit, account.requests);
@@ -298,6 +324,7 @@ impl Budgets {
         let Some(grants) = &mut self.grants else { return };
         for own in grants.all.values_mut() {
             let flown = std::mem::take(&mut own.flying);
+            own.uncovered_flying = Amount::default();
             own.granted = own.granted.minus(flown.released);
         }
         for row in rows {
@@ -390,6 +417,11 @@ impl Budgets {
 
     fn account(&self, key: &AccountKey) -> Account {
         self.accounts.get(key).copied().unwrap_or_default()
+    }
+
+    fn uncovered(&self, key: &AccountKey) -> Amount {
+        let own = self.grants.as_ref().and_then(|it| it.all.get(key));
+        own.map(Own::uncovered).unwrap_or_default()
     }
 }
 

@@ -29,6 +29,9 @@ impl Ledger {
         if !store.list_held(name).await.map_err(silent)?.is_empty() {
             return Ok(());
         }
+        let Some(_between) = books.between_batches().await else {
+            return Err(NotReserved::Behind);
+        };
         let needs = self.lock().budgets.whole_needs(call, now);
         if needs.is_empty() {
             return Ok(());

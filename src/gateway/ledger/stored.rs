@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -63,6 +63,9 @@ pub(super) struct Books {
     id: String,
     /// One asks, or looks, at a time: what it gets is often enough for those behind it.
     turn: Semaphore,
+    /// Who asks does not while a batch is written: what is learned of accounts would not be in its order, and what calls
+    /// have cost could be taken for written that is in no row yet. Taken after `turn`.
+    order: Semaphore,
     /// The version of the table of budgets that is known, and which budgets it had.
     tabled: Mutex<(i64, BTreeSet<String>)>,
     batches: AtomicI64,
@@ -71,6 +74,11 @@ pub(super) struct Books {
 impl Books {
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Waits until no batch is being written, and lets none be written meanwhile; nothing, when that takes too long.
+    pub(super) async fn between_batches(&self) -> Option<SemaphorePermit<'_>> {
+        tokio::time::timeout(TURN_WITHIN, self.order.acquire()).await.ok()?.ok()
     }
 
     fn spender(&self) -> Spender<'_> {
@@ -88,6 +96,7 @@ impl Ledger {
             id: format!("{} {ulid}", parts.name),
             parts,
             turn: Semaphore::new(1),
+            order: Semaphore::new(1),
             tabled: Mutex::new((-1, BTreeSet::new())),
             batches: AtomicI64::new(0),
         };
@@ -133,6 +142,7 @@ impl Ledger {
         call: &Reservation,
         until: Timestamp,
     ) -> Result<Option<Reserved>, NotReserved> {
+        let Some(_between) = books.between_batches().await else { return Err(NotReserved::Behind) };
         let now = books.parts.clock.now();
         // What others asked for meanwhile may do.
         let needs = match Self::try_reserve(&mut self.lock(), call, now) {
@@ -149,8 +159,14 @@ impl Ledger {
         })?;
         let mut state = self.lock();
         match state.budgets.take_grant(&needs, (&grant, &rows)) {
-            Some((_, true)) if now < until => Ok(None),
-            Some((need, _)) => {
+            Some((need, is_elsewhere)) => {
+                // What is known of the account now may be less than what was.
+                if let Ok(reserved) = Self::try_reserve(&mut state, call, now) {
+                    return Ok(Some(reserved));
+                }
+                if is_elsewhere && now < until {
+                    return Ok(None);
+                }
                 state.budgets.note_refused(need, now);
                 Err(NotReserved::Refused(Box::new(state.budgets.refusal(need, call))))
             }
@@ -171,6 +187,7 @@ impl Ledger {
             return;
         }
         let Ok(_turn) = books.turn.acquire().await else { return };
+        let Some(_between) = books.between_batches().await else { return };
         let asks = grants::asks(&needs);
         let decide = |rows: &[_]| grants::decide(&needs, rows);
         let spender = books.spender();
@@ -303,8 +320,9 @@ impl Keeper<'_> {
             self.unwritten.written();
             return Ok(false);
         };
-        let store = &self.books.parts.store;
-        let written = match store.write_batch(&self.books.spender(), batch).await {
+        let books = self.books;
+        let Ok(_order) = books.order.acquire().await else { return Ok(false) };
+        let written = match books.parts.store.write_batch(&books.spender(), batch).await {
             Ok(written) => written,
             Err(error) => {
                 self.unwritten.failed();

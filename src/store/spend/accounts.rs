@@ -38,6 +38,10 @@ pub struct AccountRow {
     pub spent: UsdNanos,
     /// Their tokens.
     pub spent_tokens: i64,
+    /// Money, among `spent`, of grants of dead processes: what they may have spent, and have not written.
+    pub lost: UsdNanos,
+    /// Tokens of those.
+    pub lost_tokens: i64,
     /// Calls that were charged.
     pub requests: i64,
     /// What calls cost beyond their reservations.

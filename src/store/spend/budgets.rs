@@ -7,6 +7,9 @@ use crate::model::{Timestamp, UsdNanos};
 use crate::store::audit::{AuditRow, insert_event};
 use crate::store::{Store, StoreError, in_transaction, with_db};
 
+/// For so long a process that gives no sign may still come back, and know what was set aside for it: ten minutes.
+const MAY_COME_BACK: i64 = 600_000;
+
 /// One row of `budgets`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, FromRow)]
 pub struct BudgetRow {
@@ -104,6 +107,45 @@ impl Store {
             saved
         });
         Ok(saved)
+    }
+
+    /// Lets a budget that was removed begin at nothing, before it is made again: what its accounts had counted, and that
+    /// people were told of it. What is set aside of them stays so until it goes back, and what is held to be spent by
+    /// processes that gave no sign until a moment ago: they may still take it back.
+    pub async fn empty_removed_budget(&self, id: &str, now: Timestamp) -> Result<(), StoreError> {
+        const FORGET_DEAD: &str = "
+            DELETE FROM budget_grants WHERE budget = $1
+                AND spender IN (SELECT id FROM spenders WHERE lapsed AND expires_at < $2)
+                AND EXISTS (SELECT 1 FROM budgets WHERE id = $1 AND archived_at IS NOT NULL)";
+        const EMPTY: &str = "
+            UPDATE budget_accounts SET
+                spent = 0, spent_tokens = 0, lost = 0, lost_tokens = 0, requests = 0, overrun = 0,
+                overrun_tokens = 0, alerted = 0
+            WHERE budget = $1
+                AND EXISTS (SELECT 1 FROM budgets WHERE id = $1 AND archived_at IS NOT NULL)";
+        const KEEP_SILENT: &str = "
+            UPDATE budget_accounts SET
+                spent = held.money, lost = held.money, spent_tokens = held.tokens, lost_tokens = held.tokens
+            FROM (
+                SELECT g.account, g.began_at, CAST(SUM(g.granted) AS BIGINT) AS money,
+                    CAST(SUM(g.tokens) AS BIGINT) AS tokens
+                FROM budget_grants g JOIN spenders s ON s.id = g.spender
+                WHERE g.budget = $1 AND s.lapsed GROUP BY g.account, g.began_at
+            ) AS held
+            WHERE budget_accounts.budget = $1 AND budget_accounts.account = held.account
+                AND budget_accounts.began_at = held.began_at
+                AND EXISTS (SELECT 1 FROM budgets WHERE id = $1 AND archived_at IS NOT NULL)";
+        const FORGET_TOLD: &str = "
+            DELETE FROM budget_alerts WHERE budget = $1 AND told_at IS NOT NULL
+                AND EXISTS (SELECT 1 FROM budgets WHERE id = $1 AND archived_at IS NOT NULL)";
+        let silent = Timestamp(now.0.saturating_sub(MAY_COME_BACK));
+        in_transaction!(self, tx => {
+            sqlx::query(FORGET_DEAD).bind(id).bind(silent).execute(&mut *tx).await?;
+            sqlx::query(EMPTY).bind(id).execute(&mut *tx).await?;
+            sqlx::query(KEEP_SILENT).bind(id).execute(&mut *tx).await?;
+            sqlx::query(FORGET_TOLD).bind(id).execute(&mut *tx).await?;
+        });
+        Ok(())
     }
 
     /// Removes a budget, if its version is still `version`; and writes down who did.

@@ -69,6 +69,7 @@ impl GrantRow {
 pub(super) const MOVE: &str = "
     UPDATE budget_accounts SET
         spent = spent + $4, spent_tokens = spent_tokens + $5,
+        lost = lost + $4, lost_tokens = lost_tokens + $5,
         granted = granted - $4, granted_tokens = granted_tokens - $5
     WHERE budget = $1 AND account = $2 AND began_at = $3
     RETURNING *";

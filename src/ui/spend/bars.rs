@@ -38,6 +38,8 @@ pub(super) struct Level {
     pub(super) used: Vec<String>,
     /// What is set aside, where that is something.
     pub(super) reserved: Option<String>,
+    /// What of it processes may have spent that died, where that is something.
+    pub(super) lost: Option<String>,
     pub(super) requests: String,
     /// When counting began, where that is in the midst of the window: what was spent before does not count.
     pub(super) since: Option<Timestamp>,
@@ -112,12 +114,18 @@ impl Level {
             None => (account.granted_tokens > 0)
                 .then(|| format!("{} tokens", grouped(account.granted_tokens))),
         };
+        let lost = match used.limit {
+            Some(_) => (account.lost.0 > 0).then(|| price(account.lost)),
+            None => (account.lost_tokens > 0)
+                .then(|| format!("{} tokens", grouped(account.lost_tokens))),
+        };
         Self {
             account: account.account.clone(),
             percent: used.percent,
             svg: svg(row, used),
             used: [money, tokens].into_iter().flatten().collect(),
             reserved,
+            lost,
             requests: grouped(account.requests),
             since: Some(row.counted_from)
                 .filter(|it| used.ends_at.is_some() && *it > account.began_at),
@@ -218,6 +226,8 @@ mod tests {
             began_at: Timestamp(0),
             spent: UsdNanos(spent * USD),
             spent_tokens: 0,
+            lost: UsdNanos(0),
+            lost_tokens: 0,
             requests: 1234,
             overrun: UsdNanos(0),
             overrun_tokens: 0,
@@ -263,6 +273,9 @@ mod tests {
         it.prospect = Some(Prospect { used_up_at: Some(Timestamp(7)), ..Prospect::default() });
         assert!(matches!(level(&it).prospect, Coming::UsedUpAt(Timestamp(7))));
         assert_eq!(level(&it).used, ["$90.00 of $200.00"]);
+        assert_eq!(level(&it).lost, None);
+        it.row.lost = UsdNanos(5 * USD);
+        assert_eq!(level(&it).lost.as_deref(), Some("$5.00"));
         let late = BudgetRow { counted_from: Timestamp(5), ..row() };
         assert_eq!(Level::of(&late, &it, true).since, Some(Timestamp(5)));
         assert_eq!(level(&it).since, None, "made before the window began, or with it");

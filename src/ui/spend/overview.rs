@@ -69,9 +69,19 @@ struct Facts {
     /// Whether a forecast would make sense, were enough known.
     is_under_way: bool,
     ends_at: Timestamp,
-    /// Name and address of the budget for it, its ceiling, how much of it is spent, and when it is used up.
-    budget: Option<(String, String, String, i64)>,
+    budget: Option<BudgetFact>,
+    /// When that is used up.
     used_up_at: Option<Timestamp>,
+}
+
+/// How far the budget for it is used.
+struct BudgetFact {
+    name: String,
+    path: String,
+    limit: String,
+    percent: i64,
+    /// Since when it counts, where that is in the midst of the period.
+    since: Option<Timestamp>,
 }
 
 #[derive(Template)]
@@ -211,12 +221,12 @@ fn facts(query: &SpendQuery, trend: &Trend) -> Facts {
     let forecast = trend.outlook.as_ref().map(|it| {
         [it.forecast.total, it.forecast.low, it.forecast.high].map(|it| price(cents(it)))
     });
-    let percent = |limit: UsdNanos| {
-        let percent = i128::from(spent) * 100 / i128::from(limit.0.max(1));
-        i64::try_from(percent).unwrap_or(i64::MAX)
-    };
-    let budget = trend.budget.as_ref().map(|(row, limit)| {
-        (row.id.clone(), super::bars::path(row), price(*limit), percent(*limit))
+    let budget = trend.budget.as_ref().map(|it| BudgetFact {
+        name: it.row.id.clone(),
+        path: super::bars::path(&it.row),
+        limit: price(it.limit),
+        percent: it.percent(),
+        since: it.since(trend.span),
     });
     let is_by_hour = query.period() == Period::Today;
     Facts {

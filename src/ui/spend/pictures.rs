@@ -52,7 +52,9 @@ fn called(trend: &Trend, name: &str, runs: &HashMap<String, RunRow>) -> String {
 
 /// The sum so far, what it comes to, and what it may come to; nothing where there is neither forecast nor ceiling.
 pub(super) fn so_far(trend: &Trend) -> Option<Chart> {
-    if trend.outlook.is_none() && trend.budget.is_none() {
+    // The sum is of the whole period: it is none of a budget that was made in its midst.
+    let budget = trend.budget.as_ref().filter(|it| it.since(trend.span).is_none());
+    if trend.outlook.is_none() && budget.is_none() {
         return None;
     }
     let present = trend.span.step.start(trend.now);
@@ -80,10 +82,7 @@ pub(super) fn so_far(trend: &Trend) -> Option<Chart> {
         over: spans(trend).to_owned(),
         labels: labels(trend),
         series,
-        threshold: trend
-            .budget
-            .as_ref()
-            .map(|(budget, limit)| (format!("budget {}", budget.id), usd(limit.0))),
+        threshold: budget.map(|it| (format!("budget {}", it.row.id), usd(it.limit.0))),
     })
 }
 

@@ -176,6 +176,34 @@ async fn a_forecast_is_told_where_enough_is_known() {
 }
 
 #[tokio::test]
+async fn a_budget_is_measured_by_what_it_has_counted_and_of_several_the_nearest_is_said() {
+    let (server, _) = shop().await;
+    let admin = Browser::of(&server, "admin").await;
+    let now = server.app.now();
+    spend(&server.app.store, 1, call("req_a", "shop", 90, now), "shop/before").await;
+    for (name, usd) in [("fresh", "1"), ("month", "100")] {
+        let made =
+            [("team", "shop"), ("name", name), ("window", "month"), ("mode", "hard"), ("usd", usd)];
+        let path = format!("/teams/shop/budgets/{name}?done=created");
+        leads_to(&admin.post("/new-budget", &made).await, &path);
+    }
+    let page = admin.get("/spend?period=month&by=model&team=shop").await;
+    let fresh =
+        "0 % of <a href=\"/teams/shop/budgets/fresh\">shop/fresh</a>, $1.00, since it was made";
+    says(&page, &[fresh, "<b>$90.00</b>"]);
+    spend(&server.app.store, 2, call("req_b", "shop", 50, now), "shop/month").await;
+    let page = admin.get("/spend?period=month&by=model&team=shop").await;
+    says(&page, &["50 % of <a href=\"/teams/shop/budgets/month\">shop/month</a>, $100.00"]);
+    let token = server.token("viewer", &["viewer"]).await;
+    let trend = server.get(&token, "/api/v1/spend/trend?period=month&team=shop").await.json();
+    assert_eq!((&trend["cost_usd"], &trend["limit_usd"]), (&json!("140.00"), &json!("100.00")));
+    assert_eq!(
+        (&trend["budget"], &trend["budget_spent_usd"]),
+        (&json!("shop/month"), &json!("50.00"))
+    );
+}
+
+#[tokio::test]
 async fn a_budget_that_will_not_last_says_when_it_ends() {
     let (server, _) = shop().await;
     habit(&server, "shop").await;

@@ -4,6 +4,7 @@ use crate::desk::server::money::cents;
 use crate::desk::server::outlook::period::Span;
 use crate::desk::server::outlook::{Outlook, POINTS_MAX, complete, float, outlook};
 use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::Subject;
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem};
 use crate::model::{Timestamp, UsdNanos};
@@ -51,6 +52,18 @@ pub async fn usage(app: &App, row: &BudgetRow) -> Result<Vec<Used>, Problem> {
         it.prospect = prospect(app, &budget, &it.row).await?;
     }
     Ok(used)
+}
+
+/// What is used of the account that calls of a subject go to, in its present window; `None` when that is nothing, or the
+/// budget is not for them.
+pub async fn used_by(
+    app: &App,
+    budget: &Budget,
+    subject: &Subject,
+) -> Result<Option<Used>, Problem> {
+    let Some(account) = budget.scope.account_of(subject) else { return Ok(None) };
+    let accounts = app.store.list_accounts(&budget.id, ACCOUNTS_MAX).await?;
+    Ok(used(budget, accounts, app.now()).into_iter().find(|it| it.row.account == account))
 }
 
 /// The accounts of the present window, of the scope as it is now.

@@ -91,6 +91,9 @@ pub struct UsageView {
     pub spent_usd: String,
     /// Tokens that are.
     pub spent_tokens: i64,
+    /// Dollars, among `spent_usd`, that were set aside for processes which died: they may have spent that.
+    #[serde(default)]
+    pub lost_usd: String,
     /// Dollars that are set aside for calls under way, and for the next ones.
     pub reserved_usd: String,
     /// Tokens that are.
@@ -125,6 +128,7 @@ impl From<Used> for UsageView {
             ends_at: ends_at.map(|it| it.0),
             spent_usd: usd(row.spent),
             spent_tokens: row.spent_tokens,
+            lost_usd: usd(row.lost),
             reserved_usd: usd(row.granted),
             reserved_tokens: row.granted_tokens,
             overrun_usd: usd(row.overrun),

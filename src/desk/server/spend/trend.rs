@@ -1,10 +1,13 @@
 //! What calls to models have cost over a period: by spans, by names, against a budget, and until its end.
 
+use std::cmp::Reverse;
+
 use super::{Wanted, visible};
 use crate::desk::server::budgets::{self, Holder};
 use crate::desk::server::outlook::period::{Period, Span};
 use crate::desk::server::outlook::{Outlook, POINTS_MAX, complete, find, float, outlook};
-use crate::gateway::budget::scope::Kind;
+use crate::gateway::budget::Budget;
+use crate::gateway::budget::scope::{Kind, Subject, Window};
 use crate::gateway::ledger::definition;
 use crate::http::{App, Problem, ProblemKind, Visitor};
 use crate::model::{Role, Timestamp, UsdNanos};
@@ -43,8 +46,41 @@ pub struct Trend {
     pub outlook: Option<Outlook>,
     /// Complete spans before now that something was spent in, or after such.
     pub known: usize,
-    /// The budget that is for just these calls and this period, and its ceiling.
-    pub budget: Option<(BudgetRow, UsdNanos)>,
+    /// The budget that is for just these calls and this period; of several the one nearest to its ceiling.
+    pub budget: Option<OfBudget>,
+}
+
+/// How a budget stands that is for the calls of a trend and for its period.
+#[derive(Debug, Clone)]
+pub struct OfBudget {
+    /// The budget.
+    pub row: BudgetRow,
+    /// Its ceiling.
+    pub limit: UsdNanos,
+    /// What it has counted: of the period only what came after it was made.
+    pub spent: UsdNanos,
+}
+
+impl OfBudget {
+    /// How much of its ceiling is spent, in percent.
+    #[must_use]
+    pub fn percent(&self) -> i64 {
+        i64::try_from(self.share(100)).unwrap_or(i64::MAX)
+    }
+
+    /// Since when it counts, where that is in the midst of the period.
+    #[must_use]
+    pub fn since(&self, span: Span) -> Option<Timestamp> {
+        Some(self.row.counted_from).filter(|it| *it > span.from)
+    }
+
+    fn share(&self, whole: i128) -> i128 {
+        i128::from(self.spent.0) * whole / i128::from(self.limit.0.max(1))
+    }
+
+    fn nearness(&self) -> (i128, Reverse<UsdNanos>) {
+        (self.share(1_000_000), Reverse(self.limit))
+    }
 }
 
 impl Trend {
@@ -84,7 +120,9 @@ pub async fn load(app: &App, visitor: &Visitor, asked: &Asked) -> Result<Trend, 
     let series = series.collect();
     let spans = complete(span, (&points, now), |it| it.cost.0);
     let spent = all.iter().map(|it| it.cost.0).fold(0, i64::saturating_add);
-    let limit = budget.as_ref().map(|it| float(it.1.0));
+    // What it has not counted is not of it.
+    let left = budget.as_ref().map(|it| it.limit.0.saturating_sub(it.spent.0));
+    let limit = left.map(|it| float(it.saturating_add(spent)));
     let outlook = outlook((span, now), &spans, (float(spent), limit));
     let known = spans.iter().skip_while(|it| **it <= 0.0).count();
     Ok(Trend { span, now, by, sums, all, series, outlook, known, budget })
@@ -104,13 +142,13 @@ fn dense(span: Span, points: &[SpendPoint]) -> Vec<SpendPoint> {
     starts.map(|at| find(points, at).cloned().unwrap_or_else(|| nothing(at))).collect()
 }
 
-/// The budget that the caller may know of and that is for these calls and no other, in this period: the one with
-/// the lowest ceiling.
+/// The budget that the caller may know of and that is for these calls and no other, in this period: the one nearest to
+/// its ceiling.
 async fn matching(
     app: &App,
     visitor: &Visitor,
     (asked, filter): (&Asked, &SpendFilter),
-) -> Result<Option<(BudgetRow, UsdNanos)>, Problem> {
+) -> Result<Option<OfBudget>, Problem> {
     let Some(window) = asked.period.window() else { return Ok(None) };
     let holder = match &asked.wanted.team {
         Some(team) => Holder::team(app, visitor, (team, Role::Viewer)).await,
@@ -122,18 +160,31 @@ async fn matching(
         }
         holder => holder?,
     };
-    let rows = budgets::list(app, &holder).await?.into_iter();
-    let fitting = rows.filter_map(|row| {
-        let budget = definition::read(&row).ok().filter(|it| it.window == window)?;
-        let is_for = |kind: &Kind| match (budget.scope.get(*kind), part(filter, *kind)) {
-            (None, None) => true,
-            (Some(wanted), Some(name)) => wanted == "*" || kind.is_same(wanted, name),
-            (None, Some(_)) | (Some(_), None) => false,
-        };
-        let limit = budget.limit.money?;
-        Kind::ALL.iter().all(is_for).then_some((row, limit))
-    });
-    Ok(fitting.min_by_key(|it| it.1))
+    let parts = Kind::ALL.into_iter().filter_map(|it| Some((it, part(filter, it)?)));
+    let subject = parts.fold(Subject::default(), |it, (kind, name)| it.with(kind, name));
+    let mut nearest: Option<OfBudget> = None;
+    for row in budgets::list(app, &holder).await? {
+        let Some((budget, limit)) = fitting(&row, window, filter) else { continue };
+        let used = budgets::used_by(app, &budget, &subject).await?;
+        let spent = used.map_or(UsdNanos(0), |it| it.row.spent);
+        let it = OfBudget { row, limit, spent };
+        if nearest.as_ref().is_none_or(|other| it.nearness() > other.nearness()) {
+            nearest = Some(it);
+        }
+    }
+    Ok(nearest)
+}
+
+/// A budget and its ceiling, if it is for just what a filter asks for, in such a window.
+fn fitting(row: &BudgetRow, window: Window, filter: &SpendFilter) -> Option<(Budget, UsdNanos)> {
+    let budget = definition::read(row).ok().filter(|it| it.window == window)?;
+    let is_for = |kind: &Kind| match (budget.scope.get(*kind), part(filter, *kind)) {
+        (None, None) => true,
+        (Some(wanted), Some(name)) => wanted == "*" || kind.is_same(wanted, name),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    let (is_fitting, limit) = (Kind::ALL.iter().all(is_for), budget.limit.money?);
+    is_fitting.then_some((budget, limit))
 }
 
 /// What a filter asks for of a kind.

@@ -29,12 +29,15 @@ pub struct SpendTrendView {
     /// What it comes to at the end; absent when it is over, or too little is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forecast: Option<ForecastView>,
-    /// Id of the budget that is for just these calls and this period.
+    /// Id of the budget that is for just these calls and this period; of several the one nearest to its ceiling.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<String>,
     /// Its ceiling in dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_usd: Option<String>,
+    /// Dollars that it has counted: only those that were spent after it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget_spent_usd: Option<String>,
     /// Every span, oldest first.
     pub points: Vec<SpendPointView>,
     /// The dearest names, the dearest first; at most 4.
@@ -107,8 +110,9 @@ impl SpendTrendView {
             cost_usd: usd(UsdNanos(trend.total(|it| it.cost.0))),
             avoided_usd: usd(UsdNanos(trend.total(|it| it.avoided.0))),
             forecast: trend.outlook.as_ref().map(ForecastView::of),
-            budget: trend.budget.as_ref().map(|it| it.0.id.clone()),
-            limit_usd: trend.budget.as_ref().map(|it| usd(it.1)),
+            budget: trend.budget.as_ref().map(|it| it.row.id.clone()),
+            limit_usd: trend.budget.as_ref().map(|it| usd(it.limit)),
+            budget_spent_usd: trend.budget.as_ref().map(|it| usd(it.spent)),
             points: trend.all.iter().map(point).collect(),
             series: trend.series.iter().map(series).collect(),
         }

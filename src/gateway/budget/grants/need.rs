@@ -16,6 +16,8 @@ pub struct Need {
     pub least: Amount,
     /// What all calls that wait for it could use.
     pub wish: Amount,
+    /// What this process has spent of it that the store knows nothing of yet, and that was not granted.
+    pub uncovered: Amount,
     pub(super) limit: Limit,
     pub(super) requests: u64,
 }
@@ -32,7 +34,7 @@ pub fn asks(needs: &[Need]) -> Vec<Ask> {
 pub fn decide(needs: &[Need], rows: &[AccountRow]) -> Grant {
     let mut given = Vec::with_capacity(needs.len());
     for (index, (need, row)) in needs.iter().zip(rows).enumerate() {
-        let left = left(&need.limit, row.spent().plus(row.granted()), requests(row));
+        let left = left_for(need, row);
         if need.least.beyond(left) != Amount::default() {
             return Grant::Short(index);
         }
@@ -51,13 +53,20 @@ pub fn decide(needs: &[Need], rows: &[AccountRow]) -> Grant {
 #[must_use]
 pub fn decide_exactly(needs: &[Need], rows: &[AccountRow]) -> Grant {
     let is_short = |(need, row): (&Need, &AccountRow)| {
-        let left = left(&need.limit, row.spent().plus(row.granted()), requests(row));
+        let left = left_for(need, row);
         need.least.beyond(left) != Amount::default()
     };
     match needs.iter().zip(rows).position(is_short) {
         Some(index) => Grant::Short(index),
         None => Grant::Given(needs.iter().map(|it| it.least).collect()),
     }
+}
+
+/// What an account that stands so has left for a need. What is uncovered may be in its row already, when the word that
+/// it is written is still on its way: too little is left then for a moment.
+fn left_for(need: &Need, row: &AccountRow) -> Amount {
+    let used = row.spent().plus(row.granted()).plus(need.uncovered);
+    left(&need.limit, used, requests(row))
 }
 
 /// A little of what is left, so that the next calls need not ask. Calls of one run come from one process.

@@ -90,6 +90,8 @@ fn empty(name: &AccountName) -> AccountRow {
         began_at: name.began_at,
         spent: UsdNanos(0),
         spent_tokens: 0,
+        lost: UsdNanos(0),
+        lost_tokens: 0,
         requests: 0,
         overrun: UsdNanos(0),
         overrun_tokens: 0,
@@ -223,6 +225,73 @@ fn a_lower_limit_calls_back_what_was_granted() {
         ..budget("all", Scope::default(), Window::Whole, money(1))
     });
     assert!(reserve(&mut one, &mut shelf, 0, &call(4, amount(4000, 1), "a", "r")));
+}
+
+#[test]
+fn what_calls_cost_beyond_their_reservations_counts_before_it_is_written() {
+    let mut shelf = Shelf::default();
+    let run = Scope::default().with(Kind::Run, "*");
+    let mut one = Budgets::shared(vec![budget("run", run, Window::Whole, money(300))]);
+    let first = call(1, amount(102, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &first));
+    one.settle(first.id, amount(200, 1));
+    // The store is asked, and knows nothing of the 98 yet.
+    assert!(!reserve(&mut one, &mut shelf, 0, &call(2, amount(102, 1), "a", "r")));
+    assert!(reserve(&mut one, &mut shelf, 0, &call(3, amount(100, 1), "a", "r")));
+    shelf.write(0, &mut one);
+    let row = shelf.accounts.values().next().unwrap();
+    assert_eq!((row.spent.0, row.granted.0, row.overrun.0), (200, 100, 98));
+    assert!(!reserve(&mut one, &mut shelf, 0, &call(4, amount(1, 1), "a", "r")));
+}
+
+#[test]
+fn what_was_granted_is_not_spent_once_an_account_is_over_its_limit() {
+    let mut shelf = Shelf::default();
+    let all = || vec![budget("all", Scope::default(), Window::Whole, money(100_000))];
+    let (mut one, mut two) = (Budgets::shared(all()), Budgets::shared(all()));
+    let first = call(1, amount(100, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &first));
+    assert_eq!(shelf.accounts.values().next().unwrap().granted.0, 500, "some more");
+    one.settle(first.id, amount(99_900, 1));
+    let second = call(2, amount(101, 1), "a", "r");
+    assert!(!reserve(&mut one, &mut shelf, 0, &second), "400 are free, and 100 are left");
+    let free = call(3, amount(0, 1), "a", "r");
+    assert!(one.needs(&free, Timestamp(0)).is_empty());
+    assert!(one.needs(&call(4, amount(100, 1), "a", "r"), Timestamp(0)).is_empty());
+    // Another process hears of it when it asks, or looks.
+    shelf.write(0, &mut one);
+    assert!(!reserve(&mut two, &mut shelf, 1, &second));
+    // A correction makes room again.
+    let row = shelf.accounts.values_mut().next().unwrap();
+    row.spent = UsdNanos(50_000);
+    one.take_standing(&shelf.held(0));
+    assert!(one.needs(&second, Timestamp(0)).is_empty());
+}
+
+#[test]
+fn a_budget_that_is_removed_and_set_again_begins_at_what_the_store_says() {
+    let mut shelf = Shelf::default();
+    let all = || budget("all", Scope::default(), Window::Whole, money(100));
+    let mut one = Budgets::shared(vec![all()]);
+    let first = call(1, amount(90, 1), "a", "r");
+    assert!(reserve(&mut one, &mut shelf, 0, &first));
+    one.settle(first.id, amount(90, 1));
+    shelf.write(0, &mut one);
+    one.unset("all");
+    assert!(one.standing().is_empty());
+    shelf.accounts.values_mut().next().unwrap().spent = UsdNanos(0);
+    one.set(all());
+    assert_eq!(one.headroom(&first.subject, Timestamp(0)), (Some(UsdNanos(100)), None));
+    assert!(reserve(&mut one, &mut shelf, 0, &call(2, amount(95, 1), "a", "r")));
+    // Who heard of neither asks before it refuses.
+    let mut two = Budgets::shared(vec![all()]);
+    let third = call(3, amount(5, 1), "a", "r");
+    assert!(reserve(&mut two, &mut shelf, 1, &third));
+    two.cancel(third.id);
+    two.give_back_all();
+    shelf.write(1, &mut two);
+    shelf.accounts.values_mut().next().unwrap().granted = UsdNanos(0);
+    assert!(reserve(&mut two, &mut shelf, 1, &call(4, amount(95, 1), "a", "r")));
 }
 
 #[test]

@@ -146,6 +146,23 @@ async fn what_was_spent_is_known_to_the_next_process() {
 }
 
 #[tokio::test]
+async fn a_call_that_comes_at_once_after_one_that_cost_more_than_was_reserved_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, clock) = (open(folder.path()).await, TestClock::new());
+    let run = Scope::default().with(Kind::Run, "*");
+    let run = vec![budget("run", run, Window::Whole, money(300))];
+    let one = ledger(&store, &clock, run).await;
+    let first = call(1, amount(102, 1), "a", "r");
+    one.reserve(first.clone(), clock.now()).await.unwrap();
+    one.settle(first.id, amount(200, 1), &mut row(&first, amount(200, 1), clock.now()));
+    // Nothing of it is written yet.
+    let refused = one.reserve(call(2, amount(102, 1), "a", "r"), clock.now()).await;
+    let Err(NotReserved::Refused(refused)) = refused else { panic!("{refused:?}") };
+    assert_eq!(refused.used.money.0, 200);
+    one.reserve(call(3, amount(90, 1), "a", "r"), clock.now()).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_a_killed_process_had_counts_as_spent_until_it_is_seen_again() {
     let folder = tempfile::tempdir().unwrap();
     let (store, clock) = (open(folder.path()).await, TestClock::new());

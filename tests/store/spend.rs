@@ -173,6 +173,12 @@ async fn a_budget_is_changed_by_who_knows_its_version_and_every_change_is_counte
     assert_eq!(store.list_audit_events(&filter).await.unwrap().len(), 4);
 }
 
+async fn tell_all_alerts(store: &Store) {
+    for alert in &store.list_alerts_to_tell(9).await.unwrap() {
+        store.save_alert_told(alert, Timestamp(9)).await.unwrap();
+    }
+}
+
 async fn a_budget_that_is_removed_and_made_again_begins_at_nothing(store: Store, _: &Database) {
     let row = BudgetRow {
         id: "team".to_owned(),
@@ -190,10 +196,7 @@ async fn a_budget_that_is_removed_and_made_again_begins_at_nothing(store: Store,
     store.write_batch(&spender("alive", 3_000_000), &batch(1, &[], &changes)).await.unwrap();
     store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
     store.lapse_spender(Timestamp(2_500_000)).await.unwrap().unwrap();
-    let told = store.list_alerts_to_tell(9).await.unwrap();
-    for alert in &told {
-        store.save_alert_told(alert, Timestamp(9)).await.unwrap();
-    }
+    tell_all_alerts(&store).await;
     let before = account(&store, "team").await;
     assert_eq!((before.spent.0, before.lost.0, before.granted.0), (55, 40, 5));
     // One that is there is left alone.

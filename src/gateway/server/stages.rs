@@ -409,6 +409,8 @@ mod tests {
             overrun_tokens: 0,
             granted: UsdNanos(0),
             granted_tokens: 0,
+            lost: UsdNanos(0),
+            lost_tokens: 0,
             max_money: None,
             max_tokens: None,
             alerted: 0,

@@ -131,20 +131,21 @@ impl Serving<'_> {
         // Only who really serves has started, and tells how to own it.
         access::note(session, state, ("server.start", &listeners.address)).await?;
         announce_setup(session, &app).await?;
+        // Who reads that it listens may end it.
+        let signals = Signals::listen()?;
         session.announce(&format!("listening on http://{}", listeners.address))?;
         let (life, shutdown) = (app.lifecycle.clone(), CancellationToken::new());
-        let (served, worked, (), (), (), stopped) = tokio::join!(
+        let (served, worked, (), (), (), ()) = tokio::join!(
             listeners.serve(session, &app, &shutdown),
             fleet::work_beside(worker, &shutdown),
             state.runs.share_news(&shutdown),
             triggers.serve(&shutdown),
             self.housekeeping(&app, &shutdown),
-            stop(session, &life, &shutdown),
+            stop((session, signals), &life, &shutdown),
         );
         gateway::close(gateway.as_ref()).await;
         served?;
-        worked?;
-        stopped
+        worked
     }
 
     /// What nobody waits for.
@@ -264,15 +265,14 @@ async fn listen(
 /// First `/readyz` says no and streams end; once that was seen, the listener closes and the worker leaves its
 /// runs. A second signal does not wait.
 async fn stop(
-    session: &Session,
+    (session, mut signals): (&Session, Signals),
     life: &Lifecycle,
     shutdown: &CancellationToken,
-) -> anyhow::Result<()> {
-    let mut signals = Signals::listen()?;
+) {
     tokio::select! {
         _asked = signals.next() => (),
         // The worker broke.
-        () = shutdown.cancelled() => return Ok(()),
+        () = shutdown.cancelled() => return,
     }
     life.begin_drain();
     let drain = Duration::from_secs(session.settings.server.drain_seconds);
@@ -282,7 +282,6 @@ async fn stop(
         _again = signals.next() => (),
     }
     shutdown.cancel();
-    Ok(())
 }
 
 /// Tells `/readyz` whether Docker answers.
